@@ -1,0 +1,1 @@
+migrations/current.sql

@@ -1,0 +1,1814 @@
+--! Previous: sha1:7a78d431b7cbd8103a7bb3a704a1a4ed916d338b
+--! Hash: sha1:f06361c095db8b22d548c73b266499039fbb29c2
+--! Message: settings
+
+-- The registry
+
+create type attune.setting_layer as enum ('default', 'global', 'plan', 'team', 'user', 'project');
+comment on type attune.setting_layer is
+  'Where a value is stored, from broad to narrow: the definition''s default, everybody, a plan, a team, a user, a user in one project.';
+
+create type attune.setting_writer as enum ('user', 'admin');
+comment on type attune.setting_writer is 'Who may write a setting in the layers of a user: the user, or administrators only.';
+
+create type attune.setting_seeding as enum ('inherit', 'copy');
+comment on type attune.setting_seeding is
+  'What a new user gets: nothing (`inherit`, later defaults apply), or the value then effective (`copy`, later defaults do not).';
+
+create type attune.evaluation_reason as enum ('DEFAULT', 'STATIC', 'TARGETING_MATCH', 'SPLIT', 'DISABLED');
+comment on type attune.evaluation_reason is
+  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout; DISABLED, the default, because what is stored is switched off.';
+
+create table attune.setting_definitions (
+  key text
+    constraint setting_definitions_pkey primary key
+    constraint setting_definitions_key_check check (char_length(key) between 1 and 200 and key ~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$'),
+  category text not null
+    constraint setting_definitions_category_check check (char_length(category) between 1 and 100),
+  description text not null default ''
+    constraint setting_definitions_description_check check (char_length(description) <= 8000),
+  schema jsonb not null
+    constraint setting_definitions_schema_check check (octet_length(schema::text) <= 65536),
+  default_value jsonb not null
+    constraint setting_definitions_default_value_check check (octet_length(default_value::text) <= 65536),
+  layer attune.setting_layer not null default 'user',
+  writable_by attune.setting_writer not null default 'user',
+  seeding attune.setting_seeding not null default 'inherit',
+  is_public boolean not null default false,
+  source text
+    constraint setting_definitions_source_check check (char_length(source) between 1 and 200),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+create index setting_definitions_category_idx on attune.setting_definitions (category, key);
+create index setting_definitions_source_idx on attune.setting_definitions (source);
+comment on table attune.setting_definitions is
+  E'@behavior -connection +list\nThe registry of settings: what keys there are, what their values look like, and what applies when nobody chose. Administrators write it.';
+comment on column attune.setting_definitions.key is
+  'The setting''s name: at most 200 letters, digits and `_ . : / @ -`, such as `DARK_MODE_ENABLED` or `editor.fontSize`.';
+comment on column attune.setting_definitions.category is 'What the setting is listed under: `features`.';
+comment on column attune.setting_definitions.description is 'What the setting does, for people; at most 8,000 characters.';
+comment on column attune.setting_definitions.schema is
+  'A JSON Schema (draft 2020-12, the subset of docs/json-schema.md) that every value must satisfy. Annotations, `title` and `enumDescriptions` among them, are kept for user interfaces.';
+comment on column attune.setting_definitions.default_value is 'What applies when no layer holds a value.';
+comment on column attune.setting_definitions.layer is 'The narrowest layer that may hold a value.';
+comment on column attune.setting_definitions.writable_by is 'Who may write it in the layers of a user.';
+comment on column attune.setting_definitions.seeding is 'What a new user gets.';
+comment on column attune.setting_definitions.is_public is 'Whether a request without a token may read it.';
+comment on column attune.setting_definitions.source is
+  'The document that declares the setting (`$id` of `apply_definitions`), or null when it was made by hand.';
+comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
+comment on column attune.setting_definitions.updated_at is 'When the definition last changed.';
+
+-- The layers hold only what differs. No row means inherit; `false` and JSON `null` are values.
+
+create table attune.global_settings (
+  key text not null
+    constraint global_settings_pkey primary key
+    constraint global_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint global_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  rollout_percentage integer not null default 100
+    constraint global_settings_rollout_percentage_check check (rollout_percentage between 0 and 100),
+  updated_by uuid,
+  updated_at timestamptz not null default now()
+);
+comment on table attune.global_settings is
+  E'@behavior -connection +list\nWhat administrators chose for everybody.';
+comment on column attune.global_settings.key is 'Which setting.';
+comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396).';
+comment on column attune.global_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.global_settings.is_enforced is 'True ignores every narrower layer: nobody can choose otherwise.';
+comment on column attune.global_settings.rollout_percentage is
+  'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. The others, and requests without a user unless it is 100, fall through to the default.';
+comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.global_settings.updated_at is 'When it was last written.';
+
+create table attune.user_preferences (
+  user_id uuid not null
+    constraint user_preferences_user_id_fkey references attune.users (id) on delete cascade,
+  key text not null
+    constraint user_preferences_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint user_preferences_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint user_preferences_pkey primary key (user_id, key)
+);
+create index user_preferences_key_idx on attune.user_preferences (key);
+comment on table attune.user_preferences is
+  'What users chose for themselves. A user sees and changes only their own.';
+comment on column attune.user_preferences.user_id is 'Whose choice it is.';
+comment on column attune.user_preferences.key is 'Which setting.';
+comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
+comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.user_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.user_preferences.updated_at is 'When it was last written.';
+
+-- Who may see and write them
+
+alter table attune.setting_definitions enable row level security;
+create policy setting_definitions_select_anon on attune.setting_definitions for select to anon
+  using (is_public);
+create policy setting_definitions_select_authenticated on attune.setting_definitions for select to authenticated
+  using (is_public or (select attune.current_user_id()) is not null);
+create policy setting_definitions_insert_admin on attune.setting_definitions for insert to authenticated
+  with check ((select attune.is_admin()));
+create policy setting_definitions_update_admin on attune.setting_definitions for update to authenticated
+  using ((select attune.is_admin()))
+  with check ((select attune.is_admin()));
+create policy setting_definitions_delete_admin on attune.setting_definitions for delete to authenticated
+  using ((select attune.is_admin()));
+create policy setting_definitions_all_service_role on attune.setting_definitions for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.setting_definitions from public;
+grant select on attune.setting_definitions to anon;
+grant
+  select,
+  insert (key, category, description, schema, default_value, layer, writable_by, seeding, is_public, source),
+  update (category, description, schema, default_value, layer, writable_by, seeding, is_public, source),
+  delete
+  on attune.setting_definitions to authenticated, service_role;
+
+alter table attune.global_settings enable row level security;
+create policy global_settings_select_admin on attune.global_settings for select to authenticated
+  using ((select attune.is_admin()));
+create policy global_settings_insert_admin on attune.global_settings for insert to authenticated
+  with check ((select attune.is_admin()));
+create policy global_settings_update_admin on attune.global_settings for update to authenticated
+  using ((select attune.is_admin()))
+  with check ((select attune.is_admin()));
+create policy global_settings_delete_admin on attune.global_settings for delete to authenticated
+  using ((select attune.is_admin()));
+create policy global_settings_all_service_role on attune.global_settings for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.global_settings from public;
+grant
+  select,
+  insert (key, value, is_active, is_enforced, rollout_percentage),
+  update (value, is_active, is_enforced, rollout_percentage),
+  delete
+  on attune.global_settings to authenticated, service_role;
+
+alter table attune.user_preferences enable row level security;
+create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
+  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+create policy user_preferences_insert_self_or_admin on attune.user_preferences for insert to authenticated
+  with check (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+create policy user_preferences_update_self_or_admin on attune.user_preferences for update to authenticated
+  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()))
+  with check (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+create policy user_preferences_delete_self_or_admin on attune.user_preferences for delete to authenticated
+  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+create policy user_preferences_all_service_role on attune.user_preferences for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.user_preferences from public;
+grant
+  select,
+  insert (user_id, key, value, is_active),
+  update (value, is_active),
+  delete
+  on attune.user_preferences to authenticated, service_role;
+
+-- What a value must be
+
+--! Included private/json_schema_regex.sql
+-- The two dialects share most of their syntax. What is written alike but means something else is
+-- rewritten here, and what has no counterpart raises, so that no pattern is taken for another one.
+create or replace function attune_private.json_schema_regex(pattern text)
+returns text
+language plpgsql immutable parallel safe strict
+set search_path = ''
+as $$
+declare
+  -- Both begin and end with a range, so that neither can become the end of another range.
+  spaces constant text := '\u2000-\u200a \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff\t-\r';
+  others constant text := '\u0001-\u0008\u000e-\u001f!-\u009f\u00a1-\u167f\u1681-\u1fff\u200b-\u2027'
+    '\u202a-\u202e\u2030-\u205e\u2060-\u2fff\u3001-\ufefe\uff00-\U0010ffff';
+  -- An option that changes nothing, so that the pattern itself cannot begin with options or a director.
+  regex text := '(?c)';
+  token text;
+  previous text := '';
+  in_class boolean := false;
+begin
+  for token in
+    select t.parts[1]
+    from regexp_matches(
+      pattern, '\\x[[:xdigit:]]{2}|\\u[[:xdigit:]]{4}|\\c[a-zA-Z]|\\.|\[\^?|\(\?|[^][\\(.]+|.', 'g'
+    ) as t (parts)
+  loop
+    if token like '\\%'
+      and token !~ '^\\([dDwWsSbBtnvfr]|c[a-zA-Z]|x..|u(?![dD][89a-fA-F])....|[^a-zA-Z0-9])$'
+      or in_class and token = '\B'
+      or in_class and token = ']' and previous in ('[', '[^')
+      or not in_class and previous = '(?' and token !~ '^([:=!]|<[=!])'
+    then
+      raise exception using
+        errcode = 'invalid_regular_expression',
+        message = format(
+          'invalid regular expression: %s is not supported',
+          case when token like '\\%' then token else previous || left(token, 1) end
+        );
+    end if;
+
+    regex := regex || case
+      when token like '\\x%' then '\u00' || substr(token, 3)
+      when in_class then case
+        when token = '\s' then spaces
+        when token = '\S' then others
+        when token like '[%' then replace(token, '[', '\[')
+        else token
+      end
+      else case token
+        when '\s' then '[' || spaces || ']'
+        when '\S' then '[^' || spaces || ']'
+        when '\b' then '\y'
+        when '\B' then '\Y'
+        when '.' then '[^\n\r\u2028\u2029]'
+        else token
+      end
+    end;
+    in_class := token <> ']' and (in_class or token in ('[', '[^'));
+    previous := token;
+  end loop;
+
+  return regex;
+end;
+$$;
+comment on function attune_private.json_schema_regex(text) is
+  'A `pattern` (ECMA-262, with its u flag) as the regular expression of Postgres that matches the same under collation "C". Raises invalid_regular_expression, naming the construct, for what Postgres cannot say; what it returns may still not compile.';
+revoke all on function attune_private.json_schema_regex(text) from public;
+--! EndIncluded private/json_schema_regex.sql
+--! Included private/json_schema_check.sql
+-- A function of its own, not returning a set, because it calls itself for every member, item and
+-- branch: a call is then an expression (2 µs) and not a query.
+create or replace function attune_private.json_schema_check(
+  schema jsonb,
+  value jsonb,
+  path text,
+  depth integer,
+  most integer
+)
+returns text[]
+language plpgsql immutable parallel safe
+set search_path = ''
+as $$
+declare
+  kind constant text := jsonb_typeof(value);
+  errors text[];
+  number numeric;
+  content text;
+  size integer;
+  matched boolean;
+  keyword text;
+  name text;
+  index integer;
+  member jsonb;
+  subschema jsonb;
+  failure text[];
+  matches text[];
+  reasons text[];
+  listed text;
+begin
+  if jsonb_typeof(schema) = 'boolean' then
+    return case schema when 'false' then array[[path, 'boolean schema is false']] end;
+  elsif jsonb_typeof(schema) <> 'object' or depth > 64 then
+    -- Raised, because "not" would make a valid value of an error that is returned.
+    raise exception using
+      errcode = 'invalid_parameter_value',
+      message = 'a JSON Schema must be an object or a boolean, nested 64 levels deep at most',
+      hint = 'Only a schema without attune_private.json_schema_problems() can be used.';
+  end if;
+
+  if kind = 'number' then
+    number := value::numeric;
+  end if;
+
+  -- After a wrong type, other errors are noise.
+  if schema ? 'type'
+    and (schema -> 'type' ? kind) is not true
+    and (schema -> 'type' ? 'integer' and number = trunc(number)) is not true
+  then
+    return array[[path, 'must be ' || translate(schema ->> 'type', '[]" ', '')]];
+  end if;
+
+  if schema ?| '{enum,const}' then
+    if schema ? 'const' and schema -> 'const' <> value then
+      listed := schema ->> 'const';
+      errors := errors || array[[path, 'must be equal to constant'
+        || case when length(listed) <= 200 then ': ' || (schema -> 'const')::text else '' end]];
+    end if;
+
+    if schema ? 'enum' then
+      -- An array contains a scalar that equals one of its items, but any object that only resembles one.
+      if kind in ('object', 'array') then
+        matched := exists (select from jsonb_array_elements(schema -> 'enum') as e (item) where e.item = value);
+      else
+        matched := schema -> 'enum' @> value;
+      end if;
+      if not matched then
+        listed := schema ->> 'enum';
+        errors := errors || array[[path, 'must be equal to one of the allowed values'
+          || case when length(listed) <= 200 then ': ' || substr(listed, 2, length(listed) - 2) else '' end]];
+      end if;
+    end if;
+  end if;
+
+  if kind = 'number' then
+    if schema ? 'minimum' and (number >= (schema -> 'minimum')::numeric) is not true then
+      errors := errors || array[[path, 'must be >= ' || (schema ->> 'minimum')]];
+    end if;
+    if schema ? 'maximum' and (number <= (schema -> 'maximum')::numeric) is not true then
+      errors := errors || array[[path, 'must be <= ' || (schema ->> 'maximum')]];
+    end if;
+    if schema ? 'exclusiveMinimum' and (number > (schema -> 'exclusiveMinimum')::numeric) is not true then
+      errors := errors || array[[path, 'must be > ' || (schema ->> 'exclusiveMinimum')]];
+    end if;
+    if schema ? 'exclusiveMaximum' and (number < (schema -> 'exclusiveMaximum')::numeric) is not true then
+      errors := errors || array[[path, 'must be < ' || (schema ->> 'exclusiveMaximum')]];
+    end if;
+    if schema ? 'multipleOf' and (number % (schema -> 'multipleOf')::numeric = 0) is not true then
+      errors := errors || array[[path, 'must be multiple of ' || (schema ->> 'multipleOf')]];
+    end if;
+
+  elsif kind = 'string' then
+    content := value #>> '{}';
+    if schema ? 'minLength' and (char_length(content) >= (schema -> 'minLength')::numeric) is not true then
+      errors := errors || array[[path, format('must NOT have fewer than %s characters', schema ->> 'minLength')]];
+    end if;
+    if schema ? 'maxLength' and (char_length(content) <= (schema -> 'maxLength')::numeric) is not true then
+      errors := errors || array[[path, format('must NOT have more than %s characters', schema ->> 'maxLength')]];
+    end if;
+    if schema ? 'pattern'
+      and (content collate "C" ~ attune_private.json_schema_regex(schema ->> 'pattern')) is not true
+    then
+      errors := errors || array[[path, format('must match pattern "%s"', schema ->> 'pattern')]];
+    end if;
+
+  elsif kind = 'array' then
+    size := jsonb_array_length(value);
+    if schema ? 'minItems' and (size >= (schema -> 'minItems')::numeric) is not true then
+      errors := errors || array[[path, format('must NOT have fewer than %s items', schema ->> 'minItems')]];
+    end if;
+    if schema ? 'maxItems' and (size <= (schema -> 'maxItems')::numeric) is not true then
+      errors := errors || array[[path, format('must NOT have more than %s items', schema ->> 'maxItems')]];
+    end if;
+    if schema ->> 'uniqueItems' <> 'false' then
+      select array[[path, format('must NOT have duplicate items (items ## %s and %s are identical)', i.first, i.index)]]
+      into failure
+      from (
+        select e.n - 1 as index, min(e.n) over (partition by e.item) - 1 as first
+        from jsonb_array_elements(value) with ordinality as e (item, n)
+      ) as i
+      where i.first < i.index
+      order by i.index
+      limit 1;
+      errors := errors || failure;
+    end if;
+
+    if schema ?| '{prefixItems,items}' then
+      size := jsonb_array_length(schema -> 'prefixItems');
+      for index, member in
+        select e.n - 1, e.item from jsonb_array_elements(value) with ordinality as e (item, n)
+      loop
+        subschema := coalesce(schema -> 'prefixItems' -> index, schema -> 'items');
+        exit when subschema is null or cardinality(errors) / 2 >= most;
+        if index = size and subschema = 'false' then
+          errors := errors || array[[path, format('must NOT have more than %s items', size)]];
+          exit;
+        end if;
+        errors := errors
+          || attune_private.json_schema_check(subschema, member, path || '/' || index, depth + 1, most);
+      end loop;
+    end if;
+
+  elsif kind = 'object' then
+    if schema ?| '{minProperties,maxProperties}' then
+      size := (select count(*) from jsonb_object_keys(value));
+      if schema ? 'minProperties' and (size >= (schema -> 'minProperties')::numeric) is not true then
+        errors := errors || array[[path, format('must NOT have fewer than %s properties', schema ->> 'minProperties')]];
+      end if;
+      if schema ? 'maxProperties' and (size <= (schema -> 'maxProperties')::numeric) is not true then
+        errors := errors || array[[path, format('must NOT have more than %s properties', schema ->> 'maxProperties')]];
+      end if;
+    end if;
+    if schema ? 'required' then
+      for name in
+        select r.name from jsonb_array_elements_text(schema -> 'required') as r (name) where not value ? r.name
+      loop
+        errors := errors || array[[path, format('must have required property ''%s''', name)]];
+      end loop;
+    end if;
+
+    if schema ?| '{properties,additionalProperties,propertyNames}' then
+      for name, member in select e.key, e.value from jsonb_each(value) as e loop
+        exit when cardinality(errors) / 2 >= most;
+        if schema ? 'propertyNames' then
+          failure := attune_private.json_schema_check(schema -> 'propertyNames', to_jsonb(name), '', depth + 1, 1);
+          if failure is not null then
+            errors := errors || array[[path, format('property name must be valid: ''%s'' %s', name, failure[1][2])]];
+          end if;
+        end if;
+
+        subschema := schema -> 'properties' -> name;
+        if subschema is null and schema -> 'additionalProperties' = 'false' then
+          errors := errors || array[[path, format('must NOT have additional properties: ''%s''', name)]];
+          continue;
+        end if;
+        subschema := coalesce(subschema, schema -> 'additionalProperties');
+        if subschema is not null then
+          errors := errors || attune_private.json_schema_check(
+            subschema, member, path || '/' || replace(replace(name, '~', '~0'), '/', '~1'), depth + 1, most);
+        end if;
+      end loop;
+    end if;
+  end if;
+
+  if schema ?| '{allOf,anyOf,oneOf,not}' then
+    for subschema in select e.item from jsonb_array_elements(schema -> 'allOf') as e (item) loop
+      exit when cardinality(errors) / 2 >= most;
+      errors := errors || attune_private.json_schema_check(subschema, value, path, depth + 1, most);
+    end loop;
+
+    -- The first error of each branch says why none matches: as rows of their own they would read as
+    -- if all of them had to be mended.
+    foreach keyword in array '{anyOf,oneOf}'::text[] loop
+      continue when not schema ? keyword;
+      matches := '{}';
+      reasons := '{}';
+      for index, subschema in
+        select e.n - 1, e.item from jsonb_array_elements(schema -> keyword) with ordinality as e (item, n)
+      loop
+        failure := attune_private.json_schema_check(subschema, value, '', depth + 1, 1);
+        if failure is null then
+          matches := matches || index::text;
+          exit when keyword = 'anyOf' or cardinality(matches) = 2;
+        else
+          reasons := reasons || ltrim(failure[1][1] || ' ' || failure[1][2]);
+        end if;
+      end loop;
+
+      listed := array_to_string(reasons, ', or ');
+      if matches = '{}' then
+        errors := errors || array[[path,
+          case keyword when 'anyOf' then 'must match a schema in anyOf' else 'must match exactly one schema in oneOf' end
+          || case when length(listed) <= 200 then ': ' || listed else '' end]];
+      elsif cardinality(matches) > 1 then
+        errors := errors || array[[path,
+          format('must match exactly one schema in oneOf (%s match)', array_to_string(matches, ' and '))]];
+      end if;
+    end loop;
+
+    if schema ? 'not'
+      and attune_private.json_schema_check(schema -> 'not', value, path, depth + 1, 1) is null
+    then
+      errors := errors || array[[path, 'must NOT be valid']];
+    end if;
+  end if;
+
+  return errors;
+end;
+$$;
+comment on function attune_private.json_schema_check(jsonb, jsonb, text, integer, integer) is
+  'The recursion of json_schema_errors(): pairs of path and message, NULL when the value is valid. path is where the value stands, depth how deep the schema does; it stops soon after as many errors as most.';
+revoke all on function attune_private.json_schema_check(jsonb, jsonb, text, integer, integer) from public;
+--! EndIncluded private/json_schema_check.sql
+--! Included private/json_schema_errors.sql
+create or replace function attune_private.json_schema_errors(schema jsonb, value jsonb)
+returns table (path text, message text)
+language plpgsql immutable parallel safe rows 1
+set search_path = ''
+as $$
+declare
+  errors text[];
+begin
+  if schema is null or value is null then
+    path := '';
+    message := case when schema is null then 'schema must NOT be SQL NULL' else 'must NOT be SQL NULL' end;
+    return next;
+    return;
+  end if;
+
+  errors := attune_private.json_schema_check(schema, value, '', 0, 100);
+  for i in 1 .. least(coalesce(array_length(errors, 1), 0), 100) loop
+    path := errors[i][1];
+    message := errors[i][2];
+    return next;
+  end loop;
+end;
+$$;
+comment on function attune_private.json_schema_errors(jsonb, jsonb) is
+  'What is wrong with a value by a JSON Schema (the subset of draft 2020-12 in docs/json-schema.md): a JSON Pointer into the value and a message for each error, the first hundred at most; no row when the value is valid. NULL is never valid. Takes a schema without json_schema_problems(): keywords outside the subset are not looked at.';
+revoke all on function attune_private.json_schema_errors(jsonb, jsonb) from public;
+--! EndIncluded private/json_schema_errors.sql
+--! Included private/json_schema_problems.sql
+create or replace function attune_private.json_schema_problems(schema jsonb)
+returns table (path text, message text)
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  -- What each keyword takes, in the words of draft 2020-12; sub-schemas are visited on their own.
+  vocabulary constant jsonb := '{
+    "type": {
+      "anyOf": [
+        {"enum": ["array", "boolean", "integer", "null", "number", "object", "string"]},
+        {
+          "type": "array",
+          "items": {"enum": ["array", "boolean", "integer", "null", "number", "object", "string"]},
+          "minItems": 1,
+          "uniqueItems": true
+        }
+      ]
+    },
+    "enum": {"type": "array", "minItems": 1},
+    "const": true,
+
+    "minimum": {"type": "number"},
+    "maximum": {"type": "number"},
+    "exclusiveMinimum": {"type": "number"},
+    "exclusiveMaximum": {"type": "number"},
+    "multipleOf": {"type": "number", "exclusiveMinimum": 0},
+
+    "minLength": {"type": "integer", "minimum": 0},
+    "maxLength": {"type": "integer", "minimum": 0},
+    "pattern": {"type": "string"},
+
+    "items": true,
+    "prefixItems": {"type": "array", "minItems": 1},
+    "minItems": {"type": "integer", "minimum": 0},
+    "maxItems": {"type": "integer", "minimum": 0},
+    "uniqueItems": {"type": "boolean"},
+
+    "properties": {"type": "object"},
+    "required": {"type": "array", "items": {"type": "string"}, "uniqueItems": true},
+    "additionalProperties": true,
+    "propertyNames": true,
+    "minProperties": {"type": "integer", "minimum": 0},
+    "maxProperties": {"type": "integer", "minimum": 0},
+
+    "anyOf": {"type": "array", "minItems": 1},
+    "allOf": {"type": "array", "minItems": 1},
+    "oneOf": {"type": "array", "minItems": 1},
+    "not": true,
+
+    "$schema": {"type": "string"},
+    "$id": {"type": "string"},
+    "$comment": {"type": "string"},
+    "title": {"type": "string"},
+    "description": {"type": "string"},
+    "default": true,
+    "examples": {"type": "array"},
+    "deprecated": {"type": "boolean"},
+    "readOnly": {"type": "boolean"},
+    "writeOnly": {"type": "boolean"},
+
+    "defaultSnippets": true,
+    "deprecationMessage": true,
+    "editPresentation": true,
+    "enumDescriptions": true,
+    "enumItemLabels": true,
+    "errorMessage": true,
+    "ignoreSync": true,
+    "markdownDeprecationMessage": true,
+    "markdownDescription": true,
+    "markdownEnumDescriptions": true,
+    "order": true,
+    "patternErrorMessage": true,
+    "scope": true,
+    "tags": true
+  }';
+  node_path text;
+  depth integer;
+  node jsonb;
+  keyword text;
+  argument jsonb;
+begin
+  if schema is null then
+    path := '';
+    message := 'must NOT be SQL NULL';
+    return next;
+    return;
+  end if;
+
+  for node_path, depth, node in
+    with recursive nodes (path, depth, node) as (
+      select '', 0, schema
+      union all
+      select n.path || child.path, n.depth + 1, child.node
+      from nodes as n
+      cross join lateral (
+        select '/' || k.keyword, n.node -> k.keyword
+        from unnest('{items,additionalProperties,propertyNames,not}'::text[]) as k (keyword)
+        where jsonb_typeof(n.node) = 'object' and n.node ? k.keyword
+        union all
+        select '/properties/' || replace(replace(p.key, '~', '~0'), '/', '~1'), p.value
+        from jsonb_each(case jsonb_typeof(n.node -> 'properties') when 'object' then n.node -> 'properties' end) as p
+        union all
+        select '/' || k.keyword || '/' || i.n - 1, i.item
+        from unnest('{prefixItems,anyOf,allOf,oneOf}'::text[]) as k (keyword)
+        cross join jsonb_array_elements(
+          case jsonb_typeof(n.node -> k.keyword) when 'array' then n.node -> k.keyword end
+        ) with ordinality as i (item, n)
+      ) as child (path, node)
+      where n.depth <= 64
+    )
+    select n.path, n.depth, n.node from nodes as n
+  loop
+    path := node_path;
+    if jsonb_typeof(node) not in ('object', 'boolean') then
+      message := 'must be object,boolean';
+      return next;
+      continue;
+    elsif depth > 64 then
+      message := 'must NOT be nested deeper than 64 levels';
+      return next;
+      continue;
+    end if;
+
+    for keyword, argument in
+      select k.key, k.value from jsonb_each(case jsonb_typeof(node) when 'object' then node end) as k
+    loop
+      continue when keyword like 'x-%';
+      if not vocabulary ? keyword then
+        path := node_path;
+        message := format('keyword "%s" is not supported', keyword);
+        return next;
+        continue;
+      end if;
+
+      return query
+        select node_path || '/' || keyword || e.path, e.message
+        from attune_private.json_schema_errors(vocabulary -> keyword, argument) as e;
+
+      if keyword = 'pattern' and jsonb_typeof(argument) = 'string' then
+        begin
+          perform '' collate "C" ~ attune_private.json_schema_regex(argument #>> '{}');
+        exception when invalid_regular_expression then
+          path := node_path || '/pattern';
+          message := sqlerrm;
+          return next;
+        end;
+      end if;
+    end loop;
+  end loop;
+end;
+$$;
+comment on function attune_private.json_schema_problems(jsonb) is
+  'What keeps a JSON Schema from being used: a keyword outside the subset in docs/json-schema.md, a keyword of the wrong shape, a pattern that Postgres cannot use, too deep a nesting. A JSON Pointer into the schema and a message each; no row when it can be used.';
+revoke all on function attune_private.json_schema_problems(jsonb) from public;
+--! EndIncluded private/json_schema_problems.sql
+--! Included functions/json_merge_patch.sql
+create or replace function attune.json_merge_patch(target jsonb, patch jsonb, depth integer default 0)
+returns jsonb
+language plpgsql immutable parallel safe security invoker
+set search_path = ''
+as $$
+declare
+  merged jsonb;
+  member record;
+begin
+  if jsonb_typeof(patch) is distinct from 'object' then
+    return patch;
+  end if;
+
+  if depth >= 64 then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The value is nested more than 64 levels deep',
+      detail = 'value_too_deep',
+      hint = 'Make the value flatter.';
+  end if;
+
+  merged := case jsonb_typeof(target) when 'object' then target else '{}' end;
+
+  for member in select e.key, e.value from jsonb_each(patch) as e loop
+    merged := case jsonb_typeof(member.value)
+      when 'null' then merged - member.key
+      when 'object' then merged || jsonb_build_object(
+        member.key,
+        attune.json_merge_patch(merged -> member.key, member.value, depth + 1)
+      )
+      else merged || jsonb_build_object(member.key, member.value)
+    end;
+  end loop;
+
+  return merged;
+end;
+$$;
+comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
+  E'@behavior -*\nThe target with the patch applied (JSON Merge Patch, RFC 7396): members that are null are removed, objects are merged, everything else replaces. `depth` counts the levels above, of which 64 are allowed (`value_too_deep`).';
+revoke all on function attune.json_merge_patch(jsonb, jsonb, integer) from public;
+grant execute on function attune.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
+--! EndIncluded functions/json_merge_patch.sql
+--! Included private/check_size.sql
+create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = ''
+as $$
+begin
+  if actual > maximum then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s is too large: %s %s, at most %s are allowed', what, actual, unit, maximum),
+      detail = 'too_large',
+      hint = 'Make it smaller.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_size(text, integer, integer, text) is
+  'Refuses (`too_large`) what is above its limit, naming both.';
+revoke all on function attune_private.check_size(text, integer, integer, text) from public;
+--! EndIncluded private/check_size.sql
+--! Included private/invalid_value_message.sql
+create or replace function attune_private.invalid_value_message(schema jsonb, value jsonb)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  -- Ten are enough to mend a value; a large one could have thousands.
+  select string_agg(ltrim(e.path || ': ' || e.message, ': '), '; ' order by e.position)
+  from (
+    select f.path, f.message, f.position
+    from attune_private.json_schema_errors(schema, value) with ordinality as f (path, message, position)
+    limit 10
+  ) as e;
+end;
+comment on function attune_private.invalid_value_message(jsonb, jsonb) is
+  'What is wrong with a value, as one line (`/temperature: must be <= 2; /model: must be string`); NULL when it is valid.';
+revoke all on function attune_private.invalid_value_message(jsonb, jsonb) from public;
+--! EndIncluded private/invalid_value_message.sql
+
+create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, value jsonb);
+comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
+
+--! Included private/broken_values.sql
+create or replace function attune_private.broken_values(
+  key text,
+  schema jsonb,
+  default_value jsonb,
+  layer attune.setting_layer
+)
+returns setof attune_private.stored_value
+language sql stable parallel safe security invoker
+begin atomic
+  -- A stored object holds only what differs, so it is judged merged over the default.
+  select s.layer, s.user_id, s.value
+  from (
+    select 'global'::attune.setting_layer, null::uuid, g.value
+    from attune.global_settings as g
+    where g.key = broken_values.key
+    union all
+    select 'user', p.user_id, p.value
+    from attune.user_preferences as p
+    where p.key = broken_values.key
+  ) as s (layer, user_id, value)
+  where s.layer > broken_values.layer
+    or exists (
+      select from attune_private.json_schema_errors(
+        broken_values.schema,
+        attune.json_merge_patch(broken_values.default_value, s.value)
+      )
+    );
+end;
+comment on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) is
+  'The stored values of a setting that a definition with this schema, default and narrowest layer would not allow.';
+revoke all on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) from public;
+--! EndIncluded private/broken_values.sql
+--! Included private/system_setting.sql
+create or replace function attune_private.system_setting(key text)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(
+    (select g.value from attune.global_settings as g where g.key = system_setting.key and g.is_active),
+    (select d.default_value from attune.setting_definitions as d where d.key = system_setting.key)
+  );
+end;
+comment on function attune_private.system_setting(text) is
+  'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
+revoke all on function attune_private.system_setting(text) from public;
+--! EndIncluded private/system_setting.sql
+--! Included triggers/tg__validate_value.sql
+create or replace function attune_private.tg__validate_value()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  stored_layer constant attune.setting_layer := tg_argv[0];
+  definition attune.setting_definitions;
+  problems text;
+begin
+  if tg_op = 'UPDATE' and new.value = old.value then
+    return new;
+  end if;
+
+  select d.* into definition from attune.setting_definitions as d where d.key = new.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(new.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  if stored_layer > definition.layer then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s cannot be set for a %s: its narrowest layer is %s', new.key, stored_layer, definition.layer),
+      detail = 'layer_not_allowed',
+      hint = 'Ask an administrator to set it in a broader layer.';
+  end if;
+
+  perform attune_private.check_size('The value of ' || new.key, octet_length(new.value::text), 65536, 'bytes');
+
+  problems := attune_private.invalid_value_message(
+    definition.schema,
+    attune.json_merge_patch(definition.default_value, new.value)
+  );
+
+  if problems is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s is not valid: %s', new.key, problems),
+      detail = 'invalid_value',
+      hint = 'Send a value that satisfies the setting''s schema.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg__validate_value() is
+  'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows (`layer_not_allowed`), above its size (`too_large`), or against its schema (`invalid_value`). Its argument is the layer that the table holds.';
+revoke all on function attune_private.tg__validate_value() from public;
+--! EndIncluded triggers/tg__validate_value.sql
+--! Included triggers/tg__stamp.sql
+create or replace function attune_private.tg__stamp()
+returns trigger
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+begin
+  new.updated_at := now();
+  new.updated_by := attune.current_user_id();
+  return new;
+end;
+$$;
+comment on function attune_private.tg__stamp() is 'Keeps who last wrote a stored value, and when.';
+revoke all on function attune_private.tg__stamp() from public;
+--! EndIncluded triggers/tg__stamp.sql
+--! Included triggers/tg_user_preferences__authorize.sql
+create or replace function attune_private.tg_user_preferences__authorize()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  preference constant attune.user_preferences := case tg_op when 'DELETE' then old else new end;
+  for_admins constant boolean := exists (
+    select from attune.setting_definitions as d
+    where d.key = preference.key and d.writable_by = 'admin'
+  );
+begin
+  if for_admins and attune.is_admin() is not true then
+    raise exception using
+      errcode = '42501',
+      message = format('Only an administrator may change %s', preference.key),
+      detail = 'admin_required',
+      hint = 'Sign in as an administrator, or ask one.';
+  end if;
+
+  if not for_admins and preference.user_id is distinct from attune.current_user_id() then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is for its user to choose', preference.key),
+      detail = 'not_your_preference',
+      hint = 'Set it in a broader layer, for everybody, or let the user set it.';
+  end if;
+
+  if tg_op <> 'DELETE' and exists (
+    select from attune_private.judged_settings(preference.user_id) as j
+    where j.key = preference.key
+      and j.enforced_by < 'user'
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is locked by an administrator', preference.key),
+      detail = 'setting_enforced',
+      hint = 'Ask an administrator to unlock it.';
+  end if;
+
+  return preference;
+end;
+$$;
+comment on function attune_private.tg_user_preferences__authorize() is
+  'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice (`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`).';
+revoke all on function attune_private.tg_user_preferences__authorize() from public;
+--! EndIncluded triggers/tg_user_preferences__authorize.sql
+--! Included triggers/tg_user_preferences__limit.sql
+create or replace function attune_private.tg_user_preferences__limit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  maximum constant integer := coalesce((attune_private.system_setting('PREFERENCES_PER_USER') #>> '{}')::integer, 1000);
+begin
+  -- Two writers of one user count one after the other: each must see what the other has added.
+  perform from attune.users as u
+  where u.id in (select i.user_id from inserted as i)
+  order by u.id
+  for no key update;
+
+  if exists (
+    select from attune.user_preferences as p
+    where p.user_id in (select i.user_id from inserted as i)
+    group by p.user_id
+    having count(*) > maximum
+  ) then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A user may hold at most %s preferences', maximum),
+      detail = 'too_many_preferences',
+      hint = 'Reset some that you do not need.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_user_preferences__limit() is
+  'Limits how many preferences one user may hold (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
+revoke all on function attune_private.tg_user_preferences__limit() from public;
+--! EndIncluded triggers/tg_user_preferences__limit.sql
+--! Included triggers/tg_setting_definitions__validate.sql
+create or replace function attune_private.tg_setting_definitions__validate()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  problems text;
+  broken bigint;
+begin
+  perform attune_private.check_size('The key', char_length(new.key), 200, 'characters');
+  perform attune_private.check_size('The description of ' || new.key, char_length(new.description), 8000, 'characters');
+  perform attune_private.check_size('The schema of ' || new.key, octet_length(new.schema::text), 65536, 'bytes');
+  perform attune_private.check_size('The default of ' || new.key, octet_length(new.default_value::text), 65536, 'bytes');
+
+  if new.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$' then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s is no name for a setting', quote_literal(new.key)),
+      detail = 'invalid_key',
+      hint = 'Use letters, digits and _ . : / @ -, and begin with a letter.';
+  end if;
+
+  if tg_op = 'INSERT' or new.schema <> old.schema then
+    select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
+    into problems
+    from (select f.path, f.message from attune_private.json_schema_problems(new.schema) as f limit 10) as p;
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('The schema of %s is not valid: %s', new.key, problems),
+        detail = 'invalid_schema',
+        hint = 'docs/json-schema.md lists the keywords that are supported.';
+    end if;
+  end if;
+
+  if tg_op = 'INSERT' or new.schema <> old.schema or new.default_value <> old.default_value then
+    problems := attune_private.invalid_value_message(new.schema, new.default_value);
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('The default of %s is not valid: %s', new.key, problems),
+        detail = 'invalid_default',
+        hint = 'Give a default that satisfies the setting''s own schema.';
+    end if;
+  end if;
+
+  if tg_op = 'UPDATE'
+    and (new.schema, new.default_value, new.layer) is distinct from (old.schema, old.default_value, old.layer)
+  then
+    -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one.
+    lock table attune.global_settings, attune.user_preferences in share row exclusive mode;
+
+    select count(*) into broken
+    from attune_private.broken_values(new.key, new.schema, new.default_value, new.layer);
+
+    if broken > 0 then
+      raise exception using
+        errcode = 'PT409',
+        message = format('%s stored values of %s would no longer be allowed', broken, new.key),
+        detail = 'stored_values_invalid',
+        hint = 'Change or reset those values first, or let apply_definitions discard them.';
+    end if;
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__validate() is
+  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`), or would break values that are stored (`stored_values_invalid`).';
+revoke all on function attune_private.tg_setting_definitions__validate() from public;
+--! EndIncluded triggers/tg_setting_definitions__validate.sql
+--! Included triggers/tg_setting_definitions__keep_used.sql
+create or replace function attune_private.tg_setting_definitions__keep_used()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  used bigint;
+begin
+  -- The broadest layer there is allows nothing to be stored: every stored value would break.
+  select count(*) into used
+  from attune_private.broken_values(old.key, 'true', old.default_value, 'default');
+
+  if used > 0 then
+    raise exception using
+      errcode = 'PT409',
+      message = format('%s has %s stored values', old.key, used),
+      detail = 'setting_in_use',
+      hint = 'Reset those values first, or let apply_definitions discard them.';
+  end if;
+
+  return old;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__keep_used() is
+  'Refuses to delete a setting that has stored values (`setting_in_use`).';
+revoke all on function attune_private.tg_setting_definitions__keep_used() from public;
+--! EndIncluded triggers/tg_setting_definitions__keep_used.sql
+
+create trigger _100_validate before insert or update on attune.setting_definitions
+  for each row execute function attune_private.tg_setting_definitions__validate();
+create trigger _200_timestamps before update on attune.setting_definitions
+  for each row execute function attune_private.tg__timestamps();
+create trigger _300_keep_used before delete on attune.setting_definitions
+  for each row execute function attune_private.tg_setting_definitions__keep_used();
+
+create trigger _100_validate_value before insert or update on attune.global_settings
+  for each row execute function attune_private.tg__validate_value('global');
+create trigger _200_stamp before insert or update on attune.global_settings
+  for each row execute function attune_private.tg__stamp();
+
+create trigger _100_validate_value before insert or update on attune.user_preferences
+  for each row execute function attune_private.tg__validate_value('user');
+-- Who may write follows the rows that row level security guards: not for the owner, whose functions seed and discard.
+create trigger _110_authorize before insert or update or delete on attune.user_preferences
+  for each row when (row_security_active('attune.user_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
+  execute function attune_private.tg_user_preferences__authorize();
+create trigger _200_stamp before insert or update on attune.user_preferences
+  for each row execute function attune_private.tg__stamp();
+create trigger _300_limit after insert on attune.user_preferences
+  referencing new table as inserted
+  for each statement execute function attune_private.tg_user_preferences__limit();
+
+-- What applies, and why
+
+create type attune.effective_setting as (
+  key text,
+  category text,
+  value jsonb,
+  layer attune.setting_layer,
+  reason attune.evaluation_reason,
+  variant text,
+  is_enforced boolean,
+  can_edit boolean,
+  description text,
+  updated_at timestamptz
+);
+comment on type attune.effective_setting is 'What applies to one user for one setting, and where it comes from.';
+comment on column attune.effective_setting.key is 'The setting''s name.';
+comment on column attune.effective_setting.category is 'What it is listed under.';
+comment on column attune.effective_setting.value is 'The value that applies.';
+comment on column attune.effective_setting.layer is 'The narrowest layer that the value comes from.';
+comment on column attune.effective_setting.reason is 'Why it applies, in the terms of OpenFeature.';
+comment on column attune.effective_setting.variant is 'The name of the variant the user is in, or null.';
+comment on column attune.effective_setting.is_enforced is 'Whether an administrator locked the value.';
+comment on column attune.effective_setting.can_edit is 'Whether `setSetting` by the caller would be accepted.';
+comment on column attune.effective_setting.description is 'What the setting does.';
+comment on column attune.effective_setting.updated_at is 'When the value that applies was written; null for a default.';
+
+create type attune.setting_explanation as (
+  layer attune.setting_layer,
+  value jsonb,
+  is_set boolean,
+  is_active boolean,
+  is_enforced boolean,
+  is_winner boolean,
+  ignored_because text,
+  updated_by uuid,
+  updated_at timestamptz
+);
+comment on type attune.setting_explanation is 'What one layer says about a setting, and whether it counted.';
+comment on column attune.setting_explanation.layer is 'Which layer.';
+comment on column attune.setting_explanation.value is 'What it stores; null where it stores nothing.';
+comment on column attune.setting_explanation.is_set is 'Whether the layer stores a value.';
+comment on column attune.setting_explanation.is_active is 'Whether the stored value is switched on.';
+comment on column attune.setting_explanation.is_enforced is 'Whether it locks the narrower layers.';
+comment on column attune.setting_explanation.is_winner is
+  'Whether the effective value comes from here: the narrowest layer that counted.';
+comment on column attune.setting_explanation.ignored_because is
+  'Why a stored value does not count: `inactive`, `outside_rollout`, `enforced_by_<layer>`, or `overridden_by_<layer>`; null where it counts or stores nothing. The members of an object count until a narrower layer sets them.';
+comment on column attune.setting_explanation.updated_by is 'The user who wrote it.';
+comment on column attune.setting_explanation.updated_at is 'When it was written.';
+
+--! Included private/multiply_32.sql
+create or replace function attune_private.multiply_32(a bigint, b bigint)
+returns bigint
+language sql immutable parallel safe security invoker
+begin atomic
+  -- In halves, because the whole product would not fit into 64 signed bits.
+  select (a * (b & 65535) + (((a * (b >> 16)) & 65535) << 16)) & 4294967295;
+end;
+comment on function attune_private.multiply_32(bigint, bigint) is 'The product of two unsigned 32-bit numbers, modulo 2^32.';
+revoke all on function attune_private.multiply_32(bigint, bigint) from public;
+--! EndIncluded private/multiply_32.sql
+--! Included private/murmur3_32.sql
+create or replace function attune_private.murmur3_32(input text, seed bigint default 0)
+returns bigint
+language plpgsql immutable strict parallel safe security invoker
+set search_path = ''
+as $$
+declare
+  bytes constant bytea := convert_to(input, 'UTF8');
+  size constant integer := octet_length(bytes);
+  hash bigint := seed & 4294967295;
+  block bigint;
+  width integer;
+begin
+  for start in 0 .. size - 1 by 4 loop
+    width := least(4, size - start);
+    block := 0;
+    for offset_ in reverse width - 1 .. 0 loop
+      block := (block << 8) | get_byte(bytes, start + offset_);
+    end loop;
+
+    block := attune_private.multiply_32(block, 3432918353);
+    block := ((block << 15) | (block >> 17)) & 4294967295;
+    block := attune_private.multiply_32(block, 461845907);
+    hash := hash # block;
+
+    -- The tail, of less than four bytes, is mixed in without this step.
+    if width = 4 then
+      hash := ((hash << 13) | (hash >> 19)) & 4294967295;
+      hash := (hash * 5 + 3864292196) & 4294967295;
+    end if;
+  end loop;
+
+  hash := hash # size;
+  hash := attune_private.multiply_32(hash # (hash >> 16), 2246822507);
+  hash := attune_private.multiply_32(hash # (hash >> 13), 3266489909);
+  return hash # (hash >> 16);
+end;
+$$;
+comment on function attune_private.murmur3_32(text, bigint) is
+  'MurmurHash3, x86, 32 bits (Austin Appleby), of a text in UTF-8, as an unsigned number.';
+revoke all on function attune_private.murmur3_32(text, bigint) from public;
+--! EndIncluded private/murmur3_32.sql
+--! Included private/bucket.sql
+create or replace function attune_private.bucket(group_id text, stickiness text)
+returns integer
+language sql immutable parallel safe security invoker
+begin atomic
+  select (attune_private.murmur3_32(group_id || ':' || stickiness) % 100)::integer + 1;
+end;
+comment on function attune_private.bucket(text, text) is
+  'The bucket, 1 to 100, of one user (`stickiness`) in one rollout (`group_id`). It is Unleash''s `normalizedStrategyValue`, so moving from Unleash moves nobody.';
+revoke all on function attune_private.bucket(text, text) from public;
+--! EndIncluded private/bucket.sql
+--! Included private/stored_settings.sql
+create or replace function attune_private.stored_settings(user_id uuid)
+returns table (
+  key text,
+  layer attune.setting_layer,
+  value jsonb,
+  is_active boolean,
+  is_enforced boolean,
+  is_targeted boolean,
+  is_split boolean,
+  updated_by uuid,
+  updated_at timestamptz
+)
+language sql stable parallel safe security invoker
+begin atomic
+  select
+    g.key,
+    'global'::attune.setting_layer,
+    g.value,
+    g.is_active,
+    g.is_enforced,
+    case g.rollout_percentage
+      when 100 then true
+      when 0 then false
+      else coalesce(attune_private.bucket(g.key, stored_settings.user_id::text) <= g.rollout_percentage, false)
+    end,
+    g.rollout_percentage < 100,
+    g.updated_by,
+    g.updated_at
+  from attune.global_settings as g
+  union all
+  select p.key, 'user', p.value, p.is_active, false, true, false, p.updated_by, p.updated_at
+  from attune.user_preferences as p
+  where p.user_id = stored_settings.user_id;
+end;
+comment on function attune_private.stored_settings(uuid) is
+  'What the layers store for one user, a row each: the place where a further layer joins the resolution.';
+revoke all on function attune_private.stored_settings(uuid) from public;
+--! EndIncluded private/stored_settings.sql
+--! Included private/judged_settings.sql
+create or replace function attune_private.judged_settings(user_id uuid)
+returns table (
+  key text,
+  layer attune.setting_layer,
+  value jsonb,
+  is_active boolean,
+  is_enforced boolean,
+  is_targeted boolean,
+  is_split boolean,
+  updated_by uuid,
+  updated_at timestamptz,
+  enforced_by attune.setting_layer,
+  counts boolean
+)
+language sql stable parallel safe security invoker
+begin atomic
+  select
+    e.key, e.layer, e.value, e.is_active, e.is_enforced, e.is_targeted, e.is_split, e.updated_by, e.updated_at,
+    e.enforced_by,
+    e.is_active and e.is_targeted and e.layer <= coalesce(e.enforced_by, 'project')
+  from (
+    select
+      s.*,
+      min(s.layer) filter (where s.is_enforced and s.is_active and s.is_targeted)
+        over (partition by s.key) as enforced_by
+    from attune_private.stored_settings(judged_settings.user_id) as s
+  ) as e;
+end;
+comment on function attune_private.judged_settings(uuid) is
+  'What the layers store for one user, each with the broadest layer that enforces the setting and whether the value counts: active, meant for this user, and not locked out.';
+revoke all on function attune_private.judged_settings(uuid) from public;
+--! EndIncluded private/judged_settings.sql
+--! Included private/merge_values.sql
+create or replace function attune_private.merge_values(default_value jsonb, layer_values jsonb[])
+returns jsonb
+language plpgsql immutable parallel safe security invoker
+set search_path = ''
+as $$
+declare
+  merged jsonb := default_value;
+  layer_value jsonb;
+begin
+  -- Most settings are no objects: the narrowest value is all there is to it.
+  if jsonb_typeof(layer_values[cardinality(layer_values)]) <> 'object' then
+    return layer_values[cardinality(layer_values)];
+  end if;
+
+  foreach layer_value in array layer_values loop
+    merged := attune.json_merge_patch(merged, layer_value);
+  end loop;
+
+  return merged;
+end;
+$$;
+comment on function attune_private.merge_values(jsonb, jsonb[]) is
+  'The default with the values of the layers, broad to narrow, merged over it (RFC 7396).';
+revoke all on function attune_private.merge_values(jsonb, jsonb[]) from public;
+--! EndIncluded private/merge_values.sql
+--! Included private/resolve_settings.sql
+create or replace function attune_private.resolve_settings(user_id uuid, is_admin boolean, include_private boolean)
+returns setof attune.effective_setting
+language sql stable parallel safe security invoker
+begin atomic
+  select
+    d.key,
+    d.category,
+    case when s.layer is null then d.default_value else attune_private.merge_values(d.default_value, s.layer_values) end,
+    coalesce(s.layer, 'default'),
+    case
+      when s.layer is null and s.is_disabled then 'DISABLED'
+      when s.layer is null then 'DEFAULT'
+      when s.layer = 'global' and s.is_split then 'SPLIT'
+      when s.layer = 'global' then 'STATIC'
+      else 'TARGETING_MATCH'
+    end::attune.evaluation_reason,
+    null::text,
+    s.enforced_by is not null,
+    case
+      when d.layer < 'user' then is_admin
+      else resolve_settings.user_id is not null
+        and s.enforced_by is null
+        and (is_admin or d.writable_by = 'user')
+    end,
+    d.description,
+    s.updated_at
+  from attune.setting_definitions as d
+  left join (
+    select
+      j.key,
+      max(j.layer) filter (where j.counts) as layer,
+      array_agg(j.value order by j.layer) filter (where j.counts) as layer_values,
+      max(j.updated_at) filter (where j.counts) as updated_at,
+      min(j.enforced_by) as enforced_by,
+      bool_or(j.is_split) filter (where j.counts) as is_split,
+      bool_or(not j.is_active) as is_disabled
+    from attune_private.judged_settings(resolve_settings.user_id) as j
+    group by j.key
+  ) as s on s.key = d.key
+  where include_private or d.is_public;
+end;
+comment on function attune_private.resolve_settings(uuid, boolean, boolean) is
+  'The resolution: what applies to one user for every setting. `is_admin` is whether the one who asks may write what administrators may; without `include_private` only public settings are shown.';
+revoke all on function attune_private.resolve_settings(uuid, boolean, boolean) from public;
+--! EndIncluded private/resolve_settings.sql
+--! Included functions/effective_settings.sql
+create or replace function attune.effective_settings(category text default null)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = ''
+as $$
+declare
+  caller constant uuid := attune.current_user_id();
+  is_admin constant boolean := attune.is_admin();
+  include_private constant boolean := caller is not null or attune_private.is_trusted();
+begin
+  return query
+    select r.*
+    from attune_private.resolve_settings(caller, is_admin, include_private) as r
+    where effective_settings.category is null
+      or r.category = effective_settings.category
+    order by r.category, r.key;
+end;
+$$;
+comment on function attune.effective_settings(text) is
+  'What applies to the caller, for every setting or for those of one category, by category and key. Without a user: the public settings, as nobody in particular sees them.';
+revoke all on function attune.effective_settings(text) from public;
+grant execute on function attune.effective_settings(text) to anon, authenticated, service_role;
+--! EndIncluded functions/effective_settings.sql
+--! Included functions/effective_setting.sql
+create or replace function attune.effective_setting(key text)
+returns attune.effective_setting
+language plpgsql stable parallel restricted security definer
+set search_path = ''
+as $$
+declare
+  caller constant uuid := attune.current_user_id();
+  is_admin constant boolean := attune.is_admin();
+  include_private constant boolean := caller is not null or attune_private.is_trusted();
+  setting attune.effective_setting;
+begin
+  select r.* into setting
+  from attune_private.resolve_settings(caller, is_admin, include_private) as r
+  where r.key = effective_setting.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(effective_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune.effective_setting(text) is
+  'What applies to the caller for one setting. Refused (`unknown_setting`) when there is none that the caller may see.';
+revoke all on function attune.effective_setting(text) from public;
+grant execute on function attune.effective_setting(text) to anon, authenticated, service_role;
+--! EndIncluded functions/effective_setting.sql
+--! Included functions/effective_settings_for.sql
+create or replace function attune.effective_settings_for(user_id uuid, category text default null)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = ''
+as $$
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.users as u where u.id = effective_settings_for.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  return query
+    select r.*
+    from attune_private.resolve_settings(effective_settings_for.user_id, false, true) as r
+    where effective_settings_for.category is null
+      or r.category = effective_settings_for.category
+    order by r.category, r.key;
+end;
+$$;
+comment on function attune.effective_settings_for(uuid, text) is
+  'What applies to another user, as that user sees it; for administrators (`admin_required`). Refused (`unknown_user`) when there is no such user.';
+revoke all on function attune.effective_settings_for(uuid, text) from public;
+grant execute on function attune.effective_settings_for(uuid, text) to authenticated, service_role;
+--! EndIncluded functions/effective_settings_for.sql
+--! Included functions/settings_document.sql
+create or replace function attune.settings_document(category text default null)
+returns jsonb
+language sql stable parallel restricted security invoker
+begin atomic
+  select coalesce(json_object_agg(s.key, s.value order by s.key)::jsonb, '{}')
+  from attune.effective_settings(category) as s;
+end;
+comment on function attune.settings_document(text) is
+  'What applies to the caller as one object, `{key: value}`, for every setting or for those of one category.';
+revoke all on function attune.settings_document(text) from public;
+grant execute on function attune.settings_document(text) to anon, authenticated, service_role;
+--! EndIncluded functions/settings_document.sql
+--! Included functions/explain_setting.sql
+create or replace function attune.explain_setting(key text, user_id uuid default null)
+returns setof attune.setting_explanation
+language plpgsql stable parallel restricted security definer
+rows 6
+set search_path = ''
+as $$
+declare
+  caller constant uuid := attune.current_user_id();
+  subject constant uuid := coalesce(explain_setting.user_id, caller);
+  definition attune.setting_definitions;
+begin
+  if subject is distinct from caller then
+    perform attune.require_admin();
+
+    if not exists (select from attune.users as u where u.id = subject) then
+      raise exception using
+        errcode = 'PT404',
+        message = 'There is no such user',
+        detail = 'unknown_user',
+        hint = 'Give the id of a user who exists.';
+    end if;
+  end if;
+
+  select d.* into definition
+  from attune.setting_definitions as d
+  where d.key = explain_setting.key
+    and (d.is_public or caller is not null or attune_private.is_trusted());
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(explain_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return query
+    with judged as (
+      select
+        l.layer,
+        coalesce(j.value, case l.layer when 'default' then definition.default_value end) as value,
+        j.key is not null or l.layer = 'default' as is_set,
+        coalesce(j.is_active, l.layer = 'default') as is_active,
+        coalesce(j.is_enforced, false) as is_enforced,
+        j.is_targeted,
+        j.enforced_by,
+        j.updated_by,
+        j.updated_at,
+        coalesce(j.counts, l.layer = 'default') as counts
+      from unnest(enum_range(null::attune.setting_layer)) as l (layer)
+      left join attune_private.judged_settings(subject) as j on j.layer = l.layer and j.key = definition.key
+      where l.layer <= definition.layer
+    ),
+    narrowed as (
+      -- Below the first value, seen from the narrow side, that is no object, nothing shines through.
+      select
+        n.*,
+        max(n.layer) filter (where n.counts) over () as winner,
+        min(n.layer) filter (where n.counts and jsonb_typeof(n.value) <> 'object')
+          over (order by n.layer rows between 1 following and unbounded following) as covered_by
+      from judged as n
+    )
+    select
+      n.layer,
+      n.value,
+      n.is_set,
+      n.is_active,
+      n.is_enforced,
+      n.layer = n.winner,
+      case
+        when not n.is_set then null
+        when not n.is_active then 'inactive'
+        when not n.is_targeted then 'outside_rollout'
+        when not n.counts then 'enforced_by_' || n.enforced_by
+        when n.covered_by is not null then 'overridden_by_' || n.covered_by
+      end,
+      n.updated_by,
+      n.updated_at
+    from narrowed as n
+    order by n.layer;
+end;
+$$;
+comment on function attune.explain_setting(text, uuid) is
+  'Every layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user (`admin_required`, `unknown_user`, `unknown_setting`).';
+revoke all on function attune.explain_setting(text, uuid) from public;
+grant execute on function attune.explain_setting(text, uuid) to anon, authenticated, service_role;
+--! EndIncluded functions/explain_setting.sql
+--! Included functions/set_preference.sql
+create or replace function attune.set_preference(key text, value jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+  -- A client that sends null means JSON's null, which is a value.
+  patch constant jsonb := coalesce(set_preference.value, 'null');
+begin
+  update attune.user_preferences as p
+  set value = attune.json_merge_patch(p.value, patch), is_active = true
+  where p.user_id = caller
+    and p.key = set_preference.key;
+
+  if not found then
+    insert into attune.user_preferences as p (user_id, key, value)
+    values (caller, set_preference.key, attune.json_merge_patch('{}', patch))
+    on conflict on constraint user_preferences_pkey
+    do update set value = attune.json_merge_patch(p.value, patch), is_active = true;
+  end if;
+
+  return attune.effective_setting(set_preference.key);
+end;
+$$;
+comment on function attune.set_preference(text, jsonb) is
+  'Stores the caller''s choice for one setting and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
+revoke all on function attune.set_preference(text, jsonb) from public;
+grant execute on function attune.set_preference(text, jsonb) to authenticated, service_role;
+--! EndIncluded functions/set_preference.sql
+--! Included functions/set_preferences.sql
+create or replace function attune.set_preferences(patch jsonb)
+returns setof attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  member record;
+begin
+  if jsonb_typeof(patch) is distinct from 'object' then
+    raise exception using
+      errcode = 'PT400',
+      message = 'The patch is no object',
+      detail = 'invalid_patch',
+      hint = 'Send {"KEY": value, …}; null resets a key.';
+  end if;
+
+  -- In one order for everybody, so that two patches never wait for each other.
+  for member in select e.key, e.value from jsonb_each(patch) as e order by e.key loop
+    if jsonb_typeof(member.value) = 'null' then
+      return next attune.reset_preference(member.key);
+    else
+      return next attune.set_preference(member.key, member.value);
+    end if;
+  end loop;
+end;
+$$;
+comment on function attune.set_preferences(jsonb) is
+  'Stores several choices of the caller, `{key: value}`, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
+revoke all on function attune.set_preferences(jsonb) from public;
+grant execute on function attune.set_preferences(jsonb) to authenticated, service_role;
+--! EndIncluded functions/set_preferences.sql
+--! Included functions/reset_preference.sql
+create or replace function attune.reset_preference(key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+begin
+  delete from attune.user_preferences as p
+  where p.user_id = attune.require_user_id()
+    and p.key = reset_preference.key;
+
+  return attune.effective_setting(reset_preference.key);
+end;
+$$;
+comment on function attune.reset_preference(text) is
+  'Drops the caller''s override of one setting and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `admin_required`.';
+revoke all on function attune.reset_preference(text) from public;
+grant execute on function attune.reset_preference(text) to authenticated, service_role;
+--! EndIncluded functions/reset_preference.sql
+--! Included functions/reset_preferences.sql
+create or replace function attune.reset_preferences(category text default null)
+returns setof attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+begin
+  -- What administrators gave the user is not the user's to drop.
+  delete from attune.user_preferences as p
+  using attune.setting_definitions as d
+  where p.user_id = caller
+    and d.key = p.key
+    and d.writable_by = 'user'
+    and (reset_preferences.category is null or d.category = reset_preferences.category);
+
+  return query select s.* from attune.effective_settings(reset_preferences.category) as s;
+end;
+$$;
+comment on function attune.reset_preferences(text) is
+  'Drops all choices of the caller, or those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`.';
+revoke all on function attune.reset_preferences(text) from public;
+grant execute on function attune.reset_preferences(text) to authenticated, service_role;
+--! EndIncluded functions/reset_preferences.sql
+--! Included functions/set_global_setting.sql
+create or replace function attune.set_global_setting(
+  key text,
+  value jsonb,
+  is_enforced boolean default false,
+  rollout_percentage integer default 100
+)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  patch constant jsonb := coalesce(set_global_setting.value, 'null');
+  lock constant boolean := coalesce(set_global_setting.is_enforced, false);
+  share constant integer := coalesce(set_global_setting.rollout_percentage, 100);
+begin
+  perform attune.require_admin();
+
+  if share not between 0 and 100 then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A rollout percentage is 0 to 100, not %s', share),
+      detail = 'invalid_rollout_percentage',
+      hint = 'Give a whole number from 0 to 100.';
+  end if;
+
+  update attune.global_settings as g
+  set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock, rollout_percentage = share
+  where g.key = set_global_setting.key;
+
+  if not found then
+    insert into attune.global_settings as g (key, value, is_enforced, rollout_percentage)
+    values (set_global_setting.key, attune.json_merge_patch('{}', patch), lock, share)
+    on conflict on constraint global_settings_pkey
+    do update set
+      value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock, rollout_percentage = share;
+  end if;
+
+  return attune.effective_setting(set_global_setting.key);
+end;
+$$;
+comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
+  'Stores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
+revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;
+grant execute on function attune.set_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
+--! EndIncluded functions/set_global_setting.sql
+--! Included functions/reset_global_setting.sql
+create or replace function attune.reset_global_setting(key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+begin
+  perform attune.require_admin();
+
+  delete from attune.global_settings as g where g.key = reset_global_setting.key;
+
+  return attune.effective_setting(reset_global_setting.key);
+end;
+$$;
+comment on function attune.reset_global_setting(text) is
+  'Drops what administrators chose for everybody for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_setting`.';
+revoke all on function attune.reset_global_setting(text) from public;
+grant execute on function attune.reset_global_setting(text) to authenticated, service_role;
+--! EndIncluded functions/reset_global_setting.sql
+--! Included functions/set_setting.sql
+create or replace function attune.set_setting(key text, value jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  held_by_users constant boolean := exists (
+    select from attune.setting_definitions as d
+    where d.key = set_setting.key and d.layer >= 'user'
+  );
+  stored attune.global_settings;
+begin
+  if held_by_users then
+    return attune.set_preference(set_setting.key, set_setting.value);
+  end if;
+
+  perform attune.require_admin();
+  select g.* into stored from attune.global_settings as g where g.key = set_setting.key;
+
+  -- A lock and a rollout are decisions of their own: changing the value leaves them.
+  return attune.set_global_setting(set_setting.key, set_setting.value, stored.is_enforced, stored.rollout_percentage);
+end;
+$$;
+comment on function attune.set_setting(text, jsonb) is
+  'Stores a value where it belongs: a setting that users may hold, for the caller; any other, for everybody, which needs an administrator. Returns what applies to the caller now. Refused as `set_preference` and `set_global_setting`.';
+revoke all on function attune.set_setting(text, jsonb) from public;
+grant execute on function attune.set_setting(text, jsonb) to authenticated, service_role;
+--! EndIncluded functions/set_setting.sql
+
+-- What a new user starts with
+
+--! Included private/seed_settings.sql
+create or replace function attune_private.seed_settings(user_id uuid)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  stored bigint;
+begin
+  insert into attune.user_preferences (user_id, key, value)
+  select seed_settings.user_id, r.key, r.value
+  from attune_private.resolve_settings(seed_settings.user_id, false, true) as r
+  join attune.setting_definitions as d on d.key = r.key
+  where d.seeding = 'copy'
+    and d.layer >= 'user'
+  on conflict on constraint user_preferences_pkey do nothing;
+
+  get diagnostics stored = row_count;
+  return stored;
+end;
+$$;
+comment on function attune_private.seed_settings(uuid) is
+  'Puts the value now effective of every setting with `seeding = copy` into a user''s layer, where the user holds none; returns how many.';
+revoke all on function attune_private.seed_settings(uuid) from public;
+--! EndIncluded private/seed_settings.sql
+--! Included triggers/tg_users__seed_settings.sql
+create or replace function attune_private.tg_users__seed_settings()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+begin
+  perform attune_private.seed_settings(new.id);
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__seed_settings() is 'Gives a new user the settings with `seeding = copy`.';
+revoke all on function attune_private.tg_users__seed_settings() from public;
+--! EndIncluded triggers/tg_users__seed_settings.sql
+--! Included functions/seed_existing_users.sql
+create or replace function attune.seed_existing_users(batch_size integer default 1000)
+returns integer
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  seeded integer := 0;
+  unseeded uuid;
+begin
+  perform attune.require_admin();
+
+  if batch_size between 1 and 100000 is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = 'A batch is 1 to 100000 users',
+      detail = 'invalid_batch_size',
+      hint = 'Give a whole number from 1 to 100000.';
+  end if;
+
+  for unseeded in
+    select u.id
+    from attune.users as u
+    where exists (
+      select from attune.setting_definitions as d
+      where d.seeding = 'copy'
+        and d.layer >= 'user'
+        and not exists (select from attune.user_preferences as p where p.user_id = u.id and p.key = d.key)
+    )
+    order by u.id
+    limit batch_size
+  loop
+    perform attune_private.seed_settings(unseeded);
+    seeded := seeded + 1;
+  end loop;
+
+  return seeded;
+end;
+$$;
+comment on function attune.seed_existing_users(integer) is
+  'Gives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for administrators. One batch a call: returns how many users were given something, 0 when nobody is left. Refused: `admin_required`, `invalid_batch_size`.';
+revoke all on function attune.seed_existing_users(integer) from public;
+grant execute on function attune.seed_existing_users(integer) to authenticated, service_role;
+--! EndIncluded functions/seed_existing_users.sql
+
+create trigger _500_seed_settings after insert on attune.users
+  for each row execute function attune_private.tg_users__seed_settings();

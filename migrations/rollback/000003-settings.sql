@@ -1,0 +1,71 @@
+drop trigger _500_seed_settings on attune.users;
+
+drop policy setting_definitions_select_anon on attune.setting_definitions;
+drop policy setting_definitions_select_authenticated on attune.setting_definitions;
+drop policy setting_definitions_insert_admin on attune.setting_definitions;
+drop policy setting_definitions_update_admin on attune.setting_definitions;
+drop policy setting_definitions_delete_admin on attune.setting_definitions;
+drop policy setting_definitions_all_service_role on attune.setting_definitions;
+drop policy global_settings_select_admin on attune.global_settings;
+drop policy global_settings_insert_admin on attune.global_settings;
+drop policy global_settings_update_admin on attune.global_settings;
+drop policy global_settings_delete_admin on attune.global_settings;
+drop policy global_settings_all_service_role on attune.global_settings;
+drop policy user_preferences_select_self_or_admin on attune.user_preferences;
+drop policy user_preferences_insert_self_or_admin on attune.user_preferences;
+drop policy user_preferences_update_self_or_admin on attune.user_preferences;
+drop policy user_preferences_delete_self_or_admin on attune.user_preferences;
+drop policy user_preferences_all_service_role on attune.user_preferences;
+
+drop function
+  attune_private.json_schema_regex(text),
+  attune_private.json_schema_check(jsonb, jsonb, text, integer, integer),
+  attune_private.json_schema_errors(jsonb, jsonb),
+  attune_private.json_schema_problems(jsonb),
+  attune.json_merge_patch(jsonb, jsonb, integer),
+  attune_private.check_size(text, integer, integer, text),
+  attune_private.invalid_value_message(jsonb, jsonb),
+  attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer),
+  attune_private.system_setting(text),
+  attune_private.multiply_32(bigint, bigint),
+  attune_private.murmur3_32(text, bigint),
+  attune_private.bucket(text, text),
+  attune_private.stored_settings(uuid),
+  attune_private.judged_settings(uuid),
+  attune_private.merge_values(jsonb, jsonb[]),
+  attune_private.resolve_settings(uuid, boolean, boolean),
+  attune.effective_settings(text),
+  attune.effective_setting(text),
+  attune.effective_settings_for(uuid, text),
+  attune.settings_document(text),
+  attune.explain_setting(text, uuid),
+  attune.set_preference(text, jsonb),
+  attune.set_preferences(jsonb),
+  attune.reset_preference(text),
+  attune.reset_preferences(text),
+  attune.set_global_setting(text, jsonb, boolean, integer),
+  attune.reset_global_setting(text),
+  attune.set_setting(text, jsonb),
+  attune_private.seed_settings(uuid),
+  attune.seed_existing_users(integer);
+
+drop table attune.user_preferences;
+drop table attune.global_settings;
+drop table attune.setting_definitions;
+
+drop function
+  attune_private.tg__validate_value(),
+  attune_private.tg__stamp(),
+  attune_private.tg_user_preferences__authorize(),
+  attune_private.tg_user_preferences__limit(),
+  attune_private.tg_setting_definitions__validate(),
+  attune_private.tg_setting_definitions__keep_used(),
+  attune_private.tg_users__seed_settings();
+
+drop type attune.setting_explanation;
+drop type attune.effective_setting;
+drop type attune_private.stored_value;
+drop type attune.evaluation_reason;
+drop type attune.setting_seeding;
+drop type attune.setting_writer;
+drop type attune.setting_layer;

@@ -1,0 +1,23 @@
+drop trigger _900_audit on attune.setting_definitions;
+drop trigger _900_audit on attune.global_settings;
+drop trigger _900_audit on attune.user_preferences;
+drop trigger _100_append_only on attune.setting_definitions;
+drop trigger _100_append_only on attune.global_settings;
+drop trigger _100_append_only on attune.user_preferences;
+
+drop policy maintenance_operations_select_admin on attune.maintenance_operations;
+drop policy maintenance_operations_select_service_role on attune.maintenance_operations;
+drop policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log;
+drop policy configuration_audit_log_select_service_role on attune.configuration_audit_log;
+
+drop function
+  attune.purge_audit_log(timestamptz, text);
+
+drop table attune.configuration_audit_log;
+drop table attune.maintenance_operations;
+
+drop function
+  attune_private.tg__append_only(),
+  attune_private.tg__audit();
+
+drop type attune.audit_operation;

@@ -1,0 +1,267 @@
+/** The database a command works on: reached, checked, made ready, and described in one sentence when it can't be. */
+import { createHmac } from "node:crypto";
+import pg from "pg";
+import { connect, withClient } from "./client.ts";
+import { openCluster } from "./embedded.ts";
+import { codeOf, messageOf, UserError } from "./errors.ts";
+import { migrate } from "./migrations.ts";
+import type { Options } from "./options.ts";
+import type { ResolvedJwtOptions } from "./jwt.ts";
+
+export const OLDEST_MAJOR = 15;
+
+/** The roles that the first migration creates where they are missing. */
+const ROLES = ["anon", "authenticated", "service_role", "authenticator"];
+
+export type OwnerConnection = {
+  ownerUrl: string;
+  /** The embedded cluster's secrets; undefined with DATABASE_URL. */
+  embedded: { authenticatorPassword: string; jwtSecret: string } | undefined;
+  /** Settles when the embedded server went away by itself. With DATABASE_URL it never does: the server reconnects. */
+  lost: Promise<UserError>;
+  stop: () => Promise<void>;
+};
+
+export type Connections = {
+  ownerUrl: string;
+  authenticatorUrl: string;
+  jwt: ResolvedJwtOptions;
+  lost: Promise<UserError>;
+  /** Stops the embedded server where that is ours to do. */
+  stop: () => Promise<void>;
+};
+
+export type Purpose = {
+  /** Create what is missing and apply the migrations; without it nothing is changed. */
+  migrate: boolean;
+  /** Take the embedded cluster for a serving process, of which there is one at a time. */
+  serve?: boolean;
+};
+
+/**
+ * Makes sure that a database can be used as a server needs it: reached (the embedded cluster is started or joined),
+ * with roles and schema when `migrate`, and with a way in for `authenticator`.
+ * @throws UserError
+ */
+export async function openDatabase(options: Options, purpose: Purpose): Promise<Connections> {
+  // What needs no database is refused before one is made.
+  if (options.databaseUrl !== undefined) resolveJwt(options, undefined);
+  const owner = await openOwner(options, purpose);
+  try {
+    const jwt = resolveJwt(options, owner.embedded?.jwtSecret);
+    const authenticatorUrl = options.authenticatorUrl ?? (await openAuthenticator(options, owner));
+    await assertAuthenticator(authenticatorUrl);
+    return { ownerUrl: owner.ownerUrl, authenticatorUrl, jwt, lost: owner.lost, stop: owner.stop };
+  } catch (error) {
+    await owner.stop();
+    throw error;
+  }
+}
+
+/**
+ * The same for commands that work as the owner only.
+ * @throws UserError
+ */
+export async function openOwner(options: Options, purpose: Purpose): Promise<OwnerConnection> {
+  const owner = options.databaseUrl === undefined
+    ? await openEmbedded(options, purpose)
+    : { ownerUrl: options.databaseUrl, embedded: undefined, lost: new Promise<never>(() => undefined), stop: async () => undefined };
+  try {
+    if (purpose.migrate) await createDatabase(owner.ownerUrl);
+    await withOwner(owner.ownerUrl, async (client) => {
+      await assertVersion(client);
+      if (purpose.migrate) await assertRights(client);
+    });
+    if (purpose.migrate) await migrate(owner.ownerUrl);
+    return owner;
+  } catch (error) {
+    await owner.stop();
+    throw error;
+  }
+}
+
+async function openEmbedded(options: Options, purpose: Purpose): Promise<OwnerConnection> {
+  const cluster = await openCluster(options.dataDir, { serve: purpose.serve === true });
+  return { ownerUrl: cluster.ownerUrl, embedded: cluster.secrets, lost: cluster.lost, stop: cluster.stop };
+}
+
+/**
+ * How tokens are signed and checked.
+ * @param generated the secret of the embedded cluster
+ * @throws UserError when nothing was configured
+ */
+export function resolveJwt(options: Options, generated: string | undefined): ResolvedJwtOptions {
+  const { audience, issuer, secret = undefined, publicKey, jwksUrl } = options.jwt;
+  if (publicKey !== undefined) return { audience, issuer, publicKey };
+  if (jwksUrl !== undefined) return { audience, issuer, jwksUrl };
+  const used = secret ?? generated;
+  if (used === undefined) {
+    throw new UserError("JWT_SECRET is required with DATABASE_URL (or JWT_PUBLIC_KEY, or JWT_JWKS_URL); `openssl rand -base64 48` makes one.");
+  }
+  return { audience, issuer, secret: used };
+}
+
+/** Where a connection string leads, without its password. */
+export function describeServer(connectionString: string): string {
+  const { host, port } = new pg.Client({ connectionString });
+  return host.startsWith("/") ? host : `${host}:${port}`;
+}
+
+function databaseOf(connectionString: string): string {
+  return new pg.Client({ connectionString }).database ?? "";
+}
+
+/** Runs `work` as the owner, and says in a sentence why that is not possible. */
+async function withOwner<T>(ownerUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  let client: pg.Client;
+  try {
+    client = await connect(ownerUrl);
+  } catch (error) {
+    throw connectionError(error, ownerUrl, "DATABASE_URL");
+  }
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** One sentence for a connection that failed; the password is never in it. */
+export function connectionError(error: unknown, connectionString: string, variable: string): UserError {
+  const server = describeServer(connectionString);
+  switch (codeOf(error)) {
+    case "3D000":
+      return new UserError(`There is no database ${databaseOf(connectionString)} at ${server}: \`attune migrate\` creates it.`);
+    case "28P01":
+    case "28000":
+      return new UserError(`PostgreSQL at ${server} refuses the user or password in ${variable}.`);
+    case "53300":
+      return new UserError(`PostgreSQL at ${server} has no connection left: raise its max_connections or stop other clients.`);
+    case "57P03":
+      return new UserError(`PostgreSQL at ${server} is just starting or stopping: try again.`);
+    default:
+      return new UserError(`PostgreSQL at ${server} can't be reached (${codeOf(error) ?? messageOf(error)}): check ${variable} and that the server runs.`);
+  }
+}
+
+/** Creates the database that the connection string names, where it is missing. */
+async function createDatabase(ownerUrl: string): Promise<void> {
+  try {
+    return await withClient(ownerUrl, async () => undefined);
+  } catch (error) {
+    if (codeOf(error) !== "3D000") throw connectionError(error, ownerUrl, "DATABASE_URL");
+  }
+  const name = databaseOf(ownerUrl);
+  const maintenance = new URL(ownerUrl);
+  maintenance.pathname = "/postgres";
+  try {
+    await withClient(maintenance.href, async (client) => {
+      // On a server that is too old, nothing is created.
+      await assertVersion(client);
+      await client.query(`create database ${pg.escapeIdentifier(name)}`);
+    });
+  } catch (error) {
+    // 42P04, 23505: another start was faster.
+    if (error instanceof UserError) throw error;
+    if (codeOf(error) === "42P04" || codeOf(error) === "23505") return;
+    throw new UserError(`There is no database ${name} at ${describeServer(ownerUrl)}, and it could not be created (${messageOf(error)}): create it, owned by the user in DATABASE_URL.`);
+  }
+}
+
+async function assertVersion(client: pg.Client): Promise<void> {
+  const { rows: [server] } = await client.query<{ number: string; text: string }>(
+    "select current_setting('server_version_num') as number, current_setting('server_version') as text",
+  );
+  assertServerVersion(Number(server?.number), server?.text ?? "");
+}
+
+/** @param number `server_version_num`, like 150004 */
+export function assertServerVersion(number: number, text: string): void {
+  if (Math.floor(number / 10_000) < OLDEST_MAJOR) {
+    throw new UserError(`PostgreSQL ${text} is too old: Attune needs ${OLDEST_MAJOR} or newer.`);
+  }
+}
+
+/** The first migration creates roles and schemas: who may not do that is told before anything is changed. */
+async function assertRights(client: pg.Client): Promise<void> {
+  const { rows: [rights] } = await client.query<{ user: string; database: string; missing: string[]; roles: boolean; schemas: boolean; exists: boolean }>(
+    `select current_user as user,
+            pg_catalog.current_database() as database,
+            array(select wanted from unnest($1::text[]) as wanted except select rolname from pg_catalog.pg_roles order by 1) as missing,
+            (select rolsuper or rolcreaterole from pg_catalog.pg_roles where rolname = current_user) as roles,
+            pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as schemas,
+            pg_catalog.to_regnamespace('attune') is not null as exists`,
+    [ROLES],
+  );
+  if (rights === undefined || rights.exists) return;
+  if (rights.missing.length > 0 && !rights.roles) {
+    throw new UserError(`The user ${rights.user} may not create the role${rights.missing.length > 1 ? "s" : ""} ${rights.missing.join(", ")}: run \`alter role ${pg.escapeIdentifier(rights.user)} createrole\` as a superuser, or create them.`);
+  }
+  if (!rights.schemas) {
+    throw new UserError(`The user ${rights.user} may not create schemas in the database ${rights.database}: run \`grant create on database ${pg.escapeIdentifier(rights.database)} to ${pg.escapeIdentifier(rights.user)}\` as its owner.`);
+  }
+}
+
+/**
+ * The way in for `authenticator`: with a password that several servers agree on, set only where the role is ours.
+ * @throws UserError asking for AUTHENTICATOR_URL when the role is not ours to change
+ */
+async function openAuthenticator(options: Options, owner: OwnerConnection): Promise<string> {
+  const password = owner.embedded?.authenticatorPassword ?? derivedPassword(options);
+  if (password === undefined) {
+    throw new UserError("AUTHENTICATOR_URL is required when tokens are checked with a public key: the connection string of the role authenticator.");
+  }
+  const url = withCredentials(owner.ownerUrl, "authenticator", password);
+  try {
+    await withClient(url, async () => undefined);
+    return url;
+  } catch (error) {
+    if (codeOf(error) !== "28P01" && codeOf(error) !== "28000") throw connectionError(error, url, "AUTHENTICATOR_URL");
+  }
+
+  await withOwner(owner.ownerUrl, async (client) => {
+    const { rows: [role] } = await client.query<{ ours: boolean }>(
+      `select coalesce(pg_catalog.shobj_description(oid, 'pg_authid') like 'Attune:%', false) as ours
+       from pg_catalog.pg_roles where rolname = 'authenticator'`,
+    );
+    if (role === undefined) throw new UserError("The database has no role authenticator yet: `attune migrate` creates it.");
+    if (!role.ours) {
+      throw new UserError("The role authenticator was there before Attune, so its password is not changed: put the role's connection string into AUTHENTICATOR_URL.");
+    }
+    try {
+      await client.query(`alter role authenticator password ${pg.escapeLiteral(password)}`);
+    } catch (error) {
+      throw new UserError(`The password of the role authenticator could not be set (${messageOf(error)}): put the role's connection string into AUTHENTICATOR_URL.`);
+    }
+  });
+  return url;
+}
+
+/** Whoever has the secret that signs tokens could become anybody anyway, so the password may follow from it. */
+function derivedPassword(options: Options): string | undefined {
+  const { secret } = options.jwt;
+  return secret === undefined ? undefined : createHmac("sha256", secret).update("attune authenticator").digest("base64url");
+}
+
+async function assertAuthenticator(url: string): Promise<void> {
+  try {
+    await withClient(url, async () => undefined);
+  } catch (error) {
+    throw connectionError(error, url, "AUTHENTICATOR_URL");
+  }
+}
+
+/** The same server and database for another user. Without a host in the URL (a socket) they are parameters. */
+export function withCredentials(connectionString: string, user: string, password: string): string {
+  const url = new URL(connectionString);
+  url.searchParams.delete("user");
+  url.searchParams.delete("password");
+  if (url.hostname === "") {
+    url.searchParams.set("user", user);
+    url.searchParams.set("password", password);
+  } else {
+    url.username = user;
+    url.password = password;
+  }
+  return url.href;
+}

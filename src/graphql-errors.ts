@@ -1,0 +1,145 @@
+/** What a client learns of an error: the intended ones as they were raised, all others in general words. */
+import type { GraphQLError, GraphQLFormattedError } from "graphql";
+import { isSafeError } from "postgraphile/grafast";
+import pg from "pg";
+import { RequestError } from "./request-error.ts";
+
+/** An error in the form of the contract, without its `debugId`. */
+export type PublicError = { message: string; code: string; reason: string; hint: string };
+
+const INTERNAL: PublicError = {
+  message: "Something went wrong on the server",
+  code: "INTERNAL_SERVER_ERROR",
+  reason: "internal_error",
+  hint: "Report the debugId: the server's log has the details under it.",
+};
+
+const UNAVAILABLE: PublicError = {
+  message: "The database can't be reached",
+  code: "PT503",
+  reason: "database_unavailable",
+  hint: "Try again in a few seconds.",
+};
+
+const INVALID_INPUT = { message: "A value is not one that can be stored", reason: "invalid_input" };
+
+/** Errors of PostgreSQL that nobody raised on purpose, by SQLSTATE or its class. Their own words name our tables. */
+const SQLSTATES: Readonly<Record<string, PublicError>> = {
+  "22": { ...INVALID_INPUT, code: "PT400", hint: "Check the type, format and range of each value." },
+  "23502": { ...INVALID_INPUT, code: "PT422", hint: "Check that no required value is missing." },
+  "23503": {
+    message: "Something that this refers to is missing, or something else still refers to it",
+    code: "PT409",
+    reason: "missing_or_referenced",
+    hint: "Check the ids and keys that you sent.",
+  },
+  "23505": { message: "It exists already", code: "PT409", reason: "already_exists", hint: "Change the one that is there." },
+  "23": { ...INVALID_INPUT, code: "PT422", hint: "Check each value against the description of its field." },
+  "40": {
+    message: "Another change came in between",
+    code: "PT409",
+    reason: "conflict",
+    hint: "Try again: nothing of this one was stored.",
+  },
+  "42501": {
+    message: "You may not do this",
+    code: "42501",
+    reason: "permission_denied",
+    hint: "Sign in as somebody who may, or ask an administrator.",
+  },
+  "57014": {
+    message: "It took too long and was stopped",
+    code: "PT408",
+    reason: "statement_timeout",
+    hint: "Ask for fewer rows at a time.",
+  },
+  "08": UNAVAILABLE,
+  "53": UNAVAILABLE,
+  "57": UNAVAILABLE,
+};
+
+/** What a client may know of anything that was thrown. */
+export function publicError(error: unknown): PublicError {
+  if (error instanceof RequestError) {
+    return { message: error.message, code: error.code, reason: error.reason, hint: error.hint };
+  }
+  if (error instanceof pg.DatabaseError) return ofDatabase(error);
+  if (isLostConnection(error)) return UNAVAILABLE;
+  if (error instanceof Error && isSafeError(error)) return badInput(error.message);
+  return INTERNAL;
+}
+
+function ofDatabase({ message, code = "", detail = "", hint = "" }: pg.DatabaseError): PublicError {
+  // Raised by us: the detail is the reason. PostgreSQL's own details are sentences.
+  const isIntended = /^(42501|PT4\d\d)$/.test(code) && /^[a-z][a-z0-9_]*$/.test(detail);
+  if (isIntended) return { message, code, reason: detail, hint };
+  return SQLSTATES[code] ?? SQLSTATES[code.slice(0, 2)] ?? INTERNAL;
+}
+
+/** `pg` has no type for these: sockets' errors have a `syscall`, its own are told by their words. */
+function isLostConnection(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return "syscall" in error || /^Connection terminated|^timeout exceeded when trying to connect|connection error/.test(error.message);
+}
+
+function badInput(message: string): PublicError {
+  return { message, code: "BAD_USER_INPUT", reason: "invalid_input", hint: "Check the arguments and variables of the query." };
+}
+
+/** The errors behind those of a response, for the log. They are kept here because Grafserv copies what it is given. */
+const causes = new WeakMap<object, unknown>();
+
+/** What was thrown, for an error that `maskError` made; undefined when the client's query itself is at fault. */
+export function causeOf(error: GraphQLFormattedError): unknown {
+  return error.extensions && causes.get(error.extensions);
+}
+
+/** Grafserv's hook: turns an error of execution into what the client may see. */
+export function maskError(error: GraphQLError): GraphQLFormattedError {
+  const { originalError, path, locations } = error;
+  const { message, ...extensions } = ofExecution(error);
+  const isClients = extensions.code === "BAD_USER_INPUT" || extensions.code.startsWith("GRAPHQL_");
+  if (!isClients) causes.set(extensions, originalError ?? error);
+  return { message, ...(locations && { locations }), ...(path && { path }), extensions };
+}
+
+function ofExecution(error: GraphQLError): PublicError {
+  const { message, originalError, extensions, nodes, path } = error;
+  if (originalError) return publicError(originalError);
+
+  const { code, reason, hint } = extensions;
+  if (typeof code === "string" && typeof reason === "string" && typeof hint === "string") return { message, code, reason, hint };
+
+  // Before anything ran it is about variables or the name of the operation. Later it is our own broken promise.
+  const isAboutRequest = path === undefined && (nodes !== undefined || /^(Unknown operation|Must provide)/.test(message));
+  return isAboutRequest ? badInput(message) : INTERNAL;
+}
+
+/** HTTP's own refusals, whoever makes them. */
+const STATUSES: Readonly<Record<number, Omit<PublicError, "code">>> = {
+  400: { message: "The body is not a GraphQL request", reason: "invalid_body", hint: "Send JSON like {\"query\": \"…\", \"variables\": {}}." },
+  404: { message: "There is nothing at this address", reason: "not_found", hint: "The API is at /graphql, its explorer at /." },
+  405: { message: "This address takes POST only", reason: "method_not_allowed", hint: "Send the query in the body of a POST." },
+  406: { message: "No accepted media type can be given", reason: "not_acceptable", hint: "Accept application/json." },
+  413: { message: "The body is too large", reason: "body_too_large", hint: "Send less at a time." },
+  415: { message: "The body has no media type we take", reason: "unsupported_media_type", hint: "Send Content-Type: application/json." },
+  429: { message: "Too many requests", reason: "too_many_requests", hint: "Wait for as many seconds as Retry-After says." },
+};
+
+/** The refusal that an HTTP status stands for. */
+export function ofStatus(status: number): PublicError {
+  const known = STATUSES[status] ?? (status < 500 ? STATUSES[400] : undefined);
+  return known ? { ...known, code: `PT${status}` } : INTERNAL;
+}
+
+/** Completes an error that Grafserv made before execution, where `maskError` isn't asked: parsing, validation, HTTP. */
+export function completeError(error: GraphQLFormattedError, status: number): GraphQLFormattedError {
+  const { message, extensions = {}, ...where } = error;
+  if (typeof extensions["code"] === "string") return error;
+  if (status !== 200 && (status !== 400 || "statusCode" in extensions)) {
+    const { message, ...rest } = ofStatus(status);
+    return { message, extensions: rest };
+  }
+  const code = message.startsWith("Syntax Error") ? "GRAPHQL_PARSE_FAILED" : "GRAPHQL_VALIDATION_FAILED";
+  return { message, ...where, extensions: { code, reason: "invalid_query", hint: "Check the query against the schema." } };
+}

@@ -1,0 +1,43 @@
+/** Functions give lists, tables give connections, and a connection gives a page. */
+import "postgraphile";
+
+/** Rows of a page when the client does not say, and at most. */
+export const PAGE = { usual: 50, most: 100 };
+
+export const CollectionsPlugin: GraphileConfig.Plugin = {
+  name: "AttuneCollectionsPlugin",
+  after: ["PgFirstLastBeforeAfterArgsPlugin"],
+  schema: {
+    entityBehavior: {
+      // `@behavior -connection +list` on a table, or `+connection -list` on a function, says otherwise.
+      pgResource: {
+        inferred: (behavior, resource) => [behavior, resource.parameters ? "-connection" : "-list"],
+      },
+      // A relation follows the table it leads to.
+      pgCodecRelation: {
+        inferred: (behavior, relation, build) => [
+          behavior,
+          build.behavior.pgResourceMatches(relation.remoteResource, "query:resource:list") ? "-connection" : "-list",
+        ],
+      },
+    },
+    hooks: {
+      GraphQLObjectType_fields_field_args(args, build, { scope }) {
+        const { first, offset, ...others } = args;
+        if (first === undefined || offset === undefined) return args;
+        if (scope.isPgFieldSimpleCollection) return others;
+        if (!scope.isPgFieldConnection) return args;
+        const { GraphQLInt, GraphQLNonNull } = build.graphql;
+        return {
+          ...args,
+          first: {
+            ...first,
+            type: new GraphQLNonNull(GraphQLInt),
+            defaultValue: PAGE.usual,
+            description: `Rows of this page, ${PAGE.most} at most.`,
+          },
+        };
+      },
+    },
+  },
+};

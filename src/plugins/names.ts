@@ -1,0 +1,29 @@
+/** Names as a client would choose them: `id` stays `id`, a collection is a plural, a result is named after its type. */
+import "graphile-config";
+
+export const NamesPlugin: GraphileConfig.Plugin = {
+  name: "AttuneNamesPlugin",
+  after: ["PgSimplifyInflectionPlugin"],
+  inflection: {
+    replace: {
+      // There is no `nodeId` to keep apart from.
+      _attributeName(previous, _options, details) {
+        return previous?.({ ...details, skipRowId: true }) ?? details.attributeName;
+      },
+      // A resource is a list or a connection, never both, so neither needs a suffix.
+      connectionField(_previous, _options, baseName) {
+        return baseName;
+      },
+      listField(_previous, _options, baseName) {
+        return baseName;
+      },
+      functionMutationResultFieldName(previous, _options, details) {
+        const { resource, returnGraphQLTypeName } = details;
+        const tag = resource.extensions?.tags?.resultFieldName;
+        if (typeof tag === "string" || !resource.codec.attributes) return previous?.(details) ?? "result";
+        const name = this.camelCase(returnGraphQLTypeName);
+        return resource.isUnique ? name : this.pluralize(name);
+      },
+    },
+  },
+};

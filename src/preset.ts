@@ -1,0 +1,46 @@
+/** What PostGraphile makes of the database: which plugins, which shapes, which names. */
+import "./production.ts";
+import { PgAggregatesPreset } from "@graphile/pg-aggregates";
+import { PgSimplifyInflectionPreset } from "@graphile/simplify-inflection";
+import type { Pool } from "pg";
+import { makePgService } from "postgraphile/adaptors/pg";
+import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import { ArgumentsPlugin } from "./plugins/arguments.ts";
+import { CollectionsPlugin } from "./plugins/collections.ts";
+import { NamesPlugin } from "./plugins/names.ts";
+
+/** Noise for a client (Relay's object ids, edges in payloads, `Query.query`), and what would hide a naming conflict. */
+const UNUSED = [
+  "SwallowErrorsPlugin",
+  "NodePlugin",
+  "QueryQueryPlugin",
+  "PgMutationPayloadEdgePlugin",
+  "PgAggregatesOrderByAggregatesPlugin",
+  "PgAggregatesFilterRelationalAggregatesPlugin",
+];
+
+/** Statistics of ids and dates say nothing; counting, and the first and last date, do. */
+const BEHAVIOR = [
+  "list",
+  "-resource:connection:backwards",
+  "-resource:groupedAggregates:having",
+  ...["sum", "average", "stddevSample", "stddevPopulation", "varianceSample", "variancePopulation"].map(
+    (spec) => `-${spec}:resource:aggregates`,
+  ),
+].join(" ");
+
+/**
+ * The schema of `attune`, as seen through `pool`.
+ * The caller ends the pool. The claims of a request come from `request.pgSettings` of Fastify.
+ */
+export function makePreset(pool: Pool): GraphileConfig.Preset {
+  return {
+    extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PgAggregatesPreset],
+    plugins: [NamesPlugin, ArgumentsPlugin, CollectionsPlugin],
+    disablePlugins: UNUSED,
+    pgServices: [makePgService({ pool, schemas: ["attune"], pubsub: false })],
+    gather: { pgStrictFunctions: true },
+    schema: { defaultBehavior: BEHAVIOR, pgForbidSetofFunctionsToReturnNull: true },
+    grafast: { explain: false },
+  };
+}

@@ -1,0 +1,45 @@
+/** Before the first test: one PostgreSQL, and one migrated database that every test file copies. */
+import { randomBytes } from "node:crypto";
+import type { TestProject } from "vitest/node";
+import { openDatabase } from "../../src/database.ts";
+import { startThrowawayCluster } from "../../src/embedded.ts";
+import { readOptions } from "../../src/options.ts";
+import { createTemplate } from "../../src/test-databases.ts";
+
+/** Where the tests find their databases, and how their tokens are signed. */
+export type TestCluster = {
+  /** The owner's connection to a database that is always there, from which others are created. */
+  ownerUrl: string;
+  authenticatorUrl: string;
+  template: string;
+  jwtSecret: string;
+};
+
+declare module "vitest" {
+  interface ProvidedContext {
+    cluster: TestCluster;
+  }
+}
+
+/**
+ * Uses the server named by ATTUNE_TEST_CLUSTER_URL (the owner's connection to any database of it), or starts one that
+ * is gone afterwards.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const given = process.env["ATTUNE_TEST_CLUSTER_URL"];
+  const cluster = given === undefined ? await startThrowawayCluster() : undefined;
+  const ownerUrl = cluster?.ownerUrl("postgres") ?? given ?? "";
+  const jwtSecret = randomBytes(32).toString("hex");
+
+  let authenticatorUrl = "";
+  const template = await createTemplate(ownerUrl, async (databaseUrl) => {
+    const options = readOptions({ DATABASE_URL: databaseUrl, JWT_SECRET: jwtSecret });
+    ({ authenticatorUrl } = await openDatabase(options, { migrate: true }));
+  });
+
+  project.provide("cluster", { ownerUrl, authenticatorUrl, template: template.name, jwtSecret });
+  return async () => {
+    await template.drop();
+    await cluster?.stop();
+  };
+}

@@ -1,0 +1,125 @@
+/** What a test file starts with: a database of its own, users with tokens, and the real server in front of it. */
+import type { FastifyInstance } from "fastify";
+import pg from "pg";
+import { inject } from "vitest";
+import { authenticate } from "../../src/claims.ts";
+import { createVerifier, type ResolvedJwtOptions, signToken } from "../../src/jwt.ts";
+import { buildServer, type ServerOptions } from "../../src/server.ts";
+import { cloneTemplate, withDatabase } from "../../src/test-databases.ts";
+
+export type TestUser = { id: string; email: string; token: string };
+
+/** Who a statement runs as: a user, a request without a token, a trusted server. */
+export type Persona = TestUser | "anon" | "service_role";
+
+export type TestDatabase = {
+  name: string;
+  ownerUrl: string;
+  authenticatorUrl: string;
+  jwt: ResolvedJwtOptions & { secret: string };
+  owner: pg.Pool;
+  /** Runs one statement as the owner, and returns its rows. */
+  query: <Row extends pg.QueryResultRow>(sql: string, params?: unknown[]) => Promise<Row[]>;
+  createUser: (email: string, rights?: { admin?: boolean }) => Promise<TestUser>;
+  /** The token a persona shows to the server; none for `anon`. */
+  tokenOf: (who: Persona) => string | undefined;
+  /** Runs `work` in one transaction, with role and claims set as the server sets them; an error takes it back. */
+  as: <T>(who: Persona, work: (client: pg.PoolClient) => Promise<T>) => Promise<T>;
+  /** Drops the database. Servers in front of it have to be closed before. */
+  close: () => Promise<void>;
+};
+
+/** A copy of the migrated template, for one test file. Call `close` in `afterAll`. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const cluster = inject("cluster");
+  const clone = await cloneTemplate(cluster.ownerUrl, cluster.template);
+  const authenticatorUrl = withDatabase(cluster.authenticatorUrl, clone.name);
+  const jwt = { audience: "authenticated", issuer: "attune", secret: cluster.jwtSecret };
+  const verify = createVerifier(jwt);
+  const owner = new pg.Pool({ connectionString: clone.url, max: 4 });
+  const authenticator = new pg.Pool({ connectionString: authenticatorUrl, max: 4 });
+
+  const query: TestDatabase["query"] = async <Row extends pg.QueryResultRow>(sql: string, params?: unknown[]) =>
+    (await owner.query<Row>(sql, params)).rows;
+
+  const createUser: TestDatabase["createUser"] = async (email, { admin = false } = {}) => {
+    const [user] = await query<{ id: string }>("select attune_private.ensure_user($1, $2) as id", [email, admin]);
+    if (user === undefined) throw new Error("ensure_user returned nothing");
+    return { id: user.id, email, token: signToken({ sub: user.id, role: "authenticated", email }, jwt) };
+  };
+
+  const tokenOf: TestDatabase["tokenOf"] = (who) => {
+    if (who === "anon") return undefined;
+    return who === "service_role" ? signToken({ role: "service_role" }, jwt) : who.token;
+  };
+
+  const as: TestDatabase["as"] = async (who, work) => {
+    const token = tokenOf(who);
+    const { pgSettings } = await authenticate(token && `Bearer ${token}`, verify);
+    const client = await authenticator.connect();
+    try {
+      await client.query("begin");
+      for (const setting of Object.entries(pgSettings)) await client.query("select set_config($1, $2, true)", setting);
+      const result = await work(client);
+      await client.query("commit");
+      return result;
+    } catch (error: unknown) {
+      await client.query("rollback");
+      throw error;
+    } finally {
+      client.release();
+    }
+  };
+
+  const close = async (): Promise<void> => {
+    await Promise.all([owner.end(), authenticator.end()]);
+    await clone.drop();
+  };
+
+  return { name: clone.name, ownerUrl: clone.url, authenticatorUrl, jwt, owner, query, createUser, tokenOf, as, close };
+}
+
+export type GraphQLResponse<Data> = {
+  status: number;
+  headers: Record<string, unknown>;
+  body: { data?: Data | null; errors?: GraphQLFailure[] };
+};
+
+export type GraphQLFailure = {
+  message: string;
+  path?: (string | number)[];
+  extensions?: { code?: string; reason?: string; hint?: string; debugId?: string };
+};
+
+export type TestServer = {
+  app: FastifyInstance;
+  graphql: <Data>(query: string, variables?: Record<string, unknown>, token?: string) => Promise<GraphQLResponse<Data>>;
+  close: () => Promise<void>;
+};
+
+/** The server as `attune start` builds it, without a port: requests go through `inject`. */
+export async function createTestServer(database: TestDatabase, options: Partial<ServerOptions> = {}): Promise<TestServer> {
+  const app = await buildServer({
+    host: "127.0.0.1",
+    port: 0,
+    authenticatorUrl: database.authenticatorUrl,
+    poolSize: 2,
+    jwt: database.jwt,
+    logLevel: "silent",
+    corsOrigins: [],
+    rateLimitPerMinute: 0,
+    ...options,
+  });
+
+  const graphql: TestServer["graphql"] = async (query, variables = {}, token) => {
+    const response = await app.inject({
+      method: "POST",
+      url: "/graphql",
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      payload: { query, variables },
+    });
+    return { status: response.statusCode, headers: response.headers, body: response.json() };
+  };
+
+  return { app, graphql, close: () => app.close() };
+}
