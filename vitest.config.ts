@@ -10,5 +10,7 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
+    // Node imports the modules itself, as it does in production: Vite would bring in a second copy of `graphql`.
+    experimental: { viteModuleRunner: false, nodeLoader: false },
   },
 });

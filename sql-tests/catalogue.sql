@@ -275,8 +275,14 @@ create temp view needless_grants as
 select format('%s: %s to %s', g.name, lower(g.privilege_type), r.rolname) as offender
 from our_grants as g
 join our_request_roles as r on r.oid = g.grantee
-where g.privilege_type in ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN');
-comment on view needless_grants is 'no role of requests may truncate, reference, maintain or add triggers';
+where g.privilege_type in ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN')
+union all
+select format('schema %s: create to %s', n.nspname, r.rolname)
+from pg_namespace as n
+cross join lateral aclexplode(n.nspacl) as x
+join our_request_roles as r on r.oid = x.grantee
+where n.nspname in ('attune', 'attune_private', 'auth') and x.privilege_type = 'CREATE';
+comment on view needless_grants is 'no role of requests may create, truncate, reference, maintain or add triggers';
 
 -- Functions and triggers
 
@@ -379,7 +385,13 @@ where c.is_table
     select from our_column_checks as k
     where k.table_oid = c.table_oid
       and k.attnum = c.attnum
-      and k.definition ~ '\m(char_length|length|octet_length|cardinality|array_length)\(|= ANY \('
+      -- A length, a list of values, one value, or a pattern from end to end that repeats nothing without limit.
+      and k.definition ~ any (array[
+        '\m(char_length|length|octet_length|cardinality|array_length)\(',
+        '= ANY \(',
+        '^CHECK \(\(\w+ = ''[^'']*''::text\)\)$',
+        '''\^([^*+{]|\{\d+(,\d+)?\})*\$'''
+      ])
   )
   and not exists (select from our_foreign_keys as k where k.table_oid = c.table_oid and c.attnum = any (k.conkey));
 comment on view texts_without_limit is 'text has a length check, a list of values, or a foreign key';
@@ -441,6 +453,7 @@ insert into planted (rule, offender) values
   ('writes_of_whole_rows', 'attune.planted: update'),
   ('rights_users_may_raise', 'attune.users.is_admin: update'),
   ('needless_grants', 'attune.planted: truncate to service_role'),
+  ('needless_grants', 'schema attune: create to authenticated'),
   ('functions_without_search_path', 'attune.planted()'),
   ('functions_without_search_path', 'attune.planted(uuid)'),
   ('triggers_misnamed', 'attune.planted: planted'),
@@ -518,6 +531,7 @@ create policy planted_insert_nested on attune.planted for insert to service_role
 
 grant insert, update, select on attune.planted to public, anon, authenticated;
 grant truncate on attune.planted to service_role;
+grant create on schema attune to authenticated;
 grant update (is_admin) on attune.users to authenticated;
 grant usage on schema attune_private to service_role;
 grant select (id) on attune_private.planted to authenticated;

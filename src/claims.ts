@@ -2,13 +2,17 @@
 import { type JwtClaims, UnauthorizedError } from "./jwt.ts";
 
 /** Settings of the request's transaction, local to it. */
-export type PgSettings = { role: string; "request.jwt.claims": string };
+export type PgSettings = { role: string; "request.jwt.claims": string; statement_timeout: string };
+
+/** For how long one statement may run. It is set here and not for the connection, so that a pooler may be in between. */
+const STATEMENT_TIMEOUT = "5s";
 
 /** Who is asking: the settings for the database, and the subject for the log. */
 export type Identity = { pgSettings: PgSettings; subject: string | undefined };
 
 const ROLES = ["anon", "authenticated", "service_role"];
-const NOBODY: Identity = identify({ role: "anon" });
+/** Who asks without a token. */
+export const NOBODY: Identity = identify({ role: "anon" });
 
 /**
  * Reads the `Authorization` header.
@@ -46,5 +50,10 @@ export async function authenticate(
 }
 
 function identify(claims: { role: string; sub?: string }): Identity {
-  return { pgSettings: { role: claims.role, "request.jwt.claims": JSON.stringify(claims) }, subject: claims.sub };
+  const pgSettings = {
+    role: claims.role,
+    "request.jwt.claims": JSON.stringify(claims),
+    statement_timeout: STATEMENT_TIMEOUT,
+  };
+  return { pgSettings, subject: claims.sub };
 }

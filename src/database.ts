@@ -32,10 +32,12 @@ export type Connections = {
 };
 
 export type Purpose = {
-  /** Create what is missing and apply the migrations; without it nothing is changed. */
-  migrate: boolean;
+  /** Create what is missing and apply the migrations; `prepare` leaves the latter to the caller, false changes nothing. */
+  migrate: boolean | "prepare";
   /** Take the embedded cluster for a serving process, of which there is one at a time. */
   serve?: boolean;
+  /** Gives up: the embedded server is stopped, and with it whatever runs there. */
+  signal?: AbortSignal;
 };
 
 /**
@@ -49,7 +51,8 @@ export async function openDatabase(options: Options, purpose: Purpose): Promise<
   const owner = await openOwner(options, purpose);
   try {
     const jwt = resolveJwt(options, owner.embedded?.jwtSecret);
-    const authenticatorUrl = options.authenticatorUrl ?? (await openAuthenticator(options, owner));
+    const authenticatorUrl = authenticatorUrlOf(options, owner.ownerUrl, owner.embedded?.authenticatorPassword);
+    if (options.authenticatorUrl === undefined) await letAuthenticatorIn(owner.ownerUrl, authenticatorUrl);
     await assertAuthenticator(authenticatorUrl);
     return { ownerUrl: owner.ownerUrl, authenticatorUrl, jwt, lost: owner.lost, stop: owner.stop };
   } catch (error) {
@@ -66,22 +69,27 @@ export async function openOwner(options: Options, purpose: Purpose): Promise<Own
   const owner = options.databaseUrl === undefined
     ? await openEmbedded(options, purpose)
     : { ownerUrl: options.databaseUrl, embedded: undefined, lost: new Promise<never>(() => undefined), stop: async () => undefined };
+  const giveUp = (): void => void owner.stop();
+  purpose.signal?.addEventListener("abort", giveUp, { once: true });
   try {
-    if (purpose.migrate) await createDatabase(owner.ownerUrl);
+    if (purpose.migrate !== false) await createDatabase(owner.ownerUrl);
     await withOwner(owner.ownerUrl, async (client) => {
       await assertVersion(client);
-      if (purpose.migrate) await assertRights(client);
+      if (purpose.migrate !== false) await assertRights(client);
     });
-    if (purpose.migrate) await migrate(owner.ownerUrl);
+    if (purpose.migrate === true) await migrate(owner.ownerUrl);
+    purpose.signal?.throwIfAborted();
     return owner;
   } catch (error) {
     await owner.stop();
     throw error;
+  } finally {
+    purpose.signal?.removeEventListener("abort", giveUp);
   }
 }
 
 async function openEmbedded(options: Options, purpose: Purpose): Promise<OwnerConnection> {
-  const cluster = await openCluster(options.dataDir, { serve: purpose.serve === true });
+  const cluster = await openCluster(options.dataDir, { serve: purpose.serve === true, ...(purpose.signal && { signal: purpose.signal }) });
   return { ownerUrl: cluster.ownerUrl, embedded: cluster.secrets, lost: cluster.lost, stop: cluster.stop };
 }
 
@@ -107,8 +115,17 @@ export function describeServer(connectionString: string): string {
   return host.startsWith("/") ? host : `${host}:${port}`;
 }
 
+/** The same with the name of the database. */
+export function describeDatabase(connectionString: string): string {
+  return `${databaseOf(connectionString)} at ${describeServer(connectionString)}`;
+}
+
 function databaseOf(connectionString: string): string {
   return new pg.Client({ connectionString }).database ?? "";
+}
+
+function passwordOf(connectionString: string): string {
+  return new pg.Client({ connectionString }).password ?? "";
 }
 
 /** Runs `work` as the owner, and says in a sentence why that is not possible. */
@@ -203,44 +220,54 @@ async function assertRights(client: pg.Client): Promise<void> {
 }
 
 /**
- * The way in for `authenticator`: with a password that several servers agree on, set only where the role is ours.
- * @throws UserError asking for AUTHENTICATOR_URL when the role is not ours to change
+ * How the server connects: with a password that several servers agree on, unless AUTHENTICATOR_URL says.
+ * @param password the embedded cluster's
+ * @throws UserError when there is nothing to derive a password from
  */
-async function openAuthenticator(options: Options, owner: OwnerConnection): Promise<string> {
-  const password = owner.embedded?.authenticatorPassword ?? derivedPassword(options);
-  if (password === undefined) {
-    throw new UserError("AUTHENTICATOR_URL is required when tokens are checked with a public key: the connection string of the role authenticator.");
+export function authenticatorUrlOf(options: Options, ownerUrl: string, password: string | undefined): string {
+  if (options.authenticatorUrl !== undefined) return options.authenticatorUrl;
+  const { secret } = options.jwt;
+  // Whoever has the secret that signs tokens can become any user anyway, so the password may follow from it.
+  const used = password ?? (secret && createHmac("sha256", secret).update("attune authenticator").digest("base64url"));
+  if (used === undefined) {
+    throw new UserError("AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set: the connection string of the role authenticator.");
   }
-  const url = withCredentials(owner.ownerUrl, "authenticator", password);
-  try {
-    await withClient(url, async () => undefined);
-    return url;
-  } catch (error) {
-    if (codeOf(error) !== "28P01" && codeOf(error) !== "28000") throw connectionError(error, url, "AUTHENTICATOR_URL");
-  }
+  return withCredentials(ownerUrl, "authenticator", used);
+}
 
-  await withOwner(owner.ownerUrl, async (client) => {
+/**
+ * Makes sure that the role `authenticator` has the password of `url`, where it is our own role.
+ * @throws UserError asking for AUTHENTICATOR_URL when it is not
+ */
+async function letAuthenticatorIn(ownerUrl: string, url: string): Promise<void> {
+  if (await canLogIn(url)) return;
+  await withOwner(ownerUrl, async (client) => {
     const { rows: [role] } = await client.query<{ ours: boolean }>(
       `select coalesce(pg_catalog.shobj_description(oid, 'pg_authid') like 'Attune:%', false) as ours
        from pg_catalog.pg_roles where rolname = 'authenticator'`,
     );
     if (role === undefined) throw new UserError("The database has no role authenticator yet: `attune migrate` creates it.");
     if (!role.ours) {
-      throw new UserError("The role authenticator was there before Attune, so its password is not changed: put the role's connection string into AUTHENTICATOR_URL.");
+      throw new UserError("The role authenticator was there before Attune, so its password is not changed: put its connection string into AUTHENTICATOR_URL.");
     }
     try {
-      await client.query(`alter role authenticator password ${pg.escapeLiteral(password)}`);
+      await client.query(`alter role authenticator password ${pg.escapeLiteral(passwordOf(url))}`);
     } catch (error) {
-      throw new UserError(`The password of the role authenticator could not be set (${messageOf(error)}): put the role's connection string into AUTHENTICATOR_URL.`);
+      // Another server may have set the same one at the same time.
+      if (await canLogIn(url)) return;
+      throw new UserError(`The password of the role authenticator could not be set (${messageOf(error)}): put its connection string into AUTHENTICATOR_URL.`);
     }
   });
-  return url;
 }
 
-/** Whoever has the secret that signs tokens could become anybody anyway, so the password may follow from it. */
-function derivedPassword(options: Options): string | undefined {
-  const { secret } = options.jwt;
-  return secret === undefined ? undefined : createHmac("sha256", secret).update("attune authenticator").digest("base64url");
+async function canLogIn(url: string): Promise<boolean> {
+  try {
+    await withClient(url, async () => undefined);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "28P01" || codeOf(error) === "28000") return false;
+    throw connectionError(error, url, "AUTHENTICATOR_URL");
+  }
 }
 
 async function assertAuthenticator(url: string): Promise<void> {

@@ -33,16 +33,18 @@ const LOCK_CLASS = 0x4154_5455;
  * Opens the cluster in `dataDir`: joins the server that runs there (one whose process was killed included), else
  * starts it, and makes it on the first start. Role and database `attune` exist when it returns.
  * @param what.serve take the cluster for a serving process, of which there is one at a time
+ * @param what.signal gives up, and stops what was started
  * @throws UserError
  */
-export async function openCluster(dataDir: string, what: { serve: boolean }): Promise<EmbeddedCluster> {
+export async function openCluster(dataDir: string, what: { serve: boolean; signal?: AbortSignal }): Promise<EmbeddedCluster> {
   const programs = await findPrograms(chosenMajor());
   const account = await findAccount();
   const folder = await prepareFolder(dataDir, programs, account);
   const secrets = await ensureSecrets(dataDir, folder);
-  await ensureData(programs, account, folder, secrets);
+  await ensureData(programs, account, folder, secrets, what.signal);
 
   for (let attempt = 1; ; attempt += 1) {
+    what.signal?.throwIfAborted();
     const { control, pid, port } = await startOrJoin(programs, account, folder, dataDir, secrets);
     try {
       if (what.serve) await takeServing(control, dataDir);
@@ -58,12 +60,20 @@ export async function openCluster(dataDir: string, what: { serve: boolean }): Pr
   }
 }
 
-/** Whether a cluster was ever made in `dataDir`, and whether its server runs. */
-export async function clusterState(dataDir: string): Promise<"absent" | "stopped" | "running"> {
+export type ClusterState = { state: "absent" | "stopped" } | { state: "running"; ownerUrl: string; authenticatorUrl: string };
+
+/** Whether a cluster was ever made in `dataDir`, and how to reach it while its server runs. Starts and changes nothing. */
+export async function clusterState(dataDir: string): Promise<ClusterState> {
   const folder = join(await realpath(dataDir).catch(() => dataDir), "postgres");
-  if ((await dataVersion(folder)) === undefined) return "absent";
+  if ((await dataVersion(folder)) === undefined) return { state: "absent" };
   const running = await readPostmaster(folder);
-  return running !== undefined && (await isServerOf(running.pid, folder)) ? "running" : "stopped";
+  if (running === undefined || !(await isServerOf(running.pid, folder))) return { state: "stopped" };
+  const { ownerPassword, authenticatorPassword } = await ensureSecrets(dataDir, folder);
+  return {
+    state: "running",
+    ownerUrl: localUrl("attune", ownerPassword, running.port, "attune"),
+    authenticatorUrl: localUrl("authenticator", authenticatorPassword, running.port, "attune"),
+  };
 }
 
 function chosenMajor(): number {
@@ -129,7 +139,7 @@ function isSecrets(value: unknown): value is Secrets {
 }
 
 /** Makes the data in a folder beside and renames it, so that there is all of it or nothing. */
-async function ensureData(programs: Programs, account: Account, folder: string, secrets: Secrets): Promise<void> {
+async function ensureData(programs: Programs, account: Account, folder: string, secrets: Secrets, signal: AbortSignal | undefined): Promise<void> {
   const version = await dataVersion(folder);
   if (version !== undefined && version !== programs.major) {
     throw new UserError(`${folder} was made by PostgreSQL ${version} and this is PostgreSQL ${programs.major}: dump it with the old version, or set ATTUNE_DATA_DIR to an empty folder.`);
@@ -142,7 +152,7 @@ async function ensureData(programs: Programs, account: Account, folder: string, 
   }
 
   const draft = `${folder}.new-${process.pid}`;
-  await initdb(programs, account, draft, secrets.superuserPassword, true);
+  await initdb(programs, account, draft, secrets.superuserPassword, { sync: true, signal });
   try {
     await rename(draft, folder);
   } catch (error) {
@@ -257,7 +267,7 @@ function hold(control: pg.Client, held: { pid: number; port: number; folder: str
   let stopping: Promise<void> | undefined;
   const lost = new Promise<UserError>((resolve) => {
     control.on("end", () => {
-      if (stopping === undefined) resolve(new UserError(`The embedded PostgreSQL in ${held.folder} was stopped by someone else.`));
+      if (stopping === undefined) resolve(new UserError(`The embedded PostgreSQL stopped unexpectedly: ${held.folder}.log says why.`));
     });
   });
   const stop = async (): Promise<void> => {
@@ -311,7 +321,7 @@ export async function startThrowawayCluster(options: { major?: number; settings?
   try {
     if (account.uid !== undefined && account.gid !== undefined) await chown(root, account.uid, account.gid);
     await chmod(root, 0o700);
-    await initdb(programs, account, folder, superuserPassword, false);
+    await initdb(programs, account, folder, superuserPassword, { sync: false });
     for (let attempt = 1; watchdog === undefined; attempt += 1) {
       port = await freePort();
       try {

@@ -94,6 +94,13 @@ export function causeOf(error: GraphQLFormattedError): unknown {
   return error.extensions && causes.get(error.extensions);
 }
 
+/** As `maskError`, for what was thrown outside of GraphQL. */
+export function maskThrown(error: unknown): GraphQLFormattedError {
+  const { message, ...extensions } = publicError(error);
+  if (!(error instanceof RequestError)) causes.set(extensions, error);
+  return { message, extensions };
+}
+
 /** Grafserv's hook: turns an error of execution into what the client may see. */
 export function maskError(error: GraphQLError): GraphQLFormattedError {
   const { originalError, path, locations } = error;
@@ -117,7 +124,7 @@ function ofExecution(error: GraphQLError): PublicError {
 
 /** HTTP's own refusals, whoever makes them. */
 const STATUSES: Readonly<Record<number, Omit<PublicError, "code">>> = {
-  400: { message: "The body is not a GraphQL request", reason: "invalid_body", hint: "Send JSON like {\"query\": \"…\", \"variables\": {}}." },
+  400: { message: "This is not a GraphQL request", reason: "invalid_request", hint: 'POST JSON like {"query": "…", "variables": {}} to /graphql.' },
   404: { message: "There is nothing at this address", reason: "not_found", hint: "The API is at /graphql, its explorer at /." },
   405: { message: "This address takes POST only", reason: "method_not_allowed", hint: "Send the query in the body of a POST." },
   406: { message: "No accepted media type can be given", reason: "not_acceptable", hint: "Accept application/json." },

@@ -190,7 +190,8 @@ function createMeter(
   function pageOf(field: GraphQLField<unknown, unknown>, node: FieldNode): number | undefined {
     if (!field.args.some(({ name }) => name === "first")) return undefined;
     const argument = node.arguments?.find(({ name }) => name.value === "first");
-    const first: unknown = (argument && valueFromASTUntyped(argument.value, variables)) ?? PAGE.usual;
+    const given: unknown = argument && valueFromASTUntyped(argument.value, variables);
+    const first = given === undefined ? PAGE.usual : given;
     if (typeof first === "number" && first >= 0 && first <= PAGE.most) return first;
     throw refused("page_too_large", `A page has from 0 to ${PAGE.most} rows`, "Ask for the next ones with `after`.", node);
   }

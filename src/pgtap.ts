@@ -3,17 +3,18 @@ import { availableParallelism } from "node:os";
 import { glob, readFile } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import pg from "pg";
-import { Parser } from "tap-parser";
-import type { Result } from "tap-parser";
+import { Parser, type Result } from "tap-parser";
 import { connect } from "./client.ts";
+import { openOwner } from "./database.ts";
 import { startThrowawayCluster } from "./embedded.ts";
 import { messageOf, UserError } from "./errors.ts";
-import { migrate } from "./migrations.ts";
+import { readOptions } from "./options.ts";
 import { installTestSupport, SEARCH_PATH } from "./pgtap-install.ts";
 import { positionOf, scanSql } from "./sql-script.ts";
 import { cloneTemplate, createTemplate } from "./test-databases.ts";
 
 const TESTS = resolve(import.meta.dirname, "../sql-tests");
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export type PgtapOptions = {
   /** Connects as a role that may create databases; without it a throwaway PostgreSQL is started. */
@@ -53,8 +54,7 @@ export async function runPgtap(options: PgtapOptions): Promise<{ passed: number;
     const url = ownerUrl;
 
     const template = await createTemplate(url, async (templateUrl) => {
-      await migrate(templateUrl);
-      signal.throwIfAborted();
+      await openOwner(readOptions({ DATABASE_URL: templateUrl }), { migrate: true, signal });
       await installTestSupport(templateUrl);
     });
     // What can't be removed now, because the server is gone, goes at the start of the next run.
@@ -71,7 +71,7 @@ export async function runPgtap(options: PgtapOptions): Promise<{ passed: number;
         for (const line of describe(displayName(file), result)) report(line);
       }
     };
-    const jobs = options.jobs ?? Math.min(availableParallelism(), 4);
+    const jobs = Math.max(options.jobs ?? Math.min(availableParallelism(), 4), 1);
     await Promise.all(Array.from({ length: Math.min(jobs, files.length) }, work));
     signal.throwIfAborted();
 
@@ -84,7 +84,7 @@ export async function runPgtap(options: PgtapOptions): Promise<{ passed: number;
 async function untilInterrupted<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const interrupt = (): void => controller.abort(new UserError("Interrupted; the test databases are removed."));
-  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+  for (const name of SIGNALS) process.once(name, interrupt);
   try {
     return await work(controller.signal);
   } catch (error: unknown) {
@@ -92,7 +92,7 @@ async function untilInterrupted<T>(work: (signal: AbortSignal) => Promise<T>): P
     controller.signal.throwIfAborted();
     throw error;
   } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    for (const name of SIGNALS) process.off(name, interrupt);
   }
 }
 
@@ -120,7 +120,7 @@ async function runFile(ownerUrl: string, template: string, file: string, signal:
   const client = await connect(database.url);
   cleanup.defer(() => client.end());
 
-  const disconnect = (): void => void client.end();
+  const disconnect = (): void => void client.end().catch(() => undefined);
   signal.addEventListener("abort", disconnect);
   cleanup.defer(() => signal.removeEventListener("abort", disconnect));
   signal.throwIfAborted();
@@ -131,7 +131,10 @@ function couldNotRun(error: unknown): FileResult {
   return { passed: 0, failures: [{ title: `could not run: ${messageOf(error)}`, details: [] }], notices: [] };
 }
 
-/** Sends the whole script at once, as psql's `--file` would not, and reads what it says until it ends or dies. */
+/**
+ * Sends the script in one go, in a transaction that nobody commits, and reads what it says until it ends or dies. A
+ * script may open and roll back transactions of its own.
+ */
 async function runScript(client: pg.Client, sql: string): Promise<FileResult> {
   const tap = readTap();
   const notices: string[] = [];

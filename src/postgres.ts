@@ -86,7 +86,9 @@ export async function assertReachable(path: string, account: Account, remedy: st
 }
 
 /** Makes a new cluster in `folder`, with the superuser `postgres`; on failure nothing of it stays. */
-export async function initdb(programs: Programs, account: Account, folder: string, password: string, sync: boolean): Promise<void> {
+export async function initdb(
+  programs: Programs, account: Account, folder: string, password: string, how: { sync: boolean; signal?: AbortSignal | undefined },
+): Promise<void> {
   const passwordFile = `${folder}.password`;
   try {
     await mkdir(folder, { mode: 0o700 });
@@ -97,10 +99,11 @@ export async function initdb(programs: Programs, account: Account, folder: strin
     }
     await run(programs.initdb, [
       `--pgdata=${folder}`, "--username=postgres", `--pwfile=${passwordFile}`, "--auth=scram-sha-256",
-      "--encoding=UTF8", "--lc-messages=C", ...localeFlags(programs.major), ...(sync ? [] : ["--no-sync"]),
-    ], { ...account, env: environment(), cwd: folder });
+      "--encoding=UTF8", "--lc-messages=C", ...localeFlags(programs.major), ...(how.sync ? [] : ["--no-sync"]),
+    ], { ...account, env: environment(), cwd: folder, ...(how.signal && { signal: how.signal }) });
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
+    how.signal?.throwIfAborted();
     throw new UserError(`PostgreSQL could not create its data folder ${folder}: ${lastComplaint(messageOf(error))}.`);
   } finally {
     await rm(passwordFile, { force: true });

@@ -7,7 +7,9 @@ import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
+import { DescriptionsPlugin } from "./plugins/descriptions.ts";
 import { NamesPlugin } from "./plugins/names.ts";
+import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
 
 /** Noise for a client (Relay's object ids, edges in payloads, `Query.query`), and what would hide a naming conflict. */
 const UNUSED = [
@@ -36,7 +38,7 @@ const BEHAVIOR = [
 export function makePreset(pool: Pool): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PgAggregatesPreset],
-    plugins: [NamesPlugin, ArgumentsPlugin, CollectionsPlugin],
+    plugins: [NamesPlugin, ArgumentsPlugin, CollectionsPlugin, TransactionIdsPlugin, DescriptionsPlugin],
     disablePlugins: UNUSED,
     pgServices: [makePgService({ pool, schemas: ["attune"], pubsub: false })],
     gather: { pgStrictFunctions: true },

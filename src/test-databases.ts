@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto";
 import type pg from "pg";
 import { connect, withClient } from "./client.ts";
-import { codeOf, messageOf, UserError } from "./errors.ts";
+import { connectionError } from "./database.ts";
+import { codeOf, UserError } from "./errors.ts";
 
 export type TestClone = { name: string; url: string; drop: () => Promise<void> };
 export type Template = { name: string; drop: () => Promise<void> };
@@ -27,7 +28,7 @@ export async function createTemplate(ownerUrl: string, prepare: (url: string) =>
   const run = `attune_test_${randomBytes(4).toString("hex")}`;
   const name = `${run}_template`;
   const admin = await connect(ownerUrl, run).catch((error: unknown) => {
-    throw new UserError(`The tests can't reach their server: ${messageOf(error)}.`);
+    throw connectionError(error, ownerUrl, "DATABASE_URL");
   });
 
   const drop = async (): Promise<void> => {

@@ -36,6 +36,7 @@ export const CollectionsPlugin: GraphileConfig.Plugin = {
             defaultValue: PAGE.usual,
             description: `Rows of this page, ${PAGE.most} at most.`,
           },
+          offset: { ...offset, description: "Rows to skip. For long lists `after` is faster, and never repeats a row." },
         };
       },
     },

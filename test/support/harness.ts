@@ -4,7 +4,7 @@ import pg from "pg";
 import { inject } from "vitest";
 import { authenticate } from "../../src/claims.ts";
 import { createVerifier, type ResolvedJwtOptions, signToken } from "../../src/jwt.ts";
-import { buildServer, type ServerOptions } from "../../src/server.ts";
+import type { ServerOptions } from "../../src/server.ts";
 import { cloneTemplate, withDatabase } from "../../src/test-databases.ts";
 
 export type TestUser = { id: string; email: string; token: string };
@@ -99,9 +99,9 @@ export type TestServer = {
 
 /** The server as `attune start` builds it, without a port: requests go through `inject`. */
 export async function createTestServer(database: TestDatabase, options: Partial<ServerOptions> = {}): Promise<TestServer> {
+  // Only here, so that files which need no server don't wait for PostGraphile to load.
+  const { buildServer } = await import("../../src/server.ts");
   const app = await buildServer({
-    host: "127.0.0.1",
-    port: 0,
     authenticatorUrl: database.authenticatorUrl,
     poolSize: 2,
     jwt: database.jwt,

@@ -1,0 +1,135 @@
+/** `attune definitions apply|export`: an application's settings as a file in its repository. */
+import { readFile } from "node:fs/promises";
+import { Command, Option } from "commander";
+import type pg from "pg";
+import { inTransaction, withClient } from "../client.ts";
+import { codeOf, messageOf, UserError } from "../errors.ts";
+import { columns, plural, withDatabase } from "./shared.ts";
+
+type Change = {
+  action: "added" | "changed" | "removed" | "unchanged";
+  key: string;
+  /** What differs, by column: { default_value: { from, to } } */
+  detail: Record<string, { from: unknown; to: unknown }>;
+  /** Values that people have set and that would no longer be allowed. */
+  storedValues: number;
+};
+
+export function definitionsCommand(): Command {
+  return new Command("definitions")
+    .description("bring the registry of settings in line with a file, or write such a file")
+    .addCommand(applyCommand())
+    .addCommand(exportCommand());
+}
+
+function applyCommand(): Command {
+  return new Command("apply")
+    .description("add, change and remove the definitions of one source so that they are what the file says; prints each before it is done")
+    .argument("<file>", "a JSON Schema object whose properties are the settings, or an editor extension's package.json; - reads the standard input")
+    .option("--dry-run", "only print what would be done")
+    .addOption(
+      new Option("--stored <action>", "what to do with values people have set that would no longer be allowed")
+        .choices(["refuse", "discard"]).default("refuse"),
+    )
+    .action(async (file: string, { dryRun, stored }: { dryRun?: true; stored: string }) => {
+      const document = settingsDocument(await readJson(file), file);
+      await withDatabase({ migrate: true }, ({ ownerUrl }) =>
+        withClient(ownerUrl, (client) =>
+          inTransaction(client, async () => {
+            const changes = await apply(client, document, true, stored);
+            for (const line of describe(changes)) console.log(line);
+            if (changes.every(({ action }) => action === "unchanged")) return;
+
+            const broken = changes.filter(({ storedValues }) => storedValues > 0);
+            if (broken.length > 0 && stored === "refuse") {
+              const list = broken.map(({ key, storedValues }) => `${key} (${storedValues})`).join(", ");
+              throw new UserError(`Nothing was done, because values that people have set would no longer be allowed: ${list}; have them changed, or say --stored discard to delete them.`);
+            }
+            if (dryRun === true) console.log("Nothing was done: this was a dry run.");
+            else await apply(client, document, false, stored);
+          }),
+        ),
+      );
+    });
+}
+
+function exportCommand(): Command {
+  return new Command("export")
+    .description("print the definitions of one source as the document that `apply` takes")
+    .option("--source <name>", "the $id (or title) of the document they came from; without it, those that were made by hand")
+    .action(({ source }: { source?: string }) =>
+      withDatabase({ migrate: true }, ({ ownerUrl }) =>
+        withClient(ownerUrl, async (client) => {
+          const { rows: [row] } = await client.query<{ document: object; empty: boolean; sources: string[] }>(
+            `select d as document,
+                    d -> 'properties' = '{}' as empty,
+                    array(select distinct source from attune.setting_definitions where source is not null order by 1) as sources
+             from attune.export_definitions($1) as d`,
+            [source ?? null],
+          );
+          if (row === undefined || row.empty) {
+            throw new UserError(`There are no definitions ${source === undefined ? "made by hand" : `of the source ${source}`}; the sources are ${row?.sources.join(", ")}.`);
+          }
+          console.log(JSON.stringify(row.document, null, 2));
+        }),
+      ),
+    );
+}
+
+async function apply(client: pg.Client, document: object, dryRun: boolean, stored: string): Promise<Change[]> {
+  const { rows } = await client.query<{ action: Change["action"]; key: string; detail: Change["detail"] | null; stored_values: string }>(
+    "select action, key, changes as detail, stored_values from attune.apply_definitions($1::jsonb, $2, $3)",
+    [JSON.stringify(document), dryRun, stored],
+  );
+  return rows.map(({ action, key, detail, stored_values }) => ({ action, key, detail: detail ?? {}, storedValues: Number(stored_values) }));
+}
+
+function describe(changes: Change[]): string[] {
+  const signs = { added: "+", changed: "~", removed: "-" };
+  const rows = changes.flatMap(({ action, key, detail, storedValues }): [string, string][] => {
+    if (action === "unchanged") return [];
+    const differences = action === "changed" ? Object.entries(detail).map(([name, { from, to }]) => `${name} ${short(from)} -> ${short(to)}`) : [];
+    const lost = storedValues > 0 ? [`${plural(storedValues, "stored value")} no longer allowed`] : [];
+    return [[`${signs[action]} ${key}`, [...differences, ...lost].join("; ")]];
+  });
+  const count = (action: Change["action"]): string => `${changes.filter((change) => change.action === action).length} ${action}`;
+  return [...columns(rows), `${count("added")}, ${count("changed")}, ${count("removed")}, ${count("unchanged")}.`];
+}
+
+function short(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+}
+
+async function readJson(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = file === "-" ? (await process.stdin.setEncoding("utf8").toArray()).join("") : await readFile(file, "utf8");
+  } catch (error) {
+    throw new UserError(codeOf(error) === "ENOENT" ? `There is no file ${file}.` : `${file} can't be read (${codeOf(error) ?? messageOf(error)}).`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${file} is not JSON: ${messageOf(error)}.`);
+  }
+}
+
+/**
+ * Finds the settings in what was read: the document itself, or what an editor extension contributes by its
+ * package.json, in one group or several.
+ */
+function settingsDocument(content: unknown, file: string): object {
+  if (isObject(content)) {
+    const contributed = isObject(content["contributes"]) ? content["contributes"]["configuration"] : undefined;
+    if (contributed === undefined) return content;
+    const groups = (Array.isArray(contributed) ? contributed : [contributed]).filter(isObject);
+    const id = [content["publisher"], content["name"]].filter((part) => typeof part === "string").join(".");
+    return { $id: id, properties: Object.assign({}, ...groups.map(({ properties }) => properties)) };
+  }
+  throw new UserError(`${file} must hold a JSON object whose properties are the settings.`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,17 @@
+/** `attune migrate`: brings the database up to date. */
+import { Command } from "commander";
+import { migrate, status } from "../migrations.ts";
+import { plural, withDatabase } from "./shared.ts";
+
+export function migrateCommand(): Command {
+  return new Command("migrate")
+    .description("create what is missing (database, roles) and apply the migrations; `start` does this by itself")
+    .action(() =>
+      withDatabase({ migrate: "prepare" }, async ({ ownerUrl }) => {
+        const { applied } = await migrate(ownerUrl);
+        for (const { file } of applied) console.log(file);
+        const newest = (await status(ownerUrl)).applied.at(-1);
+        console.log(applied.length > 0 ? `${plural(applied.length, "migration")} applied.` : `Up to date at ${newest?.file ?? "nothing"}.`);
+      }),
+    );
+}

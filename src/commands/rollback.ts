@@ -1,0 +1,49 @@
+/** `attune rollback --to N`: takes migrations back, after saying what that loses. */
+import { Command, InvalidArgumentError } from "commander";
+import { type Loss, planRollback, rollback } from "../migrations.ts";
+import { columns, confirm, plural, withDatabase } from "./shared.ts";
+
+export function rollbackCommand(): Command {
+  return new Command("rollback")
+    .description("go back to an earlier migration, in one transaction; prints what will be lost and asks before it does it")
+    .requiredOption("--to <number>", "the migration that stays the last, as `attune status` numbers them; 0 removes everything", migrationNumber)
+    .option("--yes", "do not ask")
+    .action(({ to, yes }: { to: number; yes?: true }) =>
+      withDatabase({ migrate: false }, async ({ ownerUrl }) => {
+        const { migrations, losses } = await planRollback(ownerUrl, to);
+        console.log("Takes back, newest first:");
+        for (const { file } of migrations) console.log(`  ${file}`);
+        console.log("and loses for ever:");
+        for (const line of describe(losses)) console.log(`  ${line}`);
+
+        if (yes !== true && !(await confirm("Go ahead?", "Nothing was rolled back: there is no terminal to ask at, so add --yes if you mean it."))) {
+          console.log("Nothing was rolled back.");
+          return;
+        }
+        await rollback(ownerUrl, to);
+        console.log(to === 0 ? "Rolled back; nothing of Attune is left." : `Rolled back to migration ${to}.`);
+      }),
+    );
+}
+
+function migrationNumber(value: string): number {
+  if (!/^\d{1,6}$/.test(value)) throw new InvalidArgumentError("It must be the number of a migration, or 0.");
+  return Number(value);
+}
+
+/** Data first and counted; what holds none only as far as somebody may look for it. */
+function describe(losses: Loss[]): string[] {
+  const data = losses.flatMap(({ kind, name, count }): [string, string][] => {
+    if (kind === "table") return [[`table ${name}`, count === 0 ? "empty" : plural(count, "row")]];
+    if (kind === "column") return [[`column ${name}`, count === 0 ? "empty" : plural(count, "value")]];
+    return kind === "rows" ? [[`rows of ${name}`, plural(count, "row")]] : [];
+  });
+  const functions = losses.filter(({ kind }) => kind === "function").length;
+  const roles = losses.filter(({ kind }) => kind === "role").map(({ name }) => name);
+  const lines = [
+    ...columns(data),
+    ...(functions > 0 ? [plural(functions, "function")] : []),
+    ...(roles.length > 0 ? [`the role${roles.length > 1 ? "s" : ""} ${roles.join(", ")}`] : []),
+  ];
+  return lines.length > 0 ? lines : ["nothing that holds data"];
+}

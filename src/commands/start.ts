@@ -1,0 +1,107 @@
+/** `attune start`: the database, the migrations and the server, until it is told to stop. */
+import { createServer } from "node:net";
+import { relative } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Command } from "commander";
+import { type Connections, describeDatabase, openDatabase, openOwner } from "../database.ts";
+import { clusterState } from "../embedded.ts";
+import { codeOf, messageOf, UserError } from "../errors.ts";
+import { type Options, readOptions } from "../options.ts";
+import { SIGNALS } from "./shared.ts";
+
+/** How long requests that are running get to end, and then the whole, in milliseconds. */
+const PATIENCE = { requests: 500, all: 1900 };
+
+export function startCommand(): Command {
+  return new Command("start")
+    .description("start the server, and the embedded PostgreSQL unless DATABASE_URL names one; creates and migrates what is needed")
+    .action(start);
+}
+
+async function start(): Promise<void> {
+  const options = readOptions(process.env);
+  const stopping = new AbortController();
+  const stop = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve(), { once: true }));
+  for (const signal of SIGNALS) process.on(signal, () => stopping.abort());
+
+  await assertPortFree(options);
+  const opening = openDatabase(options, { migrate: true, serve: true, signal: stopping.signal });
+  const opened = await Promise.race([opening, stop.then(() => undefined)]);
+  if (opened === undefined) {
+    // A start that is given up takes back what it began.
+    await Promise.race([opening.then((connections) => connections.stop(), () => undefined), sleep(PATIENCE.all)]);
+    process.exit(0);
+  }
+
+  let failure: UserError | undefined;
+  let close = async (): Promise<unknown> => undefined;
+  try {
+    const { buildServer } = await import("../server.ts");
+    const { host, poolSize, logLevel, corsOrigins, rateLimitPerMinute } = options;
+    const { authenticatorUrl, jwt } = opened;
+    const server = await buildServer({ authenticatorUrl, poolSize, jwt, logLevel, corsOrigins, rateLimitPerMinute });
+    close = () => server.close();
+    if (!stopping.signal.aborted) {
+      await server.listen({ host, port: options.port });
+      const address = server.server.address();
+      announce(options, typeof address === "object" && address !== null ? address.port : options.port);
+      failure = await Promise.race([stop.then(() => undefined), opened.lost]);
+    }
+  } catch (error) {
+    failure = listenError(error, options);
+  }
+
+  await Promise.race([shutDown(close, opened), sleep(PATIENCE.all)]);
+  if (failure !== undefined) console.error(`attune: ${failure.message}`);
+  process.exit(failure === undefined ? 0 : 1);
+}
+
+async function shutDown(close: () => Promise<unknown>, connections: Connections): Promise<void> {
+  await Promise.race([close().catch(() => undefined), sleep(PATIENCE.requests)]);
+  await connections.stop();
+}
+
+/** A port that is taken is told before a database is made for nothing; a second start on the same data is told as such. */
+async function assertPortFree(options: Options): Promise<void> {
+  const error = await new Promise<unknown>((resolve) => {
+    const probe = createServer();
+    probe.once("error", resolve);
+    probe.listen(options.port, options.host, () => probe.close(() => resolve(undefined)));
+  });
+  if (error === undefined) return;
+  if (options.databaseUrl === undefined && (await clusterState(options.dataDir)).state === "running") {
+    const owner = await openOwner(options, { migrate: false, serve: true });
+    await owner.stop();
+  }
+  throw listenError(error, options);
+}
+
+function listenError(error: unknown, { host, port }: Options): UserError {
+  switch (codeOf(error)) {
+    case "EADDRINUSE":
+      return new UserError(`Port ${port} of ${host} is taken by another program: stop that one, or set PORT to another.`);
+    case "EACCES":
+      return new UserError(`Port ${port} may only be used by root: set PORT to 1024 or more.`);
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return new UserError(`HOST ${host} is not an address of this machine.`);
+    default:
+      return error instanceof UserError ? error : new UserError(`The server did not start: ${messageOf(error).replace(/\.$/, "")}.`);
+  }
+}
+
+function announce(options: Options, port: number): void {
+  const host = ["0.0.0.0", "::"].includes(options.host) ? "localhost" : options.host.includes(":") ? `[${options.host}]` : options.host;
+  const address = `http://${host}:${port}`;
+  const database = options.databaseUrl === undefined
+    ? `embedded, in ${relative(process.cwd(), options.dataDir) || "."}`
+    : describeDatabase(options.databaseUrl);
+  console.log(`
+  GraphiQL   ${address}/
+  GraphQL    ${address}/graphql
+  Database   ${database}
+
+  A first token: npx attune token --email you@example.com
+`);
+}

@@ -1,0 +1,52 @@
+/** `attune token`: a development token and nothing else. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { withClient } from "../client.ts";
+import { resolveJwt } from "../database.ts";
+import { UserError } from "../errors.ts";
+import { signToken } from "../jwt.ts";
+import { readOptions } from "../options.ts";
+import { withDatabase } from "./shared.ts";
+
+type TokenOptions = { email?: string; admin?: true; role: string; expires: string };
+
+export function tokenCommand(): Command {
+  return new Command("token")
+    .description("print a development token, for a user who is made when missing; works while the server runs")
+    .option("--email <address>", "whose token it is; only service_role needs none", email)
+    .option("--admin", "make the user an administrator")
+    .addOption(new Option("--role <role>", "the role of the database that requests run as").choices(["authenticated", "service_role"]).default("authenticated"))
+    .option("--expires <span>", "how long it is good for, like 30m, 12h or 7d", span, "12h")
+    .addHelpText("after", "\nExample:\n  curl -H \"Authorization: Bearer $(npx attune token --email you@example.com)\" …")
+    .action(async ({ email: address, admin, role, expires }: TokenOptions) => {
+      if (address === undefined && role === "authenticated") throw new UserError("Say whose token it is with --email.");
+      if (address === undefined && admin === true) throw new UserError("--admin makes a user an administrator, so name one with --email.");
+      const options = readOptions(process.env);
+      if (options.jwt.publicKey !== undefined || options.jwt.jwksUrl !== undefined) {
+        throw new UserError("Tokens come from your identity provider here (JWT_PUBLIC_KEY or JWT_JWKS_URL), which alone has the key to sign them.");
+      }
+      await withDatabase({ migrate: true }, async ({ ownerUrl, embedded }) => {
+        const jwt = resolveJwt(options, embedded?.jwtSecret);
+        if (!("secret" in jwt)) throw new UserError("Without a secret no token can be signed.");
+        const user = address === undefined ? {} : { sub: await ensureUser(ownerUrl, address, admin === true), email: address };
+        console.log(signToken({ ...user, role }, jwt, expires));
+      }, options);
+    });
+}
+
+async function ensureUser(ownerUrl: string, address: string, admin: boolean): Promise<string> {
+  return withClient(ownerUrl, async (client) => {
+    const { rows: [user] } = await client.query<{ id: string }>("select attune_private.ensure_user($1, $2) as id", [address, admin]);
+    if (user === undefined) throw new Error("ensure_user returned nothing");
+    return user.id;
+  });
+}
+
+function email(value: string): string {
+  if (!/^[^\s@]+@[^\s@]+$/.test(value)) throw new InvalidArgumentError("It must look like you@example.com.");
+  return value;
+}
+
+function span(value: string): string {
+  if (!/^[1-9]\d{0,5}[smhdw]$/.test(value)) throw new InvalidArgumentError("It must look like 30m, 12h or 7d.");
+  return value;
+}

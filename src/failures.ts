@@ -1,0 +1,90 @@
+/** Makes every failure of a request one body in GraphQL's error form, and one line in the log, under the same id. */
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { GraphQLFormattedError } from "graphql";
+import { causeOf, completeError, maskThrown, ofStatus } from "./graphql-errors.ts";
+import { RequestError } from "./request-error.ts";
+
+type Failure = { errors: GraphQLFormattedError[] };
+
+/** Answers what is thrown, and what is not found, on `app`; completes and logs the errors of every response. */
+export function handleFailures(app: FastifyInstance): void {
+  app.setErrorHandler(sendFailure);
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send(bodyOf(404)));
+  app.addHook("preSerialization", async (request, reply, payload) => {
+    return hasErrors(payload) ? complete(request, reply.statusCode, payload) : payload;
+  });
+}
+
+/** Answers a request that Fastify could not even route. No hook sees it. */
+export function refuseRequest(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const status = statusOf(error);
+  reply.code(status).send(complete(request, status, bodyOf(status)));
+}
+
+/** Answers an error that ended a request before or beside GraphQL. */
+function sendFailure(error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
+  if (error instanceof RequestError) {
+    reply.code(error.status).headers(error.headers).send({ errors: [maskThrown(error)] });
+    return;
+  }
+  const status = statusOf(error);
+  reply.code(status).send(status < 500 ? bodyOf(status) : { errors: [maskThrown(error)] });
+}
+
+/** Fastify's own errors carry their status. */
+function statusOf(error: unknown): number {
+  const { statusCode = 500 } = error as Partial<FastifyError>;
+  return statusCode >= 400 && statusCode < 500 ? statusCode : 500;
+}
+
+function bodyOf(status: number): Failure {
+  const { message, ...extensions } = ofStatus(status);
+  return { errors: [{ message, extensions }] };
+}
+
+function hasErrors(payload: unknown): payload is Failure {
+  return typeof payload === "object" && payload !== null && "errors" in payload && Array.isArray(payload.errors);
+}
+
+function complete(request: FastifyRequest, status: number, failure: Failure): Failure {
+  const errors = failure.errors.map((error) => completeError(error, status));
+  logFailure(request, status, errors);
+  return { ...failure, errors: errors.map((error) => withDebugId(error, request.id)) };
+}
+
+function withDebugId(error: GraphQLFormattedError, debugId: string): GraphQLFormattedError {
+  return { ...error, extensions: { ...error.extensions, debugId } };
+}
+
+/** The line has no headers, variables or query: they may hold secrets. */
+function logFailure(request: FastifyRequest, status: number, errors: GraphQLFormattedError[]): void {
+  const causes = errors.map(causeOf).filter((cause) => cause !== undefined);
+  const fields = errors.flatMap(({ path }) => (path ? [path.join(".")] : []));
+  const isOurs = errors.some(({ extensions }) => isOurFault(extensions?.["code"]));
+  request.log[isOurs ? "error" : "info"](
+    {
+      method: request.method,
+      path: request.url.split("?")[0],
+      status,
+      user: request.identity?.subject,
+      operationName: operationNameOf(request.body),
+      code: errors[0]?.extensions?.["code"],
+      reason: errors[0]?.extensions?.["reason"],
+      ...(fields.length > 0 && { fields }),
+      err: causes.length > 1 ? new AggregateError(causes) : causes[0],
+    },
+    "request failed",
+  );
+}
+
+function isOurFault(code: unknown): boolean {
+  return code === "INTERNAL_SERVER_ERROR" || code === "PT503";
+}
+
+/** The name that the client gave its operation, apart or in the query. */
+function operationNameOf(body: unknown): string | undefined {
+  if (typeof body !== "object" || body === null) return undefined;
+  const { operationName, query } = body as Record<string, unknown>;
+  const name = operationName ?? /\b(?:query|mutation)\s+(\w+)/.exec(String(query))?.[1];
+  return typeof name === "string" ? name.slice(0, 100) : undefined;
+}

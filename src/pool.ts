@@ -1,0 +1,45 @@
+/** The server's connections to the database, as `authenticator`. */
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+
+/** How long closing waits for queries that still run, in milliseconds. */
+const GRACE = 1000;
+
+export type ServerPool = {
+  pool: pg.Pool;
+  /** Closes every connection, within about a second whatever runs. */
+  close: () => Promise<void>;
+};
+
+/**
+ * Opens the pool. Connections are made as they are needed, and again after the database was away.
+ * @param onLost told of connections that break while nobody waits for them
+ */
+export function openPool(connectionString: string, size: number, onLost: (error: Error) => void): ServerPool {
+  const pool = new pg.Pool({
+    connectionString,
+    max: size,
+    application_name: "attune",
+    connectionTimeoutMillis: 5000,
+    idleTimeoutMillis: 5 * 60_000,
+    keepAlive: true,
+  });
+  const clients = new Set<pg.PoolClient>();
+  // An error event without a listener would end the process. A broken client never goes back into use.
+  pool.on("error", onLost);
+  pool.on("connect", (client) => {
+    clients.add(client);
+    client.on("error", onLost);
+  });
+  pool.on("remove", (client) => clients.delete(client));
+
+  return {
+    pool,
+    async close() {
+      const ended = pool.end();
+      await Promise.race([ended, sleep(GRACE, undefined, { ref: false })]);
+      // Ends those whose query still runs: PostgreSQL rolls it back.
+      await Promise.all(Array.from(clients, (client) => (client as pg.PoolClient & { end(): Promise<void> }).end()));
+    },
+  };
+}
