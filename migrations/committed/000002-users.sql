@@ -1,5 +1,5 @@
 --! Previous: sha1:e8231dfdd210dc34bbf95fdc3a068584269ee841
---! Hash: sha1:7a78d431b7cbd8103a7bb3a704a1a4ed916d338b
+--! Hash: sha1:dc66d3171b8fe5469d93eb8403a0318f2786ff85
 --! Message: users
 
 -- Plans
@@ -94,7 +94,7 @@ comment on column attune.user_emails.user_id is 'Whose address it is.';
 create or replace function attune.current_user_id()
 returns uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   -- Definer, because the policies of `users` themselves ask who is asking.
   select u.id from attune.users as u where u.id = auth.uid();
@@ -108,7 +108,7 @@ grant execute on function attune.current_user_id() to anon, authenticated, servi
 create or replace function attune.is_admin()
 returns boolean
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select exists (
     select from attune.users as u
@@ -153,7 +153,7 @@ revoke all on function attune_private.is_trusted() from public;
 create or replace function attune.require_user_id()
 returns uuid
 language plpgsql stable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
@@ -178,7 +178,7 @@ grant execute on function attune.require_user_id() to anon, authenticated, servi
 create or replace function attune.require_admin()
 returns void
 language plpgsql stable parallel restricted security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (attune.is_admin() or attune_private.is_trusted()) is not true then
@@ -225,7 +225,7 @@ grant select on attune.user_emails to authenticated, service_role;
 create or replace function attune_private.tg__timestamps()
 returns trigger
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := now();
@@ -239,7 +239,7 @@ revoke all on function attune_private.tg__timestamps() from public;
 create or replace function attune_private.tg_users__email()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into attune.user_emails as e (email, user_id)
@@ -270,7 +270,7 @@ create trigger _200_email after insert or update of email on attune.users
 create or replace function attune_private.ensure_user(email text, is_admin boolean default false)
 returns uuid
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant text := lower(btrim(ensure_user.email));
@@ -297,7 +297,7 @@ revoke all on function attune_private.ensure_user(text, boolean) from public;
 create or replace function attune.viewer()
 returns attune.users
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   -- Definer, so that a request without a user gets null and not a refusal.
   select u from attune.users as u where u.id = (select attune.current_user_id());

@@ -1,5 +1,5 @@
---! Previous: sha1:f06361c095db8b22d548c73b266499039fbb29c2
---! Hash: sha1:27e2410c9b70c83def4e47fe360ff686c176c58c
+--! Previous: sha1:1c6ace1058d3cf4e32e71852bd1dba570cc97524
+--! Hash: sha1:ceec230b1b5e269475697ffdc740ec39ceff7a0b
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -104,18 +104,9 @@ grant select on attune.configuration_audit_log to authenticated, service_role;
 create or replace function attune_private.tg__append_only()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- The way around is a maintenance function, which has written down what it does in this very transaction.
-  if tg_op = 'DELETE' and exists (
-    select from attune.maintenance_operations as m
-    where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = tg_argv[0]
-  ) then
-    return null;
-  end if;
-
   raise exception using
     errcode = '42501',
     message = format('%s is not allowed on %s', tg_op, tg_table_name),
@@ -124,14 +115,44 @@ begin
 end;
 $$;
 comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too, unless the maintenance operation named by its argument was recorded in the same transaction.';
+  'Refuses (`append_only`) what would make history disappear, for the owner too.';
 revoke all on function attune_private.tg__append_only() from public;
 --! EndIncluded triggers/tg__append_only.sql
+--! Included triggers/tg_configuration_audit_log__purge.sql
+create or replace function attune_private.tg_configuration_audit_log__purge()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- What purge_audit_log() has written down in this very transaction.
+  recorded constant timestamptz := (
+    select max((m.parameters ->> 'before')::timestamptz)
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'purge_audit_log'
+  );
+begin
+  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_configuration_audit_log__purge() is
+  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge recorded in the same transaction.';
+revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
+--! EndIncluded triggers/tg_configuration_audit_log__purge.sql
 --! Included triggers/tg__audit.sql
 create or replace function attune_private.tg__audit()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   previous constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
@@ -139,7 +160,10 @@ declare
   row_ constant jsonb := coalesce(new_, previous);
   value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
   -- What has a column of its own in the log, or says only when it was written.
-  told_elsewhere constant text[] := array['key', 'user_id', 'updated_by', 'updated_at', value_column];
+  told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column] || case
+    when previous -> 'key' <> new_ -> 'key' or previous -> 'user_id' <> new_ -> 'user_id' then '{}'
+    else '{key,user_id}'::text[]
+  end;
 begin
   insert into attune.configuration_audit_log (
     actor_id, actor_role, layer, user_id, key, operation,
@@ -169,7 +193,7 @@ revoke all on function attune_private.tg__audit() from public;
 create or replace function attune.purge_audit_log(before timestamptz, reason text)
 returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   doomed bigint;
@@ -211,8 +235,11 @@ revoke all on function attune.purge_audit_log(timestamptz, text) from public;
 grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
 --! EndIncluded functions/purge_audit_log.sql
 
-create trigger _100_append_only before update or delete or truncate on attune.configuration_audit_log
-  for each statement execute function attune_private.tg__append_only('purge_audit_log');
+create trigger _100_append_only before update or truncate on attune.configuration_audit_log
+  for each statement execute function attune_private.tg__append_only();
+create trigger _200_purge after delete on attune.configuration_audit_log
+  referencing old table as removed
+  for each statement execute function attune_private.tg_configuration_audit_log__purge();
 create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
 

@@ -1,5 +1,5 @@
---! Previous: sha1:6bb339a06b766eb45d9206104dbf621c05bc41bd
---! Hash: sha1:933a58bc1b3d4086292213fd71a49387fdb213b5
+--! Previous: sha1:66e54dc1b4c7ba0546790c4a2ccdadfe57a2e8f8
+--! Hash: sha1:f075aa9a7f07376ed8670d816e64bda2e3c9fe47
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

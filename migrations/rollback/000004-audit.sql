@@ -18,6 +18,7 @@ drop table attune.maintenance_operations;
 
 drop function
   attune_private.tg__append_only(),
+  attune_private.tg_configuration_audit_log__purge(),
   attune_private.tg__audit();
 
 drop type attune.audit_operation;
