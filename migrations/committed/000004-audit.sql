@@ -1,5 +1,5 @@
---! Previous: sha1:1c6ace1058d3cf4e32e71852bd1dba570cc97524
---! Hash: sha1:ceec230b1b5e269475697ffdc740ec39ceff7a0b
+--! Previous: sha1:6b55e0df974a87185daad9df49c0f902a9dea4cf
+--! Hash: sha1:0f79a0beaf8c51e526f4cb8d78c680cc011269d9
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -230,7 +230,7 @@ begin
 end;
 $$;
 comment on function attune.purge_audit_log(timestamptz, text) is
-  'Removes the audit rows from before a moment and returns how many; for trusted servers. It leaves a row in `maintenance_operations`. Refused: `reason_required`, `too_large`.';
+  E'@notNull\n@param before Rows that are older are removed.\n@param reason Why, for the record; at most 1,000 characters.\nRemoves the audit rows from before a moment and returns how many; for trusted servers. It leaves a row in `maintenance_operations`. Refused: `reason_required`, `too_large`.';
 revoke all on function attune.purge_audit_log(timestamptz, text) from public;
 grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
 --! EndIncluded functions/purge_audit_log.sql

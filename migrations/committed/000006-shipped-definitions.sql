@@ -1,5 +1,5 @@
---! Previous: sha1:66e54dc1b4c7ba0546790c4a2ccdadfe57a2e8f8
---! Hash: sha1:f075aa9a7f07376ed8670d816e64bda2e3c9fe47
+--! Previous: sha1:0afdd82530123ae6776d842684bb0a689a710573
+--! Hash: sha1:d860dcfc49a843ca59bee8a7cefa760769b0d20f
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
