@@ -121,12 +121,12 @@ select is((attune.effective_setting('new_editor')).value, '"old"', 'a stranger i
 
 -- The administrator
 
-select tests.authenticate_as('admin@example.com');
+select pg_temp.roll_out(50);
 select is(
   (select value from attune.effective_settings_for(tests.user_id(u.email), 'test') where key = 'new_editor'), u.value::jsonb,
   'an administrator can see who is in: ' || u.email
 )
-from (values ('middle@example.com', '"old"'), ('last@example.com', '"old"')) as u (email, value);
+from (values ('middle@example.com', '"new"'), ('last@example.com', '"old"')) as u (email, value);
 select is(
   (select ignored_because from attune.explain_setting('new_editor', tests.user_id('last@example.com')) where layer = 'global'), 'outside_rollout',
   'an administrator can ask why a user is not in'

@@ -42,9 +42,9 @@ export function readSteps(document: string): Step[] {
   return blocks.flatMap((block, index): Step[] => {
     const title = `${block.language} in line ${block.line}`;
     const next = blocks[index + 1];
-    if (block.language === "graphql") return [{ title, block, expected: next?.language === "json" ? next : undefined }];
-    if (block.language === "sql") return [{ title, block, expected: next?.language === "text" ? next : undefined }];
-    return block.language === "console" || block.info !== "" ? [{ title, block, expected: undefined }] : [];
+    if (block.language === "graphql") return [{ title, block, expected: next?.language === "json" && next.info === "" ? next : undefined }];
+    if (block.language === "sql" && block.info === "") return [{ title, block, expected: next?.language === "text" ? next : undefined }];
+    return block.language === "console" || /\.\w+$/.test(block.info) ? [{ title, block, expected: undefined }] : [];
   });
 }
 
