@@ -6,7 +6,7 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import pg from "pg";
+import type pg from "pg";
 import { connect, withClient } from "../src/client.ts";
 import { openDatabase } from "../src/database.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded.ts";

@@ -84,7 +84,7 @@ select tests.throws_reason(
 select tests.reset_role();
 select from attune.reset_global_setting('PREFERENCES_PER_USER');
 
--- Those who were there before. The owner of a preference: a user
+-- Those who were there before, and the owner of such a row
 
 select tests.authenticate_as('early@example.com');
 select tests.throws_reason('select attune.seed_existing_users()', '42501', 'admin_required', 'a user cannot seed users');

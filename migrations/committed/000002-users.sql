@@ -1,5 +1,5 @@
---! Previous: sha1:e8231dfdd210dc34bbf95fdc3a068584269ee841
---! Hash: sha1:b4f27ab6f5e06ae6ba964edd2e62ab142698580c
+--! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
+--! Hash: sha1:cd12e18476c1dbe561649d4771125f34d75d5444
 --! Message: users
 
 -- Plans

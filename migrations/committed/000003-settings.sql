@@ -1,5 +1,5 @@
---! Previous: sha1:b4f27ab6f5e06ae6ba964edd2e62ab142698580c
---! Hash: sha1:6b55e0df974a87185daad9df49c0f902a9dea4cf
+--! Previous: sha1:cd12e18476c1dbe561649d4771125f34d75d5444
+--! Hash: sha1:db18d170649476991a792b7f5be6540571738f96
 --! Message: settings
 
 -- The registry

@@ -1,5 +1,5 @@
---! Previous: sha1:6b55e0df974a87185daad9df49c0f902a9dea4cf
---! Hash: sha1:0f79a0beaf8c51e526f4cb8d78c680cc011269d9
+--! Previous: sha1:db18d170649476991a792b7f5be6540571738f96
+--! Hash: sha1:d65c67101bf3795666bdd93754dff669352113f6
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

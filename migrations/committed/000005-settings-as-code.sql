@@ -1,5 +1,5 @@
---! Previous: sha1:0f79a0beaf8c51e526f4cb8d78c680cc011269d9
---! Hash: sha1:0afdd82530123ae6776d842684bb0a689a710573
+--! Previous: sha1:d65c67101bf3795666bdd93754dff669352113f6
+--! Hash: sha1:ed3948da6873120cb043586724fb02d4b6b6867f
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

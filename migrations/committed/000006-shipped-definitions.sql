@@ -1,5 +1,5 @@
---! Previous: sha1:0afdd82530123ae6776d842684bb0a689a710573
---! Hash: sha1:d860dcfc49a843ca59bee8a7cefa760769b0d20f
+--! Previous: sha1:ed3948da6873120cb043586724fb02d4b6b6867f
+--! Hash: sha1:c718004ceafeff6f2ca9554b0abf980d72fded24
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, relative, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import pg from "pg";
 import { withClient } from "../../src/client.ts";
 import { attune, type Environment, startServer } from "./cli.ts";
@@ -94,8 +94,7 @@ export async function openSession(): Promise<Session> {
     throw new Error(`Nobody knows how to run: ${line}`);
   };
 
-  const plain = (text: string): string =>
-    text.replaceAll(server.address, ADDRESS).replaceAll(relative(process.cwd(), join(home, ".attune")), ".attune").trim();
+  const plain = (text: string): string => text.replaceAll(server.address, ADDRESS).replaceAll(join(home, ".attune"), ".attune").trim();
 
   const run: Session["run"] = async ({ block, expected }) => {
     if (block.language === "graphql") {
