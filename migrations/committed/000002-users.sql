@@ -1,5 +1,5 @@
 --! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
---! Hash: sha1:cd12e18476c1dbe561649d4771125f34d75d5444
+--! Hash: sha1:175ca6f165c502d989f0b3d463d3529ea8f85fea
 --! Message: users
 
 -- Plans
@@ -124,6 +124,37 @@ comment on function attune.is_admin() is
 revoke all on function attune.is_admin() from public;
 grant execute on function attune.is_admin() to anon, authenticated, service_role;
 --! EndIncluded functions/is_admin.sql
+--! Included functions/visible_from.sql
+create or replace function attune.visible_from()
+returns uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  -- A range, because `user_id = … or is_admin` could not use an index: a user's own read would scan everybody's rows.
+  select case when u.is_admin then '00000000-0000-0000-0000-000000000000'::uuid else u.id end
+  from attune.users as u
+  where u.id = (select attune.current_user_id());
+end;
+comment on function attune.visible_from() is
+  E'@behavior -*\nThe first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
+revoke all on function attune.visible_from() from public;
+grant execute on function attune.visible_from() to anon, authenticated, service_role;
+--! EndIncluded functions/visible_from.sql
+--! Included functions/visible_to.sql
+create or replace function attune.visible_to()
+returns uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select case when u.is_admin then 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid else u.id end
+  from attune.users as u
+  where u.id = (select attune.current_user_id());
+end;
+comment on function attune.visible_to() is
+  E'@behavior -*\nThe last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
+revoke all on function attune.visible_to() from public;
+grant execute on function attune.visible_to() to anon, authenticated, service_role;
+--! EndIncluded functions/visible_to.sql
 --! Included private/request_role.sql
 create or replace function attune_private.request_role()
 returns name
@@ -201,7 +232,7 @@ grant execute on function attune.require_admin() to anon, authenticated, service
 
 alter table attune.users enable row level security;
 create policy users_select_self_or_admin on attune.users for select to authenticated
-  using (id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy users_update_self on attune.users for update to authenticated
   using (id = (select attune.current_user_id()))
   with check (id = (select attune.current_user_id()));
@@ -218,7 +249,7 @@ grant
 
 alter table attune.user_emails enable row level security;
 create policy user_emails_select_self_or_admin on attune.user_emails for select to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_emails_select_service_role on attune.user_emails for select to service_role using (true);
 
 revoke all on attune.user_emails from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:cd12e18476c1dbe561649d4771125f34d75d5444
---! Hash: sha1:db18d170649476991a792b7f5be6540571738f96
+--! Previous: sha1:175ca6f165c502d989f0b3d463d3529ea8f85fea
+--! Hash: sha1:00ff315e492acb8b1b45872db44790be13ea1e1f
 --! Message: settings
 
 -- The registry
@@ -159,14 +159,14 @@ grant
 
 alter table attune.user_preferences enable row level security;
 create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_preferences_insert_self_or_admin on attune.user_preferences for insert to authenticated
-  with check (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_preferences_update_self_or_admin on attune.user_preferences for update to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()))
-  with check (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()))
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_preferences_delete_self_or_admin on attune.user_preferences for delete to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_preferences_all_service_role on attune.user_preferences for all to service_role
   using (true) with check (true);
 

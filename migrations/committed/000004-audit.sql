@@ -1,5 +1,5 @@
---! Previous: sha1:db18d170649476991a792b7f5be6540571738f96
---! Hash: sha1:d65c67101bf3795666bdd93754dff669352113f6
+--! Previous: sha1:00ff315e492acb8b1b45872db44790be13ea1e1f
+--! Hash: sha1:6f1bae7ed00e670573924e7e3cba57a41010465d
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -93,7 +93,10 @@ comment on column attune.configuration_audit_log.new_attributes is 'The other co
 
 alter table attune.configuration_audit_log enable row level security;
 create policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log for select to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (
+    user_id between (select attune.visible_from()) and (select attune.visible_to())
+    or user_id is null and (select attune.is_admin())
+  );
 create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role
   using (true);
 

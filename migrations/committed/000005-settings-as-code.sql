@@ -1,5 +1,5 @@
---! Previous: sha1:d65c67101bf3795666bdd93754dff669352113f6
---! Hash: sha1:ed3948da6873120cb043586724fb02d4b6b6867f
+--! Previous: sha1:6f1bae7ed00e670573924e7e3cba57a41010465d
+--! Hash: sha1:08b4e3d1e5fff3c7ed19c93bc9878d783e3c15dd
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

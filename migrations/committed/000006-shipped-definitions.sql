@@ -1,5 +1,5 @@
---! Previous: sha1:ed3948da6873120cb043586724fb02d4b6b6867f
---! Hash: sha1:c718004ceafeff6f2ca9554b0abf980d72fded24
+--! Previous: sha1:08b4e3d1e5fff3c7ed19c93bc9878d783e3c15dd
+--! Hash: sha1:972278af4dff5ff3b80b905381986a55ee4e1705
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

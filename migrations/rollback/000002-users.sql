@@ -10,6 +10,8 @@ drop policy user_emails_select_service_role on attune.user_emails;
 drop function
   attune.current_user_id(),
   attune.is_admin(),
+  attune.visible_from(),
+  attune.visible_to(),
   attune_private.request_role(),
   attune_private.is_trusted(),
   attune.require_user_id(),
