@@ -1,5 +1,5 @@
---! Previous: sha1:7a78d431b7cbd8103a7bb3a704a1a4ed916d338b
---! Hash: sha1:f06361c095db8b22d548c73b266499039fbb29c2
+--! Previous: sha1:5be42e97ab46faa6e872716df316ba92ea848912
+--! Hash: sha1:77ae4bdbff31df8eb3bc55d19d68371c4cfeacf4
 --! Message: settings
 
 -- The registry
@@ -707,26 +707,6 @@ comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
 revoke all on function attune.json_merge_patch(jsonb, jsonb, integer) from public;
 grant execute on function attune.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
 --! EndIncluded functions/json_merge_patch.sql
---! Included private/check_size.sql
-create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
-returns void
-language plpgsql immutable parallel safe security invoker
-set search_path = ''
-as $$
-begin
-  if actual > maximum then
-    raise exception using
-      errcode = 'PT422',
-      message = format('%s is too large: %s %s, at most %s are allowed', what, actual, unit, maximum),
-      detail = 'too_large',
-      hint = 'Make it smaller.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_size(text, integer, integer, text) is
-  'Refuses (`too_large`) what is above its limit, naming both.';
-revoke all on function attune_private.check_size(text, integer, integer, text) from public;
---! EndIncluded private/check_size.sql
 --! Included private/invalid_value_message.sql
 create or replace function attune_private.invalid_value_message(schema jsonb, value jsonb)
 returns text

@@ -1,5 +1,5 @@
---! Previous: sha1:27e2410c9b70c83def4e47fe360ff686c176c58c
---! Hash: sha1:6bb339a06b766eb45d9206104dbf621c05bc41bd
+--! Previous: sha1:348507d1b0853c5a4c3f7fe4846f39dd585c501c
+--! Hash: sha1:4bf5883ec808515cd2bdcca715cec35404ec0c21
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:f06361c095db8b22d548c73b266499039fbb29c2
---! Hash: sha1:27e2410c9b70c83def4e47fe360ff686c176c58c
+--! Previous: sha1:77ae4bdbff31df8eb3bc55d19d68371c4cfeacf4
+--! Hash: sha1:348507d1b0853c5a4c3f7fe4846f39dd585c501c
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -8,7 +8,7 @@ create table attune.maintenance_operations (
   id bigint generated always as identity
     constraint maintenance_operations_pkey primary key,
   operation text not null
-    constraint maintenance_operations_operation_check check (operation in ('purge_audit_log')),
+    constraint maintenance_operations_operation_check check (operation in ('purge_audit_log', 'erase_user')),
   reason text not null
     constraint maintenance_operations_reason_check check (char_length(reason) between 1 and 1000),
   parameters jsonb not null
@@ -24,10 +24,10 @@ create index maintenance_operations_transaction_id_idx on attune.maintenance_ope
 comment on table attune.maintenance_operations is
   'What was done to the records themselves, such as removing old audit rows. Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
-comment on column attune.maintenance_operations.operation is 'What was done: `purge_audit_log`.';
+comment on column attune.maintenance_operations.operation is 'What was done: `purge_audit_log` or `erase_user`.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
-comment on column attune.maintenance_operations.parameters is 'What it was told: `{"before": timestamp}`.';
-comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed.';
+comment on column attune.maintenance_operations.parameters is 'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
+comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
 comment on column attune.maintenance_operations.actor_id is 'The user who did it; null when it was a trusted server or the owner.';
 comment on column attune.maintenance_operations.actor_role is 'The database role that did it.';
 comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
@@ -108,10 +108,10 @@ set search_path = ''
 as $$
 begin
   -- The way around is a maintenance function, which has written down what it does in this very transaction.
-  if tg_op = 'DELETE' and exists (
+  if exists (
     select from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = tg_argv[0]
+      and m.operation = case tg_op when 'DELETE' then tg_argv[0] when 'UPDATE' then tg_argv[1] end
   ) then
     return null;
   end if;
@@ -124,7 +124,7 @@ begin
 end;
 $$;
 comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too, unless the maintenance operation named by its argument was recorded in the same transaction.';
+  'Refuses (`append_only`) what would make history disappear, for the owner too, unless the maintenance operation was recorded in the same transaction that its first argument names for deleting, its second for erasing what is personal.';
 revoke all on function attune_private.tg__append_only() from public;
 --! EndIncluded triggers/tg__append_only.sql
 --! Included triggers/tg__audit.sql
@@ -140,6 +140,9 @@ declare
   value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
   -- What has a column of its own in the log, or says only when it was written.
   told_elsewhere constant text[] := array['key', 'user_id', 'updated_by', 'updated_at', value_column];
+  -- What goes with a deleted user leaves no values behind.
+  is_erased constant boolean := tg_op = 'DELETE' and row_ ? 'user_id'
+    and not exists (select from attune.users as u where u.id = (row_ ->> 'user_id')::uuid);
 begin
   insert into attune.configuration_audit_log (
     actor_id, actor_role, layer, user_id, key, operation,
@@ -152,9 +155,9 @@ begin
     (row_ ->> 'user_id')::uuid,
     row_ ->> 'key',
     tg_op::attune.audit_operation,
-    previous -> value_column,
+    case when not is_erased then previous -> value_column end,
     new_ -> value_column,
-    previous - told_elsewhere,
+    case when not is_erased then previous - told_elsewhere end,
     new_ - told_elsewhere
   );
 
@@ -162,7 +165,7 @@ begin
 end;
 $$;
 comment on function attune_private.tg__audit() is
-  'Writes a change of a definition or a stored value into the audit log. Its argument is the layer that the table holds.';
+  'Writes a change of a definition or a stored value into the audit log. Of what is deleted with its user, no values. Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__audit() from public;
 --! EndIncluded triggers/tg__audit.sql
 --! Included functions/purge_audit_log.sql
@@ -210,9 +213,59 @@ comment on function attune.purge_audit_log(timestamptz, text) is
 revoke all on function attune.purge_audit_log(timestamptz, text) from public;
 grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
 --! EndIncluded functions/purge_audit_log.sql
+--! Included private/erase_user.sql
+create or replace function attune_private.erase_user(user_id uuid, reason text)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  erased bigint;
+begin
+  select count(*) into erased
+  from attune.configuration_audit_log as l
+  where l.user_id = erase_user.user_id;
+
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'erase_user',
+    erase_user.reason,
+    jsonb_build_object('user_id', erase_user.user_id),
+    erased,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  -- That something was changed, when and by whom stays; what it was goes.
+  update attune.configuration_audit_log as l
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
+  where l.user_id = erase_user.user_id;
+
+  return erased;
+end;
+$$;
+comment on function attune_private.erase_user(uuid, text) is
+  'Takes the values of a user out of the audit log and returns from how many rows. It leaves a row in `maintenance_operations`.';
+revoke all on function attune_private.erase_user(uuid, text) from public;
+--! EndIncluded private/erase_user.sql
+--! Included triggers/tg_users__erase.sql
+create or replace function attune_private.tg_users__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+begin
+  perform attune_private.erase_user(old.id, 'The user was deleted');
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__erase() is
+  'Whoever deletes a user, and however: the records keep nothing personal of the user.';
+revoke all on function attune_private.tg_users__erase() from public;
+--! EndIncluded triggers/tg_users__erase.sql
 
 create trigger _100_append_only before update or delete or truncate on attune.configuration_audit_log
-  for each statement execute function attune_private.tg__append_only('purge_audit_log');
+  for each statement execute function attune_private.tg__append_only('purge_audit_log', 'erase_user');
 create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
 
@@ -230,3 +283,6 @@ create trigger _100_append_only before truncate on attune.global_settings
   for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.user_preferences
   for each statement execute function attune_private.tg__append_only();
+
+create trigger _800_erase after delete on attune.users
+  for each row execute function attune_private.tg_users__erase();
