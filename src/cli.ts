@@ -14,7 +14,7 @@ import { urlCommand } from "./commands/url.ts";
 import { messageOf } from "./errors.ts";
 
 const ENVIRONMENT = `
-Environment (all optional, see docs/configuration.md):
+Environment, all optional:
   DATABASE_URL       the owner's connection string of a PostgreSQL 15 or newer; without it an embedded one is used
   AUTHENTICATOR_URL  the connection string of the role authenticator, where that role was there before Attune
   ATTUNE_DATA_DIR    folder of the embedded PostgreSQL (.attune in the project)
@@ -42,10 +42,14 @@ const commands = [
 ];
 for (const command of commands) program.addCommand(command);
 
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, " ");
+}
+
 /** Commander's own complaints have the form of all others. */
 function configure(command: Command): void {
   command.exitOverride().configureOutput({
-    outputError: (text, write) => write(`attune: ${text.replace(/^error: /, "").replace(/\.?\n$/, ".\n")}`),
+    outputError: (text, write) => write(`attune: ${oneLine(text).replace(/^error: /, "").replace(/\.?$/, ".")}\n`),
   });
   for (const child of command.commands) configure(child);
 }
@@ -54,7 +58,7 @@ configure(program);
 
 /** Whatever goes wrong is one sentence; with LOG_LEVEL=debug its stack follows. */
 function fail(error: unknown): never {
-  console.error(`attune: ${messageOf(error).trim().replaceAll(/\s*\n\s*/g, " ")}`);
+  console.error(`attune: ${oneLine(messageOf(error))}`);
   if (process.env["LOG_LEVEL"] === "debug" && error instanceof Error) console.error(error.stack);
   process.exit(1);
 }

@@ -53,7 +53,9 @@ export async function openDatabase(options: Options, purpose: Purpose): Promise<
     const jwt = resolveJwt(options, owner.embedded?.jwtSecret);
     const authenticatorUrl = authenticatorUrlOf(options, owner.ownerUrl, owner.embedded?.authenticatorPassword);
     if (options.authenticatorUrl === undefined) await letAuthenticatorIn(owner.ownerUrl, authenticatorUrl);
-    await assertAuthenticator(authenticatorUrl);
+    else if (!(await canLogIn(authenticatorUrl))) {
+      throw new UserError(`PostgreSQL at ${describeServer(authenticatorUrl)} refuses the user or password in AUTHENTICATOR_URL.`);
+    }
     return { ownerUrl: owner.ownerUrl, authenticatorUrl, jwt, lost: owner.lost, stop: owner.stop };
   } catch (error) {
     await owner.stop();
@@ -72,6 +74,7 @@ export async function openOwner(options: Options, purpose: Purpose): Promise<Own
   const giveUp = (): void => void owner.stop();
   purpose.signal?.addEventListener("abort", giveUp, { once: true });
   try {
+    purpose.signal?.throwIfAborted();
     if (purpose.migrate !== false) await createDatabase(owner.ownerUrl);
     await withOwner(owner.ownerUrl, async (client) => {
       await assertVersion(client);
@@ -99,7 +102,7 @@ async function openEmbedded(options: Options, purpose: Purpose): Promise<OwnerCo
  * @throws UserError when nothing was configured
  */
 export function resolveJwt(options: Options, generated: string | undefined): ResolvedJwtOptions {
-  const { audience, issuer, secret = undefined, publicKey, jwksUrl } = options.jwt;
+  const { audience, issuer, secret, publicKey, jwksUrl } = options.jwt;
   if (publicKey !== undefined) return { audience, issuer, publicKey };
   if (jwksUrl !== undefined) return { audience, issuer, jwksUrl };
   const used = secret ?? generated;
@@ -258,6 +261,9 @@ async function letAuthenticatorIn(ownerUrl: string, url: string): Promise<void> 
       throw new UserError(`The password of the role authenticator could not be set (${messageOf(error)}): put its connection string into AUTHENTICATOR_URL.`);
     }
   });
+  if (!(await canLogIn(url))) {
+    throw new UserError(`PostgreSQL at ${describeServer(url)} does not let the role authenticator in with its password: allow that in pg_hba.conf, or put another way in into AUTHENTICATOR_URL.`);
+  }
 }
 
 async function canLogIn(url: string): Promise<boolean> {
@@ -266,14 +272,6 @@ async function canLogIn(url: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (codeOf(error) === "28P01" || codeOf(error) === "28000") return false;
-    throw connectionError(error, url, "AUTHENTICATOR_URL");
-  }
-}
-
-async function assertAuthenticator(url: string): Promise<void> {
-  try {
-    await withClient(url, async () => undefined);
-  } catch (error) {
     throw connectionError(error, url, "AUTHENTICATOR_URL");
   }
 }

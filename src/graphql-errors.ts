@@ -1,5 +1,5 @@
 /** What a client learns of an error: the intended ones as they were raised, all others in general words. */
-import type { GraphQLError, GraphQLFormattedError } from "graphql";
+import { type GraphQLError, type GraphQLFormattedError, Kind } from "graphql";
 import { isSafeError } from "postgraphile/grafast";
 import pg from "pg";
 import { RequestError } from "./request-error.ts";
@@ -112,14 +112,15 @@ export function maskError(error: GraphQLError): GraphQLFormattedError {
 
 function ofExecution(error: GraphQLError): PublicError {
   const { message, originalError, extensions, nodes, path } = error;
+  // A variable's scalar may have thrown anything; what is said of it is the client's own value.
+  if (nodes?.every(({ kind }) => kind === Kind.VARIABLE_DEFINITION)) return badInput(message);
   if (originalError) return publicError(originalError);
 
   const { code, reason, hint } = extensions;
   if (typeof code === "string" && typeof reason === "string" && typeof hint === "string") return { message, code, reason, hint };
 
-  // Before anything ran it is about variables or the name of the operation. Later it is our own broken promise.
-  const isAboutRequest = path === undefined && (nodes !== undefined || /^(Unknown operation|Must provide)/.test(message));
-  return isAboutRequest ? badInput(message) : INTERNAL;
+  const isAboutOperation = path === undefined && /^(Unknown operation|Must provide)/.test(message);
+  return isAboutOperation ? badInput(message) : INTERNAL;
 }
 
 /** HTTP's own refusals, whoever makes them. */

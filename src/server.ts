@@ -4,9 +4,11 @@ import { randomBytes } from "node:crypto";
 import cors from "@fastify/cors";
 import rateLimit from "@fastify/rate-limit";
 import Fastify, { type FastifyInstance, LogController } from "fastify";
+import type { Pool } from "pg";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/fastify/v5";
 import { authenticate, type Identity, NOBODY } from "./claims.ts";
+import { EXPLORER } from "./explorer.ts";
 import { handleFailures, refuseRequest } from "./failures.ts";
 import { maskError } from "./graphql-errors.ts";
 import { createVerifier, type ResolvedJwtOptions } from "./jwt.ts";
@@ -40,7 +42,7 @@ declare module "fastify" {
 
 const GRAPHQL_PATH = "/graphql";
 /** How long the server waits for requests under way when it closes, in milliseconds. */
-const GRACE = 500;
+const GRACE = 300;
 
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
@@ -94,9 +96,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       reply.header("cache-control", "no-store");
       request.identity = await authenticate(request.headers.authorization, verify);
     });
-    addHealth(app, async () => {
-      await pool.query("select 1");
-    });
+    addHealth(app, pool);
+    // Says what is missing better than PostGraphile would.
+    await pool.query(PROBE);
 
     const graphql = postgraphile({
       extends: [makePreset(pool)],
@@ -113,12 +115,14 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
         allowedRequestContentTypes: ["application/json"],
         maskError,
       },
+      ruru: EXPLORER,
     });
     app.addHook("onClose", () => graphql.release());
     await graphql.getSchema();
     const serv = graphql.createServ(grafserv);
     await serv.ready();
     await serv.addTo(app);
+    app.get("/favicon.ico", (_request, reply) => reply.code(204).send());
     app.get(GRAPHQL_PATH, async (_request, reply) => {
       reply.header("allow", "POST");
       throw new RequestError(405, "method_not_allowed", "GraphQL is asked by POST", "Send the query in the body of a POST.");
@@ -150,14 +154,20 @@ function rateLimitOptions(perMinute: number) {
   };
 }
 
-function addHealth(app: FastifyInstance, ask: () => Promise<void>): void {
+/** What an anonymous request may do in any migrated database. */
+const PROBE = "begin; set local role anon; select attune.current_user_id(); commit";
+
+function addHealth(app: FastifyInstance, pool: Pool): void {
+  let asking: Promise<unknown> | undefined;
+
   app.get("/api/health", async () => ({ status: "alive" }));
   app.get("/api/ready", async () => {
     try {
-      await ask();
+      // Probes that come meanwhile wait for the same answer, so that they take one connection.
+      await (asking ??= pool.query(PROBE).finally(() => (asking = undefined)));
     } catch (error) {
       app.log.warn({ err: error }, "not ready");
-      throw new RequestError(503, "not_ready", "The database can't be reached", "Try again in a few seconds.");
+      throw new RequestError(503, "not_ready", "The database can't be reached or is not migrated", "Try again in a few seconds.");
     }
     return { status: "ready" };
   });

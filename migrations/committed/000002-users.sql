@@ -1,5 +1,5 @@
 --! Previous: sha1:e8231dfdd210dc34bbf95fdc3a068584269ee841
---! Hash: sha1:c5566de7ea791d595148aa0e24aa9955583896cd
+--! Hash: sha1:22210c26d2458b72d72ee7a5dcb5841dd3e9b110
 --! Message: users
 
 -- Plans
@@ -181,7 +181,7 @@ revoke all on function attune_private.own_issuer() from public;
 create or replace function attune.current_user_id()
 returns uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   -- Definer, because the policies of these tables themselves ask who is asking.
   select case
@@ -217,7 +217,7 @@ grant execute on function attune.current_user_id() to anon, authenticated, servi
 create or replace function attune.is_admin()
 returns boolean
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select exists (
     select from attune.users as u
@@ -262,7 +262,7 @@ revoke all on function attune_private.is_trusted() from public;
 create or replace function attune.require_user_id()
 returns uuid
 language plpgsql stable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
@@ -287,7 +287,7 @@ grant execute on function attune.require_user_id() to anon, authenticated, servi
 create or replace function attune.require_admin()
 returns void
 language plpgsql stable parallel restricted security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (attune.is_admin() or attune_private.is_trusted()) is not true then
@@ -350,7 +350,7 @@ grant select on attune.sessions to authenticated, service_role;
 create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
 returns void
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if actual > maximum then
@@ -402,7 +402,7 @@ revoke all on function attune_private.is_avatar_url(text) from public;
 create or replace function attune_private.timezone_name(name text)
 returns text
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
 as $$
 declare
@@ -442,7 +442,7 @@ grant execute on function attune.sessions_is_current(attune.sessions) to authent
 create or replace function attune_private.tg__timestamps()
 returns trigger
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := now();
@@ -456,12 +456,12 @@ revoke all on function attune_private.tg__timestamps() from public;
 create or replace function attune_private.tg_users__validate()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   zone text;
 begin
-  new.email := nullif(btrim(new.email), '');
+  new.email := btrim(new.email);
 
   perform attune_private.check_size('The e-mail address', char_length(new.email), 254, 'characters');
   perform attune_private.check_size('The name', char_length(new.name), 200, 'characters');
@@ -510,7 +510,7 @@ revoke all on function attune_private.tg_users__validate() from public;
 create or replace function attune_private.tg_users__email()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if new.email is null then
@@ -552,12 +552,20 @@ create trigger _100_timestamps before update on attune.user_identities
 create or replace function attune_private.ensure_user(email text, is_admin boolean default false)
 returns uuid
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant text := lower(btrim(ensure_user.email));
   found_id uuid;
 begin
+  if address is null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'This is no e-mail address',
+      detail = 'invalid_email',
+      hint = 'Send an address such as ada@example.com.';
+  end if;
+
   select e.user_id into found_id from attune.user_emails as e where e.email = address;
 
   if found_id is null then
@@ -572,14 +580,14 @@ begin
 end;
 $$;
 comment on function attune_private.ensure_user(text, boolean) is
-  'The id of the user with this e-mail, made when missing. For development tokens and tests: it raises rights when asked to and never lowers them.';
+  'The id of the user with this e-mail, made when missing. For development tokens and tests: it raises rights when asked to and never lowers them. Refused: `invalid_email`.';
 revoke all on function attune_private.ensure_user(text, boolean) from public;
 --! EndIncluded private/ensure_user.sql
 --! Included private/ensure_single_user.sql
 create or replace function attune_private.ensure_single_user()
 returns uuid
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   single_user uuid;
@@ -612,7 +620,7 @@ revoke all on function attune_private.ensure_single_user() from public;
 create or replace function attune.viewer()
 returns attune.users
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   -- Definer, so that a request without a user gets null and not a refusal.
   select u from attune.users as u where u.id = (select attune.current_user_id());

@@ -1,5 +1,5 @@
---! Previous: sha1:c5566de7ea791d595148aa0e24aa9955583896cd
---! Hash: sha1:5be42e97ab46faa6e872716df316ba92ea848912
+--! Previous: sha1:22210c26d2458b72d72ee7a5dcb5841dd3e9b110
+--! Hash: sha1:ef23e0902156db26c7e7e8a535562d6489fcf281
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -107,7 +107,7 @@ comment on column attune.project_members.updated_at is 'When the role last chang
 create or replace function attune.member_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select m.team_id
   from attune.team_members as m
@@ -121,7 +121,7 @@ grant execute on function attune.member_team_ids() to authenticated, service_rol
 create or replace function attune.managed_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select m.team_id
   from attune.team_members as m
@@ -136,7 +136,7 @@ grant execute on function attune.managed_team_ids() to authenticated, service_ro
 create or replace function attune.owned_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select m.team_id
   from attune.team_members as m
@@ -151,7 +151,7 @@ grant execute on function attune.owned_team_ids() to authenticated, service_role
 create or replace function attune.member_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select m.project_id
   from attune.project_members as m
@@ -165,7 +165,7 @@ grant execute on function attune.member_project_ids() to authenticated, service_
 create or replace function attune.edited_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select m.project_id
   from attune.project_members as m
@@ -180,7 +180,7 @@ grant execute on function attune.edited_project_ids() to authenticated, service_
 create or replace function attune.owned_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select m.project_id
   from attune.project_members as m
@@ -247,7 +247,7 @@ create or replace function attune.known_profiles()
 returns table (id uuid, name text, avatar_url text)
 language sql stable parallel safe security definer
 rows 100
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select u.id, u.name, u.avatar_url
   from attune.users as u
@@ -283,7 +283,7 @@ grant select on attune.profiles to authenticated, service_role;
 create or replace function attune_private.valid_name(name text)
 returns text
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   trimmed constant text := btrim(name);
@@ -308,7 +308,7 @@ revoke all on function attune_private.valid_name(text) from public;
 create or replace function attune_private.require_team_role(team_id uuid, variadic roles attune.team_role[])
 returns attune.team_role
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   held attune.team_role;
@@ -354,7 +354,7 @@ revoke all on function attune_private.require_team_role(uuid, attune.team_role[]
 create or replace function attune_private.require_project_role(project_id uuid, variadic roles attune.project_role[])
 returns attune.project_role
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   held attune.project_role;
@@ -400,7 +400,7 @@ revoke all on function attune_private.require_project_role(uuid, attune.project_
 create or replace function attune.create_team(name text)
 returns attune.teams
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -425,7 +425,7 @@ grant execute on function attune.create_team(text) to authenticated;
 create or replace function attune.set_current_team(team_id uuid default null)
 returns attune.users
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -464,7 +464,7 @@ grant execute on function attune.set_current_team(uuid) to authenticated;
 create or replace function attune.set_team_member_role(team_id uuid, user_id uuid, role attune.team_role)
 returns attune.team_members
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller_role constant attune.team_role := attune_private.require_team_role(set_team_member_role.team_id, 'owner', 'admin');
@@ -512,7 +512,7 @@ grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_ro
 create or replace function attune.remove_team_member(team_id uuid, user_id uuid)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller_role constant attune.team_role := attune_private.require_team_role(remove_team_member.team_id, 'owner', 'admin');
@@ -554,7 +554,7 @@ grant execute on function attune.remove_team_member(uuid, uuid) to authenticated
 create or replace function attune.leave_team(team_id uuid)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -575,7 +575,7 @@ grant execute on function attune.leave_team(uuid) to authenticated;
 create or replace function attune.create_project(name text, team_id uuid default null, stage_number integer default 1)
 returns attune.projects
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -604,7 +604,7 @@ grant execute on function attune.create_project(text, uuid, integer) to authenti
 create or replace function attune.set_project_member_role(project_id uuid, user_id uuid, role attune.project_role)
 returns attune.project_members
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   member attune.project_members;
@@ -637,7 +637,7 @@ grant execute on function attune.set_project_member_role(uuid, uuid, attune.proj
 create or replace function attune.remove_project_member(project_id uuid, user_id uuid)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.require_project_role(remove_project_member.project_id, 'owner');
@@ -664,7 +664,7 @@ grant execute on function attune.remove_project_member(uuid, uuid) to authentica
 create or replace function attune.leave_project(project_id uuid)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -686,7 +686,7 @@ grant execute on function attune.leave_project(uuid) to authenticated;
 create or replace function attune_private.tg__validate_name()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.name := attune_private.valid_name(new.name);
@@ -700,7 +700,7 @@ revoke all on function attune_private.tg__validate_name() from public;
 create or replace function attune_private.tg_team_members__keep_owner()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
@@ -739,7 +739,7 @@ revoke all on function attune_private.tg_team_members__keep_owner() from public;
 create or replace function attune_private.tg_team_members__leave_current_team()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update attune.users as u
@@ -758,7 +758,7 @@ revoke all on function attune_private.tg_team_members__leave_current_team() from
 create or replace function attune_private.tg_projects__validate_stage()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if new.stage_number not between 1 and 1000 then
@@ -779,7 +779,7 @@ revoke all on function attune_private.tg_projects__validate_stage() from public;
 create or replace function attune_private.tg_project_members__keep_owner()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
@@ -818,7 +818,7 @@ revoke all on function attune_private.tg_project_members__keep_owner() from publ
 create or replace function attune_private.tg_users__starter_project()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   starter uuid;

@@ -1,5 +1,5 @@
---! Previous: sha1:5be42e97ab46faa6e872716df316ba92ea848912
---! Hash: sha1:77ae4bdbff31df8eb3bc55d19d68371c4cfeacf4
+--! Previous: sha1:ef23e0902156db26c7e7e8a535562d6489fcf281
+--! Hash: sha1:33313e31ad8bb1ff2ae841d53814bed2087c72e8
 --! Message: settings
 
 -- The registry
@@ -103,7 +103,8 @@ comment on table attune.user_preferences is
   'What users chose for themselves. A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
 comment on column attune.user_preferences.key is 'Which setting.';
-comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
+comment on column attune.user_preferences.value is
+  E'@behavior +orderBy\nWhat was chosen; of an object, only the members that were.';
 comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.user_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.user_preferences.updated_at is 'When it was last written.';
@@ -184,7 +185,7 @@ grant
 create or replace function attune_private.json_schema_regex(pattern text)
 returns text
 language plpgsql immutable parallel safe strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- Both begin and end with a range, so that neither can become the end of another range.
@@ -247,7 +248,7 @@ revoke all on function attune_private.json_schema_regex(text) from public;
 --! EndIncluded private/json_schema_regex.sql
 --! Included private/json_schema_check.sql
 -- A function of its own, not returning a set, because it calls itself for every member, item and
--- branch: a call is then an expression (2 µs) and not a query.
+-- branch: a call is then an expression, not a query.
 create or replace function attune_private.json_schema_check(
   schema jsonb,
   value jsonb,
@@ -257,7 +258,7 @@ create or replace function attune_private.json_schema_check(
 )
 returns text[]
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   kind constant text := jsonb_typeof(value);
@@ -276,7 +277,7 @@ declare
   reasons text[];
   listed text;
 begin
-  if jsonb_typeof(schema) = 'boolean' then
+  if jsonb_typeof(schema) = 'boolean' and depth <= 64 then
     return case schema when 'false' then array[[path, 'boolean schema is false']] end;
   elsif jsonb_typeof(schema) <> 'object' or depth > 64 then
     -- Raised, because "not" would make a valid value of an error that is returned.
@@ -300,13 +301,13 @@ begin
 
   if schema ?| '{enum,const}' then
     if schema ? 'const' and schema -> 'const' <> value then
-      listed := schema ->> 'const';
+      listed := schema -> 'const';
       errors := errors || array[[path, 'must be equal to constant'
-        || case when length(listed) <= 200 then ': ' || (schema -> 'const')::text else '' end]];
+        || case when length(listed) <= 200 then ': ' || listed else '' end]];
     end if;
 
     if schema ? 'enum' then
-      -- An array contains a scalar that equals one of its items, but any object that only resembles one.
+      -- Of a scalar, containment in an array is being one of its items; of a container it is less.
       if kind in ('object', 'array') then
         matched := exists (select from jsonb_array_elements(schema -> 'enum') as e (item) where e.item = value);
       else
@@ -483,7 +484,7 @@ revoke all on function attune_private.json_schema_check(jsonb, jsonb, text, inte
 create or replace function attune_private.json_schema_errors(schema jsonb, value jsonb)
 returns table (path text, message text)
 language plpgsql immutable parallel safe rows 1
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   errors text[];
@@ -511,7 +512,7 @@ revoke all on function attune_private.json_schema_errors(jsonb, jsonb) from publ
 create or replace function attune_private.json_schema_problems(schema jsonb)
 returns table (path text, message text)
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- What each keyword takes, in the words of draft 2020-12; sub-schemas are visited on their own.
@@ -668,11 +669,12 @@ revoke all on function attune_private.json_schema_problems(jsonb) from public;
 create or replace function attune.json_merge_patch(target jsonb, patch jsonb, depth integer default 0)
 returns jsonb
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-  merged jsonb;
-  member record;
+  kept jsonb := case jsonb_typeof(target) when 'object' then target else '{}' end;
+  changed jsonb;
+  removes boolean;
 begin
   if jsonb_typeof(patch) is distinct from 'object' then
     return patch;
@@ -686,20 +688,28 @@ begin
       hint = 'Make the value flatter.';
   end if;
 
-  merged := case jsonb_typeof(target) when 'object' then target else '{}' end;
+  -- In one pass: `||` copies the whole object, and a patch may have thousands of members.
+  select coalesce(
+    jsonb_object_agg(
+      e.key,
+      case jsonb_typeof(e.value)
+        when 'object' then attune.json_merge_patch(kept -> e.key, e.value, depth + 1)
+        else e.value
+      end
+    ) filter (where e.value <> 'null'),
+    '{}'
+  ), bool_or(e.value = 'null' and kept ? e.key)
+  into changed, removes
+  from jsonb_each(patch) as e;
 
-  for member in select e.key, e.value from jsonb_each(patch) as e loop
-    merged := case jsonb_typeof(member.value)
-      when 'null' then merged - member.key
-      when 'object' then merged || jsonb_build_object(
-        member.key,
-        attune.json_merge_patch(merged -> member.key, member.value, depth + 1)
-      )
-      else merged || jsonb_build_object(member.key, member.value)
-    end;
-  end loop;
+  if removes then
+    select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+    into kept
+    from jsonb_each(kept) as e
+    where not patch ? e.key;
+  end if;
 
-  return merged;
+  return kept || changed;
 end;
 $$;
 comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
@@ -779,14 +789,14 @@ revoke all on function attune_private.system_setting(text) from public;
 create or replace function attune_private.tg__validate_value()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored_layer constant attune.setting_layer := tg_argv[0];
   definition attune.setting_definitions;
   problems text;
 begin
-  if tg_op = 'UPDATE' and new.value = old.value then
+  if tg_op = 'UPDATE' and new.value = old.value and new.key = old.key then
     return new;
   end if;
 
@@ -803,7 +813,7 @@ begin
   if stored_layer > definition.layer then
     raise exception using
       errcode = 'PT422',
-      message = format('%s cannot be set for a %s: its narrowest layer is %s', new.key, stored_layer, definition.layer),
+      message = format('%s cannot be set in layer %s: its narrowest is %s', new.key, stored_layer, definition.layer),
       detail = 'layer_not_allowed',
       hint = 'Ask an administrator to set it in a broader layer.';
   end if;
@@ -834,7 +844,7 @@ revoke all on function attune_private.tg__validate_value() from public;
 create or replace function attune_private.tg__stamp()
 returns trigger
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := now();
@@ -849,7 +859,7 @@ revoke all on function attune_private.tg__stamp() from public;
 create or replace function attune_private.tg_user_preferences__authorize()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   preference constant attune.user_preferences := case tg_op when 'DELETE' then old else new end;
@@ -866,7 +876,7 @@ begin
       hint = 'Sign in as an administrator, or ask one.';
   end if;
 
-  if not for_admins and preference.user_id is distinct from attune.current_user_id() then
+  if not for_admins and (preference.user_id = attune.current_user_id()) is not true then
     raise exception using
       errcode = '42501',
       message = format('%s is for its user to choose', preference.key),
@@ -893,21 +903,40 @@ comment on function attune_private.tg_user_preferences__authorize() is
   'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice (`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`).';
 revoke all on function attune_private.tg_user_preferences__authorize() from public;
 --! EndIncluded triggers/tg_user_preferences__authorize.sql
+--! Included triggers/tg_user_preferences__one_at_a_time.sql
+create or replace function attune_private.tg_user_preferences__one_at_a_time()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Before the row, not after it: whoever waits for a user must not hold rows that the other writer waits for.
+  perform from attune.users as u where u.id = new.user_id for no key update;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_user_preferences__one_at_a_time() is
+  'Has those who add preferences of one user wait for each other, so that each counts what the other has added. Refused: `unknown_user`.';
+revoke all on function attune_private.tg_user_preferences__one_at_a_time() from public;
+--! EndIncluded triggers/tg_user_preferences__one_at_a_time.sql
 --! Included triggers/tg_user_preferences__limit.sql
 create or replace function attune_private.tg_user_preferences__limit()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-  maximum constant integer := coalesce((attune_private.system_setting('PREFERENCES_PER_USER') #>> '{}')::integer, 1000);
+  maximum constant integer := coalesce(attune_private.system_setting('PREFERENCES_PER_USER')::integer, 1000);
 begin
-  -- Two writers of one user count one after the other: each must see what the other has added.
-  perform from attune.users as u
-  where u.id in (select i.user_id from inserted as i)
-  order by u.id
-  for no key update;
-
   if exists (
     select from attune.user_preferences as p
     where p.user_id in (select i.user_id from inserted as i)
@@ -932,7 +961,7 @@ revoke all on function attune_private.tg_user_preferences__limit() from public;
 create or replace function attune_private.tg_setting_definitions__validate()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   problems text;
@@ -1006,7 +1035,7 @@ revoke all on function attune_private.tg_setting_definitions__validate() from pu
 create or replace function attune_private.tg_setting_definitions__keep_used()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   used bigint;
@@ -1051,9 +1080,13 @@ create trigger _110_authorize before insert or update or delete on attune.user_p
   execute function attune_private.tg_user_preferences__authorize();
 create trigger _200_stamp before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__stamp();
-create trigger _300_limit after insert on attune.user_preferences
+create trigger _300_one_at_a_time before insert on attune.user_preferences
+  for each row execute function attune_private.tg_user_preferences__one_at_a_time();
+-- What a user is given when they register is not limited: a low limit would let nobody in.
+create trigger _400_limit after insert on attune.user_preferences
   referencing new table as inserted
-  for each statement execute function attune_private.tg_user_preferences__limit();
+  for each statement when (row_security_active('attune.user_preferences'))
+  execute function attune_private.tg_user_preferences__limit();
 
 -- What applies, and why
 
@@ -1120,7 +1153,7 @@ revoke all on function attune_private.multiply_32(bigint, bigint) from public;
 create or replace function attune_private.murmur3_32(input text, seed bigint default 0)
 returns bigint
 language plpgsql immutable strict parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   bytes constant bytea := convert_to(input, 'UTF8');
@@ -1245,7 +1278,7 @@ revoke all on function attune_private.judged_settings(uuid) from public;
 create or replace function attune_private.merge_values(default_value jsonb, layer_values jsonb[])
 returns jsonb
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   merged jsonb := default_value;
@@ -1287,6 +1320,7 @@ begin atomic
     null::text,
     s.enforced_by is not null,
     case
+      when d.layer = 'default' then false
       when d.layer < 'user' then is_admin
       else resolve_settings.user_id is not null
         and s.enforced_by is null
@@ -1318,16 +1352,15 @@ create or replace function attune.effective_settings(category text default null)
 returns setof attune.effective_setting
 language plpgsql stable parallel restricted security definer
 rows 50
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
-  is_admin constant boolean := attune.is_admin();
-  include_private constant boolean := caller is not null or attune_private.is_trusted();
+  is_trusted constant boolean := attune_private.is_trusted();
 begin
   return query
     select r.*
-    from attune_private.resolve_settings(caller, is_admin, include_private) as r
+    from attune_private.resolve_settings(caller, is_trusted or attune.is_admin(), is_trusted or caller is not null) as r
     where effective_settings.category is null
       or r.category = effective_settings.category
     order by r.category, r.key;
@@ -1342,16 +1375,15 @@ grant execute on function attune.effective_settings(text) to anon, authenticated
 create or replace function attune.effective_setting(key text)
 returns attune.effective_setting
 language plpgsql stable parallel restricted security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
-  is_admin constant boolean := attune.is_admin();
-  include_private constant boolean := caller is not null or attune_private.is_trusted();
+  is_trusted constant boolean := attune_private.is_trusted();
   setting attune.effective_setting;
 begin
   select r.* into setting
-  from attune_private.resolve_settings(caller, is_admin, include_private) as r
+  from attune_private.resolve_settings(caller, is_trusted or attune.is_admin(), is_trusted or caller is not null) as r
   where r.key = effective_setting.key;
 
   if not found then
@@ -1375,7 +1407,7 @@ create or replace function attune.effective_settings_for(user_id uuid, category 
 returns setof attune.effective_setting
 language plpgsql stable parallel restricted security definer
 rows 50
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune.require_admin();
@@ -1419,7 +1451,7 @@ create or replace function attune.explain_setting(key text, user_id uuid default
 returns setof attune.setting_explanation
 language plpgsql stable parallel restricted security definer
 rows 6
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
@@ -1506,7 +1538,7 @@ grant execute on function attune.explain_setting(text, uuid) to anon, authentica
 create or replace function attune.set_preference(key text, value jsonb)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -1537,9 +1569,10 @@ grant execute on function attune.set_preference(text, jsonb) to authenticated, s
 create or replace function attune.set_preferences(patch jsonb)
 returns setof attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant uuid := attune.require_user_id();
   member record;
 begin
   if jsonb_typeof(patch) is distinct from 'object' then
@@ -1550,8 +1583,11 @@ begin
       hint = 'Send {"KEY": value, …}; null resets a key.';
   end if;
 
-  -- In one order for everybody, so that two patches never wait for each other.
-  for member in select e.key, e.value from jsonb_each(patch) as e order by e.key loop
+  -- One writer of several rows at a time for each user, so that two never wait for each other.
+  perform from attune.users as u where u.id = caller for no key update;
+
+  -- Resets come first: they make room where the number of preferences is limited.
+  for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
     if jsonb_typeof(member.value) = 'null' then
       return next attune.reset_preference(member.key);
     else
@@ -1569,7 +1605,7 @@ grant execute on function attune.set_preferences(jsonb) to authenticated, servic
 create or replace function attune.reset_preference(key text)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   delete from attune.user_preferences as p
@@ -1588,11 +1624,14 @@ grant execute on function attune.reset_preference(text) to authenticated, servic
 create or replace function attune.reset_preferences(category text default null)
 returns setof attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
 begin
+  -- One writer of several rows at a time, as in set_preferences.
+  perform from attune.users as u where u.id = caller for no key update;
+
   -- What administrators gave the user is not the user's to drop.
   delete from attune.user_preferences as p
   using attune.setting_definitions as d
@@ -1618,7 +1657,7 @@ create or replace function attune.set_global_setting(
 )
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   patch constant jsonb := coalesce(set_global_setting.value, 'null');
@@ -1659,7 +1698,7 @@ grant execute on function attune.set_global_setting(text, jsonb, boolean, intege
 create or replace function attune.reset_global_setting(key text)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune.require_admin();
@@ -1678,7 +1717,7 @@ grant execute on function attune.reset_global_setting(text) to authenticated, se
 create or replace function attune.set_setting(key text, value jsonb)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   held_by_users constant boolean := exists (
@@ -1710,7 +1749,7 @@ grant execute on function attune.set_setting(text, jsonb) to authenticated, serv
 create or replace function attune_private.seed_settings(user_id uuid)
 returns bigint
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored bigint;
@@ -1735,7 +1774,7 @@ revoke all on function attune_private.seed_settings(uuid) from public;
 create or replace function attune_private.tg_users__seed_settings()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.seed_settings(new.id);
@@ -1749,11 +1788,11 @@ revoke all on function attune_private.tg_users__seed_settings() from public;
 create or replace function attune.seed_existing_users(batch_size integer default 1000)
 returns integer
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   seeded integer := 0;
-  unseeded uuid;
+  unseeded uuid[];
 begin
   perform attune.require_admin();
 
@@ -1765,20 +1804,27 @@ begin
       hint = 'Give a whole number from 1 to 100000.';
   end if;
 
-  for unseeded in
-    select u.id
-    from attune.users as u
-    where exists (
-      select from attune.setting_definitions as d
-      where d.seeding = 'copy'
-        and d.layer >= 'user'
-        and not exists (select from attune.user_preferences as p where p.user_id = u.id and p.key = d.key)
-    )
-    order by u.id
-    limit batch_size
   loop
-    perform attune_private.seed_settings(unseeded);
-    seeded := seeded + 1;
+    unseeded := array(
+      select u.id
+      from attune.users as u
+      where exists (
+        select from attune.setting_definitions as d
+        where d.seeding = 'copy'
+          and d.layer >= 'user'
+          and not exists (select from attune.user_preferences as p where p.user_id = u.id and p.key = d.key)
+      )
+      order by u.id
+      limit batch_size
+      for no key update of u
+    );
+
+    select count(*) into seeded
+    from unnest(unseeded) as u (id)
+    where attune_private.seed_settings(u.id) > 0;
+
+    -- A batch that somebody else has seeded meanwhile is not the end.
+    exit when seeded > 0 or cardinality(unseeded) = 0;
   end loop;
 
   return seeded;

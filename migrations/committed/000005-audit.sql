@@ -1,5 +1,5 @@
---! Previous: sha1:77ae4bdbff31df8eb3bc55d19d68371c4cfeacf4
---! Hash: sha1:348507d1b0853c5a4c3f7fe4846f39dd585c501c
+--! Previous: sha1:33313e31ad8bb1ff2ae841d53814bed2087c72e8
+--! Hash: sha1:4969edb2799805fd0a3a1c52b85fe21cd21e7593
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -104,18 +104,9 @@ grant select on attune.configuration_audit_log to authenticated, service_role;
 create or replace function attune_private.tg__append_only()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- The way around is a maintenance function, which has written down what it does in this very transaction.
-  if exists (
-    select from attune.maintenance_operations as m
-    where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = case tg_op when 'DELETE' then tg_argv[0] when 'UPDATE' then tg_argv[1] end
-  ) then
-    return null;
-  end if;
-
   raise exception using
     errcode = '42501',
     message = format('%s is not allowed on %s', tg_op, tg_table_name),
@@ -124,14 +115,81 @@ begin
 end;
 $$;
 comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too, unless the maintenance operation was recorded in the same transaction that its first argument names for deleting, its second for erasing what is personal.';
+  'Refuses (`append_only`) what would make history disappear, for the owner too.';
 revoke all on function attune_private.tg__append_only() from public;
 --! EndIncluded triggers/tg__append_only.sql
+--! Included triggers/tg_configuration_audit_log__purge.sql
+create or replace function attune_private.tg_configuration_audit_log__purge()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- What purge_audit_log() has written down in this very transaction.
+  recorded constant timestamptz := (
+    select max((m.parameters ->> 'before')::timestamptz)
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'purge_audit_log'
+  );
+begin
+  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_configuration_audit_log__purge() is
+  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge recorded in the same transaction.';
+revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
+--! EndIncluded triggers/tg_configuration_audit_log__purge.sql
+--! Included triggers/tg__erase.sql
+create or replace function attune_private.tg__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Whom erase_user() has written down in this very transaction.
+  recorded constant text[] := array(
+    select m.parameters ->> 'user_id'
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'erase_user'
+  );
+begin
+  if recorded = '{}' or exists (
+    select
+    from previous as p
+    full join changed as c on c.id = p.id
+    where p.user_id::text = any (recorded) is not true
+      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
+      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'The records change only when a user is deleted: then they lose what is personal.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__erase() is
+  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its arguments, for a user whom `erase_user` recorded in the same transaction.';
+revoke all on function attune_private.tg__erase() from public;
+--! EndIncluded triggers/tg__erase.sql
 --! Included triggers/tg__audit.sql
 create or replace function attune_private.tg__audit()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   previous constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
@@ -139,7 +197,10 @@ declare
   row_ constant jsonb := coalesce(new_, previous);
   value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
   -- What has a column of its own in the log, or says only when it was written.
-  told_elsewhere constant text[] := array['key', 'user_id', 'updated_by', 'updated_at', value_column];
+  told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column] || case
+    when previous -> 'key' <> new_ -> 'key' or previous -> 'user_id' <> new_ -> 'user_id' then '{}'
+    else '{key,user_id}'::text[]
+  end;
   -- What goes with a deleted user leaves no values behind.
   is_erased constant boolean := tg_op = 'DELETE' and row_ ? 'user_id'
     and not exists (select from attune.users as u where u.id = (row_ ->> 'user_id')::uuid);
@@ -172,7 +233,7 @@ revoke all on function attune_private.tg__audit() from public;
 create or replace function attune.purge_audit_log(before timestamptz, reason text)
 returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   doomed bigint;
@@ -217,7 +278,7 @@ grant execute on function attune.purge_audit_log(timestamptz, text) to service_r
 create or replace function attune_private.erase_user(user_id uuid, reason text)
 returns bigint
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   erased bigint;
@@ -252,7 +313,7 @@ revoke all on function attune_private.erase_user(uuid, text) from public;
 create or replace function attune_private.tg_users__erase()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.erase_user(old.id, 'The user was deleted');
@@ -264,8 +325,15 @@ comment on function attune_private.tg_users__erase() is
 revoke all on function attune_private.tg_users__erase() from public;
 --! EndIncluded triggers/tg_users__erase.sql
 
-create trigger _100_append_only before update or delete or truncate on attune.configuration_audit_log
-  for each statement execute function attune_private.tg__append_only('purge_audit_log', 'erase_user');
+create trigger _100_append_only before truncate on attune.configuration_audit_log
+  for each statement execute function attune_private.tg__append_only();
+create trigger _200_purge after delete on attune.configuration_audit_log
+  referencing old table as removed
+  for each statement execute function attune_private.tg_configuration_audit_log__purge();
+create trigger _300_erase after update on attune.configuration_audit_log
+  referencing old table as previous new table as changed
+  for each statement
+  execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
 create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
 

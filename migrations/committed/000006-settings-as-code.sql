@@ -1,5 +1,5 @@
---! Previous: sha1:348507d1b0853c5a4c3f7fe4846f39dd585c501c
---! Hash: sha1:4bf5883ec808515cd2bdcca715cec35404ec0c21
+--! Previous: sha1:4969edb2799805fd0a3a1c52b85fe21cd21e7593
+--! Hash: sha1:3ca9b5928b07c17cee06a4aeba710be91a7c78e3
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -27,7 +27,7 @@ comment on column attune.definition_change.stored_values is
 create or replace function attune_private.read_definitions(document jsonb)
 returns setof attune.setting_definitions
 language plpgsql stable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   document_options constant jsonb := coalesce(document -> 'x-attune', '{}');
@@ -68,6 +68,7 @@ begin
 
     problem := case
       when jsonb_typeof(property.value) <> 'object' then 'it is no object'
+      when jsonb_typeof(property.value -> 'description') <> 'string' then '"description" is no string'
       when jsonb_typeof(property.value -> 'x-attune') <> 'object' then '"x-attune" is no object'
       when unknown_option is not null then format('"x-attune" knows no %s', to_jsonb(unknown_option))
       when options ->> 'layer' <> all (enum_range(null::attune.setting_layer)::text[])
@@ -94,7 +95,7 @@ begin
     definition.source := coalesce(document ->> '$id', document ->> 'title');
     definition.category := coalesce(options ->> 'category', left(definition.source, 100));
     definition.description := coalesce(property.value ->> 'description', property.value ->> 'markdownDescription', '');
-    definition.schema := property.value - array['default', 'x-attune'];
+    definition.schema := property.value - array['default', 'description', 'x-attune'];
     definition.layer := coalesce(options ->> 'layer', 'user');
     definition.writable_by := coalesce(options ->> 'writable_by', 'user');
     definition.seeding := coalesce(options ->> 'seeding', 'inherit');
@@ -185,7 +186,7 @@ create or replace function attune_private.discard_broken_values(
 )
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- Without a definition nothing may be stored.
@@ -220,7 +221,7 @@ create or replace function attune.apply_definitions(
 )
 returns setof attune.definition_change
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   wanted attune.setting_definitions[];
@@ -233,23 +234,24 @@ begin
 
   wanted := array(select d from attune_private.read_definitions(document) as d);
 
-  select string_agg(format('%s (%s)', d.key, d.source), ', ' order by d.key) into foreign_keys
-  from attune.setting_definitions as d
-  where d.key in (select w.key from unnest(wanted) as w)
-    and d.source <> own_source;
-
-  if foreign_keys is not null then
-    raise exception using
-      errcode = 'PT409',
-      message = format('Another document declares %s', left(foreign_keys, 1000)),
-      detail = 'setting_of_another_source',
-      hint = 'Rename the settings, or remove them from the other document first.';
-  end if;
-
   -- A dry run does the same and takes it back, so that it finds the same problems.
   begin
-    -- Whoever is writing a value or a definition finishes first.
-    lock table attune.global_settings, attune.user_preferences, attune.setting_definitions in share row exclusive mode;
+    -- Whoever is writing a definition or a value finishes first. In this order, as a trigger of the definitions locks.
+    lock table attune.setting_definitions, attune.global_settings, attune.user_preferences in share row exclusive mode;
+
+    select string_agg(format('%s (%s)', d.key, d.source), ', ' order by d.key) into foreign_keys
+    from attune.setting_definitions as d
+    where d.key in (select w.key from unnest(wanted) as w)
+      and d.source <> own_source;
+
+    if foreign_keys is not null then
+      raise exception using
+        errcode = 'PT409',
+        message = format('Another document declares %s', left(foreign_keys, 1000)),
+        detail = 'setting_of_another_source',
+        hint = 'Rename the settings, or remove them from the other document first.';
+    end if;
+
     changes := array(select c from attune_private.plan_definitions(own_source, wanted) as c);
 
     select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts
@@ -327,7 +329,7 @@ begin atomic
         d.key,
         case jsonb_typeof(d.schema) when 'object' then d.schema else '{}' end
           || case
-            when d.description = coalesce(d.schema ->> 'description', d.schema ->> 'markdownDescription', '') then '{}'
+            when d.description = coalesce(d.schema ->> 'markdownDescription', '') then '{}'
             else jsonb_build_object('description', d.description)
           end
           || jsonb_build_object(

@@ -1,5 +1,5 @@
---! Previous: sha1:4bf5883ec808515cd2bdcca715cec35404ec0c21
---! Hash: sha1:999086e4a873e670ac2f921637d430bc465a7076
+--! Previous: sha1:3ca9b5928b07c17cee06a4aeba710be91a7c78e3
+--! Hash: sha1:5f0d54572ade0cc638c3c53ad2122da8380876a6
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -157,7 +157,7 @@ revoke all on function attune_private.request_header(text) from public;
 create or replace function attune_private.request_address()
 returns inet
 language plpgsql stable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant inet := btrim(split_part(attune_private.request_header('x-forwarded-for'), ',', 1));
@@ -271,8 +271,11 @@ create policy security_log_select_service_role on attune.security_log for select
 revoke all on attune.security_log from public;
 grant select on attune.security_log to authenticated, service_role;
 
-create trigger _100_append_only before update or delete or truncate on attune.security_log
-  for each statement execute function attune_private.tg__append_only('', 'erase_user');
+create trigger _100_append_only before delete or truncate on attune.security_log
+  for each statement execute function attune_private.tg__append_only();
+create trigger _200_erase after update on attune.security_log
+  referencing old table as previous new table as changed
+  for each statement execute function attune_private.tg__erase('address');
 
 -- Secrets. No request role reads these tables, and nothing in them opens a session: they hold hashes.
 
@@ -413,7 +416,7 @@ create or replace function attune_private.refuse(
 )
 returns attune.refusal
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- PostgREST takes the HTTP status from here, and commits; so does our own server.
@@ -451,7 +454,7 @@ revoke all on function attune_private.send_mail(uuid, text, text, jsonb, timesta
 create or replace function attune_private.mail_one_time_token(user_id uuid, purpose text, at timestamptz default now())
 returns boolean
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   lifetime constant interval := case purpose
@@ -500,7 +503,7 @@ revoke all on function attune_private.mail_one_time_token(uuid, text, timestampt
 create or replace function attune_private.consume_one_time_token(token text, purpose text, at timestamptz default now())
 returns uuid
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   bytes constant bytea := attune_private.from_base64url(token, 48);
@@ -540,7 +543,7 @@ revoke all on function attune_private.consume_one_time_token(text, text, timesta
 create or replace function attune_private.session_tokens(session attune.sessions, secret bytea, at timestamptz default now())
 returns attune.session_tokens
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   expires_at constant timestamptz := date_trunc('second', least(
@@ -575,7 +578,7 @@ revoke all on function attune_private.session_tokens(attune.sessions, bytea, tim
 create or replace function attune_private.start_session(user_id uuid, at timestamptz default now())
 returns attune.session_tokens
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   secret constant bytea := attune_private.random_bytes(32);
@@ -614,7 +617,7 @@ create or replace function attune_private.revoke_sessions(
 )
 returns integer
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   revoked integer := 0;
@@ -644,7 +647,7 @@ revoke all on function attune_private.revoke_sessions(uuid, text, timestamptz, u
 create or replace function attune_private.check_password(password text)
 returns void
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if coalesce(octet_length(password), 0) < 8 then
@@ -673,7 +676,7 @@ revoke all on function attune_private.check_password(text) from public;
 create or replace function attune_private.set_password(user_id uuid, password text, at timestamptz default now())
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   salt constant text := attune_private.blowfish_salt(attune_private.system_number('PASSWORD_COST', 12));
@@ -730,7 +733,7 @@ revoke all on function attune_private.login_wait(text, timestamptz) from public;
 create or replace function attune_private.count_login_failure(account text, at timestamptz default now())
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   free constant integer := attune_private.system_number('LOGIN_FREE_FAILURES', 5);
@@ -764,7 +767,7 @@ revoke all on function attune_private.count_login_failure(text, timestamptz) fro
 create or replace function attune_private.forgive_login_failures(account text)
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   subject constant record := attune_private.attempt_subjects(account);
@@ -796,7 +799,7 @@ create or replace function attune_private.prove_password(
 )
 returns attune.refusal
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   cost constant integer := attune_private.system_number('PASSWORD_COST', 12);
@@ -862,7 +865,7 @@ revoke all on function attune_private.prove_password(uuid, text, text, timestamp
 create or replace function attune_private.prove_own_password(user_id uuid, password text, at timestamptz default now())
 returns attune.refusal
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   account constant text := (select lower(u.email) from attune.users as u where u.id = prove_own_password.user_id);
@@ -904,7 +907,7 @@ revoke all on function attune_private.current_session_id() from public;
 create or replace function attune_private.register(email text, password text, name text, at timestamptz default now())
 returns attune.session_tokens
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   registered uuid;
@@ -936,7 +939,7 @@ revoke all on function attune_private.register(text, text, text, timestamptz) fr
 create or replace function attune_private.login(email text, password text, at timestamptz default now())
 returns attune.session_tokens
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   account constant text := coalesce(lower(btrim(login.email)), '');
@@ -962,7 +965,7 @@ revoke all on function attune_private.login(text, text, timestamptz) from public
 create or replace function attune_private.refresh_session(refresh_token text, at timestamptz default now())
 returns attune.session_tokens
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- 16 bytes of user, 16 of session, 32 of secret.
@@ -1067,7 +1070,7 @@ create or replace function attune_private.change_password(
 )
 returns attune.refusal
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   refusal attune.refusal;
@@ -1094,7 +1097,7 @@ revoke all on function attune_private.change_password(uuid, uuid, text, text, ti
 create or replace function attune_private.request_password_reset(email text, at timestamptz default now())
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   until constant timestamptz := clock_timestamp() + interval '50 milliseconds';
@@ -1119,7 +1122,7 @@ revoke all on function attune_private.request_password_reset(text, timestamptz) 
 create or replace function attune_private.reset_password(token text, new_password text, at timestamptz default now())
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   owner_id uuid;
@@ -1160,7 +1163,7 @@ revoke all on function attune_private.reset_password(text, text, timestamptz) fr
 create or replace function attune_private.verify_email(token text, at timestamptz default now())
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   owner_id constant uuid := attune_private.consume_one_time_token(token, 'verify_email', at);
@@ -1183,7 +1186,7 @@ revoke all on function attune_private.verify_email(text, timestamptz) from publi
 create or replace function attune.register(email text, password text, name text default null)
 returns attune.session_tokens
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return attune_private.register(email, password, name);
@@ -1198,7 +1201,7 @@ grant execute on function attune.register(text, text, text) to anon, authenticat
 create or replace function attune.login(email text, password text)
 returns attune.session_tokens
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return attune_private.login(email, password);
@@ -1213,7 +1216,7 @@ grant execute on function attune.login(text, text) to anon, authenticated, servi
 create or replace function attune.refresh_session(refresh_token text)
 returns attune.session_tokens
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return attune_private.refresh_session(refresh_token);
@@ -1228,7 +1231,7 @@ grant execute on function attune.refresh_session(text) to anon, authenticated, s
 create or replace function attune.open_session(user_id uuid)
 returns attune.session_tokens
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   tokens attune.session_tokens;
@@ -1257,7 +1260,7 @@ grant execute on function attune.open_session(uuid) to service_role;
 create or replace function attune.logout()
 returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   session_id constant uuid := attune_private.current_session_id();
@@ -1275,7 +1278,7 @@ grant execute on function attune.logout() to authenticated;
 create or replace function attune.logout_everywhere()
 returns integer
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return attune_private.revoke_sessions(attune.require_user_id(), 'logout_everywhere');
@@ -1290,7 +1293,7 @@ grant execute on function attune.logout_everywhere() to authenticated;
 create or replace function attune.revoke_session(session_id uuid)
 returns attune.sessions
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -1323,7 +1326,7 @@ grant execute on function attune.revoke_session(uuid) to authenticated;
 create or replace function attune.change_password(old_password text, new_password text)
 returns attune.refusal
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return attune_private.change_password(
@@ -1340,7 +1343,7 @@ grant execute on function attune.change_password(text, text) to authenticated;
 create or replace function attune.request_password_reset(email text)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.request_password_reset(email);
@@ -1355,7 +1358,7 @@ grant execute on function attune.request_password_reset(text) to anon, authentic
 create or replace function attune.reset_password(token text, new_password text)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.reset_password(token, new_password);
@@ -1370,7 +1373,7 @@ grant execute on function attune.reset_password(text, text) to anon, authenticat
 create or replace function attune.request_email_verification()
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.mail_one_time_token(e.user_id, 'verify_email')
@@ -1388,7 +1391,7 @@ grant execute on function attune.request_email_verification() to authenticated;
 create or replace function attune.verify_email(token text)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.verify_email(token);
@@ -1403,7 +1406,7 @@ grant execute on function attune.verify_email(text) to anon, authenticated, serv
 create or replace function attune.delete_account(password text default null)
 returns attune.refusal
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -1432,7 +1435,7 @@ grant execute on function attune.delete_account(text) to authenticated;
 create or replace function attune_private.check_identity(issuer text, subject text)
 returns void
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (
@@ -1463,7 +1466,7 @@ create or replace function attune_private.refresh_identity(
 )
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   previous attune.user_identities;
@@ -1519,7 +1522,7 @@ create or replace function attune.link_or_register_user(
 )
 returns attune.users
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant text := case when attune_private.is_address(btrim(email)) then btrim(email) end;
@@ -1586,7 +1589,7 @@ grant execute on function attune.link_or_register_user(text, text, text, boolean
 create or replace function attune.provision_user()
 returns attune.users
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   claims constant jsonb := auth.jwt();
@@ -1630,7 +1633,7 @@ create or replace function attune.link_identity(
 )
 returns attune.user_identities
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   identity attune.user_identities;
@@ -1688,7 +1691,7 @@ grant execute on function attune.link_identity(uuid, text, text, text, text, tex
 create or replace function attune.unlink_identity(issuer text, subject text)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -1735,7 +1738,7 @@ create or replace function attune_private.claim_mails(batch_size integer, lease 
 returns setof attune.mail
 language plpgsql volatile security invoker
 rows 10
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (batch_size between 1 and 1000 and lease between interval '1 second' and interval '1 day') is not true then
@@ -1777,7 +1780,7 @@ revoke all on function attune_private.claim_mails(integer, interval, timestamptz
 create or replace function attune_private.clean_up_sign_in(at timestamptz default now())
 returns bigint
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   kept_for constant interval := '30 days';
@@ -1814,7 +1817,7 @@ create or replace function attune.claim_mails(batch_size integer default 10, lea
 returns setof attune.mail
 language plpgsql volatile security definer
 rows 10
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query select m.* from attune_private.claim_mails(batch_size, lease) as m;
@@ -1829,7 +1832,7 @@ grant execute on function attune.claim_mails(integer, interval) to service_role;
 create or replace function attune.complete_mail(id bigint)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update attune_private.mail_outbox as m
@@ -1854,7 +1857,7 @@ grant execute on function attune.complete_mail(bigint) to service_role;
 create or replace function attune.fail_mail(id bigint, reason text)
 returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   update attune_private.mail_outbox as m
@@ -1882,7 +1885,7 @@ grant execute on function attune.fail_mail(bigint, text) to service_role;
 create or replace function attune.clean_up_sign_in()
 returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return attune_private.clean_up_sign_in();
@@ -1898,7 +1901,7 @@ grant execute on function attune.clean_up_sign_in() to service_role;
 create or replace function attune_private.tg_users__erase_traces()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   delete from attune_private.mail_outbox as m where m.user_id = old.id;

@@ -1,5 +1,5 @@
---! Previous: sha1:999086e4a873e670ac2f921637d430bc465a7076
---! Hash: sha1:da6c68964d3c7c1831392bbc89bd55bf75ebb2ba
+--! Previous: sha1:5f0d54572ade0cc638c3c53ad2122da8380876a6
+--! Hash: sha1:519eac7d3091643a37d054c978d2b6a4908c17c0
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -56,6 +56,7 @@ drop function
   attune_private.tg__validate_value(),
   attune_private.tg__stamp(),
   attune_private.tg_user_preferences__authorize(),
+  attune_private.tg_user_preferences__one_at_a_time(),
   attune_private.tg_user_preferences__limit(),
   attune_private.tg_setting_definitions__validate(),
   attune_private.tg_setting_definitions__keep_used(),

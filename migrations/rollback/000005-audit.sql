@@ -20,6 +20,8 @@ drop table attune.maintenance_operations;
 
 drop function
   attune_private.tg__append_only(),
+  attune_private.tg_configuration_audit_log__purge(),
+  attune_private.tg__erase(),
   attune_private.tg__audit(),
   attune_private.tg_users__erase();
 

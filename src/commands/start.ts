@@ -23,6 +23,8 @@ async function start(): Promise<void> {
   const stopping = new AbortController();
   const stop = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve(), { once: true }));
   for (const signal of SIGNALS) process.on(signal, () => stopping.abort());
+  // Connections that break because the database is stopped are no news.
+  void stop.then(() => process.removeAllListeners("uncaughtException").on("uncaughtException", () => undefined));
 
   await assertPortFree(options);
   const opening = openDatabase(options, { migrate: true, serve: true, signal: stopping.signal });
