@@ -1,5 +1,5 @@
 --! Previous: sha1:3ca9b5928b07c17cee06a4aeba710be91a7c78e3
---! Hash: sha1:5f0d54572ade0cc638c3c53ad2122da8380876a6
+--! Hash: sha1:8b59afafa8e85e32d8d7787c62827bc08832ec27
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -160,8 +160,10 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  address constant inet := btrim(split_part(attune_private.request_header('x-forwarded-for'), ',', 1));
+  address inet;
 begin
+  address := btrim(split_part(attune_private.request_header('x-forwarded-for'), ',', 1));
+
   -- An IPv4 address in IPv6's clothes is the IPv4 address.
   return case when address <<= '::ffff:0:0/96' then replace(host(address), '::ffff:', '')::inet else host(address)::inet end;
 exception

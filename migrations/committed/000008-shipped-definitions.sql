@@ -1,5 +1,5 @@
---! Previous: sha1:5f0d54572ade0cc638c3c53ad2122da8380876a6
---! Hash: sha1:519eac7d3091643a37d054c978d2b6a4908c17c0
+--! Previous: sha1:8b59afafa8e85e32d8d7787c62827bc08832ec27
+--! Hash: sha1:9eb8c570d0ee4d7e889acdfac00f02f441e2f229
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
