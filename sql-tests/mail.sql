@@ -79,10 +79,10 @@ select is(
 );
 select is_empty($$ select attune_private.claim_mails(10, '1 minute', now() + interval '1 day') $$, 'an expired mail is not sent');
 select is_empty($$ select from attune_private.mail_outbox where payload ? 'token' $$, 'an expired mail has no token');
-select attune_private.clean_up_sign_in(now() + interval '2 days');
+select attune_private.remove_expired(now() + interval '2 days');
 select is((select count(*) from attune_private.mail_outbox), 3::bigint, 'mails are kept for a while');
 select is_empty('select from attune_private.one_time_tokens', 'expired tokens are removed');
-select attune_private.clean_up_sign_in(now() + interval '32 days');
+select attune_private.remove_expired(now() + interval '32 days');
 select is_empty('select from attune_private.mail_outbox', 'mails are removed 30 days after they expired');
 
 select * from finish();

@@ -271,9 +271,9 @@ select is(
 );
 
 select tests.reset_role();
-select attune_private.clean_up_sign_in(now() + interval '29 days');
+select attune_private.remove_expired(now() + interval '29 days');
 select isnt_empty('select from attune.sessions where revoked_at is not null', 'an ended session is kept for 30 days');
-select cmp_ok(attune_private.clean_up_sign_in(now() + interval '31 days'), '>', 1::bigint, 'an ended session is removed then');
+select cmp_ok(attune_private.remove_expired(now() + interval '31 days'), '>', 1::bigint, 'an ended session is removed then');
 select results_eq(
   'select revoked_at from attune.sessions', array[null::timestamptz], 'a session that lasts is not removed'
 );

@@ -423,7 +423,7 @@ select throws_ok(
 from (values
   ('change_password(null, null)'), ('logout()'), ('logout_everywhere()'), ('revoke_session(null)'), ('delete_account(null)'),
   ('request_email_verification()'), ('open_session(null)'), ('claim_mails()'), ('complete_mail(1)'), ('fail_mail(1, null)'),
-  ('clean_up_sign_in()'), ('provision_user()'), ('link_or_register_user(null, null)'), ('link_identity(null, null, null)'),
+  ('remove_expired()'), ('provision_user()'), ('link_or_register_user(null, null)'), ('link_identity(null, null, null)'),
   ('unlink_identity(null, null)')
 ) as f (call);
 select tests.reset_role();

@@ -1,5 +1,5 @@
 --! Previous: sha1:3ca9b5928b07c17cee06a4aeba710be91a7c78e3
---! Hash: sha1:8b59afafa8e85e32d8d7787c62827bc08832ec27
+--! Hash: sha1:2fcfd6b4fd3c615f8ce27d5b930f6135bb479a87
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -348,7 +348,7 @@ comment on column attune_private.login_attempts.subject_hash is
 create table attune_private.mail_outbox (
   id bigint generated always as identity
     constraint mail_outbox_pkey primary key,
-  user_id uuid not null,
+  user_id uuid,
   purpose text not null
     constraint mail_outbox_purpose_check check (purpose in ('verify_email', 'reset_password', 'invitation')),
   recipient text not null,
@@ -365,7 +365,7 @@ create index mail_outbox_user_id_idx on attune_private.mail_outbox (user_id);
 create index mail_outbox_due_at_idx on attune_private.mail_outbox (due_at) where delivered_at is null;
 comment on table attune_private.mail_outbox is
   'Mails that a trusted worker sends. The token in the payload is the only plain one there is, and goes once the mail is delivered or expired.';
-comment on column attune_private.mail_outbox.user_id is 'Whose mail it is; it goes with the user. No foreign key: the outbox is one queue, not a part of a user.';
+comment on column attune_private.mail_outbox.user_id is 'Who asked for it; it goes with the user. Null when it was a trusted server. No foreign key: the outbox is one queue, not a part of a user.';
 comment on column attune_private.mail_outbox.due_at is 'When it may be claimed next: pushed on by a claim (its lease) and by a failure.';
 comment on column attune_private.mail_outbox.problem is 'Why it could not be delivered, the last time.';
 
@@ -389,7 +389,7 @@ comment on column attune.mail.id is 'By which it is completed or failed.';
 comment on column attune.mail.purpose is 'What it is for: `verify_email`, `reset_password` or `invitation`.';
 comment on column attune.mail.recipient is 'The e-mail address.';
 comment on column attune.mail.payload is
-  'What it says: `{"token": …, "name": …}`; of an invitation also `invited_by`, and `team` or `project`.';
+  'What it says: `{"token": …, "name": …}`, the name that of the recipient; of an invitation `{"token": …, "invitation_id": …, "invited_by": …, "team": …, "project": …}`, all names as their users wrote them.';
 comment on column attune.mail.created_at is 'When it was asked for.';
 comment on column attune.mail.expires_at is 'When it is of no use any more.';
 comment on column attune.mail.attempts is 'How often it was claimed, this time included.';
@@ -1733,7 +1733,7 @@ revoke all on function attune.unlink_identity(text, text) from public;
 grant execute on function attune.unlink_identity(text, text) to authenticated;
 --! EndIncluded functions/unlink_identity.sql
 
--- Mail and cleaning up, for trusted servers
+-- Mail, for trusted servers
 
 --! Included private/claim_mails.sql
 create or replace function attune_private.claim_mails(batch_size integer, lease interval, at timestamptz default now())
@@ -1778,42 +1778,6 @@ $$;
 comment on function attune_private.claim_mails(integer, interval, timestamptz) is 'See `attune.claim_mails`.';
 revoke all on function attune_private.claim_mails(integer, interval, timestamptz) from public;
 --! EndIncluded private/claim_mails.sql
---! Included private/clean_up_sign_in.sql
-create or replace function attune_private.clean_up_sign_in(at timestamptz default now())
-returns bigint
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  kept_for constant interval := '30 days';
-  removed bigint := 0;
-  counted bigint;
-begin
-  update attune_private.mail_outbox as m
-  set payload = m.payload - 'token'
-  where m.expires_at <= at
-    and m.payload ? 'token';
-
-  delete from attune_private.mail_outbox as m where m.expires_at <= at - kept_for;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.one_time_tokens as t where t.expires_at <= at;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.login_attempts as a where a.last_failed_at <= at - interval '1 day';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune.sessions as s where least(s.revoked_at, s.idle_until) <= at - kept_for;
-  get diagnostics counted = row_count;
-  return removed + counted;
-end;
-$$;
-comment on function attune_private.clean_up_sign_in(timestamptz) is 'See `attune.clean_up_sign_in`.';
-revoke all on function attune_private.clean_up_sign_in(timestamptz) from public;
---! EndIncluded private/clean_up_sign_in.sql
 --! Included functions/claim_mails.sql
 create or replace function attune.claim_mails(batch_size integer default 10, lease interval default '1 minute')
 returns setof attune.mail
@@ -1883,21 +1847,6 @@ comment on function attune.fail_mail(bigint, text) is
 revoke all on function attune.fail_mail(bigint, text) from public;
 grant execute on function attune.fail_mail(bigint, text) to service_role;
 --! EndIncluded functions/fail_mail.sql
---! Included functions/clean_up_sign_in.sql
-create or replace function attune.clean_up_sign_in()
-returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return attune_private.clean_up_sign_in();
-end;
-$$;
-comment on function attune.clean_up_sign_in() is
-  'Removes what has expired, and returns how many rows: one-time tokens and counted failures at once, sessions and mails after 30 days. For trusted servers, once a day or so.';
-revoke all on function attune.clean_up_sign_in() from public;
-grant execute on function attune.clean_up_sign_in() to service_role;
---! EndIncluded functions/clean_up_sign_in.sql
 
 --! Included triggers/tg_users__erase_traces.sql
 create or replace function attune_private.tg_users__erase_traces()

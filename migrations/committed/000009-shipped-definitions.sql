@@ -1,5 +1,5 @@
---! Previous: sha1:8b59afafa8e85e32d8d7787c62827bc08832ec27
---! Hash: sha1:9eb8c570d0ee4d7e889acdfac00f02f441e2f229
+--! Previous: sha1:c4c5ed3d3bf053514007fc8e74f89eef4e163d4f
+--! Hash: sha1:7b3789ab755f1f538e2a5bf50e52403b0c559b1d
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
