@@ -1,5 +1,5 @@
---! Previous: sha1:2fcfd6b4fd3c615f8ce27d5b930f6135bb479a87
---! Hash: sha1:c4c5ed3d3bf053514007fc8e74f89eef4e163d4f
+--! Previous: sha1:081578c0bf5a81b1936efd12c05ffb933806dadd
+--! Hash: sha1:0fb9d3c3db9429003cb98dc8f1da291a10263192
 --! Message: invitations
 
 create table attune.invitations (
@@ -258,7 +258,7 @@ begin
 end;
 $$;
 comment on function attune.invite_to_team(uuid, text, attune.team_role) is
-  'Asks somebody by e-mail to join a team; for its owners, and for admins unless as an owner. It takes the place of an earlier invitation. Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`.';
+  E'@param team_id To which team.\n@param email Who is invited.\n@param role As what.\nAsks somebody by e-mail to join a team; for its owners, and for admins unless as an owner. It takes the place of an earlier invitation. Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`.';
 revoke all on function attune.invite_to_team(uuid, text, attune.team_role) from public;
 grant execute on function attune.invite_to_team(uuid, text, attune.team_role) to authenticated, service_role;
 --! EndIncluded functions/invite_to_team.sql
@@ -280,7 +280,7 @@ begin
 end;
 $$;
 comment on function attune.invite_to_project(uuid, text, attune.project_role) is
-  'Asks somebody by e-mail to join a project; for its owners. It takes the place of an earlier invitation. Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`.';
+  E'@param project_id To which project.\n@param email Who is invited.\n@param role As what.\nAsks somebody by e-mail to join a project; for its owners. It takes the place of an earlier invitation. Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`.';
 revoke all on function attune.invite_to_project(uuid, text, attune.project_role) from public;
 grant execute on function attune.invite_to_project(uuid, text, attune.project_role) to authenticated, service_role;
 --! EndIncluded functions/invite_to_project.sql
@@ -316,7 +316,7 @@ begin
 end;
 $$;
 comment on function attune.revoke_invitation(uuid) is
-  'Takes an invitation back; one that was accepted or taken back stays as it is. For those who may invite. Refused: `unknown_invitation`.';
+  E'@param invitation_id Which invitation.\nTakes an invitation back; one that was accepted or taken back stays as it is. For those who may invite. Refused: `unknown_invitation`.';
 revoke all on function attune.revoke_invitation(uuid) from public;
 grant execute on function attune.revoke_invitation(uuid) to authenticated, service_role;
 --! EndIncluded functions/revoke_invitation.sql
@@ -331,7 +331,7 @@ begin
 end;
 $$;
 comment on function attune.accept_invitation(text) is
-  'Joins the team or project to which the caller was invited, with the token of the mail. The address of the caller must be the one that was invited. Refused: `not_signed_in`, `invalid_invitation`, `invitation_for_another`.';
+  E'@param token The token of the mail.\nJoins the team or project to which the caller was invited, with the token of the mail. The address of the caller must be the one that was invited. Refused: `not_signed_in`, `invalid_invitation`, `invitation_for_another`.';
 revoke all on function attune.accept_invitation(text) from public;
 grant execute on function attune.accept_invitation(text) to authenticated;
 --! EndIncluded functions/accept_invitation.sql

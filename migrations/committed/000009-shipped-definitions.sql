@@ -1,5 +1,5 @@
---! Previous: sha1:c4c5ed3d3bf053514007fc8e74f89eef4e163d4f
---! Hash: sha1:7b3789ab755f1f538e2a5bf50e52403b0c559b1d
+--! Previous: sha1:0fb9d3c3db9429003cb98dc8f1da291a10263192
+--! Hash: sha1:05d3bf88de437972689907eece8a48636f202876
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
