@@ -1,5 +1,5 @@
---! Previous: sha1:175ca6f165c502d989f0b3d463d3529ea8f85fea
---! Hash: sha1:00ff315e492acb8b1b45872db44790be13ea1e1f
+--! Previous: sha1:cd470417f5cf5c762ec02d869191550851655fc6
+--! Hash: sha1:3d82bfc6c31c3c669a435bc072b7db6c5071b6e0
 --! Message: settings
 
 -- The registry
@@ -718,26 +718,6 @@ comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
 revoke all on function attune.json_merge_patch(jsonb, jsonb, integer) from public;
 grant execute on function attune.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
 --! EndIncluded functions/json_merge_patch.sql
---! Included private/check_size.sql
-create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
-returns void
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if actual > maximum then
-    raise exception using
-      errcode = 'PT422',
-      message = format('%s is too large: %s %s, at most %s are allowed', what, actual, unit, maximum),
-      detail = 'too_large',
-      hint = 'Make it smaller.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_size(text, integer, integer, text) is
-  'Refuses (`too_large`) what is above its limit, naming both.';
-revoke all on function attune_private.check_size(text, integer, integer, text) from public;
---! EndIncluded private/check_size.sql
 --! Included private/invalid_value_message.sql
 create or replace function attune_private.invalid_value_message(schema jsonb, value jsonb)
 returns text

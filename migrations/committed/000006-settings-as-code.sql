@@ -1,5 +1,5 @@
---! Previous: sha1:6f1bae7ed00e670573924e7e3cba57a41010465d
---! Hash: sha1:08b4e3d1e5fff3c7ed19c93bc9878d783e3c15dd
+--! Previous: sha1:bbc19d07336170739645d2382d0cd69209f6dc4b
+--! Hash: sha1:ab29cf1b4fd485a30314b3c8df04576286221aa4
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
