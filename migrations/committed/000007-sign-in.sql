@@ -1,5 +1,5 @@
 --! Previous: sha1:ab29cf1b4fd485a30314b3c8df04576286221aa4
---! Hash: sha1:2741fcea0e530780dd3409a71e0b9b019f249fbe
+--! Hash: sha1:638be51e936ac51e17f8ea73d9c1e24d0e162f3e
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -267,7 +267,10 @@ comment on column attune.security_log.address is 'From which network address. It
 
 alter table attune.security_log enable row level security;
 create policy security_log_select_self_or_admin on attune.security_log for select to authenticated
-  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (
+    user_id between (select attune.visible_from()) and (select attune.visible_to())
+    or user_id is null and (select attune.is_admin())
+  );
 create policy security_log_select_service_role on attune.security_log for select to service_role using (true);
 
 revoke all on attune.security_log from public;

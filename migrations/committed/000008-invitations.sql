@@ -1,5 +1,5 @@
---! Previous: sha1:2741fcea0e530780dd3409a71e0b9b019f249fbe
---! Hash: sha1:4844ffa8263ecb6d46df8756948bf3817b407837
+--! Previous: sha1:638be51e936ac51e17f8ea73d9c1e24d0e162f3e
+--! Hash: sha1:8146dff9e3b336819e16d9e4a588b1fa370091fe
 --! Message: invitations
 
 create table attune.invitations (

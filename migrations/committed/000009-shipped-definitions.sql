@@ -1,5 +1,5 @@
---! Previous: sha1:4844ffa8263ecb6d46df8756948bf3817b407837
---! Hash: sha1:394adee05d1703bb94fc9ad6f3d44a3dce69d3c7
+--! Previous: sha1:8146dff9e3b336819e16d9e4a588b1fa370091fe
+--! Hash: sha1:d646b49d1836f12bad4a1cede269e9cc56926cc7
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
