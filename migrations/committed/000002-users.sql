@@ -1,5 +1,5 @@
 --! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
---! Hash: sha1:b86b1a9b1b542ff0b2df780a5be369f232562bb1
+--! Hash: sha1:f9bd6590fc4461861cd42ee5161c533765c2bb49
 --! Message: users
 
 -- Plans
@@ -356,7 +356,7 @@ revoke all on attune.users from public;
 grant select on attune.users to authenticated, service_role;
 grant update (name, avatar_url, company_name, role, timezone, onboarding_completed) on attune.users to authenticated;
 grant
-  insert (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
+  insert (id, email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
   update (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
   delete
   on attune.users to service_role;

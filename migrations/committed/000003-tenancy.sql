@@ -1,5 +1,5 @@
---! Previous: sha1:b86b1a9b1b542ff0b2df780a5be369f232562bb1
---! Hash: sha1:cd470417f5cf5c762ec02d869191550851655fc6
+--! Previous: sha1:f9bd6590fc4461861cd42ee5161c533765c2bb49
+--! Hash: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

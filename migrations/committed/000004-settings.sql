@@ -1,5 +1,5 @@
---! Previous: sha1:cd470417f5cf5c762ec02d869191550851655fc6
---! Hash: sha1:3d82bfc6c31c3c669a435bc072b7db6c5071b6e0
+--! Previous: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
+--! Hash: sha1:f3de49929ff5c1284d8f8d7be93e1034c0fa8efe
 --! Message: settings
 
 -- The registry

@@ -1,5 +1,5 @@
---! Previous: sha1:3d82bfc6c31c3c669a435bc072b7db6c5071b6e0
---! Hash: sha1:bbc19d07336170739645d2382d0cd69209f6dc4b
+--! Previous: sha1:f3de49929ff5c1284d8f8d7be93e1034c0fa8efe
+--! Hash: sha1:7b4f0f5cda95c56f4cad30626f26c68910e0fd68
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

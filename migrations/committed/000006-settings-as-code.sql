@@ -1,5 +1,5 @@
---! Previous: sha1:bbc19d07336170739645d2382d0cd69209f6dc4b
---! Hash: sha1:ab29cf1b4fd485a30314b3c8df04576286221aa4
+--! Previous: sha1:7b4f0f5cda95c56f4cad30626f26c68910e0fd68
+--! Hash: sha1:ec33a6cd235117e827dd3b7bc01e42d691bb9170
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:ab29cf1b4fd485a30314b3c8df04576286221aa4
---! Hash: sha1:638be51e936ac51e17f8ea73d9c1e24d0e162f3e
+--! Previous: sha1:ec33a6cd235117e827dd3b7bc01e42d691bb9170
+--! Hash: sha1:d2552e95a0886560d8f8aefb0fdbd32893b870fe
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:638be51e936ac51e17f8ea73d9c1e24d0e162f3e
---! Hash: sha1:8146dff9e3b336819e16d9e4a588b1fa370091fe
+--! Previous: sha1:d2552e95a0886560d8f8aefb0fdbd32893b870fe
+--! Hash: sha1:525b8f205af20854feae5f6523e2266f6ed206de
 --! Message: invitations
 
 create table attune.invitations (

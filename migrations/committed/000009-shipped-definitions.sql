@@ -1,5 +1,5 @@
---! Previous: sha1:8146dff9e3b336819e16d9e4a588b1fa370091fe
---! Hash: sha1:d646b49d1836f12bad4a1cede269e9cc56926cc7
+--! Previous: sha1:525b8f205af20854feae5f6523e2266f6ed206de
+--! Hash: sha1:037c92b716292e1e810ff2fe82bee5b23a0cd385
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
