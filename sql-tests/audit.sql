@@ -147,6 +147,9 @@ select set_eq(
   $$ values (tests.user_id('ada@example.com')), (tests.user_id('bob@example.com')) $$,
   'an administrator can read what happened to everybody''s settings'
 );
+select isnt_empty(
+  'select from attune.configuration_audit_log where user_id is null', 'an administrator can read what happened to what is nobody''s in particular'
+);
 
 select from attune.set_global_setting('theme', '"corporate"', is_enforced => true, rollout_percentage => 50);
 select results_eq(

@@ -244,10 +244,22 @@ select results_eq(
 select isnt_empty(
   $$ select from attune.user_emails where email = 'carl@example.com' $$, 'an e-mail is kept in lower case beside the user'
 );
+select lives_ok(
+  $$ insert into attune.users (id, email) values ('00000000-0000-4000-8000-00000000d0aa', 'dora@example.com') $$,
+  'service_role can choose the id of a new user'
+);
 select throws_ok(
-  $$ insert into attune.users (id, email) values (gen_random_uuid(), 'dora@example.com') $$,
+  $$ update attune.users set id = gen_random_uuid() where email = 'dora@example.com' $$,
   '42501', 'permission denied for table users',
-  'service_role cannot choose an id'
+  'service_role cannot change an id'
+);
+select throws_ok(
+  format('insert into attune.users (id, email) values (%L, %L)', tests.user_id('ada@example.com'), 'another@example.com'),
+  '23505', 'duplicate key value violates unique constraint "users_pkey"',
+  'service_role cannot choose an id that another user has'
+);
+select lives_ok(
+  $$ delete from attune.users where email = 'dora@example.com' $$, 'service_role can delete the user whose id it chose'
 );
 select throws_ok(
   $$ insert into attune.user_emails (email, user_id) values ('dora@example.com', tests.user_id('ada@example.com')) $$,
