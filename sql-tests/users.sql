@@ -58,11 +58,33 @@ select throws_ok(
   $$ update attune.user_emails set email = 'admin@example.com' $$, '42501', 'permission denied for table user_emails',
   'a user cannot take an e-mail by its directory'
 );
-select throws_ok(
-  $$ update attune.users set name = repeat('a', 201) $$,
-  '23514', 'new row for relation "users" violates check constraint "users_name_check"',
+select tests.throws_reason(
+  $$ update attune.users set name = repeat('a', 201) $$, 'PT422', 'too_large',
   'a user cannot have a name of more than 200 characters'
 );
+select tests.throws_reason(
+  format('update attune.users set avatar_url = %L', bad.url), 'PT422', 'invalid_avatar_url',
+  format('a user cannot have the picture %s', to_jsonb(bad.url))
+)
+from (values (''), ('http://example.com/a.png'), ('javascript:alert(1)'), ('data:image/png;base64,AAAA'), ('//example.com/a.png'),
+  (E'/\\example.com/a.png'), ('https://'), ('https:///a.png'), (E'https://example.com/a\n.png'), ('a.png')) as bad (url);
+select lives_ok(
+  format('update attune.users set avatar_url = %L', good.url), format('a user can have the picture %s', to_jsonb(good.url))
+)
+from (values ('https://example.com/ada.png?s=80#x'), ('/pictures/ada.png'), ('/'), (null)) as good (url);
+select tests.throws_reason(
+  format('update attune.users set timezone = %L', bad.zone), 'PT422', 'invalid_timezone',
+  format('a user cannot live in %s', to_jsonb(bad.zone))
+)
+from (values (''), ('Mars/Olympus'), ('EST5EDT,M3.2.0,M11.1.0'), ('+03'), ('XYZ3'), ('Europe/Berlin5'), ('CEST'), ('Etc/GMT+99'),
+  ('posixrules'), ('Europe/Berlin; drop'), ('default'), ('local'), ('../../etc/passwd')) as bad (zone);
+select lives_ok(
+  format('update attune.users set timezone = %L', good.zone), format('a user can live in %s', to_jsonb(good.zone))
+)
+from (values ('UTC'), ('Europe/Berlin'), ('America/Argentina/Buenos_Aires'), ('America/Port-au-Prince'), ('Etc/GMT+5')) as good (zone);
+update attune.users set timezone = 'asia/kolkata';
+select results_eq('select timezone from attune.users', array['Asia/Kolkata'], 'a time zone is spelled as the standard spells it');
+select is(current_setting('timezone'), (select reset_val from pg_settings where name = 'TimeZone'), 'a user''s time zone is not the request''s');
 select lives_ok(
   $$ update attune.users set name = repeat('ä', 200) $$,
   'a user can have a name of 200 characters'
@@ -254,13 +276,24 @@ select lives_ok(
 select lives_ok(
   $$ insert into attune.users (email) values ('carl@example.com') $$, 'service_role can use an e-mail that was given up'
 );
-select throws_ok(
-  format('insert into attune.users (email) values (%L)', bad.email),
-  '23514', 'new row for relation "users" violates check constraint "users_email_check"',
+select tests.throws_reason(
+  format('insert into attune.users (email) values (%L)', bad.email), 'PT422', 'invalid_email',
   format('service_role cannot add the e-mail %s', to_jsonb(bad.email))
 )
-from (values (''), ('a'), ('ada'), ('@example.com'), ('ada@'), ('a@b@c'), (' ada@example.com'), ('ada @example.com'), (E'ada@example.com\n'),
-  (repeat('a', 250) || '@b.de')) as bad (email);
+from (values (''), ('a'), ('ada'), ('@example.com'), ('ada@'), ('a@b@c'), ('ada @example.com'), (E'ada@example.com\n'),
+  ('<ada@example.com>'), (repeat('a', 65) || '@b.de')) as bad (email);
+select tests.throws_reason(
+  $$ insert into attune.users (email) values ('a@' || repeat('b', 253)) $$, 'PT422', 'too_large',
+  'service_role cannot add an e-mail of more than 254 characters'
+);
+select tests.throws_reason(
+  $$ insert into attune.users (email) values (' ada@example.com ') $$, 'PT409', 'email_taken',
+  'service_role cannot get around an e-mail that is taken with spaces'
+);
+select lives_ok(
+  'insert into attune.users (name) values (''Nemo''); delete from attune.users where email is null',
+  'service_role can add a user without an e-mail'
+);
 
 select throws_matching(
   $$ delete from attune.plans where name = 'bootstrapper' $$, 'foreign key constraint "users_plan_fkey"',
@@ -310,9 +343,8 @@ select isnt(
 select is(
   (select is_admin from attune.users where email = 'new@example.com'), true, 'a user made so has the rights asked for'
 );
-select throws_ok(
-  'select attune_private.ensure_user(null)',
-  '23502', 'null value in column "email" of relation "users" violates not-null constraint',
+select tests.throws_reason(
+  'select attune_private.ensure_user(null)', 'PT422', 'invalid_email',
   'the owner cannot have a user made without e-mail'
 );
 select tests.throws_reason(

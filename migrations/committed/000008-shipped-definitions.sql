@@ -1,5 +1,5 @@
---! Previous: sha1:66e54dc1b4c7ba0546790c4a2ccdadfe57a2e8f8
---! Hash: sha1:f075aa9a7f07376ed8670d816e64bda2e3c9fe47
+--! Previous: sha1:5f0d54572ade0cc638c3c53ad2122da8380876a6
+--! Hash: sha1:519eac7d3091643a37d054c978d2b6a4908c17c0
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
@@ -138,6 +138,127 @@ select from attune.apply_definitions($definitions$
       "maximum": 10000,
       "default": 1000,
       "description": "How many preferences one user may hold.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "ACCESS_TOKEN_LIFETIME": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 86400,
+      "default": 900,
+      "description": "For how many seconds an access token is good.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "SESSION_IDLE_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 31536000,
+      "default": 1209600,
+      "description": "After how many seconds without a refresh a session ends.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "SESSION_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 315360000,
+      "default": 7776000,
+      "description": "After how many seconds a session ends in any case.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "REFRESH_TOKEN_REUSE_INTERVAL": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 300,
+      "default": 10,
+      "description": "For how many seconds a used refresh token still gives the same successor, as parallel tabs need; after that, its reuse ends the session.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "PASSWORD_COST": {
+      "type": "integer",
+      "minimum": 4,
+      "maximum": 16,
+      "default": 12,
+      "description": "The cost of hashing a password, of which each step doubles the work. Hashes of a lower cost are replaced when their user signs in.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "LOGIN_FREE_FAILURES": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000,
+      "default": 5,
+      "description": "After how many failures to sign in an account, or a network address, has to wait: a second, then twice as long each time.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "LOGIN_LONGEST_WAIT": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 86400,
+      "default": 900,
+      "description": "For how many seconds, at most, an account or a network address has to wait after failures to sign in.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "PASSWORD_RESET_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 604800,
+      "default": 3600,
+      "description": "For how many seconds a mailed link resets the password.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "EMAIL_VERIFICATION_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 2592000,
+      "default": 86400,
+      "description": "For how many seconds a mailed link verifies the e-mail address.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "INVITATION_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 7776000,
+      "default": 604800,
+      "description": "For how many seconds an invitation may be accepted.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "INVITATIONS_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 100000,
+      "default": 50,
+      "description": "How many invitations one user may send in a day.",
       "x-attune": {
         "category": "system",
         "layer": "global"

@@ -1,5 +1,5 @@
---! Previous: sha1:ceec230b1b5e269475697ffdc740ec39ceff7a0b
---! Hash: sha1:66e54dc1b4c7ba0546790c4a2ccdadfe57a2e8f8
+--! Previous: sha1:4969edb2799805fd0a3a1c52b85fe21cd21e7593
+--! Hash: sha1:3ca9b5928b07c17cee06a4aeba710be91a7c78e3
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

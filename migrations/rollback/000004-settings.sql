@@ -23,7 +23,6 @@ drop function
   attune_private.json_schema_errors(jsonb, jsonb),
   attune_private.json_schema_problems(jsonb),
   attune.json_merge_patch(jsonb, jsonb, integer),
-  attune_private.check_size(text, integer, integer, text),
   attune_private.invalid_value_message(jsonb, jsonb),
   attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer),
   attune_private.system_setting(text),

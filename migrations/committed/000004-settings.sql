@@ -1,5 +1,5 @@
---! Previous: sha1:dc66d3171b8fe5469d93eb8403a0318f2786ff85
---! Hash: sha1:1c6ace1058d3cf4e32e71852bd1dba570cc97524
+--! Previous: sha1:ef23e0902156db26c7e7e8a535562d6489fcf281
+--! Hash: sha1:33313e31ad8bb1ff2ae841d53814bed2087c72e8
 --! Message: settings
 
 -- The registry
@@ -717,26 +717,6 @@ comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
 revoke all on function attune.json_merge_patch(jsonb, jsonb, integer) from public;
 grant execute on function attune.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
 --! EndIncluded functions/json_merge_patch.sql
---! Included private/check_size.sql
-create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
-returns void
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if actual > maximum then
-    raise exception using
-      errcode = 'PT422',
-      message = format('%s is too large: %s %s, at most %s are allowed', what, actual, unit, maximum),
-      detail = 'too_large',
-      hint = 'Make it smaller.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_size(text, integer, integer, text) is
-  'Refuses (`too_large`) what is above its limit, naming both.';
-revoke all on function attune_private.check_size(text, integer, integer, text) from public;
---! EndIncluded private/check_size.sql
 --! Included private/invalid_value_message.sql
 create or replace function attune_private.invalid_value_message(schema jsonb, value jsonb)
 returns text
