@@ -21,14 +21,31 @@ export function refuseRequest(error: FastifyError, request: FastifyRequest, repl
   reply.code(status).send(complete(request, status, bodyOf(status)));
 }
 
+/** Logs an error that is told in another form than the usual, and returns what may be told of it. */
+export function reportFailure(request: FastifyRequest, error: unknown): { status: number; message: string; reason: string; debugId: string } {
+  const { status, failure } = failureOf(error);
+  const [told] = complete(request, status, failure).errors;
+  return { status, message: told?.message ?? "", reason: String(told?.extensions?.["reason"]), debugId: request.id };
+}
+
 /** Answers an error that ended a request before or beside GraphQL. */
 function sendFailure(error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
-  if (error instanceof RequestError) {
-    reply.code(error.status).headers(error.headers).send({ errors: [maskThrown(error)] });
-    return;
-  }
+  const { status, headers, failure } = failureOf(error);
+  reply.code(status).headers(headers).send(failure);
+}
+
+function failureOf(error: unknown): { status: number; headers: Record<string, string>; failure: Failure } {
+  if (error instanceof RequestError) return { status: error.status, headers: error.headers, failure: { errors: [maskThrown(error)] } };
   const status = statusOf(error);
-  reply.code(status).send(status < 500 ? bodyOf(status) : { errors: [maskThrown(error)] });
+  if (status < 500) return { status, headers: {}, failure: bodyOf(status) };
+  const masked = maskThrown(error);
+  return { status: statusOfCode(masked.extensions?.["code"]), headers: {}, failure: { errors: [masked] } };
+}
+
+/** The status that PostgREST gives to an SQLSTATE. */
+function statusOfCode(code: unknown): number {
+  if (code === "42501") return 403;
+  return Number(/^PT(\d{3})$/.exec(String(code))?.[1] ?? 500);
 }
 
 /** Fastify's own errors carry their status. */

@@ -339,6 +339,6 @@ describe("on a server named by DATABASE_URL", () => {
 
   test("with a public key, AUTHENTICATOR_URL is asked for", async () => {
     const DATABASE_URL = await newDatabase();
-    expect(await refusal({ DATABASE_URL, JWT_SECRET: "", JWT_JWKS_URL: "https://id.example.com/keys" })).toMatch(/^AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set/);
+    expect(await refusal({ DATABASE_URL, JWT_SECRET: "", JWT_ISSUER: "https://id.example.com", JWT_JWKS_URL: "https://id.example.com/keys" })).toMatch(/^AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set/);
   });
 });
