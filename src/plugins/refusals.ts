@@ -2,7 +2,7 @@
 import type {} from "postgraphile";
 import { type PgCodec, PgSelectSingleStep, pgClassExpression, TYPES } from "postgraphile/@dataplan/pg";
 import { object, ObjectStep, sideEffect, type Step } from "postgraphile/grafast";
-import { sql } from "postgraphile/pg-sql2";
+import { type SQL, sql } from "postgraphile/pg-sql2";
 import { RequestError } from "../request-error.ts";
 import { functionOf, isComposite } from "./mutations.ts";
 
@@ -10,8 +10,15 @@ import { functionOf, isComposite } from "./mutations.ts";
 type Refusal = { code: string | null; reason: string; message: string; hint: string; retry_after: number | null };
 
 /** The attribute of a result that says why there is none. */
-function refusalOf(codec: PgCodec | undefined): string | undefined {
-  return Object.entries(codec?.attributes ?? {}).find(([, attribute]) => isComposite(attribute.codec, "refusal"))?.[0];
+function refusalOf(codec: PgCodec): string | undefined {
+  return Object.entries(codec.attributes ?? {}).find(([, attribute]) => isComposite(attribute.codec, "refusal"))?.[0];
+}
+
+/** Where the refusal is in a row of this type: an attribute, or all of it. */
+function refusalIn(codec: PgCodec): ((row: SQL) => SQL) | undefined {
+  if (isComposite(codec, "refusal")) return (row) => row;
+  const attribute = refusalOf(codec);
+  return attribute === undefined ? undefined : (row) => sql`${row}.${sql.identifier(attribute)}`;
 }
 
 export const RefusalsPlugin: GraphileConfig.Plugin = {
@@ -23,19 +30,26 @@ export const RefusalsPlugin: GraphileConfig.Plugin = {
       },
     },
     hooks: {
+      // What returns a refusal and nothing else returns nothing.
+      GraphQLObjectType_fields(fields, build, { Self, scope: { isMutationPayload } }) {
+        const resource = isMutationPayload ? functionOf(build, Self) : undefined;
+        if (resource === undefined || !isComposite(resource.codec, "refusal")) return fields;
+        const { clientMutationId } = fields;
+        return clientMutationId === undefined ? fields : { clientMutationId };
+      },
       GraphQLObjectType_fields_field(field, build, { scope: { isRootMutation } }) {
         const resource = isRootMutation ? functionOf(build, build.graphql.getNamedType(field.type)) : undefined;
-        const attribute = refusalOf(resource?.codec);
         const { plan } = field;
-        if (attribute === undefined || plan === undefined) return field;
+        const refusal = resource && refusalIn(resource.codec);
+        if (refusal === undefined || plan === undefined) return field;
         return {
           ...field,
           plan($root, args, info) {
             const $payload: Step = plan($root, args, info);
             const $result = $payload instanceof ObjectStep ? $payload.getStepForKey("result") : undefined;
             if (!($result instanceof PgSelectSingleStep)) throw new Error(`No refusal can be read from ${$payload}`);
-            const refusal = sql`to_json(${$result.getClassStep().alias}.${sql.identifier(attribute)})`;
-            sideEffect(pgClassExpression($result, TYPES.json)`${refusal}`, throwIfRefused);
+            const expression = refusal($result.getClassStep().alias);
+            sideEffect(pgClassExpression($result, TYPES.json)`to_json(${expression})`, throwIfRefused);
             // Made after the side effect, so that it is the error when that throws.
             return object({ result: $result });
           },
