@@ -139,8 +139,14 @@ function isUnreachable(error: unknown): boolean {
 function withoutDetails(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   const { code, error: word } = error as { code?: unknown; error?: unknown };
-  const parts = [error.message, text(code), text(word)].filter((part) => part !== undefined);
+  const parts = [error.message, text(code), text(word), claimBehind(error)].filter((part) => part !== undefined);
   const plain = new Error(parts.join(": "));
   plain.name = error.name;
   return plain;
+}
+
+/** Which claim of an ID token was not as it had to be. */
+function claimBehind(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null) return undefined;
+  return "claim" in error ? text(error.claim) : claimBehind((error as { cause?: unknown }).cause);
 }
