@@ -6,12 +6,13 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import pg from "pg";
+import type pg from "pg";
 import { connect, withClient } from "../src/client.ts";
 import { openDatabase } from "../src/database.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded.ts";
 import { signToken } from "../src/jwt.ts";
 import { readOptions } from "../src/options.ts";
+import { withDatabase } from "../src/test-databases.ts";
 import { compare, type Comparison, type Effort, type Variant } from "./compare.ts";
 import { DEFINITIONS, PREFERENCES_PER_USER, seed } from "./seed.ts";
 import { startService } from "./service.ts";
@@ -100,7 +101,7 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
     many: await openSession(many.authenticatorUrl),
     few: await openSession(few.authenticatorUrl),
     owner: await openSession(many.ownerUrl),
-    unaudited: await openSession(many.authenticatorUrl.replace("attune_many", "attune_unaudited")),
+    unaudited: await openSession(withDatabase(many.authenticatorUrl, "attune_unaudited")),
   };
   const service = await startService(many.ownerUrl, SECRET);
   try {
@@ -177,8 +178,8 @@ function line({ baseline, subject, ratio }: Comparison): string {
 const { values } = parseArgs({
   options: {
     users: { type: "string", default: "100000" },
-    rounds: { type: "string", default: "21" },
-    turn: { type: "string", default: "500" },
+    rounds: { type: "string", default: "31" },
+    turn: { type: "string", default: "300" },
   },
 });
 const users = integer("users", values.users);

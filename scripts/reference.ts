@@ -42,6 +42,10 @@ function tableSection(table: Table): string {
   ].join("\n\n");
 }
 
+function fieldTable(columns: Column[]): string {
+  return markdownTable(["Field", "Type", "What it is"], columns.map(({ name, type, comment }) => [`\`${name}\``, code(type), text(comment)]));
+}
+
 function columnTable(columns: Column[]): string {
   return markdownTable(["Column", "Type", "Default", "What it is"], columns.map((column) => [
     `\`${column.name}\``,
@@ -84,18 +88,24 @@ function routineSection(routine: Routine): string {
   });
   return [
     `### ${routine.schema}.${routine.name}`,
-    `\`\`\`sql\n${routine.schema}.${routine.name}(${routine.arguments}) returns ${routine.returns}\n\`\`\``,
+    `\`\`\`sql\n${signature(routine)}\n\`\`\``,
     description,
     ...(parameters.length > 0 ? [parameters.join("\n")] : []),
     `${capital(routine.volatility)}, runs with the rights of ${routine.isDefiner ? "the owner" : "the caller"}; may be called by ${list(routine.roles)}.`,
   ].join("\n\n");
 }
 
+/** As a person would write it: PostgreSQL adds a cast to every default. */
+function signature({ schema, name, arguments: parameters, returns }: Routine): string {
+  const plain = parameters.replaceAll(/ DEFAULT (NULL|'[^']*'|[^,:]+)(::[\w.]+)?/g, (_, value: string) => ` default ${value === "NULL" ? "null" : value}`);
+  return `${schema}.${name}(${plain}) returns ${returns.replace("SETOF", "setof")}`;
+}
+
 function typeSection({ schema, name, comment, labels, columns }: Type): string {
   return [
     `### ${schema}.${name}`,
     text(comment),
-    labels.length > 0 ? `One of ${list(labels)}.` : columnTable(columns),
+    labels.length > 0 ? `One of ${list(labels)}.` : fieldTable(columns),
   ].join("\n\n");
 }
 

@@ -82,8 +82,7 @@ select lives_ok(
   format($$ insert into attune.setting_definitions (key, category, schema, default_value) values (%L, 'keys', '{}', '1') $$, good.key),
   format('an administrator can name a setting %s', left(good.key, 40))
 )
-from (values ('a'), ('_'), ('A_B'), ('a.b-c'), ('[python]'), ('@scope/package:name'), (repeat('k', 200))) as good (key)
-where good.key <> '[python]' and good.key not like '@%';
+from (values ('a'), ('_'), ('A_B'), ('a.b-c'), ('scope/package:name@1'), (repeat('k', 200))) as good (key);
 select tests.throws_reason(
   format($$ insert into attune.setting_definitions (key, category, schema, default_value) values (%L, 'test', '{}', '1') $$, repeat('k', 201)),
   'PT422', 'too_large', 'an administrator cannot name a setting in more than 200 letters'

@@ -1,6 +1,6 @@
 -- JSON Schema: what a value may be, what a schema may be, and how a refusal is worded.
 begin;
-select plan(163);
+select plan(185);
 
 create function pg_temp.errors(schema jsonb, value jsonb) returns text[]
 language sql
@@ -265,12 +265,31 @@ from (
     ('{"default": {"$ref": "#"}, "const": {"if": 1}, "enum": [{"format": 1}], "examples": [{"type": 1}]}', '{}'),
     ('{"title": 1}', '{/title: must be string}'),
 
-    ('{"$ref": "#/$defs/a"}', '{"keyword \"$ref\" is not supported"}'),
     ('{"properties": {"a": {"format": "email"}}}', '{"/properties/a: keyword \"format\" is not supported"}'),
-    ('{"if": true, "then": true}', '{"keyword \"if\" is not supported","keyword \"then\" is not supported"}'),
-    ('{"patternProperties": {}}', '{"keyword \"patternProperties\" is not supported"}'),
-    ('{"minimun": 1}', '{"keyword \"minimun\" is not supported"}')
+    ('{"if": true, "then": true}', '{"keyword \"if\" is not supported","keyword \"then\" is not supported"}')
 ) as c (schema, problems);
+
+select is(
+  pg_temp.problems(jsonb_build_object(k.keyword, '{}'::jsonb)),
+  array[format('keyword "%s" is not supported', k.keyword)],
+  format('%s is refused, not ignored', k.keyword)
+)
+from unnest('{
+  $ref, $dynamicRef, $defs, definitions, format, patternProperties, if, then, else, contains, minContains, maxContains,
+  dependentRequired, dependentSchemas, dependencies, unevaluatedItems, unevaluatedProperties, additionalItems,
+  contentEncoding, minimun
+}'::text[]) as k (keyword);
+
+select is(
+  pg_temp.problems(jsonb_object_agg(k.keyword, '"anything"'::jsonb)),
+  '{}',
+  'what only user interfaces read is kept as it is'
+)
+from unnest('{
+  markdownDescription, enumDescriptions, markdownEnumDescriptions, enumItemLabels, deprecationMessage,
+  markdownDeprecationMessage, order, scope, tags, editPresentation, errorMessage, patternErrorMessage, defaultSnippets,
+  ignoreSync, x-anything
+}'::text[]) as k (keyword);
 
 select is(
   pg_temp.problems(jsonb_build_object('pattern', c.pattern)),
@@ -282,6 +301,10 @@ from (
     ('^(?:a|b)+?(?=c)(?<!\/|\\)$', '{}'),
     ('^[\w.-]+@[^\s@]{1,64}$', '{}'),
     ('a)', '{/pattern: invalid regular expression: parentheses () not balanced}'),
+    ('\"\-{]', '{}'),
+    ('(?#a)', '{/pattern: invalid regular expression: (?# is not supported}'),
+    ('\ma', '{"/pattern: invalid regular expression: \\m is not supported"}'),
+    ('\u{61}', '{"/pattern: invalid regular expression: \\u is not supported"}'),
     ('(?i)a', '{/pattern: invalid regular expression: (?i is not supported}'),
     ('***=a', '{/pattern: invalid regular expression: quantifier operand invalid}'),
     ('(?<year>\d{4})', '{/pattern: invalid regular expression: (?< is not supported}'),

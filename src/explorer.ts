@@ -27,7 +27,10 @@ mutation DarkMode {
 }
 `;
 
-export const EXPLORER: NonNullable<GraphileConfig.Preset["ruru"]> = {
-  clientConfig: { defaultQuery: FIRST_QUERY },
+type Explorer = NonNullable<GraphileConfig.Preset["ruru"]>;
+
+export const EXPLORER: Explorer = {
+  // Its type asks for every option, although each has a default.
+  clientConfig: { defaultQuery: FIRST_QUERY } as NonNullable<Explorer["clientConfig"]>,
   htmlParts: { titleTag: "<title>Attune</title>" },
 };

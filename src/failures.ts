@@ -1,45 +1,42 @@
 /** Makes every failure of a request one body in GraphQL's error form, and one line in the log, under the same id. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { GraphQLFormattedError } from "graphql";
-import { causeOf, completeError, maskThrown, ofStatus } from "./graphql-errors.ts";
-import { RequestError } from "./request-error.ts";
+import { causeOf, completeError, maskThrown } from "./graphql-errors.ts";
+import { httpError, RequestError } from "./request-error.ts";
 
 type Failure = { errors: GraphQLFormattedError[] };
 
 /** Answers what is thrown, and what is not found, on `app`; completes and logs the errors of every response. */
 export function handleFailures(app: FastifyInstance): void {
-  app.setErrorHandler(sendFailure);
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send(bodyOf(404)));
+  app.setErrorHandler((error, _request, reply) => {
+    const { status, headers, failure } = failureOf(error);
+    return reply.code(status).headers(headers).send(failure);
+  });
+  app.setNotFoundHandler(() => {
+    throw httpError(404);
+  });
   app.addHook("preSerialization", async (request, reply, payload) => {
     return hasErrors(payload) ? complete(request, reply.statusCode, payload) : payload;
   });
 }
 
-/** Answers a request that Fastify could not even route. No hook sees it. */
-export function refuseRequest(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const status = statusOf(error);
-  reply.code(status).send(complete(request, status, bodyOf(status)));
+/** Answers a request that Fastify could not even route, so that no hook sees it. */
+export function refuseRequest(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  reply.code(400).send(complete(request, 400, { errors: [maskThrown(httpError(400))] }));
 }
 
 /** Logs an error that is told in another form than the usual, and returns what may be told of it. */
-export function reportFailure(request: FastifyRequest, error: unknown): { status: number; message: string; reason: string; debugId: string } {
+export function reportFailure(request: FastifyRequest, error: unknown): { message: string; reason: string; debugId: string } {
   const { status, failure } = failureOf(error);
   const [told] = complete(request, status, failure).errors;
-  return { status, message: told?.message ?? "", reason: String(told?.extensions?.["reason"]), debugId: request.id };
-}
-
-/** Answers an error that ended a request before or beside GraphQL. */
-function sendFailure(error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
-  const { status, headers, failure } = failureOf(error);
-  reply.code(status).headers(headers).send(failure);
+  return { message: told?.message ?? "", reason: String(told?.extensions?.["reason"]), debugId: request.id };
 }
 
 function failureOf(error: unknown): { status: number; headers: Record<string, string>; failure: Failure } {
-  if (error instanceof RequestError) return { status: error.status, headers: error.headers, failure: { errors: [maskThrown(error)] } };
-  const status = statusOf(error);
-  if (status < 500) return { status, headers: {}, failure: bodyOf(status) };
-  const masked = maskThrown(error);
-  return { status: statusOfCode(masked.extensions?.["code"]), headers: {}, failure: { errors: [masked] } };
+  const refusal = refusalOf(error);
+  const masked = maskThrown(refusal ?? error);
+  const status = refusal?.status ?? statusOfCode(masked.extensions?.["code"]);
+  return { status, headers: refusal?.headers ?? {}, failure: { errors: [masked] } };
 }
 
 /** The status that PostgREST gives to an SQLSTATE. */
@@ -48,15 +45,11 @@ function statusOfCode(code: unknown): number {
   return Number(/^PT(\d{3})$/.exec(String(code))?.[1] ?? 500);
 }
 
-/** Fastify's own errors carry their status. */
-function statusOf(error: unknown): number {
+/** An error that is no fault of ours. Those of Fastify carry their status. */
+function refusalOf(error: unknown): RequestError | undefined {
+  if (error instanceof RequestError) return error;
   const { statusCode = 500 } = error as Partial<FastifyError>;
-  return statusCode >= 400 && statusCode < 500 ? statusCode : 500;
-}
-
-function bodyOf(status: number): Failure {
-  const { message, ...extensions } = ofStatus(status);
-  return { errors: [{ message, extensions }] };
+  return statusCode >= 400 && statusCode < 500 ? httpError(statusCode) : undefined;
 }
 
 function hasErrors(payload: unknown): payload is Failure {
@@ -98,10 +91,10 @@ function isOurFault(code: unknown): boolean {
   return code === "INTERNAL_SERVER_ERROR" || code === "PT503";
 }
 
-/** The name that the client gave its operation, apart or in the query. */
+/** The name that the client gave its operation, apart or at the head of the query. */
 function operationNameOf(body: unknown): string | undefined {
   if (typeof body !== "object" || body === null) return undefined;
   const { operationName, query } = body as Record<string, unknown>;
-  const name = operationName ?? /\b(?:query|mutation)\s+(\w+)/.exec(String(query))?.[1];
+  const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(String(query))?.[1];
   return typeof name === "string" ? name.slice(0, 100) : undefined;
 }

@@ -1,38 +1,64 @@
-/** An error that a client may see as it is: what went wrong, why in one stable word, what to do. */
-
-export type RequestErrorOptions = {
-  /** When it is not `PT` and the status. */
-  code?: string;
-  /** After how many seconds to try again. */
-  retryAfter?: number | undefined;
-  /** Headers that belong to the refusal, as `www-authenticate`. */
-  headers?: Record<string, string>;
-  /** What is behind it, for the log only. */
-  cause?: unknown;
-};
+/** Errors that a client may see as they are: what went wrong, why in one stable word, and what to do. */
 
 export class RequestError extends Error {
   /** HTTP status of a response that holds nothing else. */
   readonly status: number;
-  /** As PostgREST writes it: `PT` and the status. */
+  /** As PostgREST writes it: `PT` and the status, or `42501`. */
   readonly code: string;
   /** Stable and snake_case; docs/errors.md lists all of them. */
   readonly reason: string;
   readonly hint: string;
+  /** After how many seconds to try again, where waiting helps. */
   readonly retryAfter: number | undefined;
+  /** Headers that belong to the refusal, such as `www-authenticate`. */
   readonly headers: Record<string, string>;
 
+  /**
+   * @param more.code when it is not `PT` and the status
+   * @param more.cause what the log should say about it
+   */
   constructor(
-    status: number, reason: string, message: string, hint: string,
-    { code = `PT${status}`, retryAfter, headers = {}, cause }: RequestErrorOptions = {},
+    status: number,
+    reason: string,
+    message: string,
+    hint: string,
+    more: { code?: string; retryAfter?: number | undefined; headers?: Record<string, string>; cause?: unknown } = {},
   ) {
-    super(message, { cause });
+    super(message, { cause: more.cause });
     this.name = new.target.name;
     this.status = status;
-    this.code = code;
+    this.code = more.code ?? `PT${status}`;
     this.reason = reason;
     this.hint = hint;
-    this.retryAfter = retryAfter;
-    this.headers = retryAfter === undefined ? headers : { ...headers, "retry-after": String(retryAfter) };
+    this.retryAfter = more.retryAfter;
+    this.headers = more.headers ?? {};
   }
+}
+
+type Words = { reason: string; message: string; hint: string; headers?: Record<string, string> };
+
+const BAD_REQUEST: Words = {
+  reason: "invalid_request",
+  message: "This is not a GraphQL request",
+  hint: 'POST JSON like {"query": "…", "variables": {}} to /graphql.',
+};
+
+const STATUSES: Readonly<Record<number, Words>> = {
+  404: { reason: "not_found", message: "There is nothing at this address", hint: "The API is at /graphql, its explorer at /." },
+  405: {
+    reason: "method_not_allowed",
+    message: "This address takes POST only",
+    hint: "Send the query in the body of a POST.",
+    headers: { allow: "POST" },
+  },
+  406: { reason: "not_acceptable", message: "No accepted media type can be given", hint: "Accept application/json." },
+  413: { reason: "body_too_large", message: "The body is too large", hint: "Send less at a time." },
+  415: { reason: "unsupported_media_type", message: "The body has no media type we take", hint: "Send Content-Type: application/json." },
+  429: { reason: "too_many_requests", message: "Too many requests", hint: "Wait for as many seconds as Retry-After says." },
+};
+
+/** The refusal that an HTTP status from 400 to 499 stands for, whoever makes it. */
+export function httpError(status: number): RequestError {
+  const { reason, message, hint, headers } = STATUSES[status] ?? BAD_REQUEST;
+  return new RequestError(status, reason, message, hint, { ...(headers && { headers }) });
 }

@@ -19,7 +19,7 @@ import type { Options } from "./options.ts";
 import { openPool } from "./pool.ts";
 import { makePreset } from "./preset.ts";
 import { createProvisioner } from "./provision.ts";
-import { RequestError } from "./request-error.ts";
+import { httpError, RequestError } from "./request-error.ts";
 import { addSignIn } from "./sign-in.ts";
 import { queryAs } from "./transaction.ts";
 
@@ -140,9 +140,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     await serv.ready();
     await serv.addTo(app);
     app.get("/favicon.ico", (_request, reply) => reply.code(204).send());
-    app.get(GRAPHQL_PATH, async (_request, reply) => {
-      reply.header("allow", "POST");
-      throw new RequestError(405, "method_not_allowed", "GraphQL is asked by POST", "Send the query in the body of a POST.");
+    app.get(GRAPHQL_PATH, () => {
+      throw httpError(405);
     });
     await app.ready();
     return app;
@@ -166,8 +165,7 @@ function rateLimitOptions(perMinute: number) {
     max: perMinute,
     timeWindow: 60_000,
     allowList: ({ routeOptions: { url = "" } }: { routeOptions: { url?: string | undefined } }) => !/^\/(graphql$|auth\/|api\/plans$)/.test(url),
-    errorResponseBuilder: () =>
-      new RequestError(429, "too_many_requests", "Too many requests", "Wait for as many seconds as Retry-After says."),
+    errorResponseBuilder: () => httpError(429),
   };
 }
 
@@ -231,9 +229,9 @@ function addHealth(app: FastifyInstance, pool: Pool): void {
     try {
       // Probes that come meanwhile wait for the same answer, so that they take one connection.
       await (asking ??= probe(pool).finally(() => (asking = undefined)));
-    } catch (error) {
-      app.log.warn({ err: error }, "not ready");
-      throw new RequestError(503, "not_ready", "The database can't be reached or is not migrated", "Try again in a few seconds.");
+    } catch (cause) {
+      const message = "The database can't be reached, or is not migrated";
+      throw new RequestError(503, "not_ready", message, "Try again in a few seconds.", { cause });
     }
     return { status: "ready", migrated: true };
   });

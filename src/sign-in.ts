@@ -73,8 +73,8 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       // The browser is on its way to the application, which has to be told of a failure too.
       errorHandler: (error, request, reply) => {
         if (redirectUrl === undefined) throw error;
-        const { status, message, reason, debugId } = reportFailure(request, error);
-        void deliver(request, reply.code(status), { error: reason, message, debugId });
+        const { reason, message, debugId } = reportFailure(request, error);
+        void deliver(request, reply, { error: reason, message, debugId });
       },
     }, async (request, reply) => {
       const { name, provider, callback } = find(request);

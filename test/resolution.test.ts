@@ -63,7 +63,7 @@ function expected(key: string, { defaultValue, global, users: rows }: Setting, u
 }
 
 const memberName = fc.constantFrom("a", "b", "c", "d e", "ä");
-const leaf = fc.oneof(fc.boolean(), fc.integer({ min: -9, max: 9 }), fc.constantFrom("", "x", "ü"), fc.constant([1, { a: null }]));
+const leaf: fc.Arbitrary<Json> = fc.oneof(fc.boolean(), fc.integer({ min: -9, max: 9 }), fc.constantFrom("", "x", "ü"), fc.constant<Json>([1, { a: null }]));
 const tree = (leaves: fc.Arbitrary<Json>): fc.Arbitrary<Json> =>
   fc.dictionary(memberName, fc.oneof(leaves, fc.dictionary(memberName, fc.oneof(leaves, fc.dictionary(memberName, leaves, { maxKeys: 2 })), { maxKeys: 3 })), { maxKeys: 4, noNullPrototype: true });
 

@@ -228,14 +228,14 @@ describe("on a server named by DATABASE_URL", () => {
   };
 
   test("a role that may not create roles is told which are missing, and nothing is made", async () => {
-    await asSuperuser("create role plain login password 'plain'");
+    await asSuperuser("create role plain login createdb password 'plain'");
     const url = new URL(await newDatabase());
     await asSuperuser(`alter database ${url.pathname.slice(1)} owner to plain`);
     url.username = "plain";
     url.password = "plain";
-    expect(await refusal({ DATABASE_URL: url.href })).toBe(
-      "The user plain may not create the roles anon, authenticated, authenticator, service_role: run `alter role \"plain\" createrole` as a superuser, or create them.",
-    );
+    const sentence = "The user plain may not create the roles anon, authenticated, authenticator, service_role: run `alter role \"plain\" createrole` as a superuser, or create them.";
+    expect(await refusal({ DATABASE_URL: url.href })).toBe(sentence);
+    expect(await refusal({ DATABASE_URL: url.href.replace(/\/start_\d+/, "/never_made") })).toBe(sentence);
     const { rows } = await asOwner(url.href, (client) => client.query("select nspname from pg_namespace where nspname in ('attune', 'graphile_migrate')"));
     expect(rows).toEqual([]);
   });
@@ -335,6 +335,21 @@ describe("on a server named by DATABASE_URL", () => {
     } finally {
       await asSuperuser("comment on role authenticator is 'Attune: connects, then becomes one of the request roles'");
     }
+  });
+
+  test("an authenticator shared with another database of the server keeps the password of that one", async () => {
+    const [first, second] = [await newDatabase(), await newDatabase()];
+    const other = randomBytes(32).toString("hex");
+    const name = new URL(first).pathname.slice(1);
+    await asSuperuser("alter role authenticator password 'unknown'; comment on role authenticator is 'Attune: ours'");
+    const server = await start({ DATABASE_URL: first, JWT_SECRET });
+    expect(await refusal({ DATABASE_URL: second, JWT_SECRET: other })).toBe(
+      `The role authenticator is shared with the database ${name}, where JWT_SECRET is another: use the same, or put the role's connection string into AUTHENTICATOR_URL.`,
+    );
+    server.kill("SIGINT");
+    await server.finished;
+    // The database itself may get another secret.
+    await start({ DATABASE_URL: first, JWT_SECRET: other });
   });
 
   test("with a public key, AUTHENTICATOR_URL is asked for", async () => {

@@ -28,6 +28,9 @@ async function start(): Promise<void> {
   void stop.then(() => process.removeAllListeners("uncaughtException").on("uncaughtException", () => undefined));
 
   await assertPortFree(options);
+  // Loading PostGraphile takes as long as opening the database does.
+  const loading = import("../server.ts");
+  loading.catch(() => undefined);
   const opening = openDatabase(options, { migrate: true, serve: true, signal: stopping.signal });
   const opened = await Promise.race([opening, stop.then(() => undefined)]);
   if (opened === undefined) {
@@ -39,7 +42,7 @@ async function start(): Promise<void> {
   let failure: UserError | undefined;
   let close = async (): Promise<unknown> => undefined;
   try {
-    const { buildServer } = await import("../server.ts");
+    const { buildServer } = await loading;
     const { host, poolSize, logLevel, corsOrigins, rateLimitPerMinute, trustProxy, signIn } = options;
     const { authenticatorUrl, jwt } = opened;
     const singleUserId = options.singleUser ? await ensureSingleUser(opened.ownerUrl) : undefined;
@@ -105,8 +108,9 @@ function listenError(error: unknown, { host, port }: Options): UserError {
 function announce(options: Options, port: number): void {
   const host = ["0.0.0.0", "::"].includes(options.host) ? "localhost" : options.host.includes(":") ? `[${options.host}]` : options.host;
   const address = `http://${host}:${port}`;
+  const folder = relative(process.cwd(), options.dataDir);
   const database = options.databaseUrl === undefined
-    ? `embedded, in ${relative(process.cwd(), options.dataDir) || "."}`
+    ? `embedded, in ${folder.startsWith("..") ? options.dataDir : folder || "."}`
     : describeDatabase(options.databaseUrl);
   console.log(`
   GraphiQL   ${address}/
