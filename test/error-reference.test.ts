@@ -6,13 +6,16 @@ import { expect, test } from "vitest";
 const ROOT = resolve(import.meta.dirname, "..");
 const read = (pattern: string): string => globSync(pattern, { cwd: ROOT }).map((file) => readFileSync(resolve(ROOT, file), "utf8")).join("\n");
 
-/** Every `raise` of the migrations says its code and its reason, in this order or the other. */
+/** Every `raise` of the migrations says its code and its reason, in this order or the other. What leaves a trace is returned. */
 function raised(): string[] {
-  return [...read("migrations/committed/*.sql").matchAll(/raise exception using([^;]*);/g)].flatMap(([, options = ""]) => {
+  const sources = read("migrations/committed/*.sql");
+  const raises = [...sources.matchAll(/raise exception using([^;]*);/g)].flatMap(([, options = ""]) => {
     const code = /errcode = '([^']+)'/.exec(options)?.[1];
     const reason = /detail = '([a-z_]+)'/.exec(options)?.[1];
     return reason === undefined ? [] : [`${reason} ${code}`];
   });
+  const returns = [...sources.matchAll(/\brefuse\(\s*'([A-Z0-9]{5})', '([a-z_]+)'/g)];
+  return [...raises, ...returns.map(([, code, reason]) => `${reason} ${code}`)];
 }
 
 /** The reasons in TypeScript: of the tables, and of the functions that make errors. Their codes are in other tests. */

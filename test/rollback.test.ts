@@ -16,7 +16,7 @@ let client: pg.Client;
 const migrations: Migration[] = await readMigrations();
 
 /** What an append-only log gained on the way is not the catalogue's concern. */
-const LOGS = ["attune.configuration_audit_log", "attune.maintenance_operations"];
+const LOGS = ["attune.configuration_audit_log", "attune.maintenance_operations", "attune.security_log"];
 
 type Snapshot = { catalogue: string[]; rows: Record<string, number> };
 const snapshot = async (): Promise<Snapshot> => ({ catalogue: await readCatalogue(client), rows: await readRowCounts(client, LOGS) });

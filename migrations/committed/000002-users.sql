@@ -1,5 +1,5 @@
---! Previous: sha1:e8231dfdd210dc34bbf95fdc3a068584269ee841
---! Hash: sha1:22210c26d2458b72d72ee7a5dcb5841dd3e9b110
+--! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
+--! Hash: sha1:aa8ea72727e798080026ac669677ca761e2a03e3
 --! Message: users
 
 -- Plans
@@ -75,6 +75,9 @@ comment on column attune.users.plan is 'What the user has subscribed to. Not edi
 comment on column attune.users.is_admin is 'Whether the user may read everybody''s settings and write the global ones. Not editable by anybody with a token.';
 comment on column attune.users.created_at is 'When the user was registered.';
 comment on column attune.users.updated_at is 'When the row last changed.';
+
+comment on constraint users_plan_fkey on attune.users is
+  E'@behavior -*\nThe plans are few: a client reads them once.';
 
 -- Uniqueness of an e-mail lives in a table of its own, because `users` may be sharded by user.
 create table attune.user_emails (

@@ -1,5 +1,5 @@
---! Previous: sha1:22210c26d2458b72d72ee7a5dcb5841dd3e9b110
---! Hash: sha1:ef23e0902156db26c7e7e8a535562d6489fcf281
+--! Previous: sha1:aa8ea72727e798080026ac669677ca761e2a03e3
+--! Hash: sha1:4b869c7b62a33f221d942092a11b71c2976e103a
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -41,7 +41,9 @@ create table attune.team_members (
 );
 create index team_members_team_id_idx on attune.team_members (team_id);
 comment on table attune.team_members is
-  E'@behavior -insert -update -delete -connection +list\n@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@foreignBehavior -*\nWho belongs to a team, and as what. The members see each other.';
+  E'@behavior -insert -update -delete -connection +list\n@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\nWho belongs to a team, and as what. The members see each other.';
+comment on constraint team_members_user_id_fkey on attune.team_members is
+  E'@forwardBehavior -*\nWhat members see of each other is the profile.';
 comment on column attune.team_members.user_id is 'Who belongs to it.';
 comment on column attune.team_members.team_id is 'To which team.';
 comment on column attune.team_members.role is 'As what.';
@@ -52,6 +54,8 @@ alter table attune.users
   add column current_team_id uuid
     constraint users_current_team_id_fkey references attune.teams (id) on delete set null;
 create index users_current_team_id_idx on attune.users (current_team_id);
+comment on constraint users_current_team_id_fkey on attune.users is
+  E'@backwardBehavior -*\nThe team whose settings apply to the user.';
 comment on column attune.users.current_team_id is
   'The team whose settings apply to the user; null for none. Chosen with `setCurrentTeam`.';
 
@@ -94,7 +98,9 @@ create table attune.project_members (
 );
 create index project_members_project_id_idx on attune.project_members (project_id);
 comment on table attune.project_members is
-  E'@behavior -insert -update -delete -connection +list\n@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@foreignBehavior -*\nWho belongs to a project, and as what. The members see each other.';
+  E'@behavior -insert -update -delete -connection +list\n@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\nWho belongs to a project, and as what. The members see each other.';
+comment on constraint project_members_user_id_fkey on attune.project_members is
+  E'@forwardBehavior -*\nWhat members see of each other is the profile.';
 comment on column attune.project_members.user_id is 'Who belongs to it.';
 comment on column attune.project_members.project_id is 'To which project.';
 comment on column attune.project_members.role is 'As what.';
@@ -417,7 +423,7 @@ begin
 end;
 $$;
 comment on function attune.create_team(text) is
-  'Makes a team, which the caller owns. Refused: `not_signed_in`, `invalid_name`, `too_large`.';
+  E'@param name What people call it.\nMakes a team, which the caller owns. Refused: `not_signed_in`, `invalid_name`, `too_large`.';
 revoke all on function attune.create_team(text) from public;
 grant execute on function attune.create_team(text) to authenticated;
 --! EndIncluded functions/create_team.sql
@@ -456,7 +462,7 @@ begin
 end;
 $$;
 comment on function attune.set_current_team(uuid) is
-  'Chooses the team whose settings apply to the caller, of those the caller belongs to; without one, none. Refused: `not_signed_in`, `unknown_team`.';
+  E'@param team_id Which team; without, none.\nChooses the team whose settings apply to the caller, of those the caller belongs to; without one, none. Refused: `not_signed_in`, `unknown_team`.';
 revoke all on function attune.set_current_team(uuid) from public;
 grant execute on function attune.set_current_team(uuid) to authenticated;
 --! EndIncluded functions/set_current_team.sql
@@ -504,7 +510,7 @@ begin
 end;
 $$;
 comment on function attune.set_team_member_role(uuid, uuid, attune.team_role) is
-  'Changes what a member may do in a team; for its owners, and for admins as far as no owner is concerned. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
+  E'@param team_id In which team.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a team; for its owners, and for admins as far as no owner is concerned. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_team_member_role(uuid, uuid, attune.team_role) from public;
 grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to authenticated, service_role;
 --! EndIncluded functions/set_team_member_role.sql
@@ -546,7 +552,7 @@ begin
 end;
 $$;
 comment on function attune.remove_team_member(uuid, uuid) is
-  'Takes a member out of a team; for its owners, and for admins unless it is an owner. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
+  E'@param team_id From which team.\n@param user_id Whom.\nTakes a member out of a team; for its owners, and for admins unless it is an owner. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_team_member(uuid, uuid) from public;
 grant execute on function attune.remove_team_member(uuid, uuid) to authenticated, service_role;
 --! EndIncluded functions/remove_team_member.sql
@@ -567,7 +573,7 @@ begin
 end;
 $$;
 comment on function attune.leave_team(uuid) is
-  'Takes the caller out of a team. Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
+  E'@param team_id Which team.\nTakes the caller out of a team. Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
 revoke all on function attune.leave_team(uuid) from public;
 grant execute on function attune.leave_team(uuid) to authenticated;
 --! EndIncluded functions/leave_team.sql
@@ -596,7 +602,7 @@ begin
 end;
 $$;
 comment on function attune.create_project(text, uuid, integer) is
-  'Makes a project, which the caller owns, of the caller''s own or in a team that the caller belongs to. Refused: `not_signed_in`, `unknown_team`, `invalid_name`, `invalid_stage_number`, `too_large`.';
+  E'@param name What people call it.\n@param team_id The team it belongs to; without, none.\n@param stage_number The stage it has reached.\nMakes a project, which the caller owns, of the caller''s own or in a team that the caller belongs to. Refused: `not_signed_in`, `unknown_team`, `invalid_name`, `invalid_stage_number`, `too_large`.';
 revoke all on function attune.create_project(text, uuid, integer) from public;
 grant execute on function attune.create_project(text, uuid, integer) to authenticated;
 --! EndIncluded functions/create_project.sql
@@ -629,7 +635,7 @@ begin
 end;
 $$;
 comment on function attune.set_project_member_role(uuid, uuid, attune.project_role) is
-  'Changes what a member may do in a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
+  E'@param project_id In which project.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_project_member_role(uuid, uuid, attune.project_role) from public;
 grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to authenticated, service_role;
 --! EndIncluded functions/set_project_member_role.sql
@@ -656,7 +662,7 @@ begin
 end;
 $$;
 comment on function attune.remove_project_member(uuid, uuid) is
-  'Takes a member out of a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
+  E'@param project_id From which project.\n@param user_id Whom.\nTakes a member out of a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_project_member(uuid, uuid) from public;
 grant execute on function attune.remove_project_member(uuid, uuid) to authenticated, service_role;
 --! EndIncluded functions/remove_project_member.sql
@@ -677,7 +683,7 @@ begin
 end;
 $$;
 comment on function attune.leave_project(uuid) is
-  'Takes the caller out of a project. Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
+  E'@param project_id Which project.\nTakes the caller out of a project. Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
 revoke all on function attune.leave_project(uuid) from public;
 grant execute on function attune.leave_project(uuid) to authenticated;
 --! EndIncluded functions/leave_project.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:ef23e0902156db26c7e7e8a535562d6489fcf281
---! Hash: sha1:33313e31ad8bb1ff2ae841d53814bed2087c72e8
+--! Previous: sha1:4b869c7b62a33f221d942092a11b71c2976e103a
+--! Hash: sha1:d88c58defc43615a4f391f74af1dd54caa98659a
 --! Message: settings
 
 -- The registry
@@ -99,12 +99,13 @@ create table attune.user_preferences (
   constraint user_preferences_pkey primary key (user_id, key)
 );
 create index user_preferences_key_idx on attune.user_preferences (key);
+comment on constraint user_preferences_key_fkey on attune.user_preferences is
+  E'@foreignFieldName userPreferences\nWhat users chose for this setting.';
 comment on table attune.user_preferences is
   'What users chose for themselves. A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
 comment on column attune.user_preferences.key is 'Which setting.';
-comment on column attune.user_preferences.value is
-  E'@behavior +orderBy\nWhat was chosen; of an object, only the members that were.';
+comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
 comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.user_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.user_preferences.updated_at is 'When it was last written.';
@@ -723,7 +724,7 @@ returns text
 language sql immutable parallel safe security invoker
 begin atomic
   -- Ten are enough to mend a value; a large one could have thousands.
-  select string_agg(ltrim(e.path || ': ' || e.message, ': '), '; ' order by e.position)
+  select left(string_agg(ltrim(e.path || ': ' || e.message, ': '), '; ' order by e.position), 2000)
   from (
     select f.path, f.message, f.position
     from attune_private.json_schema_errors(schema, value) with ordinality as f (path, message, position)
@@ -1103,15 +1104,15 @@ create type attune.effective_setting as (
   updated_at timestamptz
 );
 comment on type attune.effective_setting is 'What applies to one user for one setting, and where it comes from.';
-comment on column attune.effective_setting.key is 'The setting''s name.';
-comment on column attune.effective_setting.category is 'What it is listed under.';
+comment on column attune.effective_setting.key is E'@notNull\nThe setting''s name.';
+comment on column attune.effective_setting.category is E'@notNull\nWhat it is listed under.';
 comment on column attune.effective_setting.value is 'The value that applies.';
-comment on column attune.effective_setting.layer is 'The narrowest layer that the value comes from.';
-comment on column attune.effective_setting.reason is 'Why it applies, in the terms of OpenFeature.';
+comment on column attune.effective_setting.layer is E'@notNull\nThe narrowest layer that the value comes from.';
+comment on column attune.effective_setting.reason is E'@notNull\nWhy it applies, in the terms of OpenFeature.';
 comment on column attune.effective_setting.variant is 'The name of the variant the user is in, or null.';
-comment on column attune.effective_setting.is_enforced is 'Whether an administrator locked the value.';
-comment on column attune.effective_setting.can_edit is 'Whether `setSetting` by the caller would be accepted.';
-comment on column attune.effective_setting.description is 'What the setting does.';
+comment on column attune.effective_setting.is_enforced is E'@notNull\nWhether an administrator locked the value.';
+comment on column attune.effective_setting.can_edit is E'@notNull\nWhether `setSetting` by the caller would be accepted.';
+comment on column attune.effective_setting.description is E'@notNull\nWhat the setting does.';
 comment on column attune.effective_setting.updated_at is 'When the value that applies was written; null for a default.';
 
 create type attune.setting_explanation as (
@@ -1126,13 +1127,13 @@ create type attune.setting_explanation as (
   updated_at timestamptz
 );
 comment on type attune.setting_explanation is 'What one layer says about a setting, and whether it counted.';
-comment on column attune.setting_explanation.layer is 'Which layer.';
+comment on column attune.setting_explanation.layer is E'@notNull\nWhich layer.';
 comment on column attune.setting_explanation.value is 'What it stores; null where it stores nothing.';
-comment on column attune.setting_explanation.is_set is 'Whether the layer stores a value.';
-comment on column attune.setting_explanation.is_active is 'Whether the stored value is switched on.';
-comment on column attune.setting_explanation.is_enforced is 'Whether it locks the narrower layers.';
+comment on column attune.setting_explanation.is_set is E'@notNull\nWhether the layer stores a value.';
+comment on column attune.setting_explanation.is_active is E'@notNull\nWhether the stored value is switched on.';
+comment on column attune.setting_explanation.is_enforced is E'@notNull\nWhether it locks the narrower layers.';
 comment on column attune.setting_explanation.is_winner is
-  'Whether the effective value comes from here: the narrowest layer that counted.';
+  E'@notNull\nWhether the effective value comes from here: the narrowest layer that counted.';
 comment on column attune.setting_explanation.ignored_because is
   'Why a stored value does not count: `inactive`, `outside_rollout`, `enforced_by_<layer>`, or `overridden_by_<layer>`; null where it counts or stores nothing. The members of an object count until a narrower layer sets them.';
 comment on column attune.setting_explanation.updated_by is 'The user who wrote it.';
@@ -1367,7 +1368,7 @@ begin
 end;
 $$;
 comment on function attune.effective_settings(text) is
-  'What applies to the caller, for every setting or for those of one category, by category and key. Without a user: the public settings, as nobody in particular sees them.';
+  E'@param category Only this category; all when left out.\nWhat applies to the caller, for every setting or for those of one category, by category and key. Without a user: the public settings, as nobody in particular sees them.';
 revoke all on function attune.effective_settings(text) from public;
 grant execute on function attune.effective_settings(text) to anon, authenticated, service_role;
 --! EndIncluded functions/effective_settings.sql
@@ -1398,7 +1399,7 @@ begin
 end;
 $$;
 comment on function attune.effective_setting(text) is
-  'What applies to the caller for one setting. Refused (`unknown_setting`) when there is none that the caller may see.';
+  E'@notNull\n@param key Which setting.\nWhat applies to the caller for one setting. Refused (`unknown_setting`) when there is none that the caller may see.';
 revoke all on function attune.effective_setting(text) from public;
 grant execute on function attune.effective_setting(text) to anon, authenticated, service_role;
 --! EndIncluded functions/effective_setting.sql
@@ -1429,7 +1430,7 @@ begin
 end;
 $$;
 comment on function attune.effective_settings_for(uuid, text) is
-  'What applies to another user, as that user sees it; for administrators (`admin_required`). Refused (`unknown_user`) when there is no such user.';
+  E'@param user_id Whose settings.\n@param category Only this category; all when left out.\nWhat applies to another user, as that user sees it; for administrators (`admin_required`). Refused (`unknown_user`) when there is no such user.';
 revoke all on function attune.effective_settings_for(uuid, text) from public;
 grant execute on function attune.effective_settings_for(uuid, text) to authenticated, service_role;
 --! EndIncluded functions/effective_settings_for.sql
@@ -1442,7 +1443,7 @@ begin atomic
   from attune.effective_settings(category) as s;
 end;
 comment on function attune.settings_document(text) is
-  'What applies to the caller as one object, `{key: value}`, for every setting or for those of one category.';
+  E'@notNull\n@param category Only this category; all when left out.\nWhat applies to the caller as one object, `{key: value}`, for every setting or for those of one category.';
 revoke all on function attune.settings_document(text) from public;
 grant execute on function attune.settings_document(text) to anon, authenticated, service_role;
 --! EndIncluded functions/settings_document.sql
@@ -1530,7 +1531,7 @@ begin
 end;
 $$;
 comment on function attune.explain_setting(text, uuid) is
-  'Every layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user (`admin_required`, `unknown_user`, `unknown_setting`).';
+  E'@param key Which setting.\n@param user_id For whom; the caller when left out.\nEvery layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user (`admin_required`, `unknown_user`, `unknown_setting`).';
 revoke all on function attune.explain_setting(text, uuid) from public;
 grant execute on function attune.explain_setting(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/explain_setting.sql
@@ -1561,7 +1562,7 @@ begin
 end;
 $$;
 comment on function attune.set_preference(text, jsonb) is
-  'Stores the caller''s choice for one setting and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\nStores the caller''s choice for one setting and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
 revoke all on function attune.set_preference(text, jsonb) from public;
 grant execute on function attune.set_preference(text, jsonb) to authenticated, service_role;
 --! EndIncluded functions/set_preference.sql
@@ -1597,7 +1598,7 @@ begin
 end;
 $$;
 comment on function attune.set_preferences(jsonb) is
-  'Stores several choices of the caller, `{key: value}`, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
+  E'@param patch `{key: value}`; null resets a key.\nStores several choices of the caller, `{key: value}`, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
 revoke all on function attune.set_preferences(jsonb) from public;
 grant execute on function attune.set_preferences(jsonb) to authenticated, service_role;
 --! EndIncluded functions/set_preferences.sql
@@ -1616,7 +1617,7 @@ begin
 end;
 $$;
 comment on function attune.reset_preference(text) is
-  'Drops the caller''s override of one setting and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `admin_required`.';
+  E'@param key Which setting.\nDrops the caller''s override of one setting and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `admin_required`.';
 revoke all on function attune.reset_preference(text) from public;
 grant execute on function attune.reset_preference(text) to authenticated, service_role;
 --! EndIncluded functions/reset_preference.sql
@@ -1644,7 +1645,7 @@ begin
 end;
 $$;
 comment on function attune.reset_preferences(text) is
-  'Drops all choices of the caller, or those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`.';
+  E'@param category Only this category; all when left out.\nDrops all choices of the caller, or those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`.';
 revoke all on function attune.reset_preferences(text) from public;
 grant execute on function attune.reset_preferences(text) to authenticated, service_role;
 --! EndIncluded functions/reset_preferences.sql
@@ -1690,7 +1691,7 @@ begin
 end;
 $$;
 comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
-  'Stores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody can choose otherwise.\n@param rollout_percentage The share of users it applies to, 0 to 100.\nStores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;
 grant execute on function attune.set_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
 --! EndIncluded functions/set_global_setting.sql
@@ -1709,7 +1710,7 @@ begin
 end;
 $$;
 comment on function attune.reset_global_setting(text) is
-  'Drops what administrators chose for everybody for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_setting`.';
+  E'@param key Which setting.\nDrops what administrators chose for everybody for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_setting`.';
 revoke all on function attune.reset_global_setting(text) from public;
 grant execute on function attune.reset_global_setting(text) to authenticated, service_role;
 --! EndIncluded functions/reset_global_setting.sql
@@ -1738,7 +1739,7 @@ begin
 end;
 $$;
 comment on function attune.set_setting(text, jsonb) is
-  'Stores a value where it belongs: a setting that users may hold, for the caller; any other, for everybody, which needs an administrator. Returns what applies to the caller now. Refused as `set_preference` and `set_global_setting`.';
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\nStores a value where it belongs: a setting that users may hold, for the caller; any other, for everybody, which needs an administrator. Returns what applies to the caller now. Refused as `set_preference` and `set_global_setting`.';
 revoke all on function attune.set_setting(text, jsonb) from public;
 grant execute on function attune.set_setting(text, jsonb) to authenticated, service_role;
 --! EndIncluded functions/set_setting.sql
@@ -1831,7 +1832,7 @@ begin
 end;
 $$;
 comment on function attune.seed_existing_users(integer) is
-  'Gives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for administrators. One batch a call: returns how many users were given something, 0 when nobody is left. Refused: `admin_required`, `invalid_batch_size`.';
+  E'@notNull\n@param batch_size At most so many users, 1 to 100,000.\nGives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for administrators. One batch a call: returns how many users were given something, 0 when nobody is left. Refused: `admin_required`, `invalid_batch_size`.';
 revoke all on function attune.seed_existing_users(integer) from public;
 grant execute on function attune.seed_existing_users(integer) to authenticated, service_role;
 --! EndIncluded functions/seed_existing_users.sql

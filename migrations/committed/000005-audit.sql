@@ -1,5 +1,5 @@
---! Previous: sha1:33313e31ad8bb1ff2ae841d53814bed2087c72e8
---! Hash: sha1:4969edb2799805fd0a3a1c52b85fe21cd21e7593
+--! Previous: sha1:d88c58defc43615a4f391f74af1dd54caa98659a
+--! Hash: sha1:127b454fee6936bc32e86b76da16950eee97032f
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -270,7 +270,7 @@ begin
 end;
 $$;
 comment on function attune.purge_audit_log(timestamptz, text) is
-  'Removes the audit rows from before a moment and returns how many; for trusted servers. It leaves a row in `maintenance_operations`. Refused: `reason_required`, `too_large`.';
+  E'@notNull\n@param before Rows that are older are removed.\n@param reason Why, for the record; at most 1,000 characters.\nRemoves the audit rows from before a moment and returns how many; for trusted servers. It leaves a row in `maintenance_operations`. Refused: `reason_required`, `too_large`.';
 revoke all on function attune.purge_audit_log(timestamptz, text) from public;
 grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
 --! EndIncluded functions/purge_audit_log.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:4969edb2799805fd0a3a1c52b85fe21cd21e7593
---! Hash: sha1:3ca9b5928b07c17cee06a4aeba710be91a7c78e3
+--! Previous: sha1:127b454fee6936bc32e86b76da16950eee97032f
+--! Hash: sha1:fb56ca2625fb5b70f8180e1bebbce6ad3f734f32
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -16,12 +16,12 @@ create type attune.definition_change as (
   stored_values bigint
 );
 comment on type attune.definition_change is 'What applying a document does to one definition.';
-comment on column attune.definition_change.action is 'Whether it is added, changed, removed, or as it was.';
-comment on column attune.definition_change.key is 'Which setting.';
+comment on column attune.definition_change.action is E'@notNull\nWhether it is added, changed, removed, or as it was.';
+comment on column attune.definition_change.key is E'@notNull\nWhich setting.';
 comment on column attune.definition_change.changes is
-  'What changes, `{column: {"from": …, "to": …}}`; empty for a definition that is as it was.';
+  E'@notNull\nWhat changes, `{column: {"from": …, "to": …}}`; empty for a definition that is as it was.';
 comment on column attune.definition_change.stored_values is
-  'How many stored values the change would no longer allow.';
+  E'@notNull\nHow many stored values the change would no longer allow.';
 
 --! Included private/read_definitions.sql
 create or replace function attune_private.read_definitions(document jsonb)
@@ -312,7 +312,7 @@ begin
 end;
 $$;
 comment on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) is
-  'Brings the definitions of one source in line with a document, all or nothing, and returns what that changes; for administrators. The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, `properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`category`, `layer`, `writable_by`, `seeding`, `is_public`); an `x-attune` of the document itself holds for all. With `dry_run` nothing is changed. Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, `invalid_default`, `too_large`.';
+  E'@param document The JSON Schema object whose `properties` are the settings.\n@param dry_run True only tells what would be done.\n@param stored_values What to do with stored values that would no longer be allowed.\nBrings the definitions of one source in line with a document, all or nothing, and returns what that changes; for administrators. The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, `properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`category`, `layer`, `writable_by`, `seeding`, `is_public`); an `x-attune` of the document itself holds for all. With `dry_run` nothing is changed. Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, `invalid_default`, `too_large`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) from public;
 grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) to authenticated, service_role;
 --! EndIncluded functions/apply_definitions.sql
@@ -350,7 +350,7 @@ begin atomic
   where d.source is not distinct from export_definitions.source;
 end;
 comment on function attune.export_definitions(text) is
-  'The definitions of one source as the document that `apply_definitions` takes: applying it changes nothing. Without a source, those that were made by hand; give the document an `$id` before it is applied.';
+  E'@notNull\n@param source The document that declared them; those made by hand when left out.\nThe definitions of one source as the document that `apply_definitions` takes: applying it changes nothing. Without a source, those that were made by hand; give the document an `$id` before it is applied.';
 revoke all on function attune.export_definitions(text) from public;
 grant execute on function attune.export_definitions(text) to authenticated, service_role;
 --! EndIncluded functions/export_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:3ca9b5928b07c17cee06a4aeba710be91a7c78e3
---! Hash: sha1:5f0d54572ade0cc638c3c53ad2122da8380876a6
+--! Previous: sha1:fb56ca2625fb5b70f8180e1bebbce6ad3f734f32
+--! Hash: sha1:081578c0bf5a81b1936efd12c05ffb933806dadd
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -160,8 +160,10 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  address constant inet := btrim(split_part(attune_private.request_header('x-forwarded-for'), ',', 1));
+  address inet;
 begin
+  address := btrim(split_part(attune_private.request_header('x-forwarded-for'), ',', 1));
+
   -- An IPv4 address in IPv6's clothes is the IPv4 address.
   return case when address <<= '::ffff:0:0/96' then replace(host(address), '::ffff:', '')::inet else host(address)::inet end;
 exception
@@ -206,10 +208,10 @@ create type attune.refusal as (
 );
 comment on type attune.refusal is
   'A refusal that leaves a trace, such as a counted failure. Raising it would take the trace back, so it is returned; the server makes the usual error of it.';
-comment on column attune.refusal.code is 'As an SQLSTATE: `PT401`.';
-comment on column attune.refusal.reason is 'Why, in stable snake_case.';
-comment on column attune.refusal.message is 'Why, for people.';
-comment on column attune.refusal.hint is 'What to do.';
+comment on column attune.refusal.code is E'@notNull\nAs an SQLSTATE: `PT401`.';
+comment on column attune.refusal.reason is E'@notNull\nWhy, in stable snake_case.';
+comment on column attune.refusal.message is E'@notNull\nWhy, for people.';
+comment on column attune.refusal.hint is E'@notNull\nWhat to do.';
 comment on column attune.refusal.retry_after is 'After how many seconds to try again; null where waiting does not help.';
 
 create type attune.session_tokens as (
@@ -346,7 +348,7 @@ comment on column attune_private.login_attempts.subject_hash is
 create table attune_private.mail_outbox (
   id bigint generated always as identity
     constraint mail_outbox_pkey primary key,
-  user_id uuid not null,
+  user_id uuid,
   purpose text not null
     constraint mail_outbox_purpose_check check (purpose in ('verify_email', 'reset_password', 'invitation')),
   recipient text not null,
@@ -363,7 +365,7 @@ create index mail_outbox_user_id_idx on attune_private.mail_outbox (user_id);
 create index mail_outbox_due_at_idx on attune_private.mail_outbox (due_at) where delivered_at is null;
 comment on table attune_private.mail_outbox is
   'Mails that a trusted worker sends. The token in the payload is the only plain one there is, and goes once the mail is delivered or expired.';
-comment on column attune_private.mail_outbox.user_id is 'Whose mail it is; it goes with the user. No foreign key: the outbox is one queue, not a part of a user.';
+comment on column attune_private.mail_outbox.user_id is 'Who asked for it; it goes with the user. Null when it was a trusted server. No foreign key: the outbox is one queue, not a part of a user.';
 comment on column attune_private.mail_outbox.due_at is 'When it may be claimed next: pushed on by a claim (its lease) and by a failure.';
 comment on column attune_private.mail_outbox.problem is 'Why it could not be delivered, the last time.';
 
@@ -383,14 +385,14 @@ create type attune.mail as (
   attempts integer
 );
 comment on type attune.mail is 'A mail to be sent.';
-comment on column attune.mail.id is 'By which it is completed or failed.';
-comment on column attune.mail.purpose is 'What it is for: `verify_email`, `reset_password` or `invitation`.';
-comment on column attune.mail.recipient is 'The e-mail address.';
+comment on column attune.mail.id is E'@notNull\nBy which it is completed or failed.';
+comment on column attune.mail.purpose is E'@notNull\nWhat it is for: `verify_email`, `reset_password` or `invitation`.';
+comment on column attune.mail.recipient is E'@notNull\nThe e-mail address.';
 comment on column attune.mail.payload is
-  'What it says: `{"token": …, "name": …}`; of an invitation also `invited_by`, and `team` or `project`.';
-comment on column attune.mail.created_at is 'When it was asked for.';
-comment on column attune.mail.expires_at is 'When it is of no use any more.';
-comment on column attune.mail.attempts is 'How often it was claimed, this time included.';
+  E'@notNull\nWhat it says: `{"token": …, "name": …}`, the name that of the recipient; of an invitation `{"token": …, "invitation_id": …, "invited_by": …, "team": …, "project": …}`, all names as their users wrote them.';
+comment on column attune.mail.created_at is E'@notNull\nWhen it was asked for.';
+comment on column attune.mail.expires_at is E'@notNull\nWhen it is of no use any more.';
+comment on column attune.mail.attempts is E'@notNull\nHow often it was claimed, this time included.';
 
 -- The state machine. The functions of attune_private take the time as an argument, so that tests can move it.
 
@@ -1193,7 +1195,7 @@ begin
 end;
 $$;
 comment on function attune.register(text, text, text) is
-  'Makes a user who signs in with an e-mail address and a password of 8 to 72 bytes, signs them in, and mails them a link that verifies the address (`verifyEmail`). Refused: `password_too_short`, `password_too_long`, `invalid_email`, `email_taken`, `too_large`.';
+  E'@param email The e-mail address, which nobody else has.\n@param password The password: 8 to 72 bytes.\n@param name The name other people see.\nMakes a user who signs in with an e-mail address and a password of 8 to 72 bytes, signs them in, and mails them a link that verifies the address (`verifyEmail`). Refused: `password_too_short`, `password_too_long`, `invalid_email`, `email_taken`, `too_large`.';
 revoke all on function attune.register(text, text, text) from public;
 grant execute on function attune.register(text, text, text) to anon, authenticated, service_role;
 --! EndIncluded functions/register.sql
@@ -1208,7 +1210,7 @@ begin
 end;
 $$;
 comment on function attune.login(text, text) is
-  'Signs in with an e-mail address and a password. Refused: `invalid_credentials`, whether there is such an account or not; after some failures `too_many_attempts`, with the seconds to wait. Both are returned as `refusal` by the database, so that failures stay counted.';
+  E'@param email The e-mail address of the account, in whatever case.\n@param password Its password.\nSigns in with an e-mail address and a password. Refused: `invalid_credentials`, whether there is such an account or not; after some failures `too_many_attempts`, with the seconds to wait. Both are returned as `refusal` by the database, so that failures stay counted.';
 revoke all on function attune.login(text, text) from public;
 grant execute on function attune.login(text, text) to anon, authenticated, service_role;
 --! EndIncluded functions/login.sql
@@ -1223,7 +1225,7 @@ begin
 end;
 $$;
 comment on function attune.refresh_session(text) is
-  'Exchanges a refresh token for the next two tokens. For some seconds (the setting `REFRESH_TOKEN_REUSE_INTERVAL`) the same token gives the same successor, so that parallel tabs agree; after that, its reuse ends the session. Refused: `invalid_refresh_token`, `session_ended`, `refresh_token_reused`; returned as `refusal` by the database, so that the session stays ended.';
+  E'@param refresh_token The refresh token that came last.\nExchanges a refresh token for the next two tokens. For some seconds (the setting `REFRESH_TOKEN_REUSE_INTERVAL`) the same token gives the same successor, so that parallel tabs agree; after that, its reuse ends the session. Refused: `invalid_refresh_token`, `session_ended`, `refresh_token_reused`; returned as `refusal` by the database, so that the session stays ended.';
 revoke all on function attune.refresh_session(text) from public;
 grant execute on function attune.refresh_session(text) to anon, authenticated, service_role;
 --! EndIncluded functions/refresh_session.sql
@@ -1252,7 +1254,7 @@ begin
 end;
 $$;
 comment on function attune.open_session(uuid) is
-  'Signs in a user whom a trusted server has recognised, such as after `linkOrRegisterUser`. Refused: `unknown_user`.';
+  E'@param user_id Whom to sign in.\nSigns in a user whom a trusted server has recognised, such as after `linkOrRegisterUser`. Refused: `unknown_user`.';
 revoke all on function attune.open_session(uuid) from public;
 grant execute on function attune.open_session(uuid) to service_role;
 --! EndIncluded functions/open_session.sql
@@ -1318,7 +1320,7 @@ begin
 end;
 $$;
 comment on function attune.revoke_session(uuid) is
-  'Ends one session of the caller, at once; one that was ended stays as it is. Refused: `not_signed_in`, `unknown_session`.';
+  E'@param session_id Which session.\nEnds one session of the caller, at once; one that was ended stays as it is. Refused: `not_signed_in`, `unknown_session`.';
 revoke all on function attune.revoke_session(uuid) from public;
 grant execute on function attune.revoke_session(uuid) to authenticated;
 --! EndIncluded functions/revoke_session.sql
@@ -1335,7 +1337,7 @@ begin
 end;
 $$;
 comment on function attune.change_password(text, text) is
-  'Changes the caller''s password and ends all other sessions of theirs. Who has no password yet gets one with `requestPasswordReset`. Refused: `not_signed_in`, `password_too_short`, `password_too_long`; and `wrong_password`, `too_many_attempts`, which the database returns, so that failures stay counted.';
+  E'@param old_password The password until now.\n@param new_password The password from now on: 8 to 72 bytes.\nChanges the caller''s password and ends all other sessions of theirs. Who has no password yet gets one with `requestPasswordReset`. Refused: `not_signed_in`, `password_too_short`, `password_too_long`; and `wrong_password`, `too_many_attempts`, which the database returns, so that failures stay counted.';
 revoke all on function attune.change_password(text, text) from public;
 grant execute on function attune.change_password(text, text) to authenticated;
 --! EndIncluded functions/change_password.sql
@@ -1350,7 +1352,7 @@ begin
 end;
 $$;
 comment on function attune.request_password_reset(text) is
-  'Mails a link that sets a new password (`resetPassword`), at most one a minute, to the user with this address. It answers the same, and as fast, when there is none.';
+  E'@param email The e-mail address of the account.\nMails a link that sets a new password (`resetPassword`), at most one a minute, to the user with this address. It answers the same, and as fast, when there is none.';
 revoke all on function attune.request_password_reset(text) from public;
 grant execute on function attune.request_password_reset(text) to anon, authenticated, service_role;
 --! EndIncluded functions/request_password_reset.sql
@@ -1365,7 +1367,7 @@ begin
 end;
 $$;
 comment on function attune.reset_password(text, text) is
-  'Sets a new password with the token of a mail (`requestPasswordReset`), and ends all sessions of the user. It also shows that the address is theirs; identities that were linked before that was shown are unlinked. Refused: `invalid_one_time_token`, `password_too_short`, `password_too_long`.';
+  E'@param token The token of the mail.\n@param new_password The password from now on: 8 to 72 bytes.\nSets a new password with the token of a mail (`requestPasswordReset`), and ends all sessions of the user. It also shows that the address is theirs; identities that were linked before that was shown are unlinked. Refused: `invalid_one_time_token`, `password_too_short`, `password_too_long`.';
 revoke all on function attune.reset_password(text, text) from public;
 grant execute on function attune.reset_password(text, text) to anon, authenticated, service_role;
 --! EndIncluded functions/reset_password.sql
@@ -1398,7 +1400,7 @@ begin
 end;
 $$;
 comment on function attune.verify_email(text) is
-  'Shows with the token of a mail that the address is the user''s own. Refused: `invalid_one_time_token`.';
+  E'@param token The token of the mail.\nShows with the token of a mail that the address is the user''s own. Refused: `invalid_one_time_token`.';
 revoke all on function attune.verify_email(text) from public;
 grant execute on function attune.verify_email(text) to anon, authenticated, service_role;
 --! EndIncluded functions/verify_email.sql
@@ -1424,7 +1426,7 @@ begin
 end;
 $$;
 comment on function attune.delete_account(text) is
-  'Deletes the caller and everything of theirs, with the teams and projects to which nobody else belongs. The logs keep that something happened, and no values. The password is asked of those who have one. Refused: `not_signed_in`, `last_owner`; and `wrong_password`, `too_many_attempts`, which the database returns, so that failures stay counted.';
+  E'@param password The password of the account; needless where it has none.\nDeletes the caller and everything of theirs, with the teams and projects to which nobody else belongs. The logs keep that something happened, and no values. The password is asked of those who have one. Refused: `not_signed_in`, `last_owner`; and `wrong_password`, `too_many_attempts`, which the database returns, so that failures stay counted.';
 revoke all on function attune.delete_account(text) from public;
 grant execute on function attune.delete_account(text) to authenticated;
 --! EndIncluded functions/delete_account.sql
@@ -1581,7 +1583,7 @@ begin
 end;
 $$;
 comment on function attune.link_or_register_user(text, text, text, boolean, text, text, text) is
-  'The user of an identity that a trusted server has checked: the one it belongs to; else the one with the same e-mail address, when both sides have verified it; else a new one. Name, picture and company follow the provider where the user has not edited them. Refused: `invalid_identity`, `email_taken`.';
+  E'@param issuer The provider: the `iss` of its token.\n@param subject Who the user is there: the `sub` of its token.\n@param email The e-mail address the provider tells.\n@param email_verified Whether the provider says that it has verified the address.\n@param name The name the provider tells.\n@param avatar_url The picture the provider tells.\n@param company_name The company the provider tells.\nThe user of an identity that a trusted server has checked: the one it belongs to; else the one with the same e-mail address, when both sides have verified it; else a new one. Name, picture and company follow the provider where the user has not edited them. Refused: `invalid_identity`, `email_taken`.';
 revoke all on function attune.link_or_register_user(text, text, text, boolean, text, text, text) from public;
 grant execute on function attune.link_or_register_user(text, text, text, boolean, text, text, text) to service_role;
 --! EndIncluded functions/link_or_register_user.sql
@@ -1683,7 +1685,7 @@ begin
 end;
 $$;
 comment on function attune.link_identity(uuid, text, text, text, text, text, text) is
-  'Lets a signed-in user sign in with an outside identity too. For trusted servers, which have checked both: the user''s session, and the identity. Refused: `invalid_identity`, `unknown_user`, `identity_taken`.';
+  E'@param user_id Who the user is here.\n@param issuer The provider: the `iss` of its token.\n@param subject Who the user is there: the `sub` of its token.\n@param email The e-mail address the provider tells.\n@param name The name the provider tells.\n@param avatar_url The picture the provider tells.\n@param company_name The company the provider tells.\nLets a signed-in user sign in with an outside identity too. For trusted servers, which have checked both: the user''s session, and the identity. Refused: `invalid_identity`, `unknown_user`, `identity_taken`.';
 revoke all on function attune.link_identity(uuid, text, text, text, text, text, text) from public;
 grant execute on function attune.link_identity(uuid, text, text, text, text, text, text) to service_role;
 --! EndIncluded functions/link_identity.sql
@@ -1726,12 +1728,12 @@ begin
 end;
 $$;
 comment on function attune.unlink_identity(text, text) is
-  'Lets the caller no longer sign in with an outside identity. Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
+  E'@param issuer The provider: the `iss` of its tokens.\n@param subject Who the caller is there: the `sub` of its tokens.\nLets the caller no longer sign in with an outside identity. Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
 revoke all on function attune.unlink_identity(text, text) from public;
 grant execute on function attune.unlink_identity(text, text) to authenticated;
 --! EndIncluded functions/unlink_identity.sql
 
--- Mail and cleaning up, for trusted servers
+-- Mail, for trusted servers
 
 --! Included private/claim_mails.sql
 create or replace function attune_private.claim_mails(batch_size integer, lease interval, at timestamptz default now())
@@ -1776,42 +1778,6 @@ $$;
 comment on function attune_private.claim_mails(integer, interval, timestamptz) is 'See `attune.claim_mails`.';
 revoke all on function attune_private.claim_mails(integer, interval, timestamptz) from public;
 --! EndIncluded private/claim_mails.sql
---! Included private/clean_up_sign_in.sql
-create or replace function attune_private.clean_up_sign_in(at timestamptz default now())
-returns bigint
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  kept_for constant interval := '30 days';
-  removed bigint := 0;
-  counted bigint;
-begin
-  update attune_private.mail_outbox as m
-  set payload = m.payload - 'token'
-  where m.expires_at <= at
-    and m.payload ? 'token';
-
-  delete from attune_private.mail_outbox as m where m.expires_at <= at - kept_for;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.one_time_tokens as t where t.expires_at <= at;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.login_attempts as a where a.last_failed_at <= at - interval '1 day';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune.sessions as s where least(s.revoked_at, s.idle_until) <= at - kept_for;
-  get diagnostics counted = row_count;
-  return removed + counted;
-end;
-$$;
-comment on function attune_private.clean_up_sign_in(timestamptz) is 'See `attune.clean_up_sign_in`.';
-revoke all on function attune_private.clean_up_sign_in(timestamptz) from public;
---! EndIncluded private/clean_up_sign_in.sql
 --! Included functions/claim_mails.sql
 create or replace function attune.claim_mails(batch_size integer default 10, lease interval default '1 minute')
 returns setof attune.mail
@@ -1824,7 +1790,7 @@ begin
 end;
 $$;
 comment on function attune.claim_mails(integer, interval) is
-  'Gives a trusted worker mails to send. They are its own until the lease is over: say `completeMail` or `failMail` before, or another worker gets them. Refused: `invalid_batch_size`.';
+  E'@param batch_size How many mails at most, 1 to 1,000.\n@param lease For how long they are the worker''s own, a second to a day.\nGives a trusted worker mails to send. They are its own until the lease is over: say `completeMail` or `failMail` before, or another worker gets them. Refused: `invalid_batch_size`.';
 revoke all on function attune.claim_mails(integer, interval) from public;
 grant execute on function attune.claim_mails(integer, interval) to service_role;
 --! EndIncluded functions/claim_mails.sql
@@ -1849,7 +1815,7 @@ begin
 end;
 $$;
 comment on function attune.complete_mail(bigint) is
-  'Says that a mail was delivered, and forgets its token; for trusted servers. Refused: `unknown_mail`.';
+  E'@param id Which mail.\nSays that a mail was delivered, and forgets its token; for trusted servers. Refused: `unknown_mail`.';
 revoke all on function attune.complete_mail(bigint) from public;
 grant execute on function attune.complete_mail(bigint) to service_role;
 --! EndIncluded functions/complete_mail.sql
@@ -1877,25 +1843,10 @@ begin
 end;
 $$;
 comment on function attune.fail_mail(bigint, text) is
-  'Says why a mail could not be delivered; for trusted servers. It is due again later, and later each time, up to an hour, until it expires. Refused: `unknown_mail`.';
+  E'@param id Which mail.\n@param reason Why, for people; cut at 1,000 characters.\nSays why a mail could not be delivered; for trusted servers. It is due again later, and later each time, up to an hour, until it expires. Refused: `unknown_mail`.';
 revoke all on function attune.fail_mail(bigint, text) from public;
 grant execute on function attune.fail_mail(bigint, text) to service_role;
 --! EndIncluded functions/fail_mail.sql
---! Included functions/clean_up_sign_in.sql
-create or replace function attune.clean_up_sign_in()
-returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return attune_private.clean_up_sign_in();
-end;
-$$;
-comment on function attune.clean_up_sign_in() is
-  'Removes what has expired, and returns how many rows: one-time tokens and counted failures at once, sessions and mails after 30 days. For trusted servers, once a day or so.';
-revoke all on function attune.clean_up_sign_in() from public;
-grant execute on function attune.clean_up_sign_in() to service_role;
---! EndIncluded functions/clean_up_sign_in.sql
 
 --! Included triggers/tg_users__erase_traces.sql
 create or replace function attune_private.tg_users__erase_traces()

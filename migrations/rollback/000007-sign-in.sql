@@ -58,11 +58,9 @@ drop function
   attune.link_identity(uuid, text, text, text, text, text, text),
   attune.unlink_identity(text, text),
   attune_private.claim_mails(integer, interval, timestamptz),
-  attune_private.clean_up_sign_in(timestamptz),
   attune.claim_mails(integer, interval),
   attune.complete_mail(bigint),
-  attune.fail_mail(bigint, text),
-  attune.clean_up_sign_in();
+  attune.fail_mail(bigint, text);
 
 drop table attune_private.mail_outbox;
 drop table attune_private.login_attempts;

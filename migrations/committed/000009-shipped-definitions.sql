@@ -1,5 +1,5 @@
---! Previous: sha1:5f0d54572ade0cc638c3c53ad2122da8380876a6
---! Hash: sha1:519eac7d3091643a37d054c978d2b6a4908c17c0
+--! Previous: sha1:0fb9d3c3db9429003cb98dc8f1da291a10263192
+--! Hash: sha1:05d3bf88de437972689907eece8a48636f202876
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
