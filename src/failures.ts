@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { GraphQLFormattedError } from "graphql";
 import { causeOf, completeError, maskThrown } from "./graphql-errors.ts";
-import { httpError, RequestError } from "./request-error.ts";
+import { httpError, RequestError, statusOfCode } from "./request-error.ts";
 
 type Failure = { errors: GraphQLFormattedError[] };
 
@@ -37,12 +37,6 @@ function failureOf(error: unknown): { status: number; headers: Record<string, st
   const masked = maskThrown(refusal ?? error);
   const status = refusal?.status ?? statusOfCode(masked.extensions?.["code"]);
   return { status, headers: refusal?.headers ?? {}, failure: { errors: [masked] } };
-}
-
-/** The status that PostgREST gives to an SQLSTATE. */
-function statusOfCode(code: unknown): number {
-  if (code === "42501") return 403;
-  return Number(/^PT(\d{3})$/.exec(String(code))?.[1] ?? 500);
 }
 
 /** An error that is no fault of ours. Those of Fastify carry their status. */

@@ -35,6 +35,12 @@ export class RequestError extends Error {
   }
 }
 
+/** The status that PostgREST gives to a code. */
+export function statusOfCode(code: unknown): number {
+  if (code === "42501") return 403;
+  return Number(/^PT(\d{3})$/.exec(String(code))?.[1] ?? 500);
+}
+
 type Words = { reason: string; message: string; hint: string; headers?: Record<string, string> };
 
 const BAD_REQUEST: Words = {

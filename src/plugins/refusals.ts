@@ -3,7 +3,7 @@ import type {} from "postgraphile";
 import { type PgCodec, PgSelectSingleStep, pgClassExpression, TYPES } from "postgraphile/@dataplan/pg";
 import { object, ObjectStep, sideEffect, type Step } from "postgraphile/grafast";
 import { type SQL, sql } from "postgraphile/pg-sql2";
-import { RequestError } from "../request-error.ts";
+import { RequestError, statusOfCode } from "../request-error.ts";
 import { functionOf, isComposite } from "./mutations.ts";
 
 /** `attune.refusal`, as JSON. All is null where nothing was refused. */
@@ -62,5 +62,5 @@ export const RefusalsPlugin: GraphileConfig.Plugin = {
 function throwIfRefused(refusal: Refusal | null): void {
   if (refusal === null || refusal.code === null) return;
   const { code, reason, message, hint, retry_after } = refusal;
-  throw new RequestError(Number(code.slice(2)), reason, message, hint, { code, retryAfter: retry_after ?? undefined });
+  throw new RequestError(statusOfCode(code), reason, message, hint, { code, retryAfter: retry_after ?? undefined });
 }
