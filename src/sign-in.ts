@@ -48,7 +48,7 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
   /** Hands the outcome to the application, in the fragment, which no server sees; or shows it when there is none. */
   const deliver = (request: FastifyRequest, reply: FastifyReply, outcome: Record<string, string>): FastifyReply => {
     if (redirectUrl === undefined || request.headers.accept === "application/json") return reply.send(outcome);
-    return reply.redirect(`${redirectUrl}#${new URLSearchParams(outcome)}`, 303);
+    return reply.redirect(`${redirectUrl}#${new URLSearchParams(outcome).toString()}`, 303);
   };
 
   await app.register(async (scope) => {

@@ -5,8 +5,8 @@ import type { PgCodec, PgResource } from "postgraphile/@dataplan/pg";
 
 /** The function behind a mutation's payload. */
 export function functionOf(build: GraphileBuild.Build, payload: GraphQLNamedType): PgResource | undefined {
-  const scope = build.scopeByType.get(payload) as GraphileBuild.ScopeObject | undefined;
-  return scope?.pgTypeResource?.parameters ? scope.pgTypeResource : undefined;
+  const { pgTypeResource }: GraphileBuild.ScopeObject = build.scopeByType.get(payload) ?? {};
+  return pgTypeResource?.parameters ? pgTypeResource : undefined;
 }
 
 /** Whether a codec is the composite type `attune.<name>`. */

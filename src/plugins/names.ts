@@ -12,7 +12,7 @@ export const NamesPlugin: GraphileConfig.Plugin = {
       },
       // The rows of a table are singular; a composite type was named as it is.
       _singularizedCodecName(previous, _options, codec) {
-        return codec.extensions?.isTableLike === false ? this._codecName(codec) : (previous?.(codec) ?? this._codecName(codec));
+        return (codec.extensions?.isTableLike === false ? undefined : previous?.(codec)) ?? codec.name;
       },
       // A resource is a list or a connection, never both, so neither needs a suffix.
       connectionField(_previous, _options, baseName) {

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import Provider, { type AccountClaims } from "oidc-provider";
+import { type AccountClaims, Provider } from "oidc-provider";
 
 /** What the provider knows of somebody. */
 export type Person = Partial<AccountClaims> & { sub: string };
@@ -54,8 +54,8 @@ export async function startOpenIdProvider(redirectUris: string[]): Promise<TestP
   };
   const callback = provider.callback();
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    if (!request.url?.startsWith("/interaction/")) return void callback(request, response);
-    interact(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
+    const answered = request.url?.startsWith("/interaction/") ? interact(request, response) : callback(request, response);
+    answered.catch((error: unknown) => response.writeHead(500).end(String(error)));
   });
 
   return {
