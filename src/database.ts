@@ -106,6 +106,9 @@ export function resolveJwt(options: Options, generated: string | undefined): Res
   if (secret === undefined && outside === undefined) {
     throw new UserError("JWT_SECRET is required with DATABASE_URL (or JWT_ISSUER and its keys); `openssl rand -base64 48` makes one.");
   }
+  if (secret === undefined && options.signIn !== undefined) {
+    throw new UserError("JWT_SECRET is required with the providers in AUTH_…: who signs in with one gets a token of ours.");
+  }
   return { secret, outside };
 }
 

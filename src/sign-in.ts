@@ -45,10 +45,14 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
     return { name, provider, callback: `${publicUrl}/auth/${name}/callback` };
   };
 
-  /** Hands the outcome to the application, in the fragment, which no server sees; or shows it when there is none. */
+  /** The application's page, unless the outcome is to be shown. */
+  const pageFor = (request: FastifyRequest): string | undefined =>
+    request.headers.accept === "application/json" ? undefined : redirectUrl;
+
+  /** Hands the outcome to the application, in the fragment, which no server sees; or shows it. */
   const deliver = (request: FastifyRequest, reply: FastifyReply, outcome: Record<string, string>): FastifyReply => {
-    if (redirectUrl === undefined || request.headers.accept === "application/json") return reply.send(outcome);
-    return reply.redirect(`${redirectUrl}#${new URLSearchParams(outcome).toString()}`, 303);
+    const page = pageFor(request);
+    return page === undefined ? reply.send(outcome) : reply.redirect(`${page}#${new URLSearchParams(outcome).toString()}`, 303);
   };
 
   await app.register(async (scope) => {
@@ -72,7 +76,7 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
     scope.get("/auth/:provider/callback", {
       // The browser is on its way to the application, which has to be told of a failure too.
       errorHandler: (error, request, reply) => {
-        if (redirectUrl === undefined) throw error;
+        if (pageFor(request) === undefined) throw error;
         const { reason, message, debugId } = reportFailure(request, error);
         void deliver(request, reply, { error: reason, message, debugId });
       },

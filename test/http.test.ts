@@ -164,6 +164,12 @@ describe("a request that is none", () => {
   });
 });
 
+test("the plans are there for everybody", async () => {
+  const response = await server.app.inject("/api/plans");
+  expect([response.statusCode, response.headers["cache-control"]]).toEqual([200, "public, max-age=60"]);
+  expect(response.json()).toEqual({ plans: [{ name: "bootstrapper", title: "Bootstrapper", description: expect.any(String), rank: 0 }] });
+});
+
 describe("a browser", () => {
   test("loads GraphiQL from this server alone", async () => {
     const page = await server.app.inject("/");

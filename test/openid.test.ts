@@ -229,6 +229,8 @@ describe("the application", () => {
     const { url, cookie } = await begin("/auth/test", application);
     const response = await application.app.inject(back(await visit(url.href), cookie, { accept: "application/json" }));
     expect(response.json()).toHaveProperty("accessToken");
+    const again = await application.app.inject(back(new URL(`${PUBLIC_URL}/auth/test/callback`), cookie, { accept: "application/json" }));
+    expect([again.statusCode, again.json()]).toMatchObject([400, { errors: [{ extensions: { reason: "sign_in_expired" } }] }]);
   });
 
   test("has a cookie that no other host can plant, where it is reached by https", async () => {

@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { resolveJwt } from "../src/database.ts";
 import { readOptions } from "../src/options.ts";
 
 const pem = (type: "public" | "private", bits = 2048): string => {
@@ -87,6 +88,12 @@ describe("is refused", () => {
 
   test.each([["0.0.0.0"], ["::"], ["192.168.1.2"], ["settings.example.com"]])("single-user mode on %s", (HOST) => {
     expect(() => readOptions({ ATTUNE_SINGLE_USER: "true", HOST })).toThrow(`ATTUNE_SINGLE_USER needs no sign-in, so the server may only listen on this machine: set HOST to 127.0.0.1, not "${HOST}".`);
+  });
+
+  test("a provider to sign in with, when no token of ours can be signed", () => {
+    const outside = { JWT_ISSUER: "https://id.example.com", JWT_JWKS_URL: "https://id.example.com/keys", AUTH_GOOGLE_CLIENT_ID: "us" };
+    expect(() => resolveJwt(readOptions(outside), undefined)).toThrow("JWT_SECRET is required with the providers in AUTH_…");
+    expect(resolveJwt(readOptions(outside), "generated").secret).toBe("generated");
   });
 
   test("single-user mode for every page of the web", () => {
