@@ -1,5 +1,5 @@
 --! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
---! Hash: sha1:aa8ea72727e798080026ac669677ca761e2a03e3
+--! Hash: sha1:a20fb956463aab65ed5326c965fa6c5e9714756a
 --! Message: users
 
 -- Plans
@@ -183,34 +183,39 @@ revoke all on function attune_private.own_issuer() from public;
 --! Included functions/current_user_id.sql
 create or replace function attune.current_user_id()
 returns uuid
-language sql stable parallel safe security definer
+-- Not SQL: before PostgreSQL 18 that would be planned anew for every query.
+language plpgsql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
-begin atomic
+as $$
+declare
+  claims constant jsonb := auth.jwt();
+  session_id constant text := claims ->> 'session_id';
+begin
   -- Definer, because the policies of these tables themselves ask who is asking.
-  select case
-    when coalesce(auth.jwt() ->> 'iss', attune_private.own_issuer()) <> attune_private.own_issuer() then (
+  if claims ->> 'iss' <> attune_private.own_issuer() then
+    return (
       select i.user_id
       from attune.user_identities as i
-      where i.issuer = auth.jwt() ->> 'iss'
-        and i.subject = auth.jwt() ->> 'sub'
-    )
-    when auth.jwt() ->> 'session_id' is null then (
-      select u.id from attune.users as u where u.id = auth.uid()
-    )
-    else (
+      where i.issuer = claims ->> 'iss'
+        and i.subject = claims ->> 'sub'
+    );
+  elsif session_id is null then
+    return (select u.id from attune.users as u where u.id = auth.uid());
+  elsif session_id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then
+    return (
       select s.user_id
       from attune.sessions as s
       where s.user_id = auth.uid()
-        and s.id = case
-          when auth.jwt() ->> 'session_id' ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
-            then (auth.jwt() ->> 'session_id')::uuid
-        end
+        and s.id = session_id::uuid
         and s.revoked_at is null
         and s.idle_until > now()
         and s.expires_at > now()
-    )
-  end;
+    );
+  end if;
+
+  return null;
 end;
+$$;
 comment on function attune.current_user_id() is
   'The id of the signed-in user, or NULL. The one place that turns a token''s claims into a user: the `sub` of our own tokens, as long as their session lasts, else the identity (`iss`, `sub`) of an outside provider. A deleted user is nobody.';
 revoke all on function attune.current_user_id() from public;

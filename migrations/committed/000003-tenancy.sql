@@ -1,5 +1,5 @@
---! Previous: sha1:aa8ea72727e798080026ac669677ca761e2a03e3
---! Hash: sha1:4b869c7b62a33f221d942092a11b71c2976e103a
+--! Previous: sha1:a20fb956463aab65ed5326c965fa6c5e9714756a
+--! Hash: sha1:c6ebaad6f3b1c9756b2cb22a849d34ff388e9382
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -52,6 +52,8 @@ comment on column attune.team_members.updated_at is 'When the role last changed.
 
 alter table attune.users
   add column current_team_id uuid
+    -- There are no users yet.
+    -- squawk-ignore adding-foreign-key-constraint
     constraint users_current_team_id_fkey references attune.teams (id) on delete set null;
 create index users_current_team_id_idx on attune.users (current_team_id);
 comment on constraint users_current_team_id_fkey on attune.users is

@@ -1,5 +1,5 @@
---! Previous: sha1:4b869c7b62a33f221d942092a11b71c2976e103a
---! Hash: sha1:d88c58defc43615a4f391f74af1dd54caa98659a
+--! Previous: sha1:c6ebaad6f3b1c9756b2cb22a849d34ff388e9382
+--! Hash: sha1:1f6292cbd8cc39ddcc05f7513e83e0e46d645634
 --! Message: settings
 
 -- The registry

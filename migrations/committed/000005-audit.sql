@@ -1,5 +1,5 @@
---! Previous: sha1:d88c58defc43615a4f391f74af1dd54caa98659a
---! Hash: sha1:127b454fee6936bc32e86b76da16950eee97032f
+--! Previous: sha1:1f6292cbd8cc39ddcc05f7513e83e0e46d645634
+--! Hash: sha1:050a8eb4c56473fa609204bca2c0085bb0d39e42
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

@@ -1,5 +1,5 @@
---! Previous: sha1:127b454fee6936bc32e86b76da16950eee97032f
---! Hash: sha1:fb56ca2625fb5b70f8180e1bebbce6ad3f734f32
+--! Previous: sha1:050a8eb4c56473fa609204bca2c0085bb0d39e42
+--! Hash: sha1:a7ad12c8e3452e7592237d902bd3942dbb6322d0
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:fb56ca2625fb5b70f8180e1bebbce6ad3f734f32
---! Hash: sha1:081578c0bf5a81b1936efd12c05ffb933806dadd
+--! Previous: sha1:a7ad12c8e3452e7592237d902bd3942dbb6322d0
+--! Hash: sha1:a62129cfdb1510fe6905f19cd83b28bf880eb89c
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:081578c0bf5a81b1936efd12c05ffb933806dadd
---! Hash: sha1:0fb9d3c3db9429003cb98dc8f1da291a10263192
+--! Previous: sha1:a62129cfdb1510fe6905f19cd83b28bf880eb89c
+--! Hash: sha1:a076597d1884fe440666930532d043d46de8e428
 --! Message: invitations
 
 create table attune.invitations (

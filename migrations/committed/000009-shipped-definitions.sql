@@ -1,5 +1,5 @@
---! Previous: sha1:0fb9d3c3db9429003cb98dc8f1da291a10263192
---! Hash: sha1:05d3bf88de437972689907eece8a48636f202876
+--! Previous: sha1:a076597d1884fe440666930532d043d46de8e428
+--! Hash: sha1:6ada861aded74190bb20689cf08d811f3928d5d0
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
