@@ -6,8 +6,7 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import type pg from "pg";
-import { connect, withClient } from "../src/client.ts";
+import { withClient } from "../src/client.ts";
 import { openDatabase } from "../src/database.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded.ts";
 import { signToken } from "../src/jwt.ts";
@@ -16,28 +15,18 @@ import { withDatabase } from "../src/test-databases.ts";
 import { compare, type Comparison, type Effort, type Variant } from "./compare.ts";
 import { DEFINITIONS, PREFERENCES_PER_USER, seed } from "./seed.ts";
 import { startService } from "./service.ts";
+import { openSession, type Session, type Statement } from "./session.ts";
 
 const FEW_USERS = 100;
-/** Users whose requests are measured, in turns. The server remembers as many tokens. */
-const ACTIVE_USERS = 500;
 const SECRET = "a secret of the benchmark, and of nothing else";
 const JWT = { secret: SECRET };
 
 /** Durable as in production, so that a write pays for its place on the disk. */
 const SETTINGS = { fsync: "on", synchronous_commit: "on", full_page_writes: "on", autovacuum: "off" };
 
-type Statement = { name: string; text: string };
-
-const CLAIMS: Statement = {
-  name: "claims",
-  text: "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true), set_config('statement_timeout', '5s', true)",
-};
 const SETTINGS_OF_USER: Statement = { name: "settings", text: "select key, value, layer, reason from attune.effective_settings()" };
 const UNFILTERED: Statement = { name: "unfiltered", text: "select key, value from attune.user_preferences" };
 const PREFERENCES: Statement = { name: "preferences", text: "select key, value from attune.user_preferences where user_id = $1" };
-const CHANGES: Statement = {
-  name: "changes", text: "select key, new_value from attune.configuration_audit_log where user_id = $1 order by id desc limit 20",
-};
 const WRITE: Statement = { name: "write", text: "select from attune.set_preference('DARK_MODE_ENABLED', to_jsonb($1::boolean))" };
 
 /** The same fields as SETTINGS_OF_USER. */
@@ -45,38 +34,9 @@ const SETTINGS_QUERY = "{ effectiveSettings { key value layer reason } }";
 /** As little as can be asked. */
 const SMALLEST_QUERY = "{ currentUserId }";
 
-type Session = {
-  /** Runs one prepared statement in a transaction of its own, as the server does: begin, role and claims, statement, commit. */
-  as: (role: "authenticated" | "none", user: string, statement: Statement, params?: unknown[]) => Promise<pg.QueryResult>;
-  /** The next of the active users. */
-  next: () => string;
-  client: pg.Client;
-};
-
 function integer(name: string, value: string): number {
   if (!/^[1-9]\d{0,8}$/.test(value)) throw new Error(`--${name} must be a whole number of 1 or more, not "${value}".`);
   return Number(value);
-}
-
-/** @param url connects as `authenticator`, or as the owner for what row level security is to be compared with */
-async function openSession(url: string): Promise<Session> {
-  const client = await connect(url, "attune bench");
-  const { rows } = await withClient(url, async (own) => {
-    await own.query("begin; set local role service_role");
-    return own.query<{ id: string }>("select id from attune.users order by md5(email) limit $1", [ACTIVE_USERS]);
-  });
-  let turn = 0;
-  return {
-    client,
-    next: () => rows[(turn += 1) % rows.length]?.id ?? "",
-    as: async (role, user, statement, params = []) => {
-      await client.query("begin");
-      await client.query({ ...CLAIMS, values: [role, JSON.stringify({ sub: user, role: "authenticated" })] });
-      const result = await client.query({ ...statement, values: params });
-      await client.query("commit");
-      return result;
-    },
-  };
 }
 
 function tokenOf(user: string, id?: string): string {
@@ -121,11 +81,18 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
         return session.as(role, user, statement, statement.text.includes("$1") ? [user] : []);
       },
     });
-    const write = (name: string, session: Session, commit: "on" | "off"): Variant => ({
-      name,
-      prepare: () => session.client.query(`set synchronous_commit = ${commit}`),
-      run: () => session.as("authenticated", session.next(), WRITE, [(serial += 1) % 2 === 0]),
-    });
+    const write = (name: string, session: Session, commit: "on" | "off"): Variant => {
+      const written = new Map<string, boolean>();
+      return {
+        name,
+        prepare: () => session.client.query(`set synchronous_commit = ${commit}`),
+        run: () => {
+          const user = session.next();
+          written.set(user, written.get(user) !== true);
+          return session.as("authenticated", user, WRITE, [written.get(user)]);
+        },
+      };
+    };
     const ask = (name: string, query: string): Variant => ({ name, run: () => service.graphql(query, knownToken(sessions.many.next())) });
 
     yield await compare(read("all settings of a user, SQL", sessions.many, SETTINGS_OF_USER), ask("the same through GraphQL", SETTINGS_QUERY), effort);
@@ -134,7 +101,6 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
     for (const [what, statement] of [
       ["all settings of a user", SETTINGS_OF_USER],
       ["a user's preferences, unfiltered", UNFILTERED],
-      ["a user's last 20 changes", CHANGES],
     ] as const) {
       yield await compare(
         read(`${what}, ${stored(FEW_USERS)}`, sessions.few, statement),

@@ -42,8 +42,10 @@ select from attune.set_global_setting('theme', '"dark"');
 select tests.authenticate_as('ada@example.com');
 
 select is_empty('select from attune.global_settings', 'a user cannot read the global layer');
-select is_empty('update attune.global_settings set value = value where true returning key', 'a user cannot change a global value');
-select is_empty('delete from attune.global_settings where true returning key', 'a user cannot delete a global value');
+update attune.global_settings set value = '"mine"', is_active = false;
+select is((attune.effective_setting('theme')).value, '"dark"', 'a user cannot change a global value');
+delete from attune.global_settings;
+select is((attune.effective_setting('theme')).layer, 'global', 'a user cannot delete a global value');
 select throws_ok(
   'truncate attune.global_settings', '42501', 'permission denied for table global_settings', 'a user cannot truncate the global layer'
 );

@@ -385,11 +385,30 @@ select is_empty(
   $$ delete from attune.user_preferences where user_id = tests.user_id('ada@example.com') returning key $$,
   'a stranger cannot delete another''s choices'
 );
-select isnt_empty(
-  'update attune.user_preferences set value = ''"dark"'' where true returning key',
-  'a stranger can change their own by a statement without condition'
+-- Without a condition the select policy plays no part, and without the trigger only the others do.
+select lives_ok(
+  'update attune.user_preferences set value = ''"dark"''', 'a stranger can change whatever they may'
 );
-select isnt_empty('delete from attune.user_preferences where true returning key', 'a stranger can delete their own the same way');
+select is(pg_temp.stored('bob@example.com'), '{"theme": "dark"}', 'a stranger changed their own');
+select lives_ok('delete from attune.user_preferences', 'a stranger can delete whatever they may');
+select is(pg_temp.stored('bob@example.com'), '{}', 'a stranger deleted their own');
+select tests.reset_role();
+alter table attune.user_preferences disable trigger _110_authorize;
+select tests.authenticate_as('bob@example.com');
+select throws_ok(
+  $$ insert into attune.user_preferences (user_id, key, value) values (tests.user_id('ada@example.com'), 'greeting', '"Bob was here"') $$,
+  '42501', 'new row violates row-level security policy for table "user_preferences"',
+  'a stranger cannot add to another''s choices, by row level security alone'
+);
+update attune.user_preferences set value = '"dim"';
+delete from attune.user_preferences;
+select is(
+  pg_temp.stored('ada@example.com'), '{"quota": 50, "theme": "dark", "temperature": 2}',
+  'a stranger cannot change or delete another''s choices, by row level security alone'
+);
+select tests.reset_role();
+alter table attune.user_preferences enable trigger _110_authorize;
+select tests.authenticate_as('bob@example.com');
 select throws_ok(
   $$ merge into attune.user_preferences as p using (select tests.user_id('ada@example.com') as id) as a on p.user_id = a.id
      when matched then update set value = '"dim"' when not matched then insert (user_id, key, value) values (a.id, 'theme', '"dim"') $$,

@@ -96,6 +96,8 @@ select throws_ok(
 
 -- The administrator
 
+select tests.reset_role();
+insert into attune.user_preferences (user_id, key, value) values (tests.user_id('second@example.com'), 'copied', '"mine"');
 select tests.authenticate_as('admin@example.com');
 select is(attune.seed_existing_users(2), 2, 'an administrator can seed a batch of users');
 select is(attune.seed_existing_users(2), 2, 'an administrator can seed the next batch');
@@ -105,6 +107,7 @@ select is(
   '{"copied": "locked", "copied_object": {"a": 5}, "copied_by_admin": 10, "copied_null": null}',
   'who was there before gets a copy of what they do not hold, and keeps what they do'
 );
+select is(pg_temp.stored('second@example.com') -> 'copied', '"mine"', 'who was there before keeps a choice that a lock ignores');
 select is(pg_temp.stored('new@example.com') -> 'copied', '"locked"', 'who dropped what they got gets it again');
 select is(
   (select count(*) from attune.users where not (pg_temp.stored(email) ?& array['copied', 'copied_object', 'copied_by_admin', 'copied_null'])),

@@ -61,6 +61,12 @@ function configure(command: Command): void {
 
 configure(program);
 
+// `attune sql | head`: whoever reads may stop before the end.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
 /** Whatever goes wrong is one sentence; with LOG_LEVEL=debug its stack follows. */
 function fail(error: unknown): never {
   console.error(`attune: ${oneLine(messageOf(error))}`);

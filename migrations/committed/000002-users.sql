@@ -1,5 +1,5 @@
 --! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
---! Hash: sha1:a20fb956463aab65ed5326c965fa6c5e9714756a
+--! Hash: sha1:f9bd6590fc4461861cd42ee5161c533765c2bb49
 --! Message: users
 
 -- Plans
@@ -238,6 +238,37 @@ comment on function attune.is_admin() is
 revoke all on function attune.is_admin() from public;
 grant execute on function attune.is_admin() to anon, authenticated, service_role;
 --! EndIncluded functions/is_admin.sql
+--! Included functions/visible_from.sql
+create or replace function attune.visible_from()
+returns uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  -- A range, because `user_id = … or is_admin` could not use an index: a user's own read would scan everybody's rows.
+  select case when u.is_admin then '00000000-0000-0000-0000-000000000000'::uuid else u.id end
+  from attune.users as u
+  where u.id = (select attune.current_user_id());
+end;
+comment on function attune.visible_from() is
+  E'@behavior -*\nThe first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
+revoke all on function attune.visible_from() from public;
+grant execute on function attune.visible_from() to anon, authenticated, service_role;
+--! EndIncluded functions/visible_from.sql
+--! Included functions/visible_to.sql
+create or replace function attune.visible_to()
+returns uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select case when u.is_admin then 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid else u.id end
+  from attune.users as u
+  where u.id = (select attune.current_user_id());
+end;
+comment on function attune.visible_to() is
+  E'@behavior -*\nThe last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
+revoke all on function attune.visible_to() from public;
+grant execute on function attune.visible_to() to anon, authenticated, service_role;
+--! EndIncluded functions/visible_to.sql
 --! Included private/request_role.sql
 create or replace function attune_private.request_role()
 returns name
@@ -315,7 +346,7 @@ grant execute on function attune.require_admin() to anon, authenticated, service
 
 alter table attune.users enable row level security;
 create policy users_select_self_or_admin on attune.users for select to authenticated
-  using (id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy users_update_self on attune.users for update to authenticated
   using (id = (select attune.current_user_id()))
   with check (id = (select attune.current_user_id()));
@@ -325,14 +356,14 @@ revoke all on attune.users from public;
 grant select on attune.users to authenticated, service_role;
 grant update (name, avatar_url, company_name, role, timezone, onboarding_completed) on attune.users to authenticated;
 grant
-  insert (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
+  insert (id, email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
   update (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
   delete
   on attune.users to service_role;
 
 alter table attune.user_emails enable row level security;
 create policy user_emails_select_self_or_admin on attune.user_emails for select to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_emails_select_service_role on attune.user_emails for select to service_role using (true);
 
 revoke all on attune.user_emails from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:a20fb956463aab65ed5326c965fa6c5e9714756a
---! Hash: sha1:c6ebaad6f3b1c9756b2cb22a849d34ff388e9382
+--! Previous: sha1:f9bd6590fc4461861cd42ee5161c533765c2bb49
+--! Hash: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:c6ebaad6f3b1c9756b2cb22a849d34ff388e9382
---! Hash: sha1:1f6292cbd8cc39ddcc05f7513e83e0e46d645634
+--! Previous: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
+--! Hash: sha1:f3de49929ff5c1284d8f8d7be93e1034c0fa8efe
 --! Message: settings
 
 -- The registry
@@ -159,14 +159,14 @@ grant
 
 alter table attune.user_preferences enable row level security;
 create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_preferences_insert_self_or_admin on attune.user_preferences for insert to authenticated
-  with check (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_preferences_update_self_or_admin on attune.user_preferences for update to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()))
-  with check (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()))
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_preferences_delete_self_or_admin on attune.user_preferences for delete to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
 create policy user_preferences_all_service_role on attune.user_preferences for all to service_role
   using (true) with check (true);
 

@@ -1,5 +1,5 @@
---! Previous: sha1:1f6292cbd8cc39ddcc05f7513e83e0e46d645634
---! Hash: sha1:050a8eb4c56473fa609204bca2c0085bb0d39e42
+--! Previous: sha1:f3de49929ff5c1284d8f8d7be93e1034c0fa8efe
+--! Hash: sha1:7b4f0f5cda95c56f4cad30626f26c68910e0fd68
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -93,7 +93,10 @@ comment on column attune.configuration_audit_log.new_attributes is 'The other co
 
 alter table attune.configuration_audit_log enable row level security;
 create policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log for select to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (
+    user_id between (select attune.visible_from()) and (select attune.visible_to())
+    or user_id is null and (select attune.is_admin())
+  );
 create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role
   using (true);
 

@@ -1,5 +1,5 @@
---! Previous: sha1:050a8eb4c56473fa609204bca2c0085bb0d39e42
---! Hash: sha1:a7ad12c8e3452e7592237d902bd3942dbb6322d0
+--! Previous: sha1:7b4f0f5cda95c56f4cad30626f26c68910e0fd68
+--! Hash: sha1:ec33a6cd235117e827dd3b7bc01e42d691bb9170
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

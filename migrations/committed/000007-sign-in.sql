@@ -1,5 +1,5 @@
---! Previous: sha1:a7ad12c8e3452e7592237d902bd3942dbb6322d0
---! Hash: sha1:a62129cfdb1510fe6905f19cd83b28bf880eb89c
+--! Previous: sha1:ec33a6cd235117e827dd3b7bc01e42d691bb9170
+--! Hash: sha1:d2552e95a0886560d8f8aefb0fdbd32893b870fe
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -267,7 +267,10 @@ comment on column attune.security_log.address is 'From which network address. It
 
 alter table attune.security_log enable row level security;
 create policy security_log_select_self_or_admin on attune.security_log for select to authenticated
-  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
+  using (
+    user_id between (select attune.visible_from()) and (select attune.visible_to())
+    or user_id is null and (select attune.is_admin())
+  );
 create policy security_log_select_service_role on attune.security_log for select to service_role using (true);
 
 revoke all on attune.security_log from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:a62129cfdb1510fe6905f19cd83b28bf880eb89c
---! Hash: sha1:a076597d1884fe440666930532d043d46de8e428
+--! Previous: sha1:d2552e95a0886560d8f8aefb0fdbd32893b870fe
+--! Hash: sha1:525b8f205af20854feae5f6523e2266f6ed206de
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:a076597d1884fe440666930532d043d46de8e428
---! Hash: sha1:6ada861aded74190bb20689cf08d811f3928d5d0
+--! Previous: sha1:525b8f205af20854feae5f6523e2266f6ed206de
+--! Hash: sha1:037c92b716292e1e810ff2fe82bee5b23a0cd385
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -15,6 +15,8 @@ drop function
   attune_private.own_issuer(),
   attune.current_user_id(),
   attune.is_admin(),
+  attune.visible_from(),
+  attune.visible_to(),
   attune_private.request_role(),
   attune_private.is_trusted(),
   attune.require_user_id(),

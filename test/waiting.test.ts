@@ -1,4 +1,5 @@
-/** That writers who need the same rows wait for each other in turn, and never in a circle. */
+/** That writers wait for each other where they must, and never in a circle. */
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
@@ -40,23 +41,54 @@ function someKeys(next: (below: number) => number): string[] {
 
 type Statement = [sql: string, params?: unknown[]];
 
+/** A connection that stays a user's. */
+async function connectAs(userId: string): Promise<pg.Client> {
+  const client = new pg.Client(database.authenticatorUrl);
+  await client.connect();
+  const claims = JSON.stringify({ sub: userId, role: "authenticated" });
+  await client.query("select set_config('role', 'authenticated', false), set_config('request.jwt.claims', $1, false)", [claims]);
+  return client;
+}
+
+/** How a statement is refused; undefined when it is not. */
+async function refusalOf(statement: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await statement;
+    return undefined;
+  } catch (error: unknown) {
+    return error instanceof pg.DatabaseError ? `${error.code} ${error.detail}` : String(error);
+  }
+}
+
 /** Repeats statements on a connection of their own, as a user; gives each way in which one was refused. */
 async function repeat(userId: string, rounds: number, statement: (round: number) => Statement): Promise<Set<string>> {
   const refusals = new Set<string>();
-  const client = new pg.Client(database.authenticatorUrl);
-  await client.connect();
+  const client = await connectAs(userId);
   try {
-    const claims = JSON.stringify({ sub: userId, role: "authenticated" });
-    await client.query("select set_config('role', 'authenticated', false), set_config('request.jwt.claims', $1, false)", [claims]);
     for (let round = 0; round < rounds; round++) {
-      await client.query(...statement(round)).catch((error: unknown) => {
-        refusals.add(error instanceof pg.DatabaseError ? `${error.code} ${error.detail}` : String(error));
-      });
+      const refusal = await refusalOf(client.query(...statement(round)));
+      if (refusal !== undefined) refusals.add(refusal);
     }
   } finally {
     await client.end();
   }
   return refusals;
+}
+
+/** Has `first` leave its statement uncommitted while `second` comes, commits it when `second` waits, and tells how that ends. */
+async function secondWaits(first: pg.Client, statement: Statement, second: pg.Client, other: Statement): Promise<string | undefined> {
+  const { rows: [backend] } = await second.query<{ pid: number }>("select pg_backend_pid() as pid");
+  await first.query("begin");
+  await first.query(...statement);
+  const refusal = refusalOf(second.query(...other));
+  const deadline = Date.now() + 5000;
+  for (;;) {
+    if ((await database.query("select from pg_locks where pid = $1 and not granted", [backend?.pid])).length > 0) break;
+    if (Date.now() > deadline) throw new Error("nobody waits");
+    await sleep(10);
+  }
+  await first.query("commit");
+  return refusal;
 }
 
 async function together(...writers: Promise<Set<string>>[]): Promise<Set<string>> {
@@ -137,4 +169,29 @@ test("users choose while documents are applied and definitions changed, and no v
      cross join lateral attune_private.broken_values(d.key, d.schema, d.default_value, d.layer) as b`,
   );
   expect(broken).toEqual([]);
+});
+
+test("who comes second, with a value or with the definition that forbids it, waits for the first and is refused", async () => {
+  const { id } = await database.createUser("second@example.com");
+  await database.query("insert into attune.setting_definitions (key, category, schema, default_value) values ('LEVEL', 'test', '{}', '0')");
+  const [writer, changer] = await Promise.all([connectAs(id), connectAs(admin)]);
+  const choose: Statement = ["select attune.set_preference('LEVEL', '10')"];
+  const narrow: Statement = ["update attune.setting_definitions set schema = '{\"maximum\": 5}' where key = 'LEVEL'"];
+
+  expect(await secondWaits(writer, choose, changer, narrow)).toBe("PT409 stored_values_invalid");
+  await writer.query("select attune.reset_preference('LEVEL')");
+  expect(await secondWaits(changer, narrow, writer, choose)).toBe("PT422 invalid_value");
+  await Promise.all([writer.end(), changer.end()]);
+});
+
+test("who comes second, and would be one too many, waits for the first and is refused", async () => {
+  const { id } = await database.createUser("full@example.com");
+  await database.query("delete from attune.user_preferences where user_id = $1", [id]);
+  await database.query("select attune.set_global_setting('PREFERENCES_PER_USER', '1')");
+  const [first, second] = await Promise.all([connectAs(id), connectAs(id)]);
+  const choose = (key: string): Statement => ["select attune.set_preference($1, 'true')", [key]];
+
+  expect(await secondWaits(first, choose("DARK_MODE_ENABLED"), second, choose("TASKS_ENABLED"))).toBe("PT422 too_many_preferences");
+  await Promise.all([first.end(), second.end()]);
+  await database.query("select attune.reset_global_setting('PREFERENCES_PER_USER')");
 });
