@@ -163,6 +163,10 @@ const REACH: Record<string, Partial<Record<Persona, string>>> = {
   self: { user: " own", administrator: " own" },
   self_or_admin: { user: " own", administrator: "" },
   admin: { administrator: "" },
+  member: { user: " as member", administrator: " as member" },
+  editor: { user: " as editor", administrator: " as editor" },
+  manager: { user: " as manager", administrator: " as manager" },
+  owner: { user: " as owner", administrator: " as owner" },
   service_role: { service_role: "" },
 };
 
@@ -194,6 +198,7 @@ function reachOf(table: Table, policy: Policy, persona: Persona): string | undef
   return policy.using === "is_public" ? " public" : reach[persona];
 }
 
+/** A log: what guards it is there, and no role may update it. */
 function isAppendOnly(table: Table): boolean {
-  return table.triggers.some(({ name, when }) => name.endsWith("_append_only") && when.includes("update"));
+  return table.triggers.some(({ name }) => name.endsWith("_append_only")) && !table.grants.some(({ command }) => command === "update");
 }

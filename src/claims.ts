@@ -1,29 +1,41 @@
 /** What a request may be in the database: the role and claims that PostgREST would set for its token. */
-import { type JwtClaims, UnauthorizedError } from "./jwt.ts";
+import { isOutside, type JwtClaims, OWN, UnauthorizedError } from "./jwt.ts";
 
 /** Settings of the request's transaction, local to it. */
-export type PgSettings = { role: string; "request.jwt.claims": string; statement_timeout: string };
+export type PgSettings = { role: string; "request.jwt.claims": string; "request.headers": string; statement_timeout: string };
 
 /** For how long one statement may run. It is set here and not for the connection, so that a pooler may be in between. */
 const STATEMENT_TIMEOUT = "5s";
 
-/** Who is asking: the settings for the database, and the subject for the log. */
-export type Identity = { pgSettings: PgSettings; subject: string | undefined };
+const MAX_USER_AGENT = 500;
+
+/** Who is asking: the settings for the database, and the issuer and subject of the token, if there is one. */
+export type Identity = { pgSettings: PgSettings; issuer: string | undefined; subject: string | undefined };
 
 const ROLES = ["anon", "authenticated", "service_role"];
 /** Who asks without a token. */
 export const NOBODY: Identity = identify({ role: "anon" });
+/** A server that is trusted with everything: we, when we act for nobody. */
+export const TRUSTED: Identity = identify({ role: "service_role", iss: OWN.issuer });
+
+/** Who asks in single-user mode. */
+export function onlyUser(id: string): Identity {
+  return identify({ role: "authenticated", sub: id, iss: OWN.issuer });
+}
 
 /**
  * Reads the `Authorization` header.
- * No header is `anon`, and so is a token that claims no role, as in PostgREST.
+ * One of our tokens that claims no role is `anon`, as in PostgREST. One of an outside issuer is `authenticated`,
+ * whatever role it claims: nobody else decides about rights here.
+ * @param otherwise who it is without such a header
  * @throws UnauthorizedError when there is a header, and it is not a good bearer token with a role we know
  */
 export async function authenticate(
   authorization: string | undefined,
   verify: (token: string) => Promise<JwtClaims>,
+  otherwise: Identity = NOBODY,
 ): Promise<Identity> {
-  if (authorization === undefined) return NOBODY;
+  if (authorization === undefined) return otherwise;
 
   const token = /^bearer +([^\s]+)$/i.exec(authorization)?.[1];
   if (token === undefined) {
@@ -35,7 +47,7 @@ export async function authenticate(
   }
 
   const claims = await verify(token);
-  const role = claims.role ?? "anon";
+  const role = isOutside(claims) ? "authenticated" : (claims.role ?? "anon");
   if (!ROLES.includes(role)) {
     throw new UnauthorizedError(
       "unknown_role",
@@ -49,11 +61,18 @@ export async function authenticate(
   return identify({ ...claims, role });
 }
 
-function identify(claims: { role: string; sub?: string }): Identity {
+/** The same, with what SQL may know of where the request came from. */
+export function cameFrom(identity: Identity, request: { ip: string; headers: { "user-agent"?: string | undefined } }): Identity {
+  const headers = { "x-forwarded-for": request.ip, "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT) };
+  return { ...identity, pgSettings: { ...identity.pgSettings, "request.headers": JSON.stringify(headers) } };
+}
+
+function identify(claims: { role: string; iss?: string; sub?: string }): Identity {
   const pgSettings = {
     role: claims.role,
     "request.jwt.claims": JSON.stringify(claims),
+    "request.headers": "{}",
     statement_timeout: STATEMENT_TIMEOUT,
   };
-  return { pgSettings, subject: claims.sub };
+  return { pgSettings, issuer: claims.iss, subject: claims.sub };
 }

@@ -29,7 +29,7 @@ export async function withClient<T>(connectionString: string, work: (client: pg.
 }
 
 /** Runs `work` in one transaction on an open connection: committed when it returns, rolled back when it throws. */
-export async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+export async function inTransaction<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
   await client.query("begin");
   try {
     const result = await work();

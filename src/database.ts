@@ -102,14 +102,14 @@ async function openEmbedded(options: Options, purpose: Purpose): Promise<OwnerCo
  * @throws UserError when nothing was configured
  */
 export function resolveJwt(options: Options, generated: string | undefined): ResolvedJwtOptions {
-  const { audience, issuer, secret, publicKey, jwksUrl } = options.jwt;
-  if (publicKey !== undefined) return { audience, issuer, publicKey };
-  if (jwksUrl !== undefined) return { audience, issuer, jwksUrl };
-  const used = secret ?? generated;
-  if (used === undefined) {
-    throw new UserError("JWT_SECRET is required with DATABASE_URL (or JWT_PUBLIC_KEY, or JWT_JWKS_URL); `openssl rand -base64 48` makes one.");
+  const { secret = generated, outside } = options.jwt;
+  if (secret === undefined && outside === undefined) {
+    throw new UserError("JWT_SECRET is required with DATABASE_URL (or JWT_ISSUER and its keys); `openssl rand -base64 48` makes one.");
   }
-  return { audience, issuer, secret: used };
+  if (secret === undefined && options.signIn !== undefined) {
+    throw new UserError("JWT_SECRET is required with the providers in AUTH_…: who signs in with one gets a token of ours.");
+  }
+  return { secret, outside };
 }
 
 /** Where a connection string leads, without its password. */

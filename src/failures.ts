@@ -2,15 +2,15 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { GraphQLFormattedError } from "graphql";
 import { causeOf, completeError, maskThrown } from "./graphql-errors.ts";
-import { httpError, RequestError } from "./request-error.ts";
+import { httpError, RequestError, statusOfCode } from "./request-error.ts";
 
 type Failure = { errors: GraphQLFormattedError[] };
 
 /** Answers what is thrown, and what is not found, on `app`; completes and logs the errors of every response. */
 export function handleFailures(app: FastifyInstance): void {
   app.setErrorHandler((error, _request, reply) => {
-    const refusal = refusalOf(error);
-    return reply.code(refusal?.status ?? 500).headers(refusal?.headers ?? {}).send({ errors: [maskThrown(refusal ?? error)] });
+    const { status, headers, failure } = failureOf(error);
+    return reply.code(status).headers(headers).send(failure);
   });
   app.setNotFoundHandler(() => {
     throw httpError(404);
@@ -23,6 +23,20 @@ export function handleFailures(app: FastifyInstance): void {
 /** Answers a request that Fastify could not even route, so that no hook sees it. */
 export function refuseRequest(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   reply.code(400).send(complete(request, 400, { errors: [maskThrown(httpError(400))] }));
+}
+
+/** Logs an error that is told in another form than the usual, and returns what may be told of it. */
+export function reportFailure(request: FastifyRequest, error: unknown): { message: string; reason: string; debugId: string } {
+  const { status, failure } = failureOf(error);
+  const [told] = complete(request, status, failure).errors;
+  return { message: told?.message ?? "", reason: String(told?.extensions?.["reason"]), debugId: request.id };
+}
+
+function failureOf(error: unknown): { status: number; headers: Record<string, string>; failure: Failure } {
+  const refusal = refusalOf(error);
+  const masked = maskThrown(refusal ?? error);
+  const status = refusal?.status ?? statusOfCode(masked.extensions?.["code"]);
+  return { status, headers: refusal?.headers ?? {}, failure: { errors: [masked] } };
 }
 
 /** An error that is no fault of ours. Those of Fastify carry their status. */

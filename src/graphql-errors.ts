@@ -5,7 +5,14 @@ import pg from "pg";
 import { httpError, RequestError } from "./request-error.ts";
 
 /** An error in the form of the contract, without its `debugId`. */
-type PublicError = { message: string; code: string; reason: string; hint: string };
+type PublicError = {
+  message: string;
+  code: string;
+  reason: string;
+  hint: string;
+  /** After how many seconds to try again, where waiting helps. */
+  retryAfter?: number;
+};
 
 const INTERNAL: PublicError = {
   message: "Something went wrong on the server",
@@ -61,7 +68,8 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
 /** What a client may know of anything that was thrown. */
 function publicError(error: unknown): PublicError {
   if (error instanceof RequestError) {
-    return { message: error.message, code: error.code, reason: error.reason, hint: error.hint };
+    const { message, code, reason, hint, retryAfter } = error;
+    return { message, code, reason, hint, ...(retryAfter !== undefined && { retryAfter }) };
   }
   if (error instanceof pg.DatabaseError) return ofDatabase(error);
   if (isLostConnection(error)) return UNAVAILABLE;

@@ -1,18 +1,26 @@
-/** Signs our own tokens and verifies anybody's: signature by one agreed algorithm, audience, issuer, lifetime. */
+/** Signs our own tokens and verifies those of the issuers that are trusted: signature by one agreed algorithm, audience, issuer, lifetime. */
 import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { createKeySet } from "./jwks.ts";
 import { RequestError } from "./request-error.ts";
 
-/** How tokens are checked, once it is known where the key comes from. */
-export type ResolvedJwtOptions = { audience: string; issuer: string } & (
-  | { secret: string }
-  | { publicKey: string }
-  | { jwksUrl: string }
-);
+/** What our own tokens say of themselves. SQL says the same: `attune_private.own_issuer()`. */
+export const OWN = { issuer: "attune", audience: "authenticated" } as const;
+
+/** An identity provider whose tokens are taken as they are. */
+export type OutsideIssuer = { issuer: string; audience: string } & ({ publicKey: string } | { jwksUrl: string });
+
+/** Whose tokens are believed: our own when there is a secret, those of an outside issuer when there is one. */
+export type ResolvedJwtOptions = { secret?: string | undefined; outside?: OutsideIssuer | undefined };
 
 /** The claims of a verified token. */
-export type JwtClaims = { readonly exp: number; readonly sub?: string; readonly role?: string; readonly [claim: string]: unknown };
+export type JwtClaims = {
+  readonly iss: string;
+  readonly exp: number;
+  readonly sub?: string;
+  readonly role?: string;
+  readonly [claim: string]: unknown;
+};
 
 /** A token that opens nothing. `reason` says why. */
 export class UnauthorizedError extends RequestError {
@@ -28,30 +36,50 @@ const CACHED_TOKENS = 1000;
 const CACHE_LIFETIME = 5 * 60_000;
 
 /**
- * Signs an HS256 token for our own audience and issuer.
+ * Signs an HS256 token as our own.
  * @param expiresIn seconds, or a span such as `2h`
  */
 export function signToken(
   claims: { sub?: string; role?: string; email?: string; [claim: string]: unknown },
-  options: ResolvedJwtOptions & { secret: string },
+  { secret }: { secret: string },
   expiresIn: string | number = "1h",
 ): string {
-  return jwt.sign(claims, secretKey(options.secret), {
+  return jwt.sign(claims, secretKey(secret), {
     algorithm: "HS256",
-    audience: options.audience,
-    issuer: options.issuer,
+    audience: OWN.audience,
+    issuer: OWN.issuer,
     expiresIn: expiresIn as Exclude<jwt.SignOptions["expiresIn"], undefined>,
   });
 }
+
+/** Signs what SQL says a token claims: its audience, issuer and lifetime too. */
+export function signClaims(claims: object, { secret }: { secret: string }): string {
+  return jwt.sign(claims, secretKey(secret), { algorithm: "HS256" });
+}
+
+/** A token of somebody else says who its user is, and never what its user may. */
+export function isOutside({ iss }: JwtClaims): boolean {
+  return iss !== OWN.issuer;
+}
+
+/** An issuer, with the way to its keys. */
+type Issuer = { issuer: string; audience: string; findKey: (header: jwt.JwtHeader) => Promise<KeyObject> };
 
 /**
  * Makes the function that verifies tokens. It remembers good ones for a while, and never beyond their expiry.
  * @throws UnauthorizedError (from the function) when the token is not good
  * @throws RequestError (from the function) with status 503 when the identity provider's keys can't be had
  */
-export function createVerifier(options: ResolvedJwtOptions): (token: string) => Promise<JwtClaims> {
-  const findKey = keyFinder(options);
+export function createVerifier({ secret, outside }: ResolvedJwtOptions): (token: string) => Promise<JwtClaims> {
+  const ours: Issuer | undefined = secret === undefined ? undefined : { ...OWN, findKey: fixedKey(secretKey(secret)) };
+  const theirs: Issuer | undefined = outside && { ...outside, findKey: keyFinder(outside) };
   const verified = new Map<string, { claims: JwtClaims; until: number }>();
+
+  /** What a token says of its issuer chooses the one way it is checked in, and is checked with the rest. */
+  const issuerOf = (payload: jwt.JwtPayload | string | null): Issuer | undefined => {
+    const claimed = typeof payload === "object" ? payload?.iss : undefined;
+    return theirs !== undefined && (ours === undefined || claimed === theirs.issuer) ? theirs : ours;
+  };
 
   return async (token) => {
     const known = verified.get(token);
@@ -59,12 +87,14 @@ export function createVerifier(options: ResolvedJwtOptions): (token: string) => 
     verified.delete(token);
 
     if (token.length > MAX_TOKEN_LENGTH) throw invalid(`The token is longer than ${MAX_TOKEN_LENGTH} bytes`);
-    const header = jwt.decode(token, { complete: true })?.header;
+    const decoded = jwt.decode(token, { complete: true });
     // `crit` names extensions that must be understood (RFC 7515, 4.1.11), and we understand none.
-    if (header === undefined || "crit" in header) throw invalid("The token is not a JSON web token we can read");
+    if (decoded === null || "crit" in decoded.header) throw invalid("The token is not a JSON web token we can read");
+    const issuer = issuerOf(decoded.payload);
+    if (issuer === undefined) throw invalid("This server trusts no tokens");
 
-    const key = await findKey(header);
-    const claims = verify(token, key, options);
+    const key = await issuer.findKey(decoded.header);
+    const claims = verify(token, key, issuer);
 
     if (verified.size >= CACHED_TOKENS) verified.delete(verified.keys().next().value ?? "");
     verified.set(token, { claims, until: Math.min(claims.exp * 1000, Date.now() + CACHE_LIFETIME) });
@@ -72,16 +102,17 @@ export function createVerifier(options: ResolvedJwtOptions): (token: string) => 
   };
 }
 
-function keyFinder(options: ResolvedJwtOptions): (header: jwt.JwtHeader) => Promise<KeyObject> {
-  if ("jwksUrl" in options) {
-    const find = createKeySet(options.jwksUrl);
-    return async ({ kid }) => {
-      const key = await find(kid);
-      if (key === undefined) throw invalid("The token is signed with a key that its issuer does not publish");
-      return key;
-    };
-  }
-  const key = "secret" in options ? secretKey(options.secret) : createPublicKey(options.publicKey);
+function keyFinder(options: OutsideIssuer): Issuer["findKey"] {
+  if ("publicKey" in options) return fixedKey(createPublicKey(options.publicKey));
+  const find = createKeySet(options.jwksUrl);
+  return async ({ kid }) => {
+    const key = await find(kid);
+    if (key === undefined) throw invalid("The token is signed with a key that its issuer does not publish");
+    return key;
+  };
+}
+
+function fixedKey(key: KeyObject): Issuer["findKey"] {
   return async () => key;
 }
 
@@ -95,7 +126,7 @@ function algorithmOf(key: KeyObject): jwt.Algorithm {
   return key.asymmetricKeyType === "ec" ? "ES256" : "RS256";
 }
 
-function verify(token: string, key: KeyObject, { audience, issuer }: ResolvedJwtOptions): JwtClaims {
+function verify(token: string, key: KeyObject, { audience, issuer }: Issuer): JwtClaims {
   let claims: unknown;
   try {
     claims = jwt.verify(token, key, { algorithms: [algorithmOf(key)], audience, issuer });
@@ -108,8 +139,8 @@ function verify(token: string, key: KeyObject, { audience, issuer }: ResolvedJwt
 
 function isClaims(claims: unknown): claims is JwtClaims {
   if (typeof claims !== "object" || claims === null) return false;
-  const { exp, sub, role } = claims as Record<string, unknown>;
-  return typeof exp === "number" && isStringOrAbsent(sub) && isStringOrAbsent(role);
+  const { iss, exp, sub, role } = claims as Record<string, unknown>;
+  return typeof iss === "string" && typeof exp === "number" && isStringOrAbsent(sub) && isStringOrAbsent(role);
 }
 
 function isStringOrAbsent(value: unknown): boolean {

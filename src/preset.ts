@@ -1,14 +1,18 @@
 /** What PostGraphile makes of the database: which plugins, which shapes, which names. */
 import "./production.ts";
+import { createSecretKey, randomBytes } from "node:crypto";
 import { PgAggregatesPreset } from "@graphile/pg-aggregates";
 import { PgSimplifyInflectionPreset } from "@graphile/simplify-inflection";
 import type { Pool } from "pg";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
+import type { ResolvedJwtOptions } from "./jwt.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
 import { NamesPlugin } from "./plugins/names.ts";
+import { RefusalsPlugin } from "./plugins/refusals.ts";
+import { NoTokensPlugin } from "./plugins/tokens.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
 
 /** Noise for a client (Relay's object ids, edges in payloads, `Query.query`), and what would hide a naming conflict. */
@@ -31,14 +35,24 @@ const BEHAVIOR = [
   ...STATISTICS.map((statistic) => `-${statistic}:resource:aggregates`),
 ].join(" ");
 
-/** The schema `attune`, as `authenticator` sees it through `pool`, which the caller ends. */
-export function makePreset(pool: Pool): GraphileConfig.Preset {
+/**
+ * The schema `attune`, as `authenticator` sees it through `pool`, which the caller ends.
+ * @param jwt its secret signs access tokens; without one there are none, and who asks for one is refused
+ */
+export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PgAggregatesPreset],
-    plugins: [NamesPlugin, ArgumentsPlugin, CollectionsPlugin, TransactionIdsPlugin, DescriptionsPlugin],
+    plugins: [NamesPlugin, ArgumentsPlugin, CollectionsPlugin, TransactionIdsPlugin, RefusalsPlugin, ...(secret === undefined ? [NoTokensPlugin] : []), DescriptionsPlugin],
     disablePlugins: UNUSED,
     pgServices: [makePgService({ pool, schemas: ["attune"], pubsub: false })],
-    schema: { defaultBehavior: BEHAVIOR, pgForbidSetofFunctionsToReturnNull: true },
+    gather: { pgJwtTypes: ["attune.access_token"] },
+    schema: {
+      defaultBehavior: BEHAVIOR,
+      pgForbidSetofFunctionsToReturnNull: true,
+      // Without a secret the schema is the same, and nothing is signed.
+      pgJwtSecret: createSecretKey(secret === undefined ? randomBytes(32) : Buffer.from(secret)),
+      pgJwtSignOptions: { algorithm: "HS256" },
+    },
     grafast: { explain: false },
   };
 }

@@ -18,9 +18,15 @@ Environment, all optional:
   AUTHENTICATOR_URL  the connection string of the role authenticator, where that role was there before Attune
   ATTUNE_DATA_DIR    folder of the embedded PostgreSQL (.attune in the project)
   HOST, PORT         where to listen (127.0.0.1, 5678)
-  JWT_SECRET         signs and checks tokens, 32 bytes or more; required with DATABASE_URL, else one is made
-  JWT_PUBLIC_KEY, JWT_JWKS_URL   check the tokens of an identity provider instead
-  JWT_AUDIENCE, JWT_ISSUER       what tokens must say (authenticated, attune)
+  JWT_SECRET         signs and checks our own tokens, 32 bytes or more; required with DATABASE_URL, else one is made
+  JWT_ISSUER         an identity provider whose tokens are accepted too: the \`iss\` that they have
+  JWT_JWKS_URL, JWT_PUBLIC_KEY   its keys, one of the two
+  JWT_AUDIENCE       the \`aud\` that they have (authenticated)
+  AUTH_<NAME>_ISSUER, _CLIENT_ID, _CLIENT_SECRET, _SCOPES   a provider to sign in with at /auth/<name>; GOOGLE needs no issuer
+  AUTH_REDIRECT_URL  the page of your application that is given the tokens then
+  PUBLIC_URL         how browsers reach this server (http://localhost:PORT)
+  TRUST_PROXY        how many proxies are in front of the server, or their addresses (none)
+  ATTUNE_SINGLE_USER true: no sign-in, every request is the user system's; on this machine only
   LOG_LEVEL, CORS_ORIGINS, RATE_LIMIT, POOL_SIZE`;
 
 function version(): string {

@@ -3,32 +3,42 @@
 export class RequestError extends Error {
   /** HTTP status of a response that holds nothing else. */
   readonly status: number;
+  /** As PostgREST writes it: `PT` and the status, or `42501`. */
+  readonly code: string;
   /** Stable and snake_case; docs/errors.md lists all of them. */
   readonly reason: string;
   readonly hint: string;
+  /** After how many seconds to try again, where waiting helps. */
+  readonly retryAfter: number | undefined;
   /** Headers that belong to the refusal, such as `www-authenticate`. */
   readonly headers: Record<string, string>;
 
-  /** @param more.cause what the log should say about it */
+  /**
+   * @param more.code when it is not `PT` and the status
+   * @param more.cause what the log should say about it
+   */
   constructor(
     status: number,
     reason: string,
     message: string,
     hint: string,
-    more: { headers?: Record<string, string>; cause?: unknown } = {},
+    more: { code?: string; retryAfter?: number | undefined; headers?: Record<string, string>; cause?: unknown } = {},
   ) {
     super(message, { cause: more.cause });
     this.name = new.target.name;
     this.status = status;
+    this.code = more.code ?? `PT${status}`;
     this.reason = reason;
     this.hint = hint;
+    this.retryAfter = more.retryAfter;
     this.headers = more.headers ?? {};
   }
+}
 
-  /** As PostgREST writes it: `PT` and the status. */
-  get code(): string {
-    return `PT${this.status}`;
-  }
+/** The status that PostgREST gives to a code. */
+export function statusOfCode(code: unknown): number {
+  if (code === "42501") return 403;
+  return Number(/^PT(\d{3})$/.exec(String(code))?.[1] ?? 500);
 }
 
 type Words = { reason: string; message: string; hint: string; headers?: Record<string, string> };

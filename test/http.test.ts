@@ -4,7 +4,7 @@ import { Agent, get } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { signToken } from "../src/jwt.ts";
+import { signClaims, signToken } from "../src/jwt.ts";
 import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
 
 let database: TestDatabase;
@@ -69,7 +69,7 @@ describe("a token", () => {
     ["is garbage", () => "garbage", "invalid_token"],
     ["is signed by somebody else", () => signToken({ sub: ada.id, role: "authenticated" }, { ...database.jwt, secret: "x".repeat(32) }), "invalid_token"],
     ["has expired", () => signToken({ sub: ada.id, role: "authenticated" }, database.jwt, -1), "token_expired"],
-    ["is for another audience", () => signToken({ sub: ada.id }, { ...database.jwt, audience: "other" }), "wrong_audience"],
+    ["is for another audience", () => signClaims({ sub: ada.id, aud: "other", iss: "attune", exp: 4_000_000_000 }, database.jwt), "wrong_audience"],
     ["claims a role of the database that is not for requests", () => signToken({ sub: ada.id, role: "authenticator" }, database.jwt), "unknown_role"],
     ["names nobody", () => signToken({ role: "authenticated" }, database.jwt), "missing_subject"],
   ])("that %s is answered as 401", async (_what, token, reason) => {
@@ -162,6 +162,12 @@ describe("a request that is none", () => {
   ] satisfies [string, InjectOptions, number, string, string][])("is told so: %s", async (_what, request, status, code, reason) => {
     expect(await refusalOf(request)).toMatchObject({ status, code, reason });
   });
+});
+
+test("the plans are there for everybody", async () => {
+  const response = await server.app.inject("/api/plans");
+  expect([response.statusCode, response.headers["cache-control"]]).toEqual([200, "public, max-age=60"]);
+  expect(response.json()).toEqual({ plans: [{ name: "bootstrapper", title: "Bootstrapper", description: expect.any(String), rank: 0 }] });
 });
 
 describe("a browser", () => {
@@ -265,7 +271,7 @@ describe("health", () => {
     const health = await server.app.inject("/api/health");
     expect([health.statusCode, health.json()]).toEqual([200, { status: "alive" }]);
     const ready = await server.app.inject("/api/ready");
-    expect([ready.statusCode, ready.json()]).toEqual([200, { status: "ready" }]);
+    expect([ready.statusCode, ready.json()]).toEqual([200, { status: "ready", migrated: true }]);
   });
 
   test("survives the loss of the database, and so does the server", async () => {

@@ -5,10 +5,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import jwt from "jsonwebtoken";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { authenticate } from "../src/claims.ts";
+import { authenticate, cameFrom, NOBODY } from "../src/claims.ts";
 import { createVerifier, type ResolvedJwtOptions, signToken, UnauthorizedError } from "../src/jwt.ts";
 
-const AGREED = { audience: "authenticated", issuer: "attune" };
+const PROVIDER = { issuer: "https://id.example.com", audience: "our-app" };
 const SECRET = "a secret that is long enough for HS256";
 const SUBJECT = "00000000-0000-4000-8000-000000000001";
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -17,13 +17,16 @@ const pem = (key: KeyObject): string => key.export({ type: "spki", format: "pem"
 
 const now = (): number => Math.floor(Date.now() / 1000);
 const claims = (changes: object = {}): object => ({
-  aud: AGREED.audience,
-  iss: AGREED.issuer,
+  aud: "authenticated",
+  iss: "attune",
   sub: SUBJECT,
   role: "authenticated",
   exp: now() + 60,
   ...changes,
 });
+
+/** What a provider says: nothing of roles. */
+const theirs = (changes: object = {}): object => claims({ aud: PROVIDER.audience, iss: PROVIDER.issuer, sub: "auth0|ada", role: undefined, ...changes });
 
 /** A token put together by hand, as an attacker would. */
 function forge(header: object, payload: unknown, secret?: string): string {
@@ -33,7 +36,7 @@ function forge(header: object, payload: unknown, secret?: string): string {
 }
 
 /** The reason a token is refused for; undefined when it is accepted. */
-async function refusalOf(token: string, options: ResolvedJwtOptions = { ...AGREED, secret: SECRET }): Promise<string | undefined> {
+async function refusalOf(token: string, options: ResolvedJwtOptions = { secret: SECRET }): Promise<string | undefined> {
   try {
     await createVerifier(options)(token);
     return undefined;
@@ -47,7 +50,7 @@ describe("a token signed with the shared secret", () => {
   const header = { alg: "HS256", typ: "JWT" };
 
   test("is accepted with its claims", async () => {
-    const options = { ...AGREED, secret: SECRET };
+    const options = { secret: SECRET };
     const token = signToken({ sub: SUBJECT, role: "authenticated", email: "ada@example.com" }, options, "2h");
     const verified = await createVerifier(options)(token);
     expect(verified).toMatchObject({ sub: SUBJECT, role: "authenticated", email: "ada@example.com", aud: "authenticated", iss: "attune" });
@@ -100,7 +103,7 @@ describe("a verified token", () => {
   afterEach(() => void vi.useRealTimers());
 
   test("is remembered, and not beyond its expiry", async () => {
-    const options = { ...AGREED, secret: SECRET };
+    const options = { secret: SECRET };
     const verify = createVerifier(options);
     const token = signToken({ sub: SUBJECT }, options, 60);
     const first = await verify(token);
@@ -111,7 +114,7 @@ describe("a verified token", () => {
   });
 
   test("is remembered among a thousand, not more", async () => {
-    const options = { ...AGREED, secret: SECRET };
+    const options = { secret: SECRET };
     const verify = createVerifier(options);
     const token = signToken({ sub: SUBJECT }, options);
     const first = await verify(token);
@@ -126,27 +129,27 @@ describe.each([
   ["RS256", rsa],
   ["ES256", ec],
 ] as const)("a token for a public key, by %s", (algorithm, { privateKey, publicKey }) => {
-  const options = { ...AGREED, publicKey: pem(publicKey) };
+  const options = { outside: { ...PROVIDER, publicKey: pem(publicKey) } };
 
   test("is accepted", async () => {
-    expect(await refusalOf(jwt.sign(claims(), privateKey, { algorithm }), options)).toBeUndefined();
+    expect(await refusalOf(jwt.sign(theirs(), privateKey, { algorithm }), options)).toBeUndefined();
   });
 
   test.each([
-    ["is signed with the public key as if it were a secret", forge({ alg: "HS256" }, claims(), pem(publicKey))],
-    ["is signed so without the last line break", forge({ alg: "HS256" }, claims(), pem(publicKey).trim())],
-    ["says that it needs no signature", forge({ alg: "none" }, claims())],
-    ["is signed with another key of the kind", jwt.sign(claims(), algorithm === "RS256" ? generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey : generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey, { algorithm })],
-    ["is signed with a key of another kind", jwt.sign(claims(), algorithm === "RS256" ? ec.privateKey : rsa.privateKey, { algorithm: algorithm === "RS256" ? "ES256" : "RS256" })],
-    ["brings its own key", forge({ alg: "HS256", jwk: { kty: "oct", k: Buffer.from(SECRET).toString("base64url") } }, claims(), SECRET)],
+    ["is signed with the public key as if it were a secret", forge({ alg: "HS256" }, theirs(), pem(publicKey))],
+    ["is signed so without the last line break", forge({ alg: "HS256" }, theirs(), pem(publicKey).trim())],
+    ["says that it needs no signature", forge({ alg: "none" }, theirs())],
+    ["is signed with another key of the kind", jwt.sign(theirs(), algorithm === "RS256" ? generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey : generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey, { algorithm })],
+    ["is signed with a key of another kind", jwt.sign(theirs(), algorithm === "RS256" ? ec.privateKey : rsa.privateKey, { algorithm: algorithm === "RS256" ? "ES256" : "RS256" })],
+    ["brings its own key", forge({ alg: "HS256", jwk: { kty: "oct", k: Buffer.from(SECRET).toString("base64url") } }, theirs(), SECRET)],
   ])("is refused when it %s", async (_what, token) => {
     expect(await refusalOf(token, options)).toBe("invalid_token");
   });
 
   test("is refused with another algorithm of the same key", async () => {
     if (algorithm !== "RS256") return;
-    expect(await refusalOf(jwt.sign(claims(), privateKey, { algorithm: "PS256" }), options)).toBe("invalid_token");
-    expect(await refusalOf(jwt.sign(claims(), privateKey, { algorithm: "RS512" }), options)).toBe("invalid_token");
+    expect(await refusalOf(jwt.sign(theirs(), privateKey, { algorithm: "PS256" }), options)).toBe("invalid_token");
+    expect(await refusalOf(jwt.sign(theirs(), privateKey, { algorithm: "RS512" }), options)).toBe("invalid_token");
   });
 });
 
@@ -159,8 +162,8 @@ describe("a token of an identity provider", () => {
     response.writeHead(isDown ? 503 : 200, { "content-type": "application/json" }).end(JSON.stringify({ keys }));
   });
   const published = (key: KeyObject, kid?: string, changes: object = {}): object => ({ ...key.export({ format: "jwk" }), kid, ...changes });
-  const signed = (keyid?: string): string => jwt.sign(claims(), rsa.privateKey, { algorithm: "RS256", ...(keyid && { keyid }) });
-  const options = (): ResolvedJwtOptions => ({ ...AGREED, jwksUrl: `http://127.0.0.1:${(provider.address() as AddressInfo).port}/jwks` });
+  const signed = (keyid?: string): string => jwt.sign(theirs(), rsa.privateKey, { algorithm: "RS256", ...(keyid && { keyid }) });
+  const options = (): ResolvedJwtOptions => ({ outside: { ...PROVIDER, jwksUrl: `http://127.0.0.1:${(provider.address() as AddressInfo).port}/jwks` } });
 
   beforeAll(async () => {
     provider.listen(0, "127.0.0.1");
@@ -177,9 +180,9 @@ describe("a token of an identity provider", () => {
 
   test("is accepted with the key that it names, fetched once for all", async () => {
     const verify = createVerifier(options());
-    const tokens = [signed("rsa"), jwt.sign(claims(), ec.privateKey, { algorithm: "ES256", keyid: "ec" }), jwt.sign(claims({ n: 1 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" })];
+    const tokens = [signed("rsa"), jwt.sign(theirs(), ec.privateKey, { algorithm: "ES256", keyid: "ec" }), jwt.sign(theirs({ n: 1 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" })];
     const verified = await Promise.all(tokens.map(verify));
-    expect(verified.map(({ sub }) => sub)).toEqual([SUBJECT, SUBJECT, SUBJECT]);
+    expect(verified.map(({ sub }) => sub)).toEqual(["auth0|ada", "auth0|ada", "auth0|ada"]);
     expect(fetches).toBe(1);
   });
 
@@ -192,7 +195,7 @@ describe("a token of an identity provider", () => {
 
   test("is refused when it names the key of another algorithm, or uses a public key as a secret", async () => {
     expect(await refusalOf(signed("ec"), options())).toBe("invalid_token");
-    expect(await refusalOf(forge({ alg: "HS256", kid: "rsa" }, claims(), pem(rsa.publicKey)), options())).toBe("invalid_token");
+    expect(await refusalOf(forge({ alg: "HS256", kid: "rsa" }, theirs(), pem(rsa.publicKey)), options())).toBe("invalid_token");
   });
 
   test("is refused when its key is published for encryption only", async () => {
@@ -206,13 +209,13 @@ describe("a token of an identity provider", () => {
     expect(fetches).toBe(1);
     keys.push(published(rsa.publicKey, "new"));
     vi.advanceTimersByTime(30_000);
-    expect((await verify(signed("new"))).sub).toBe(SUBJECT);
+    expect((await verify(signed("new"))).sub).toBe("auth0|ada");
     expect(fetches).toBe(2);
   });
 
   test("is no longer accepted some minutes after its key was withdrawn", async () => {
     const verify = createVerifier(options());
-    const token = jwt.sign(claims({ exp: now() + 3600 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" });
+    const token = jwt.sign(theirs({ exp: now() + 3600 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" });
     await verify(token);
     keys = [published(ec.publicKey, "ec")];
     vi.advanceTimersByTime(15 * 60_000);
@@ -221,11 +224,11 @@ describe("a token of an identity provider", () => {
 
   test("is still accepted while the provider is down, when the key is known", async () => {
     const verify = createVerifier(options());
-    const token = jwt.sign(claims({ exp: now() + 3600 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" });
+    const token = jwt.sign(theirs({ exp: now() + 3600 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" });
     await verify(token);
     isDown = true;
     vi.advanceTimersByTime(15 * 60_000);
-    expect((await verify(token)).sub).toBe(SUBJECT);
+    expect((await verify(token)).sub).toBe("auth0|ada");
   });
 
   test("is told apart from a bad one when no keys can be had", async () => {
@@ -234,12 +237,50 @@ describe("a token of an identity provider", () => {
     await expect(verify(signed("rsa"))).rejects.toMatchObject({ status: 503, reason: "keys_unavailable" });
     isDown = false;
     vi.advanceTimersByTime(5000);
-    expect((await verify(signed("rsa"))).sub).toBe(SUBJECT);
+    expect((await verify(signed("rsa"))).sub).toBe("auth0|ada");
+  });
+});
+
+describe("our own tokens and those of a provider at once", () => {
+  const options: ResolvedJwtOptions = { secret: SECRET, outside: { ...PROVIDER, publicKey: pem(rsa.publicKey) } };
+  const bySecret = (payload: object): string => jwt.sign(payload, SECRET, { algorithm: "HS256" });
+  const byProvider = (payload: object): string => jwt.sign(payload, rsa.privateKey, { algorithm: "RS256" });
+
+  test("are both accepted", async () => {
+    expect(await refusalOf(bySecret(claims()), options)).toBeUndefined();
+    expect(await refusalOf(byProvider(theirs()), options)).toBeUndefined();
+  });
+
+  test.each([
+    ["the provider signs as us", byProvider(claims()), "invalid_token"],
+    ["our secret signs as the provider", bySecret(theirs()), "invalid_token"],
+    ["the provider's public key is used as a secret", forge({ alg: "HS256" }, theirs(), pem(rsa.publicKey)), "invalid_token"],
+    ["it is used so in our name", forge({ alg: "HS256" }, claims(), pem(rsa.publicKey)), "invalid_token"],
+    ["the provider signs for our audience", byProvider(theirs({ aud: "authenticated" })), "wrong_audience"],
+    ["we sign for the provider's audience", bySecret(claims({ aud: PROVIDER.audience })), "wrong_audience"],
+    ["the provider signs as a third", byProvider(theirs({ iss: "https://evil.example" })), "invalid_token"],
+    ["we sign as a third", bySecret(claims({ iss: "https://evil.example" })), "wrong_issuer"],
+    ["several issuers are named", byProvider(theirs({ iss: [PROVIDER.issuer, "attune"] })), "invalid_token"],
+    ["it expired a second ago", byProvider(theirs({ exp: now() - 1 })), "token_expired"],
+  ])("are refused when %s", async (_what, token, reason) => {
+    expect(await refusalOf(token, options)).toBe(reason);
+  });
+
+  test.each([[undefined], ["authenticated"], ["service_role"], ["anon"], ["postgres"]])("have the rights of a signed-in user, when the provider claims the role %s", async (role) => {
+    const { pgSettings, issuer, subject } = await authenticate(`Bearer ${byProvider(theirs({ role, name: "Ada" }))}`, createVerifier(options));
+    expect(pgSettings.role).toBe("authenticated");
+    expect(JSON.parse(pgSettings["request.jwt.claims"])).toMatchObject({ role: "authenticated", iss: PROVIDER.issuer, sub: "auth0|ada", name: "Ada" });
+    expect([issuer, subject]).toEqual([PROVIDER.issuer, "auth0|ada"]);
+  });
+
+  test("are refused when the provider's name nobody", async () => {
+    await expect(authenticate(`Bearer ${byProvider(theirs({ sub: undefined }))}`, createVerifier(options))).rejects.toMatchObject({ status: 401, reason: "missing_subject" });
+    await expect(authenticate(`Bearer ${byProvider(theirs({ sub: "" }))}`, createVerifier(options))).rejects.toMatchObject({ status: 401, reason: "missing_subject" });
   });
 });
 
 describe("the claims of a request", () => {
-  const options = { ...AGREED, secret: SECRET };
+  const options = { secret: SECRET };
   const settingsFor = async (claims?: object) => {
     const header = claims && `Bearer ${signToken({ ...claims }, options)}`;
     const { pgSettings, subject } = await authenticate(header, createVerifier(options));
@@ -268,6 +309,13 @@ describe("the claims of a request", () => {
     ["nobody by an empty name", { sub: "", role: "authenticated" }, "missing_subject"],
   ])("are refused when they claim %s", async (_what, claims, reason) => {
     await expect(settingsFor(claims)).rejects.toMatchObject({ status: 401, reason });
+  });
+
+  test("say where the request came from", () => {
+    const from = (userAgent?: string): unknown => JSON.parse(cameFrom(NOBODY, { ip: "192.0.2.1", headers: { "user-agent": userAgent } }).pgSettings["request.headers"]);
+    expect(from("curl/8")).toEqual({ "x-forwarded-for": "192.0.2.1", "user-agent": "curl/8" });
+    expect(from()).toEqual({ "x-forwarded-for": "192.0.2.1" });
+    expect(from("x".repeat(5000))).toEqual({ "x-forwarded-for": "192.0.2.1", "user-agent": "x".repeat(500) });
   });
 
   test.each([["Basic YTpi"], ["Bearer"], ["Bearer "], ["Bearer a b"], [""], ["bearer,x y"]])("are refused when the header is %j", async (header) => {

@@ -252,6 +252,21 @@ describe("on a server named by DATABASE_URL", () => {
     expect(await first.finished).toMatchObject({ code: 0, stderr: "" });
   });
 
+  test("in single-user mode every request is the system user's, the same one after each start", async () => {
+    const environment = { DATABASE_URL: cluster.ownerUrl("made_for_one"), JWT_SECRET, ATTUNE_SINGLE_USER: "true" };
+    const ask = async (): Promise<unknown> => {
+      const server = await start(environment);
+      const answer = await graphql(server.address, "{ viewer { id name isAdmin } }");
+      expect(server.output().stdout).toContain("every request is the user system's");
+      server.kill("SIGINT");
+      await server.finished;
+      return answer;
+    };
+    const first = await ask();
+    expect(first).toMatchObject({ data: { viewer: { name: "system", isAdmin: true } } });
+    expect(await ask()).toEqual(first);
+  });
+
   test("two starts at once on an empty database both serve", async () => {
     const DATABASE_URL = cluster.ownerUrl("made_by_two");
     const both = await Promise.all([start({ DATABASE_URL, JWT_SECRET }), start({ DATABASE_URL, JWT_SECRET })]);
@@ -354,6 +369,6 @@ describe("on a server named by DATABASE_URL", () => {
 
   test("with a public key, AUTHENTICATOR_URL is asked for", async () => {
     const DATABASE_URL = await newDatabase();
-    expect(await refusal({ DATABASE_URL, JWT_SECRET: "", JWT_JWKS_URL: "https://id.example.com/keys" })).toMatch(/^AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set/);
+    expect(await refusal({ DATABASE_URL, JWT_SECRET: "", JWT_ISSUER: "https://id.example.com", JWT_JWKS_URL: "https://id.example.com/keys" })).toMatch(/^AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set/);
   });
 });

@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
+import { withClient } from "../client.ts";
 import { type Connections, describeDatabase, openDatabase, openOwner } from "../database.ts";
 import { clusterState } from "../embedded.ts";
 import { codeOf, messageOf, UserError } from "../errors.ts";
@@ -42,9 +43,12 @@ async function start(): Promise<void> {
   let close = async (): Promise<unknown> => undefined;
   try {
     const { buildServer } = await loading;
-    const { host, poolSize, logLevel, corsOrigins, rateLimitPerMinute } = options;
+    const { host, poolSize, logLevel, corsOrigins, rateLimitPerMinute, trustProxy, signIn } = options;
     const { authenticatorUrl, jwt } = opened;
-    const server = await buildServer({ authenticatorUrl, poolSize, jwt, logLevel, corsOrigins, rateLimitPerMinute });
+    const singleUserId = options.singleUser ? await ensureSingleUser(opened.ownerUrl) : undefined;
+    const server = await buildServer({
+      authenticatorUrl, poolSize, jwt, logLevel, corsOrigins, rateLimitPerMinute, trustProxy, signIn, singleUserId,
+    });
     close = () => server.close();
     if (!stopping.signal.aborted) {
       await server.listen({ host, port: options.port });
@@ -59,6 +63,11 @@ async function start(): Promise<void> {
   await Promise.race([shutDown(close, opened), sleep(PATIENCE.all)]);
   if (failure !== undefined) console.error(`attune: ${failure.message}`);
   process.exit(failure === undefined ? 0 : 1);
+}
+
+async function ensureSingleUser(ownerUrl: string): Promise<string | undefined> {
+  const { rows: [user] } = await withClient(ownerUrl, (client) => client.query<{ id: string }>("select attune_private.ensure_single_user() as id"));
+  return user?.id;
 }
 
 async function shutDown(close: () => Promise<unknown>, connections: Connections): Promise<void> {
@@ -108,6 +117,6 @@ function announce(options: Options, port: number): void {
   GraphQL    ${address}/graphql
   Database   ${database}
 
-  A first token: npx attune token --email you@example.com
+  ${options.singleUser ? "No sign-in: every request is the user system's" : "A first token: npx attune token --email you@example.com"}
 `);
 }

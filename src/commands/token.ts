@@ -21,14 +21,11 @@ export function tokenCommand(): Command {
       if (address === undefined && role === "authenticated") throw new UserError("Say whose token it is with --email.");
       if (address === undefined && admin === true) throw new UserError("--admin makes a user an administrator, so name one with --email.");
       const options = readOptions(process.env);
-      if (options.jwt.publicKey !== undefined || options.jwt.jwksUrl !== undefined) {
-        throw new UserError("Tokens come from your identity provider here (JWT_PUBLIC_KEY or JWT_JWKS_URL), which alone has the key to sign them.");
-      }
       await withDatabase({ migrate: true }, async ({ ownerUrl, embedded }) => {
-        const jwt = resolveJwt(options, embedded?.jwtSecret);
-        if (!("secret" in jwt)) throw new UserError("Without a secret no token can be signed.");
+        const { secret } = resolveJwt(options, embedded?.jwtSecret);
+        if (secret === undefined) throw new UserError("Tokens come from the identity provider in JWT_ISSUER alone: set JWT_SECRET to sign some here too.");
         const user = address === undefined ? {} : { sub: await ensureUser(ownerUrl, address, admin === true), email: address };
-        console.log(signToken({ ...user, role }, jwt, expires));
+        console.log(signToken({ ...user, role }, { secret }, expires));
       }, options);
     });
 }

@@ -10,6 +10,10 @@ export const NamesPlugin: GraphileConfig.Plugin = {
       _attributeName(previous, _options, details) {
         return previous?.({ ...details, skipRowId: true }) ?? details.attributeName;
       },
+      // The rows of a table are singular; a composite type was named as it is.
+      _singularizedCodecName(previous, _options, codec) {
+        return (codec.extensions?.isTableLike === false ? undefined : previous?.(codec)) ?? codec.name;
+      },
       // A resource is a list or a connection, never both, so neither needs a suffix.
       connectionField(_previous, _options, baseName) {
         return baseName;

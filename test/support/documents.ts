@@ -87,10 +87,12 @@ export async function openSession(): Promise<Session> {
 
   const shell = async (line: string): Promise<string> => {
     if (line === "npm start") return server.output().stdout;
+    const [, script] = /^sh (\S+\.sh)$/.exec(line) ?? [];
+    if (script !== undefined) return execute("sh", [script], home, { PATH: process.env["PATH"] });
     const [, token, program = "", rest = ""] = /^(?:TOKEN=\$\(npx attune (.+)\) )?(npx attune|node) (.+)$/.exec(line) ?? [];
     const args = rest.split(" ");
     if (program === "npx attune") return command(args.map((arg) => (arg.endsWith(".json") ? join(home, arg) : arg)));
-    if (program === "node" && token !== undefined) return node(args, home, (await command(token.split(" "))).trim());
+    if (program === "node" && token !== undefined) return execute(process.execPath, args, home, { TOKEN: (await command(token.split(" "))).trim() });
     throw new Error(`Nobody knows how to run: ${line}`);
   };
 
@@ -129,8 +131,8 @@ export async function openSession(): Promise<Session> {
   };
 }
 
-async function node(args: string[], cwd: string, token: string): Promise<string> {
-  const child = spawn(process.execPath, args, { cwd, env: { TOKEN: token }, stdio: ["ignore", "pipe", "inherit"] });
+async function execute(program: string, args: string[], cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
   const closed = once(child, "close");
   const output = (await child.stdout.setEncoding("utf8").toArray()).join("");
   await closed;

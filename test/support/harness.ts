@@ -41,7 +41,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const cluster = inject("cluster");
   const clone = await cloneTemplate(cluster.ownerUrl, cluster.template);
   const authenticatorUrl = withDatabase(cluster.authenticatorUrl, clone.name);
-  const jwt = { audience: "authenticated", issuer: "attune", secret: cluster.jwtSecret };
+  const jwt = { secret: cluster.jwtSecret };
   const verify = createVerifier(jwt);
   const owner = openPool(clone.url);
   const authenticator = openPool(authenticatorUrl);

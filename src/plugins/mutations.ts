@@ -1,0 +1,16 @@
+/** What plugins ask of mutations: which function one calls, and what that returns. */
+import type { GraphQLNamedType } from "graphql";
+import type {} from "postgraphile";
+import type { PgCodec, PgResource } from "postgraphile/@dataplan/pg";
+
+/** The function behind a mutation's payload. */
+export function functionOf(build: GraphileBuild.Build, payload: GraphQLNamedType): PgResource | undefined {
+  const { pgTypeResource }: GraphileBuild.ScopeObject = build.scopeByType.get(payload) ?? {};
+  return pgTypeResource?.parameters ? pgTypeResource : undefined;
+}
+
+/** Whether a codec is the composite type `attune.<name>`. */
+export function isComposite(codec: PgCodec, name: string): boolean {
+  const pg = codec.extensions?.pg;
+  return pg?.schemaName === "attune" && pg.name === name;
+}

@@ -1,0 +1,66 @@
+/** A refusal that leaves a trace is returned by the database, so that it commits, and thrown here after that. */
+import type {} from "postgraphile";
+import { type PgCodec, PgSelectSingleStep, pgClassExpression, TYPES } from "postgraphile/@dataplan/pg";
+import { object, ObjectStep, sideEffect, type Step } from "postgraphile/grafast";
+import { type SQL, sql } from "postgraphile/pg-sql2";
+import { RequestError, statusOfCode } from "../request-error.ts";
+import { functionOf, isComposite } from "./mutations.ts";
+
+/** `attune.refusal`, as JSON. All is null where nothing was refused. */
+type Refusal = { code: string | null; reason: string; message: string; hint: string; retry_after: number | null };
+
+/** The attribute of a result that says why there is none. */
+function refusalOf(codec: PgCodec): string | undefined {
+  return Object.entries(codec.attributes ?? {}).find(([, attribute]) => isComposite(attribute.codec, "refusal"))?.[0];
+}
+
+/** Where the refusal is in a row of this type: an attribute, or all of it. */
+function refusalIn(codec: PgCodec): ((row: SQL) => SQL) | undefined {
+  if (isComposite(codec, "refusal")) return (row) => row;
+  const attribute = refusalOf(codec);
+  return attribute === undefined ? undefined : (row) => sql`${row}.${sql.identifier(attribute)}`;
+}
+
+export const RefusalsPlugin: GraphileConfig.Plugin = {
+  name: "AttuneRefusalsPlugin",
+  schema: {
+    entityBehavior: {
+      pgCodecAttribute: {
+        override: (behavior, [codec, attributeName]) => (refusalOf(codec) === attributeName ? [behavior, "-attribute:select"] : behavior),
+      },
+    },
+    hooks: {
+      // What returns a refusal and nothing else returns nothing.
+      GraphQLObjectType_fields(fields, build, { Self, scope: { isMutationPayload } }) {
+        const resource = isMutationPayload ? functionOf(build, Self) : undefined;
+        if (resource === undefined || !isComposite(resource.codec, "refusal")) return fields;
+        const { clientMutationId } = fields;
+        return clientMutationId === undefined ? fields : { clientMutationId };
+      },
+      GraphQLObjectType_fields_field(field, build, { scope: { isRootMutation } }) {
+        const resource = isRootMutation ? functionOf(build, build.graphql.getNamedType(field.type)) : undefined;
+        const { plan } = field;
+        const refusal = resource && refusalIn(resource.codec);
+        if (refusal === undefined || plan === undefined) return field;
+        return {
+          ...field,
+          plan($root, args, info) {
+            const $payload: Step = plan($root, args, info);
+            const $result = $payload instanceof ObjectStep ? $payload.getStepForKey("result") : undefined;
+            if (!($result instanceof PgSelectSingleStep)) throw new Error(`No refusal can be read from ${$payload.toString()}`);
+            const expression = refusal($result.getClassStep().alias);
+            sideEffect(pgClassExpression($result, TYPES.json)`to_json(${expression})`, throwIfRefused);
+            // Made after the side effect, so that it is the error when that throws.
+            return object({ result: $result });
+          },
+        };
+      },
+    },
+  },
+};
+
+function throwIfRefused(refusal: Refusal | null): void {
+  if (refusal === null || refusal.code === null) return;
+  const { code, reason, message, hint, retry_after } = refusal;
+  throw new RequestError(statusOfCode(code), reason, message, hint, { code, retryAfter: retry_after ?? undefined });
+}

@@ -1,0 +1,160 @@
+/** Signing in with an outside provider: `/auth/<provider>`, its callback, and linking it to a user who is signed in. */
+import fastifyCookie from "@fastify/cookie";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Pool } from "pg";
+import { cameFrom, type Identity, TRUSTED } from "./claims.ts";
+import { reportFailure } from "./failures.ts";
+import { signClaims } from "./jwt.ts";
+import { type Checks, createProvider, expired, type OpenIdProvider, type OutsideUser } from "./openid.ts";
+import type { SignInOptions } from "./options.ts";
+import { RequestError } from "./request-error.ts";
+import { createSeals } from "./sealed.ts";
+import { queryAs } from "./transaction.ts";
+
+type Setting = SignInOptions & {
+  pool: Pool;
+  /** Signs our tokens. */
+  secret: string;
+  /** Finds out who asks, and sets `request.identity`. */
+  identify: (request: FastifyRequest) => Promise<void>;
+};
+
+/** What the browser keeps until the provider sends it back. `linkTo` is the user who is to get another identity. */
+type Attempt = { provider: string; checks: Checks; linkTo: string | undefined };
+type LinkStart = { provider: string; user: string };
+type LinkFinish = { user: string; found: OutsideUser };
+
+/** In seconds: a sign-in, and what is used at once. */
+const PATIENCE = { signIn: 600, ticket: 120 };
+
+export async function addSignIn(app: FastifyInstance, setting: Setting): Promise<void> {
+  const { pool, providers, publicUrl, redirectUrl, identify } = setting;
+  const known = new Map(providers.map((options) => [options.name, createProvider(options)]));
+  const seals = createSeals(setting.secret);
+  const isSecure = publicUrl.startsWith("https:");
+  // With this prefix no other host of the domain can plant one.
+  const cookie = isSecure ? "__Host-attune-sign-in" : "attune-sign-in";
+  const cookieOptions = { path: "/", httpOnly: true, sameSite: "lax", secure: isSecure } as const;
+
+  const find = (request: FastifyRequest): { name: string; provider: OpenIdProvider; callback: string } => {
+    const { provider: name = "" } = request.params as { provider?: string };
+    const provider = known.get(name);
+    if (provider === undefined) {
+      throw new RequestError(404, "unknown_provider", "There is no such identity provider", `Use ${[...known.keys()].join(" or ")}.`);
+    }
+    return { name, provider, callback: `${publicUrl}/auth/${name}/callback` };
+  };
+
+  /** The application's page, unless the outcome is to be shown. */
+  const pageFor = (request: FastifyRequest): string | undefined =>
+    request.headers.accept === "application/json" ? undefined : redirectUrl;
+
+  /** Hands the outcome to the application, in the fragment, which no server sees; or shows it. */
+  const deliver = (request: FastifyRequest, reply: FastifyReply, outcome: Record<string, string>): FastifyReply => {
+    const page = pageFor(request);
+    return page === undefined ? reply.send(outcome) : reply.redirect(`${page}#${new URLSearchParams(outcome).toString()}`, 303);
+  };
+
+  await app.register(async (scope) => {
+    await scope.register(fastifyCookie);
+    scope.addHook("onRequest", async (_request, reply) => {
+      reply.header("cache-control", "no-store");
+    });
+
+    scope.get("/auth/:provider", async (request, reply) => {
+      const { name, provider, callback } = find(request);
+      const { ticket } = request.query as { ticket?: string };
+      const start = ticket === undefined ? undefined : await seals.open<LinkStart>("link-start", ticket);
+      if (ticket !== undefined && start?.provider !== name) throw staleTicket();
+
+      const { url, checks } = await provider.begin(callback);
+      const attempt: Attempt = { provider: name, checks, linkTo: start?.user };
+      const sealed = await seals.seal("sign-in", attempt, PATIENCE.signIn);
+      return reply.setCookie(cookie, sealed, { ...cookieOptions, maxAge: PATIENCE.signIn }).redirect(url.href, 303);
+    });
+
+    scope.get("/auth/:provider/callback", {
+      // The browser is on its way to the application, which has to be told of a failure too.
+      errorHandler: (error, request, reply) => {
+        if (pageFor(request) === undefined) throw error;
+        const { reason, message, debugId } = reportFailure(request, error);
+        void deliver(request, reply, { error: reason, message, debugId });
+      },
+    }, async (request, reply) => {
+      const { name, provider, callback } = find(request);
+      const attempt = await seals.open<Attempt>("sign-in", request.cookies[cookie]);
+      reply.clearCookie(cookie, cookieOptions);
+      if (attempt?.provider !== name) throw expired();
+
+      const found = await provider.finish(new URL(request.url.replace(/^[^?]*/, ""), callback), attempt.checks);
+      if (attempt.linkTo === undefined) return deliver(request, reply, await signIn(setting, request, found));
+      const finish: LinkFinish = { user: attempt.linkTo, found };
+      return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, PATIENCE.ticket) });
+    });
+
+    /*
+     * Linking begins and ends with the token of the same user. Were it not so at the end, somebody could lead others
+     * through a link of his own and sign in as them; were it not so at the start, plant his own identity with them.
+     */
+    scope.post("/auth/:provider/link", { preParsing: identify }, async (request) => {
+      const { name } = find(request);
+      const start: LinkStart = { provider: name, user: await userOf(pool, request) };
+      return { url: `${publicUrl}/auth/${name}?ticket=${await seals.seal("link-start", start, PATIENCE.ticket)}` };
+    });
+
+    scope.post("/auth/link", { preParsing: identify }, async (request) => {
+      const { ticket } = (request.body ?? {}) as { ticket?: unknown };
+      const user = await userOf(pool, request);
+      const finish = await seals.open<LinkFinish>("link-finish", typeof ticket === "string" ? ticket : undefined);
+      if (finish?.user !== user) throw staleTicket();
+      const { issuer, subject, email, name, picture } = finish.found;
+      await queryAs(pool, cameFrom(TRUSTED, request), "select from attune.link_identity($1, $2, $3, $4, $5, $6)", [
+        user, issuer, subject, email, name, picture,
+      ]);
+      return { issuer, subject };
+    });
+  });
+}
+
+function staleTicket(): RequestError {
+  return new RequestError(400, "invalid_ticket", "This ticket is another user's, or too old", "Begin again.");
+}
+
+/** The user of the request's token, by the rules that hold for all requests. */
+async function userOf(pool: Pool, { identity }: { identity: Identity | null }): Promise<string> {
+  const [row] = identity === null ? [] : await queryAs<{ id: string | null }>(pool, identity, "select attune.current_user_id() as id");
+  if (row?.id == null) {
+    throw new RequestError(401, "not_signed_in", "You are not signed in", "Sign in, and send the token.", { code: "42501" });
+  }
+  return row.id;
+}
+
+type Session = {
+  access_token: object;
+  refresh_token: string;
+  session_id: string;
+  user_id: string;
+  access_expires_at: string;
+  session_expires_at: string;
+};
+
+/** Opens a session of the user whom SQL finds or makes for this identity. */
+async function signIn({ pool, secret }: Setting, request: FastifyRequest, found: OutsideUser): Promise<Record<string, string>> {
+  const [row] = await queryAs<{ session: Session }>(
+    pool,
+    cameFrom(TRUSTED, request),
+    `select to_json(s) as session
+     from attune.link_or_register_user($1, $2, $3, $4, $5, $6) as u, attune.open_session(u.id) as s`,
+    [found.issuer, found.subject, found.email, found.isEmailVerified, found.name, found.picture],
+  );
+  if (row === undefined) throw new Error("open_session returned nothing");
+  const { session } = row;
+  return {
+    accessToken: signClaims(session.access_token, { secret }),
+    refreshToken: session.refresh_token,
+    sessionId: session.session_id,
+    userId: session.user_id,
+    accessExpiresAt: session.access_expires_at,
+    sessionExpiresAt: session.session_expires_at,
+  };
+}
