@@ -139,13 +139,17 @@ async function execute(program: string, args: string[], cwd: string, env: NodeJS
   return output;
 }
 
+const { INT2, INT4, INT8, NUMERIC } = pg.types.builtins;
+/** The types that psql aligns to the right. */
+const NUMERIC_TYPES: ReadonlySet<number> = new Set([INT2, INT4, INT8, NUMERIC]);
+
 /** What psql prints for one statement. */
 async function psql(url: string, sql: string): Promise<string> {
   const raw = { getTypeParser: () => (value: string) => value };
-  const { fields, rows } = await withClient(url, (client) => client.query<string[]>({ text: sql, rowMode: "array", types: raw as pg.CustomTypesConfig }));
+  const { fields, rows } = await withClient(url, (client) => client.query<string[]>({ text: sql, rowMode: "array", types: raw }));
   const widths = fields.map(({ name }, index) => Math.max(name.length, ...rows.map((row) => (row[index] ?? "").length)));
   const center = (text: string, width: number): string => " ".repeat(Math.floor((width - text.length) / 2)).concat(text).padEnd(width);
-  const isNumber = fields.map(({ dataTypeID }) => [pg.types.builtins.INT2, pg.types.builtins.INT4, pg.types.builtins.INT8, pg.types.builtins.NUMERIC].includes(dataTypeID));
+  const isNumber = fields.map(({ dataTypeID }) => NUMERIC_TYPES.has(dataTypeID));
   const lines = [
     fields.map(({ name }, index) => ` ${center(name, widths[index] ?? 0)} `).join("|"),
     widths.map((width) => "-".repeat(width + 2)).join("+"),
