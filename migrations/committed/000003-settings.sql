@@ -1,5 +1,5 @@
 --! Previous: sha1:7a78d431b7cbd8103a7bb3a704a1a4ed916d338b
---! Hash: sha1:f06361c095db8b22d548c73b266499039fbb29c2
+--! Hash: sha1:8c4a9f5e0f2ce28e00b9ac2cde39c887e2648a88
 --! Message: settings
 
 -- The registry
@@ -17,7 +17,7 @@ comment on type attune.setting_seeding is
 
 create type attune.evaluation_reason as enum ('DEFAULT', 'STATIC', 'TARGETING_MATCH', 'SPLIT', 'DISABLED');
 comment on type attune.evaluation_reason is
-  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout; DISABLED, the default, because what is stored is switched off.';
+  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout or a variant; DISABLED, the default, because what is stored is switched off.';
 
 create table attune.setting_definitions (
   key text
@@ -72,6 +72,8 @@ create table attune.global_settings (
   is_enforced boolean not null default false,
   rollout_percentage integer not null default 100
     constraint global_settings_rollout_percentage_check check (rollout_percentage between 0 and 100),
+  variants jsonb
+    constraint global_settings_variants_check check (octet_length(variants::text) <= 65536),
   updated_by uuid,
   updated_at timestamptz not null default now()
 );
@@ -83,6 +85,8 @@ comment on column attune.global_settings.is_active is 'False keeps the value, an
 comment on column attune.global_settings.is_enforced is 'True ignores every narrower layer: nobody can choose otherwise.';
 comment on column attune.global_settings.rollout_percentage is
   'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. The others, and requests without a user unless it is 100, fall through to the default.';
+comment on column attune.global_settings.variants is
+  'How the users it applies to are split: `[{"name", "weight", "value"}]`, each value merged over `value` (RFC 7396), or null. Weights are tenths of a percent and sum to 1000, as Unleash''s do, so that a user gets the variant that Unleash would choose. A request without a user gets `value`.';
 comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.global_settings.updated_at is 'When it was last written.';
 
@@ -150,8 +154,8 @@ create policy global_settings_all_service_role on attune.global_settings for all
 revoke all on attune.global_settings from public;
 grant
   select,
-  insert (key, value, is_active, is_enforced, rollout_percentage),
-  update (value, is_active, is_enforced, rollout_percentage),
+  insert (key, value, is_active, is_enforced, rollout_percentage, variants),
+  update (value, is_active, is_enforced, rollout_percentage, variants),
   delete
   on attune.global_settings to authenticated, service_role;
 
@@ -765,6 +769,11 @@ begin atomic
     from attune.global_settings as g
     where g.key = broken_values.key
     union all
+    select 'global', null, attune.json_merge_patch(g.value, v.variant -> 'value')
+    from attune.global_settings as g
+    cross join jsonb_array_elements(g.variants) as v (variant)
+    where g.key = broken_values.key
+    union all
     select 'user', p.user_id, p.value
     from attune.user_preferences as p
     where p.key = broken_values.key
@@ -795,6 +804,59 @@ comment on function attune_private.system_setting(text) is
   'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
 revoke all on function attune_private.system_setting(text) from public;
 --! EndIncluded private/system_setting.sql
+--! Included private/check_variants.sql
+create or replace function attune_private.check_variants(variants jsonb)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = ''
+as $$
+declare
+  problem text;
+begin
+  perform attune_private.check_size('The variants', octet_length(variants::text), 65536, 'bytes');
+
+  problem := attune_private.invalid_value_message(
+    '{
+      "type": "array",
+      "minItems": 1,
+      "maxItems": 100,
+      "items": {
+        "type": "object",
+        "required": ["name", "weight", "value"],
+        "additionalProperties": false,
+        "properties": {
+          "name": {"type": "string", "minLength": 1, "maxLength": 100},
+          "weight": {"type": "integer", "minimum": 0, "maximum": 1000},
+          "value": true
+        }
+      }
+    }',
+    variants
+  );
+
+  if problem is null then
+    select case
+      when count(distinct v.item -> 'name') < count(*) then 'two have the same name'
+      when sum((v.item ->> 'weight')::numeric) <> 1000
+        then format('the weights sum to %s, not to 1000', sum((v.item ->> 'weight')::numeric))
+    end
+    into problem
+    from jsonb_array_elements(variants) as v (item);
+  end if;
+
+  if problem is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The variants are not valid: ' || problem,
+      detail = 'invalid_variants',
+      hint = 'Send [{"name", "weight", "value"}, …] with unique names, and weights in tenths of a percent.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_variants(jsonb) is
+  'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and weights that sum to 1000.';
+revoke all on function attune_private.check_variants(jsonb) from public;
+--! EndIncluded private/check_variants.sql
 --! Included triggers/tg__validate_value.sql
 create or replace function attune_private.tg__validate_value()
 returns trigger
@@ -850,6 +912,46 @@ comment on function attune_private.tg__validate_value() is
   'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows (`layer_not_allowed`), above its size (`too_large`), or against its schema (`invalid_value`). Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__validate_value() from public;
 --! EndIncluded triggers/tg__validate_value.sql
+--! Included triggers/tg_global_settings__validate_variants.sql
+create or replace function attune_private.tg_global_settings__validate_variants()
+returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+  definition attune.setting_definitions;
+  variant jsonb;
+  problems text;
+begin
+  if tg_op = 'UPDATE' and (new.variants, new.value) is not distinct from (old.variants, old.value) then
+    return new;
+  end if;
+
+  perform attune_private.check_variants(new.variants);
+  select d.* into definition from attune.setting_definitions as d where d.key = new.key;
+
+  for variant in select v.item from jsonb_array_elements(new.variants) as v (item) loop
+    problems := attune_private.invalid_value_message(
+      definition.schema,
+      attune_private.merge_values(definition.default_value, array[new.value, variant -> 'value'])
+    );
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('Variant %s of %s is not valid: %s', variant -> 'name', new.key, problems),
+        detail = 'invalid_value',
+        hint = 'Send values that satisfy the setting''s schema.';
+    end if;
+  end loop;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_global_settings__validate_variants() is
+  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema does not allow (`invalid_value`).';
+revoke all on function attune_private.tg_global_settings__validate_variants() from public;
+--! EndIncluded triggers/tg_global_settings__validate_variants.sql
 --! Included triggers/tg__stamp.sql
 create or replace function attune_private.tg__stamp()
 returns trigger
@@ -1060,6 +1162,9 @@ create trigger _300_keep_used before delete on attune.setting_definitions
 
 create trigger _100_validate_value before insert or update on attune.global_settings
   for each row execute function attune_private.tg__validate_value('global');
+create trigger _110_validate_variants before insert or update on attune.global_settings
+  for each row when (new.variants is not null)
+  execute function attune_private.tg_global_settings__validate_variants();
 create trigger _200_stamp before insert or update on attune.global_settings
   for each row execute function attune_private.tg__stamp();
 
@@ -1189,6 +1294,25 @@ comment on function attune_private.bucket(text, text) is
   'The bucket, 1 to 100, of one user (`stickiness`) in one rollout (`group_id`). It is Unleash''s `normalizedStrategyValue`, so moving from Unleash moves nobody.';
 revoke all on function attune_private.bucket(text, text) from public;
 --! EndIncluded private/bucket.sql
+--! Included private/choose_variant.sql
+create or replace function attune_private.choose_variant(variants jsonb, group_id text, stickiness text)
+returns jsonb
+language sql immutable parallel safe security invoker
+begin atomic
+  -- As in Unleash: the weights share out the numbers 1 to their sum, in the order of the list.
+  select v.variant
+  from (
+    select e.variant, e.place, sum((e.variant ->> 'weight')::integer) over (order by e.place) as upto
+    from jsonb_array_elements(variants) with ordinality as e (variant, place)
+  ) as v
+  where v.upto > attune_private.murmur3_32(group_id || ':' || stickiness, 86028157) % 1000
+  order by v.place
+  limit 1;
+end;
+comment on function attune_private.choose_variant(jsonb, text, text) is
+  'Which of the variants, whose weights sum to 1000, one user (`stickiness`) gets in one split (`group_id`); NULL without a user. It is what Unleash''s `selectVariant` chooses, by its `normalizedVariantValue`.';
+revoke all on function attune_private.choose_variant(jsonb, text, text) from public;
+--! EndIncluded private/choose_variant.sql
 --! Included private/stored_settings.sql
 create or replace function attune_private.stored_settings(user_id uuid)
 returns table (
@@ -1199,6 +1323,7 @@ returns table (
   is_enforced boolean,
   is_targeted boolean,
   is_split boolean,
+  variant text,
   updated_by uuid,
   updated_at timestamptz
 )
@@ -1207,7 +1332,7 @@ begin atomic
   select
     g.key,
     'global'::attune.setting_layer,
-    g.value,
+    case when v.variant is null then g.value else attune.json_merge_patch(g.value, v.variant -> 'value') end,
     g.is_active,
     g.is_enforced,
     case g.rollout_percentage
@@ -1215,12 +1340,19 @@ begin atomic
       when 0 then false
       else coalesce(attune_private.bucket(g.key, stored_settings.user_id::text) <= g.rollout_percentage, false)
     end,
-    g.rollout_percentage < 100,
+    g.rollout_percentage < 100 or v.variant is not null,
+    v.variant ->> 'name',
     g.updated_by,
     g.updated_at
   from attune.global_settings as g
+  cross join lateral (
+    select case
+      when g.variants is not null
+        then attune_private.choose_variant(g.variants, g.key, stored_settings.user_id::text)
+    end
+  ) as v (variant)
   union all
-  select p.key, 'user', p.value, p.is_active, false, true, false, p.updated_by, p.updated_at
+  select p.key, 'user', p.value, p.is_active, false, true, false, null, p.updated_by, p.updated_at
   from attune.user_preferences as p
   where p.user_id = stored_settings.user_id;
 end;
@@ -1238,6 +1370,7 @@ returns table (
   is_enforced boolean,
   is_targeted boolean,
   is_split boolean,
+  variant text,
   updated_by uuid,
   updated_at timestamptz,
   enforced_by attune.setting_layer,
@@ -1246,7 +1379,7 @@ returns table (
 language sql stable parallel safe security invoker
 begin atomic
   select
-    e.key, e.layer, e.value, e.is_active, e.is_enforced, e.is_targeted, e.is_split, e.updated_by, e.updated_at,
+    e.key, e.layer, e.value, e.is_active, e.is_enforced, e.is_targeted, e.is_split, e.variant, e.updated_by, e.updated_at,
     e.enforced_by,
     e.is_active and e.is_targeted and e.layer <= coalesce(e.enforced_by, 'project')
   from (
@@ -1304,7 +1437,7 @@ begin atomic
       when s.layer = 'global' then 'STATIC'
       else 'TARGETING_MATCH'
     end::attune.evaluation_reason,
-    null::text,
+    case s.layer when 'global' then s.variant end,
     s.enforced_by is not null,
     case
       when d.layer < 'user' then is_admin
@@ -1323,6 +1456,7 @@ begin atomic
       max(j.updated_at) filter (where j.counts) as updated_at,
       min(j.enforced_by) as enforced_by,
       bool_or(j.is_split) filter (where j.counts) as is_split,
+      max(j.variant) filter (where j.counts) as variant,
       bool_or(not j.is_active) as is_disabled
     from attune_private.judged_settings(resolve_settings.user_id) as j
     group by j.key
@@ -1656,25 +1790,58 @@ begin
   end if;
 
   update attune.global_settings as g
-  set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock, rollout_percentage = share
+  set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
+    rollout_percentage = share, variants = null
   where g.key = set_global_setting.key;
 
   if not found then
     insert into attune.global_settings as g (key, value, is_enforced, rollout_percentage)
     values (set_global_setting.key, attune.json_merge_patch('{}', patch), lock, share)
     on conflict on constraint global_settings_pkey
-    do update set
-      value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock, rollout_percentage = share;
+    do update set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
+      rollout_percentage = share, variants = null;
   end if;
 
   return attune.effective_setting(set_global_setting.key);
 end;
 $$;
 comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
-  'Stores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
+  'Stores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Variants end: `setGlobalVariants` splits anew. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;
 grant execute on function attune.set_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
 --! EndIncluded functions/set_global_setting.sql
+--! Included functions/set_global_variants.sql
+create or replace function attune.set_global_variants(key text, variants jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  split constant jsonb := nullif(set_global_variants.variants, 'null');
+begin
+  perform attune.require_admin();
+
+  update attune.global_settings as g
+  set variants = split, is_active = true
+  where g.key = set_global_variants.key;
+
+  if not found and split is not null then
+    -- Whoever is in no variant, because nobody is signed in, gets the default.
+    insert into attune.global_settings as g (key, value, variants)
+    select d.key, case jsonb_typeof(d.default_value) when 'object' then '{}' else d.default_value end, split
+    from attune.setting_definitions as d
+    where d.key = set_global_variants.key
+    on conflict on constraint global_settings_pkey do update set variants = split, is_active = true;
+  end if;
+
+  return attune.effective_setting(set_global_variants.key);
+end;
+$$;
+comment on function attune.set_global_variants(text, jsonb) is
+  'Splits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights in tenths of a percent that sum to 1000; null ends the split. Stays within the setting''s rollout and lock. Returns what applies to the caller now; for administrators. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, `too_large`.';
+revoke all on function attune.set_global_variants(text, jsonb) from public;
+grant execute on function attune.set_global_variants(text, jsonb) to authenticated, service_role;
+--! EndIncluded functions/set_global_variants.sql
 --! Included functions/reset_global_setting.sql
 create or replace function attune.reset_global_setting(key text)
 returns attune.effective_setting

@@ -1,5 +1,5 @@
---! Previous: sha1:f06361c095db8b22d548c73b266499039fbb29c2
---! Hash: sha1:27e2410c9b70c83def4e47fe360ff686c176c58c
+--! Previous: sha1:8c4a9f5e0f2ce28e00b9ac2cde39c887e2648a88
+--! Hash: sha1:4c87bd4d312c6fb5e96ddfc4ccc7f3a1d16ba644
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

@@ -1,5 +1,5 @@
---! Previous: sha1:27e2410c9b70c83def4e47fe360ff686c176c58c
---! Hash: sha1:6bb339a06b766eb45d9206104dbf621c05bc41bd
+--! Previous: sha1:4c87bd4d312c6fb5e96ddfc4ccc7f3a1d16ba644
+--! Hash: sha1:0a934f0f90e1cb1047dbed0c70bf8797627c3410
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:6bb339a06b766eb45d9206104dbf621c05bc41bd
---! Hash: sha1:933a58bc1b3d4086292213fd71a49387fdb213b5
+--! Previous: sha1:0a934f0f90e1cb1047dbed0c70bf8797627c3410
+--! Hash: sha1:a4a476ff2e63dd6c4b1e7d4098efdeb4ace95540
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -27,9 +27,11 @@ drop function
   attune_private.invalid_value_message(jsonb, jsonb),
   attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer),
   attune_private.system_setting(text),
+  attune_private.check_variants(jsonb),
   attune_private.multiply_32(bigint, bigint),
   attune_private.murmur3_32(text, bigint),
   attune_private.bucket(text, text),
+  attune_private.choose_variant(jsonb, text, text),
   attune_private.stored_settings(uuid),
   attune_private.judged_settings(uuid),
   attune_private.merge_values(jsonb, jsonb[]),
@@ -44,6 +46,7 @@ drop function
   attune.reset_preference(text),
   attune.reset_preferences(text),
   attune.set_global_setting(text, jsonb, boolean, integer),
+  attune.set_global_variants(text, jsonb),
   attune.reset_global_setting(text),
   attune.set_setting(text, jsonb),
   attune_private.seed_settings(uuid),
@@ -55,6 +58,7 @@ drop table attune.setting_definitions;
 
 drop function
   attune_private.tg__validate_value(),
+  attune_private.tg_global_settings__validate_variants(),
   attune_private.tg__stamp(),
   attune_private.tg_user_preferences__authorize(),
   attune_private.tg_user_preferences__limit(),
