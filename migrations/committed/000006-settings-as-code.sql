@@ -1,5 +1,5 @@
---! Previous: sha1:4c87bd4d312c6fb5e96ddfc4ccc7f3a1d16ba644
---! Hash: sha1:0a934f0f90e1cb1047dbed0c70bf8797627c3410
+--! Previous: sha1:15b692356746183d6c6106244d8c56227f8f8ccd
+--! Hash: sha1:884d19c859f94f101f25b954ac4b2517e9e688e4
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -203,9 +203,24 @@ begin
   using unnest(broken) as b
   where b.layer = 'global' and g.key = discard_broken_values.key;
 
+  delete from attune.plan_settings as p
+  using unnest(broken) as b
+  where b.layer = 'plan' and p.plan = b.scope and p.key = discard_broken_values.key;
+
+  delete from attune.team_settings as t
+  using unnest(broken) as b
+  where b.layer = 'team' and t.team_id = b.scope::uuid and t.key = discard_broken_values.key;
+
   delete from attune.user_preferences as p
   using unnest(broken) as b
   where b.layer = 'user' and p.user_id = b.user_id and p.key = discard_broken_values.key;
+
+  delete from attune.project_preferences as p
+  using unnest(broken) as b
+  where b.layer = 'project'
+    and p.user_id = b.user_id
+    and p.project_id = b.scope::uuid
+    and p.key = discard_broken_values.key;
 end;
 $$;
 comment on function attune_private.discard_broken_values(text, jsonb, jsonb, attune.setting_layer) is
@@ -249,7 +264,10 @@ begin
   -- A dry run does the same and takes it back, so that it finds the same problems.
   begin
     -- Whoever is writing a value or a definition finishes first.
-    lock table attune.global_settings, attune.user_preferences, attune.setting_definitions in share row exclusive mode;
+    lock table
+      attune.global_settings, attune.plan_settings, attune.team_settings,
+      attune.user_preferences, attune.project_preferences, attune.setting_definitions
+    in share row exclusive mode;
     changes := array(select c from attune_private.plan_definitions(own_source, wanted) as c);
 
     select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts

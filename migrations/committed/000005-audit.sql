@@ -1,5 +1,5 @@
---! Previous: sha1:8c4a9f5e0f2ce28e00b9ac2cde39c887e2648a88
---! Hash: sha1:4c87bd4d312c6fb5e96ddfc4ccc7f3a1d16ba644
+--! Previous: sha1:bd5b93a65613f03ce665800d78c84d3a0de83b59
+--! Hash: sha1:15b692356746183d6c6106244d8c56227f8f8ccd
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -139,10 +139,12 @@ declare
   row_ constant jsonb := coalesce(new_, previous);
   value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
   -- What has a column of its own in the log, or says only when it was written.
-  told_elsewhere constant text[] := array['key', 'user_id', 'updated_by', 'updated_at', value_column];
+  told_elsewhere constant text[] := array[
+    'key', 'user_id', 'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', value_column
+  ];
 begin
   insert into attune.configuration_audit_log (
-    actor_id, actor_role, layer, user_id, key, operation,
+    actor_id, actor_role, layer, user_id, scope, key, operation,
     previous_value, new_value, previous_attributes, new_attributes
   )
   values (
@@ -150,6 +152,7 @@ begin
     attune_private.request_role(),
     tg_argv[0]::attune.setting_layer,
     (row_ ->> 'user_id')::uuid,
+    coalesce(row_ ->> 'plan', row_ ->> 'team_id', row_ ->> 'project_id'),
     row_ ->> 'key',
     tg_op::attune.audit_operation,
     previous -> value_column,
@@ -220,13 +223,25 @@ create trigger _900_audit after insert or update or delete on attune.setting_def
   for each row execute function attune_private.tg__audit('default');
 create trigger _900_audit after insert or update or delete on attune.global_settings
   for each row execute function attune_private.tg__audit('global');
+create trigger _900_audit after insert or update or delete on attune.plan_settings
+  for each row execute function attune_private.tg__audit('plan');
+create trigger _900_audit after insert or update or delete on attune.team_settings
+  for each row execute function attune_private.tg__audit('team');
 create trigger _900_audit after insert or update or delete on attune.user_preferences
   for each row execute function attune_private.tg__audit('user');
+create trigger _900_audit after insert or update or delete on attune.project_preferences
+  for each row execute function attune_private.tg__audit('project');
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
 create trigger _100_append_only before truncate on attune.setting_definitions
   for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.global_settings
   for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.plan_settings
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.team_settings
+  for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.user_preferences
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.project_preferences
   for each statement execute function attune_private.tg__append_only();

@@ -1,5 +1,5 @@
---! Previous: sha1:0a934f0f90e1cb1047dbed0c70bf8797627c3410
---! Hash: sha1:a4a476ff2e63dd6c4b1e7d4098efdeb4ace95540
+--! Previous: sha1:884d19c859f94f101f25b954ac4b2517e9e688e4
+--! Hash: sha1:9dcd8b18707f1cd100d3fb9e854385ee05ab988f
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
