@@ -12,6 +12,8 @@ drop function
   attune.administered_team_ids(),
   attune.member_project_ids();
 
+alter table attune.users drop column current_team_id;
+
 drop table attune.project_members;
 drop table attune.projects;
 drop table attune.team_members;
