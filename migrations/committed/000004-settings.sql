@@ -1,5 +1,5 @@
 --! Previous: sha1:2ce20ed43328c0bb82ed3278f9ade77cbe83f814
---! Hash: sha1:bd5b93a65613f03ce665800d78c84d3a0de83b59
+--! Hash: sha1:41e571eb05d4841e508cb6f2a2f6ffe66d81427f
 --! Message: settings
 
 -- The registry
@@ -953,6 +953,117 @@ comment on function attune_private.system_setting(text) is
   'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
 revoke all on function attune_private.system_setting(text) from public;
 --! EndIncluded private/system_setting.sql
+--! Included private/is_time_zone.sql
+create or replace function attune_private.is_time_zone(name text)
+returns boolean
+language plpgsql stable parallel safe security invoker
+set search_path = ''
+as $$
+begin
+  -- Postgres also takes POSIX forms (`CET-1CEST`, `Europe/Berlin3`) and abbreviations (`IST`), which are no names.
+  if name !~ '^[A-Z][A-Za-z_]*(/[A-Z][A-Za-z_-]*){1,2}$|^UTC$|^Etc/GMT[+-][0-9]{1,2}$' then
+    return exists (select from pg_catalog.pg_timezone_names as z where z.name = is_time_zone.name);
+  end if;
+
+  perform now() at time zone name;
+  return name !~ '^Etc/GMT.' or name ~ '^Etc/GMT([+]([0-9]|1[0-2])|-([0-9]|1[0-4]))$';
+exception
+  when invalid_parameter_value then
+    return false;
+end;
+$$;
+comment on function attune_private.is_time_zone(text) is
+  'Whether this is the name of an IANA time zone. The list of Postgres takes 50 ms to read, so the common shapes are tried instead.';
+revoke all on function attune_private.is_time_zone(text) from public;
+--! EndIncluded private/is_time_zone.sql
+--! Included private/secret_path.sql
+create or replace function attune_private.secret_path(value jsonb)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  with recursive members (path, name, value) as (
+    select '', '', value
+    union all
+    select m.path || '/' || child.step, child.name, child.value
+    from members as m
+    cross join lateral (
+      select e.key, e.key, e.value from jsonb_each(case jsonb_typeof(m.value) when 'object' then m.value end) as e
+      union all
+      select (i.place - 1)::text, m.name, i.item
+      from jsonb_array_elements(case jsonb_typeof(m.value) when 'array' then m.value end)
+        with ordinality as i (item, place)
+    ) as child (step, name, value)
+  )
+  select m.path
+  from members as m
+  cross join lateral (select m.value #>> '{}') as s (text)
+  where jsonb_typeof(m.value) = 'string'
+    and s.text <> ''
+    and (
+      m.name ~* '(token|secret|password|passwd|api[_-]?key|private[_-]?key|access[_-]?key|credentials?|authorization)$'
+      or s.text ~ '^(Bearer|Basic) [^ ]+$'
+      or s.text ~ '-----BEGIN [A-Z ]*PRIVATE KEY-----'
+      or s.text ~ '^(sk|pk|rk|whsec|hf|npm|shp[a-z]+|gh[a-z]|github_pat|glpat|xox[a-z]|xapp)[_-][A-Za-z0-9_-]{8,}$'
+      or s.text ~ '^(AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{20,}|EAA[A-Za-z0-9]{20,}|ya29[.].+|SG[.].+[.].+)$'
+      or s.text ~ '^eyJ[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.]'
+      or s.text ~ '://[^/ ]*:[^/ ]*@'
+      or s.text ~* '[?&](token|access_token|api_?key|key|secret|password)='
+      -- A long run of letters and digits that is neither a word, nor a number, nor part of an address.
+      or (
+        s.text ~ '^[A-Za-z0-9_.~+/=-]+$'
+        and exists (
+          select from regexp_matches(s.text, '[A-Za-z0-9]{20,}', 'g') as r (run)
+          where r.run[1] ~ '[0-9]' and r.run[1] ~ '[A-Za-z]'
+        )
+      )
+    )
+  limit 1;
+end;
+comment on function attune_private.secret_path(jsonb) is
+  'Where in a value there is something that looks like a token, key or password, as a JSON Pointer; NULL when nowhere. By well-known prefixes, by the member''s name, or because it is a long mix of letters and digits.';
+revoke all on function attune_private.secret_path(jsonb) from public;
+--! EndIncluded private/secret_path.sql
+--! Included private/check_annotations.sql
+create or replace function attune_private.check_annotations(key text, schema jsonb, value jsonb)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = ''
+as $$
+declare
+  found_at text;
+begin
+  if schema -> 'x-no-secrets' = 'true' then
+    found_at := attune_private.secret_path(value);
+
+    if found_at is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('%s%s looks like a secret', key, left(found_at, 200)),
+        detail = 'secret_in_setting',
+        hint = 'Store it with credentials, which are encrypted and never shown.';
+    end if;
+  end if;
+
+  select m.name into found_at
+  from jsonb_each(case jsonb_typeof(schema -> 'properties') when 'object' then schema -> 'properties' end) as m (name, rule)
+  where m.rule -> 'x-time-zone' = 'true'
+    and jsonb_typeof(value -> m.name) = 'string'
+    and not attune_private.is_time_zone(value ->> m.name)
+  limit 1;
+
+  if found_at is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s/%s is no time zone', key, found_at),
+      detail = 'invalid_timezone',
+      hint = 'Send an IANA name, such as Europe/Berlin.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_annotations(text, jsonb, jsonb) is
+  'What JSON Schema has no words for: a schema with `x-no-secrets` takes nothing that looks like one (`secret_in_setting`), a property with `x-time-zone` only an IANA name (`invalid_timezone`).';
+revoke all on function attune_private.check_annotations(text, jsonb, jsonb) from public;
+--! EndIncluded private/check_annotations.sql
 --! Included private/check_variants.sql
 create or replace function attune_private.check_variants(variants jsonb)
 returns void
@@ -1041,6 +1152,8 @@ begin
 
   perform attune_private.check_size('The value of ' || new.key, octet_length(new.value::text), 65536, 'bytes');
 
+  perform attune_private.check_annotations(new.key, definition.schema, new.value);
+
   problems := attune_private.invalid_value_message(
     definition.schema,
     attune.json_merge_patch(definition.default_value, new.value)
@@ -1058,7 +1171,7 @@ begin
 end;
 $$;
 comment on function attune_private.tg__validate_value() is
-  'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows (`layer_not_allowed`), above its size (`too_large`), or against its schema (`invalid_value`). Its argument is the layer that the table holds.';
+  'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows (`layer_not_allowed`), above its size (`too_large`), against its schema (`invalid_value`) or the annotations that are ours (`secret_in_setting`, `invalid_timezone`). Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__validate_value() from public;
 --! EndIncluded triggers/tg__validate_value.sql
 --! Included triggers/tg_global_settings__validate_variants.sql

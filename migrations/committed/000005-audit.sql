@@ -1,5 +1,5 @@
---! Previous: sha1:bd5b93a65613f03ce665800d78c84d3a0de83b59
---! Hash: sha1:15b692356746183d6c6106244d8c56227f8f8ccd
+--! Previous: sha1:41e571eb05d4841e508cb6f2a2f6ffe66d81427f
+--! Hash: sha1:e59a73bd5e50e3f699e9bc294c90987603ee7525
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

@@ -1,5 +1,5 @@
---! Previous: sha1:15b692356746183d6c6106244d8c56227f8f8ccd
---! Hash: sha1:884d19c859f94f101f25b954ac4b2517e9e688e4
+--! Previous: sha1:e59a73bd5e50e3f699e9bc294c90987603ee7525
+--! Hash: sha1:819f35fb75872286250002982e0baec1f575f420
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
