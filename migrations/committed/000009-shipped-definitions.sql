@@ -1,5 +1,5 @@
---! Previous: sha1:ccd11cc9aa9f0e6e4702a7136e5a9b25ad237727
---! Hash: sha1:671ff6477ff1b90ebee4799f7633e090988f4940
+--! Previous: sha1:cb620f9530609b6f5a0bb756e3d4c8bea3653fd4
+--! Hash: sha1:8f25d8f8dc8f3d0838a491d16cf4c1515bcaba1c
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
@@ -963,6 +963,28 @@ select from attune.apply_definitions($definitions$
       "description": "The models that are asked, in order, when the first does not answer.",
       "x-attune": {
         "category": "ai_configuration"
+      }
+    },
+    "SESSION_STATES_PER_USER": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000,
+      "default": 50,
+      "description": "How many session states one user may hold: the oldest go.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "SESSION_STATE_DAYS": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000,
+      "default": 7,
+      "description": "How many days a session state lasts after it was last saved.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
       }
     }
   }
