@@ -1,5 +1,5 @@
---! Previous: sha1:cb620f9530609b6f5a0bb756e3d4c8bea3653fd4
---! Hash: sha1:8f25d8f8dc8f3d0838a491d16cf4c1515bcaba1c
+--! Previous: sha1:e53c596e204d0589869166e85807d7f9d3303b8a
+--! Hash: sha1:cd13bd5186fa43af0b1ddbaf38e5e35e643b25ce
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
