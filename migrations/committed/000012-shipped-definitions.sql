@@ -1,5 +1,5 @@
---! Previous: sha1:e53c596e204d0589869166e85807d7f9d3303b8a
---! Hash: sha1:cd13bd5186fa43af0b1ddbaf38e5e35e643b25ce
+--! Previous: sha1:f4c51362b257f5b8d892087eb1f30112a20e4b44
+--! Hash: sha1:979a433cde13c83ab3d8ba54cf9121c80074b6a3
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
