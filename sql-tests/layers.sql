@@ -1,6 +1,6 @@
 -- The layers of plans, teams and projects: what applies, what is locked, and who may write which.
 begin;
-select plan(68);
+select plan(73);
 
 select tests.create_user(name || '@example.com')
 from unnest(array['owner', 'lead', 'member', 'other', 'stranger']) as u (name);
@@ -247,6 +247,10 @@ select throws_ok(
   'PT404', 'There is no such project', 'nor asks what applies there'
 );
 select throws_ok(
+  $$ select attune.set_user_setting(attune.current_user_id(), 'TEST_BETA', 'true') $$,
+  '42501', 'Only an administrator may do this', 'nobody gives themselves anything'
+);
+select throws_ok(
   $$ select attune.set_preference('TEST_BETA', 'true') $$,
   '42501', 'Only an administrator may change TEST_BETA', 'nor gives themselves a beta feature'
 );
@@ -286,13 +290,24 @@ select throws_ok(
   $$ select attune.set_team_setting('00000000-0000-4000-8000-0000000000ff', 'TEST_NUMBER', '1') $$,
   '42501', 'Only an owner or administrator of the team may do this', 'that exists'
 );
-select lives_ok(
-  $$
-    insert into attune.user_preferences (user_id, key, value)
-    values (tests.user_id('other@example.com'), 'TEST_BETA', 'true')
-  $$,
+select is(
+  (attune.set_user_setting(tests.user_id('other@example.com'), 'TEST_BETA', 'true')).value, 'true',
   'and gives one user a beta feature'
 );
+select is(
+  (attune.set_user_setting(tests.user_id('other@example.com'), 'TEST_BETA', 'false')).value, 'false', 'or takes it away'
+);
+select is(
+  (attune.reset_user_setting(tests.user_id('other@example.com'), 'TEST_BETA')).layer, 'default', 'or leaves it to the others'
+);
+select attune.set_user_setting(tests.user_id('other@example.com'), 'TEST_BETA', 'true');
+select throws_ok(
+  format('select attune.set_user_setting(%L, %L, %L)', tests.user_id(s.email), s.key, '1'), s.code, s.message, s.says
+)
+from (values
+  ('other@example.com', 'TEST_USER', '42501', 'TEST_USER is for its user to choose', 'but not what is the user''s to choose'),
+  ('other@example.com', 'NOTHING', 'PT404', 'There is no setting ''NOTHING''', 'nor what is unknown')
+) as s (email, key, code, message, says);
 select is(
   (
     select e.value from attune.effective_settings_for(tests.user_id('member@example.com'), 'test', '00000000-0000-4000-8000-0000000000aa') as e

@@ -1,5 +1,5 @@
 --! Previous: sha1:2ce20ed43328c0bb82ed3278f9ade77cbe83f814
---! Hash: sha1:41e571eb05d4841e508cb6f2a2f6ffe66d81427f
+--! Hash: sha1:723db7186ac7afdec1a3157d255a34bb96113930
 --! Message: settings
 
 -- The registry
@@ -2461,6 +2461,99 @@ comment on function attune.reset_team_setting(uuid, text) is
 revoke all on function attune.reset_team_setting(uuid, text) from public;
 grant execute on function attune.reset_team_setting(uuid, text) to authenticated, service_role;
 --! EndIncluded functions/reset_team_setting.sql
+--! Included functions/set_user_setting.sql
+create or replace function attune.set_user_setting(user_id uuid, key text, value jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  setting attune.effective_setting;
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.users as u where u.id = set_user_setting.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  insert into attune.user_preferences as p (user_id, key, value)
+  values (
+    set_user_setting.user_id,
+    set_user_setting.key,
+    attune.json_merge_patch('{}', coalesce(set_user_setting.value, 'null'))
+  )
+  on conflict on constraint user_preferences_pkey
+  do update set
+    value = attune.json_merge_patch(p.value, coalesce(set_user_setting.value, 'null')),
+    is_active = true;
+
+  select e.* into setting
+  from attune.effective_settings_for(set_user_setting.user_id) as e
+  where e.key = set_user_setting.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(set_user_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune.set_user_setting(uuid, text, jsonb) is
+  'Gives one user a value that only administrators may, such as a beta feature, and returns what applies to that user; for administrators. What is the user''s own choice stays theirs (`not_your_preference`). Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, `setting_enforced`, `invalid_value`, `too_large`, `too_many_preferences`.';
+revoke all on function attune.set_user_setting(uuid, text, jsonb) from public;
+grant execute on function attune.set_user_setting(uuid, text, jsonb) to authenticated, service_role;
+--! EndIncluded functions/set_user_setting.sql
+--! Included functions/reset_user_setting.sql
+create or replace function attune.reset_user_setting(user_id uuid, key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = ''
+as $$
+declare
+  setting attune.effective_setting;
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.users as u where u.id = reset_user_setting.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  delete from attune.user_preferences as p
+  where p.user_id = reset_user_setting.user_id
+    and p.key = reset_user_setting.key;
+
+  select e.* into setting
+  from attune.effective_settings_for(reset_user_setting.user_id) as e
+  where e.key = reset_user_setting.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(reset_user_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune.reset_user_setting(uuid, text) is
+  'Takes from one user what an administrator gave, and returns what applies to that user now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
+revoke all on function attune.reset_user_setting(uuid, text) from public;
+grant execute on function attune.reset_user_setting(uuid, text) to authenticated, service_role;
+--! EndIncluded functions/reset_user_setting.sql
 --! Included functions/set_setting.sql
 create or replace function attune.set_setting(key text, value jsonb)
 returns attune.effective_setting

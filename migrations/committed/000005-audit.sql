@@ -1,5 +1,5 @@
---! Previous: sha1:41e571eb05d4841e508cb6f2a2f6ffe66d81427f
---! Hash: sha1:e59a73bd5e50e3f699e9bc294c90987603ee7525
+--! Previous: sha1:723db7186ac7afdec1a3157d255a34bb96113930
+--! Hash: sha1:40ff86d9b32caded03a085ad918537066294a611
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

@@ -1,5 +1,5 @@
---! Previous: sha1:e59a73bd5e50e3f699e9bc294c90987603ee7525
---! Hash: sha1:819f35fb75872286250002982e0baec1f575f420
+--! Previous: sha1:40ff86d9b32caded03a085ad918537066294a611
+--! Hash: sha1:7f464c5e92b97798ab0b03e134c55b126373eefe
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

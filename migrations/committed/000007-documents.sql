@@ -1,5 +1,5 @@
---! Previous: sha1:819f35fb75872286250002982e0baec1f575f420
---! Hash: sha1:ccd11cc9aa9f0e6e4702a7136e5a9b25ad237727
+--! Previous: sha1:7f464c5e92b97798ab0b03e134c55b126373eefe
+--! Hash: sha1:9336438e3810672f21586e20a2afd7d43d7fdde8
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:ccd11cc9aa9f0e6e4702a7136e5a9b25ad237727
---! Hash: sha1:cb620f9530609b6f5a0bb756e3d4c8bea3653fd4
+--! Previous: sha1:9336438e3810672f21586e20a2afd7d43d7fdde8
+--! Hash: sha1:da78b1e319c827a8abf6fe95e412a3d28480744b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

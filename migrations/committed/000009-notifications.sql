@@ -1,5 +1,5 @@
---! Previous: sha1:cb620f9530609b6f5a0bb756e3d4c8bea3653fd4
---! Hash: sha1:e53c596e204d0589869166e85807d7f9d3303b8a
+--! Previous: sha1:da78b1e319c827a8abf6fe95e412a3d28480744b
+--! Hash: sha1:b5a7cc4b5838a6169fc80442505c3453e12db2ab
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:e53c596e204d0589869166e85807d7f9d3303b8a
---! Hash: sha1:ee09b7bce90edadc8f0466bc45054b705e32455f
+--! Previous: sha1:b5a7cc4b5838a6169fc80442505c3453e12db2ab
+--! Hash: sha1:0e9d30495da563a4285c9964cab367430ffd7b4e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

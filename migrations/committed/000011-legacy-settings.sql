@@ -1,5 +1,5 @@
---! Previous: sha1:ee09b7bce90edadc8f0466bc45054b705e32455f
---! Hash: sha1:f4c51362b257f5b8d892087eb1f30112a20e4b44
+--! Previous: sha1:0e9d30495da563a4285c9964cab367430ffd7b4e
+--! Hash: sha1:46c22234195c59389610478d6d9865918df67757
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

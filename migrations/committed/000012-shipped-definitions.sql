@@ -1,5 +1,5 @@
---! Previous: sha1:f4c51362b257f5b8d892087eb1f30112a20e4b44
---! Hash: sha1:979a433cde13c83ab3d8ba54cf9121c80074b6a3
+--! Previous: sha1:46c22234195c59389610478d6d9865918df67757
+--! Hash: sha1:58a75784f78cff815ef07fc093a9d6728321af4b
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -72,6 +72,8 @@ drop function
   attune.require_team_admin(uuid),
   attune.set_team_setting(uuid, text, jsonb, boolean),
   attune.reset_team_setting(uuid, text),
+  attune.set_user_setting(uuid, text, jsonb),
+  attune.reset_user_setting(uuid, text),
   attune.set_setting(text, jsonb),
   attune_private.seed_settings(uuid),
   attune.seed_existing_users(integer);
