@@ -1,5 +1,5 @@
 --! Previous: sha1:da78b1e319c827a8abf6fe95e412a3d28480744b
---! Hash: sha1:b5a7cc4b5838a6169fc80442505c3453e12db2ab
+--! Hash: sha1:3892235612bb5f774810a51991bba9b0066fbda2
 --! Message: notifications
 
 -- What there is to notify of
@@ -167,6 +167,8 @@ create index notification_deliveries_due_idx on attune.notification_deliveries (
   where status = 'pending';
 comment on table attune.notification_deliveries is
   E'@behavior -insert -update -delete\nWhat was decided of each channel when a notification was made, and what became of it. A recipient alone sees theirs.';
+comment on constraint notification_deliveries_user_id_notification_id_fkey on attune.notification_deliveries is
+  E'@fieldName notification\n@foreignFieldName deliveries\nWhat is delivered.';
 comment on column attune.notification_deliveries.user_id is 'The recipient.';
 comment on column attune.notification_deliveries.notification_id is 'What is delivered.';
 comment on column attune.notification_deliveries.channel is 'By which channel.';
@@ -176,9 +178,9 @@ comment on column attune.notification_deliveries.reason is
 comment on column attune.notification_deliveries.due_at is
   'When it is to be sent at the earliest; null when never, because it is not wanted or the recipient''s schedule has no opening.';
 comment on column attune.notification_deliveries.attempts is 'How often it was claimed by a worker.';
-comment on column attune.notification_deliveries.lease_token is 'What the worker who claimed it last must show; for trusted servers.';
-comment on column attune.notification_deliveries.lease_until is 'Until when nobody else may claim it; for trusted servers.';
-comment on column attune.notification_deliveries.last_error is 'What went wrong last; for trusted servers.';
+comment on column attune.notification_deliveries.lease_token is E'@behavior -*\nWhat the worker who claimed it last must show; for trusted servers.';
+comment on column attune.notification_deliveries.lease_until is E'@behavior -*\nUntil when nobody else may claim it; for trusted servers.';
+comment on column attune.notification_deliveries.last_error is E'@behavior -*\nWhat went wrong last; for trusted servers.';
 comment on column attune.notification_deliveries.created_at is 'When it was decided.';
 comment on column attune.notification_deliveries.finished_at is 'When it was sent or given up.';
 

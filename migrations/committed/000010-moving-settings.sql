@@ -1,5 +1,5 @@
---! Previous: sha1:b5a7cc4b5838a6169fc80442505c3453e12db2ab
---! Hash: sha1:0e9d30495da563a4285c9964cab367430ffd7b4e
+--! Previous: sha1:3892235612bb5f774810a51991bba9b0066fbda2
+--! Hash: sha1:c263a09a572ebce93f437283499cb6a0dd6c6c81
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

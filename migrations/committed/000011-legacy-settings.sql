@@ -1,5 +1,5 @@
---! Previous: sha1:0e9d30495da563a4285c9964cab367430ffd7b4e
---! Hash: sha1:46c22234195c59389610478d6d9865918df67757
+--! Previous: sha1:c263a09a572ebce93f437283499cb6a0dd6c6c81
+--! Hash: sha1:94ad4d55e8547ee8112de9355b497581903f4307
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

@@ -1,5 +1,5 @@
---! Previous: sha1:46c22234195c59389610478d6d9865918df67757
---! Hash: sha1:58a75784f78cff815ef07fc093a9d6728321af4b
+--! Previous: sha1:94ad4d55e8547ee8112de9355b497581903f4307
+--! Hash: sha1:8738e03343192601f3744402c336f537b9a9b31f
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
