@@ -1,5 +1,5 @@
 --! Previous: sha1:7a78d431b7cbd8103a7bb3a704a1a4ed916d338b
---! Hash: sha1:2ce20ed43328c0bb82ed3278f9ade77cbe83f814
+--! Hash: sha1:b8972289f57390baed9cc67a40d8a3ee8d69f91b
 --! Message: tenancy
 
 -- The least that the layers of a team and of a project need. Issue 3 replaces it with the same tables, and more.
@@ -90,8 +90,8 @@ comment on function attune.member_team_ids() is E'@behavior -*\nThe teams the si
 revoke all on function attune.member_team_ids() from public;
 grant execute on function attune.member_team_ids() to anon, authenticated, service_role;
 --! EndIncluded functions/member_team_ids.sql
---! Included functions/administered_team_ids.sql
-create or replace function attune.administered_team_ids()
+--! Included functions/managed_team_ids.sql
+create or replace function attune.managed_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
 rows 10
@@ -103,10 +103,10 @@ begin atomic
   where m.user_id = (select attune.current_user_id())
     and m.role in ('owner', 'admin');
 end;
-comment on function attune.administered_team_ids() is E'@behavior -*\nThe teams whose settings the signed-in user writes: as an owner or an administrator of the team.';
-revoke all on function attune.administered_team_ids() from public;
-grant execute on function attune.administered_team_ids() to anon, authenticated, service_role;
---! EndIncluded functions/administered_team_ids.sql
+comment on function attune.managed_team_ids() is E'@behavior -*\nThe teams whose settings the signed-in user writes: as an owner or an administrator of the team.';
+revoke all on function attune.managed_team_ids() from public;
+grant execute on function attune.managed_team_ids() to anon, authenticated, service_role;
+--! EndIncluded functions/managed_team_ids.sql
 --! Included functions/member_project_ids.sql
 create or replace function attune.member_project_ids()
 returns setof uuid

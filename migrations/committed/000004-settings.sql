@@ -1,5 +1,5 @@
---! Previous: sha1:2ce20ed43328c0bb82ed3278f9ade77cbe83f814
---! Hash: sha1:723db7186ac7afdec1a3157d255a34bb96113930
+--! Previous: sha1:b8972289f57390baed9cc67a40d8a3ee8d69f91b
+--! Hash: sha1:6596fd162ef6943fa189dc2754cda86524b7012e
 --! Message: settings
 
 -- The registry
@@ -279,12 +279,12 @@ alter table attune.team_settings enable row level security;
 create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
   using (team_id in (select attune.member_team_ids()) or (select attune.is_admin()));
 create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
-  with check (team_id in (select attune.administered_team_ids()) or (select attune.is_admin()));
+  with check (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
 create policy team_settings_update_team_admin_or_admin on attune.team_settings for update to authenticated
-  using (team_id in (select attune.administered_team_ids()) or (select attune.is_admin()))
-  with check (team_id in (select attune.administered_team_ids()) or (select attune.is_admin()));
+  using (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()))
+  with check (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
 create policy team_settings_delete_team_admin_or_admin on attune.team_settings for delete to authenticated
-  using (team_id in (select attune.administered_team_ids()) or (select attune.is_admin()));
+  using (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
 create policy team_settings_all_service_role on attune.team_settings for all to service_role
   using (true) with check (true);
 
@@ -2382,7 +2382,7 @@ language plpgsql stable parallel restricted security definer
 set search_path = ''
 as $$
 begin
-  if exists (select from attune.administered_team_ids() as t (id) where t.id = team_id) then
+  if exists (select from attune.managed_team_ids() as t (id) where t.id = team_id) then
     return;
   end if;
 

@@ -1,5 +1,5 @@
---! Previous: sha1:723db7186ac7afdec1a3157d255a34bb96113930
---! Hash: sha1:40ff86d9b32caded03a085ad918537066294a611
+--! Previous: sha1:6596fd162ef6943fa189dc2754cda86524b7012e
+--! Hash: sha1:e7999911e0fb125347a83daed33cce25e686df9e
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

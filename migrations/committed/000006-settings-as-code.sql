@@ -1,5 +1,5 @@
---! Previous: sha1:40ff86d9b32caded03a085ad918537066294a611
---! Hash: sha1:7f464c5e92b97798ab0b03e134c55b126373eefe
+--! Previous: sha1:e7999911e0fb125347a83daed33cce25e686df9e
+--! Hash: sha1:a3f4189099d8cdf38b9d3b22f017ff9efe4f1598
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:7f464c5e92b97798ab0b03e134c55b126373eefe
---! Hash: sha1:9336438e3810672f21586e20a2afd7d43d7fdde8
+--! Previous: sha1:a3f4189099d8cdf38b9d3b22f017ff9efe4f1598
+--! Hash: sha1:91bc91212e1b57ef6bb667079f5fc2e21cb7ba14
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:9336438e3810672f21586e20a2afd7d43d7fdde8
---! Hash: sha1:da78b1e319c827a8abf6fe95e412a3d28480744b
+--! Previous: sha1:91bc91212e1b57ef6bb667079f5fc2e21cb7ba14
+--! Hash: sha1:f08cf5833f24615aa9b3a51e282666fae6b35833
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:da78b1e319c827a8abf6fe95e412a3d28480744b
---! Hash: sha1:3892235612bb5f774810a51991bba9b0066fbda2
+--! Previous: sha1:f08cf5833f24615aa9b3a51e282666fae6b35833
+--! Hash: sha1:f52582d0dd0c826ace574b2dfb873a829c275e3e
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:3892235612bb5f774810a51991bba9b0066fbda2
---! Hash: sha1:c263a09a572ebce93f437283499cb6a0dd6c6c81
+--! Previous: sha1:f52582d0dd0c826ace574b2dfb873a829c275e3e
+--! Hash: sha1:ad84c66992ec21ea0721c57feccb2ea8e651f517
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:c263a09a572ebce93f437283499cb6a0dd6c6c81
---! Hash: sha1:94ad4d55e8547ee8112de9355b497581903f4307
+--! Previous: sha1:ad84c66992ec21ea0721c57feccb2ea8e651f517
+--! Hash: sha1:3a00cd5968a39ba82a4ef1c1164f8cd0ea087e1e
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

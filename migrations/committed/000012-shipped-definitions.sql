@@ -1,5 +1,5 @@
---! Previous: sha1:94ad4d55e8547ee8112de9355b497581903f4307
---! Hash: sha1:8738e03343192601f3744402c336f537b9a9b31f
+--! Previous: sha1:3a00cd5968a39ba82a4ef1c1164f8cd0ea087e1e
+--! Hash: sha1:49f83791cd046530d334488abf8b92495885b375
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -9,7 +9,7 @@ drop policy project_members_all_service_role on attune.project_members;
 
 drop function
   attune.member_team_ids(),
-  attune.administered_team_ids(),
+  attune.managed_team_ids(),
   attune.member_project_ids();
 
 alter table attune.users drop column current_team_id;
