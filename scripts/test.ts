@@ -25,14 +25,15 @@ async function pgtap(): Promise<Counts> {
   }
 }
 
-/** A file that fails outside of its tests, when it is imported for instance, counts as one failure. */
+/** What fails outside of a test, an import or a hook for instance, counts as a failure of its own. */
 async function vitest(): Promise<Counts> {
   try {
     const run = await startVitest([], { run: true, watch: false });
     const counts = { ...NOTHING };
     for (const file of run.state.getTestModules()) {
       const tests = [...file.children.allTests()].map((test) => test.result().state);
-      const failed = tests.filter((state) => state === "failed" || state === "pending").length;
+      const suites = [file, ...file.children.allSuites()].filter((suite) => suite.errors().length > 0);
+      const failed = tests.filter((state) => state === "failed" || state === "pending").length + suites.length;
       counts.passed += tests.filter((state) => state === "passed").length;
       counts.failed += failed > 0 || file.ok() ? failed : 1;
     }

@@ -289,8 +289,8 @@ comment on view needless_grants is 'no role of requests may create, truncate, re
 create temp view functions_without_search_path as
 select name as offender
 from our_functions
-where (prosecdef or not has_standard_body) and not settings @> array['search_path=""'];
-comment on view functions_without_search_path is 'a function has an empty search_path, unless it is an invoker''s with a standard body';
+where (prosecdef or not has_standard_body) and not settings @> array['search_path=pg_catalog, pg_temp'];
+comment on view functions_without_search_path is 'a function searches pg_catalog first and pg_temp last, unless it is an invoker''s with a standard body';
 
 create temp view triggers_misnamed as
 select name as offender

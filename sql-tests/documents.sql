@@ -74,7 +74,7 @@ select is(
   'the language model'
 );
 select results_eq(
-  $$ select e.key, e.value, e.can_edit from attune.effective_settings('features') as e where e.key in ('deep_research', 'strategy_graph') $$,
+  $$ select e.key, e.value, e.can_edit from attune.effective_settings('beta_features') as e where e.key in ('deep_research', 'strategy_graph') $$,
   $$ values ('deep_research', 'false'::jsonb, false), ('strategy_graph', 'false', false) $$,
   'beta features are off, and not the user''s to switch on'
 );

@@ -183,14 +183,14 @@ select is(pg_temp.outcome('TEST_NUMBER'), '4 user TARGETING_MATCH', 'what was ig
 select tests.authenticate_as('member@example.com');
 select throws_ok(
   format('select attune.set_preference(%L, %L, %L)', key, '1', '00000000-0000-4000-8000-0000000000aa'),
-  'PT422', format('%s cannot be set for a project: its narrowest layer is %s', key, layer),
+  'PT422', format('%s cannot be set in layer project: its narrowest is %s', key, layer),
   'no project holds ' || key
 )
 from (values ('TEST_TEAM', 'team'), ('TEST_USER', 'user')) as d (key, layer);
 select tests.authenticate_as('owner@example.com');
 select throws_ok(
   $$ select attune.set_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_PLAN', '1') $$,
-  'PT422', 'TEST_PLAN cannot be set for a team: its narrowest layer is plan', 'a team holds nothing broader than its layer'
+  'PT422', 'TEST_PLAN cannot be set in layer team: its narrowest is plan', 'a team holds nothing broader than its layer'
 );
 select lives_ok(
   $$ select attune.set_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_TEAM', '1') $$,
@@ -203,7 +203,7 @@ select throws_ok(
 select tests.authenticate_as('admin@example.com');
 select throws_ok(
   $$ select attune.set_plan_setting('scaler', 'TEST_GLOBAL', '1') $$,
-  'PT422', 'TEST_GLOBAL cannot be set for a plan: its narrowest layer is global', 'a plan holds nothing broader'
+  'PT422', 'TEST_GLOBAL cannot be set in layer plan: its narrowest is global', 'a plan holds nothing broader'
 );
 select throws_ok(
   $$ select attune.set_plan_setting('nothing', 'TEST_PLAN', '1') $$,
@@ -375,7 +375,8 @@ select is(
 select attune_private.discard_broken_values('TEST_OBJECT', null, null, null);
 insert into attune.project_preferences (user_id, project_id, key, value)
 values (tests.user_id('member@example.com'), '00000000-0000-4000-8000-0000000000aa', 'TEST_NUMBER', '5');
-delete from attune.project_members where user_id = tests.user_id('member@example.com');
+delete from attune.project_members
+where user_id = tests.user_id('member@example.com') and project_id = '00000000-0000-4000-8000-0000000000aa';
 select is_empty($$ select from attune.project_preferences $$, 'what was chosen in a project goes with the membership');
 
 insert into attune.global_settings (key, value) values ('PREFERENCES_PER_USER', '1');

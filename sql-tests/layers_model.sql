@@ -18,7 +18,7 @@ from generate_series(1, 40) as n;
 insert into attune.team_members (user_id, team_id)
 select u.id, t.id from attune.users as u cross join attune.teams as t where random() < 0.7;
 insert into attune.project_members (user_id, project_id)
-select u.id, p.id from attune.users as u cross join attune.projects as p;
+select u.id, p.id from attune.users as u cross join attune.projects as p where p.name = 'One';
 
 insert into attune.setting_definitions (key, category, schema, default_value, layer)
 select 'TEST_' || n, 'test', 'true', case when n % 2 = 0 then '0'::jsonb else '{"d": 0, "x": 0}' end, 'project'
@@ -48,7 +48,9 @@ select u.id, d.key, pg_temp.some_value(d.key), random() < 0.8
 from attune.setting_definitions as d, attune.users as u where d.category = 'test' and random() < 0.5;
 insert into attune.project_preferences (user_id, project_id, key, value, is_active)
 select m.user_id, m.project_id, d.key, pg_temp.some_value(d.key), random() < 0.8
-from attune.setting_definitions as d, attune.project_members as m where d.category = 'test' and random() < 0.4;
+from attune.setting_definitions as d, attune.project_members as m
+join attune.projects as p on p.id = m.project_id and p.name = 'One'
+where d.category = 'test' and random() < 0.4;
 
 -- One layer after the other, as a person would do it.
 create function pg_temp.naive(whose uuid, wanted text, project uuid)

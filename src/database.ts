@@ -1,7 +1,7 @@
 /** The database a command works on: reached, checked, made ready, and described in one sentence when it can't be. */
 import { createHmac } from "node:crypto";
 import pg from "pg";
-import { connect, withClient } from "./client.ts";
+import { connect, inTransaction, withClient } from "./client.ts";
 import { openCluster } from "./embedded.ts";
 import { codeOf, messageOf, UserError } from "./errors.ts";
 import { migrate } from "./migrations.ts";
@@ -53,7 +53,9 @@ export async function openDatabase(options: Options, purpose: Purpose): Promise<
     const jwt = resolveJwt(options, owner.embedded?.jwtSecret);
     const authenticatorUrl = authenticatorUrlOf(options, owner.ownerUrl, owner.embedded?.authenticatorPassword);
     if (options.authenticatorUrl === undefined) await letAuthenticatorIn(owner.ownerUrl, authenticatorUrl);
-    await assertAuthenticator(authenticatorUrl);
+    else if (!(await canLogIn(authenticatorUrl))) {
+      throw new UserError(`PostgreSQL at ${describeServer(authenticatorUrl)} refuses the user or password in AUTHENTICATOR_URL.`);
+    }
     return { ownerUrl: owner.ownerUrl, authenticatorUrl, jwt, lost: owner.lost, stop: owner.stop };
   } catch (error) {
     await owner.stop();
@@ -72,10 +74,11 @@ export async function openOwner(options: Options, purpose: Purpose): Promise<Own
   const giveUp = (): void => void owner.stop();
   purpose.signal?.addEventListener("abort", giveUp, { once: true });
   try {
+    purpose.signal?.throwIfAborted();
     if (purpose.migrate !== false) await createDatabase(owner.ownerUrl);
     await withOwner(owner.ownerUrl, async (client) => {
       await assertVersion(client);
-      if (purpose.migrate !== false) await assertRights(client);
+      if (purpose.migrate !== false) await assertRights(client, { schemas: true });
     });
     if (purpose.migrate === true) await migrate(owner.ownerUrl);
     purpose.signal?.throwIfAborted();
@@ -99,7 +102,7 @@ async function openEmbedded(options: Options, purpose: Purpose): Promise<OwnerCo
  * @throws UserError when nothing was configured
  */
 export function resolveJwt(options: Options, generated: string | undefined): ResolvedJwtOptions {
-  const { audience, issuer, secret = undefined, publicKey, jwksUrl } = options.jwt;
+  const { audience, issuer, secret, publicKey, jwksUrl } = options.jwt;
   if (publicKey !== undefined) return { audience, issuer, publicKey };
   if (jwksUrl !== undefined) return { audience, issuer, jwksUrl };
   const used = secret ?? generated;
@@ -150,8 +153,9 @@ export function connectionError(error: unknown, connectionString: string, variab
     case "3D000":
       return new UserError(`There is no database ${databaseOf(connectionString)} at ${server}: \`attune migrate\` creates it.`);
     case "28P01":
-    case "28000":
       return new UserError(`PostgreSQL at ${server} refuses the user or password in ${variable}.`);
+    case "28000":
+      return new UserError(`PostgreSQL at ${server} does not let the user in ${variable} in: ${messageOf(error)}.`);
     case "53300":
       return new UserError(`PostgreSQL at ${server} has no connection left: raise its max_connections or stop other clients.`);
     case "57P03":
@@ -173,8 +177,9 @@ async function createDatabase(ownerUrl: string): Promise<void> {
   maintenance.pathname = "/postgres";
   try {
     await withClient(maintenance.href, async (client) => {
-      // On a server that is too old, nothing is created.
+      // Where the rest could not be done, nothing is created.
       await assertVersion(client);
+      await assertRights(client, { schemas: false });
       await client.query(`create database ${pg.escapeIdentifier(name)}`);
     });
   } catch (error) {
@@ -200,22 +205,23 @@ export function assertServerVersion(number: number, text: string): void {
 }
 
 /** The first migration creates roles and schemas: who may not do that is told before anything is changed. */
-async function assertRights(client: pg.Client): Promise<void> {
-  const { rows: [rights] } = await client.query<{ user: string; database: string; missing: string[]; roles: boolean; schemas: boolean; exists: boolean }>(
+async function assertRights(client: pg.Client, needed: { schemas: boolean }): Promise<void> {
+  const { rows: [rights] } = await client.query<{ user: string; database: string; missing: string[]; roles: boolean; schemas: boolean }>(
     `select current_user as user,
             pg_catalog.current_database() as database,
             array(select wanted from unnest($1::text[]) as wanted except select rolname from pg_catalog.pg_roles order by 1) as missing,
             (select rolsuper or rolcreaterole from pg_catalog.pg_roles where rolname = current_user) as roles,
-            pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as schemas,
-            pg_catalog.to_regnamespace('attune') is not null as exists`,
+            pg_catalog.to_regnamespace('attune') is not null
+              or pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create') as schemas`,
     [ROLES],
   );
-  if (rights === undefined || rights.exists) return;
+  if (rights === undefined) return;
+  const user = pg.escapeIdentifier(rights.user);
   if (rights.missing.length > 0 && !rights.roles) {
-    throw new UserError(`The user ${rights.user} may not create the role${rights.missing.length > 1 ? "s" : ""} ${rights.missing.join(", ")}: run \`alter role ${pg.escapeIdentifier(rights.user)} createrole\` as a superuser, or create them.`);
+    throw new UserError(`The user ${rights.user} may not create the role${rights.missing.length > 1 ? "s" : ""} ${rights.missing.join(", ")}: run \`alter role ${user} createrole\` as a superuser, or create them.`);
   }
-  if (!rights.schemas) {
-    throw new UserError(`The user ${rights.user} may not create schemas in the database ${rights.database}: run \`grant create on database ${pg.escapeIdentifier(rights.database)} to ${pg.escapeIdentifier(rights.user)}\` as its owner.`);
+  if (needed.schemas && !rights.schemas) {
+    throw new UserError(`The user ${rights.user} may not create schemas in the database ${rights.database}: run \`grant create on database ${pg.escapeIdentifier(rights.database)} to ${user}\` as its owner.`);
   }
 }
 
@@ -236,28 +242,40 @@ export function authenticatorUrlOf(options: Options, ownerUrl: string, password:
 }
 
 /**
- * Makes sure that the role `authenticator` has the password of `url`, where it is our own role.
- * @throws UserError asking for AUTHENTICATOR_URL when it is not
+ * Makes sure that the role `authenticator` has the password of `url`, where it is our own role. The role belongs to all
+ * databases of the server, so its comment remembers for which one the password was set.
+ * @throws UserError asking for AUTHENTICATOR_URL when the role is not ours to change
  */
 async function letAuthenticatorIn(ownerUrl: string, url: string): Promise<void> {
   if (await canLogIn(url)) return;
   await withOwner(ownerUrl, async (client) => {
-    const { rows: [role] } = await client.query<{ ours: boolean }>(
-      `select coalesce(pg_catalog.shobj_description(oid, 'pg_authid') like 'Attune:%', false) as ours
-       from pg_catalog.pg_roles where rolname = 'authenticator'`,
+    const { rows: [role] } = await client.query<{ ours: boolean; other: string | null }>(
+      `select coalesce(r.comment like 'Attune:%', false) as ours, d.datname as other
+       from (select pg_catalog.shobj_description(oid, 'pg_authid') as comment from pg_catalog.pg_roles where rolname = 'authenticator') as r
+       left join pg_catalog.pg_database as d
+         on d.datname = substring(r.comment from ' password is for (.*)$') and d.datname <> pg_catalog.current_database()`,
     );
     if (role === undefined) throw new UserError("The database has no role authenticator yet: `attune migrate` creates it.");
     if (!role.ours) {
       throw new UserError("The role authenticator was there before Attune, so its password is not changed: put its connection string into AUTHENTICATOR_URL.");
     }
+    if (role.other !== null) {
+      throw new UserError(`The role authenticator is shared with the database ${role.other}, where JWT_SECRET is another: use the same, or put the role's connection string into AUTHENTICATOR_URL.`);
+    }
     try {
-      await client.query(`alter role authenticator password ${pg.escapeLiteral(passwordOf(url))}`);
+      await inTransaction(client, async () => {
+        await client.query(`alter role authenticator password ${pg.escapeLiteral(passwordOf(url))}`);
+        await client.query(`comment on role authenticator is ${pg.escapeLiteral(`Attune: connects, then becomes one of the request roles; its password is for ${databaseOf(url)}`)}`);
+      });
     } catch (error) {
       // Another server may have set the same one at the same time.
       if (await canLogIn(url)) return;
       throw new UserError(`The password of the role authenticator could not be set (${messageOf(error)}): put its connection string into AUTHENTICATOR_URL.`);
     }
   });
+  if (!(await canLogIn(url))) {
+    throw new UserError(`PostgreSQL at ${describeServer(url)} does not let the role authenticator in with its password: allow that in pg_hba.conf, or put another way in into AUTHENTICATOR_URL.`);
+  }
 }
 
 async function canLogIn(url: string): Promise<boolean> {
@@ -266,14 +284,6 @@ async function canLogIn(url: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (codeOf(error) === "28P01" || codeOf(error) === "28000") return false;
-    throw connectionError(error, url, "AUTHENTICATOR_URL");
-  }
-}
-
-async function assertAuthenticator(url: string): Promise<void> {
-  try {
-    await withClient(url, async () => undefined);
-  } catch (error) {
     throw connectionError(error, url, "AUTHENTICATOR_URL");
   }
 }

@@ -1,45 +1,35 @@
 /** Makes every failure of a request one body in GraphQL's error form, and one line in the log, under the same id. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { GraphQLFormattedError } from "graphql";
-import { causeOf, completeError, maskThrown, ofStatus } from "./graphql-errors.ts";
-import { RequestError } from "./request-error.ts";
+import { causeOf, completeError, maskThrown } from "./graphql-errors.ts";
+import { httpError, RequestError } from "./request-error.ts";
 
 type Failure = { errors: GraphQLFormattedError[] };
 
 /** Answers what is thrown, and what is not found, on `app`; completes and logs the errors of every response. */
 export function handleFailures(app: FastifyInstance): void {
-  app.setErrorHandler(sendFailure);
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send(bodyOf(404)));
+  app.setErrorHandler((error, _request, reply) => {
+    const refusal = refusalOf(error);
+    return reply.code(refusal?.status ?? 500).headers(refusal?.headers ?? {}).send({ errors: [maskThrown(refusal ?? error)] });
+  });
+  app.setNotFoundHandler(() => {
+    throw httpError(404);
+  });
   app.addHook("preSerialization", async (request, reply, payload) => {
     return hasErrors(payload) ? complete(request, reply.statusCode, payload) : payload;
   });
 }
 
-/** Answers a request that Fastify could not even route. No hook sees it. */
-export function refuseRequest(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const status = statusOf(error);
-  reply.code(status).send(complete(request, status, bodyOf(status)));
+/** Answers a request that Fastify could not even route, so that no hook sees it. */
+export function refuseRequest(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  reply.code(400).send(complete(request, 400, { errors: [maskThrown(httpError(400))] }));
 }
 
-/** Answers an error that ended a request before or beside GraphQL. */
-function sendFailure(error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
-  if (error instanceof RequestError) {
-    reply.code(error.status).headers(error.headers).send({ errors: [maskThrown(error)] });
-    return;
-  }
-  const status = statusOf(error);
-  reply.code(status).send(status < 500 ? bodyOf(status) : { errors: [maskThrown(error)] });
-}
-
-/** Fastify's own errors carry their status. */
-function statusOf(error: unknown): number {
+/** An error that is no fault of ours. Those of Fastify carry their status. */
+function refusalOf(error: unknown): RequestError | undefined {
+  if (error instanceof RequestError) return error;
   const { statusCode = 500 } = error as Partial<FastifyError>;
-  return statusCode >= 400 && statusCode < 500 ? statusCode : 500;
-}
-
-function bodyOf(status: number): Failure {
-  const { message, ...extensions } = ofStatus(status);
-  return { errors: [{ message, extensions }] };
+  return statusCode >= 400 && statusCode < 500 ? httpError(statusCode) : undefined;
 }
 
 function hasErrors(payload: unknown): payload is Failure {
@@ -81,10 +71,10 @@ function isOurFault(code: unknown): boolean {
   return code === "INTERNAL_SERVER_ERROR" || code === "PT503";
 }
 
-/** The name that the client gave its operation, apart or in the query. */
+/** The name that the client gave its operation, apart or at the head of the query. */
 function operationNameOf(body: unknown): string | undefined {
   if (typeof body !== "object" || body === null) return undefined;
   const { operationName, query } = body as Record<string, unknown>;
-  const name = operationName ?? /\b(?:query|mutation)\s+(\w+)/.exec(String(query))?.[1];
+  const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(String(query))?.[1];
   return typeof name === "string" ? name.slice(0, 100) : undefined;
 }

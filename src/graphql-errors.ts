@@ -1,11 +1,11 @@
 /** What a client learns of an error: the intended ones as they were raised, all others in general words. */
-import type { GraphQLError, GraphQLFormattedError } from "graphql";
+import { type GraphQLError, type GraphQLFormattedError, Kind } from "graphql";
 import { isSafeError } from "postgraphile/grafast";
 import pg from "pg";
-import { RequestError } from "./request-error.ts";
+import { httpError, RequestError } from "./request-error.ts";
 
 /** An error in the form of the contract, without its `debugId`. */
-export type PublicError = { message: string; code: string; reason: string; hint: string };
+type PublicError = { message: string; code: string; reason: string; hint: string };
 
 const INTERNAL: PublicError = {
   message: "Something went wrong on the server",
@@ -59,7 +59,7 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
 };
 
 /** What a client may know of anything that was thrown. */
-export function publicError(error: unknown): PublicError {
+function publicError(error: unknown): PublicError {
   if (error instanceof RequestError) {
     return { message: error.message, code: error.code, reason: error.reason, hint: error.hint };
   }
@@ -97,7 +97,7 @@ export function causeOf(error: GraphQLFormattedError): unknown {
 /** As `maskError`, for what was thrown outside of GraphQL. */
 export function maskThrown(error: unknown): GraphQLFormattedError {
   const { message, ...extensions } = publicError(error);
-  if (!(error instanceof RequestError)) causes.set(extensions, error);
+  causes.set(extensions, error instanceof RequestError ? error.cause : error);
   return { message, extensions };
 }
 
@@ -112,41 +112,26 @@ export function maskError(error: GraphQLError): GraphQLFormattedError {
 
 function ofExecution(error: GraphQLError): PublicError {
   const { message, originalError, extensions, nodes, path } = error;
+  // A variable's scalar may have thrown anything; what is said of it is the client's own value.
+  if (nodes?.every(({ kind }) => kind === Kind.VARIABLE_DEFINITION)) return badInput(message);
   if (originalError) return publicError(originalError);
 
   const { code, reason, hint } = extensions;
   if (typeof code === "string" && typeof reason === "string" && typeof hint === "string") return { message, code, reason, hint };
 
-  // Before anything ran it is about variables or the name of the operation. Later it is our own broken promise.
-  const isAboutRequest = path === undefined && (nodes !== undefined || /^(Unknown operation|Must provide)/.test(message));
-  return isAboutRequest ? badInput(message) : INTERNAL;
-}
-
-/** HTTP's own refusals, whoever makes them. */
-const STATUSES: Readonly<Record<number, Omit<PublicError, "code">>> = {
-  400: { message: "This is not a GraphQL request", reason: "invalid_request", hint: 'POST JSON like {"query": "…", "variables": {}} to /graphql.' },
-  404: { message: "There is nothing at this address", reason: "not_found", hint: "The API is at /graphql, its explorer at /." },
-  405: { message: "This address takes POST only", reason: "method_not_allowed", hint: "Send the query in the body of a POST." },
-  406: { message: "No accepted media type can be given", reason: "not_acceptable", hint: "Accept application/json." },
-  413: { message: "The body is too large", reason: "body_too_large", hint: "Send less at a time." },
-  415: { message: "The body has no media type we take", reason: "unsupported_media_type", hint: "Send Content-Type: application/json." },
-  429: { message: "Too many requests", reason: "too_many_requests", hint: "Wait for as many seconds as Retry-After says." },
-};
-
-/** The refusal that an HTTP status stands for. */
-export function ofStatus(status: number): PublicError {
-  const known = STATUSES[status] ?? (status < 500 ? STATUSES[400] : undefined);
-  return known ? { ...known, code: `PT${status}` } : INTERNAL;
+  const isAboutOperation = path === undefined && /^(Unknown operation|Must provide)/.test(message);
+  return isAboutOperation ? badInput(message) : INTERNAL;
 }
 
 /** Completes an error that Grafserv made before execution, where `maskError` isn't asked: parsing, validation, HTTP. */
 export function completeError(error: GraphQLFormattedError, status: number): GraphQLFormattedError {
   const { message, extensions = {}, ...where } = error;
   if (typeof extensions["code"] === "string") return error;
-  if (status !== 200 && (status !== 400 || "statusCode" in extensions)) {
-    const { message, ...rest } = ofStatus(status);
-    return { message, extensions: rest };
-  }
+
+  // Grafserv puts the status into its own refusals, and answers what did not parse or validate with 200 or 400.
+  const isOfQuery = status === 200 || (status === 400 && !("statusCode" in extensions));
+  if (!isOfQuery) return maskThrown(status < 500 ? httpError(status) : error);
+
   const code = message.startsWith("Syntax Error") ? "GRAPHQL_PARSE_FAILED" : "GRAPHQL_VALIDATION_FAILED";
   return { message, ...where, extensions: { code, reason: "invalid_query", hint: "Check the query against the schema." } };
 }

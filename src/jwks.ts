@@ -22,14 +22,16 @@ export function createKeySet(url: string): (kid: string | undefined) => Promise<
   let fetchedAt = -Infinity;
   let pausedUntil = -Infinity;
   let fetching: Promise<void> | undefined;
+  let failure: unknown;
 
   async function refresh(): Promise<void> {
     try {
       keys = await fetchKeys(url);
       fetchedAt = Date.now();
       pausedUntil = fetchedAt + PAUSE;
-    } catch {
+    } catch (error) {
       // Keys that we have stay good while the provider is away.
+      failure = error;
       pausedUntil = Date.now() + PAUSE_AFTER_FAILURE;
     } finally {
       fetching = undefined;
@@ -48,12 +50,9 @@ export function createKeySet(url: string): (kid: string | undefined) => Promise<
 
     if (fetching !== undefined || Date.now() >= pausedUntil) await (fetching ??= refresh());
     if (keys === undefined) {
-      throw new RequestError(
-        503,
-        "keys_unavailable",
-        "The identity provider's keys can't be fetched",
-        "Try again in a few seconds. If it stays, check JWT_JWKS_URL.",
-      );
+      const message = "The identity provider's keys can't be fetched";
+      const hint = "Try again in a few seconds. If it stays, check JWT_JWKS_URL.";
+      throw new RequestError(503, "keys_unavailable", message, hint, { cause: failure });
     }
     return find(kid);
   };

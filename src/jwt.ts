@@ -17,7 +17,7 @@ export type JwtClaims = { readonly exp: number; readonly sub?: string; readonly 
 /** A token that opens nothing. `reason` says why. */
 export class UnauthorizedError extends RequestError {
   constructor(reason: string, message: string, hint: string) {
-    super(401, reason, message, hint, { "www-authenticate": 'Bearer error="invalid_token"' });
+    super(401, reason, message, hint, { headers: { "www-authenticate": 'Bearer error="invalid_token"' } });
   }
 }
 

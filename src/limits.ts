@@ -20,7 +20,7 @@ import {
   type ValidationRule,
   valueFromASTUntyped,
 } from "graphql";
-import "postgraphile";
+import type {} from "postgraphile";
 import { PAGE } from "./plugins/collections.ts";
 
 export const LIMITS = {
@@ -111,10 +111,11 @@ export function overLimit(
   const type = operation && schema.getRootType(operation.operation);
   if (!operation || !type) return undefined;
 
-  const variables = { ...variableValues };
+  const variables: Record<string, unknown> = {};
   for (const { variable, defaultValue } of operation.variableDefinitions ?? []) {
-    if (defaultValue) variables[variable.name.value] ??= valueFromASTUntyped(defaultValue);
+    if (defaultValue) variables[variable.name.value] = valueFromASTUntyped(defaultValue);
   }
+  Object.assign(variables, variableValues);
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);

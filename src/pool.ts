@@ -3,11 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 
 /** How long closing waits for queries that still run, in milliseconds. */
-const GRACE = 1000;
+const GRACE = 100;
 
 export type ServerPool = {
   pool: pg.Pool;
-  /** Closes every connection, within about a second whatever runs. */
+  /** Closes every connection, at once when nothing runs, and soon whatever does. */
   close: () => Promise<void>;
 };
 

@@ -21,27 +21,23 @@ const UNUSED = [
   "PgAggregatesFilterRelationalAggregatesPlugin",
 ];
 
-/** Statistics of ids and dates say nothing; counting, and the first and last date, do. */
+/** Of the aggregates only counting: the sum or average of ids and dates says nothing. */
+const STATISTICS = ["sum", "min", "max", "average", "stddevSample", "stddevPopulation", "varianceSample", "variancePopulation"];
+
 const BEHAVIOR = [
   "list",
   "-resource:connection:backwards",
   "-resource:groupedAggregates:having",
-  ...["sum", "average", "stddevSample", "stddevPopulation", "varianceSample", "variancePopulation"].map(
-    (spec) => `-${spec}:resource:aggregates`,
-  ),
+  ...STATISTICS.map((statistic) => `-${statistic}:resource:aggregates`),
 ].join(" ");
 
-/**
- * The schema of `attune`, as seen through `pool`.
- * The caller ends the pool. The claims of a request come from `request.pgSettings` of Fastify.
- */
+/** The schema `attune`, as `authenticator` sees it through `pool`, which the caller ends. */
 export function makePreset(pool: Pool): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PgAggregatesPreset],
     plugins: [NamesPlugin, ArgumentsPlugin, CollectionsPlugin, TransactionIdsPlugin, DescriptionsPlugin],
     disablePlugins: UNUSED,
     pgServices: [makePgService({ pool, schemas: ["attune"], pubsub: false })],
-    gather: { pgStrictFunctions: true },
     schema: { defaultBehavior: BEHAVIOR, pgForbidSetofFunctionsToReturnNull: true },
     grafast: { explain: false },
   };

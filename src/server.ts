@@ -4,16 +4,18 @@ import { randomBytes } from "node:crypto";
 import cors from "@fastify/cors";
 import rateLimit from "@fastify/rate-limit";
 import Fastify, { type FastifyInstance, LogController } from "fastify";
+import type { Pool } from "pg";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/fastify/v5";
 import { authenticate, type Identity, NOBODY } from "./claims.ts";
+import { EXPLORER } from "./explorer.ts";
 import { handleFailures, refuseRequest } from "./failures.ts";
 import { maskError } from "./graphql-errors.ts";
 import { createVerifier, type ResolvedJwtOptions } from "./jwt.ts";
 import { LIMITS, LimitsPlugin } from "./limits.ts";
 import { openPool } from "./pool.ts";
 import { makePreset } from "./preset.ts";
-import { RequestError } from "./request-error.ts";
+import { httpError, RequestError } from "./request-error.ts";
 
 export type ServerOptions = {
   /** How to reach the database as `authenticator`. */
@@ -40,7 +42,7 @@ declare module "fastify" {
 
 const GRAPHQL_PATH = "/graphql";
 /** How long the server waits for requests under way when it closes, in milliseconds. */
-const GRACE = 500;
+const GRACE = 300;
 
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
@@ -94,9 +96,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       reply.header("cache-control", "no-store");
       request.identity = await authenticate(request.headers.authorization, verify);
     });
-    addHealth(app, async () => {
-      await pool.query("select 1");
-    });
+    addHealth(app, pool);
+    // Says what is missing better than PostGraphile would.
+    await pool.query(PROBE);
 
     const graphql = postgraphile({
       extends: [makePreset(pool)],
@@ -113,15 +115,16 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
         allowedRequestContentTypes: ["application/json"],
         maskError,
       },
+      ruru: EXPLORER,
     });
     app.addHook("onClose", () => graphql.release());
     await graphql.getSchema();
     const serv = graphql.createServ(grafserv);
     await serv.ready();
     await serv.addTo(app);
-    app.get(GRAPHQL_PATH, async (_request, reply) => {
-      reply.header("allow", "POST");
-      throw new RequestError(405, "method_not_allowed", "GraphQL is asked by POST", "Send the query in the body of a POST.");
+    app.get("/favicon.ico", (_request, reply) => reply.code(204).send());
+    app.get(GRAPHQL_PATH, () => {
+      throw httpError(405);
     });
     await app.ready();
     return app;
@@ -145,19 +148,24 @@ function rateLimitOptions(perMinute: number) {
     max: perMinute,
     timeWindow: 60_000,
     allowList: (request: { routeOptions: { url?: string | undefined } }) => request.routeOptions.url !== GRAPHQL_PATH,
-    errorResponseBuilder: () =>
-      new RequestError(429, "too_many_requests", "Too many requests", "Wait for as many seconds as Retry-After says."),
+    errorResponseBuilder: () => httpError(429),
   };
 }
 
-function addHealth(app: FastifyInstance, ask: () => Promise<void>): void {
+/** What an anonymous request may do in any migrated database. */
+const PROBE = "begin; set local role anon; select attune.current_user_id(); commit";
+
+function addHealth(app: FastifyInstance, pool: Pool): void {
+  let asking: Promise<unknown> | undefined;
+
   app.get("/api/health", async () => ({ status: "alive" }));
   app.get("/api/ready", async () => {
     try {
-      await ask();
-    } catch (error) {
-      app.log.warn({ err: error }, "not ready");
-      throw new RequestError(503, "not_ready", "The database can't be reached", "Try again in a few seconds.");
+      // Probes that come meanwhile wait for the same answer, so that they take one connection.
+      await (asking ??= pool.query(PROBE).finally(() => (asking = undefined)));
+    } catch (cause) {
+      const message = "The database can't be reached, or is not migrated";
+      throw new RequestError(503, "not_ready", message, "Try again in a few seconds.", { cause });
     }
     return { status: "ready" };
   });

@@ -1,36 +1,29 @@
 /** Holds the SQL validator of JSON Schema to Ajv's verdicts, over random schemas, values and patterns. */
-import { Ajv2020, type ErrorObject, type Schema } from "ajv/dist/2020.js";
+import { Ajv2020, type ErrorObject, type Schema, type SchemaObject } from "ajv/dist/2020.js";
 import fc from "fast-check";
-import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTestDatabase } from "./support/harness.ts";
+import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type Case = { schema: Schema; value: Json };
 type Complaint = { path: string; message: string };
 
-/** Batches, each one round trip and one counterexample to shrink; the length of a batch is random. */
-const BATCHES = { numRuns: 60 };
+/** Cases come in batches of a hundred on average, each one round trip. */
+const BATCHES = { numRuns: 40 };
 const batchOf = { minLength: 1, maxLength: 200, size: "max" } as const;
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
-let database: Awaited<ReturnType<typeof createTestDatabase>>;
-let client: Client;
+let database: TestDatabase;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  client = new Client({ connectionString: database.ownerUrl });
-  await client.connect();
 });
 
-afterAll(async () => {
-  await client.end();
-  await database.close();
-});
+afterAll(() => database.close());
 
 /** What SQL says of each case: first of the schema, then of the value. */
-async function judge(cases: Case[]): Promise<{ problems: Complaint[]; errors: Complaint[] }[]> {
-  const { rows } = await client.query<{ problems: Complaint[]; errors: Complaint[] }>(
+function judge(cases: Case[]): Promise<{ problems: Complaint[]; errors: Complaint[] }[]> {
+  return database.query(
     `select
        array(select to_jsonb(p) from attune_private.json_schema_problems(c.item -> 'schema') as p) as problems,
        array(
@@ -40,7 +33,6 @@ async function judge(cases: Case[]): Promise<{ problems: Complaint[]; errors: Co
      order by c.n`,
     [JSON.stringify(cases)],
   );
-  return rows;
 }
 
 /** Each complaint once, in Ajv's words only: ours say more behind a colon or in brackets. */
@@ -85,6 +77,11 @@ const { value } = fc.letrec<{ value: Json }>((tie) => ({
   ),
 }));
 
+const join = (parts: object[]): SchemaObject => Object.assign({}, ...parts);
+
+/** Not where Ajv takes a short cut: it compares only those items that are of the type `items` asks for. */
+const isFair = (schema: SchemaObject): boolean => !("items" in schema && "uniqueItems" in schema);
+
 const { schema } = fc.letrec<{ schema: Schema }>((tie) => {
   const some = { minLength: 1, maxLength: 3 };
   const branches = fc.array(tie("schema"), some);
@@ -106,7 +103,7 @@ const { schema } = fc.letrec<{ schema: Schema }>((tie) => {
     schema: fc.oneof(
       { depthSize: "small", withCrossShrink: true },
       { weight: 1, arbitrary: fc.boolean() },
-      { weight: 9, arbitrary: fc.array(keywords, some).map((all): Schema => Object.assign({}, ...all)) },
+      { weight: 9, arbitrary: fc.array(keywords, some).map(join).filter(isFair) },
     ),
   };
 });
@@ -131,22 +128,23 @@ test("finds the errors that Ajv finds, at the same places and in its words", asy
     BATCHES,
   );
 
-  expect(Math.min(seen.valid, seen.invalid), JSON.stringify(seen)).toBeGreaterThan(1000);
-});
+  expect(Math.min(seen.valid, seen.invalid)).toBeGreaterThan(500);
+}, 60_000);
 
 test("reads a pattern as ECMA-262 does", async () => {
-  const characters = fc.constantFrom(
-    ..."abAB1_ .-/[]:^$",
-    ...["\b", "\t", "\n", "\r", "\u00a0", "\u2028", "\ufeff", "é", "😀"],
+  // Nothing beyond U+FFFF: V8 wrongly finds \B in the middle of such a character.
+  const subject = fc.string({
+    unit: fc.constantFrom(..."abAB1_ .-/[]:^$\b\t\n\r\u00a0\u2028\ufeffé字"),
+    maxLength: 5,
+  });
+  const words = (list: string): fc.Arbitrary<string> => fc.constantFrom(...list.split(" "));
+  const atom = fc.oneof(
+    words(String.raw`a b B 1 _ é 字 . \. \/ \t \n \x41 \x5f \u00e9 \cJ \d \D \w \W \s \S`),
+    words(String.raw`[ab] [^a] [a-c1] [.] [a\]^-] [\b] [[:a] [^[.a] [(?a] [\x61-\u0062]`),
+    words(String.raw`[\s\d] [^\S] [\S] [\s\S] [\W] [\D_] [^\w.]`),
   );
-  const subject = fc.string({ unit: characters, maxLength: 5 });
-  const atom = fc.constantFrom(
-    ...["a", "b", "B", "1", "_", "é", "😀", ".", "\\.", "\\/", "\\t", "\\n", "\\x41", "\\x5f", "\\u00e9", "\\cJ"],
-    ...["\\d", "\\D", "\\w", "\\W", "\\s", "\\S", "[ab]", "[^a]", "[a-c1]", "[\\s\\d]", "[^\\S]", "[\\S]", "[\\W]"],
-    ...["[\\D_]", "[^\\w.]", "[.]", "[[:a]", "[^[.a]", "[a\\]^-]", "[\\b]", "[\\x61-\\u0062]", "[\\s\\S]", "[(?a]"],
-  );
-  const assertion = fc.constantFrom("^", "$", "\\b", "\\B", "(?=a)", "(?!b)", "(?<=a)", "(?<!b)", "(?=.$)");
-  const quantifier = fc.constantFrom("", "", "*", "+", "?", "*?", "{2}", "{1,}", "{0,2}");
+  const assertion = words(String.raw`^ $ \b \B (?=a) (?!b) (?<=a) (?<!b) (?=.$)`);
+  const quantifier = words("  * + ? *? {2} {1,} {0,2}");
   const { regex } = fc.letrec<{ regex: string; piece: string }>((tie) => ({
     regex: fc.oneof(
       { maxDepth: 2, withCrossShrink: true },
@@ -163,17 +161,17 @@ test("reads a pattern as ECMA-262 does", async () => {
 
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(regex, subject), batchOf), async (cases) => {
-      const verdicts = await judge(cases.map(([each, value]) => ({ schema: { pattern: each }, value })));
-      for (const [n, [each, value]] of cases.entries()) {
+      const verdicts = await judge(cases.map(([source, string]) => ({ schema: { pattern: source }, value: string })));
+      for (const [n, [source, string]] of cases.entries()) {
         const verdict = verdicts[n];
-        expect({ pattern: each, value, problems: verdict?.problems, matches: verdict?.errors.length === 0 }).toEqual({
-          pattern: each,
-          value,
+        expect({ source, string, problems: verdict?.problems, matches: verdict?.errors.length === 0 }).toEqual({
+          source,
+          string,
           problems: [],
-          matches: new RegExp(each, "u").test(value),
+          matches: new RegExp(source, "u").test(string),
         });
       }
     }),
     BATCHES,
   );
-});
+}, 60_000);

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:e8231dfdd210dc34bbf95fdc3a068584269ee841
+--! Hash: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
 --! Message: roles and schemas
 
 -- The request roles, as PostgREST and Supabase name them. A cluster may have them already, from another
@@ -51,10 +51,6 @@ grant usage on schema attune to anon, authenticated, service_role;
 
 create schema attune_private;
 comment on schema attune_private is 'Secrets and helpers of Attune. No request role may look inside.';
-
--- A function is for nobody until its own file grants it.
-alter default privileges in schema attune revoke execute on functions from public;
-alter default privileges in schema attune_private revoke execute on functions from public;
 
 -- On Supabase the schema and its functions exist, and stay as they are.
 do $$

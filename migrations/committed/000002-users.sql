@@ -1,5 +1,5 @@
---! Previous: sha1:e8231dfdd210dc34bbf95fdc3a068584269ee841
---! Hash: sha1:7a78d431b7cbd8103a7bb3a704a1a4ed916d338b
+--! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
+--! Hash: sha1:aa8ea72727e798080026ac669677ca761e2a03e3
 --! Message: users
 
 -- Plans
@@ -41,7 +41,7 @@ values ('bootstrapper', 'Bootstrapper', 'The plan every user starts with.');
 create table attune.users (
   id uuid not null default gen_random_uuid()
     constraint users_pkey primary key,
-  email text not null
+  email text
     constraint users_email_check check (char_length(email) between 3 and 254 and email ~ '^[^@\s]+@[^@\s]+$'),
   name text
     constraint users_name_check check (char_length(name) <= 200),
@@ -64,9 +64,9 @@ create index users_plan_idx on attune.users (plan);
 comment on table attune.users is
   E'@behavior -insert -delete\nThe people whose settings these are. A user sees and edits only their own row; administrators see all.';
 comment on column attune.users.id is 'The subject (`sub`) of the user''s own tokens.';
-comment on column attune.users.email is 'Unique without regard to case. Not editable here.';
+comment on column attune.users.email is 'Unique without regard to case; null when an outside provider told none. Not editable here.';
 comment on column attune.users.name is 'The name other people see, at most 200 characters.';
-comment on column attune.users.avatar_url is 'The address of a picture, at most 2,048 characters.';
+comment on column attune.users.avatar_url is 'The address of a picture: `https://…`, or a path on the application''s own server; at most 2,048 characters.';
 comment on column attune.users.company_name is 'Where the user works, at most 200 characters.';
 comment on column attune.users.role is 'What the user does there, in their own words. It gives no rights.';
 comment on column attune.users.timezone is 'The user''s time zone, an IANA name: `Europe/Berlin`.';
@@ -76,6 +76,9 @@ comment on column attune.users.is_admin is 'Whether the user may read everybody'
 comment on column attune.users.created_at is 'When the user was registered.';
 comment on column attune.users.updated_at is 'When the row last changed.';
 
+comment on constraint users_plan_fkey on attune.users is
+  E'@behavior -*\nThe plans are few: a client reads them once.';
+
 -- Uniqueness of an e-mail lives in a table of its own, because `users` may be sharded by user.
 create table attune.user_emails (
   email text
@@ -83,24 +86,133 @@ create table attune.user_emails (
     constraint user_emails_email_check check (email = lower(btrim(email)) and char_length(email) <= 254),
   user_id uuid not null
     constraint user_emails_user_id_key unique
-    constraint user_emails_user_id_fkey references attune.users (id) on delete cascade
+    constraint user_emails_user_id_fkey references attune.users (id) on delete cascade,
+  verified_at timestamptz
 );
 comment on table attune.user_emails is
   E'@behavior -*\nWhich user an e-mail address belongs to, in lower case. Kept by a trigger on `users`.';
 comment on column attune.user_emails.email is 'The address, trimmed and in lower case.';
 comment on column attune.user_emails.user_id is 'Whose address it is.';
+comment on column attune.user_emails.verified_at is 'When the user showed that the address is theirs; null while they have not.';
 
+-- How a user comes in from an outside provider
+
+create table attune.user_identities (
+  issuer text
+    constraint user_identities_issuer_check check (char_length(issuer) between 1 and 2048),
+  subject text
+    constraint user_identities_subject_check check (char_length(subject) between 1 and 255),
+  user_id uuid not null
+    constraint user_identities_user_id_fkey references attune.users (id) on delete cascade,
+  email text
+    constraint user_identities_email_check check (char_length(email) <= 254),
+  name text
+    constraint user_identities_name_check check (char_length(name) <= 200),
+  avatar_url text
+    constraint user_identities_avatar_url_check check (char_length(avatar_url) <= 2048),
+  company_name text
+    constraint user_identities_company_name_check check (char_length(company_name) <= 200),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint user_identities_pkey primary key (issuer, subject)
+);
+create index user_identities_user_id_idx on attune.user_identities (user_id);
+comment on table attune.user_identities is
+  E'@behavior -insert -update -delete -connection +list\nThe accounts at outside providers with which a user signs in. A user sees their own.';
+comment on column attune.user_identities.issuer is 'The provider: the `iss` of its tokens.';
+comment on column attune.user_identities.subject is 'Who the user is there: the `sub` of its tokens, of whatever shape.';
+comment on column attune.user_identities.user_id is 'Who the user is here.';
+comment on column attune.user_identities.email is 'The e-mail address the provider last told.';
+comment on column attune.user_identities.name is 'The name the provider last told.';
+comment on column attune.user_identities.avatar_url is 'The picture the provider last told.';
+comment on column attune.user_identities.company_name is 'The company the provider last told.';
+comment on column attune.user_identities.created_at is 'When the identity was linked.';
+comment on column attune.user_identities.updated_at is 'When the provider last told something else.';
+
+-- Where a user is signed in
+
+create table attune.sessions (
+  user_id uuid not null
+    constraint sessions_user_id_fkey references attune.users (id) on delete cascade,
+  id uuid not null default gen_random_uuid(),
+  user_agent text
+    constraint sessions_user_agent_check check (char_length(user_agent) <= 500),
+  address text
+    constraint sessions_address_check check (char_length(address) <= 100),
+  created_at timestamptz not null default now(),
+  last_used_at timestamptz not null default now(),
+  idle_until timestamptz not null,
+  expires_at timestamptz not null,
+  revoked_at timestamptz,
+  revoked_because text
+    constraint sessions_revoked_because_check check (
+      revoked_because in (
+        'logout', 'logout_everywhere', 'revoked', 'password_changed', 'password_reset', 'refresh_token_reused'
+      )
+    ),
+  constraint sessions_pkey primary key (user_id, id),
+  constraint sessions_revoked_check check ((revoked_at is null) = (revoked_because is null))
+);
+comment on table attune.sessions is
+  E'@behavior -insert -update -delete -connection +list\nWhere a user is signed in, and was. A user sees their own and may revoke each (`revokeSession`).';
+comment on column attune.sessions.user_id is 'Who is signed in.';
+comment on column attune.sessions.id is 'The `session_id` of the session''s tokens.';
+comment on column attune.sessions.user_agent is 'The program that signed in, as it calls itself.';
+comment on column attune.sessions.address is 'The network address it signed in from.';
+comment on column attune.sessions.created_at is 'When it signed in.';
+comment on column attune.sessions.last_used_at is 'When its refresh token was last exchanged.';
+comment on column attune.sessions.idle_until is 'When it ends unless its refresh token is exchanged before.';
+comment on column attune.sessions.expires_at is 'When it ends in any case.';
+comment on column attune.sessions.revoked_at is 'When it was ended; null while it is not.';
+comment on column attune.sessions.revoked_because is
+  'Why it was ended: `logout`, `logout_everywhere`, `revoked`, `password_changed`, `password_reset` or `refresh_token_reused`.';
+
+-- Who is asking
+
+--! Included private/own_issuer.sql
+create or replace function attune_private.own_issuer()
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  select 'attune';
+end;
+comment on function attune_private.own_issuer() is
+  'The `iss` of the tokens that Attune signs itself. A token of any other issuer is never a user of ours by its `sub`.';
+revoke all on function attune_private.own_issuer() from public;
+--! EndIncluded private/own_issuer.sql
 --! Included functions/current_user_id.sql
 create or replace function attune.current_user_id()
 returns uuid
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
-  -- Definer, because the policies of `users` themselves ask who is asking.
-  select u.id from attune.users as u where u.id = auth.uid();
+  -- Definer, because the policies of these tables themselves ask who is asking.
+  select case
+    when coalesce(auth.jwt() ->> 'iss', attune_private.own_issuer()) <> attune_private.own_issuer() then (
+      select i.user_id
+      from attune.user_identities as i
+      where i.issuer = auth.jwt() ->> 'iss'
+        and i.subject = auth.jwt() ->> 'sub'
+    )
+    when auth.jwt() ->> 'session_id' is null then (
+      select u.id from attune.users as u where u.id = auth.uid()
+    )
+    else (
+      select s.user_id
+      from attune.sessions as s
+      where s.user_id = auth.uid()
+        and s.id = case
+          when auth.jwt() ->> 'session_id' ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+            then (auth.jwt() ->> 'session_id')::uuid
+        end
+        and s.revoked_at is null
+        and s.idle_until > now()
+        and s.expires_at > now()
+    )
+  end;
 end;
 comment on function attune.current_user_id() is
-  'The id of the signed-in user, or NULL. The one place that turns a token''s claims into a user: a deleted user is nobody.';
+  'The id of the signed-in user, or NULL. The one place that turns a token''s claims into a user: the `sub` of our own tokens, as long as their session lasts, else the identity (`iss`, `sub`) of an outside provider. A deleted user is nobody.';
 revoke all on function attune.current_user_id() from public;
 grant execute on function attune.current_user_id() to anon, authenticated, service_role;
 --! EndIncluded functions/current_user_id.sql
@@ -108,7 +220,7 @@ grant execute on function attune.current_user_id() to anon, authenticated, servi
 create or replace function attune.is_admin()
 returns boolean
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select exists (
     select from attune.users as u
@@ -153,7 +265,7 @@ revoke all on function attune_private.is_trusted() from public;
 create or replace function attune.require_user_id()
 returns uuid
 language plpgsql stable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
@@ -178,7 +290,7 @@ grant execute on function attune.require_user_id() to anon, authenticated, servi
 create or replace function attune.require_admin()
 returns void
 language plpgsql stable parallel restricted security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (attune.is_admin() or attune_private.is_trusted()) is not true then
@@ -221,11 +333,119 @@ create policy user_emails_select_service_role on attune.user_emails for select t
 revoke all on attune.user_emails from public;
 grant select on attune.user_emails to authenticated, service_role;
 
+alter table attune.user_identities enable row level security;
+create policy user_identities_select_self on attune.user_identities for select to authenticated
+  using (user_id = (select attune.current_user_id()));
+create policy user_identities_select_service_role on attune.user_identities for select to service_role using (true);
+
+revoke all on attune.user_identities from public;
+grant select on attune.user_identities to authenticated, service_role;
+
+alter table attune.sessions enable row level security;
+create policy sessions_select_self on attune.sessions for select to authenticated
+  using (user_id = (select attune.current_user_id()));
+create policy sessions_select_service_role on attune.sessions for select to service_role using (true);
+
+revoke all on attune.sessions from public;
+grant select on attune.sessions to authenticated, service_role;
+
+--! Included private/check_size.sql
+create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if actual > maximum then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s is too large: %s %s, at most %s are allowed', what, actual, unit, maximum),
+      detail = 'too_large',
+      hint = 'Make it smaller.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_size(text, integer, integer, text) is
+  'Refuses (`too_large`) what is above its limit, naming both.';
+revoke all on function attune_private.check_size(text, integer, integer, text) from public;
+--! EndIncluded private/check_size.sql
+--! Included private/is_address.sql
+create or replace function attune_private.is_address(email text)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  -- The shape, not the truth: that comes with a mail that is answered.
+  select coalesce(
+    char_length(email) between 3 and 254
+      and email ~ '^[^@[:space:][:cntrl:]<>",;:()]{1,64}@[^@[:space:][:cntrl:]<>",;:()]+$',
+    false
+  );
+end;
+comment on function attune_private.is_address(text) is 'Whether a text has the shape of an e-mail address.';
+revoke all on function attune_private.is_address(text) from public;
+--! EndIncluded private/is_address.sql
+--! Included private/is_avatar_url.sql
+create or replace function attune_private.is_avatar_url(url text)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  -- A browser takes // and /\ at the beginning for another server.
+  select coalesce(
+    char_length(url) <= 2048
+      and url !~ '[[:space:][:cntrl:]\\]'
+      and url ~ '^(https://[^/?#]|/([^/]|$))',
+    false
+  );
+end;
+comment on function attune_private.is_avatar_url(text) is
+  'Whether a text is an `https` address or a path on the application''s own server.';
+revoke all on function attune_private.is_avatar_url(text) from public;
+--! EndIncluded private/is_avatar_url.sql
+--! Included private/timezone_name.sql
+create or replace function attune_private.timezone_name(name text)
+returns text
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+as $$
+declare
+  canonical text;
+begin
+  -- PostgreSQL also takes POSIX rules ('XYZ+3', 'EST5EDT,M3.2.0'); no name but these has a digit.
+  if name !~* '^([a-z_-]+(/[a-z_-]+){0,2}|etc/gmt(0|-(\d|1[0-4])|\+(\d|1[0-2]))|gmt[+-]?0|(est5e|cst6c|mst7m|pst8p)dt)$' then
+    return null;
+  end if;
+
+  -- Faster by far than pg_timezone_names, and unlike `at time zone` it takes no abbreviation. Ends with the function.
+  canonical := set_config('TimeZone', name, true);
+  canonical := current_setting('TimeZone');
+  return case when canonical ~ '^[A-Z]' then canonical end;
+exception
+  when invalid_parameter_value then
+    return null;
+end;
+$$;
+comment on function attune_private.timezone_name(text) is
+  'The IANA name of a time zone, spelled as the standard spells it; NULL when there is no such zone.';
+revoke all on function attune_private.timezone_name(text) from public;
+--! EndIncluded private/timezone_name.sql
+--! Included functions/sessions_is_current.sql
+create or replace function attune.sessions_is_current(session attune.sessions)
+returns boolean
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(session.id::text = lower(auth.jwt() ->> 'session_id'), false);
+end;
+comment on function attune.sessions_is_current(attune.sessions) is 'Whether it is the session of this request''s token.';
+revoke all on function attune.sessions_is_current(attune.sessions) from public;
+grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;
+--! EndIncluded functions/sessions_is_current.sql
+
 --! Included triggers/tg__timestamps.sql
 create or replace function attune_private.tg__timestamps()
 returns trigger
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := now();
@@ -235,16 +455,77 @@ $$;
 comment on function attune_private.tg__timestamps() is 'Keeps `updated_at`.';
 revoke all on function attune_private.tg__timestamps() from public;
 --! EndIncluded triggers/tg__timestamps.sql
+--! Included triggers/tg_users__validate.sql
+create or replace function attune_private.tg_users__validate()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  zone text;
+begin
+  new.email := btrim(new.email);
+
+  perform attune_private.check_size('The e-mail address', char_length(new.email), 254, 'characters');
+  perform attune_private.check_size('The name', char_length(new.name), 200, 'characters');
+  perform attune_private.check_size('The address of the picture', char_length(new.avatar_url), 2048, 'characters');
+  perform attune_private.check_size('The name of the company', char_length(new.company_name), 200, 'characters');
+  perform attune_private.check_size('The role', char_length(new.role), 100, 'characters');
+
+  if new.email is not null and not attune_private.is_address(new.email) then
+    raise exception using
+      errcode = 'PT422',
+      message = 'This is no e-mail address',
+      detail = 'invalid_email',
+      hint = 'Send an address such as ada@example.com.';
+  end if;
+
+  if new.avatar_url is not null and not attune_private.is_avatar_url(new.avatar_url) then
+    raise exception using
+      errcode = 'PT422',
+      message = 'This is no address of a picture',
+      detail = 'invalid_avatar_url',
+      hint = 'Send an address that begins with https://, or a path that begins with a single /.';
+  end if;
+
+  if tg_op = 'INSERT' or new.timezone is distinct from old.timezone then
+    zone := attune_private.timezone_name(new.timezone);
+
+    if zone is null then
+      raise exception using
+        errcode = 'PT422',
+        message = 'There is no such time zone',
+        detail = 'invalid_timezone',
+        hint = 'Send an IANA name such as Europe/Berlin.';
+    end if;
+
+    new.timezone := zone;
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_users__validate() is
+  'Trims and checks what users write about themselves (`too_large`, `invalid_email`, `invalid_avatar_url`, `invalid_timezone`).';
+revoke all on function attune_private.tg_users__validate() from public;
+--! EndIncluded triggers/tg_users__validate.sql
 --! Included triggers/tg_users__email.sql
 create or replace function attune_private.tg_users__email()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if new.email is null then
+    delete from attune.user_emails as e where e.user_id = new.id;
+    return null;
+  end if;
+
   insert into attune.user_emails as e (email, user_id)
-  values (lower(btrim(new.email)), new.id)
-  on conflict (user_id) do update set email = excluded.email;
+  values (lower(new.email), new.id)
+  on conflict (user_id) do update set
+    email = excluded.email,
+    verified_at = case e.email when excluded.email then e.verified_at end;
 
   return null;
 exception
@@ -257,25 +538,37 @@ exception
 end;
 $$;
 comment on function attune_private.tg_users__email() is
-  'Keeps an e-mail unique without regard to case (`email_taken`).';
+  'Keeps an e-mail unique without regard to case (`email_taken`). Another address has to be verified anew.';
 revoke all on function attune_private.tg_users__email() from public;
 --! EndIncluded triggers/tg_users__email.sql
 
+create trigger _050_validate before insert or update on attune.users
+  for each row execute function attune_private.tg_users__validate();
 create trigger _100_timestamps before update on attune.users
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_email after insert or update of email on attune.users
   for each row execute function attune_private.tg_users__email();
+create trigger _100_timestamps before update on attune.user_identities
+  for each row execute function attune_private.tg__timestamps();
 
 --! Included private/ensure_user.sql
 create or replace function attune_private.ensure_user(email text, is_admin boolean default false)
 returns uuid
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant text := lower(btrim(ensure_user.email));
   found_id uuid;
 begin
+  if address is null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'This is no e-mail address',
+      detail = 'invalid_email',
+      hint = 'Send an address such as ada@example.com.';
+  end if;
+
   select e.user_id into found_id from attune.user_emails as e where e.email = address;
 
   if found_id is null then
@@ -290,14 +583,47 @@ begin
 end;
 $$;
 comment on function attune_private.ensure_user(text, boolean) is
-  'The id of the user with this e-mail, made when missing. For development tokens and tests: it raises rights when asked to and never lowers them.';
+  'The id of the user with this e-mail, made when missing. For development tokens and tests: it raises rights when asked to and never lowers them. Refused: `invalid_email`.';
 revoke all on function attune_private.ensure_user(text, boolean) from public;
 --! EndIncluded private/ensure_user.sql
+--! Included private/ensure_single_user.sql
+create or replace function attune_private.ensure_single_user()
+returns uuid
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  single_user uuid;
+begin
+  -- Found again by an identity that no token can claim: a token of our own issuer is looked up by UUID only.
+  lock table attune.user_identities in share row exclusive mode;
+
+  select i.user_id into single_user
+  from attune.user_identities as i
+  where i.issuer = attune_private.own_issuer()
+    and i.subject = 'system';
+
+  if single_user is null then
+    insert into attune.users (name, is_admin)
+    values ('system', true)
+    returning id into single_user;
+
+    insert into attune.user_identities (issuer, subject, user_id)
+    values (attune_private.own_issuer(), 'system', single_user);
+  end if;
+
+  return single_user;
+end;
+$$;
+comment on function attune_private.ensure_single_user() is
+  'The id of the `system` user, an administrator, made when missing: whom every request is in single-user mode.';
+revoke all on function attune_private.ensure_single_user() from public;
+--! EndIncluded private/ensure_single_user.sql
 --! Included functions/viewer.sql
 create or replace function attune.viewer()
 returns attune.users
 language sql stable parallel safe security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   -- Definer, so that a request without a user gets null and not a refusal.
   select u from attune.users as u where u.id = (select attune.current_user_id());

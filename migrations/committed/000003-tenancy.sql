@@ -1,26 +1,33 @@
---! Previous: sha1:7a78d431b7cbd8103a7bb3a704a1a4ed916d338b
---! Hash: sha1:b8972289f57390baed9cc67a40d8a3ee8d69f91b
+--! Previous: sha1:aa8ea72727e798080026ac669677ca761e2a03e3
+--! Hash: sha1:4b869c7b62a33f221d942092a11b71c2976e103a
 --! Message: tenancy
 
--- The least that the layers of a team and of a project need. Issue 3 replaces it with the same tables, and more.
-
 create type attune.team_role as enum ('owner', 'admin', 'member');
-comment on type attune.team_role is 'What a member may do in a team: owners and administrators write its settings.';
+comment on type attune.team_role is
+  'What a member may do in a team: an owner everything, an admin everything but to owners, a member nothing but see it.';
 
 create type attune.project_role as enum ('owner', 'editor', 'viewer');
-comment on type attune.project_role is 'What a member may do in a project.';
+comment on type attune.project_role is
+  'What a member may do in a project: an owner everything, an editor change it, a viewer see it.';
+
+-- Teams
 
 create table attune.teams (
   id uuid not null default gen_random_uuid()
     constraint teams_pkey primary key,
   name text not null
     constraint teams_name_check check (char_length(name) between 1 and 200),
-  created_at timestamptz not null default now()
+  created_by uuid,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
 );
-comment on table attune.teams is 'Groups of people who share settings. Their members see them.';
+comment on table attune.teams is
+  E'@behavior -insert -connection +list\nPeople who share settings. Its members see a team; `createTeam` makes one.';
 comment on column attune.teams.id is 'Which team.';
-comment on column attune.teams.name is 'What people read, at most 200 characters.';
-comment on column attune.teams.created_at is 'When the team was made.';
+comment on column attune.teams.name is 'What people call it: 1 to 200 characters.';
+comment on column attune.teams.created_by is 'The user who made it, who may be gone.';
+comment on column attune.teams.created_at is 'When it was made.';
+comment on column attune.teams.updated_at is 'When it, or who owns it, last changed.';
 
 create table attune.team_members (
   user_id uuid not null
@@ -29,34 +36,55 @@ create table attune.team_members (
     constraint team_members_team_id_fkey references attune.teams (id) on delete cascade,
   role attune.team_role not null default 'member',
   created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
   constraint team_members_pkey primary key (user_id, team_id)
 );
 create index team_members_team_id_idx on attune.team_members (team_id);
-comment on table attune.team_members is 'Who belongs to which team. Members see each other.';
-comment on column attune.team_members.user_id is 'Who.';
-comment on column attune.team_members.team_id is 'Which team.';
-comment on column attune.team_members.role is 'What the member may do there.';
-comment on column attune.team_members.created_at is 'When the user joined.';
+comment on table attune.team_members is
+  E'@behavior -insert -update -delete -connection +list\n@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\nWho belongs to a team, and as what. The members see each other.';
+comment on constraint team_members_user_id_fkey on attune.team_members is
+  E'@forwardBehavior -*\nWhat members see of each other is the profile.';
+comment on column attune.team_members.user_id is 'Who belongs to it.';
+comment on column attune.team_members.team_id is 'To which team.';
+comment on column attune.team_members.role is 'As what.';
+comment on column attune.team_members.created_at is 'Since when.';
+comment on column attune.team_members.updated_at is 'When the role last changed.';
 
 alter table attune.users
   add column current_team_id uuid
     constraint users_current_team_id_fkey references attune.teams (id) on delete set null;
 create index users_current_team_id_idx on attune.users (current_team_id);
-comment on column attune.users.current_team_id is 'The team whose settings apply to the user, who is a member; or null.';
+comment on constraint users_current_team_id_fkey on attune.users is
+  E'@backwardBehavior -*\nThe team whose settings apply to the user.';
+comment on column attune.users.current_team_id is
+  'The team whose settings apply to the user; null for none. Chosen with `setCurrentTeam`.';
+
+-- Projects
 
 create table attune.projects (
   id uuid not null default gen_random_uuid()
     constraint projects_pkey primary key,
   name text not null
     constraint projects_name_check check (char_length(name) between 1 and 200),
-  stage_number integer,
-  created_at timestamptz not null default now()
+  stage_number integer
+    constraint projects_stage_number_check check (stage_number between 1 and 1000),
+  team_id uuid
+    constraint projects_team_id_fkey references attune.teams (id) on delete set null,
+  created_by uuid,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
 );
-comment on table attune.projects is 'What people work on. Their members see them.';
+create index projects_team_id_idx on attune.projects (team_id);
+comment on table attune.projects is
+  E'@behavior -insert -connection +list\nWhat users work on. Every new user owns a starter project; `createProject` makes another. A project is seen by its own members: belonging to a team gives the rest of the team no right to it.';
 comment on column attune.projects.id is 'Which project.';
-comment on column attune.projects.name is 'What people read, at most 200 characters.';
-comment on column attune.projects.stage_number is 'Which stage it is in; null for a starter project.';
-comment on column attune.projects.created_at is 'When the project was made.';
+comment on column attune.projects.name is 'What people call it: 1 to 200 characters.';
+comment on column attune.projects.stage_number is
+  'The stage it has reached, 1 to 1000; null before the first, as a starter project is.';
+comment on column attune.projects.team_id is 'The team it belongs to; null for none.';
+comment on column attune.projects.created_by is 'The user who made it, who may be gone.';
+comment on column attune.projects.created_at is 'When it was made.';
+comment on column attune.projects.updated_at is 'When it, or who owns it, last changed.';
 
 create table attune.project_members (
   user_id uuid not null
@@ -65,94 +93,779 @@ create table attune.project_members (
     constraint project_members_project_id_fkey references attune.projects (id) on delete cascade,
   role attune.project_role not null default 'viewer',
   created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
   constraint project_members_pkey primary key (user_id, project_id)
 );
 create index project_members_project_id_idx on attune.project_members (project_id);
-comment on table attune.project_members is 'Who belongs to which project. Members see each other.';
-comment on column attune.project_members.user_id is 'Who.';
-comment on column attune.project_members.project_id is 'Which project.';
-comment on column attune.project_members.role is 'What the member may do there.';
-comment on column attune.project_members.created_at is 'When the user joined.';
+comment on table attune.project_members is
+  E'@behavior -insert -update -delete -connection +list\n@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\nWho belongs to a project, and as what. The members see each other.';
+comment on constraint project_members_user_id_fkey on attune.project_members is
+  E'@forwardBehavior -*\nWhat members see of each other is the profile.';
+comment on column attune.project_members.user_id is 'Who belongs to it.';
+comment on column attune.project_members.project_id is 'To which project.';
+comment on column attune.project_members.role is 'As what.';
+comment on column attune.project_members.created_at is 'Since when.';
+comment on column attune.project_members.updated_at is 'When the role last changed.';
+
+-- Who may see and do what. Definer functions, because the members' policies would ask about themselves.
 
 --! Included functions/member_team_ids.sql
 create or replace function attune.member_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-rows 10
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
-  -- Definer, because the policies of the members themselves ask.
   select m.team_id
   from attune.team_members as m
   where m.user_id = (select attune.current_user_id());
 end;
-comment on function attune.member_team_ids() is E'@behavior -*\nThe teams the signed-in user belongs to.';
+comment on function attune.member_team_ids() is E'@behavior -*\nThe teams that the caller belongs to.';
 revoke all on function attune.member_team_ids() from public;
-grant execute on function attune.member_team_ids() to anon, authenticated, service_role;
+grant execute on function attune.member_team_ids() to authenticated, service_role;
 --! EndIncluded functions/member_team_ids.sql
 --! Included functions/managed_team_ids.sql
 create or replace function attune.managed_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-rows 10
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
-  -- Definer, because the policies of the members themselves ask.
   select m.team_id
   from attune.team_members as m
   where m.user_id = (select attune.current_user_id())
     and m.role in ('owner', 'admin');
 end;
-comment on function attune.managed_team_ids() is E'@behavior -*\nThe teams whose settings the signed-in user writes: as an owner or an administrator of the team.';
+comment on function attune.managed_team_ids() is E'@behavior -*\nThe teams that the caller owns or administers.';
 revoke all on function attune.managed_team_ids() from public;
-grant execute on function attune.managed_team_ids() to anon, authenticated, service_role;
+grant execute on function attune.managed_team_ids() to authenticated, service_role;
 --! EndIncluded functions/managed_team_ids.sql
+--! Included functions/owned_team_ids.sql
+create or replace function attune.owned_team_ids()
+returns setof uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select m.team_id
+  from attune.team_members as m
+  where m.user_id = (select attune.current_user_id())
+    and m.role = 'owner';
+end;
+comment on function attune.owned_team_ids() is E'@behavior -*\nThe teams that the caller owns.';
+revoke all on function attune.owned_team_ids() from public;
+grant execute on function attune.owned_team_ids() to authenticated, service_role;
+--! EndIncluded functions/owned_team_ids.sql
 --! Included functions/member_project_ids.sql
 create or replace function attune.member_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
-rows 10
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
-  -- Definer, because the policies of the members themselves ask.
   select m.project_id
   from attune.project_members as m
   where m.user_id = (select attune.current_user_id());
 end;
-comment on function attune.member_project_ids() is E'@behavior -*\nThe projects the signed-in user belongs to.';
+comment on function attune.member_project_ids() is E'@behavior -*\nThe projects that the caller belongs to.';
 revoke all on function attune.member_project_ids() from public;
-grant execute on function attune.member_project_ids() to anon, authenticated, service_role;
+grant execute on function attune.member_project_ids() to authenticated, service_role;
 --! EndIncluded functions/member_project_ids.sql
+--! Included functions/edited_project_ids.sql
+create or replace function attune.edited_project_ids()
+returns setof uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select m.project_id
+  from attune.project_members as m
+  where m.user_id = (select attune.current_user_id())
+    and m.role in ('owner', 'editor');
+end;
+comment on function attune.edited_project_ids() is E'@behavior -*\nThe projects that the caller may change.';
+revoke all on function attune.edited_project_ids() from public;
+grant execute on function attune.edited_project_ids() to authenticated, service_role;
+--! EndIncluded functions/edited_project_ids.sql
+--! Included functions/owned_project_ids.sql
+create or replace function attune.owned_project_ids()
+returns setof uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select m.project_id
+  from attune.project_members as m
+  where m.user_id = (select attune.current_user_id())
+    and m.role = 'owner';
+end;
+comment on function attune.owned_project_ids() is E'@behavior -*\nThe projects that the caller owns.';
+revoke all on function attune.owned_project_ids() from public;
+grant execute on function attune.owned_project_ids() to authenticated, service_role;
+--! EndIncluded functions/owned_project_ids.sql
 
 alter table attune.teams enable row level security;
-create policy teams_select_member_or_admin on attune.teams for select to authenticated
-  using (id in (select attune.member_team_ids()) or (select attune.is_admin()));
+create policy teams_select_member on attune.teams for select to authenticated
+  using (id in (select attune.member_team_ids()));
+create policy teams_update_manager on attune.teams for update to authenticated
+  using (id in (select attune.managed_team_ids()))
+  with check (id in (select attune.managed_team_ids()));
+create policy teams_delete_owner on attune.teams for delete to authenticated
+  using (id in (select attune.owned_team_ids()));
 create policy teams_all_service_role on attune.teams for all to service_role using (true) with check (true);
+
 revoke all on attune.teams from public;
-grant select on attune.teams to authenticated, service_role;
-grant insert (name), update (name), delete on attune.teams to service_role;
+grant select, update (name), delete on attune.teams to authenticated;
+grant select, insert (name, created_by), update (name), delete on attune.teams to service_role;
 
 alter table attune.team_members enable row level security;
-create policy team_members_select_member_or_admin on attune.team_members for select to authenticated
-  using (team_id in (select attune.member_team_ids()) or (select attune.is_admin()));
+create policy team_members_select_member on attune.team_members for select to authenticated
+  using (team_id in (select attune.member_team_ids()));
 create policy team_members_all_service_role on attune.team_members for all to service_role using (true) with check (true);
+
 revoke all on attune.team_members from public;
-grant select on attune.team_members to authenticated, service_role;
-grant insert (user_id, team_id, role), update (role), delete on attune.team_members to service_role;
+grant select on attune.team_members to authenticated;
+grant select, insert (user_id, team_id, role), update (role), delete on attune.team_members to service_role;
 
 alter table attune.projects enable row level security;
-create policy projects_select_member_or_admin on attune.projects for select to authenticated
-  using (id in (select attune.member_project_ids()) or (select attune.is_admin()));
+create policy projects_select_member on attune.projects for select to authenticated
+  using (id in (select attune.member_project_ids()));
+create policy projects_update_editor on attune.projects for update to authenticated
+  using (id in (select attune.edited_project_ids()))
+  with check (id in (select attune.edited_project_ids()));
+create policy projects_delete_owner on attune.projects for delete to authenticated
+  using (id in (select attune.owned_project_ids()));
 create policy projects_all_service_role on attune.projects for all to service_role using (true) with check (true);
+
 revoke all on attune.projects from public;
-grant select on attune.projects to authenticated, service_role;
-grant insert (name, stage_number), update (name, stage_number), delete on attune.projects to service_role;
+grant select, update (name, stage_number), delete on attune.projects to authenticated;
+grant select, insert (name, stage_number, team_id, created_by), update (name, stage_number, team_id), delete
+  on attune.projects to service_role;
 
 alter table attune.project_members enable row level security;
-create policy project_members_select_member_or_admin on attune.project_members for select to authenticated
-  using (project_id in (select attune.member_project_ids()) or (select attune.is_admin()));
+create policy project_members_select_member on attune.project_members for select to authenticated
+  using (project_id in (select attune.member_project_ids()));
 create policy project_members_all_service_role on attune.project_members for all to service_role
   using (true) with check (true);
+
 revoke all on attune.project_members from public;
-grant select on attune.project_members to authenticated, service_role;
-grant insert (user_id, project_id, role), update (role), delete on attune.project_members to service_role;
+grant select on attune.project_members to authenticated;
+grant select, insert (user_id, project_id, role), update (role), delete on attune.project_members to service_role;
+
+-- What members see of each other
+
+--! Included functions/known_profiles.sql
+create or replace function attune.known_profiles()
+returns table (id uuid, name text, avatar_url text)
+language sql stable parallel safe security definer
+rows 100
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select u.id, u.name, u.avatar_url
+  from attune.users as u
+  where u.id in (
+    select attune.current_user_id()
+    union
+    select m.user_id from attune.team_members as m where m.team_id in (select attune.member_team_ids())
+    union
+    select m.user_id from attune.project_members as m where m.project_id in (select attune.member_project_ids())
+  );
+end;
+comment on function attune.known_profiles() is
+  E'@behavior -*\nName and picture of the caller, and of everybody in the same teams and projects.';
+revoke all on function attune.known_profiles() from public;
+grant execute on function attune.known_profiles() to authenticated, service_role;
+--! EndIncluded functions/known_profiles.sql
+
+create view attune.profiles
+with (security_invoker = true)
+as
+select p.id, p.name, p.avatar_url
+from attune.known_profiles() as p;
+comment on view attune.profiles is
+  E'@primaryKey id\n@behavior -insert -update -delete -connection +list\nWhat a user may see of others: those in the same teams and projects, and themselves.';
+comment on column attune.profiles.id is 'Who it is.';
+comment on column attune.profiles.name is 'Their name.';
+comment on column attune.profiles.avatar_url is 'The address of their picture.';
+
+revoke all on attune.profiles from public;
+grant select on attune.profiles to authenticated, service_role;
+
+--! Included private/valid_name.sql
+create or replace function attune_private.valid_name(name text)
+returns text
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  trimmed constant text := btrim(name);
+begin
+  perform attune_private.check_size('The name', char_length(trimmed), 200, 'characters');
+
+  if coalesce(trimmed, '') = '' then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The name is empty',
+      detail = 'invalid_name',
+      hint = 'Give a name of 1 to 200 characters.';
+  end if;
+
+  return trimmed;
+end;
+$$;
+comment on function attune_private.valid_name(text) is 'A name, trimmed. Refused when there is none (`invalid_name`) or too much of it (`too_large`).';
+revoke all on function attune_private.valid_name(text) from public;
+--! EndIncluded private/valid_name.sql
+--! Included private/require_team_role.sql
+create or replace function attune_private.require_team_role(team_id uuid, variadic roles attune.team_role[])
+returns attune.team_role
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held attune.team_role;
+begin
+  -- One change of the members at a time, in one order of locks: who may do something stays so until it is done.
+  perform from attune.teams as t where t.id = require_team_role.team_id for no key update;
+
+  if found then
+    select m.role into held
+    from attune.team_members as m
+    where m.user_id = attune.current_user_id()
+      and m.team_id = require_team_role.team_id;
+
+    if not found and attune_private.is_trusted() then
+      held := 'owner';
+    end if;
+  end if;
+
+  if held is null then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such team',
+      detail = 'unknown_team',
+      hint = 'Give the id of a team that you belong to.';
+  end if;
+
+  if held <> all (roles) then
+    raise exception using
+      errcode = '42501',
+      message = format('Your role in this team is %s, and this takes %s', held, array_to_string(roles, ' or ')),
+      detail = 'team_role_required',
+      hint = 'Ask an owner of the team.';
+  end if;
+
+  return held;
+end;
+$$;
+comment on function attune_private.require_team_role(uuid, attune.team_role[]) is
+  'The caller''s role in a team; a trusted server counts as an owner. Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`).';
+revoke all on function attune_private.require_team_role(uuid, attune.team_role[]) from public;
+--! EndIncluded private/require_team_role.sql
+--! Included private/require_project_role.sql
+create or replace function attune_private.require_project_role(project_id uuid, variadic roles attune.project_role[])
+returns attune.project_role
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held attune.project_role;
+begin
+  -- One change of the members at a time, in one order of locks: who may do something stays so until it is done.
+  perform from attune.projects as t where t.id = require_project_role.project_id for no key update;
+
+  if found then
+    select m.role into held
+    from attune.project_members as m
+    where m.user_id = attune.current_user_id()
+      and m.project_id = require_project_role.project_id;
+
+    if not found and attune_private.is_trusted() then
+      held := 'owner';
+    end if;
+  end if;
+
+  if held is null then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such project',
+      detail = 'unknown_project',
+      hint = 'Give the id of a project that you belong to.';
+  end if;
+
+  if held <> all (roles) then
+    raise exception using
+      errcode = '42501',
+      message = format('Your role in this project is %s, and this takes %s', held, array_to_string(roles, ' or ')),
+      detail = 'project_role_required',
+      hint = 'Ask an owner of the project.';
+  end if;
+
+  return held;
+end;
+$$;
+comment on function attune_private.require_project_role(uuid, attune.project_role[]) is
+  'The caller''s role in a project; a trusted server counts as an owner. Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
+revoke all on function attune_private.require_project_role(uuid, attune.project_role[]) from public;
+--! EndIncluded private/require_project_role.sql
+--! Included functions/create_team.sql
+create or replace function attune.create_team(name text)
+returns attune.teams
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+  team attune.teams;
+begin
+  insert into attune.teams (name, created_by)
+  values (create_team.name, caller)
+  returning * into team;
+
+  insert into attune.team_members (user_id, team_id, role)
+  values (caller, team.id, 'owner');
+
+  return team;
+end;
+$$;
+comment on function attune.create_team(text) is
+  E'@param name What people call it.\nMakes a team, which the caller owns. Refused: `not_signed_in`, `invalid_name`, `too_large`.';
+revoke all on function attune.create_team(text) from public;
+grant execute on function attune.create_team(text) to authenticated;
+--! EndIncluded functions/create_team.sql
+--! Included functions/set_current_team.sql
+create or replace function attune.set_current_team(team_id uuid default null)
+returns attune.users
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+  changed attune.users;
+begin
+  if team_id is not null then
+    -- Nobody takes the membership away before the choice is made.
+    perform from attune.team_members as m
+    where m.user_id = caller
+      and m.team_id = set_current_team.team_id
+    for share;
+
+    if not found then
+      raise exception using
+        errcode = 'PT404',
+        message = 'There is no such team',
+        detail = 'unknown_team',
+        hint = 'Give the id of a team that you belong to.';
+    end if;
+  end if;
+
+  update attune.users as u
+  set current_team_id = set_current_team.team_id
+  where u.id = caller
+  returning u.* into changed;
+
+  return changed;
+end;
+$$;
+comment on function attune.set_current_team(uuid) is
+  E'@param team_id Which team; without, none.\nChooses the team whose settings apply to the caller, of those the caller belongs to; without one, none. Refused: `not_signed_in`, `unknown_team`.';
+revoke all on function attune.set_current_team(uuid) from public;
+grant execute on function attune.set_current_team(uuid) to authenticated;
+--! EndIncluded functions/set_current_team.sql
+--! Included functions/set_team_member_role.sql
+create or replace function attune.set_team_member_role(team_id uuid, user_id uuid, role attune.team_role)
+returns attune.team_members
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller_role constant attune.team_role := attune_private.require_team_role(set_team_member_role.team_id, 'owner', 'admin');
+  previous_role attune.team_role;
+  member attune.team_members;
+begin
+  select m.role into previous_role
+  from attune.team_members as m
+  where m.user_id = set_team_member_role.user_id
+    and m.team_id = set_team_member_role.team_id
+  for no key update;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such member',
+      detail = 'unknown_member',
+      hint = 'Give the id of a user who belongs to the team.';
+  end if;
+
+  -- An admin manages those below the owners, and makes nobody an owner.
+  if caller_role = 'admin' and 'owner' in (previous_role, set_team_member_role.role) then
+    raise exception using
+      errcode = '42501',
+      message = 'Only an owner may make or unmake an owner',
+      detail = 'team_role_required',
+      hint = 'Ask an owner of the team.';
+  end if;
+
+  update attune.team_members as m
+  set role = set_team_member_role.role
+  where m.user_id = set_team_member_role.user_id
+    and m.team_id = set_team_member_role.team_id
+  returning m.* into member;
+
+  return member;
+end;
+$$;
+comment on function attune.set_team_member_role(uuid, uuid, attune.team_role) is
+  E'@param team_id In which team.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a team; for its owners, and for admins as far as no owner is concerned. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
+revoke all on function attune.set_team_member_role(uuid, uuid, attune.team_role) from public;
+grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to authenticated, service_role;
+--! EndIncluded functions/set_team_member_role.sql
+--! Included functions/remove_team_member.sql
+create or replace function attune.remove_team_member(team_id uuid, user_id uuid)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller_role constant attune.team_role := attune_private.require_team_role(remove_team_member.team_id, 'owner', 'admin');
+  removed_role attune.team_role;
+begin
+  select m.role into removed_role
+  from attune.team_members as m
+  where m.user_id = remove_team_member.user_id
+    and m.team_id = remove_team_member.team_id
+  for update;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such member',
+      detail = 'unknown_member',
+      hint = 'Give the id of a user who belongs to the team.';
+  end if;
+
+  if caller_role = 'admin' and removed_role = 'owner' then
+    raise exception using
+      errcode = '42501',
+      message = 'Only an owner may remove an owner',
+      detail = 'team_role_required',
+      hint = 'Ask an owner of the team.';
+  end if;
+
+  delete from attune.team_members as m
+  where m.user_id = remove_team_member.user_id
+    and m.team_id = remove_team_member.team_id;
+end;
+$$;
+comment on function attune.remove_team_member(uuid, uuid) is
+  E'@param team_id From which team.\n@param user_id Whom.\nTakes a member out of a team; for its owners, and for admins unless it is an owner. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
+revoke all on function attune.remove_team_member(uuid, uuid) from public;
+grant execute on function attune.remove_team_member(uuid, uuid) to authenticated, service_role;
+--! EndIncluded functions/remove_team_member.sql
+--! Included functions/leave_team.sql
+create or replace function attune.leave_team(team_id uuid)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+begin
+  perform attune_private.require_team_role(leave_team.team_id, variadic enum_range(null::attune.team_role));
+
+  delete from attune.team_members as m
+  where m.user_id = caller
+    and m.team_id = leave_team.team_id;
+end;
+$$;
+comment on function attune.leave_team(uuid) is
+  E'@param team_id Which team.\nTakes the caller out of a team. Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
+revoke all on function attune.leave_team(uuid) from public;
+grant execute on function attune.leave_team(uuid) to authenticated;
+--! EndIncluded functions/leave_team.sql
+--! Included functions/create_project.sql
+create or replace function attune.create_project(name text, team_id uuid default null, stage_number integer default 1)
+returns attune.projects
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+  project attune.projects;
+begin
+  if create_project.team_id is not null then
+    perform attune_private.require_team_role(create_project.team_id, variadic enum_range(null::attune.team_role));
+  end if;
+
+  insert into attune.projects (name, stage_number, team_id, created_by)
+  values (create_project.name, create_project.stage_number, create_project.team_id, caller)
+  returning * into project;
+
+  insert into attune.project_members (user_id, project_id, role)
+  values (caller, project.id, 'owner');
+
+  return project;
+end;
+$$;
+comment on function attune.create_project(text, uuid, integer) is
+  E'@param name What people call it.\n@param team_id The team it belongs to; without, none.\n@param stage_number The stage it has reached.\nMakes a project, which the caller owns, of the caller''s own or in a team that the caller belongs to. Refused: `not_signed_in`, `unknown_team`, `invalid_name`, `invalid_stage_number`, `too_large`.';
+revoke all on function attune.create_project(text, uuid, integer) from public;
+grant execute on function attune.create_project(text, uuid, integer) to authenticated;
+--! EndIncluded functions/create_project.sql
+--! Included functions/set_project_member_role.sql
+create or replace function attune.set_project_member_role(project_id uuid, user_id uuid, role attune.project_role)
+returns attune.project_members
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  member attune.project_members;
+begin
+  perform attune_private.require_project_role(set_project_member_role.project_id, 'owner');
+
+  update attune.project_members as m
+  set role = set_project_member_role.role
+  where m.user_id = set_project_member_role.user_id
+    and m.project_id = set_project_member_role.project_id
+  returning m.* into member;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such member',
+      detail = 'unknown_member',
+      hint = 'Give the id of a user who belongs to the project.';
+  end if;
+
+  return member;
+end;
+$$;
+comment on function attune.set_project_member_role(uuid, uuid, attune.project_role) is
+  E'@param project_id In which project.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
+revoke all on function attune.set_project_member_role(uuid, uuid, attune.project_role) from public;
+grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to authenticated, service_role;
+--! EndIncluded functions/set_project_member_role.sql
+--! Included functions/remove_project_member.sql
+create or replace function attune.remove_project_member(project_id uuid, user_id uuid)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.require_project_role(remove_project_member.project_id, 'owner');
+
+  delete from attune.project_members as m
+  where m.user_id = remove_project_member.user_id
+    and m.project_id = remove_project_member.project_id;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such member',
+      detail = 'unknown_member',
+      hint = 'Give the id of a user who belongs to the project.';
+  end if;
+end;
+$$;
+comment on function attune.remove_project_member(uuid, uuid) is
+  E'@param project_id From which project.\n@param user_id Whom.\nTakes a member out of a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
+revoke all on function attune.remove_project_member(uuid, uuid) from public;
+grant execute on function attune.remove_project_member(uuid, uuid) to authenticated, service_role;
+--! EndIncluded functions/remove_project_member.sql
+--! Included functions/leave_project.sql
+create or replace function attune.leave_project(project_id uuid)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+begin
+  perform attune_private.require_project_role(leave_project.project_id, variadic enum_range(null::attune.project_role));
+
+  delete from attune.project_members as m
+  where m.user_id = caller
+    and m.project_id = leave_project.project_id;
+end;
+$$;
+comment on function attune.leave_project(uuid) is
+  E'@param project_id Which project.\nTakes the caller out of a project. Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
+revoke all on function attune.leave_project(uuid) from public;
+grant execute on function attune.leave_project(uuid) to authenticated;
+--! EndIncluded functions/leave_project.sql
+
+--! Included triggers/tg__validate_name.sql
+create or replace function attune_private.tg__validate_name()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.name := attune_private.valid_name(new.name);
+  return new;
+end;
+$$;
+comment on function attune_private.tg__validate_name() is 'Trims a name, and refuses an empty (`invalid_name`) or long one (`too_large`).';
+revoke all on function attune_private.tg__validate_name() from public;
+--! EndIncluded triggers/tg__validate_name.sql
+--! Included triggers/tg_team_members__keep_owner.sql
+create or replace function attune_private.tg_team_members__keep_owner()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
+  -- mere lock, so that it also fails where a transaction keeps an old snapshot.
+  update attune.teams as t set updated_at = now() where t.id = old.team_id;
+
+  -- Not found: the whole team is being deleted.
+  if not found or exists (
+    select from attune.team_members as m
+    where m.team_id = old.team_id
+      and m.role = 'owner'
+  ) then
+    return null;
+  end if;
+
+  if not exists (select from attune.users as u where u.id = old.user_id)
+    and not exists (select from attune.team_members as m where m.team_id = old.team_id)
+  then
+    -- A deleted user takes along what nobody else belongs to.
+    delete from attune.teams as t where t.id = old.team_id;
+    return null;
+  end if;
+
+  raise exception using
+    errcode = 'PT409',
+    message = 'A team cannot lose its last owner',
+    detail = 'last_owner',
+    hint = 'Make another member an owner first, or delete the team.';
+end;
+$$;
+comment on function attune_private.tg_team_members__keep_owner() is
+  'Refuses to take a team''s last owner away (`last_owner`), except with the team: one of which a deleted user was the only member goes with the user.';
+revoke all on function attune_private.tg_team_members__keep_owner() from public;
+--! EndIncluded triggers/tg_team_members__keep_owner.sql
+--! Included triggers/tg_team_members__leave_current_team.sql
+create or replace function attune_private.tg_team_members__leave_current_team()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update attune.users as u
+  set current_team_id = null
+  where u.id = old.user_id
+    and u.current_team_id = old.team_id;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_team_members__leave_current_team() is
+  'Whoever no longer belongs to a team no longer has it as the current one.';
+revoke all on function attune_private.tg_team_members__leave_current_team() from public;
+--! EndIncluded triggers/tg_team_members__leave_current_team.sql
+--! Included triggers/tg_projects__validate_stage.sql
+create or replace function attune_private.tg_projects__validate_stage()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.stage_number not between 1 and 1000 then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A stage is 1 to 1000, not %s', new.stage_number),
+      detail = 'invalid_stage_number',
+      hint = 'Give a whole number from 1 to 1000, or null.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_projects__validate_stage() is 'Refuses a stage that there cannot be (`invalid_stage_number`).';
+revoke all on function attune_private.tg_projects__validate_stage() from public;
+--! EndIncluded triggers/tg_projects__validate_stage.sql
+--! Included triggers/tg_project_members__keep_owner.sql
+create or replace function attune_private.tg_project_members__keep_owner()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
+  -- mere lock, so that it also fails where a transaction keeps an old snapshot.
+  update attune.projects as t set updated_at = now() where t.id = old.project_id;
+
+  -- Not found: the whole project is being deleted.
+  if not found or exists (
+    select from attune.project_members as m
+    where m.project_id = old.project_id
+      and m.role = 'owner'
+  ) then
+    return null;
+  end if;
+
+  if not exists (select from attune.users as u where u.id = old.user_id)
+    and not exists (select from attune.project_members as m where m.project_id = old.project_id)
+  then
+    -- A deleted user takes along what nobody else belongs to.
+    delete from attune.projects as t where t.id = old.project_id;
+    return null;
+  end if;
+
+  raise exception using
+    errcode = 'PT409',
+    message = 'A project cannot lose its last owner',
+    detail = 'last_owner',
+    hint = 'Make another member an owner first, or delete the project.';
+end;
+$$;
+comment on function attune_private.tg_project_members__keep_owner() is
+  'Refuses to take a project''s last owner away (`last_owner`), except with the project: one of which a deleted user was the only member goes with the user.';
+revoke all on function attune_private.tg_project_members__keep_owner() from public;
+--! EndIncluded triggers/tg_project_members__keep_owner.sql
+--! Included triggers/tg_users__starter_project.sql
+create or replace function attune_private.tg_users__starter_project()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  starter uuid;
+begin
+  insert into attune.projects (name, created_by)
+  values ('Starter project', new.id)
+  returning id into starter;
+
+  insert into attune.project_members (user_id, project_id, role)
+  values (new.id, starter, 'owner');
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__starter_project() is 'Gives a new user a project to begin with, in no stage yet.';
+revoke all on function attune_private.tg_users__starter_project() from public;
+--! EndIncluded triggers/tg_users__starter_project.sql
+
+create trigger _050_validate_name before insert or update of name on attune.teams
+  for each row execute function attune_private.tg__validate_name();
+create trigger _100_timestamps before update on attune.teams
+  for each row execute function attune_private.tg__timestamps();
+
+create trigger _100_timestamps before update on attune.team_members
+  for each row execute function attune_private.tg__timestamps();
+create trigger _200_keep_owner after update of role or delete on attune.team_members
+  for each row when (old.role = 'owner') execute function attune_private.tg_team_members__keep_owner();
+create trigger _300_leave_current_team after delete on attune.team_members
+  for each row execute function attune_private.tg_team_members__leave_current_team();
+
+create trigger _050_validate_name before insert or update of name on attune.projects
+  for each row execute function attune_private.tg__validate_name();
+create trigger _060_validate_stage before insert or update of stage_number on attune.projects
+  for each row execute function attune_private.tg_projects__validate_stage();
+create trigger _100_timestamps before update on attune.projects
+  for each row execute function attune_private.tg__timestamps();
+
+create trigger _100_timestamps before update on attune.project_members
+  for each row execute function attune_private.tg__timestamps();
+create trigger _200_keep_owner after update of role or delete on attune.project_members
+  for each row when (old.role = 'owner') execute function attune_private.tg_project_members__keep_owner();
+
+create trigger _400_starter_project after insert on attune.users
+  for each row execute function attune_private.tg_users__starter_project();

@@ -1,5 +1,5 @@
---! Previous: sha1:b8972289f57390baed9cc67a40d8a3ee8d69f91b
---! Hash: sha1:6596fd162ef6943fa189dc2754cda86524b7012e
+--! Previous: sha1:4b869c7b62a33f221d942092a11b71c2976e103a
+--! Hash: sha1:2123024248d6f89a9068ae8146dd559e730035c3
 --! Message: settings
 
 -- The registry
@@ -103,6 +103,8 @@ create table attune.user_preferences (
   constraint user_preferences_pkey primary key (user_id, key)
 );
 create index user_preferences_key_idx on attune.user_preferences (key);
+comment on constraint user_preferences_key_fkey on attune.user_preferences is
+  E'@foreignFieldName userPreferences\nWhat users chose for this setting.';
 comment on table attune.user_preferences is
   'What users chose for themselves. A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
@@ -325,7 +327,7 @@ grant
 create or replace function attune_private.json_schema_regex(pattern text)
 returns text
 language plpgsql immutable parallel safe strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- Both begin and end with a range, so that neither can become the end of another range.
@@ -388,7 +390,7 @@ revoke all on function attune_private.json_schema_regex(text) from public;
 --! EndIncluded private/json_schema_regex.sql
 --! Included private/json_schema_check.sql
 -- A function of its own, not returning a set, because it calls itself for every member, item and
--- branch: a call is then an expression (2 µs) and not a query.
+-- branch: a call is then an expression, not a query.
 create or replace function attune_private.json_schema_check(
   schema jsonb,
   value jsonb,
@@ -398,7 +400,7 @@ create or replace function attune_private.json_schema_check(
 )
 returns text[]
 language plpgsql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   kind constant text := jsonb_typeof(value);
@@ -417,7 +419,7 @@ declare
   reasons text[];
   listed text;
 begin
-  if jsonb_typeof(schema) = 'boolean' then
+  if jsonb_typeof(schema) = 'boolean' and depth <= 64 then
     return case schema when 'false' then array[[path, 'boolean schema is false']] end;
   elsif jsonb_typeof(schema) <> 'object' or depth > 64 then
     -- Raised, because "not" would make a valid value of an error that is returned.
@@ -441,13 +443,13 @@ begin
 
   if schema ?| '{enum,const}' then
     if schema ? 'const' and schema -> 'const' <> value then
-      listed := schema ->> 'const';
+      listed := schema -> 'const';
       errors := errors || array[[path, 'must be equal to constant'
-        || case when length(listed) <= 200 then ': ' || (schema -> 'const')::text else '' end]];
+        || case when length(listed) <= 200 then ': ' || listed else '' end]];
     end if;
 
     if schema ? 'enum' then
-      -- An array contains a scalar that equals one of its items, but any object that only resembles one.
+      -- Of a scalar, containment in an array is being one of its items; of a container it is less.
       if kind in ('object', 'array') then
         matched := exists (select from jsonb_array_elements(schema -> 'enum') as e (item) where e.item = value);
       else
@@ -624,7 +626,7 @@ revoke all on function attune_private.json_schema_check(jsonb, jsonb, text, inte
 create or replace function attune_private.json_schema_errors(schema jsonb, value jsonb)
 returns table (path text, message text)
 language plpgsql immutable parallel safe rows 1
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   errors text[];
@@ -652,7 +654,7 @@ revoke all on function attune_private.json_schema_errors(jsonb, jsonb) from publ
 create or replace function attune_private.json_schema_problems(schema jsonb)
 returns table (path text, message text)
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- What each keyword takes, in the words of draft 2020-12; sub-schemas are visited on their own.
@@ -809,11 +811,12 @@ revoke all on function attune_private.json_schema_problems(jsonb) from public;
 create or replace function attune.json_merge_patch(target jsonb, patch jsonb, depth integer default 0)
 returns jsonb
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-  merged jsonb;
-  member record;
+  kept jsonb := case jsonb_typeof(target) when 'object' then target else '{}' end;
+  changed jsonb;
+  removes boolean;
 begin
   if jsonb_typeof(patch) is distinct from 'object' then
     return patch;
@@ -827,20 +830,28 @@ begin
       hint = 'Make the value flatter.';
   end if;
 
-  merged := case jsonb_typeof(target) when 'object' then target else '{}' end;
+  -- In one pass: `||` copies the whole object, and a patch may have thousands of members.
+  select coalesce(
+    jsonb_object_agg(
+      e.key,
+      case jsonb_typeof(e.value)
+        when 'object' then attune.json_merge_patch(kept -> e.key, e.value, depth + 1)
+        else e.value
+      end
+    ) filter (where e.value <> 'null'),
+    '{}'
+  ), bool_or(e.value = 'null' and kept ? e.key)
+  into changed, removes
+  from jsonb_each(patch) as e;
 
-  for member in select e.key, e.value from jsonb_each(patch) as e loop
-    merged := case jsonb_typeof(member.value)
-      when 'null' then merged - member.key
-      when 'object' then merged || jsonb_build_object(
-        member.key,
-        attune.json_merge_patch(merged -> member.key, member.value, depth + 1)
-      )
-      else merged || jsonb_build_object(member.key, member.value)
-    end;
-  end loop;
+  if removes then
+    select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+    into kept
+    from jsonb_each(kept) as e
+    where not patch ? e.key;
+  end if;
 
-  return merged;
+  return kept || changed;
 end;
 $$;
 comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
@@ -848,33 +859,13 @@ comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
 revoke all on function attune.json_merge_patch(jsonb, jsonb, integer) from public;
 grant execute on function attune.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
 --! EndIncluded functions/json_merge_patch.sql
---! Included private/check_size.sql
-create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
-returns void
-language plpgsql immutable parallel safe security invoker
-set search_path = ''
-as $$
-begin
-  if actual > maximum then
-    raise exception using
-      errcode = 'PT422',
-      message = format('%s is too large: %s %s, at most %s are allowed', what, actual, unit, maximum),
-      detail = 'too_large',
-      hint = 'Make it smaller.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_size(text, integer, integer, text) is
-  'Refuses (`too_large`) what is above its limit, naming both.';
-revoke all on function attune_private.check_size(text, integer, integer, text) from public;
---! EndIncluded private/check_size.sql
 --! Included private/invalid_value_message.sql
 create or replace function attune_private.invalid_value_message(schema jsonb, value jsonb)
 returns text
 language sql immutable parallel safe security invoker
 begin atomic
   -- Ten are enough to mend a value; a large one could have thousands.
-  select string_agg(ltrim(e.path || ': ' || e.message, ': '), '; ' order by e.position)
+  select left(string_agg(ltrim(e.path || ': ' || e.message, ': '), '; ' order by e.position), 2000)
   from (
     select f.path, f.message, f.position
     from attune_private.json_schema_errors(schema, value) with ordinality as f (path, message, position)
@@ -953,29 +944,6 @@ comment on function attune_private.system_setting(text) is
   'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
 revoke all on function attune_private.system_setting(text) from public;
 --! EndIncluded private/system_setting.sql
---! Included private/is_time_zone.sql
-create or replace function attune_private.is_time_zone(name text)
-returns boolean
-language plpgsql stable parallel safe security invoker
-set search_path = ''
-as $$
-begin
-  -- Postgres also takes POSIX forms (`CET-1CEST`, `Europe/Berlin3`) and abbreviations (`IST`), which are no names.
-  if name !~ '^[A-Z][A-Za-z_]*(/[A-Z][A-Za-z_-]*){1,2}$|^UTC$|^Etc/GMT[+-][0-9]{1,2}$' then
-    return exists (select from pg_catalog.pg_timezone_names as z where z.name = is_time_zone.name);
-  end if;
-
-  perform now() at time zone name;
-  return name !~ '^Etc/GMT.' or name ~ '^Etc/GMT([+]([0-9]|1[0-2])|-([0-9]|1[0-4]))$';
-exception
-  when invalid_parameter_value then
-    return false;
-end;
-$$;
-comment on function attune_private.is_time_zone(text) is
-  'Whether this is the name of an IANA time zone. The list of Postgres takes 50 ms to read, so the common shapes are tried instead.';
-revoke all on function attune_private.is_time_zone(text) from public;
---! EndIncluded private/is_time_zone.sql
 --! Included private/secret_path.sql
 create or replace function attune_private.secret_path(value jsonb)
 returns text
@@ -1026,8 +994,8 @@ revoke all on function attune_private.secret_path(jsonb) from public;
 --! Included private/check_annotations.sql
 create or replace function attune_private.check_annotations(key text, schema jsonb, value jsonb)
 returns void
-language plpgsql stable parallel safe security invoker
-set search_path = ''
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   found_at text;
@@ -1048,7 +1016,7 @@ begin
   from jsonb_each(case jsonb_typeof(schema -> 'properties') when 'object' then schema -> 'properties' end) as m (name, rule)
   where m.rule -> 'x-time-zone' = 'true'
     and jsonb_typeof(value -> m.name) = 'string'
-    and not attune_private.is_time_zone(value ->> m.name)
+    and attune_private.timezone_name(value ->> m.name) is null
   limit 1;
 
   if found_at is not null then
@@ -1068,7 +1036,7 @@ revoke all on function attune_private.check_annotations(text, jsonb, jsonb) from
 create or replace function attune_private.check_variants(variants jsonb)
 returns void
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   problem text;
@@ -1121,14 +1089,14 @@ revoke all on function attune_private.check_variants(jsonb) from public;
 create or replace function attune_private.tg__validate_value()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored_layer constant attune.setting_layer := tg_argv[0];
   definition attune.setting_definitions;
   problems text;
 begin
-  if tg_op = 'UPDATE' and new.value = old.value then
+  if tg_op = 'UPDATE' and new.value = old.value and new.key = old.key then
     return new;
   end if;
 
@@ -1145,7 +1113,7 @@ begin
   if stored_layer > definition.layer then
     raise exception using
       errcode = 'PT422',
-      message = format('%s cannot be set for a %s: its narrowest layer is %s', new.key, stored_layer, definition.layer),
+      message = format('%s cannot be set in layer %s: its narrowest is %s', new.key, stored_layer, definition.layer),
       detail = 'layer_not_allowed',
       hint = 'Ask an administrator to set it in a broader layer.';
   end if;
@@ -1178,7 +1146,7 @@ revoke all on function attune_private.tg__validate_value() from public;
 create or replace function attune_private.tg_global_settings__validate_variants()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   definition attune.setting_definitions;
@@ -1218,7 +1186,7 @@ revoke all on function attune_private.tg_global_settings__validate_variants() fr
 create or replace function attune_private.tg__stamp()
 returns trigger
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := now();
@@ -1233,7 +1201,7 @@ revoke all on function attune_private.tg__stamp() from public;
 create or replace function attune_private.tg__authorize_preference()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   owner_id constant uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
@@ -1251,7 +1219,7 @@ begin
       hint = 'Sign in as an administrator, or ask one.';
   end if;
 
-  if not for_admins and owner_id is distinct from attune.current_user_id() then
+  if not for_admins and (owner_id = attune.current_user_id()) is not true then
     raise exception using
       errcode = '42501',
       message = format('%s is for its user to choose', written_key),
@@ -1278,30 +1246,45 @@ comment on function attune_private.tg__authorize_preference() is
   'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice (`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`).';
 revoke all on function attune_private.tg__authorize_preference() from public;
 --! EndIncluded triggers/tg__authorize_preference.sql
---! Included triggers/tg__limit_preferences.sql
-create or replace function attune_private.tg__limit_preferences()
+--! Included triggers/tg__one_at_a_time.sql
+create or replace function attune_private.tg__one_at_a_time()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Before the row, not after it: whoever waits for a user must not hold rows that the other writer waits for.
+  perform from attune.users as u where u.id = new.user_id for no key update;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg__one_at_a_time() is
+  'Has those who add preferences of one user wait for each other, so that each counts what the other has added. Refused: `unknown_user`.';
+revoke all on function attune_private.tg__one_at_a_time() from public;
+--! EndIncluded triggers/tg__one_at_a_time.sql
+--! Included private/check_preference_limit.sql
+create or replace function attune_private.check_preference_limit(user_ids uuid[])
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
 as $$
 declare
-  maximum constant integer := coalesce((attune_private.system_setting('PREFERENCES_PER_USER') #>> '{}')::integer, 1000);
+  maximum constant integer := coalesce(attune_private.system_setting('PREFERENCES_PER_USER')::integer, 1000);
 begin
-  -- Two writers of one user count one after the other: each must see what the other has added.
-  perform from attune.users as u
-  where u.id in (select i.user_id from inserted as i)
-  order by u.id
-  for no key update;
-
   if exists (
     select from (
-      select p.user_id
-      from attune.user_preferences as p
-      where p.user_id in (select i.user_id from inserted as i)
+      select p.user_id from attune.user_preferences as p where p.user_id = any (user_ids)
       union all
-      select p.user_id
-      from attune.project_preferences as p
-      where p.user_id in (select i.user_id from inserted as i)
+      select p.user_id from attune.project_preferences as p where p.user_id = any (user_ids)
     ) as held
     group by held.user_id
     having count(*) > maximum
@@ -1312,19 +1295,32 @@ begin
       detail = 'too_many_preferences',
       hint = 'Reset some that you do not need.';
   end if;
-
+end;
+$$;
+comment on function attune_private.check_preference_limit(uuid[]) is
+  'Limits how many preferences each of these users holds, those in projects among them (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
+revoke all on function attune_private.check_preference_limit(uuid[]) from public;
+--! EndIncluded private/check_preference_limit.sql
+--! Included triggers/tg__limit_preferences.sql
+create or replace function attune_private.tg__limit_preferences()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_preference_limit(array(select distinct i.user_id from inserted as i));
   return null;
 end;
 $$;
 comment on function attune_private.tg__limit_preferences() is
-  'Limits how many preferences one user may hold, those in projects among them (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
+  'Limits how many preferences one user may hold (`too_many_preferences`).';
 revoke all on function attune_private.tg__limit_preferences() from public;
 --! EndIncluded triggers/tg__limit_preferences.sql
 --! Included triggers/tg_team_settings__authorize.sql
 create or replace function attune_private.tg_team_settings__authorize()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   setting constant attune.team_settings := case tg_op when 'DELETE' then old else new end;
@@ -1369,7 +1365,7 @@ revoke all on function attune_private.tg_team_settings__authorize() from public;
 create or replace function attune_private.tg_setting_definitions__validate()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   problems text;
@@ -1446,7 +1442,7 @@ revoke all on function attune_private.tg_setting_definitions__validate() from pu
 create or replace function attune_private.tg_setting_definitions__keep_used()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   used bigint;
@@ -1494,9 +1490,13 @@ create trigger _110_authorize_preference before insert or update or delete on at
   execute function attune_private.tg__authorize_preference();
 create trigger _200_stamp before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__stamp();
-create trigger _300_limit_preferences after insert on attune.user_preferences
+create trigger _300_one_at_a_time before insert on attune.user_preferences
+  for each row execute function attune_private.tg__one_at_a_time();
+-- What a user is given when they register is not limited: a low limit would let nobody in.
+create trigger _400_limit_preferences after insert on attune.user_preferences
   referencing new table as inserted
-  for each statement execute function attune_private.tg__limit_preferences();
+  for each statement when (row_security_active('attune.user_preferences'))
+  execute function attune_private.tg__limit_preferences();
 
 create trigger _100_validate_value before insert or update on attune.plan_settings
   for each row execute function attune_private.tg__validate_value('plan');
@@ -1518,9 +1518,12 @@ create trigger _110_authorize_preference before insert or update or delete on at
   execute function attune_private.tg__authorize_preference();
 create trigger _200_stamp before insert or update on attune.project_preferences
   for each row execute function attune_private.tg__stamp();
-create trigger _300_limit_preferences after insert on attune.project_preferences
+create trigger _300_one_at_a_time before insert on attune.project_preferences
+  for each row execute function attune_private.tg__one_at_a_time();
+create trigger _400_limit_preferences after insert on attune.project_preferences
   referencing new table as inserted
-  for each statement execute function attune_private.tg__limit_preferences();
+  for each statement when (row_security_active('attune.project_preferences'))
+  execute function attune_private.tg__limit_preferences();
 
 -- What applies, and why
 
@@ -1537,15 +1540,15 @@ create type attune.effective_setting as (
   updated_at timestamptz
 );
 comment on type attune.effective_setting is 'What applies to one user for one setting, and where it comes from.';
-comment on column attune.effective_setting.key is 'The setting''s name.';
-comment on column attune.effective_setting.category is 'What it is listed under.';
+comment on column attune.effective_setting.key is E'@notNull\nThe setting''s name.';
+comment on column attune.effective_setting.category is E'@notNull\nWhat it is listed under.';
 comment on column attune.effective_setting.value is 'The value that applies.';
-comment on column attune.effective_setting.layer is 'The narrowest layer that the value comes from.';
-comment on column attune.effective_setting.reason is 'Why it applies, in the terms of OpenFeature.';
+comment on column attune.effective_setting.layer is E'@notNull\nThe narrowest layer that the value comes from.';
+comment on column attune.effective_setting.reason is E'@notNull\nWhy it applies, in the terms of OpenFeature.';
 comment on column attune.effective_setting.variant is 'The name of the variant the user is in, or null.';
-comment on column attune.effective_setting.is_enforced is 'Whether an administrator locked the value.';
-comment on column attune.effective_setting.can_edit is 'Whether `setSetting` by the caller would be accepted.';
-comment on column attune.effective_setting.description is 'What the setting does.';
+comment on column attune.effective_setting.is_enforced is E'@notNull\nWhether an administrator locked the value.';
+comment on column attune.effective_setting.can_edit is E'@notNull\nWhether `setSetting` by the caller would be accepted.';
+comment on column attune.effective_setting.description is E'@notNull\nWhat the setting does.';
 comment on column attune.effective_setting.updated_at is 'When the value that applies was written; null for a default.';
 
 create type attune.setting_explanation as (
@@ -1560,13 +1563,13 @@ create type attune.setting_explanation as (
   updated_at timestamptz
 );
 comment on type attune.setting_explanation is 'What one layer says about a setting, and whether it counted.';
-comment on column attune.setting_explanation.layer is 'Which layer.';
+comment on column attune.setting_explanation.layer is E'@notNull\nWhich layer.';
 comment on column attune.setting_explanation.value is 'What it stores; null where it stores nothing.';
-comment on column attune.setting_explanation.is_set is 'Whether the layer stores a value.';
-comment on column attune.setting_explanation.is_active is 'Whether the stored value is switched on.';
-comment on column attune.setting_explanation.is_enforced is 'Whether it locks the narrower layers.';
+comment on column attune.setting_explanation.is_set is E'@notNull\nWhether the layer stores a value.';
+comment on column attune.setting_explanation.is_active is E'@notNull\nWhether the stored value is switched on.';
+comment on column attune.setting_explanation.is_enforced is E'@notNull\nWhether it locks the narrower layers.';
 comment on column attune.setting_explanation.is_winner is
-  'Whether the effective value comes from here: the narrowest layer that counted.';
+  E'@notNull\nWhether the effective value comes from here: the narrowest layer that counted.';
 comment on column attune.setting_explanation.ignored_because is
   'Why a stored value does not count: `inactive`, `outside_rollout`, `enforced_by_<layer>`, or `overridden_by_<layer>`; null where it counts or stores nothing. The members of an object count until a narrower layer sets them.';
 comment on column attune.setting_explanation.updated_by is 'The user who wrote it.';
@@ -1587,7 +1590,7 @@ revoke all on function attune_private.multiply_32(bigint, bigint) from public;
 create or replace function attune_private.murmur3_32(input text, seed bigint default 0)
 returns bigint
 language plpgsql immutable strict parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   bytes constant bytea := convert_to(input, 'UTF8');
@@ -1756,7 +1759,7 @@ revoke all on function attune_private.judged_settings(uuid, uuid) from public;
 create or replace function attune_private.merge_values(default_value jsonb, layer_values jsonb[])
 returns jsonb
 language plpgsql immutable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   merged jsonb := default_value;
@@ -1803,6 +1806,7 @@ begin atomic
     case s.layer when 'global' then s.variant end,
     s.enforced_by is not null,
     case
+      when d.layer = 'default' then false
       when d.layer < 'user' then is_admin
       else resolve_settings.user_id is not null
         and s.enforced_by is null
@@ -1834,7 +1838,7 @@ revoke all on function attune_private.resolve_settings(uuid, boolean, boolean, u
 create or replace function attune_private.check_project(user_id uuid, project_id uuid)
 returns void
 language plpgsql stable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if project_id is not null and not exists (
@@ -1859,25 +1863,29 @@ create or replace function attune.effective_settings(category text default null,
 returns setof attune.effective_setting
 language plpgsql stable parallel restricted security definer
 rows 50
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
-  is_admin constant boolean := attune.is_admin();
-  include_private constant boolean := caller is not null or attune_private.is_trusted();
+  is_trusted constant boolean := attune_private.is_trusted();
 begin
   perform attune_private.check_project(caller, effective_settings.project_id);
 
   return query
     select r.*
-    from attune_private.resolve_settings(caller, is_admin, include_private, effective_settings.project_id) as r
+    from attune_private.resolve_settings(
+      caller,
+      is_trusted or attune.is_admin(),
+      is_trusted or caller is not null,
+      effective_settings.project_id
+    ) as r
     where effective_settings.category is null
       or r.category = effective_settings.category
     order by r.category, r.key;
 end;
 $$;
 comment on function attune.effective_settings(text, uuid) is
-  'What applies to the caller, for every setting or for those of one category, by category and key. With a project, as its preferences have it (`unknown_project`). Without a user: the public settings, as nobody in particular sees them.';
+  E'@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller, for every setting or for those of one category, by category and key. With a project, as its preferences have it (`unknown_project`). Without a user: the public settings, as nobody in particular sees them.';
 revoke all on function attune.effective_settings(text, uuid) from public;
 grant execute on function attune.effective_settings(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/effective_settings.sql
@@ -1885,18 +1893,22 @@ grant execute on function attune.effective_settings(text, uuid) to anon, authent
 create or replace function attune.effective_setting(key text, project_id uuid default null)
 returns attune.effective_setting
 language plpgsql stable parallel restricted security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
-  is_admin constant boolean := attune.is_admin();
-  include_private constant boolean := caller is not null or attune_private.is_trusted();
+  is_trusted constant boolean := attune_private.is_trusted();
   setting attune.effective_setting;
 begin
   perform attune_private.check_project(caller, effective_setting.project_id);
 
   select r.* into setting
-  from attune_private.resolve_settings(caller, is_admin, include_private, effective_setting.project_id) as r
+  from attune_private.resolve_settings(
+    caller,
+    is_trusted or attune.is_admin(),
+    is_trusted or caller is not null,
+    effective_setting.project_id
+  ) as r
   where r.key = effective_setting.key;
 
   if not found then
@@ -1911,7 +1923,7 @@ begin
 end;
 $$;
 comment on function attune.effective_setting(text, uuid) is
-  'What applies to the caller for one setting, in a project if one is given (`unknown_project`). Refused (`unknown_setting`) when there is none that the caller may see.';
+  E'@notNull\n@param key Which setting.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller for one setting, in a project if one is given (`unknown_project`). Refused (`unknown_setting`) when there is none that the caller may see.';
 revoke all on function attune.effective_setting(text, uuid) from public;
 grant execute on function attune.effective_setting(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/effective_setting.sql
@@ -1924,7 +1936,7 @@ create or replace function attune.effective_settings_for(
 returns setof attune.effective_setting
 language plpgsql stable parallel restricted security definer
 rows 50
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune.require_admin();
@@ -1950,7 +1962,7 @@ begin
 end;
 $$;
 comment on function attune.effective_settings_for(uuid, text, uuid) is
-  'What applies to another user, as that user sees it; for administrators (`admin_required`). Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
+  E'@param user_id Whose settings.\n@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to another user, as that user sees it; for administrators (`admin_required`). Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
 revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
 grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
 --! EndIncluded functions/effective_settings_for.sql
@@ -1963,7 +1975,7 @@ begin atomic
   from attune.effective_settings(category, project_id) as s;
 end;
 comment on function attune.settings_document(text, uuid) is
-  'What applies to the caller as one object, `{key: value}`, for every setting or for those of one category; in a project if one is given (`unknown_project`).';
+  E'@notNull\n@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller as one object, `{key: value}`, for every setting or for those of one category; in a project if one is given (`unknown_project`).';
 revoke all on function attune.settings_document(text, uuid) from public;
 grant execute on function attune.settings_document(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/settings_document.sql
@@ -1972,7 +1984,7 @@ create or replace function attune.explain_setting(key text, user_id uuid default
 returns setof attune.setting_explanation
 language plpgsql stable parallel restricted security definer
 rows 6
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.current_user_id();
@@ -2053,7 +2065,7 @@ begin
 end;
 $$;
 comment on function attune.explain_setting(text, uuid, uuid) is
-  'Every layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user; in a project if one is given. Refused: `admin_required`, `unknown_user`, `unknown_project`, `unknown_setting`.';
+  E'@param key Which setting.\n@param user_id For whom; the caller when left out.\n@param project_id In which project; outside projects when left out.\nEvery layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user; in a project if one is given. Refused: `admin_required`, `unknown_user`, `unknown_project`, `unknown_setting`.';
 revoke all on function attune.explain_setting(text, uuid, uuid) from public;
 grant execute on function attune.explain_setting(text, uuid, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/explain_setting.sql
@@ -2061,7 +2073,7 @@ grant execute on function attune.explain_setting(text, uuid, uuid) to anon, auth
 create or replace function attune.set_preference(key text, value jsonb, project_id uuid default null)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -2102,7 +2114,7 @@ begin
 end;
 $$;
 comment on function attune.set_preference(text, jsonb, uuid) is
-  'Stores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param project_id In which project; outside projects when left out.\nStores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
 revoke all on function attune.set_preference(text, jsonb, uuid) from public;
 grant execute on function attune.set_preference(text, jsonb, uuid) to authenticated, service_role;
 --! EndIncluded functions/set_preference.sql
@@ -2110,9 +2122,10 @@ grant execute on function attune.set_preference(text, jsonb, uuid) to authentica
 create or replace function attune.set_preferences(patch jsonb, project_id uuid default null)
 returns setof attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant uuid := attune.require_user_id();
   member record;
 begin
   if jsonb_typeof(patch) is distinct from 'object' then
@@ -2123,8 +2136,11 @@ begin
       hint = 'Send {"KEY": value, …}; null resets a key.';
   end if;
 
-  -- In one order for everybody, so that two patches never wait for each other.
-  for member in select e.key, e.value from jsonb_each(patch) as e order by e.key loop
+  -- One writer of several rows at a time for each user, so that two never wait for each other.
+  perform from attune.users as u where u.id = caller for no key update;
+
+  -- Resets come first: they make room where the number of preferences is limited.
+  for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
     if jsonb_typeof(member.value) = 'null' then
       return next attune.reset_preference(member.key, set_preferences.project_id);
     else
@@ -2134,7 +2150,7 @@ begin
 end;
 $$;
 comment on function attune.set_preferences(jsonb, uuid) is
-  'Stores several choices of the caller, `{key: value}`, everywhere or in one project, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
+  E'@param patch `{key: value}`; null resets a key.\n@param project_id In which project; outside projects when left out.\nStores several choices of the caller, `{key: value}`, everywhere or in one project, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
 revoke all on function attune.set_preferences(jsonb, uuid) from public;
 grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, service_role;
 --! EndIncluded functions/set_preferences.sql
@@ -2142,7 +2158,7 @@ grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, 
 create or replace function attune.reset_preference(key text, project_id uuid default null)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
@@ -2162,7 +2178,7 @@ begin
 end;
 $$;
 comment on function attune.reset_preference(text, uuid) is
-  'Drops the caller''s override of one setting, or the one in a project, and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`.';
+  E'@param key Which setting.\n@param project_id In which project; outside projects when left out.\nDrops the caller''s override of one setting, or the one in a project, and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`.';
 revoke all on function attune.reset_preference(text, uuid) from public;
 grant execute on function attune.reset_preference(text, uuid) to authenticated, service_role;
 --! EndIncluded functions/reset_preference.sql
@@ -2170,11 +2186,14 @@ grant execute on function attune.reset_preference(text, uuid) to authenticated, 
 create or replace function attune.reset_preferences(category text default null, project_id uuid default null)
 returns setof attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
 begin
+  -- One writer of several rows at a time, as in set_preferences.
+  perform from attune.users as u where u.id = caller for no key update;
+
   -- What administrators gave the user is not the user's to drop.
   if reset_preferences.project_id is null then
     delete from attune.user_preferences as p
@@ -2199,7 +2218,7 @@ begin
 end;
 $$;
 comment on function attune.reset_preferences(text, uuid) is
-  'Drops all choices of the caller outside projects, or all in one project, or of these those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`, `unknown_project`.';
+  E'@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nDrops all choices of the caller outside projects, or all in one project, or of these those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.reset_preferences(text, uuid) from public;
 grant execute on function attune.reset_preferences(text, uuid) to authenticated, service_role;
 --! EndIncluded functions/reset_preferences.sql
@@ -2212,7 +2231,7 @@ create or replace function attune.set_global_setting(
 )
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   patch constant jsonb := coalesce(set_global_setting.value, 'null');
@@ -2246,7 +2265,7 @@ begin
 end;
 $$;
 comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
-  'Stores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Variants end: `setGlobalVariants` splits anew. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody can choose otherwise.\n@param rollout_percentage The share of users it applies to, 0 to 100.\nStores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Variants end: `setGlobalVariants` splits anew. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;
 grant execute on function attune.set_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
 --! EndIncluded functions/set_global_setting.sql
@@ -2254,7 +2273,7 @@ grant execute on function attune.set_global_setting(text, jsonb, boolean, intege
 create or replace function attune.set_global_variants(key text, variants jsonb)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   split constant jsonb := nullif(set_global_variants.variants, 'null');
@@ -2286,7 +2305,7 @@ grant execute on function attune.set_global_variants(text, jsonb) to authenticat
 create or replace function attune.reset_global_setting(key text)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune.require_admin();
@@ -2297,7 +2316,7 @@ begin
 end;
 $$;
 comment on function attune.reset_global_setting(text) is
-  'Drops what administrators chose for everybody for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_setting`.';
+  E'@param key Which setting.\nDrops what administrators chose for everybody for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_setting`.';
 revoke all on function attune.reset_global_setting(text) from public;
 grant execute on function attune.reset_global_setting(text) to authenticated, service_role;
 --! EndIncluded functions/reset_global_setting.sql
@@ -2310,7 +2329,7 @@ create or replace function attune.set_plan_setting(
 )
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   patch constant jsonb := coalesce(set_plan_setting.value, 'null');
@@ -2350,7 +2369,7 @@ grant execute on function attune.set_plan_setting(text, text, jsonb, boolean) to
 create or replace function attune.reset_plan_setting(plan text, key text)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune.require_admin();
@@ -2379,7 +2398,7 @@ grant execute on function attune.reset_plan_setting(text, text) to authenticated
 create or replace function attune.require_team_admin(team_id uuid)
 returns void
 language plpgsql stable parallel restricted security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   if exists (select from attune.managed_team_ids() as t (id) where t.id = team_id) then
@@ -2412,7 +2431,7 @@ create or replace function attune.set_team_setting(
 )
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   patch constant jsonb := coalesce(set_team_setting.value, 'null');
@@ -2444,7 +2463,7 @@ grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean) to
 create or replace function attune.reset_team_setting(team_id uuid, key text)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune.require_team_admin(reset_team_setting.team_id);
@@ -2465,7 +2484,7 @@ grant execute on function attune.reset_team_setting(uuid, text) to authenticated
 create or replace function attune.set_user_setting(user_id uuid, key text, value jsonb)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   setting attune.effective_setting;
@@ -2515,7 +2534,7 @@ grant execute on function attune.set_user_setting(uuid, text, jsonb) to authenti
 create or replace function attune.reset_user_setting(user_id uuid, key text)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   setting attune.effective_setting;
@@ -2558,7 +2577,7 @@ grant execute on function attune.reset_user_setting(uuid, text) to authenticated
 create or replace function attune.set_setting(key text, value jsonb)
 returns attune.effective_setting
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   held_by_users constant boolean := exists (
@@ -2579,7 +2598,7 @@ begin
 end;
 $$;
 comment on function attune.set_setting(text, jsonb) is
-  'Stores a value where it belongs: a setting that users may hold, for the caller; any other, for everybody, which needs an administrator. Returns what applies to the caller now. Refused as `set_preference` and `set_global_setting`.';
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\nStores a value where it belongs: a setting that users may hold, for the caller; any other, for everybody, which needs an administrator. Returns what applies to the caller now. Refused as `set_preference` and `set_global_setting`.';
 revoke all on function attune.set_setting(text, jsonb) from public;
 grant execute on function attune.set_setting(text, jsonb) to authenticated, service_role;
 --! EndIncluded functions/set_setting.sql
@@ -2590,7 +2609,7 @@ grant execute on function attune.set_setting(text, jsonb) to authenticated, serv
 create or replace function attune_private.seed_settings(user_id uuid)
 returns bigint
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored bigint;
@@ -2615,7 +2634,7 @@ revoke all on function attune_private.seed_settings(uuid) from public;
 create or replace function attune_private.tg_users__seed_settings()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.seed_settings(new.id);
@@ -2629,11 +2648,11 @@ revoke all on function attune_private.tg_users__seed_settings() from public;
 create or replace function attune.seed_existing_users(batch_size integer default 1000)
 returns integer
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   seeded integer := 0;
-  unseeded uuid;
+  unseeded uuid[];
 begin
   perform attune.require_admin();
 
@@ -2645,27 +2664,34 @@ begin
       hint = 'Give a whole number from 1 to 100000.';
   end if;
 
-  for unseeded in
-    select u.id
-    from attune.users as u
-    where exists (
-      select from attune.setting_definitions as d
-      where d.seeding = 'copy'
-        and d.layer >= 'user'
-        and not exists (select from attune.user_preferences as p where p.user_id = u.id and p.key = d.key)
-    )
-    order by u.id
-    limit batch_size
   loop
-    perform attune_private.seed_settings(unseeded);
-    seeded := seeded + 1;
+    unseeded := array(
+      select u.id
+      from attune.users as u
+      where exists (
+        select from attune.setting_definitions as d
+        where d.seeding = 'copy'
+          and d.layer >= 'user'
+          and not exists (select from attune.user_preferences as p where p.user_id = u.id and p.key = d.key)
+      )
+      order by u.id
+      limit batch_size
+      for no key update of u
+    );
+
+    select count(*) into seeded
+    from unnest(unseeded) as u (id)
+    where attune_private.seed_settings(u.id) > 0;
+
+    -- A batch that somebody else has seeded meanwhile is not the end.
+    exit when seeded > 0 or cardinality(unseeded) = 0;
   end loop;
 
   return seeded;
 end;
 $$;
 comment on function attune.seed_existing_users(integer) is
-  'Gives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for administrators. One batch a call: returns how many users were given something, 0 when nobody is left. Refused: `admin_required`, `invalid_batch_size`.';
+  E'@notNull\n@param batch_size At most so many users, 1 to 100,000.\nGives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for administrators. One batch a call: returns how many users were given something, 0 when nobody is left. Refused: `admin_required`, `invalid_batch_size`.';
 revoke all on function attune.seed_existing_users(integer) from public;
 grant execute on function attune.seed_existing_users(integer) to authenticated, service_role;
 --! EndIncluded functions/seed_existing_users.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:6596fd162ef6943fa189dc2754cda86524b7012e
---! Hash: sha1:e7999911e0fb125347a83daed33cce25e686df9e
+--! Previous: sha1:2123024248d6f89a9068ae8146dd559e730035c3
+--! Hash: sha1:bd88d87069ba33fec907acfcc4405cd08935ce15
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -8,7 +8,7 @@ create table attune.maintenance_operations (
   id bigint generated always as identity
     constraint maintenance_operations_pkey primary key,
   operation text not null
-    constraint maintenance_operations_operation_check check (operation in ('purge_audit_log')),
+    constraint maintenance_operations_operation_check check (operation in ('purge_audit_log', 'erase_user')),
   reason text not null
     constraint maintenance_operations_reason_check check (char_length(reason) between 1 and 1000),
   parameters jsonb not null
@@ -24,10 +24,10 @@ create index maintenance_operations_transaction_id_idx on attune.maintenance_ope
 comment on table attune.maintenance_operations is
   'What was done to the records themselves, such as removing old audit rows. Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
-comment on column attune.maintenance_operations.operation is 'What was done: `purge_audit_log`.';
+comment on column attune.maintenance_operations.operation is 'What was done: `purge_audit_log` or `erase_user`.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
-comment on column attune.maintenance_operations.parameters is 'What it was told: `{"before": timestamp}`.';
-comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed.';
+comment on column attune.maintenance_operations.parameters is 'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
+comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
 comment on column attune.maintenance_operations.actor_id is 'The user who did it; null when it was a trusted server or the owner.';
 comment on column attune.maintenance_operations.actor_role is 'The database role that did it.';
 comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
@@ -104,18 +104,9 @@ grant select on attune.configuration_audit_log to authenticated, service_role;
 create or replace function attune_private.tg__append_only()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- The way around is a maintenance function, which has written down what it does in this very transaction.
-  if tg_op = 'DELETE' and exists (
-    select from attune.maintenance_operations as m
-    where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = tg_argv[0]
-  ) then
-    return null;
-  end if;
-
   raise exception using
     errcode = '42501',
     message = format('%s is not allowed on %s', tg_op, tg_table_name),
@@ -124,14 +115,81 @@ begin
 end;
 $$;
 comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too, unless the maintenance operation named by its argument was recorded in the same transaction.';
+  'Refuses (`append_only`) what would make history disappear, for the owner too.';
 revoke all on function attune_private.tg__append_only() from public;
 --! EndIncluded triggers/tg__append_only.sql
+--! Included triggers/tg_configuration_audit_log__purge.sql
+create or replace function attune_private.tg_configuration_audit_log__purge()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- What purge_audit_log() has written down in this very transaction.
+  recorded constant timestamptz := (
+    select max((m.parameters ->> 'before')::timestamptz)
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'purge_audit_log'
+  );
+begin
+  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_configuration_audit_log__purge() is
+  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge recorded in the same transaction.';
+revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
+--! EndIncluded triggers/tg_configuration_audit_log__purge.sql
+--! Included triggers/tg__erase.sql
+create or replace function attune_private.tg__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Whom erase_user() has written down in this very transaction.
+  recorded constant text[] := array(
+    select m.parameters ->> 'user_id'
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'erase_user'
+  );
+begin
+  if recorded = '{}' or exists (
+    select
+    from previous as p
+    full join changed as c on c.id = p.id
+    where p.user_id::text = any (recorded) is not true
+      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
+      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'The records change only when a user is deleted: then they lose what is personal.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__erase() is
+  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its arguments, for a user whom `erase_user` recorded in the same transaction.';
+revoke all on function attune_private.tg__erase() from public;
+--! EndIncluded triggers/tg__erase.sql
 --! Included triggers/tg__audit.sql
 create or replace function attune_private.tg__audit()
 returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   previous constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
@@ -140,8 +198,14 @@ declare
   value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
   -- What has a column of its own in the log, or says only when it was written.
   told_elsewhere constant text[] := array[
-    'key', 'user_id', 'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', value_column
-  ];
+    'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', value_column
+  ] || case
+    when previous -> 'key' <> new_ -> 'key' or previous -> 'user_id' <> new_ -> 'user_id' then '{}'
+    else '{key,user_id}'::text[]
+  end;
+  -- What goes with a deleted user leaves no values behind.
+  is_erased constant boolean := tg_op = 'DELETE' and row_ ? 'user_id'
+    and not exists (select from attune.users as u where u.id = (row_ ->> 'user_id')::uuid);
 begin
   insert into attune.configuration_audit_log (
     actor_id, actor_role, layer, user_id, scope, key, operation,
@@ -155,9 +219,9 @@ begin
     coalesce(row_ ->> 'plan', row_ ->> 'team_id', row_ ->> 'project_id'),
     row_ ->> 'key',
     tg_op::attune.audit_operation,
-    previous -> value_column,
+    case when not is_erased then previous -> value_column end,
     new_ -> value_column,
-    previous - told_elsewhere,
+    case when not is_erased then previous - told_elsewhere end,
     new_ - told_elsewhere
   );
 
@@ -165,14 +229,14 @@ begin
 end;
 $$;
 comment on function attune_private.tg__audit() is
-  'Writes a change of a definition or a stored value into the audit log. Its argument is the layer that the table holds.';
+  'Writes a change of a definition or a stored value into the audit log. Of what is deleted with its user, no values. Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__audit() from public;
 --! EndIncluded triggers/tg__audit.sql
 --! Included functions/purge_audit_log.sql
 create or replace function attune.purge_audit_log(before timestamptz, reason text)
 returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   doomed bigint;
@@ -209,13 +273,70 @@ begin
 end;
 $$;
 comment on function attune.purge_audit_log(timestamptz, text) is
-  'Removes the audit rows from before a moment and returns how many; for trusted servers. It leaves a row in `maintenance_operations`. Refused: `reason_required`, `too_large`.';
+  E'@notNull\n@param before Rows that are older are removed.\n@param reason Why, for the record; at most 1,000 characters.\nRemoves the audit rows from before a moment and returns how many; for trusted servers. It leaves a row in `maintenance_operations`. Refused: `reason_required`, `too_large`.';
 revoke all on function attune.purge_audit_log(timestamptz, text) from public;
 grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
 --! EndIncluded functions/purge_audit_log.sql
+--! Included private/erase_user.sql
+create or replace function attune_private.erase_user(user_id uuid, reason text)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  erased bigint;
+begin
+  select count(*) into erased
+  from attune.configuration_audit_log as l
+  where l.user_id = erase_user.user_id;
 
-create trigger _100_append_only before update or delete or truncate on attune.configuration_audit_log
-  for each statement execute function attune_private.tg__append_only('purge_audit_log');
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'erase_user',
+    erase_user.reason,
+    jsonb_build_object('user_id', erase_user.user_id),
+    erased,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  -- That something was changed, when and by whom stays; what it was goes.
+  update attune.configuration_audit_log as l
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
+  where l.user_id = erase_user.user_id;
+
+  return erased;
+end;
+$$;
+comment on function attune_private.erase_user(uuid, text) is
+  'Takes the values of a user out of the audit log and returns from how many rows. It leaves a row in `maintenance_operations`.';
+revoke all on function attune_private.erase_user(uuid, text) from public;
+--! EndIncluded private/erase_user.sql
+--! Included triggers/tg_users__erase.sql
+create or replace function attune_private.tg_users__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.erase_user(old.id, 'The user was deleted');
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__erase() is
+  'Whoever deletes a user, and however: the records keep nothing personal of the user.';
+revoke all on function attune_private.tg_users__erase() from public;
+--! EndIncluded triggers/tg_users__erase.sql
+
+create trigger _100_append_only before truncate on attune.configuration_audit_log
+  for each statement execute function attune_private.tg__append_only();
+create trigger _200_purge after delete on attune.configuration_audit_log
+  referencing old table as removed
+  for each statement execute function attune_private.tg_configuration_audit_log__purge();
+create trigger _300_erase after update on attune.configuration_audit_log
+  referencing old table as previous new table as changed
+  for each statement
+  execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
 create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
 
@@ -245,3 +366,6 @@ create trigger _100_append_only before truncate on attune.user_preferences
   for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.project_preferences
   for each statement execute function attune_private.tg__append_only();
+
+create trigger _800_erase after delete on attune.users
+  for each row execute function attune_private.tg_users__erase();

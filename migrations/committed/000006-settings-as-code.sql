@@ -1,5 +1,5 @@
---! Previous: sha1:e7999911e0fb125347a83daed33cce25e686df9e
---! Hash: sha1:a3f4189099d8cdf38b9d3b22f017ff9efe4f1598
+--! Previous: sha1:bd88d87069ba33fec907acfcc4405cd08935ce15
+--! Hash: sha1:a357078c0fe77cbd713acb766eacdadf99f893dc
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -16,18 +16,18 @@ create type attune.definition_change as (
   stored_values bigint
 );
 comment on type attune.definition_change is 'What applying a document does to one definition.';
-comment on column attune.definition_change.action is 'Whether it is added, changed, removed, or as it was.';
-comment on column attune.definition_change.key is 'Which setting.';
+comment on column attune.definition_change.action is E'@notNull\nWhether it is added, changed, removed, or as it was.';
+comment on column attune.definition_change.key is E'@notNull\nWhich setting.';
 comment on column attune.definition_change.changes is
-  'What changes, `{column: {"from": …, "to": …}}`; empty for a definition that is as it was.';
+  E'@notNull\nWhat changes, `{column: {"from": …, "to": …}}`; empty for a definition that is as it was.';
 comment on column attune.definition_change.stored_values is
-  'How many stored values the change would no longer allow.';
+  E'@notNull\nHow many stored values the change would no longer allow.';
 
 --! Included private/read_definitions.sql
 create or replace function attune_private.read_definitions(document jsonb)
 returns setof attune.setting_definitions
 language plpgsql stable parallel safe security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   document_options constant jsonb := coalesce(document -> 'x-attune', '{}');
@@ -68,6 +68,7 @@ begin
 
     problem := case
       when jsonb_typeof(property.value) <> 'object' then 'it is no object'
+      when jsonb_typeof(property.value -> 'description') <> 'string' then '"description" is no string'
       when jsonb_typeof(property.value -> 'x-attune') <> 'object' then '"x-attune" is no object'
       when unknown_option is not null then format('"x-attune" knows no %s', to_jsonb(unknown_option))
       when options ->> 'layer' <> all (enum_range(null::attune.setting_layer)::text[])
@@ -94,7 +95,7 @@ begin
     definition.source := coalesce(document ->> '$id', document ->> 'title');
     definition.category := coalesce(options ->> 'category', left(definition.source, 100));
     definition.description := coalesce(property.value ->> 'description', property.value ->> 'markdownDescription', '');
-    definition.schema := property.value - array['default', 'x-attune'];
+    definition.schema := property.value - array['default', 'description', 'x-attune'];
     definition.layer := coalesce(options ->> 'layer', 'user');
     definition.writable_by := coalesce(options ->> 'writable_by', 'user');
     definition.seeding := coalesce(options ->> 'seeding', 'inherit');
@@ -185,7 +186,7 @@ create or replace function attune_private.discard_broken_values(
 )
 returns void
 language plpgsql volatile security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- Without a definition nothing may be stored.
@@ -235,7 +236,7 @@ create or replace function attune.apply_definitions(
 )
 returns setof attune.definition_change
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   wanted attune.setting_definitions[];
@@ -248,26 +249,27 @@ begin
 
   wanted := array(select d from attune_private.read_definitions(document) as d);
 
-  select string_agg(format('%s (%s)', d.key, d.source), ', ' order by d.key) into foreign_keys
-  from attune.setting_definitions as d
-  where d.key in (select w.key from unnest(wanted) as w)
-    and d.source <> own_source;
-
-  if foreign_keys is not null then
-    raise exception using
-      errcode = 'PT409',
-      message = format('Another document declares %s', left(foreign_keys, 1000)),
-      detail = 'setting_of_another_source',
-      hint = 'Rename the settings, or remove them from the other document first.';
-  end if;
-
   -- A dry run does the same and takes it back, so that it finds the same problems.
   begin
-    -- Whoever is writing a value or a definition finishes first.
+    -- Whoever is writing a definition or a value finishes first. In this order, as a trigger of the definitions locks.
     lock table
-      attune.global_settings, attune.plan_settings, attune.team_settings,
-      attune.user_preferences, attune.project_preferences, attune.setting_definitions
+      attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
+      attune.user_preferences, attune.project_preferences
     in share row exclusive mode;
+
+    select string_agg(format('%s (%s)', d.key, d.source), ', ' order by d.key) into foreign_keys
+    from attune.setting_definitions as d
+    where d.key in (select w.key from unnest(wanted) as w)
+      and d.source <> own_source;
+
+    if foreign_keys is not null then
+      raise exception using
+        errcode = 'PT409',
+        message = format('Another document declares %s', left(foreign_keys, 1000)),
+        detail = 'setting_of_another_source',
+        hint = 'Rename the settings, or remove them from the other document first.';
+    end if;
+
     changes := array(select c from attune_private.plan_definitions(own_source, wanted) as c);
 
     select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts
@@ -328,7 +330,7 @@ begin
 end;
 $$;
 comment on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) is
-  'Brings the definitions of one source in line with a document, all or nothing, and returns what that changes; for administrators. The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, `properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`category`, `layer`, `writable_by`, `seeding`, `is_public`); an `x-attune` of the document itself holds for all. With `dry_run` nothing is changed. Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, `invalid_default`, `too_large`.';
+  E'@param document The JSON Schema object whose `properties` are the settings.\n@param dry_run True only tells what would be done.\n@param stored_values What to do with stored values that would no longer be allowed.\nBrings the definitions of one source in line with a document, all or nothing, and returns what that changes; for administrators. The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, `properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`category`, `layer`, `writable_by`, `seeding`, `is_public`); an `x-attune` of the document itself holds for all. With `dry_run` nothing is changed. Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, `invalid_default`, `too_large`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) from public;
 grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) to authenticated, service_role;
 --! EndIncluded functions/apply_definitions.sql
@@ -345,7 +347,7 @@ begin atomic
         d.key,
         case jsonb_typeof(d.schema) when 'object' then d.schema else '{}' end
           || case
-            when d.description = coalesce(d.schema ->> 'description', d.schema ->> 'markdownDescription', '') then '{}'
+            when d.description = coalesce(d.schema ->> 'markdownDescription', '') then '{}'
             else jsonb_build_object('description', d.description)
           end
           || jsonb_build_object(
@@ -366,7 +368,7 @@ begin atomic
   where d.source is not distinct from export_definitions.source;
 end;
 comment on function attune.export_definitions(text) is
-  'The definitions of one source as the document that `apply_definitions` takes: applying it changes nothing. Without a source, those that were made by hand; give the document an `$id` before it is applied.';
+  E'@notNull\n@param source The document that declared them; those made by hand when left out.\nThe definitions of one source as the document that `apply_definitions` takes: applying it changes nothing. Without a source, those that were made by hand; give the document an `$id` before it is applied.';
 revoke all on function attune.export_definitions(text) from public;
 grant execute on function attune.export_definitions(text) to authenticated, service_role;
 --! EndIncluded functions/export_definitions.sql

@@ -20,8 +20,6 @@ begin
 end;
 $$;
 
-alter default privileges in schema attune_private grant execute on functions to public;
-alter default privileges in schema attune grant execute on functions to public;
 drop schema attune_private;
 drop schema attune;
 

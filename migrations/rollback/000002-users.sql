@@ -6,21 +6,35 @@ drop policy users_update_self on attune.users;
 drop policy users_all_service_role on attune.users;
 drop policy user_emails_select_self_or_admin on attune.user_emails;
 drop policy user_emails_select_service_role on attune.user_emails;
+drop policy user_identities_select_self on attune.user_identities;
+drop policy user_identities_select_service_role on attune.user_identities;
+drop policy sessions_select_self on attune.sessions;
+drop policy sessions_select_service_role on attune.sessions;
 
 drop function
+  attune_private.own_issuer(),
   attune.current_user_id(),
   attune.is_admin(),
   attune_private.request_role(),
   attune_private.is_trusted(),
   attune.require_user_id(),
   attune.require_admin(),
+  attune_private.check_size(text, integer, integer, text),
+  attune_private.is_address(text),
+  attune_private.is_avatar_url(text),
+  attune_private.timezone_name(text),
+  attune.sessions_is_current(attune.sessions),
   attune_private.ensure_user(text, boolean),
+  attune_private.ensure_single_user(),
   attune.viewer();
 
+drop table attune.sessions;
+drop table attune.user_identities;
 drop table attune.user_emails;
 drop table attune.users;
 drop table attune.plans;
 
 drop function
   attune_private.tg__timestamps(),
+  attune_private.tg_users__validate(),
   attune_private.tg_users__email();

@@ -10,6 +10,7 @@ drop trigger _100_append_only on attune.plan_settings;
 drop trigger _100_append_only on attune.team_settings;
 drop trigger _100_append_only on attune.user_preferences;
 drop trigger _100_append_only on attune.project_preferences;
+drop trigger _800_erase on attune.users;
 
 drop policy maintenance_operations_select_admin on attune.maintenance_operations;
 drop policy maintenance_operations_select_service_role on attune.maintenance_operations;
@@ -17,13 +18,17 @@ drop policy configuration_audit_log_select_self_or_admin on attune.configuration
 drop policy configuration_audit_log_select_service_role on attune.configuration_audit_log;
 
 drop function
-  attune.purge_audit_log(timestamptz, text);
+  attune.purge_audit_log(timestamptz, text),
+  attune_private.erase_user(uuid, text);
 
 drop table attune.configuration_audit_log;
 drop table attune.maintenance_operations;
 
 drop function
   attune_private.tg__append_only(),
-  attune_private.tg__audit();
+  attune_private.tg_configuration_audit_log__purge(),
+  attune_private.tg__erase(),
+  attune_private.tg__audit(),
+  attune_private.tg_users__erase();
 
 drop type attune.audit_operation;

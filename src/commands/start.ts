@@ -23,8 +23,13 @@ async function start(): Promise<void> {
   const stopping = new AbortController();
   const stop = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve(), { once: true }));
   for (const signal of SIGNALS) process.on(signal, () => stopping.abort());
+  // Connections that break because the database is stopped are no news.
+  void stop.then(() => process.removeAllListeners("uncaughtException").on("uncaughtException", () => undefined));
 
   await assertPortFree(options);
+  // Loading PostGraphile takes as long as opening the database does.
+  const loading = import("../server.ts");
+  loading.catch(() => undefined);
   const opening = openDatabase(options, { migrate: true, serve: true, signal: stopping.signal });
   const opened = await Promise.race([opening, stop.then(() => undefined)]);
   if (opened === undefined) {
@@ -36,7 +41,7 @@ async function start(): Promise<void> {
   let failure: UserError | undefined;
   let close = async (): Promise<unknown> => undefined;
   try {
-    const { buildServer } = await import("../server.ts");
+    const { buildServer } = await loading;
     const { host, poolSize, logLevel, corsOrigins, rateLimitPerMinute } = options;
     const { authenticatorUrl, jwt } = opened;
     const server = await buildServer({ authenticatorUrl, poolSize, jwt, logLevel, corsOrigins, rateLimitPerMinute });
@@ -94,8 +99,9 @@ function listenError(error: unknown, { host, port }: Options): UserError {
 function announce(options: Options, port: number): void {
   const host = ["0.0.0.0", "::"].includes(options.host) ? "localhost" : options.host.includes(":") ? `[${options.host}]` : options.host;
   const address = `http://${host}:${port}`;
+  const folder = relative(process.cwd(), options.dataDir);
   const database = options.databaseUrl === undefined
-    ? `embedded, in ${relative(process.cwd(), options.dataDir) || "."}`
+    ? `embedded, in ${folder.startsWith("..") ? options.dataDir : folder || "."}`
     : describeDatabase(options.databaseUrl);
   console.log(`
   GraphiQL   ${address}/

@@ -1,5 +1,5 @@
 /** Arguments without a default are required; JSON ones still take `null`, which is a value. */
-import "postgraphile";
+import type {} from "postgraphile";
 import { TYPES } from "postgraphile/@dataplan/pg";
 
 export const ArgumentsPlugin: GraphileConfig.Plugin = {

@@ -1,5 +1,5 @@
 /** Functions give lists, tables give connections, and a connection gives a page. */
-import "postgraphile";
+import type {} from "postgraphile";
 
 /** Rows of a page when the client does not say, and at most. */
 export const PAGE = { usual: 50, most: 100 };
@@ -12,6 +12,14 @@ export const CollectionsPlugin: GraphileConfig.Plugin = {
       // `@behavior -connection +list` on a table, or `+connection -list` on a function, says otherwise.
       pgResource: {
         inferred: (behavior, resource) => [behavior, resource.parameters ? "-connection" : "-list"],
+      },
+      // Values are counted by (`groupBy: VALUE`), which needs no index as it reads all rows anyway. Ordering would.
+      pgCodecAttribute: {
+        inferred: {
+          after: ["postInferred"],
+          callback: (behavior, [, attributeName]) =>
+            /(^|_)value$/.test(attributeName) ? [behavior, "orderBy", "-attribute:orderBy"] : behavior,
+        },
       },
       // A relation follows the table it leads to.
       pgCodecRelation: {

@@ -1,6 +1,6 @@
 /** Describes what has no comment of its own in SQL: arguments, results, aggregates. */
 import type { GraphQLNamedType } from "graphql";
-import "postgraphile";
+import type {} from "postgraphile";
 
 type Describable = { description?: string | null | undefined };
 
@@ -52,9 +52,10 @@ function parametersByOwner(build: GraphileBuild.Build): Map<string, Map<string, 
   for (const resource of Object.values(build.pgResources)) {
     const tags = [resource.extensions?.tags?.["param"] ?? []].flat();
     if (!resource.parameters || tags.length === 0) continue;
+    const details = { resource } as Parameters<typeof inflection.customMutationInput>[0];
     const owner = resource.isMutation
-      ? inflection.customMutationInput({ resource })
-      : `Query.${inflection.customQueryField({ resource })}`;
+      ? inflection.customMutationInput(details)
+      : `Query.${inflection.customQueryField(details)}`;
     owners.set(owner, new Map(tags.map((tag) => parameter(inflection, String(tag)))));
   }
   return owners;

@@ -1,5 +1,5 @@
 /** Names as a client would choose them: `id` stays `id`, a collection is a plural, a result is named after its type. */
-import "graphile-config";
+import type {} from "postgraphile";
 
 export const NamesPlugin: GraphileConfig.Plugin = {
   name: "AttuneNamesPlugin",

@@ -1,5 +1,5 @@
 /** PostgreSQL's 64-bit transaction ids (`xid8`) are `BigInt`, like every other number of that size. */
-import "postgraphile";
+import type {} from "postgraphile";
 import { type PgCodec, TYPES } from "postgraphile/@dataplan/pg";
 import { sql } from "postgraphile/pg-sql2";
 

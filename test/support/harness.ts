@@ -29,6 +29,13 @@ export type TestDatabase = {
   close: () => Promise<void>;
 };
 
+/** A pool whose connections may be cut when the database is dropped: they are still closing when `end` returns. */
+function openPool(connectionString: string): pg.Pool {
+  const pool = new pg.Pool({ connectionString, max: 4 });
+  pool.on("connect", (client) => client.on("error", () => undefined));
+  return pool.on("error", () => undefined);
+}
+
 /** A copy of the migrated template, for one test file. Call `close` in `afterAll`. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const cluster = inject("cluster");
@@ -36,8 +43,8 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const authenticatorUrl = withDatabase(cluster.authenticatorUrl, clone.name);
   const jwt = { audience: "authenticated", issuer: "attune", secret: cluster.jwtSecret };
   const verify = createVerifier(jwt);
-  const owner = new pg.Pool({ connectionString: clone.url, max: 4 });
-  const authenticator = new pg.Pool({ connectionString: authenticatorUrl, max: 4 });
+  const owner = openPool(clone.url);
+  const authenticator = openPool(authenticatorUrl);
 
   const query: TestDatabase["query"] = async <Row extends pg.QueryResultRow>(sql: string, params?: unknown[]) =>
     (await owner.query<Row>(sql, params)).rows;

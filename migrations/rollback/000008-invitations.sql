@@ -1,0 +1,21 @@
+drop trigger _820_erase_invitations on attune.users;
+
+drop policy invitations_select_manager on attune.invitations;
+drop policy invitations_select_service_role on attune.invitations;
+
+drop function
+  attune_private.withdraw_invitation(uuid),
+  attune_private.invite(attune.invitations),
+  attune_private.accept_invitation(uuid, text, timestamptz),
+  attune.invite_to_team(uuid, text, attune.team_role),
+  attune.invite_to_project(uuid, text, attune.project_role),
+  attune.revoke_invitation(uuid),
+  attune.accept_invitation(text),
+  attune_private.remove_expired(timestamptz),
+  attune.remove_expired();
+
+drop table attune_private.invitation_tokens;
+drop table attune.invitations;
+
+drop function
+  attune_private.tg_users__erase_invitations();

@@ -1,0 +1,341 @@
+-- Who changed what: every change leaves a row, everybody reads their own, and nobody takes it back.
+begin;
+select no_plan();
+
+-- Without the copies that every user gets of what is shipped.
+update attune.setting_definitions set seeding = 'inherit' where source = 'attune' and seeding = 'copy';
+
+select tests.create_user('ada@example.com'), tests.create_user('bob@example.com');
+select tests.create_user('admin@example.com', is_admin => true);
+insert into attune.setting_definitions (key, category, schema, default_value) values
+  ('theme', 'test', '{"type": "string"}', '"light"'), ('box', 'test', '{"type": "object"}', '{}'), ('any', 'test', '{}', '1'),
+  ('given', 'test', '{}', '1');
+update attune.setting_definitions set writable_by = 'admin' where key = 'given';
+
+-- The rows since the last look, oldest first.
+create temp table looked (until bigint);
+insert into looked select max(id) from attune.configuration_audit_log;
+grant select, update on looked to public;
+create function pg_temp.news() returns setof attune.configuration_audit_log language plpgsql security definer as $$
+begin
+  return query select l.* from attune.configuration_audit_log as l where l.id > (select until from looked) order by l.id;
+  update looked set until = (select max(id) from attune.configuration_audit_log);
+end;
+$$;
+
+-- What a row says. The owner of a preference: a user
+
+select tests.authenticate_as('ada@example.com');
+
+select from attune.set_preference('theme', '"dark"');
+select results_eq(
+  $$ select actor_id, actor_role, layer, user_id, scope, key, operation, previous_value, new_value, previous_attributes, new_attributes,
+       transaction_id, occurred_at > now() from pg_temp.news() $$,
+  $$ values (tests.user_id('ada@example.com'), 'authenticated', 'user'::attune.setting_layer, tests.user_id('ada@example.com'), null::text,
+       'theme', 'INSERT'::attune.audit_operation, null::jsonb, '"dark"'::jsonb, null::jsonb, '{"is_active": true}'::jsonb,
+       pg_current_xact_id(), true) $$,
+  'a user''s first choice leaves a row: who, when, where, what, and in which transaction'
+);
+select from attune.set_preference('theme', '"dim"');
+select results_eq(
+  'select operation, previous_value, new_value, previous_attributes, new_attributes from pg_temp.news()',
+  $$ values ('UPDATE'::attune.audit_operation, '"dark"'::jsonb, '"dim"'::jsonb, '{"is_active": true}'::jsonb, '{"is_active": true}'::jsonb) $$,
+  'a user''s next choice leaves a row with both values'
+);
+update attune.user_preferences set is_active = false;
+select results_eq(
+  'select operation, previous_value, new_value, previous_attributes, new_attributes from pg_temp.news()',
+  $$ values ('UPDATE'::attune.audit_operation, '"dim"'::jsonb, '"dim"'::jsonb, '{"is_active": true}'::jsonb, '{"is_active": false}'::jsonb) $$,
+  'switching off leaves a row'
+);
+insert into attune.user_preferences (user_id, key, value) values (attune.current_user_id(), 'theme', '"x"')
+on conflict (user_id, key) do update set value = excluded.value;
+select results_eq(
+  'select operation, previous_value, new_value from pg_temp.news()',
+  $$ values ('UPDATE'::attune.audit_operation, '"dim"'::jsonb, '"x"'::jsonb) $$,
+  'a conflict that is an update leaves a row of an update, and none of an insert'
+);
+insert into attune.user_preferences (user_id, key, value) values (attune.current_user_id(), 'theme', '"y"') on conflict do nothing;
+select is_empty('select from pg_temp.news()', 'a conflict that does nothing leaves none');
+merge into attune.user_preferences as p using (values ('theme', '"m"'::jsonb), ('any', 'null')) as n (key, value)
+  on p.user_id = attune.current_user_id() and p.key = n.key
+when matched then update set value = n.value
+when not matched then insert (user_id, key, value) values (attune.current_user_id(), n.key, n.value);
+select set_eq(
+  'select operation, key, new_value from pg_temp.news()',
+  $$ values ('UPDATE'::attune.audit_operation, 'theme', '"m"'::jsonb), ('INSERT', 'any', 'null') $$,
+  'a merge leaves a row for each'
+);
+select from attune.reset_preference('any');
+select results_eq(
+  'select operation, previous_value, new_value, previous_attributes, new_attributes from pg_temp.news()',
+  $$ values ('DELETE'::attune.audit_operation, 'null'::jsonb, null::jsonb, '{"is_active": true}'::jsonb, null::jsonb) $$,
+  'a reset leaves a row with the value that went'
+);
+select from attune.reset_preference('any');
+select is_empty('select from pg_temp.news()', 'resetting what is not set leaves none');
+select from attune.set_preferences('{"theme": null, "box": {"a": 1}, "any": false}');
+select set_eq(
+  'select operation, key, new_value from pg_temp.news()',
+  $$ values ('DELETE'::attune.audit_operation, 'theme', null::jsonb), ('INSERT', 'any', 'false'), ('INSERT', 'box', '{"a": 1}') $$,
+  'several choices leave a row each'
+);
+select from attune.set_preference('box', '{"b": null, "c": 2}');
+select results_eq(
+  'select previous_value, new_value from pg_temp.news()', $$ values ('{"a": 1}'::jsonb, '{"a": 1, "c": 2}'::jsonb) $$,
+  'a patch leaves a row with the whole object before and after'
+);
+select tests.throws_reason($$ select attune.set_preference('theme', '1') $$, 'PT422', 'invalid_value', 'a user cannot choose what is not valid');
+select is_empty('select from pg_temp.news()', 'what was refused leaves none');
+select from attune.set_preference('any', to_jsonb(repeat('x', 65534)));
+select from attune.set_preference('any', to_jsonb(repeat('y', 65534)));
+select is(
+  (select max(octet_length(previous_value::text)) from pg_temp.news()), 65536, 'the largest values there may be fit into a row'
+);
+
+-- Who may read it
+select isnt_empty('select from attune.configuration_audit_log', 'a user can read what happened to their settings');
+select is_empty(
+  $$ select from attune.configuration_audit_log where user_id is distinct from tests.user_id('ada@example.com') $$,
+  'a user cannot read anything else'
+);
+select throws_ok(
+  $$ insert into attune.configuration_audit_log (actor_role, layer, key, operation) values ('authenticated', 'user', 'theme', 'INSERT') $$,
+  '42501', 'permission denied for table configuration_audit_log',
+  'a user cannot write to the log'
+);
+select throws_ok(
+  'update attune.configuration_audit_log set actor_id = null', '42501', 'permission denied for table configuration_audit_log',
+  'a user cannot change the log'
+);
+select throws_ok(
+  'delete from attune.configuration_audit_log', '42501', 'permission denied for table configuration_audit_log',
+  'a user cannot delete from the log'
+);
+select throws_ok(
+  'truncate attune.configuration_audit_log', '42501', 'permission denied for table configuration_audit_log',
+  'a user cannot truncate the log'
+);
+select throws_ok(
+  $$ select attune.purge_audit_log(now(), 'mine') $$, '42501', 'permission denied for function purge_audit_log', 'a user cannot purge the log'
+);
+select is_empty('select from attune.maintenance_operations', 'a user cannot read what was done to the log');
+
+-- A stranger
+
+select tests.authenticate_as('bob@example.com');
+select is_empty('select from attune.configuration_audit_log', 'a stranger cannot read what happened to another''s settings');
+select from attune.set_preference('theme', '"dark"');
+select is((select count(*) from attune.configuration_audit_log), 1::bigint, 'a stranger can read what happened to their own');
+select is((select count(*) from pg_temp.news()), 1::bigint, 'a stranger''s change leaves a row');
+
+-- The actor is the user of the request, never what the claims say beside.
+select tests.set_request('authenticated', jsonb_build_object(
+  'sub', tests.user_id('bob@example.com'), 'role', 'service_role', 'actor_id', tests.user_id('ada@example.com')
+));
+select from attune.set_preference('theme', '"dim"');
+select results_eq(
+  'select actor_id, actor_role from pg_temp.news()', $$ values (tests.user_id('bob@example.com'), 'authenticated') $$,
+  'a user cannot write under another name'
+);
+
+select tests.authenticate_as(gen_random_uuid());
+select is_empty('select from attune.configuration_audit_log', 'a deleted user cannot read the log');
+
+-- The administrator
+
+select tests.authenticate_as('admin@example.com');
+select set_eq(
+  'select distinct user_id from attune.configuration_audit_log where layer = ''user''',
+  $$ values (tests.user_id('ada@example.com')), (tests.user_id('bob@example.com')) $$,
+  'an administrator can read what happened to everybody''s settings'
+);
+
+select from attune.set_global_setting('theme', '"corporate"', is_enforced => true, rollout_percentage => 50);
+select results_eq(
+  'select actor_id, layer, user_id, key, operation, new_value, new_attributes from pg_temp.news()',
+  $$ values (tests.user_id('admin@example.com'), 'global'::attune.setting_layer, null::uuid, 'theme', 'INSERT'::attune.audit_operation,
+       '"corporate"'::jsonb, '{"variants": null, "is_active": true, "is_enforced": true, "rollout_percentage": 50}'::jsonb) $$,
+  'a global value leaves a row, with its lock and its rollout'
+);
+select from attune.set_global_setting('theme', '"corporate"');
+select results_eq(
+  'select operation, previous_attributes, new_attributes from pg_temp.news()',
+  $$ values ('UPDATE'::attune.audit_operation, '{"variants": null, "is_active": true, "is_enforced": true, "rollout_percentage": 50}'::jsonb,
+       '{"variants": null, "is_active": true, "is_enforced": false, "rollout_percentage": 100}'::jsonb) $$,
+  'lifting a lock leaves a row'
+);
+select from attune.reset_global_setting('theme');
+select results_eq(
+  'select operation, previous_value from pg_temp.news()', $$ values ('DELETE'::attune.audit_operation, '"corporate"'::jsonb) $$,
+  'resetting a global value leaves a row'
+);
+insert into attune.user_preferences (user_id, key, value) values (tests.user_id('ada@example.com'), 'given', '5');
+select results_eq(
+  'select actor_id, user_id from pg_temp.news()', $$ values (tests.user_id('admin@example.com'), tests.user_id('ada@example.com')) $$,
+  'what an administrator gave a user leaves a row that says by whom and to whom'
+);
+
+insert into attune.setting_definitions (key, category, schema, default_value) values ('fresh', 'test', '{"type": "integer"}', '1');
+select results_eq(
+  'select actor_id, layer, user_id, key, operation, previous_value, new_value, new_attributes ->> ''category'' from pg_temp.news()',
+  $$ values (tests.user_id('admin@example.com'), 'default'::attune.setting_layer, null::uuid, 'fresh', 'INSERT'::attune.audit_operation,
+       null::jsonb, '1'::jsonb, 'test') $$,
+  'a new definition leaves a row, its default being the value'
+);
+update attune.setting_definitions set writable_by = 'admin', default_value = '2' where key = 'fresh';
+select results_eq(
+  $$ select operation, previous_value, new_value, previous_attributes ->> 'writable_by', new_attributes ->> 'writable_by' from pg_temp.news() $$,
+  $$ values ('UPDATE'::attune.audit_operation, '1'::jsonb, '2'::jsonb, 'user', 'admin') $$,
+  'a changed definition leaves a row with what changed'
+);
+update attune.setting_definitions
+set description = repeat(E'\x01', 8000), schema = jsonb_build_object('title', repeat(E'\x01', 10000)), category = repeat('é', 100)
+where key = 'fresh';
+select is((select count(*) from pg_temp.news()), 1::bigint, 'the largest definition there may be fits into a row');
+delete from attune.setting_definitions where key = 'fresh';
+select results_eq(
+  'select operation, previous_value, new_value from pg_temp.news()', $$ values ('DELETE'::attune.audit_operation, '2'::jsonb, null::jsonb) $$,
+  'a deleted definition leaves a row'
+);
+
+select throws_ok(
+  'update attune.configuration_audit_log set actor_id = null', '42501', 'permission denied for table configuration_audit_log',
+  'an administrator cannot change the log'
+);
+select throws_ok(
+  'delete from attune.configuration_audit_log', '42501', 'permission denied for table configuration_audit_log',
+  'an administrator cannot delete from the log'
+);
+select throws_ok(
+  'truncate attune.configuration_audit_log', '42501', 'permission denied for table configuration_audit_log',
+  'an administrator cannot truncate the log'
+);
+select throws_ok(
+  $$ select attune.purge_audit_log(now(), 'mine') $$, '42501', 'permission denied for function purge_audit_log',
+  'an administrator cannot purge the log with a token'
+);
+
+-- A request without a token
+
+select tests.authenticate_as_anon();
+select throws_ok(
+  'select * from attune.configuration_audit_log', '42501', 'permission denied for table configuration_audit_log', 'anon cannot read the log'
+);
+select throws_ok(
+  'select * from attune.maintenance_operations', '42501', 'permission denied for table maintenance_operations',
+  'anon cannot read what was done to the log'
+);
+select throws_ok(
+  $$ select attune.purge_audit_log(now(), 'mine') $$, '42501', 'permission denied for function purge_audit_log', 'anon cannot purge the log'
+);
+
+-- The trusted server
+
+select tests.authenticate_as_service_role();
+select isnt_empty('select from attune.configuration_audit_log', 'service_role can read the log');
+select from attune.set_global_setting('any', '1');
+select results_eq(
+  'select actor_id, actor_role from pg_temp.news()', $$ values (null::uuid, 'service_role') $$,
+  'what a trusted server did was done by no user'
+);
+delete from attune.users where email = 'bob@example.com';
+select results_eq(
+  'select actor_id, actor_role, user_id is not null, operation, previous_value from pg_temp.news()',
+  $$ values (null::uuid, 'service_role', true, 'DELETE'::attune.audit_operation, null::jsonb) $$,
+  'deleting a user leaves a row for each of their choices, and not what they were'
+);
+select throws_ok(
+  'update attune.configuration_audit_log set actor_id = null', '42501', 'permission denied for table configuration_audit_log',
+  'service_role cannot change the log'
+);
+select throws_ok(
+  'delete from attune.configuration_audit_log', '42501', 'permission denied for table configuration_audit_log',
+  'service_role cannot delete from the log'
+);
+select throws_ok(
+  $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role) values ('purge_audit_log', 'x', '{}', 0, 'x') $$,
+  '42501', 'permission denied for table maintenance_operations',
+  'service_role cannot pretend that the log was purged'
+);
+
+-- Purging
+
+select tests.throws_reason(call, sqlstate, reason, 'service_role cannot purge by ' || left(call, 60))
+from (values
+  ($$ select attune.purge_audit_log(null, 'why') $$, 'PT400', 'reason_required'),
+  ('select attune.purge_audit_log(now(), null)', 'PT400', 'reason_required'),
+  ($$ select attune.purge_audit_log(now(), ' ') $$, 'PT400', 'reason_required'),
+  ($$ select attune.purge_audit_log('-infinity', repeat('y', 1001)) $$, 'PT422', 'too_large')
+) as c (call, sqlstate, reason);
+
+select tests.reset_role();
+select tests.throws_reason(
+  'delete from attune.configuration_audit_log', '42501', 'append_only', 'the owner cannot delete from the log without a purge'
+);
+insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role, transaction_id)
+values ('purge_audit_log', 'Another transaction''s', '{"before": "infinity"}', 0, 'attune', '3');
+select tests.throws_reason(
+  'delete from attune.configuration_audit_log', '42501', 'append_only', 'the owner cannot delete from the log by the purge of another transaction'
+);
+
+-- Rows of another day, as only the owner could write them.
+insert into attune.configuration_audit_log (occurred_at, actor_role, layer, key, operation)
+select day, 'attune', 'global', 'old', 'INSERT' from unnest(array['2020-01-01', '2020-01-02', '2020-01-03']::timestamptz[]) as day;
+create temp table kept as select id from attune.configuration_audit_log where occurred_at >= '2020-01-03';
+grant select on kept to public;
+
+select tests.authenticate_as_service_role();
+select is(attune.purge_audit_log('2020-01-03', 'Two years are enough'), 2::bigint, 'service_role can purge what is old, and is told how much it was');
+select set_eq('select id from attune.configuration_audit_log', 'select id from kept', 'what is not that old stays');
+select results_eq(
+  'select operation, reason, parameters, affected_rows, actor_id, actor_role, transaction_id from attune.maintenance_operations where operation = ''purge_audit_log'' and transaction_id = pg_current_xact_id()',
+  $$ values ('purge_audit_log', 'Two years are enough', jsonb_build_object('before', '2020-01-03'::timestamptz), 2::bigint, null::uuid, 'service_role', pg_current_xact_id()) $$,
+  'a purge leaves a row: what, why, how much, and by whom'
+);
+select is(attune.purge_audit_log('-infinity', 'Nothing'), 0::bigint, 'service_role can purge nothing');
+select is(
+  (select count(*) from attune.maintenance_operations where operation = 'purge_audit_log' and transaction_id = pg_current_xact_id()), 2::bigint, 'that leaves a row, too'
+);
+
+-- The owner of the schema, in a transaction that has purged
+
+select tests.reset_role();
+select tests.throws_reason(statement, '42501', 'append_only', 'the owner cannot ' || statement)
+from (values
+  ('update attune.configuration_audit_log set actor_id = null'),
+  ('delete from attune.configuration_audit_log'),
+  ('delete from attune.configuration_audit_log where key = ''theme'''),
+  ('truncate attune.configuration_audit_log'),
+  ('truncate attune.configuration_audit_log, attune.maintenance_operations cascade'),
+  ('update attune.maintenance_operations set reason = ''another'''),
+  ('delete from attune.maintenance_operations'),
+  ('truncate attune.maintenance_operations')
+) as s (statement);
+select lives_ok(
+  'delete from attune.configuration_audit_log where occurred_at < ''2020-01-03''', 'the owner can delete what the purge said it would'
+);
+select throws_ok(
+  'set local session_replication_role = replica', '42501', 'permission denied to set parameter "session_replication_role"',
+  'the owner, being no superuser, cannot switch triggers off for a session'
+);
+select throws_ok(
+  'select attune_private.tg__audit()', '0A000', 'trigger functions can only be called as triggers',
+  'the owner cannot write to the log by the trigger''s function'
+);
+
+update attune.setting_definitions set key = 'look' where key = 'theme';
+select results_eq(
+  $$ select layer, key, previous_attributes ->> 'key', new_attributes ->> 'key' from pg_temp.news() where operation = 'UPDATE' $$,
+  $$ values ('default'::attune.setting_layer, 'look', 'theme', 'look') $$,
+  'the owner''s renaming leaves a row that says what it was called before'
+);
+update attune.user_preferences set user_id = tests.user_id('admin@example.com') where user_id = tests.user_id('ada@example.com') and key = 'box';
+select results_eq(
+  $$ select user_id, previous_attributes ->> 'user_id' from pg_temp.news() $$,
+  $$ values (tests.user_id('admin@example.com'), tests.user_id('ada@example.com')::text) $$,
+  'the owner''s giving a choice to another leaves a row that says whose it was'
+);
+
+select * from finish();
+rollback;

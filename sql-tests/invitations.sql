@@ -1,0 +1,203 @@
+-- Invitations: who may invite, who may accept, and until when.
+begin;
+select no_plan();
+
+select tests.create_user(name || '@example.com') from unnest(array['ada', 'bob', 'cid', 'dan']) as u (name);
+update attune.users set name = initcap(split_part(email, '@', 1));
+
+create function pg_temp.id(name text) returns uuid language sql as $$ select tests.user_id(name || '@example.com') $$;
+create function pg_temp.be(name text) returns void language sql as $$ select tests.authenticate_as(name || '@example.com') $$;
+create function pg_temp.mailed(recipient text) returns jsonb language sql security definer as $$
+  select m.payload from attune_private.mail_outbox as m where m.recipient = mailed.recipient order by m.id desc limit 1;
+$$;
+
+-- The owner
+
+select pg_temp.be('ada');
+select t.id into temp table team from attune.create_team('Engines') as t;
+select p.id into temp table project from attune.create_project('Loom', (select id from team)) as p;
+grant select on team, project to public;
+
+select results_eq(
+  $$ select email, team_id, team_role, project_id, invited_by, expires_at, accepted_at, revoked_at
+     from attune.invite_to_team((select id from team), ' Bob@Example.com ', 'admin') $$,
+  $$ values ('bob@example.com', (select id from team), 'admin'::attune.team_role, null::uuid, pg_temp.id('ada'), now() + interval '7 days',
+       null::timestamptz, null::timestamptz) $$,
+  'an owner can invite to a team'
+);
+select results_eq(
+  $$ select m ->> 'invited_by', m ->> 'team', m ->> 'project', m ->> 'token' ~ '^[A-Za-z0-9_-]{64}$' from pg_temp.mailed('bob@example.com') as m $$,
+  $$ values ('Ada', 'Engines', null, true) $$,
+  'an invitation is mailed, with who invites and to what'
+);
+select is(
+  (attune.invite_to_project((select id from project), 'bob@example.com')).project_role, 'viewer', 'an owner can invite to a project'
+);
+select is(pg_temp.mailed('bob@example.com') ->> 'project', 'Loom', 'an invitation to a project says so');
+select is((select count(*) from attune.invitations), 2::bigint, 'an owner can see the invitations');
+select tests.throws_reason(
+  format('select attune.invite_to_team((select id from team), %L)', bad.email), 'PT422', 'invalid_email',
+  format('an owner cannot invite %s', coalesce(to_jsonb(bad.email), 'null'))
+)
+from (values ('bob'), (''), (null), ('a b@example.com')) as bad (email);
+select throws_ok(
+  $$ insert into attune.invitations (email, expires_at) values ('x@example.com', now()) $$, '42501', 'permission denied for table invitations',
+  'an owner cannot write invitations past the function'
+);
+create temp table tokens as
+select 'bob' as who, m.payload ->> 'token' as token from (select pg_temp.mailed('bob@example.com') as payload) as m;
+grant all on tokens to public;
+
+-- The stranger
+
+select pg_temp.be('dan');
+select is_empty('select from attune.invitations', 'a stranger cannot see the invitations');
+select tests.throws_reason(
+  $$ select attune.invite_to_team((select id from team), 'dan@example.com') $$, 'PT404', 'unknown_team', 'a stranger cannot invite to a team'
+);
+select tests.throws_reason(
+  $$ select attune.invite_to_project((select id from project), 'dan@example.com') $$, 'PT404', 'unknown_project', 'a stranger cannot invite to a project'
+);
+select tests.throws_reason(
+  $$ select attune.accept_invitation((select token from tokens)) $$, '42501', 'invitation_for_another',
+  'a stranger cannot accept the invitation of another, who got hold of it'
+);
+select tests.throws_reason(
+  format('select attune.accept_invitation(%L)', bad.token), 'PT400', 'invalid_invitation',
+  format('a stranger cannot accept %s', coalesce(to_jsonb(left(bad.token, 10)), 'null'))
+)
+from (values (''), ('guess'), (repeat('A', 64)), (null)) as bad (token);
+
+-- The invited
+
+select pg_temp.be('bob');
+select is_empty('select from attune.invitations', 'who is invited cannot see the invitation here');
+select results_eq(
+  'select accepted_at, project_id from attune.accept_invitation((select token from tokens))', 'select now(), id from project',
+  'who is invited can accept'
+);
+select results_eq(
+  'select role from attune.project_members where user_id = attune.current_user_id() and project_id = (select id from project)',
+  array['viewer']::attune.project_role[], 'who accepts belongs to it, as they were invited'
+);
+select tests.throws_reason(
+  $$ select attune.accept_invitation((select token from tokens)) $$, 'PT400', 'invalid_invitation', 'an invitation is accepted once'
+);
+select tests.throws_reason(
+  $$ select attune.invite_to_project((select id from project), 'cid@example.com') $$, '42501', 'project_role_required', 'a viewer cannot invite'
+);
+
+-- By the clock
+
+select tests.reset_role();
+delete from tokens;
+insert into tokens select 'bob', m.payload ->> 'token' from attune_private.mail_outbox as m where m.payload ->> 'team' is not null;
+select tests.throws_reason(
+  $$ select attune_private.accept_invitation(pg_temp.id('bob'), (select token from tokens), now() + interval '7 days') $$,
+  'PT400', 'invalid_invitation', 'an invitation is good for seven days'
+);
+select lives_ok(
+  $$ select attune_private.accept_invitation(pg_temp.id('bob'), (select token from tokens), now() + interval '6 days 23 hours') $$,
+  'an invitation is good until then'
+);
+
+-- An admin, who came in by it
+
+select pg_temp.be('bob');
+select tests.throws_reason(
+  $$ select attune.invite_to_team((select id from team), 'cid@example.com', 'owner') $$, '42501', 'team_role_required',
+  'an admin cannot invite an owner'
+);
+select attune.invite_to_team((select id from team), 'cid@example.com');
+select lives_ok($$ select attune.invite_to_team((select id from team), 'cid@example.com', 'admin') $$, 'an admin can invite again');
+select results_eq(
+  $$ select team_role, revoked_at is null from attune.invitations where email = 'cid@example.com' order by revoked_at nulls last $$,
+  $$ values ('member'::attune.team_role, false), ('admin', true) $$,
+  'the latest invitation counts'
+);
+
+select tests.reset_role();
+select is(
+  (select count(*) from attune_private.mail_outbox where recipient = 'cid@example.com'), 1::bigint, 'a mail that was not sent is not sent any more'
+);
+delete from tokens;
+insert into tokens select 'cid', pg_temp.mailed('cid@example.com') ->> 'token';
+
+select pg_temp.be('ada');
+select results_eq(
+  $$ select revoked_at from attune.revoke_invitation((select id from attune.invitations where email = 'cid@example.com' and revoked_at is null)) $$,
+  array[now()], 'an owner can take an invitation back'
+);
+select results_eq(
+  $$ select accepted_at, revoked_at from attune.revoke_invitation((select id from attune.invitations where project_id is not null)) $$,
+  'values (now(), null::timestamptz)', 'an invitation that was accepted stays as it is'
+);
+select pg_temp.be('cid');
+select tests.throws_reason(
+  $$ select attune.accept_invitation((select token from tokens)) $$, 'PT400', 'invalid_invitation',
+  'an invitation that was taken back cannot be accepted'
+);
+select tests.throws_reason(
+  format('select attune.revoke_invitation(%L)', id), 'PT404', 'unknown_invitation', 'a stranger cannot take an invitation back'
+)
+from (select gen_random_uuid() union all select null) as i (id);
+
+-- Who belongs to it already
+
+select pg_temp.be('ada');
+select attune.invite_to_team((select id from team), 'bob@example.com', 'member');
+select attune.invite_to_project((select id from project), 'bob@example.com', 'editor');
+select tests.reset_role();
+delete from tokens;
+insert into tokens
+select m.payload ->> 'invitation_id', m.payload ->> 'token' from attune_private.mail_outbox as m order by m.id desc limit 2;
+select pg_temp.be('bob');
+select attune.accept_invitation(token) from tokens;
+select results_eq(
+  'select m.role, p.role from attune.team_members as m join attune.project_members as p on p.user_id = m.user_id
+   where m.user_id = attune.current_user_id() and p.project_id = (select id from project)',
+  $$ values ('admin'::attune.team_role, 'editor'::attune.project_role) $$,
+  'who belongs to it already may do more afterwards, and never less'
+);
+
+-- Not too many
+
+select tests.reset_role();
+insert into attune.global_settings (key, value) values ('INVITATIONS_PER_DAY', '5');
+select pg_temp.be('ada');
+select lives_ok($$ select attune.invite_to_team((select id from team), 'last@example.com') $$, 'a user can send so many invitations a day');
+select tests.throws_reason(
+  $$ select attune.invite_to_team((select id from team), 'more@example.com') $$, 'PT429', 'too_many_invitations', 'a user cannot send more'
+);
+
+-- A request without a token, and the trusted server
+
+select tests.authenticate_as_anon();
+select throws_ok(
+  'select * from attune.invitations', '42501', 'permission denied for table invitations', 'anon cannot read invitations'
+);
+select throws_ok(
+  'select attune.accept_invitation(null)', '42501', 'permission denied for function accept_invitation', 'anon cannot accept an invitation'
+);
+
+select tests.authenticate_as_service_role();
+select results_eq(
+  $$ select invited_by from attune.invite_to_team((select id from team), 'more@example.com', 'owner') $$, array[null::uuid],
+  'service_role can invite, as often as it likes'
+);
+select isnt_empty('select from attune.invitations', 'service_role can see invitations');
+select lives_ok(
+  $$ select attune.revoke_invitation((select id from attune.invitations where email = 'more@example.com')) $$,
+  'service_role can take an invitation back'
+);
+delete from attune.users where email = 'bob@example.com';
+select is_empty($$ select from attune.invitations where email = 'bob@example.com' $$, 'invitations of a deleted user are gone');
+
+select tests.reset_role();
+select attune_private.remove_expired(now() + interval '36 days');
+select isnt_empty('select from attune.invitations', 'an invitation is kept for 30 days after it expired');
+select attune_private.remove_expired(now() + interval '38 days');
+select is_empty('select from attune.invitations', 'an invitation is removed then');
+
+select * from finish();
+rollback;

@@ -1,0 +1,279 @@
+-- The registry as a document: what applying one does, what it refuses, and that what is exported changes nothing.
+begin;
+select no_plan();
+
+-- Without the copies that every user gets of what is shipped.
+update attune.setting_definitions set seeding = 'inherit' where source = 'attune' and seeding = 'copy';
+
+select tests.create_user('ada@example.com'), tests.create_user('bob@example.com');
+select tests.create_user('admin@example.com', is_admin => true);
+
+create temp table documents (name text primary key, document jsonb);
+insert into documents values
+  ('first', $$ {
+    "$id": "app", "type": "object", "x-attune": {"category": "editor"},
+    "properties": {
+      "editor.size": {"type": "integer", "minimum": 1, "default": 12, "description": "Points.", "x-attune": {"is_public": true}},
+      "editor.theme": {"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"], "default": "light"},
+      "editor.font": {"type": "object", "properties": {"name": {"type": "string"}}, "markdownDescription": "*Font*"},
+      "model": {"type": "string", "default": "small", "x-attune": {"category": "ai", "layer": "global", "writable_by": "admin", "seeding": "copy"}}
+    }
+  } $$),
+  ('second', $$ {
+    "$id": "app", "type": "object", "x-attune": {"category": "editor"},
+    "properties": {
+      "editor.size": {"type": "integer", "minimum": 1, "maximum": 20, "default": 14, "description": "Points.", "x-attune": {"is_public": true}},
+      "editor.theme": {"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"], "default": "light"},
+      "model": {"type": "string", "default": "small", "x-attune": {"category": "ai", "layer": "global", "writable_by": "admin", "seeding": "copy"}},
+      "editor.zoom": {"type": "number", "default": 1}
+    }
+  } $$);
+grant select on documents to public;
+create function pg_temp.document(name text) returns jsonb language sql as $$ select d.document from documents as d where d.name = document.name $$;
+create function pg_temp.patched(patch jsonb) returns jsonb language sql as $$ select attune.json_merge_patch(pg_temp.document('first'), patch) $$;
+
+-- A user: the owner of a value
+
+select tests.authenticate_as('ada@example.com');
+select tests.throws_reason(
+  'select attune.apply_definitions(pg_temp.document(''first''))', '42501', 'admin_required', 'a user cannot apply a document'
+);
+select tests.throws_reason(
+  'select attune.apply_definitions(pg_temp.document(''first''), true)', '42501', 'admin_required', 'a user cannot try one'
+);
+select tests.throws_reason('select attune.apply_definitions(null)', '42501', 'admin_required', 'a user cannot apply NULL');
+select lives_ok($$ select attune.export_definitions('attune') $$, 'a user can export what they can read');
+
+-- The administrator
+
+select tests.authenticate_as('admin@example.com');
+
+select results_eq(
+  'select action, key, stored_values from attune.apply_definitions(pg_temp.document(''first''), dry_run => true)',
+  $$ values ('added'::attune.definition_action, 'editor.font', 0::bigint), ('added', 'editor.size', 0), ('added', 'editor.theme', 0), ('added', 'model', 0) $$,
+  'an administrator can ask what applying would do'
+);
+select is_empty($$ select from attune.setting_definitions where source = 'app' $$, 'asking changes nothing');
+select results_eq(
+  'select action, key, stored_values from attune.apply_definitions(pg_temp.document(''first''))',
+  $$ values ('added'::attune.definition_action, 'editor.font', 0::bigint), ('added', 'editor.size', 0), ('added', 'editor.theme', 0), ('added', 'model', 0) $$,
+  'an administrator can apply a document'
+);
+select results_eq(
+  $$ select key, category, description, default_value, layer, writable_by, seeding, is_public
+     from attune.setting_definitions where source = 'app' order by key $$,
+  $$ values
+    ('editor.font', 'editor', '*Font*', '{}'::jsonb, 'user'::attune.setting_layer, 'user'::attune.setting_writer, 'inherit'::attune.setting_seeding, false),
+    ('editor.size', 'editor', 'Points.', '12', 'user', 'user', 'inherit', true),
+    ('editor.theme', 'editor', '', '"light"', 'user', 'user', 'inherit', false),
+    ('model', 'ai', '', '"small"', 'global', 'admin', 'copy', false) $$,
+  'a document says what its settings are, and for all of them'
+);
+select is(
+  (select schema from attune.setting_definitions where key = 'editor.theme'),
+  '{"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"]}', 'annotations are kept for user interfaces'
+);
+select is(
+  (select count(*) from attune.setting_definitions where source = 'attune'), 46::bigint, 'the settings of another document stay as they are'
+);
+select results_eq(
+  'select distinct action, changes from attune.apply_definitions(pg_temp.document(''first''))',
+  $$ values ('unchanged'::attune.definition_action, '{}'::jsonb) $$,
+  'applying again changes nothing'
+);
+select is_empty(
+  $$ select from attune.configuration_audit_log where layer = 'default' and key like 'editor.%' and operation <> 'INSERT' $$,
+  'applying again leaves no audit row'
+);
+
+select results_eq(
+  'select action, key, changes from attune.apply_definitions(pg_temp.document(''second''), true)',
+  $$ values
+    ('removed'::attune.definition_action, 'editor.font', (select jsonb_build_object(
+      'category', '{"from": "editor", "to": null}'::jsonb, 'default_value', '{"from": {}, "to": null}'::jsonb,
+      'description', '{"from": "*Font*", "to": null}'::jsonb, 'is_public', '{"from": false, "to": null}'::jsonb,
+      'layer', '{"from": "user", "to": null}'::jsonb, 'seeding', '{"from": "inherit", "to": null}'::jsonb,
+      'source', '{"from": "app", "to": null}'::jsonb, 'writable_by', '{"from": "user", "to": null}'::jsonb,
+      'schema', '{"from": {"type": "object", "properties": {"name": {"type": "string"}}, "markdownDescription": "*Font*"}, "to": null}'::jsonb))),
+    ('changed', 'editor.size', '{"default_value": {"from": 12, "to": 14},
+      "schema": {"from": {"type": "integer", "minimum": 1}, "to": {"type": "integer", "minimum": 1, "maximum": 20}}}'),
+    ('unchanged', 'editor.theme', '{}'),
+    ('added', 'editor.zoom', '{"category": {"from": null, "to": "editor"}, "default_value": {"from": null, "to": 1},
+      "description": {"from": null, "to": ""}, "is_public": {"from": null, "to": false}, "layer": {"from": null, "to": "user"},
+      "schema": {"from": null, "to": {"type": "number"}}, "seeding": {"from": null, "to": "inherit"},
+      "source": {"from": null, "to": "app"}, "writable_by": {"from": null, "to": "user"}}'),
+    ('unchanged', 'model', '{}') $$,
+  'an administrator can see what would be added, changed and removed, from what to what'
+);
+
+-- Values that people have set
+select tests.authenticate_as('ada@example.com');
+select from attune.set_preferences('{"editor.size": 30, "editor.theme": "dark", "editor.font": {"name": "Mono"}}');
+select tests.authenticate_as('bob@example.com');
+select from attune.set_preferences('{"editor.size": 16}');
+select tests.authenticate_as('admin@example.com');
+select from attune.set_global_setting('editor.font', '{"name": "Sans"}');
+
+select throws_ok(
+  'select attune.apply_definitions(pg_temp.document(''second''))',
+  'PT409', 'Stored values would no longer be allowed: editor.font (2), editor.size (1)',
+  'an administrator cannot remove or change what people have set, and is told how many have'
+);
+select tests.throws_reason(
+  $$ select attune.apply_definitions(pg_temp.document('second'), false, null) $$, 'PT409', 'stored_values_invalid',
+  'an administrator cannot discard values by NULL'
+);
+select is((select count(*) from attune.setting_definitions where key = 'editor.zoom'), 0::bigint, 'of a document that is refused nothing is applied');
+select results_eq(
+  $$ select key, stored_values from attune.apply_definitions(pg_temp.document('second'), true) where stored_values > 0 $$,
+  $$ values ('editor.font', 2::bigint), ('editor.size', 1) $$,
+  'an administrator can ask how many values are in the way'
+);
+select is((select count(*) from attune.user_preferences), 4::bigint, 'asking discards nothing');
+select lives_ok(
+  $$ select attune.apply_definitions(pg_temp.document('second'), stored_values => 'discard') $$, 'an administrator can have those values discarded'
+);
+select results_eq(
+  'select user_id, key, value from attune.user_preferences order by key, value',
+  $$ values (tests.user_id('bob@example.com'), 'editor.size', '16'::jsonb), (tests.user_id('ada@example.com'), 'editor.theme', '"dark"') $$,
+  'only values that are no longer allowed are discarded'
+);
+select is_empty('select from attune.global_settings where key = ''editor.font''', 'global values are discarded, too');
+select set_eq(
+  $$ select actor_id, layer, key, previous_value from attune.configuration_audit_log where operation = 'DELETE' and layer <> 'default' $$,
+  $$ values (tests.user_id('admin@example.com'), 'user'::attune.setting_layer, 'editor.size', '30'::jsonb),
+    (tests.user_id('admin@example.com'), 'user', 'editor.font', '{"name": "Mono"}'), (tests.user_id('admin@example.com'), 'global', 'editor.font', '{"name": "Sans"}') $$,
+  'what was discarded is in the log'
+);
+select set_eq(
+  $$ select key from attune.setting_definitions where source = 'app' $$, array['editor.size', 'editor.theme', 'editor.zoom', 'model'],
+  'the registry is in line with the document'
+);
+
+-- A layer that is taken away
+select tests.throws_reason(
+  $$ select attune.apply_definitions(attune.json_merge_patch(pg_temp.document('second'), '{"properties": {"editor.theme": {"x-attune": {"layer": "global"}}}}')) $$,
+  'PT409', 'stored_values_invalid',
+  'an administrator cannot take a layer away from values that people have set'
+);
+
+-- What is exported
+create function pg_temp.round_trip(source text) returns setof text language sql as $$
+  select c.action || ' ' || c.key || ' ' || c.changes
+  from attune.apply_definitions(attune.export_definitions(round_trip.source)) as c where c.action <> 'unchanged'
+$$;
+select is_empty('select pg_temp.round_trip(''app'')', 'applying what was exported changes nothing');
+select is_empty('select pg_temp.round_trip(''attune'')', 'applying what Attune ships changes nothing');
+update attune.setting_definitions
+set description = 'Edited.', category = 'elsewhere', seeding = 'copy', writable_by = 'admin', is_public = true where key = 'editor.theme';
+update attune.setting_definitions set description = '' where key = 'editor.size';
+select is_empty('select pg_temp.round_trip(''app'')', 'applying what was exported after an edit changes nothing');
+select is(
+  attune.export_definitions('app') #> '{properties,editor.theme}',
+  '{"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"], "default": "light", "description": "Edited.",
+    "x-attune": {"category": "elsewhere", "layer": "user", "writable_by": "admin", "seeding": "copy", "is_public": true}}',
+  'what is exported says everything'
+);
+select is(
+  attune.export_definitions('nope'), '{"$id": "nope", "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {}}',
+  'an unknown source is a document without settings'
+);
+
+-- Made by hand
+insert into attune.setting_definitions (key, category, schema, default_value) values ('hand.made', 'test', '{"type": "integer"}', '1');
+select ok(
+  attune.export_definitions() -> 'properties' ? 'hand.made' and not attune.export_definitions() ? '$id', 'an administrator can export what was made by hand'
+);
+select results_eq(
+  $$ select key, changes from attune.apply_definitions(attune.export_definitions() || '{"$id": "hand"}') $$,
+  $$ values ('hand.made', '{"source": {"from": null, "to": "hand"}}'::jsonb) $$,
+  'a document can adopt what was made by hand'
+);
+select throws_ok(
+  $$ select attune.apply_definitions('{"$id": "thief", "properties": {"hand.made": {"type": "integer"}, "model": {"type": "string"}}}') $$,
+  'PT409', 'Another document declares hand.made (hand), model (app)',
+  'a document cannot take what another declares, and is told which'
+);
+select results_eq(
+  $$ select key, action from attune.apply_definitions('{"$id": "hand", "properties": {}}') $$,
+  $$ values ('hand.made', 'removed'::attune.definition_action) $$,
+  'a document without settings removes those of its source'
+);
+select lives_ok(
+  $$ select attune.apply_definitions('{"title": "Titled", "properties": {"t": {"type": ["string", "null"]}, "u": {"enum": [null, 1]}, "v": {"type": "array"}}}') $$,
+  'a document can be known by its title'
+);
+select results_eq(
+  $$ select key, source, category, default_value from attune.setting_definitions where source = 'Titled' order by key $$,
+  $$ values ('t', 'Titled', 'Titled', '""'::jsonb), ('u', 'Titled', 'Titled', 'null'), ('v', 'Titled', 'Titled', '[]') $$,
+  'a setting without a default has the empty value of its type'
+);
+
+-- What is no such document
+select tests.throws_reason(
+  format('select attune.apply_definitions(%L)', bad.document), 'PT422', 'invalid_document',
+  format('an administrator cannot apply %s', left(coalesce(bad.document, 'NULL'), 70))
+)
+from (values
+  (null), ('null'), ('1'), ('"x"'), ('[]'), ('true'), ('{}'),
+  ('{"properties": {}}'), ('{"$id": "x"}'), ('{"$id": "x", "properties": []}'), ('{"$id": "x", "properties": null}'),
+  ('{"$id": "", "properties": {}}'), ('{"$id": 1, "properties": {}}'), ('{"$id": null, "title": "T", "properties": {}}'),
+  ('{"$id": "x", "type": "array", "properties": {}}'), ('{"$id": "x", "x-attune": 1, "properties": {}}'),
+  ('{"$id": "' || repeat('x', 201) || '", "properties": {}}')
+) as bad (document);
+select tests.throws_reason(
+  format('select attune.apply_definitions(%L)', jsonb_build_object('$id', 'x', 'properties', jsonb_build_object('k', bad.property::jsonb))),
+  'PT422', 'invalid_document', format('an administrator cannot declare a setting as %s', left(bad.property, 70))
+)
+from (values
+  ('true'), ('null'), ('[]'), ('"string"'), ('{"x-attune": true}'), ('{"x-attune": {"layer": "galaxy"}}'), ('{"x-attune": {"layer": 1}}'),
+  ('{"x-attune": {"writable_by": "me"}}'), ('{"x-attune": {"seeding": "both"}}'), ('{"x-attune": {"is_public": "yes"}}'),
+  ('{"x-attune": {"is_public": null}}'), ('{"x-attune": {"category": ""}}'), ('{"x-attune": {"category": 1}}'),
+  ('{"x-attune": {"category": "' || repeat('c', 101) || '"}}'), ('{"x-attune": {"unknown": 1}}'), ('{"description": 1}')
+) as bad (property);
+select tests.throws_reason(
+  format('select attune.apply_definitions(%L)', jsonb_build_object('$id', 'x', 'properties', jsonb_build_object(bad.key, bad.property::jsonb))),
+  'PT422', bad.reason, format('an administrator cannot declare %s as %s', left(bad.key, 20), left(bad.property, 50))
+)
+from (values
+  ('', '{}', 'invalid_key'), ('a b', '{}', 'invalid_key'), ('ключ', '{}', 'invalid_key'), (repeat('k', 201), '{}', 'too_large'),
+  ('k', '{"$ref": "#"}', 'invalid_schema'), ('k', '{"type": "integer", "default": "x"}', 'invalid_default'),
+  ('k', '{"type": "integer", "default": null}', 'invalid_default'), ('k', '{"minimum": 1, "type": "integer"}', 'invalid_default'),
+  ('k', jsonb_build_object('description', repeat('d', 8001))::text, 'too_large')
+) as bad (key, property, reason);
+select tests.throws_reason(
+  $$ select attune.apply_definitions('{"$id": "x", "properties": {"good": {}, "k": {"$ref": "#"}}}', true) $$, 'PT422', 'invalid_schema',
+  'an administrator cannot try what could not be applied'
+);
+select is_empty($$ select from attune.setting_definitions where source = 'x' $$, 'of a document that is not valid nothing is applied');
+
+-- A request without a token
+
+select tests.authenticate_as_anon();
+select throws_ok(
+  $$ select attune.apply_definitions('{}') $$, '42501', 'permission denied for function apply_definitions', 'anon cannot apply a document'
+);
+select throws_ok(
+  'select attune.export_definitions()', '42501', 'permission denied for function export_definitions', 'anon cannot export definitions'
+);
+
+-- The trusted server
+
+select tests.authenticate_as_service_role();
+select results_eq(
+  $$ select key, action from attune.apply_definitions('{"$id": "served", "properties": {"served": {"type": "boolean"}}}') $$,
+  $$ values ('served', 'added'::attune.definition_action) $$,
+  'service_role can apply a document'
+);
+select is_empty('select pg_temp.round_trip(''served'')', 'service_role can apply what it exported');
+
+-- The owner of the schema
+
+select tests.reset_role();
+select lives_ok(
+  $$ select attune.apply_definitions('{"$id": "served", "properties": {}}', dry_run => null) $$, 'the owner can apply a document, too'
+);
+select is_empty($$ select from attune.setting_definitions where source = 'served' $$, 'a dry run of NULL is none');
+
+select * from finish();
+rollback;

@@ -1,0 +1,75 @@
+/** The command line: `attune start`, `migrate`, `token`…, each with --help. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { definitionsCommand } from "./commands/definitions.ts";
+import { migrateCommand } from "./commands/migrate.ts";
+import { rollbackCommand } from "./commands/rollback.ts";
+import { sqlCommand } from "./commands/sql.ts";
+import { startCommand } from "./commands/start.ts";
+import { statusCommand } from "./commands/status.ts";
+import { testCommand } from "./commands/test.ts";
+import { tokenCommand } from "./commands/token.ts";
+import { urlCommand } from "./commands/url.ts";
+import { messageOf } from "./errors.ts";
+
+const ENVIRONMENT = `
+Environment, all optional:
+  DATABASE_URL       the owner's connection string of a PostgreSQL 15 or newer; without it an embedded one is used
+  AUTHENTICATOR_URL  the connection string of the role authenticator, where that role was there before Attune
+  ATTUNE_DATA_DIR    folder of the embedded PostgreSQL (.attune in the project)
+  HOST, PORT         where to listen (127.0.0.1, 5678)
+  JWT_SECRET         signs and checks tokens, 32 bytes or more; required with DATABASE_URL, else one is made
+  JWT_PUBLIC_KEY, JWT_JWKS_URL   check the tokens of an identity provider instead
+  JWT_AUDIENCE, JWT_ISSUER       what tokens must say (authenticated, attune)
+  LOG_LEVEL, CORS_ORIGINS, RATE_LIMIT, POOL_SIZE`;
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "";
+}
+
+const program = new Command("attune")
+  .description("An application's settings, as a Postgres schema.")
+  .version(version(), "-V, --version", "print the version")
+  .helpOption("-h, --help", "print this help")
+  .helpCommand(false)
+  .addHelpText("after", ENVIRONMENT)
+  .configureHelp({ sortSubcommands: false, showGlobalOptions: false });
+
+const commands = [
+  startCommand(), migrateCommand(), rollbackCommand(), statusCommand(), tokenCommand(), urlCommand(), testCommand(), sqlCommand(), definitionsCommand(),
+];
+for (const command of commands) program.addCommand(command);
+
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, " ");
+}
+
+/** Commander's own complaints have the form of all others. */
+function configure(command: Command): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) => write(`attune: ${oneLine(text).replace(/^error: /, "").replace(/\.?$/, ".")}\n`),
+  });
+  for (const child of command.commands) configure(child);
+}
+
+configure(program);
+
+/** Whatever goes wrong is one sentence; with LOG_LEVEL=debug its stack follows. */
+function fail(error: unknown): never {
+  console.error(`attune: ${oneLine(messageOf(error))}`);
+  if (process.env["LOG_LEVEL"] === "debug" && error instanceof Error) console.error(error.stack);
+  process.exit(1);
+}
+
+/** Runs the command that the arguments name. Ends the process when something goes wrong. */
+export async function run(): Promise<void> {
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode;
+    else fail(error);
+  }
+}

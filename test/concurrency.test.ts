@@ -1,0 +1,176 @@
+/** What happens when several connections write at the same moment. */
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase, type TestUser } from "./support/harness.ts";
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await database.query(`
+    insert into attune.setting_definitions (key, category, schema, default_value)
+    values
+      ('LAYOUT', 'test', '{"type": "object"}', '{}'),
+      ('LEVEL', 'test', '{"type": "integer", "maximum": 10}', '0')
+  `);
+});
+
+afterAll(() => database.close());
+
+/** One connection of its own that stays a user's, as a tab would. */
+async function openTab(user: TestUser): Promise<pg.Client> {
+  const client = new pg.Client(database.authenticatorUrl);
+  await client.connect();
+  const claims = JSON.stringify({ sub: user.id, role: "authenticated" });
+  await client.query(`select set_config('role', 'authenticated', false), set_config('request.jwt.claims', $1, false)`, [claims]);
+  return client;
+}
+
+/** The code and reason that a statement is refused with; undefined when it is not. */
+async function refusalOf(statement: Promise<unknown> | undefined): Promise<string | undefined> {
+  try {
+    await statement;
+    return undefined;
+  } catch (error: unknown) {
+    return error instanceof pg.DatabaseError ? `${error.code} ${error.detail}` : String(error);
+  }
+}
+
+function times<T>(n: number, work: (index: number) => T): T[] {
+  return Array.from({ length: n }, (_, index) => work(index));
+}
+
+test("two tabs that patch different members of one object lose nothing in a thousand changes", { timeout: 60_000 }, async () => {
+  const user = await database.createUser("tabs@example.com");
+  const tabs = await Promise.all([openTab(user), openTab(user)]);
+  const rounds = 500;
+
+  await Promise.all(
+    tabs.map(async (tab, t) => {
+      for (let round = 0; round < rounds; round++) {
+        await tab.query("select attune.set_preference('LAYOUT', $1)", [{ [`tab${t}`]: { [`member${round}`]: round } }]);
+      }
+    }),
+  );
+  await Promise.all(tabs.map((tab) => tab.end()));
+
+  const members = Object.fromEntries(times(rounds, (round) => [`member${round}`, round]));
+  const [stored] = await database.query<{ value: unknown }>("select value from attune.user_preferences where user_id = $1", [user.id]);
+  expect(stored?.value).toEqual({ tab0: members, tab1: members });
+  const [audited] = await database.query<{ n: string }>("select count(*) as n from attune.configuration_audit_log where user_id = $1", [user.id]);
+  expect(Number(audited?.n)).toBe(2 * rounds);
+});
+
+test("patches of many keys in different orders never wait for each other for ever", async () => {
+  const user = await database.createUser("orders@example.com");
+  const keys = ["DARK_MODE_ENABLED", "TASKS_ENABLED", "PROJECTS_ENABLED", "LOGFIRE_ENABLED"];
+  const tabs = await Promise.all(times(6, () => openTab(user)));
+
+  await Promise.all(
+    tabs.map(async (tab, t) => {
+      for (let round = 0; round < 25; round++) {
+        const order = t % 2 === 0 ? keys : keys.toReversed();
+        await tab.query("select * from attune.set_preferences($1)", [Object.fromEntries(order.map((key) => [key, round % 2 === 0]))]);
+      }
+    }),
+  );
+  await Promise.all(tabs.map((tab) => tab.end()));
+
+  const stored = await database.query("select key from attune.user_preferences where user_id = $1", [user.id]);
+  expect(stored).toHaveLength(keys.length);
+});
+
+test("a definition that is narrowed while values are written leaves no value that it forbids", async () => {
+  const users = await Promise.all(times(4, (n) => database.createUser(`narrow${n}@example.com`)));
+  const tabs = await Promise.all(users.map(openTab));
+  const schemaOf = (maximum: number) => ({ type: "integer", maximum });
+  const ofChanges = new Set<string | undefined>();
+  const ofWrites = new Set<string | undefined>();
+  let writing = true;
+
+  const change = async (): Promise<void> => {
+    for (let round = 0; writing; round++) {
+      const schema = schemaOf(round % 2 === 0 ? 5 : 10);
+      ofChanges.add(await refusalOf(database.query("update attune.setting_definitions set schema = $1 where key = 'LEVEL'", [schema])));
+      const [invalid] = await database.query<{ n: string }>(
+        `select count(*) as n
+         from attune.user_preferences as p
+         join attune.setting_definitions as d using (key)
+         where d.key = 'LEVEL' and p.value::integer > (d.schema ->> 'maximum')::integer`,
+      );
+      expect(Number(invalid?.n)).toBe(0);
+    }
+  };
+  const write = async (tab: pg.Client, seed: number): Promise<void> => {
+    for (let round = 0; round < 60; round++) {
+      ofWrites.add(await refusalOf(tab.query("select attune.set_preference('LEVEL', $1)", [String((round * 7 + seed * 3) % 11)])));
+      if (round % 5 === 0) await tab.query("select attune.reset_preference('LEVEL')");
+    }
+  };
+
+  const changing = change();
+  await Promise.all(tabs.map(write)).finally(() => (writing = false));
+  await changing;
+  await Promise.all(tabs.map((tab) => tab.end()));
+  // Whoever came second was refused for the right reason, if at all.
+  expect(ofChanges).toContain(undefined);
+  expect(["PT409 stored_values_invalid", undefined]).toEqual(expect.arrayContaining([...ofChanges]));
+  expect(["PT422 invalid_value", undefined]).toEqual(expect.arrayContaining([...ofWrites]));
+});
+
+test("a user's limit holds when many connections add at once", async () => {
+  const user = await database.createUser("limit@example.com");
+  await database.query(`
+    insert into attune.setting_definitions (key, category, schema, default_value)
+    select 'MANY_' || n, 'test', '{"type": "boolean"}', 'false' from generate_series(1, 24) as n
+  `);
+  await database.query("select attune.set_global_setting('PREFERENCES_PER_USER', '5')");
+  const tabs = await Promise.all(times(8, () => openTab(user)));
+
+  const refusals = await Promise.all(
+    times(24, (n) => refusalOf(tabs[n % tabs.length]?.query("select attune.set_preference($1, 'true')", [`MANY_${n + 1}`]))),
+  );
+  await Promise.all(tabs.map((tab) => tab.end()));
+  await database.query("select attune.reset_global_setting('PREFERENCES_PER_USER')");
+
+  expect(refusals.filter((refusal) => refusal === undefined)).toHaveLength(5);
+  expect(new Set(refusals)).toEqual(new Set([undefined, "PT422 too_many_preferences"]));
+  const stored = await database.query("select key from attune.user_preferences where user_id = $1", [user.id]);
+  expect(stored).toHaveLength(5);
+});
+
+test("users who are seeded by several administrators at once are seeded once", async () => {
+  await Promise.all(times(30, (n) => database.createUser(`seed${n}@example.com`)));
+  await database.query("update attune.setting_definitions set seeding = 'copy' where key = 'STYLE_GUIDE_ENABLED'");
+  const batches = async (): Promise<void> => {
+    let seeded = 1;
+    while (seeded > 0) {
+      const [row] = await database.query<{ n: number }>("select attune.seed_existing_users(7) as n");
+      seeded = row?.n ?? 0;
+    }
+  };
+
+  await Promise.all([batches(), batches(), batches()]);
+
+  const [unseeded] = await database.query<{ n: string }>(
+    `select count(*) as n from attune.users as u
+     where not exists (select from attune.user_preferences as p where p.user_id = u.id and p.key = 'STYLE_GUIDE_ENABLED')`,
+  );
+  expect(Number(unseeded?.n)).toBe(0);
+});
+
+test("two documents that are applied at once come one after the other", async () => {
+  const documentOf = (id: string, maximum: number) => ({
+    $id: id,
+    properties: Object.fromEntries(times(20, (n) => [`${id}.setting${n}`, { type: "integer", maximum, default: 0 }])),
+  });
+
+  await Promise.all(
+    times(6, (n) => database.query("select from attune.apply_definitions($1)", [documentOf(n % 2 === 0 ? "one" : "two", 100 + n)])),
+  );
+
+  const schemas = await database.query<{ source: string; n: string }>(
+    "select source, count(distinct schema) as n from attune.setting_definitions where source in ('one', 'two') group by source order by source",
+  );
+  expect(schemas).toEqual([{ source: "one", n: "1" }, { source: "two", n: "1" }]);
+});

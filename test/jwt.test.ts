@@ -1,0 +1,276 @@
+/** Tokens: which are believed, and that no forgery is. */
+import { createHmac, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import jwt from "jsonwebtoken";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { authenticate } from "../src/claims.ts";
+import { createVerifier, type ResolvedJwtOptions, signToken, UnauthorizedError } from "../src/jwt.ts";
+
+const AGREED = { audience: "authenticated", issuer: "attune" };
+const SECRET = "a secret that is long enough for HS256";
+const SUBJECT = "00000000-0000-4000-8000-000000000001";
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const pem = (key: KeyObject): string => key.export({ type: "spki", format: "pem" }).toString();
+
+const now = (): number => Math.floor(Date.now() / 1000);
+const claims = (changes: object = {}): object => ({
+  aud: AGREED.audience,
+  iss: AGREED.issuer,
+  sub: SUBJECT,
+  role: "authenticated",
+  exp: now() + 60,
+  ...changes,
+});
+
+/** A token put together by hand, as an attacker would. */
+function forge(header: object, payload: unknown, secret?: string): string {
+  const encode = (part: unknown): string => Buffer.from(JSON.stringify(part)).toString("base64url");
+  const content = `${encode(header)}.${encode(payload)}`;
+  return `${content}.${secret === undefined ? "" : createHmac("sha256", secret).update(content).digest("base64url")}`;
+}
+
+/** The reason a token is refused for; undefined when it is accepted. */
+async function refusalOf(token: string, options: ResolvedJwtOptions = { ...AGREED, secret: SECRET }): Promise<string | undefined> {
+  try {
+    await createVerifier(options)(token);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UnauthorizedError) return error.reason;
+    throw error;
+  }
+}
+
+describe("a token signed with the shared secret", () => {
+  const header = { alg: "HS256", typ: "JWT" };
+
+  test("is accepted with its claims", async () => {
+    const options = { ...AGREED, secret: SECRET };
+    const token = signToken({ sub: SUBJECT, role: "authenticated", email: "ada@example.com" }, options, "2h");
+    const verified = await createVerifier(options)(token);
+    expect(verified).toMatchObject({ sub: SUBJECT, role: "authenticated", email: "ada@example.com", aud: "authenticated", iss: "attune" });
+    expect(verified.exp).toBeGreaterThan(now() + 7000);
+  });
+
+  test("made by hand is accepted too, so that the refusals below are for what they say", async () => {
+    expect(await refusalOf(forge(header, claims(), SECRET))).toBeUndefined();
+    expect(await refusalOf(forge(header, claims({ aud: ["other", "authenticated"] }), SECRET))).toBeUndefined();
+  });
+
+  test.each([
+    ["has another key", forge(header, claims(), `${SECRET}!`), "invalid_token"],
+    ["has no signature", forge(header, claims()), "invalid_token"],
+    ["says that it needs no signature", forge({ alg: "none" }, claims()), "invalid_token"],
+    ["says so, and has one", forge({ alg: "none" }, claims(), SECRET), "invalid_token"],
+    ["names another algorithm", forge({ alg: "HS512" }, claims(), SECRET), "invalid_token"],
+    ["uses another algorithm of the same key", jwt.sign(claims(), SECRET, { algorithm: "HS512" }), "invalid_token"],
+    ["names no algorithm", forge({}, claims(), SECRET), "invalid_token"],
+    ["brings extensions that must be understood", forge({ ...header, crit: ["b64"] }, claims(), SECRET), "invalid_token"],
+    ["expired a second ago", forge(header, claims({ exp: now() - 1 }), SECRET), "token_expired"],
+    ["expires now", forge(header, claims({ exp: now() }), SECRET), "token_expired"],
+    ["never expires", forge(header, claims({ exp: undefined }), SECRET), "invalid_token"],
+    ["has an expiry that is no number", forge(header, claims({ exp: "tomorrow" }), SECRET), "invalid_token"],
+    ["is not valid yet", forge(header, claims({ nbf: now() + 30 }), SECRET), "token_not_yet_valid"],
+    ["is for another audience", forge(header, claims({ aud: "other" }), SECRET), "wrong_audience"],
+    ["is for no audience", forge(header, claims({ aud: undefined }), SECRET), "wrong_audience"],
+    ["is from another issuer", forge(header, claims({ iss: "https://evil.example" }), SECRET), "wrong_issuer"],
+    ["is from nobody", forge(header, claims({ iss: undefined }), SECRET), "wrong_issuer"],
+    ["has a subject that is no string", forge(header, claims({ sub: 1 }), SECRET), "invalid_token"],
+    ["has a role that is no string", forge(header, claims({ role: ["service_role"] }), SECRET), "invalid_token"],
+    ["has a list for claims", forge(header, [claims()], SECRET), "wrong_audience"],
+    ["has null for claims", forge(header, null, SECRET), "invalid_token"],
+    ["is longer than 8 KiB", forge(header, claims({ padding: "x".repeat(8192) }), SECRET), "invalid_token"],
+    ["is no token", "garbage", "invalid_token"],
+    ["is empty between its dots", "..", "invalid_token"],
+  ])("is refused when it %s", async (_what, token, reason) => {
+    expect(await refusalOf(token)).toBe(reason);
+  });
+
+  test("is refused when its claims were changed after it was signed", async () => {
+    const [head, , signature] = forge(header, claims(), SECRET).split(".");
+    const [, payload] = forge(header, claims({ role: "service_role" }), SECRET).split(".");
+    expect(await refusalOf([head, payload, signature].join("."))).toBe("invalid_token");
+  });
+});
+
+describe("a verified token", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  test("is remembered, and not beyond its expiry", async () => {
+    const options = { ...AGREED, secret: SECRET };
+    const verify = createVerifier(options);
+    const token = signToken({ sub: SUBJECT }, options, 60);
+    const first = await verify(token);
+    vi.advanceTimersByTime(59_000);
+    expect(await verify(token)).toBe(first);
+    vi.advanceTimersByTime(1000);
+    await expect(verify(token)).rejects.toMatchObject({ reason: "token_expired" });
+  });
+
+  test("is remembered among a thousand, not more", async () => {
+    const options = { ...AGREED, secret: SECRET };
+    const verify = createVerifier(options);
+    const token = signToken({ sub: SUBJECT }, options);
+    const first = await verify(token);
+    for (let i = 0; i < 1000; i += 1) await verify(signToken({ sub: String(i) }, options));
+    const again = await verify(token);
+    expect(again).toEqual(first);
+    expect(again).not.toBe(first);
+  });
+});
+
+describe.each([
+  ["RS256", rsa],
+  ["ES256", ec],
+] as const)("a token for a public key, by %s", (algorithm, { privateKey, publicKey }) => {
+  const options = { ...AGREED, publicKey: pem(publicKey) };
+
+  test("is accepted", async () => {
+    expect(await refusalOf(jwt.sign(claims(), privateKey, { algorithm }), options)).toBeUndefined();
+  });
+
+  test.each([
+    ["is signed with the public key as if it were a secret", forge({ alg: "HS256" }, claims(), pem(publicKey))],
+    ["is signed so without the last line break", forge({ alg: "HS256" }, claims(), pem(publicKey).trim())],
+    ["says that it needs no signature", forge({ alg: "none" }, claims())],
+    ["is signed with another key of the kind", jwt.sign(claims(), algorithm === "RS256" ? generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey : generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey, { algorithm })],
+    ["is signed with a key of another kind", jwt.sign(claims(), algorithm === "RS256" ? ec.privateKey : rsa.privateKey, { algorithm: algorithm === "RS256" ? "ES256" : "RS256" })],
+    ["brings its own key", forge({ alg: "HS256", jwk: { kty: "oct", k: Buffer.from(SECRET).toString("base64url") } }, claims(), SECRET)],
+  ])("is refused when it %s", async (_what, token) => {
+    expect(await refusalOf(token, options)).toBe("invalid_token");
+  });
+
+  test("is refused with another algorithm of the same key", async () => {
+    if (algorithm !== "RS256") return;
+    expect(await refusalOf(jwt.sign(claims(), privateKey, { algorithm: "PS256" }), options)).toBe("invalid_token");
+    expect(await refusalOf(jwt.sign(claims(), privateKey, { algorithm: "RS512" }), options)).toBe("invalid_token");
+  });
+});
+
+describe("a token of an identity provider", () => {
+  let keys: object[] = [];
+  let isDown = false;
+  let fetches = 0;
+  const provider = createServer((_request, response) => {
+    fetches += 1;
+    response.writeHead(isDown ? 503 : 200, { "content-type": "application/json" }).end(JSON.stringify({ keys }));
+  });
+  const published = (key: KeyObject, kid?: string, changes: object = {}): object => ({ ...key.export({ format: "jwk" }), kid, ...changes });
+  const signed = (keyid?: string): string => jwt.sign(claims(), rsa.privateKey, { algorithm: "RS256", ...(keyid && { keyid }) });
+  const options = (): ResolvedJwtOptions => ({ ...AGREED, jwksUrl: `http://127.0.0.1:${(provider.address() as AddressInfo).port}/jwks` });
+
+  beforeAll(async () => {
+    provider.listen(0, "127.0.0.1");
+    await once(provider, "listening");
+  });
+  afterAll(() => void provider.close());
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    keys = [published(ec.publicKey, "ec"), published(rsa.publicKey, "rsa", { use: "sig", alg: "RS256" })];
+    isDown = false;
+    fetches = 0;
+  });
+  afterEach(() => void vi.useRealTimers());
+
+  test("is accepted with the key that it names, fetched once for all", async () => {
+    const verify = createVerifier(options());
+    const tokens = [signed("rsa"), jwt.sign(claims(), ec.privateKey, { algorithm: "ES256", keyid: "ec" }), jwt.sign(claims({ n: 1 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" })];
+    const verified = await Promise.all(tokens.map(verify));
+    expect(verified.map(({ sub }) => sub)).toEqual([SUBJECT, SUBJECT, SUBJECT]);
+    expect(fetches).toBe(1);
+  });
+
+  test("may leave the key unnamed when there is only one", async () => {
+    keys = [published(rsa.publicKey)];
+    expect(await refusalOf(signed(), options())).toBeUndefined();
+    keys.push(published(ec.publicKey, "ec"));
+    expect(await refusalOf(signed(), options())).toBe("invalid_token");
+  });
+
+  test("is refused when it names the key of another algorithm, or uses a public key as a secret", async () => {
+    expect(await refusalOf(signed("ec"), options())).toBe("invalid_token");
+    expect(await refusalOf(forge({ alg: "HS256", kid: "rsa" }, claims(), pem(rsa.publicKey)), options())).toBe("invalid_token");
+  });
+
+  test("is refused when its key is published for encryption only", async () => {
+    keys = [published(rsa.publicKey, "rsa", { use: "enc" })];
+    expect(await refusalOf(signed("rsa"), options())).toBe("invalid_token");
+  });
+
+  test("with an unknown key makes us look again, every 30 seconds at most", async () => {
+    const verify = createVerifier(options());
+    for (let i = 0; i < 5; i += 1) await expect(verify(signed("new"))).rejects.toMatchObject({ reason: "invalid_token" });
+    expect(fetches).toBe(1);
+    keys.push(published(rsa.publicKey, "new"));
+    vi.advanceTimersByTime(30_000);
+    expect((await verify(signed("new"))).sub).toBe(SUBJECT);
+    expect(fetches).toBe(2);
+  });
+
+  test("is no longer accepted some minutes after its key was withdrawn", async () => {
+    const verify = createVerifier(options());
+    const token = jwt.sign(claims({ exp: now() + 3600 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" });
+    await verify(token);
+    keys = [published(ec.publicKey, "ec")];
+    vi.advanceTimersByTime(15 * 60_000);
+    await expect(verify(token)).rejects.toMatchObject({ reason: "invalid_token" });
+  });
+
+  test("is still accepted while the provider is down, when the key is known", async () => {
+    const verify = createVerifier(options());
+    const token = jwt.sign(claims({ exp: now() + 3600 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" });
+    await verify(token);
+    isDown = true;
+    vi.advanceTimersByTime(15 * 60_000);
+    expect((await verify(token)).sub).toBe(SUBJECT);
+  });
+
+  test("is told apart from a bad one when no keys can be had", async () => {
+    isDown = true;
+    const verify = createVerifier(options());
+    await expect(verify(signed("rsa"))).rejects.toMatchObject({ status: 503, reason: "keys_unavailable" });
+    isDown = false;
+    vi.advanceTimersByTime(5000);
+    expect((await verify(signed("rsa"))).sub).toBe(SUBJECT);
+  });
+});
+
+describe("the claims of a request", () => {
+  const options = { ...AGREED, secret: SECRET };
+  const settingsFor = async (claims?: object) => {
+    const header = claims && `Bearer ${signToken({ ...claims }, options)}`;
+    const { pgSettings, subject } = await authenticate(header, createVerifier(options));
+    return { role: pgSettings.role, claims: JSON.parse(pgSettings["request.jwt.claims"]) as unknown, subject };
+  };
+
+  test("without a token are those of anon", async () => {
+    expect(await settingsFor()).toEqual({ role: "anon", claims: { role: "anon" }, subject: undefined });
+  });
+
+  test("name the token's role, and hold all that it says", async () => {
+    const settings = await settingsFor({ sub: SUBJECT, role: "authenticated", email: "ada@example.com" });
+    expect(settings).toMatchObject({ role: "authenticated", subject: SUBJECT, claims: { sub: SUBJECT, email: "ada@example.com", iss: "attune" } });
+    expect(await settingsFor({ role: "service_role" })).toMatchObject({ role: "service_role", subject: undefined });
+  });
+
+  test("of a token without a role are those of anon, as in PostgREST", async () => {
+    expect(await settingsFor({ sub: SUBJECT })).toMatchObject({ role: "anon", claims: { role: "anon", sub: SUBJECT } });
+  });
+
+  test.each([
+    ["a role that is not for requests", { sub: SUBJECT, role: "authenticator" }, "unknown_role"],
+    ["the role of a superuser", { sub: SUBJECT, role: "postgres" }, "unknown_role"],
+    ["an empty role", { sub: SUBJECT, role: "" }, "unknown_role"],
+    ["nobody who is signed in", { role: "authenticated" }, "missing_subject"],
+    ["nobody by an empty name", { sub: "", role: "authenticated" }, "missing_subject"],
+  ])("are refused when they claim %s", async (_what, claims, reason) => {
+    await expect(settingsFor(claims)).rejects.toMatchObject({ status: 401, reason });
+  });
+
+  test.each([["Basic YTpi"], ["Bearer"], ["Bearer "], ["Bearer a b"], [""], ["bearer,x y"]])("are refused when the header is %j", async (header) => {
+    await expect(authenticate(header, createVerifier(options))).rejects.toMatchObject({ reason: "malformed_authorization" });
+  });
+});

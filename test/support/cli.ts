@@ -1,0 +1,73 @@
+/** The command line as people use it: in a process of its own, with an environment of its own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const CLI = join(import.meta.dirname, "../../src/cli.ts");
+
+/** What an option may be set to; what is not set here is not set at all. */
+export type Environment = Record<string, string>;
+
+export type Finished = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string };
+
+export type Running = {
+  pid: number;
+  /** What was written so far. */
+  output: () => { stdout: string; stderr: string };
+  kill: (signal: NodeJS.Signals) => void;
+  /** Settles when the process ended and its output is complete. */
+  finished: Promise<Finished>;
+};
+
+/** Starts a command and lets it run. */
+export function launch(args: string[], environment: Environment = {}): Running {
+  const child: ChildProcess = spawn(process.execPath, [CLI, ...args], {
+    env: { PATH: process.env["PATH"], ATTUNE_EMBEDDED_MAJOR: process.env["ATTUNE_EMBEDDED_MAJOR"], ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = { stdout: "", stderr: "" };
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => { output.stdout += text; });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => { output.stderr += text; });
+  const finished = once(child, "close").then(([code, signal]): Finished => ({ code: code as number | null, signal: signal as NodeJS.Signals | null, ...output }));
+  return { pid: child.pid ?? 0, output: () => output, kill: (signal) => void child.kill(signal), finished };
+}
+
+/** Runs a command to its end. */
+export async function attune(args: string[], environment: Environment = {}): Promise<Finished> {
+  return launch(args, environment).finished;
+}
+
+/** Starts `attune start` on a free port and waits until it says where it listens. */
+export async function startServer(environment: Environment): Promise<Running & { address: string }> {
+  const server = launch(["start"], { PORT: "0", LOG_LEVEL: "silent", ...environment });
+  const address = await Promise.race([
+    server.finished.then(({ stderr }) => { throw new Error(`attune start ended: ${stderr}`); }),
+    (async () => {
+      for (;;) {
+        const found = /GraphQL\s+(http:\S+)\/graphql/.exec(server.output().stdout)?.[1];
+        if (found !== undefined) return found;
+        await sleep(20);
+      }
+    })(),
+  ]);
+  return { ...server, address };
+}
+
+/** The processes of the embedded PostgreSQL in a data folder. */
+export async function postmaster(dataDir: string): Promise<number | undefined> {
+  const text = await readFile(join(dataDir, "postgres/postmaster.pid"), "utf8").catch(() => undefined);
+  const pid = Number(text?.split("\n")[0]);
+  return pid > 0 && isRunning(pid) ? pid : undefined;
+}
+
+/** A process that ended and was not yet noticed by its parent does not count. */
+export function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0) && !/^State:\s+Z/m.test(existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, "utf8") : "");
+  } catch {
+    return false;
+  }
+}

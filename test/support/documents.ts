@@ -1,0 +1,181 @@
+/** Runs what a document shows: its blocks of GraphQL, SQL and commands, against a server of its own. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import pg from "pg";
+import { withClient } from "../../src/client.ts";
+import { attune, type Environment, startServer } from "./cli.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+/** Where the documents say that the server is. */
+const ADDRESS = "http://127.0.0.1:5678";
+
+export type Block = { line: number; language: string; info: string; text: string };
+
+/** Something to do, and what the document says comes of it. Files only have to be there. */
+export type Step = { title: string; block: Block; expected: Block | undefined };
+
+export type Session = {
+  address: string;
+  /** Does one step; what came of it and what was expected, in the same form. */
+  run: (step: Step) => Promise<{ actual: unknown; expected: unknown }>;
+  close: () => Promise<void>;
+};
+
+/** The fenced blocks of a document, those of lists included. */
+export function readBlocks(document: string): Block[] {
+  const text = readFileSync(resolve(ROOT, document), "utf8");
+  return Array.from(text.matchAll(/^```(\w+)(?: ([^\n]+))?\n([^]*?)^```$/gm), ({ index, 1: language = "", 2: info = "", 3: body = "" }) => ({
+    line: text.slice(0, index).split("\n").length, language, info, text: body,
+  }));
+}
+
+/**
+ * What can be run. `graphql` (its first line says who asks) is followed by its answer as `json`, `sql` by what psql
+ * prints as `text`; `console` holds commands after `$` with their output; a block with a file's name makes that file.
+ */
+export function readSteps(document: string): Step[] {
+  const blocks = readBlocks(document);
+  return blocks.flatMap((block, index): Step[] => {
+    const title = `${block.language} in line ${block.line}`;
+    const next = blocks[index + 1];
+    if (block.language === "graphql") return [{ title, block, expected: next?.language === "json" && next.info === "" ? next : undefined }];
+    if (block.language === "sql" && block.info === "") return [{ title, block, expected: next?.language === "text" ? next : undefined }];
+    return block.language === "console" || /\.\w+$/.test(block.info) ? [{ title, block, expected: undefined }] : [];
+  });
+}
+
+/** Starts a server on an empty embedded PostgreSQL, as the documents' reader does. */
+export async function openSession(): Promise<Session> {
+  const home = await mkdtemp(join(tmpdir(), "attune-document-"));
+  // PostgreSQL runs as another user where this is root.
+  await chmod(home, 0o755);
+  const environment: Environment = { ATTUNE_DATA_DIR: join(home, ".attune") };
+  const server = await startServer(environment);
+  const tokens = new Map<string, string>();
+
+  const command = async (args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await attune(args, environment);
+    return code === 0 ? stdout : `${stdout}${stderr}`;
+  };
+
+  const tokenOf = async (who: string): Promise<string | undefined> => {
+    if (who.includes("without a token")) return undefined;
+    const email = /\S+@\S+\.\w+/.exec(who)?.[0];
+    const args = [
+      ...(email === undefined ? [] : ["--email", email]),
+      ...(who.includes("administrator") ? ["--admin"] : []),
+      ...(who.includes("service_role") ? ["--role", "service_role"] : []),
+    ];
+    const token = tokens.get(who) ?? (await command(["token", ...args])).trim();
+    tokens.set(who, token);
+    return token;
+  };
+
+  const graphql = async (block: Block): Promise<unknown> => {
+    const token = await tokenOf(/^# (.*)$/m.exec(block.text)?.[1] ?? "");
+    const response = await fetch(`${server.address}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      body: JSON.stringify({ query: block.text }),
+    });
+    return response.json();
+  };
+
+  const shell = async (line: string): Promise<string> => {
+    if (line === "npm start") return server.output().stdout;
+    const [, token, program = "", rest = ""] = /^(?:TOKEN=\$\(npx attune (.+)\) )?(npx attune|node) (.+)$/.exec(line) ?? [];
+    const args = rest.split(" ");
+    if (program === "npx attune") return command(args.map((arg) => (arg.endsWith(".json") ? join(home, arg) : arg)));
+    if (program === "node" && token !== undefined) return node(args, home, (await command(token.split(" "))).trim());
+    throw new Error(`Nobody knows how to run: ${line}`);
+  };
+
+  const plain = (text: string): string => text.replaceAll(server.address, ADDRESS).replaceAll(join(home, ".attune"), ".attune").trim();
+
+  const run: Session["run"] = async ({ block, expected }) => {
+    if (block.language === "graphql") {
+      const actual = await graphql(block);
+      const wanted: unknown = expected === undefined ? withoutErrors(actual) : JSON.parse(expected.text);
+      return { actual: normalize(actual), expected: normalize(wanted) };
+    }
+    if (block.language === "sql") {
+      const url = (await command(["url", "--owner"])).trim();
+      const actual = await psql(url, block.text);
+      return { actual, expected: expected?.text.replaceAll(/ +$/gm, "").trim() ?? actual };
+    }
+    if (block.language === "console") {
+      const transcript = block.text.split(/^\$ /m).slice(1);
+      const outputs: string[] = [];
+      for (const part of transcript) outputs.push(plain(await shell(part.split("\n")[0] ?? "")));
+      const wanted = transcript.map((part) => part.split("\n").slice(1).join("\n").trim());
+      return { actual: outputs.map((output, index) => filled(output, wanted[index] ?? "")), expected: wanted };
+    }
+    await writeFile(join(home, block.info), block.text.replaceAll(ADDRESS, server.address));
+    return { actual: undefined, expected: undefined };
+  };
+
+  return {
+    address: server.address,
+    run,
+    close: async () => {
+      server.kill("SIGTERM");
+      await server.finished;
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function node(args: string[], cwd: string, token: string): Promise<string> {
+  const child = spawn(process.execPath, args, { cwd, env: { TOKEN: token }, stdio: ["ignore", "pipe", "inherit"] });
+  const closed = once(child, "close");
+  const output = (await child.stdout.setEncoding("utf8").toArray()).join("");
+  await closed;
+  return output;
+}
+
+/** What psql prints for one statement. */
+async function psql(url: string, sql: string): Promise<string> {
+  const raw = { getTypeParser: () => (value: string) => value };
+  const { fields, rows } = await withClient(url, (client) => client.query<string[]>({ text: sql, rowMode: "array", types: raw as pg.CustomTypesConfig }));
+  const widths = fields.map(({ name }, index) => Math.max(name.length, ...rows.map((row) => (row[index] ?? "").length)));
+  const center = (text: string, width: number): string => " ".repeat(Math.floor((width - text.length) / 2)).concat(text).padEnd(width);
+  const isNumber = fields.map(({ dataTypeID }) => [pg.types.builtins.INT2, pg.types.builtins.INT4, pg.types.builtins.INT8, pg.types.builtins.NUMERIC].includes(dataTypeID));
+  const lines = [
+    fields.map(({ name }, index) => ` ${center(name, widths[index] ?? 0)} `).join("|"),
+    widths.map((width) => "-".repeat(width + 2)).join("+"),
+    ...rows.map((row) => row.map((value, index) => {
+      const width = widths[index] ?? 0;
+      return ` ${isNumber[index] === true ? (value ?? "").padStart(width) : (value ?? "").padEnd(width)}`;
+    }).join(" |").trimEnd()),
+    `(${rows.length} row${rows.length === 1 ? "" : "s"})`,
+  ];
+  return lines.map((line) => line.trimEnd()).join("\n").trim();
+}
+
+/** `…` in the expected output stands for whatever is there; then the output is put in the expected words. */
+function filled(output: string, wanted: string): string {
+  const pattern = wanted.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join("[^]*?");
+  return new RegExp(`^${pattern}$`).test(output) ? wanted : output;
+}
+
+/** Ids and times are others each time: ids are told by the order in which they come, so that equal ones stay equal. */
+function normalize(value: unknown): unknown {
+  const ids = new Map<string, string>();
+  const text = JSON.stringify(value)
+    .replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => {
+      if (!ids.has(id)) ids.set(id, `id ${ids.size + 1}`);
+      return ids.get(id) ?? "";
+    })
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)/g, "a time")
+    .replaceAll(/("debugId":)"[0-9a-f]+"/g, '$1"an id"');
+  return JSON.parse(text);
+}
+
+/** A query whose answer is not shown must at least have one. */
+function withoutErrors(answer: unknown): unknown {
+  return typeof answer === "object" && answer !== null && "errors" in answer ? "an answer without errors" : answer;
+}
