@@ -1,5 +1,5 @@
 --! Previous: sha1:4b869c7b62a33f221d942092a11b71c2976e103a
---! Hash: sha1:2123024248d6f89a9068ae8146dd559e730035c3
+--! Hash: sha1:7ae7e20b9c6eaab080331e2ad67c9448aef2b943
 --! Message: settings
 
 -- The registry
@@ -2297,7 +2297,7 @@ begin
 end;
 $$;
 comment on function attune.set_global_variants(text, jsonb) is
-  'Splits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights in tenths of a percent that sum to 1000; null ends the split. Stays within the setting''s rollout and lock. Returns what applies to the caller now; for administrators. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, `too_large`.';
+  E'@notNull\n@param key Which setting.\n@param variants `[{"name", "weight", "value"}]`; null ends the split.\nSplits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights in tenths of a percent that sum to 1000; null ends the split. Stays within the setting''s rollout and lock. Returns what applies to the caller now; for administrators. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, `too_large`.';
 revoke all on function attune.set_global_variants(text, jsonb) from public;
 grant execute on function attune.set_global_variants(text, jsonb) to authenticated, service_role;
 --! EndIncluded functions/set_global_variants.sql
@@ -2361,7 +2361,7 @@ begin
 end;
 $$;
 comment on function attune.set_plan_setting(text, text, jsonb, boolean) is
-  'Stores what applies to the users of a plan for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
+  E'@notNull\n@param plan Which plan.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nStores what applies to the users of a plan for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_plan_setting(text, text, jsonb, boolean) from public;
 grant execute on function attune.set_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded functions/set_plan_setting.sql
@@ -2390,7 +2390,7 @@ begin
 end;
 $$;
 comment on function attune.reset_plan_setting(text, text) is
-  'Drops what was chosen for the users of a plan for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_plan`, `unknown_setting`.';
+  E'@notNull\n@param plan Which plan.\n@param key Which setting.\nDrops what was chosen for the users of a plan for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_plan`, `unknown_setting`.';
 revoke all on function attune.reset_plan_setting(text, text) from public;
 grant execute on function attune.reset_plan_setting(text, text) to authenticated, service_role;
 --! EndIncluded functions/reset_plan_setting.sql
@@ -2455,7 +2455,7 @@ begin
 end;
 $$;
 comment on function attune.set_team_setting(uuid, text, jsonb, boolean) is
-  'Stores what applies to the members of a team for one setting, and returns what applies to the caller now; for the team''s owners and administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `team_admin_required`, `admin_required`, `setting_enforced`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
+  E'@notNull\n@param team_id Which team.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nStores what applies to the members of a team for one setting, and returns what applies to the caller now; for the team''s owners and administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `team_admin_required`, `admin_required`, `setting_enforced`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_team_setting(uuid, text, jsonb, boolean) from public;
 grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded functions/set_team_setting.sql
@@ -2476,7 +2476,7 @@ begin
 end;
 $$;
 comment on function attune.reset_team_setting(uuid, text) is
-  'Drops what was chosen for the members of a team for one setting, its lock included, and returns what applies to the caller now; for the team''s owners and administrators. Resetting what was never set is no error. Refused: `team_admin_required`, `admin_required`, `unknown_setting`.';
+  E'@notNull\n@param team_id Which team.\n@param key Which setting.\nDrops what was chosen for the members of a team for one setting, its lock included, and returns what applies to the caller now; for the team''s owners and administrators. Resetting what was never set is no error. Refused: `team_admin_required`, `admin_required`, `unknown_setting`.';
 revoke all on function attune.reset_team_setting(uuid, text) from public;
 grant execute on function attune.reset_team_setting(uuid, text) to authenticated, service_role;
 --! EndIncluded functions/reset_team_setting.sql
@@ -2526,7 +2526,7 @@ begin
 end;
 $$;
 comment on function attune.set_user_setting(uuid, text, jsonb) is
-  'Gives one user a value that only administrators may, such as a beta feature, and returns what applies to that user; for administrators. What is the user''s own choice stays theirs (`not_your_preference`). Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, `setting_enforced`, `invalid_value`, `too_large`, `too_many_preferences`.';
+  E'@notNull\n@param user_id Whose.\n@param key Which setting.\n@param value The value; of an object, the members to change.\nGives one user a value that only administrators may, such as a beta feature, and returns what applies to that user; for administrators. What is the user''s own choice stays theirs (`not_your_preference`). Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, `setting_enforced`, `invalid_value`, `too_large`, `too_many_preferences`.';
 revoke all on function attune.set_user_setting(uuid, text, jsonb) from public;
 grant execute on function attune.set_user_setting(uuid, text, jsonb) to authenticated, service_role;
 --! EndIncluded functions/set_user_setting.sql
@@ -2569,7 +2569,7 @@ begin
 end;
 $$;
 comment on function attune.reset_user_setting(uuid, text) is
-  'Takes from one user what an administrator gave, and returns what applies to that user now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
+  E'@notNull\n@param user_id Whose.\n@param key Which setting.\nTakes from one user what an administrator gave, and returns what applies to that user now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
 revoke all on function attune.reset_user_setting(uuid, text) from public;
 grant execute on function attune.reset_user_setting(uuid, text) to authenticated, service_role;
 --! EndIncluded functions/reset_user_setting.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:2123024248d6f89a9068ae8146dd559e730035c3
---! Hash: sha1:bd88d87069ba33fec907acfcc4405cd08935ce15
+--! Previous: sha1:7ae7e20b9c6eaab080331e2ad67c9448aef2b943
+--! Hash: sha1:a63f268f5bbadd19f0d9aed86d9df6391b307717
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

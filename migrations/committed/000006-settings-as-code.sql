@@ -1,5 +1,5 @@
---! Previous: sha1:bd88d87069ba33fec907acfcc4405cd08935ce15
---! Hash: sha1:a357078c0fe77cbd713acb766eacdadf99f893dc
+--! Previous: sha1:a63f268f5bbadd19f0d9aed86d9df6391b307717
+--! Hash: sha1:f4966f0c4604a88f5a3b5b9f5accd1cc0d67ae2f
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

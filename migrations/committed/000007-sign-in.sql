@@ -1,5 +1,5 @@
---! Previous: sha1:a357078c0fe77cbd713acb766eacdadf99f893dc
---! Hash: sha1:fe658d7da26c9f5a021fc8a9c7f4c106fa1970a3
+--! Previous: sha1:f4966f0c4604a88f5a3b5b9f5accd1cc0d67ae2f
+--! Hash: sha1:f6e36e18e393f650f2b4dce26e8919ac27e8e68a
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:fe658d7da26c9f5a021fc8a9c7f4c106fa1970a3
---! Hash: sha1:985fc8dcafec2a7b5a283bb296204e53fbef4e7a
+--! Previous: sha1:f6e36e18e393f650f2b4dce26e8919ac27e8e68a
+--! Hash: sha1:3d142668ecf5ea10ee235fac87d2dbdec42b8ec3
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:985fc8dcafec2a7b5a283bb296204e53fbef4e7a
---! Hash: sha1:332027c8ea00623e816b8d96ae611e5bb5b23824
+--! Previous: sha1:3d142668ecf5ea10ee235fac87d2dbdec42b8ec3
+--! Hash: sha1:3fa1ea725100e28e53a6ddef4d0dc24d7a74c61b
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -147,7 +147,7 @@ begin atomic
   ) as d;
 end;
 comment on function attune.app_preferences() is
-  'How the application looks and behaves for the caller. Refused: `not_signed_in`.';
+  E'@notNull\nHow the application looks and behaves for the caller. Refused: `not_signed_in`.';
 revoke all on function attune.app_preferences() from public;
 grant execute on function attune.app_preferences() to authenticated, service_role;
 --! EndIncluded functions/app_preferences.sql
@@ -163,7 +163,7 @@ begin
 end;
 $$;
 comment on function attune.update_app_preferences(jsonb) is
-  'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference` (`secret_in_setting` among it).';
+  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference` (`secret_in_setting` among it).';
 revoke all on function attune.update_app_preferences(jsonb) from public;
 grant execute on function attune.update_app_preferences(jsonb) to authenticated, service_role;
 --! EndIncluded functions/update_app_preferences.sql
@@ -180,7 +180,7 @@ begin atomic
   ) as d;
 end;
 comment on function attune.notification_settings() is
-  'What the caller wants to hear of, by which channel, and when. Refused: `not_signed_in`.';
+  E'@notNull\nWhat the caller wants to hear of, by which channel, and when. Refused: `not_signed_in`.';
 revoke all on function attune.notification_settings() from public;
 grant execute on function attune.notification_settings() to authenticated, service_role;
 --! EndIncluded functions/notification_settings.sql
@@ -196,7 +196,7 @@ begin
 end;
 $$;
 comment on function attune.update_notification_settings(jsonb) is
-  'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
 revoke all on function attune.update_notification_settings(jsonb) from public;
 grant execute on function attune.update_notification_settings(jsonb) to authenticated, service_role;
 --! EndIncluded functions/update_notification_settings.sql
@@ -213,7 +213,7 @@ begin atomic
   ) as d;
 end;
 comment on function attune.dashboard_settings(uuid) is
-  'What the callers dashboard shows, and how. In a project, what was chosen there over what holds everywhere. Refused: `not_signed_in`, `unknown_project`.';
+  E'@notNull\n@param project_id In which project; outside projects when left out.\nWhat the callers dashboard shows, and how. In a project, what was chosen there over what holds everywhere. Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.dashboard_settings(uuid) from public;
 grant execute on function attune.dashboard_settings(uuid) to authenticated, service_role;
 --! EndIncluded functions/dashboard_settings.sql
@@ -229,7 +229,7 @@ begin
 end;
 $$;
 comment on function attune.update_dashboard_settings(jsonb, uuid) is
-  'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), everywhere or in one project, all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  E'@notNull\n@param patch `{member: value}`; null resets a member.\n@param project_id In which project; outside projects when left out.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), everywhere or in one project, all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
 revoke all on function attune.update_dashboard_settings(jsonb, uuid) from public;
 grant execute on function attune.update_dashboard_settings(jsonb, uuid) to authenticated, service_role;
 --! EndIncluded functions/update_dashboard_settings.sql
@@ -266,7 +266,7 @@ begin atomic
   select attune_private.ai_configuration_of(attune.require_user_id());
 end;
 comment on function attune.ai_configuration() is
-  'Which language model works for the caller, and how. Refused: `not_signed_in`.';
+  E'@notNull\nWhich language model works for the caller, and how. Refused: `not_signed_in`.';
 revoke all on function attune.ai_configuration() from public;
 grant execute on function attune.ai_configuration() to authenticated, service_role;
 --! EndIncluded functions/ai_configuration.sql
@@ -293,7 +293,7 @@ begin
 end;
 $$;
 comment on function attune.get_effective_ai_config(uuid) is
-  'Which language model works for a user, and how; for the user, administrators and trusted servers. Refused: `admin_required`, `unknown_user`.';
+  E'@notNull\n@param user_id Whose.\nWhich language model works for a user, and how; for the user, administrators and trusted servers. Refused: `admin_required`, `unknown_user`.';
 revoke all on function attune.get_effective_ai_config(uuid) from public;
 grant execute on function attune.get_effective_ai_config(uuid) to authenticated, service_role;
 --! EndIncluded functions/get_effective_ai_config.sql
@@ -319,7 +319,7 @@ begin
 end;
 $$;
 comment on function attune.set_ai_configuration_active(boolean) is
-  'Switches the caller''s own AI configuration off, so that the default applies, without losing it; and on again. Returns what applies now. Refused: `not_signed_in`.';
+  E'@notNull\n@param is_active False switches it off.\nSwitches the caller''s own AI configuration off, so that the default applies, without losing it; and on again. Returns what applies now. Refused: `not_signed_in`.';
 revoke all on function attune.set_ai_configuration_active(boolean) from public;
 grant execute on function attune.set_ai_configuration_active(boolean) to authenticated, service_role;
 --! EndIncluded functions/set_ai_configuration_active.sql
@@ -335,7 +335,7 @@ begin
 end;
 $$;
 comment on function attune.update_ai_configuration(jsonb) is
-  'Changes the members that the patch names (null resets one), all or nothing, switches the caller''s own configuration on, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges the members that the patch names (null resets one), all or nothing, switches the caller''s own configuration on, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
 revoke all on function attune.update_ai_configuration(jsonb) from public;
 grant execute on function attune.update_ai_configuration(jsonb) to authenticated, service_role;
 --! EndIncluded functions/update_ai_configuration.sql

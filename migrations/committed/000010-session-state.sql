@@ -1,5 +1,5 @@
---! Previous: sha1:332027c8ea00623e816b8d96ae611e5bb5b23824
---! Hash: sha1:1771b7f92c14454cd840712d44cf5dfe6f9bad19
+--! Previous: sha1:3fa1ea725100e28e53a6ddef4d0dc24d7a74c61b
+--! Hash: sha1:142ec3f43edc8e67a40b05b5f9f8da3167be2bcc
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -52,7 +52,7 @@ begin atomic
     and s.expires_at > now();
 end;
 comment on function attune.session_state(text) is
-  'What the caller saved for a session; null when nothing, or when it has expired. Refused: `not_signed_in`.';
+  E'@param session_key A name of the application''s choice, 1 to 200 characters.\nWhat the caller saved for a session; null when nothing, or when it has expired. Refused: `not_signed_in`.';
 revoke all on function attune.session_state(text) from public;
 grant execute on function attune.session_state(text) to authenticated, service_role;
 --! EndIncluded functions/session_state.sql
@@ -120,7 +120,7 @@ begin
 end;
 $$;
 comment on function attune.save_session_state(text, jsonb, jsonb) is
-  'Keeps where the caller is, for seven days from now, and returns it. What is null stays as it was saved. A user holds at most fifty sessions: the oldest go. Refused: `not_signed_in`, `invalid_session_key`, `too_large`.';
+  E'@notNull\n@param session_key A name of the application''s choice, 1 to 200 characters.\n@param current_context What the user is working on, at most 64 KiB; null leaves what was saved.\n@param ui_state What the interface looks like, at most 64 KiB; null leaves what was saved.\nKeeps where the caller is, for seven days from now, and returns it. What is null stays as it was saved. A user holds at most fifty sessions: the oldest go. Refused: `not_signed_in`, `invalid_session_key`, `too_large`.';
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
 grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
 --! EndIncluded functions/save_session_state.sql
@@ -160,7 +160,7 @@ begin
 end;
 $$;
 comment on function attune.cleanup_expired_sessions(integer) is
-  'Removes session states that have expired, which nobody sees any more; for administrators and trusted servers. One batch a call: returns how many were removed, 0 when none is left. Refused: `admin_required`, `invalid_batch_size`.';
+  E'@notNull\n@param batch_size At most so many, 1 to 100,000.\nRemoves session states that have expired, which nobody sees any more; for administrators and trusted servers. One batch a call: returns how many were removed, 0 when none is left. Refused: `admin_required`, `invalid_batch_size`.';
 revoke all on function attune.cleanup_expired_sessions(integer) from public;
 grant execute on function attune.cleanup_expired_sessions(integer) to authenticated, service_role;
 --! EndIncluded functions/cleanup_expired_sessions.sql

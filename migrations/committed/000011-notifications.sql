@@ -1,5 +1,5 @@
---! Previous: sha1:1771b7f92c14454cd840712d44cf5dfe6f9bad19
---! Hash: sha1:993ae37554d4359b35fa45119504680a116911ba
+--! Previous: sha1:142ec3f43edc8e67a40b05b5f9f8da3167be2bcc
+--! Hash: sha1:6021204b347b402aa12bc5d1589b3cff64626fda
 --! Message: notifications
 
 -- What there is to notify of
@@ -408,7 +408,7 @@ begin
 end;
 $$;
 comment on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) is
-  'When a notification of a category that is made at a moment would be sent to a user by one channel: by the user''s choices, working hours and quiet hours, in their time zone. Null when never. For the user, administrators and trusted servers (`admin_required`).';
+  E'@param user_id The recipient.\n@param channel Which channel.\n@param category Which category.\n@param at When the notification is made; now when left out.\nWhen a notification of a category that is made at a moment would be sent to a user by one channel: by the user''s choices, working hours and quiet hours, in their time zone. Null when never. For the user, administrators and trusted servers (`admin_required`).';
 revoke all on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) from public;
 grant execute on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz)
   to authenticated, service_role;
@@ -530,7 +530,7 @@ $$;
 comment on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) is
-  'Puts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for administrators and trusted servers; and decides of each channel whether and when it is sent. Refused: `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, `invalid_action_url`.';
+  E'@notNull\n@param category What it is about.\n@param title What happened, 1 to 200 characters.\n@param message The particulars, at most 4,000 characters.\n@param type How it looks.\n@param priority Which is sent first.\n@param action_url Where a click leads: a path, or an address with https.\n@param metadata What the application needs to show it; at most 16 KiB.\n@param user_id The recipient; the caller when left out.\nPuts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for administrators and trusted servers; and decides of each channel whether and when it is sent. Refused: `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, `invalid_action_url`.';
 revoke all on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) from public;
@@ -588,7 +588,7 @@ begin
 end;
 $$;
 comment on function attune.mark_notifications_read(uuid[]) is
-  'Marks up to 1,000 notifications of the caller as read, all or none, and returns them; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as read, all or none, and returns them; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_read(uuid[]) from public;
 grant execute on function attune.mark_notifications_read(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/mark_notifications_read.sql
@@ -606,7 +606,7 @@ begin
 end;
 $$;
 comment on function attune.mark_notification_read(uuid) is
-  'Marks a notification of the caller as read, and returns it; one that was read keeps its time. Refused: `not_signed_in`, `unknown_notification`.';
+  E'@notNull\n@param id Which notification.\nMarks a notification of the caller as read, and returns it; one that was read keeps its time. Refused: `not_signed_in`, `unknown_notification`.';
 revoke all on function attune.mark_notification_read(uuid) from public;
 grant execute on function attune.mark_notification_read(uuid) to authenticated, service_role;
 --! EndIncluded functions/mark_notification_read.sql
@@ -631,7 +631,7 @@ begin
 end;
 $$;
 comment on function attune.mark_all_notifications_read(text) is
-  'Marks all notifications of the caller as read, or those of one category, and returns how many were not. Refused: `not_signed_in`.';
+  E'@notNull\n@param category Only this category; all when left out.\nMarks all notifications of the caller as read, or those of one category, and returns how many were not. Refused: `not_signed_in`.';
 revoke all on function attune.mark_all_notifications_read(text) from public;
 grant execute on function attune.mark_all_notifications_read(text) to authenticated, service_role;
 --! EndIncluded functions/mark_all_notifications_read.sql
@@ -666,7 +666,7 @@ begin
 end;
 $$;
 comment on function attune.mark_notifications_seen(uuid[]) is
-  'Marks up to 1,000 notifications of the caller as seen, all or none, and returns them; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as seen, all or none, and returns them; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_seen(uuid[]) from public;
 grant execute on function attune.mark_notifications_seen(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/mark_notifications_seen.sql
@@ -701,7 +701,7 @@ begin
 end;
 $$;
 comment on function attune.archive_notifications(uuid[]) is
-  'Puts up to 1,000 notifications of the caller away, all or none, and returns them; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nPuts up to 1,000 notifications of the caller away, all or none, and returns them; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.archive_notifications(uuid[]) from public;
 grant execute on function attune.archive_notifications(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/archive_notifications.sql
@@ -818,7 +818,7 @@ begin
 end;
 $$;
 comment on function attune.claim_deliveries(attune.notification_channel, integer, interval) is
-  E'@behavior -connection +list\nGives a worker deliveries of one channel that are due, the most urgent first, and keeps them from every other worker until the lease runs out; for trusted servers. The worker sends each and calls `complete_delivery` or `fail_delivery`. What nobody finished is claimed again, eight times at most. Refused: `invalid_claim`.';
+  E'@param channel Which channel.\n@param limit At most so many, 1 to 1,000.\n@param lease For how long the worker has them to itself, one second to one day.\n@behavior -connection +list\nGives a worker deliveries of one channel that are due, the most urgent first, and keeps them from every other worker until the lease runs out; for trusted servers. The worker sends each and calls `complete_delivery` or `fail_delivery`. What nobody finished is claimed again, eight times at most. Refused: `invalid_claim`.';
 revoke all on function attune.claim_deliveries(attune.notification_channel, integer, interval) from public;
 grant execute on function attune.claim_deliveries(attune.notification_channel, integer, interval) to service_role;
 --! EndIncluded functions/claim_deliveries.sql
@@ -887,7 +887,7 @@ begin
 end;
 $$;
 comment on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) is
-  'Notes that a claimed delivery was sent; for trusted servers. A worker whose lease ran out may still do so, until another has claimed it (`lease_lost`).';
+  E'@notNull\n@param user_id Whose.\n@param notification_id Which notification.\n@param channel Which channel.\n@param lease_token What the worker was given when it claimed the delivery.\nNotes that a claimed delivery was sent; for trusted servers. A worker whose lease ran out may still do so, until another has claimed it (`lease_lost`).';
 revoke all on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) from public;
 grant execute on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) to service_role;
 --! EndIncluded functions/complete_delivery.sql
@@ -932,7 +932,7 @@ begin
 end;
 $$;
 comment on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) is
-  'Notes that a claimed delivery could not be sent, and why; for trusted servers. It is due again after a minute, then two, four and so on, and given up after the eighth attempt, or at once without `retry`. Refused: `lease_lost`.';
+  E'@notNull\n@param user_id Whose.\n@param notification_id Which notification.\n@param channel Which channel.\n@param lease_token What the worker was given when it claimed the delivery.\n@param error What went wrong, for whoever runs the server.\n@param retry False gives up at once.\nNotes that a claimed delivery could not be sent, and why; for trusted servers. It is due again after a minute, then two, four and so on, and given up after the eighth attempt, or at once without `retry`. Refused: `lease_lost`.';
 revoke all on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) from public;
 grant execute on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) to service_role;
 --! EndIncluded functions/fail_delivery.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:993ae37554d4359b35fa45119504680a116911ba
---! Hash: sha1:9be9dc46cd5746171388197aa81c5b104ed94cde
+--! Previous: sha1:6021204b347b402aa12bc5d1589b3cff64626fda
+--! Hash: sha1:0f1d3f877015b54696f3923ed10568e207b3b1e7
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -61,7 +61,7 @@ begin
       errcode = 'PT422',
       message = format('The document is not valid: %s', left(array_to_string(problems, '; '), 4000)),
       detail = 'invalid_import',
-      hint = 'Mend what is named; nothing was changed.';
+      hint = 'Mend what is named. Nothing was changed.';
   end if;
 end;
 $$;
@@ -107,7 +107,7 @@ begin atomic
   from (select attune.require_user_id()) as caller (id);
 end;
 comment on function attune.export_preferences() is
-  'All that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for `importPreferences`. What only administrators may write is not in it. Refused: `not_signed_in`.';
+  E'@notNull\nAll that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for `importPreferences`. What only administrators may write is not in it. Refused: `not_signed_in`.';
 revoke all on function attune.export_preferences() from public;
 grant execute on function attune.export_preferences() to authenticated, service_role;
 --! EndIncluded functions/export_preferences.sql
@@ -283,7 +283,7 @@ begin
 end;
 $$;
 comment on function attune.import_preferences(jsonb, attune.import_mode, boolean) is
-  'Takes a document of `exportPreferences`, all or nothing, and returns what it changes. `merge` merges its objects into the caller''s and leaves what it does not mention; `replace` makes the caller''s preferences what it says. With `dry_run` nothing is changed. Refused: `not_signed_in`, `invalid_import` (naming each key that is unknown, not allowed or locked, and each bad value), `secret_in_setting`, `invalid_timezone`, `too_many_preferences`.';
+  E'@param document What `exportPreferences` gave.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nTakes a document of `exportPreferences`, all or nothing, and returns what it changes. `merge` merges its objects into the caller''s and leaves what it does not mention; `replace` makes the caller''s preferences what it says. With `dry_run` nothing is changed. Refused: `not_signed_in`, `invalid_import` (naming each key that is unknown, not allowed or locked, and each bad value), `secret_in_setting`, `invalid_timezone`, `too_many_preferences`.';
 revoke all on function attune.import_preferences(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_preferences(jsonb, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded functions/import_preferences.sql
@@ -319,7 +319,7 @@ begin
 end;
 $$;
 comment on function attune.export_configuration() is
-  'What administrators chose for everybody and for plans, `{"global": {key: {"value", "is_active", …}}, "plans": {plan: {key: {…}}}}`, for `importConfiguration`, such as from staging into production; for administrators (`admin_required`).';
+  E'@notNull\nWhat administrators chose for everybody and for plans, `{"global": {key: {"value", "is_active", …}}, "plans": {plan: {key: {…}}}}`, for `importConfiguration`, such as from staging into production; for administrators (`admin_required`).';
 revoke all on function attune.export_configuration() from public;
 grant execute on function attune.export_configuration() to authenticated, service_role;
 --! EndIncluded functions/export_configuration.sql
@@ -485,7 +485,7 @@ begin
 end;
 $$;
 comment on function attune.import_configuration(jsonb, attune.import_mode, boolean) is
-  'Takes a document of `exportConfiguration`, all or nothing, and returns what it changes: with `dry_run` first, which changes nothing, it is the difference between two places. Each value it names becomes what it says; `replace` drops the others. For administrators. Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), `invalid_variants`, `secret_in_setting`, `invalid_timezone`.';
+  E'@param document What `exportConfiguration` gave.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nTakes a document of `exportConfiguration`, all or nothing, and returns what it changes: with `dry_run` first, which changes nothing, it is the difference between two places. Each value it names becomes what it says; `replace` drops the others. For administrators. Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), `invalid_variants`, `secret_in_setting`, `invalid_timezone`.';
 revoke all on function attune.import_configuration(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded functions/import_configuration.sql
@@ -658,7 +658,7 @@ begin
 end;
 $$;
 comment on function attune.apply_template(text, attune.import_mode, boolean) is
-  'Gives the caller the values of a template, all or nothing, and returns what that changes. `merge` leaves what the template does not mention; `replace` resets it, outside projects. With `dry_run` nothing is changed: what would be is shown first. Refused: `not_signed_in`, `unknown_template`, and as `importPreferences`.';
+  E'@param name Which template.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nGives the caller the values of a template, all or nothing, and returns what that changes. `merge` leaves what the template does not mention; `replace` resets it, outside projects. With `dry_run` nothing is changed: what would be is shown first. Refused: `not_signed_in`, `unknown_template`, and as `importPreferences`.';
 revoke all on function attune.apply_template(text, attune.import_mode, boolean) from public;
 grant execute on function attune.apply_template(text, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded functions/apply_template.sql
@@ -756,7 +756,7 @@ begin
 end;
 $$;
 comment on function attune.preview_global_setting(text, jsonb, boolean, integer) is
-  'To how many users another value would apply, from what to what, if `setGlobalSetting` were called so: by the same resolution, outside projects. Changes nothing. For administrators. Refused: `admin_required`, and as `set_global_setting`.';
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\n@param rollout_percentage The share of users it would apply to, 0 to 100.\nTo how many users another value would apply, from what to what, if `setGlobalSetting` were called so: by the same resolution, outside projects. Changes nothing. For administrators. Refused: `admin_required`, and as `set_global_setting`.';
 revoke all on function attune.preview_global_setting(text, jsonb, boolean, integer) from public;
 grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
 --! EndIncluded functions/preview_global_setting.sql
@@ -797,7 +797,7 @@ begin
 end;
 $$;
 comment on function attune.preview_plan_setting(text, text, jsonb, boolean) is
-  'To how many users another value would apply, from what to what, if `setPlanSetting` were called so: by the same resolution, outside projects. Changes nothing. For administrators. Refused: `admin_required`, and as `set_plan_setting`.';
+  E'@param plan Which plan.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nTo how many users another value would apply, from what to what, if `setPlanSetting` were called so: by the same resolution, outside projects. Changes nothing. For administrators. Refused: `admin_required`, and as `set_plan_setting`.';
 revoke all on function attune.preview_plan_setting(text, text, jsonb, boolean) from public;
 grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded functions/preview_plan_setting.sql
@@ -838,7 +838,7 @@ begin
 end;
 $$;
 comment on function attune.preview_team_setting(uuid, text, jsonb, boolean) is
-  'To how many users another value would apply, from what to what, if `setTeamSetting` were called so: by the same resolution, outside projects. Changes nothing. For the team''s owners and administrators. Refused: `team_admin_required`, and as `set_team_setting`.';
+  E'@param team_id Which team.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nTo how many users another value would apply, from what to what, if `setTeamSetting` were called so: by the same resolution, outside projects. Changes nothing. For the team''s owners and administrators. Refused: `team_admin_required`, and as `set_team_setting`.';
 revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean) from public;
 grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded functions/preview_team_setting.sql

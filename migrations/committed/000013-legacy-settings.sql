@@ -1,5 +1,5 @@
---! Previous: sha1:9be9dc46cd5746171388197aa81c5b104ed94cde
---! Hash: sha1:93ee38f2d051edae5d171e99fc8d1d1abacce92d
+--! Previous: sha1:0f1d3f877015b54696f3923ed10568e207b3b1e7
+--! Hash: sha1:9f5b647ecf9f05a460feedc14e687bdab70ad9a3
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

@@ -1,5 +1,5 @@
---! Previous: sha1:93ee38f2d051edae5d171e99fc8d1d1abacce92d
---! Hash: sha1:0ce5920d9c6c175309d83dbd9c6106c07f23c2e6
+--! Previous: sha1:9f5b647ecf9f05a460feedc14e687bdab70ad9a3
+--! Hash: sha1:bc43b0e5ecbdb4e4f47ee6f006689bc751f312f5
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
