@@ -1,5 +1,5 @@
 --! Previous: sha1:6021204b347b402aa12bc5d1589b3cff64626fda
---! Hash: sha1:0f1d3f877015b54696f3923ed10568e207b3b1e7
+--! Hash: sha1:58ba184ae6b27a0561ecde94ba118c04c3aa2f86
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -55,11 +55,13 @@ returns void
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  listed constant text := left(array_to_string(problems, '; '), 4000);
 begin
   if cardinality(problems) > 0 then
     raise exception using
       errcode = 'PT422',
-      message = format('The document is not valid: %s', left(array_to_string(problems, '; '), 4000)),
+      message = 'The document is not valid: ' || listed,
       detail = 'invalid_import',
       hint = 'Mend what is named. Nothing was changed.';
   end if;

@@ -1,5 +1,5 @@
---! Previous: sha1:0f1d3f877015b54696f3923ed10568e207b3b1e7
---! Hash: sha1:9f5b647ecf9f05a460feedc14e687bdab70ad9a3
+--! Previous: sha1:58ba184ae6b27a0561ecde94ba118c04c3aa2f86
+--! Hash: sha1:a807ada225e392f8357a3d6f4608b8b019fb3acd
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

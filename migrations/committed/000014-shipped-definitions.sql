@@ -1,5 +1,5 @@
---! Previous: sha1:9f5b647ecf9f05a460feedc14e687bdab70ad9a3
---! Hash: sha1:bc43b0e5ecbdb4e4f47ee6f006689bc751f312f5
+--! Previous: sha1:a807ada225e392f8357a3d6f4608b8b019fb3acd
+--! Hash: sha1:f675e9da53b4294d40befbad73f17f85be8a64b1
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
