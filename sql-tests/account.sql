@@ -2,6 +2,9 @@
 begin;
 select no_plan();
 
+-- Without the copies that every user gets of what is shipped.
+update attune.setting_definitions set seeding = 'inherit' where source = 'attune' and seeding = 'copy';
+
 insert into attune.global_settings (key, value) values ('PASSWORD_COST', '4');
 select set_config('request.headers', '{"x-forwarded-for": "192.0.2.1"}', true);
 

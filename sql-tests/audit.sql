@@ -2,6 +2,9 @@
 begin;
 select no_plan();
 
+-- Without the copies that every user gets of what is shipped.
+update attune.setting_definitions set seeding = 'inherit' where source = 'attune' and seeding = 'copy';
+
 select tests.create_user('ada@example.com'), tests.create_user('bob@example.com');
 select tests.create_user('admin@example.com', is_admin => true);
 insert into attune.setting_definitions (key, category, schema, default_value) values
@@ -155,14 +158,14 @@ select from attune.set_global_setting('theme', '"corporate"', is_enforced => tru
 select results_eq(
   'select actor_id, layer, user_id, key, operation, new_value, new_attributes from pg_temp.news()',
   $$ values (tests.user_id('admin@example.com'), 'global'::attune.setting_layer, null::uuid, 'theme', 'INSERT'::attune.audit_operation,
-       '"corporate"'::jsonb, '{"is_active": true, "is_enforced": true, "rollout_percentage": 50}'::jsonb) $$,
+       '"corporate"'::jsonb, '{"variants": null, "is_active": true, "is_enforced": true, "rollout_percentage": 50}'::jsonb) $$,
   'a global value leaves a row, with its lock and its rollout'
 );
 select from attune.set_global_setting('theme', '"corporate"');
 select results_eq(
   'select operation, previous_attributes, new_attributes from pg_temp.news()',
-  $$ values ('UPDATE'::attune.audit_operation, '{"is_active": true, "is_enforced": true, "rollout_percentage": 50}'::jsonb,
-       '{"is_active": true, "is_enforced": false, "rollout_percentage": 100}'::jsonb) $$,
+  $$ values ('UPDATE'::attune.audit_operation, '{"variants": null, "is_active": true, "is_enforced": true, "rollout_percentage": 50}'::jsonb,
+       '{"variants": null, "is_active": true, "is_enforced": false, "rollout_percentage": 100}'::jsonb) $$,
   'lifting a lock leaves a row'
 );
 select from attune.reset_global_setting('theme');

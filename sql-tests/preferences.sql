@@ -2,6 +2,9 @@
 begin;
 select no_plan();
 
+-- Without the copies that every user gets of what is shipped.
+update attune.setting_definitions set seeding = 'inherit' where source = 'attune' and seeding = 'copy';
+
 select tests.create_user('ada@example.com'), tests.create_user('bob@example.com');
 select tests.create_user('admin@example.com', is_admin => true);
 
@@ -393,7 +396,7 @@ select is(pg_temp.stored('bob@example.com'), '{"theme": "dark"}', 'a stranger ch
 select lives_ok('delete from attune.user_preferences', 'a stranger can delete whatever they may');
 select is(pg_temp.stored('bob@example.com'), '{}', 'a stranger deleted their own');
 select tests.reset_role();
-alter table attune.user_preferences disable trigger _110_authorize;
+alter table attune.user_preferences disable trigger _110_authorize_preference;
 select tests.authenticate_as('bob@example.com');
 select throws_ok(
   $$ insert into attune.user_preferences (user_id, key, value) values (tests.user_id('ada@example.com'), 'greeting', '"Bob was here"') $$,
@@ -407,7 +410,7 @@ select is(
   'a stranger cannot change or delete another''s choices, by row level security alone'
 );
 select tests.reset_role();
-alter table attune.user_preferences enable trigger _110_authorize;
+alter table attune.user_preferences enable trigger _110_authorize_preference;
 select tests.authenticate_as('bob@example.com');
 select throws_ok(
   $$ merge into attune.user_preferences as p using (select tests.user_id('ada@example.com') as id) as a on p.user_id = a.id

@@ -2,6 +2,9 @@
 begin;
 select no_plan();
 
+-- Without the copies that every user gets of what is shipped.
+update attune.setting_definitions set seeding = 'inherit' where source = 'attune' and seeding = 'copy';
+
 select tests.create_user('early@example.com'), tests.create_user('second@example.com');
 select tests.create_user('admin@example.com', is_admin => true);
 

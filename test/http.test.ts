@@ -234,7 +234,10 @@ async function createWire(url: string) {
   const sockets = new Set<Socket>();
   let isCut = false;
   const wire = createServer((socket) => {
-    if (isCut) return void socket.destroy();
+      if (isCut) {
+        socket.destroy();
+        return;
+      }
     const far = connect(Number(port), hostname);
     for (const end of [socket, far]) {
       sockets.add(end);

@@ -57,8 +57,8 @@ test("functions and short tables give lists, long tables give pages", () => {
 test("arguments without a default are required, except JSON, whose null is a value", () => {
   const inputs = schema.getType("SetPreferenceInput");
   const types = isInputObjectType(inputs) ? Object.values(inputs.getFields()).map(({ name, type }) => `${name}: ${String(type)}`) : [];
-  expect(types).toEqual(["clientMutationId: String", "key: String!", "value: JSON"]);
-  expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual(["category: String"]);
+  expect(types).toEqual(["clientMutationId: String", "key: String!", "projectId: UUID", "value: JSON"]);
+  expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual(["category: String", "projectId: UUID"]);
 });
 
 test("nobody can name what they may not write", () => {

@@ -1,5 +1,5 @@
 --! Previous: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
---! Hash: sha1:f3de49929ff5c1284d8f8d7be93e1034c0fa8efe
+--! Hash: sha1:733d06b24a7f9956a0c5d6f96e5148b9cbd10f28
 --! Message: settings
 
 -- The registry
@@ -17,7 +17,7 @@ comment on type attune.setting_seeding is
 
 create type attune.evaluation_reason as enum ('DEFAULT', 'STATIC', 'TARGETING_MATCH', 'SPLIT', 'DISABLED');
 comment on type attune.evaluation_reason is
-  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout; DISABLED, the default, because what is stored is switched off.';
+  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout or a variant; DISABLED, the default, because what is stored is switched off.';
 
 create table attune.setting_definitions (
   key text
@@ -72,6 +72,8 @@ create table attune.global_settings (
   is_enforced boolean not null default false,
   rollout_percentage integer not null default 100
     constraint global_settings_rollout_percentage_check check (rollout_percentage between 0 and 100),
+  variants jsonb
+    constraint global_settings_variants_check check (octet_length(variants::text) <= 65536),
   updated_by uuid,
   updated_at timestamptz not null default now()
 );
@@ -83,6 +85,8 @@ comment on column attune.global_settings.is_active is 'False keeps the value, an
 comment on column attune.global_settings.is_enforced is 'True ignores every narrower layer: nobody can choose otherwise.';
 comment on column attune.global_settings.rollout_percentage is
   'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. The others, and requests without a user unless it is 100, fall through to the default.';
+comment on column attune.global_settings.variants is
+  'How the users it applies to are split: `[{"name", "weight", "value"}]`, each value merged over `value` (RFC 7396), or null. Weights are tenths of a percent and sum to 1000, as Unleash''s do, so that a user gets the variant that Unleash would choose. A request without a user gets `value`.';
 comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.global_settings.updated_at is 'When it was last written.';
 
@@ -109,6 +113,80 @@ comment on column attune.user_preferences.value is 'What was chosen; of an objec
 comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.user_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.user_preferences.updated_at is 'When it was last written.';
+
+create table attune.plan_settings (
+  plan text not null
+    constraint plan_settings_plan_fkey references attune.plans (name) on update cascade on delete cascade,
+  key text not null
+    constraint plan_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint plan_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint plan_settings_pkey primary key (plan, key)
+);
+create index plan_settings_key_idx on attune.plan_settings (key);
+comment on table attune.plan_settings is
+  E'@behavior -connection +list\nWhat administrators chose for the users of a plan.';
+comment on column attune.plan_settings.plan is 'Which plan.';
+comment on column attune.plan_settings.key is 'Which setting.';
+comment on column attune.plan_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
+comment on column attune.plan_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.plan_settings.is_enforced is 'True ignores every narrower layer: nobody on the plan can choose otherwise.';
+comment on column attune.plan_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.plan_settings.updated_at is 'When it was last written.';
+
+create table attune.team_settings (
+  team_id uuid not null
+    constraint team_settings_team_id_fkey references attune.teams (id) on delete cascade,
+  key text not null
+    constraint team_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint team_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint team_settings_pkey primary key (team_id, key)
+);
+create index team_settings_key_idx on attune.team_settings (key);
+comment on table attune.team_settings is
+  'What the owners and administrators of a team chose for its members: those whose current team it is.';
+comment on column attune.team_settings.team_id is 'Which team.';
+comment on column attune.team_settings.key is 'Which setting.';
+comment on column attune.team_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
+comment on column attune.team_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.team_settings.is_enforced is 'True ignores every narrower layer: no member can choose otherwise.';
+comment on column attune.team_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.team_settings.updated_at is 'When it was last written.';
+
+create table attune.project_preferences (
+  user_id uuid not null,
+  project_id uuid not null,
+  key text not null
+    constraint project_preferences_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint project_preferences_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint project_preferences_pkey primary key (user_id, project_id, key),
+  -- What somebody chose in a project goes with their membership.
+  constraint project_preferences_user_id_project_id_fkey foreign key (user_id, project_id)
+    references attune.project_members (user_id, project_id) on delete cascade
+);
+create index project_preferences_key_idx on attune.project_preferences (key);
+comment on table attune.project_preferences is
+  'What users chose for themselves in one project. A user sees and changes only their own, while a member.';
+comment on column attune.project_preferences.user_id is 'Whose choice it is.';
+comment on column attune.project_preferences.project_id is 'In which project.';
+comment on column attune.project_preferences.key is 'Which setting.';
+comment on column attune.project_preferences.value is 'What was chosen; of an object, only the members that were.';
+comment on column attune.project_preferences.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.project_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.project_preferences.updated_at is 'When it was last written.';
 
 -- Who may see and write them
 
@@ -152,8 +230,8 @@ create policy global_settings_all_service_role on attune.global_settings for all
 revoke all on attune.global_settings from public;
 grant
   select,
-  insert (key, value, is_active, is_enforced, rollout_percentage),
-  update (value, is_active, is_enforced, rollout_percentage),
+  insert (key, value, is_active, is_enforced, rollout_percentage, variants),
+  update (value, is_active, is_enforced, rollout_percentage, variants),
   delete
   on attune.global_settings to authenticated, service_role;
 
@@ -177,6 +255,69 @@ grant
   update (value, is_active),
   delete
   on attune.user_preferences to authenticated, service_role;
+
+alter table attune.plan_settings enable row level security;
+create policy plan_settings_select_admin on attune.plan_settings for select to authenticated
+  using ((select attune.is_admin()));
+create policy plan_settings_insert_admin on attune.plan_settings for insert to authenticated
+  with check ((select attune.is_admin()));
+create policy plan_settings_update_admin on attune.plan_settings for update to authenticated
+  using ((select attune.is_admin()))
+  with check ((select attune.is_admin()));
+create policy plan_settings_delete_admin on attune.plan_settings for delete to authenticated
+  using ((select attune.is_admin()));
+create policy plan_settings_all_service_role on attune.plan_settings for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.plan_settings from public;
+grant
+  select,
+  insert (plan, key, value, is_active, is_enforced),
+  update (value, is_active, is_enforced),
+  delete
+  on attune.plan_settings to authenticated, service_role;
+
+alter table attune.team_settings enable row level security;
+create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
+  using (team_id in (select attune.member_team_ids()) or (select attune.is_admin()));
+create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
+  with check (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_update_team_admin_or_admin on attune.team_settings for update to authenticated
+  using (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()))
+  with check (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_delete_team_admin_or_admin on attune.team_settings for delete to authenticated
+  using (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_all_service_role on attune.team_settings for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.team_settings from public;
+grant
+  select,
+  insert (team_id, key, value, is_active, is_enforced),
+  update (value, is_active, is_enforced),
+  delete
+  on attune.team_settings to authenticated, service_role;
+
+alter table attune.project_preferences enable row level security;
+create policy project_preferences_select_self_or_admin on attune.project_preferences for select to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy project_preferences_insert_self_or_admin on attune.project_preferences for insert to authenticated
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy project_preferences_update_self_or_admin on attune.project_preferences for update to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()))
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy project_preferences_delete_self_or_admin on attune.project_preferences for delete to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy project_preferences_all_service_role on attune.project_preferences for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.project_preferences from public;
+grant
+  select,
+  insert (user_id, project_id, key, value, is_active),
+  update (value, is_active),
+  delete
+  on attune.project_preferences to authenticated, service_role;
 
 -- What a value must be
 
@@ -736,7 +877,7 @@ comment on function attune_private.invalid_value_message(jsonb, jsonb) is
 revoke all on function attune_private.invalid_value_message(jsonb, jsonb) from public;
 --! EndIncluded private/invalid_value_message.sql
 
-create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, value jsonb);
+create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, scope text, value jsonb);
 comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
 
 --! Included private/broken_values.sql
@@ -750,16 +891,33 @@ returns setof attune_private.stored_value
 language sql stable parallel safe security invoker
 begin atomic
   -- A stored object holds only what differs, so it is judged merged over the default.
-  select s.layer, s.user_id, s.value
+  select s.layer, s.user_id, s.scope, s.value
   from (
-    select 'global'::attune.setting_layer, null::uuid, g.value
+    select 'global'::attune.setting_layer, null::uuid, null::text, g.value
     from attune.global_settings as g
     where g.key = broken_values.key
     union all
-    select 'user', p.user_id, p.value
+    select 'global', null, null, attune.json_merge_patch(g.value, v.variant -> 'value')
+    from attune.global_settings as g
+    cross join jsonb_array_elements(g.variants) as v (variant)
+    where g.key = broken_values.key
+    union all
+    select 'plan', null, p.plan, p.value
+    from attune.plan_settings as p
+    where p.key = broken_values.key
+    union all
+    select 'team', null, t.team_id::text, t.value
+    from attune.team_settings as t
+    where t.key = broken_values.key
+    union all
+    select 'user', p.user_id, null, p.value
     from attune.user_preferences as p
     where p.key = broken_values.key
-  ) as s (layer, user_id, value)
+    union all
+    select 'project', p.user_id, p.project_id::text, p.value
+    from attune.project_preferences as p
+    where p.key = broken_values.key
+  ) as s (layer, user_id, scope, value)
   where s.layer > broken_values.layer
     or exists (
       select from attune_private.json_schema_errors(
@@ -786,6 +944,147 @@ comment on function attune_private.system_setting(text) is
   'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
 revoke all on function attune_private.system_setting(text) from public;
 --! EndIncluded private/system_setting.sql
+--! Included private/secret_path.sql
+create or replace function attune_private.secret_path(value jsonb)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  with recursive members (path, name, value) as (
+    select '', '', value
+    union all
+    select m.path || '/' || child.step, child.name, child.value
+    from members as m
+    cross join lateral (
+      select e.key, e.key, e.value from jsonb_each(case jsonb_typeof(m.value) when 'object' then m.value end) as e
+      union all
+      select (i.place - 1)::text, m.name, i.item
+      from jsonb_array_elements(case jsonb_typeof(m.value) when 'array' then m.value end)
+        with ordinality as i (item, place)
+    ) as child (step, name, value)
+  )
+  select m.path
+  from members as m
+  cross join lateral (select m.value #>> '{}') as s (text)
+  where jsonb_typeof(m.value) = 'string'
+    and s.text <> ''
+    and (
+      m.name ~* '(token|secret|password|passwd|api[_-]?key|private[_-]?key|access[_-]?key|credentials?|authorization)$'
+      or s.text ~ '^(Bearer|Basic) [^ ]+$'
+      or s.text ~ '-----BEGIN [A-Z ]*PRIVATE KEY-----'
+      or s.text ~ '^(sk|pk|rk|whsec|hf|npm|shp[a-z]+|gh[a-z]|github_pat|glpat|xox[a-z]|xapp)[_-][A-Za-z0-9_-]{8,}$'
+      or s.text ~ '^(AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{20,}|EAA[A-Za-z0-9]{20,}|ya29[.].+|SG[.].+[.].+)$'
+      or s.text ~ '^eyJ[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.]'
+      or s.text ~ '://[^/ ]*:[^/ ]*@'
+      or s.text ~* '[?&](token|access_token|api_?key|key|secret|password)='
+      -- A long run of letters and digits that is neither a word, nor a number, nor part of an address.
+      or (
+        s.text ~ '^[A-Za-z0-9_.~+/=-]+$'
+        and exists (
+          select from regexp_matches(s.text, '[A-Za-z0-9]{20,}', 'g') as r (run)
+          where r.run[1] ~ '[0-9]' and r.run[1] ~ '[A-Za-z]'
+        )
+      )
+    )
+  limit 1;
+end;
+comment on function attune_private.secret_path(jsonb) is
+  'Where in a value there is something that looks like a token, key or password, as a JSON Pointer; NULL when nowhere. By well-known prefixes, by the member''s name, or because it is a long mix of letters and digits.';
+revoke all on function attune_private.secret_path(jsonb) from public;
+--! EndIncluded private/secret_path.sql
+--! Included private/check_annotations.sql
+create or replace function attune_private.check_annotations(key text, schema jsonb, value jsonb)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  found_at text;
+begin
+  if schema -> 'x-no-secrets' = 'true' then
+    found_at := attune_private.secret_path(value);
+
+    if found_at is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('%s%s looks like a secret', key, left(found_at, 200)),
+        detail = 'secret_in_setting',
+        hint = 'Store it with credentials, which are encrypted and never shown.';
+    end if;
+  end if;
+
+  select m.name into found_at
+  from jsonb_each(case jsonb_typeof(schema -> 'properties') when 'object' then schema -> 'properties' end) as m (name, rule)
+  where m.rule -> 'x-time-zone' = 'true'
+    and jsonb_typeof(value -> m.name) = 'string'
+    and attune_private.timezone_name(value ->> m.name) is null
+  limit 1;
+
+  if found_at is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s/%s is no time zone', key, found_at),
+      detail = 'invalid_timezone',
+      hint = 'Send an IANA name, such as Europe/Berlin.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_annotations(text, jsonb, jsonb) is
+  'What JSON Schema has no words for: a schema with `x-no-secrets` takes nothing that looks like one (`secret_in_setting`), a property with `x-time-zone` only an IANA name (`invalid_timezone`).';
+revoke all on function attune_private.check_annotations(text, jsonb, jsonb) from public;
+--! EndIncluded private/check_annotations.sql
+--! Included private/check_variants.sql
+create or replace function attune_private.check_variants(variants jsonb)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  problem text;
+begin
+  perform attune_private.check_size('The variants', octet_length(variants::text), 65536, 'bytes');
+
+  problem := attune_private.invalid_value_message(
+    '{
+      "type": "array",
+      "minItems": 1,
+      "maxItems": 100,
+      "items": {
+        "type": "object",
+        "required": ["name", "weight", "value"],
+        "additionalProperties": false,
+        "properties": {
+          "name": {"type": "string", "minLength": 1, "maxLength": 100},
+          "weight": {"type": "integer", "minimum": 0, "maximum": 1000},
+          "value": true
+        }
+      }
+    }',
+    variants
+  );
+
+  if problem is null then
+    select case
+      when count(distinct v.item -> 'name') < count(*) then 'two have the same name'
+      when sum((v.item ->> 'weight')::numeric) <> 1000
+        then format('the weights sum to %s, not to 1000', sum((v.item ->> 'weight')::numeric))
+    end
+    into problem
+    from jsonb_array_elements(variants) as v (item);
+  end if;
+
+  if problem is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The variants are not valid: ' || problem,
+      detail = 'invalid_variants',
+      hint = 'Send [{"name", "weight", "value"}, …] with unique names, and weights in tenths of a percent.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_variants(jsonb) is
+  'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and weights that sum to 1000.';
+revoke all on function attune_private.check_variants(jsonb) from public;
+--! EndIncluded private/check_variants.sql
 --! Included triggers/tg__validate_value.sql
 create or replace function attune_private.tg__validate_value()
 returns trigger
@@ -821,6 +1120,8 @@ begin
 
   perform attune_private.check_size('The value of ' || new.key, octet_length(new.value::text), 65536, 'bytes');
 
+  perform attune_private.check_annotations(new.key, definition.schema, new.value);
+
   problems := attune_private.invalid_value_message(
     definition.schema,
     attune.json_merge_patch(definition.default_value, new.value)
@@ -838,9 +1139,49 @@ begin
 end;
 $$;
 comment on function attune_private.tg__validate_value() is
-  'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows (`layer_not_allowed`), above its size (`too_large`), or against its schema (`invalid_value`). Its argument is the layer that the table holds.';
+  'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows (`layer_not_allowed`), above its size (`too_large`), against its schema (`invalid_value`) or the annotations that are ours (`secret_in_setting`, `invalid_timezone`). Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__validate_value() from public;
 --! EndIncluded triggers/tg__validate_value.sql
+--! Included triggers/tg_global_settings__validate_variants.sql
+create or replace function attune_private.tg_global_settings__validate_variants()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  definition attune.setting_definitions;
+  variant jsonb;
+  problems text;
+begin
+  if tg_op = 'UPDATE' and (new.variants, new.value) is not distinct from (old.variants, old.value) then
+    return new;
+  end if;
+
+  perform attune_private.check_variants(new.variants);
+  select d.* into definition from attune.setting_definitions as d where d.key = new.key;
+
+  for variant in select v.item from jsonb_array_elements(new.variants) as v (item) loop
+    problems := attune_private.invalid_value_message(
+      definition.schema,
+      attune_private.merge_values(definition.default_value, array[new.value, variant -> 'value'])
+    );
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('Variant %s of %s is not valid: %s', variant -> 'name', new.key, problems),
+        detail = 'invalid_value',
+        hint = 'Send values that satisfy the setting''s schema.';
+    end if;
+  end loop;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_global_settings__validate_variants() is
+  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema does not allow (`invalid_value`).';
+revoke all on function attune_private.tg_global_settings__validate_variants() from public;
+--! EndIncluded triggers/tg_global_settings__validate_variants.sql
 --! Included triggers/tg__stamp.sql
 create or replace function attune_private.tg__stamp()
 returns trigger
@@ -856,56 +1197,57 @@ $$;
 comment on function attune_private.tg__stamp() is 'Keeps who last wrote a stored value, and when.';
 revoke all on function attune_private.tg__stamp() from public;
 --! EndIncluded triggers/tg__stamp.sql
---! Included triggers/tg_user_preferences__authorize.sql
-create or replace function attune_private.tg_user_preferences__authorize()
+--! Included triggers/tg__authorize_preference.sql
+create or replace function attune_private.tg__authorize_preference()
 returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  preference constant attune.user_preferences := case tg_op when 'DELETE' then old else new end;
+  owner_id constant uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
+  written_key constant text := case tg_op when 'DELETE' then old.key else new.key end;
   for_admins constant boolean := exists (
     select from attune.setting_definitions as d
-    where d.key = preference.key and d.writable_by = 'admin'
+    where d.key = written_key and d.writable_by = 'admin'
   );
 begin
   if for_admins and attune.is_admin() is not true then
     raise exception using
       errcode = '42501',
-      message = format('Only an administrator may change %s', preference.key),
+      message = format('Only an administrator may change %s', written_key),
       detail = 'admin_required',
       hint = 'Sign in as an administrator, or ask one.';
   end if;
 
-  if not for_admins and (preference.user_id = attune.current_user_id()) is not true then
+  if not for_admins and (owner_id = attune.current_user_id()) is not true then
     raise exception using
       errcode = '42501',
-      message = format('%s is for its user to choose', preference.key),
+      message = format('%s is for its user to choose', written_key),
       detail = 'not_your_preference',
       hint = 'Set it in a broader layer, for everybody, or let the user set it.';
   end if;
 
   if tg_op <> 'DELETE' and exists (
-    select from attune_private.judged_settings(preference.user_id) as j
-    where j.key = preference.key
+    select from attune_private.judged_settings(owner_id, null) as j
+    where j.key = written_key
       and j.enforced_by < 'user'
   ) then
     raise exception using
       errcode = '42501',
-      message = format('%s is locked by an administrator', preference.key),
+      message = format('%s is locked by an administrator', written_key),
       detail = 'setting_enforced',
       hint = 'Ask an administrator to unlock it.';
   end if;
 
-  return preference;
+  return case tg_op when 'DELETE' then old else new end;
 end;
 $$;
-comment on function attune_private.tg_user_preferences__authorize() is
+comment on function attune_private.tg__authorize_preference() is
   'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice (`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`).';
-revoke all on function attune_private.tg_user_preferences__authorize() from public;
---! EndIncluded triggers/tg_user_preferences__authorize.sql
---! Included triggers/tg_user_preferences__one_at_a_time.sql
-create or replace function attune_private.tg_user_preferences__one_at_a_time()
+revoke all on function attune_private.tg__authorize_preference() from public;
+--! EndIncluded triggers/tg__authorize_preference.sql
+--! Included triggers/tg__one_at_a_time.sql
+create or replace function attune_private.tg__one_at_a_time()
 returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -925,23 +1267,26 @@ begin
   return new;
 end;
 $$;
-comment on function attune_private.tg_user_preferences__one_at_a_time() is
+comment on function attune_private.tg__one_at_a_time() is
   'Has those who add preferences of one user wait for each other, so that each counts what the other has added. Refused: `unknown_user`.';
-revoke all on function attune_private.tg_user_preferences__one_at_a_time() from public;
---! EndIncluded triggers/tg_user_preferences__one_at_a_time.sql
---! Included triggers/tg_user_preferences__limit.sql
-create or replace function attune_private.tg_user_preferences__limit()
-returns trigger
-language plpgsql volatile security definer
+revoke all on function attune_private.tg__one_at_a_time() from public;
+--! EndIncluded triggers/tg__one_at_a_time.sql
+--! Included private/check_preference_limit.sql
+create or replace function attune_private.check_preference_limit(user_ids uuid[])
+returns void
+language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   maximum constant integer := coalesce(attune_private.system_setting('PREFERENCES_PER_USER')::integer, 1000);
 begin
   if exists (
-    select from attune.user_preferences as p
-    where p.user_id in (select i.user_id from inserted as i)
-    group by p.user_id
+    select from (
+      select p.user_id from attune.user_preferences as p where p.user_id = any (user_ids)
+      union all
+      select p.user_id from attune.project_preferences as p where p.user_id = any (user_ids)
+    ) as held
+    group by held.user_id
     having count(*) > maximum
   ) then
     raise exception using
@@ -950,14 +1295,72 @@ begin
       detail = 'too_many_preferences',
       hint = 'Reset some that you do not need.';
   end if;
-
+end;
+$$;
+comment on function attune_private.check_preference_limit(uuid[]) is
+  'Limits how many preferences each of these users holds, those in projects among them (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
+revoke all on function attune_private.check_preference_limit(uuid[]) from public;
+--! EndIncluded private/check_preference_limit.sql
+--! Included triggers/tg__limit_preferences.sql
+create or replace function attune_private.tg__limit_preferences()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_preference_limit(array(select distinct i.user_id from inserted as i));
   return null;
 end;
 $$;
-comment on function attune_private.tg_user_preferences__limit() is
-  'Limits how many preferences one user may hold (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
-revoke all on function attune_private.tg_user_preferences__limit() from public;
---! EndIncluded triggers/tg_user_preferences__limit.sql
+comment on function attune_private.tg__limit_preferences() is
+  'Limits how many preferences one user may hold (`too_many_preferences`).';
+revoke all on function attune_private.tg__limit_preferences() from public;
+--! EndIncluded triggers/tg__limit_preferences.sql
+--! Included triggers/tg_team_settings__authorize.sql
+create or replace function attune_private.tg_team_settings__authorize()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  setting constant attune.team_settings := case tg_op when 'DELETE' then old else new end;
+begin
+  if attune.is_admin() then
+    return setting;
+  end if;
+
+  if exists (
+    select from attune.setting_definitions as d
+    where d.key = setting.key and d.writable_by = 'admin'
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('Only an administrator may change %s', setting.key),
+      detail = 'admin_required',
+      hint = 'Sign in as an administrator, or ask one.';
+  end if;
+
+  if tg_op <> 'DELETE' and exists (
+    select from attune.global_settings as g
+    where g.key = setting.key
+      and g.is_active
+      and g.is_enforced
+      and g.rollout_percentage = 100
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is locked by an administrator', setting.key),
+      detail = 'setting_enforced',
+      hint = 'Ask an administrator to unlock it.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune_private.tg_team_settings__authorize() is
+  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or what is locked for everybody (`setting_enforced`).';
+revoke all on function attune_private.tg_team_settings__authorize() from public;
+--! EndIncluded triggers/tg_team_settings__authorize.sql
 --! Included triggers/tg_setting_definitions__validate.sql
 create or replace function attune_private.tg_setting_definitions__validate()
 returns trigger
@@ -1011,7 +1414,10 @@ begin
     and (new.schema, new.default_value, new.layer) is distinct from (old.schema, old.default_value, old.layer)
   then
     -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one.
-    lock table attune.global_settings, attune.user_preferences in share row exclusive mode;
+    lock table
+      attune.global_settings, attune.plan_settings, attune.team_settings,
+      attune.user_preferences, attune.project_preferences
+    in share row exclusive mode;
 
     select count(*) into broken
     from attune_private.broken_values(new.key, new.schema, new.default_value, new.layer);
@@ -1070,24 +1476,54 @@ create trigger _300_keep_used before delete on attune.setting_definitions
 
 create trigger _100_validate_value before insert or update on attune.global_settings
   for each row execute function attune_private.tg__validate_value('global');
+create trigger _110_validate_variants before insert or update on attune.global_settings
+  for each row when (new.variants is not null)
+  execute function attune_private.tg_global_settings__validate_variants();
 create trigger _200_stamp before insert or update on attune.global_settings
   for each row execute function attune_private.tg__stamp();
 
 create trigger _100_validate_value before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__validate_value('user');
 -- Who may write follows the rows that row level security guards: not for the owner, whose functions seed and discard.
-create trigger _110_authorize before insert or update or delete on attune.user_preferences
+create trigger _110_authorize_preference before insert or update or delete on attune.user_preferences
   for each row when (row_security_active('attune.user_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
-  execute function attune_private.tg_user_preferences__authorize();
+  execute function attune_private.tg__authorize_preference();
 create trigger _200_stamp before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__stamp();
 create trigger _300_one_at_a_time before insert on attune.user_preferences
-  for each row execute function attune_private.tg_user_preferences__one_at_a_time();
+  for each row execute function attune_private.tg__one_at_a_time();
 -- What a user is given when they register is not limited: a low limit would let nobody in.
-create trigger _400_limit after insert on attune.user_preferences
+create trigger _400_limit_preferences after insert on attune.user_preferences
   referencing new table as inserted
   for each statement when (row_security_active('attune.user_preferences'))
-  execute function attune_private.tg_user_preferences__limit();
+  execute function attune_private.tg__limit_preferences();
+
+create trigger _100_validate_value before insert or update on attune.plan_settings
+  for each row execute function attune_private.tg__validate_value('plan');
+create trigger _200_stamp before insert or update on attune.plan_settings
+  for each row execute function attune_private.tg__stamp();
+
+create trigger _100_validate_value before insert or update on attune.team_settings
+  for each row execute function attune_private.tg__validate_value('team');
+create trigger _110_authorize before insert or update or delete on attune.team_settings
+  for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
+  execute function attune_private.tg_team_settings__authorize();
+create trigger _200_stamp before insert or update on attune.team_settings
+  for each row execute function attune_private.tg__stamp();
+
+create trigger _100_validate_value before insert or update on attune.project_preferences
+  for each row execute function attune_private.tg__validate_value('project');
+create trigger _110_authorize_preference before insert or update or delete on attune.project_preferences
+  for each row when (row_security_active('attune.project_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
+  execute function attune_private.tg__authorize_preference();
+create trigger _200_stamp before insert or update on attune.project_preferences
+  for each row execute function attune_private.tg__stamp();
+create trigger _300_one_at_a_time before insert on attune.project_preferences
+  for each row execute function attune_private.tg__one_at_a_time();
+create trigger _400_limit_preferences after insert on attune.project_preferences
+  referencing new table as inserted
+  for each statement when (row_security_active('attune.project_preferences'))
+  execute function attune_private.tg__limit_preferences();
 
 -- What applies, and why
 
@@ -1203,8 +1639,27 @@ comment on function attune_private.bucket(text, text) is
   'The bucket, 1 to 100, of one user (`stickiness`) in one rollout (`group_id`). It is Unleash''s `normalizedStrategyValue`, so moving from Unleash moves nobody.';
 revoke all on function attune_private.bucket(text, text) from public;
 --! EndIncluded private/bucket.sql
+--! Included private/choose_variant.sql
+create or replace function attune_private.choose_variant(variants jsonb, group_id text, stickiness text)
+returns jsonb
+language sql immutable parallel safe security invoker
+begin atomic
+  -- As in Unleash: the weights share out the numbers 1 to their sum, in the order of the list.
+  select v.variant
+  from (
+    select e.variant, e.place, sum((e.variant ->> 'weight')::integer) over (order by e.place) as upto
+    from jsonb_array_elements(variants) with ordinality as e (variant, place)
+  ) as v
+  where v.upto > attune_private.murmur3_32(group_id || ':' || stickiness, 86028157) % 1000
+  order by v.place
+  limit 1;
+end;
+comment on function attune_private.choose_variant(jsonb, text, text) is
+  'Which of the variants, whose weights sum to 1000, one user (`stickiness`) gets in one split (`group_id`); NULL without a user. It is what Unleash''s `selectVariant` chooses, by its `normalizedVariantValue`.';
+revoke all on function attune_private.choose_variant(jsonb, text, text) from public;
+--! EndIncluded private/choose_variant.sql
 --! Included private/stored_settings.sql
-create or replace function attune_private.stored_settings(user_id uuid)
+create or replace function attune_private.stored_settings(user_id uuid, project_id uuid)
 returns table (
   key text,
   layer attune.setting_layer,
@@ -1213,6 +1668,7 @@ returns table (
   is_enforced boolean,
   is_targeted boolean,
   is_split boolean,
+  variant text,
   updated_by uuid,
   updated_at timestamptz
 )
@@ -1221,7 +1677,7 @@ begin atomic
   select
     g.key,
     'global'::attune.setting_layer,
-    g.value,
+    case when v.variant is null then g.value else attune.json_merge_patch(g.value, v.variant -> 'value') end,
     g.is_active,
     g.is_enforced,
     case g.rollout_percentage
@@ -1229,21 +1685,44 @@ begin atomic
       when 0 then false
       else coalesce(attune_private.bucket(g.key, stored_settings.user_id::text) <= g.rollout_percentage, false)
     end,
-    g.rollout_percentage < 100,
+    g.rollout_percentage < 100 or v.variant is not null,
+    v.variant ->> 'name',
     g.updated_by,
     g.updated_at
   from attune.global_settings as g
+  cross join lateral (
+    select case
+      when g.variants is not null
+        then attune_private.choose_variant(g.variants, g.key, stored_settings.user_id::text)
+    end
+  ) as v (variant)
   union all
-  select p.key, 'user', p.value, p.is_active, false, true, false, p.updated_by, p.updated_at
+  select p.key, 'plan', p.value, p.is_active, p.is_enforced, true, false, null, p.updated_by, p.updated_at
+  from attune.users as u
+  join attune.plan_settings as p on p.plan = u.plan
+  where u.id = stored_settings.user_id
+  union all
+  select t.key, 'team', t.value, t.is_active, t.is_enforced, true, false, null, t.updated_by, t.updated_at
+  from attune.users as u
+  join attune.team_members as m on m.user_id = u.id and m.team_id = u.current_team_id
+  join attune.team_settings as t on t.team_id = m.team_id
+  where u.id = stored_settings.user_id
+  union all
+  select p.key, 'user', p.value, p.is_active, false, true, false, null, p.updated_by, p.updated_at
   from attune.user_preferences as p
-  where p.user_id = stored_settings.user_id;
+  where p.user_id = stored_settings.user_id
+  union all
+  select p.key, 'project', p.value, p.is_active, false, true, false, null, p.updated_by, p.updated_at
+  from attune.project_preferences as p
+  where p.user_id = stored_settings.user_id
+    and p.project_id = stored_settings.project_id;
 end;
-comment on function attune_private.stored_settings(uuid) is
-  'What the layers store for one user, a row each: the place where a further layer joins the resolution.';
-revoke all on function attune_private.stored_settings(uuid) from public;
+comment on function attune_private.stored_settings(uuid, uuid) is
+  'What the layers store for one user, in one project or (NULL) in none, a row each: the place where a further layer joins the resolution.';
+revoke all on function attune_private.stored_settings(uuid, uuid) from public;
 --! EndIncluded private/stored_settings.sql
 --! Included private/judged_settings.sql
-create or replace function attune_private.judged_settings(user_id uuid)
+create or replace function attune_private.judged_settings(user_id uuid, project_id uuid)
 returns table (
   key text,
   layer attune.setting_layer,
@@ -1252,6 +1731,7 @@ returns table (
   is_enforced boolean,
   is_targeted boolean,
   is_split boolean,
+  variant text,
   updated_by uuid,
   updated_at timestamptz,
   enforced_by attune.setting_layer,
@@ -1260,7 +1740,7 @@ returns table (
 language sql stable parallel safe security invoker
 begin atomic
   select
-    e.key, e.layer, e.value, e.is_active, e.is_enforced, e.is_targeted, e.is_split, e.updated_by, e.updated_at,
+    e.key, e.layer, e.value, e.is_active, e.is_enforced, e.is_targeted, e.is_split, e.variant, e.updated_by, e.updated_at,
     e.enforced_by,
     e.is_active and e.is_targeted and e.layer <= coalesce(e.enforced_by, 'project')
   from (
@@ -1268,12 +1748,12 @@ begin atomic
       s.*,
       min(s.layer) filter (where s.is_enforced and s.is_active and s.is_targeted)
         over (partition by s.key) as enforced_by
-    from attune_private.stored_settings(judged_settings.user_id) as s
+    from attune_private.stored_settings(judged_settings.user_id, judged_settings.project_id) as s
   ) as e;
 end;
-comment on function attune_private.judged_settings(uuid) is
+comment on function attune_private.judged_settings(uuid, uuid) is
   'What the layers store for one user, each with the broadest layer that enforces the setting and whether the value counts: active, meant for this user, and not locked out.';
-revoke all on function attune_private.judged_settings(uuid) from public;
+revoke all on function attune_private.judged_settings(uuid, uuid) from public;
 --! EndIncluded private/judged_settings.sql
 --! Included private/merge_values.sql
 create or replace function attune_private.merge_values(default_value jsonb, layer_values jsonb[])
@@ -1302,7 +1782,12 @@ comment on function attune_private.merge_values(jsonb, jsonb[]) is
 revoke all on function attune_private.merge_values(jsonb, jsonb[]) from public;
 --! EndIncluded private/merge_values.sql
 --! Included private/resolve_settings.sql
-create or replace function attune_private.resolve_settings(user_id uuid, is_admin boolean, include_private boolean)
+create or replace function attune_private.resolve_settings(
+  user_id uuid,
+  is_admin boolean,
+  include_private boolean,
+  project_id uuid default null
+)
 returns setof attune.effective_setting
 language sql stable parallel safe security invoker
 begin atomic
@@ -1318,7 +1803,7 @@ begin atomic
       when s.layer = 'global' then 'STATIC'
       else 'TARGETING_MATCH'
     end::attune.evaluation_reason,
-    null::text,
+    case s.layer when 'global' then s.variant end,
     s.enforced_by is not null,
     case
       when d.layer = 'default' then false
@@ -1338,18 +1823,43 @@ begin atomic
       max(j.updated_at) filter (where j.counts) as updated_at,
       min(j.enforced_by) as enforced_by,
       bool_or(j.is_split) filter (where j.counts) as is_split,
+      max(j.variant) filter (where j.counts) as variant,
       bool_or(not j.is_active) as is_disabled
-    from attune_private.judged_settings(resolve_settings.user_id) as j
+    from attune_private.judged_settings(resolve_settings.user_id, resolve_settings.project_id) as j
     group by j.key
   ) as s on s.key = d.key
   where include_private or d.is_public;
 end;
-comment on function attune_private.resolve_settings(uuid, boolean, boolean) is
-  'The resolution: what applies to one user for every setting. `is_admin` is whether the one who asks may write what administrators may; without `include_private` only public settings are shown.';
-revoke all on function attune_private.resolve_settings(uuid, boolean, boolean) from public;
+comment on function attune_private.resolve_settings(uuid, boolean, boolean, uuid) is
+  'The resolution: what applies to one user for every setting, in one project or in none. `is_admin` is whether the one who asks may write what administrators may; without `include_private` only public settings are shown.';
+revoke all on function attune_private.resolve_settings(uuid, boolean, boolean, uuid) from public;
 --! EndIncluded private/resolve_settings.sql
+--! Included private/check_project.sql
+create or replace function attune_private.check_project(user_id uuid, project_id uuid)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if project_id is not null and not exists (
+    select from attune.project_members as m
+    where m.user_id = check_project.user_id
+      and m.project_id = check_project.project_id
+  ) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such project',
+      detail = 'unknown_project',
+      hint = 'Give the id of a project that the user is a member of.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_project(uuid, uuid) is
+  'Refuses (`unknown_project`) a project that the user is no member of; NULL is none, and passes.';
+revoke all on function attune_private.check_project(uuid, uuid) from public;
+--! EndIncluded private/check_project.sql
 --! Included functions/effective_settings.sql
-create or replace function attune.effective_settings(category text default null)
+create or replace function attune.effective_settings(category text default null, project_id uuid default null)
 returns setof attune.effective_setting
 language plpgsql stable parallel restricted security definer
 rows 50
@@ -1359,21 +1869,28 @@ declare
   caller constant uuid := attune.current_user_id();
   is_trusted constant boolean := attune_private.is_trusted();
 begin
+  perform attune_private.check_project(caller, effective_settings.project_id);
+
   return query
     select r.*
-    from attune_private.resolve_settings(caller, is_trusted or attune.is_admin(), is_trusted or caller is not null) as r
+    from attune_private.resolve_settings(
+      caller,
+      is_trusted or attune.is_admin(),
+      is_trusted or caller is not null,
+      effective_settings.project_id
+    ) as r
     where effective_settings.category is null
       or r.category = effective_settings.category
     order by r.category, r.key;
 end;
 $$;
-comment on function attune.effective_settings(text) is
-  E'@param category Only this category; all when left out.\nWhat applies to the caller, for every setting or for those of one category, by category and key. Without a user: the public settings, as nobody in particular sees them.';
-revoke all on function attune.effective_settings(text) from public;
-grant execute on function attune.effective_settings(text) to anon, authenticated, service_role;
+comment on function attune.effective_settings(text, uuid) is
+  E'@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller, for every setting or for those of one category, by category and key. With a project, as its preferences have it (`unknown_project`). Without a user: the public settings, as nobody in particular sees them.';
+revoke all on function attune.effective_settings(text, uuid) from public;
+grant execute on function attune.effective_settings(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/effective_settings.sql
 --! Included functions/effective_setting.sql
-create or replace function attune.effective_setting(key text)
+create or replace function attune.effective_setting(key text, project_id uuid default null)
 returns attune.effective_setting
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
@@ -1383,8 +1900,15 @@ declare
   is_trusted constant boolean := attune_private.is_trusted();
   setting attune.effective_setting;
 begin
+  perform attune_private.check_project(caller, effective_setting.project_id);
+
   select r.* into setting
-  from attune_private.resolve_settings(caller, is_trusted or attune.is_admin(), is_trusted or caller is not null) as r
+  from attune_private.resolve_settings(
+    caller,
+    is_trusted or attune.is_admin(),
+    is_trusted or caller is not null,
+    effective_setting.project_id
+  ) as r
   where r.key = effective_setting.key;
 
   if not found then
@@ -1398,13 +1922,17 @@ begin
   return setting;
 end;
 $$;
-comment on function attune.effective_setting(text) is
-  E'@notNull\n@param key Which setting.\nWhat applies to the caller for one setting. Refused (`unknown_setting`) when there is none that the caller may see.';
-revoke all on function attune.effective_setting(text) from public;
-grant execute on function attune.effective_setting(text) to anon, authenticated, service_role;
+comment on function attune.effective_setting(text, uuid) is
+  E'@notNull\n@param key Which setting.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller for one setting, in a project if one is given (`unknown_project`). Refused (`unknown_setting`) when there is none that the caller may see.';
+revoke all on function attune.effective_setting(text, uuid) from public;
+grant execute on function attune.effective_setting(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/effective_setting.sql
 --! Included functions/effective_settings_for.sql
-create or replace function attune.effective_settings_for(user_id uuid, category text default null)
+create or replace function attune.effective_settings_for(
+  user_id uuid,
+  category text default null,
+  project_id uuid default null
+)
 returns setof attune.effective_setting
 language plpgsql stable parallel restricted security definer
 rows 50
@@ -1421,34 +1949,38 @@ begin
       hint = 'Give the id of a user who exists.';
   end if;
 
+  perform attune_private.check_project(effective_settings_for.user_id, effective_settings_for.project_id);
+
   return query
     select r.*
-    from attune_private.resolve_settings(effective_settings_for.user_id, false, true) as r
+    from attune_private.resolve_settings(
+      effective_settings_for.user_id, false, true, effective_settings_for.project_id
+    ) as r
     where effective_settings_for.category is null
       or r.category = effective_settings_for.category
     order by r.category, r.key;
 end;
 $$;
-comment on function attune.effective_settings_for(uuid, text) is
-  E'@param user_id Whose settings.\n@param category Only this category; all when left out.\nWhat applies to another user, as that user sees it; for administrators (`admin_required`). Refused (`unknown_user`) when there is no such user.';
-revoke all on function attune.effective_settings_for(uuid, text) from public;
-grant execute on function attune.effective_settings_for(uuid, text) to authenticated, service_role;
+comment on function attune.effective_settings_for(uuid, text, uuid) is
+  E'@param user_id Whose settings.\n@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to another user, as that user sees it; for administrators (`admin_required`). Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
+revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
+grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
 --! EndIncluded functions/effective_settings_for.sql
 --! Included functions/settings_document.sql
-create or replace function attune.settings_document(category text default null)
+create or replace function attune.settings_document(category text default null, project_id uuid default null)
 returns jsonb
 language sql stable parallel restricted security invoker
 begin atomic
   select coalesce(json_object_agg(s.key, s.value order by s.key)::jsonb, '{}')
-  from attune.effective_settings(category) as s;
+  from attune.effective_settings(category, project_id) as s;
 end;
-comment on function attune.settings_document(text) is
-  E'@notNull\n@param category Only this category; all when left out.\nWhat applies to the caller as one object, `{key: value}`, for every setting or for those of one category.';
-revoke all on function attune.settings_document(text) from public;
-grant execute on function attune.settings_document(text) to anon, authenticated, service_role;
+comment on function attune.settings_document(text, uuid) is
+  E'@notNull\n@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller as one object, `{key: value}`, for every setting or for those of one category; in a project if one is given (`unknown_project`).';
+revoke all on function attune.settings_document(text, uuid) from public;
+grant execute on function attune.settings_document(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/settings_document.sql
 --! Included functions/explain_setting.sql
-create or replace function attune.explain_setting(key text, user_id uuid default null)
+create or replace function attune.explain_setting(key text, user_id uuid default null, project_id uuid default null)
 returns setof attune.setting_explanation
 language plpgsql stable parallel restricted security definer
 rows 6
@@ -1470,6 +2002,8 @@ begin
         hint = 'Give the id of a user who exists.';
     end if;
   end if;
+
+  perform attune_private.check_project(subject, explain_setting.project_id);
 
   select d.* into definition
   from attune.setting_definitions as d
@@ -1498,7 +2032,7 @@ begin
         j.updated_at,
         coalesce(j.counts, l.layer = 'default') as counts
       from unnest(enum_range(null::attune.setting_layer)) as l (layer)
-      left join attune_private.judged_settings(subject) as j on j.layer = l.layer and j.key = definition.key
+      left join attune_private.judged_settings(subject, explain_setting.project_id) as j on j.layer = l.layer and j.key = definition.key
       where l.layer <= definition.layer
     ),
     narrowed as (
@@ -1530,13 +2064,13 @@ begin
     order by n.layer;
 end;
 $$;
-comment on function attune.explain_setting(text, uuid) is
-  E'@param key Which setting.\n@param user_id For whom; the caller when left out.\nEvery layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user (`admin_required`, `unknown_user`, `unknown_setting`).';
-revoke all on function attune.explain_setting(text, uuid) from public;
-grant execute on function attune.explain_setting(text, uuid) to anon, authenticated, service_role;
+comment on function attune.explain_setting(text, uuid, uuid) is
+  E'@param key Which setting.\n@param user_id For whom; the caller when left out.\n@param project_id In which project; outside projects when left out.\nEvery layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user; in a project if one is given. Refused: `admin_required`, `unknown_user`, `unknown_project`, `unknown_setting`.';
+revoke all on function attune.explain_setting(text, uuid, uuid) from public;
+grant execute on function attune.explain_setting(text, uuid, uuid) to anon, authenticated, service_role;
 --! EndIncluded functions/explain_setting.sql
 --! Included functions/set_preference.sql
-create or replace function attune.set_preference(key text, value jsonb)
+create or replace function attune.set_preference(key text, value jsonb, project_id uuid default null)
 returns attune.effective_setting
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -1546,28 +2080,46 @@ declare
   -- A client that sends null means JSON's null, which is a value.
   patch constant jsonb := coalesce(set_preference.value, 'null');
 begin
-  update attune.user_preferences as p
-  set value = attune.json_merge_patch(p.value, patch), is_active = true
-  where p.user_id = caller
-    and p.key = set_preference.key;
+  if set_preference.project_id is null then
+    update attune.user_preferences as p
+    set value = attune.json_merge_patch(p.value, patch), is_active = true
+    where p.user_id = caller
+      and p.key = set_preference.key;
 
-  if not found then
-    insert into attune.user_preferences as p (user_id, key, value)
-    values (caller, set_preference.key, attune.json_merge_patch('{}', patch))
-    on conflict on constraint user_preferences_pkey
-    do update set value = attune.json_merge_patch(p.value, patch), is_active = true;
+    if not found then
+      insert into attune.user_preferences as p (user_id, key, value)
+      values (caller, set_preference.key, attune.json_merge_patch('{}', patch))
+      on conflict on constraint user_preferences_pkey
+      do update set value = attune.json_merge_patch(p.value, patch), is_active = true;
+    end if;
+  else
+    update attune.project_preferences as p
+    set value = attune.json_merge_patch(p.value, patch), is_active = true
+    where p.user_id = caller
+      and p.project_id = set_preference.project_id
+      and p.key = set_preference.key;
+
+    if not found then
+      -- Refuses a project that is not the caller's.
+      perform attune.effective_setting(set_preference.key, set_preference.project_id);
+
+      insert into attune.project_preferences as p (user_id, project_id, key, value)
+      values (caller, set_preference.project_id, set_preference.key, attune.json_merge_patch('{}', patch))
+      on conflict on constraint project_preferences_pkey
+      do update set value = attune.json_merge_patch(p.value, patch), is_active = true;
+    end if;
   end if;
 
-  return attune.effective_setting(set_preference.key);
+  return attune.effective_setting(set_preference.key, set_preference.project_id);
 end;
 $$;
-comment on function attune.set_preference(text, jsonb) is
-  E'@param key Which setting.\n@param value The value; of an object, the members to change.\nStores the caller''s choice for one setting and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
-revoke all on function attune.set_preference(text, jsonb) from public;
-grant execute on function attune.set_preference(text, jsonb) to authenticated, service_role;
+comment on function attune.set_preference(text, jsonb, uuid) is
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param project_id In which project; outside projects when left out.\nStores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
+revoke all on function attune.set_preference(text, jsonb, uuid) from public;
+grant execute on function attune.set_preference(text, jsonb, uuid) to authenticated, service_role;
 --! EndIncluded functions/set_preference.sql
 --! Included functions/set_preferences.sql
-create or replace function attune.set_preferences(patch jsonb)
+create or replace function attune.set_preferences(patch jsonb, project_id uuid default null)
 returns setof attune.effective_setting
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -1590,39 +2142,48 @@ begin
   -- Resets come first: they make room where the number of preferences is limited.
   for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
     if jsonb_typeof(member.value) = 'null' then
-      return next attune.reset_preference(member.key);
+      return next attune.reset_preference(member.key, set_preferences.project_id);
     else
-      return next attune.set_preference(member.key, member.value);
+      return next attune.set_preference(member.key, member.value, set_preferences.project_id);
     end if;
   end loop;
 end;
 $$;
-comment on function attune.set_preferences(jsonb) is
-  E'@param patch `{key: value}`; null resets a key.\nStores several choices of the caller, `{key: value}`, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
-revoke all on function attune.set_preferences(jsonb) from public;
-grant execute on function attune.set_preferences(jsonb) to authenticated, service_role;
+comment on function attune.set_preferences(jsonb, uuid) is
+  E'@param patch `{key: value}`; null resets a key.\n@param project_id In which project; outside projects when left out.\nStores several choices of the caller, `{key: value}`, everywhere or in one project, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
+revoke all on function attune.set_preferences(jsonb, uuid) from public;
+grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, service_role;
 --! EndIncluded functions/set_preferences.sql
 --! Included functions/reset_preference.sql
-create or replace function attune.reset_preference(key text)
+create or replace function attune.reset_preference(key text, project_id uuid default null)
 returns attune.effective_setting
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant uuid := attune.require_user_id();
 begin
-  delete from attune.user_preferences as p
-  where p.user_id = attune.require_user_id()
-    and p.key = reset_preference.key;
+  if reset_preference.project_id is null then
+    delete from attune.user_preferences as p
+    where p.user_id = caller
+      and p.key = reset_preference.key;
+  else
+    delete from attune.project_preferences as p
+    where p.user_id = caller
+      and p.project_id = reset_preference.project_id
+      and p.key = reset_preference.key;
+  end if;
 
-  return attune.effective_setting(reset_preference.key);
+  return attune.effective_setting(reset_preference.key, reset_preference.project_id);
 end;
 $$;
-comment on function attune.reset_preference(text) is
-  E'@param key Which setting.\nDrops the caller''s override of one setting and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `admin_required`.';
-revoke all on function attune.reset_preference(text) from public;
-grant execute on function attune.reset_preference(text) to authenticated, service_role;
+comment on function attune.reset_preference(text, uuid) is
+  E'@param key Which setting.\n@param project_id In which project; outside projects when left out.\nDrops the caller''s override of one setting, or the one in a project, and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`.';
+revoke all on function attune.reset_preference(text, uuid) from public;
+grant execute on function attune.reset_preference(text, uuid) to authenticated, service_role;
 --! EndIncluded functions/reset_preference.sql
 --! Included functions/reset_preferences.sql
-create or replace function attune.reset_preferences(category text default null)
+create or replace function attune.reset_preferences(category text default null, project_id uuid default null)
 returns setof attune.effective_setting
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -1634,20 +2195,32 @@ begin
   perform from attune.users as u where u.id = caller for no key update;
 
   -- What administrators gave the user is not the user's to drop.
-  delete from attune.user_preferences as p
-  using attune.setting_definitions as d
-  where p.user_id = caller
-    and d.key = p.key
-    and d.writable_by = 'user'
-    and (reset_preferences.category is null or d.category = reset_preferences.category);
+  if reset_preferences.project_id is null then
+    delete from attune.user_preferences as p
+    using attune.setting_definitions as d
+    where p.user_id = caller
+      and d.key = p.key
+      and d.writable_by = 'user'
+      and (reset_preferences.category is null or d.category = reset_preferences.category);
+  else
+    delete from attune.project_preferences as p
+    using attune.setting_definitions as d
+    where p.user_id = caller
+      and p.project_id = reset_preferences.project_id
+      and d.key = p.key
+      and d.writable_by = 'user'
+      and (reset_preferences.category is null or d.category = reset_preferences.category);
+  end if;
 
-  return query select s.* from attune.effective_settings(reset_preferences.category) as s;
+  return query
+    select s.*
+    from attune.effective_settings(reset_preferences.category, reset_preferences.project_id) as s;
 end;
 $$;
-comment on function attune.reset_preferences(text) is
-  E'@param category Only this category; all when left out.\nDrops all choices of the caller, or those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`.';
-revoke all on function attune.reset_preferences(text) from public;
-grant execute on function attune.reset_preferences(text) to authenticated, service_role;
+comment on function attune.reset_preferences(text, uuid) is
+  E'@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nDrops all choices of the caller outside projects, or all in one project, or of these those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`, `unknown_project`.';
+revoke all on function attune.reset_preferences(text, uuid) from public;
+grant execute on function attune.reset_preferences(text, uuid) to authenticated, service_role;
 --! EndIncluded functions/reset_preferences.sql
 --! Included functions/set_global_setting.sql
 create or replace function attune.set_global_setting(
@@ -1676,25 +2249,58 @@ begin
   end if;
 
   update attune.global_settings as g
-  set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock, rollout_percentage = share
+  set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
+    rollout_percentage = share, variants = null
   where g.key = set_global_setting.key;
 
   if not found then
     insert into attune.global_settings as g (key, value, is_enforced, rollout_percentage)
     values (set_global_setting.key, attune.json_merge_patch('{}', patch), lock, share)
     on conflict on constraint global_settings_pkey
-    do update set
-      value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock, rollout_percentage = share;
+    do update set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
+      rollout_percentage = share, variants = null;
   end if;
 
   return attune.effective_setting(set_global_setting.key);
 end;
 $$;
 comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
-  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody can choose otherwise.\n@param rollout_percentage The share of users it applies to, 0 to 100.\nStores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody can choose otherwise.\n@param rollout_percentage The share of users it applies to, 0 to 100.\nStores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Variants end: `setGlobalVariants` splits anew. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;
 grant execute on function attune.set_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
 --! EndIncluded functions/set_global_setting.sql
+--! Included functions/set_global_variants.sql
+create or replace function attune.set_global_variants(key text, variants jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  split constant jsonb := nullif(set_global_variants.variants, 'null');
+begin
+  perform attune.require_admin();
+
+  update attune.global_settings as g
+  set variants = split, is_active = true
+  where g.key = set_global_variants.key;
+
+  if not found and split is not null then
+    -- Whoever is in no variant, because nobody is signed in, gets the default.
+    insert into attune.global_settings as g (key, value, variants)
+    select d.key, case jsonb_typeof(d.default_value) when 'object' then '{}' else d.default_value end, split
+    from attune.setting_definitions as d
+    where d.key = set_global_variants.key
+    on conflict on constraint global_settings_pkey do update set variants = split, is_active = true;
+  end if;
+
+  return attune.effective_setting(set_global_variants.key);
+end;
+$$;
+comment on function attune.set_global_variants(text, jsonb) is
+  E'@notNull\n@param key Which setting.\n@param variants `[{"name", "weight", "value"}]`; null ends the split.\nSplits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights in tenths of a percent that sum to 1000; null ends the split. Stays within the setting''s rollout and lock. Returns what applies to the caller now; for administrators. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, `too_large`.';
+revoke all on function attune.set_global_variants(text, jsonb) from public;
+grant execute on function attune.set_global_variants(text, jsonb) to authenticated, service_role;
+--! EndIncluded functions/set_global_variants.sql
 --! Included functions/reset_global_setting.sql
 create or replace function attune.reset_global_setting(key text)
 returns attune.effective_setting
@@ -1714,6 +2320,259 @@ comment on function attune.reset_global_setting(text) is
 revoke all on function attune.reset_global_setting(text) from public;
 grant execute on function attune.reset_global_setting(text) to authenticated, service_role;
 --! EndIncluded functions/reset_global_setting.sql
+--! Included functions/set_plan_setting.sql
+create or replace function attune.set_plan_setting(
+  plan text,
+  key text,
+  value jsonb,
+  is_enforced boolean default false
+)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  patch constant jsonb := coalesce(set_plan_setting.value, 'null');
+  lock constant boolean := coalesce(set_plan_setting.is_enforced, false);
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.plans as p where p.name = set_plan_setting.plan) then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no plan %s', quote_nullable(left(set_plan_setting.plan, 100))),
+      detail = 'unknown_plan',
+      hint = 'List what there is with plans.';
+  end if;
+
+  update attune.plan_settings as s
+  set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
+  where s.plan = set_plan_setting.plan
+    and s.key = set_plan_setting.key;
+
+  if not found then
+    insert into attune.plan_settings as s (plan, key, value, is_enforced)
+    values (set_plan_setting.plan, set_plan_setting.key, attune.json_merge_patch('{}', patch), lock)
+    on conflict on constraint plan_settings_pkey
+    do update set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
+  end if;
+
+  return attune.effective_setting(set_plan_setting.key);
+end;
+$$;
+comment on function attune.set_plan_setting(text, text, jsonb, boolean) is
+  E'@notNull\n@param plan Which plan.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nStores what applies to the users of a plan for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
+revoke all on function attune.set_plan_setting(text, text, jsonb, boolean) from public;
+grant execute on function attune.set_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
+--! EndIncluded functions/set_plan_setting.sql
+--! Included functions/reset_plan_setting.sql
+create or replace function attune.reset_plan_setting(plan text, key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.plans as p where p.name = reset_plan_setting.plan) then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no plan %s', quote_nullable(left(reset_plan_setting.plan, 100))),
+      detail = 'unknown_plan',
+      hint = 'List what there is with plans.';
+  end if;
+
+  delete from attune.plan_settings as s
+  where s.plan = reset_plan_setting.plan
+    and s.key = reset_plan_setting.key;
+
+  return attune.effective_setting(reset_plan_setting.key);
+end;
+$$;
+comment on function attune.reset_plan_setting(text, text) is
+  E'@notNull\n@param plan Which plan.\n@param key Which setting.\nDrops what was chosen for the users of a plan for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_plan`, `unknown_setting`.';
+revoke all on function attune.reset_plan_setting(text, text) from public;
+grant execute on function attune.reset_plan_setting(text, text) to authenticated, service_role;
+--! EndIncluded functions/reset_plan_setting.sql
+--! Included functions/require_team_admin.sql
+create or replace function attune.require_team_admin(team_id uuid)
+returns void
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from attune.managed_team_ids() as t (id) where t.id = team_id) then
+    return;
+  end if;
+
+  if (attune.is_admin() or attune_private.is_trusted()) is not true
+    or not exists (select from attune.teams as t where t.id = team_id)
+  then
+    -- The same for a team that does not exist: who is no member learns nothing.
+    raise exception using
+      errcode = '42501',
+      message = 'Only an owner or administrator of the team may do this',
+      detail = 'team_admin_required',
+      hint = 'Ask somebody who administers the team.';
+  end if;
+end;
+$$;
+comment on function attune.require_team_admin(uuid) is
+  E'@behavior -*\nPasses for the owners and administrators of a team, for administrators and trusted servers; refused (`team_admin_required`) for everybody else, and when there is no such team.';
+revoke all on function attune.require_team_admin(uuid) from public;
+grant execute on function attune.require_team_admin(uuid) to anon, authenticated, service_role;
+--! EndIncluded functions/require_team_admin.sql
+--! Included functions/set_team_setting.sql
+create or replace function attune.set_team_setting(
+  team_id uuid,
+  key text,
+  value jsonb,
+  is_enforced boolean default false
+)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  patch constant jsonb := coalesce(set_team_setting.value, 'null');
+  lock constant boolean := coalesce(set_team_setting.is_enforced, false);
+begin
+  perform attune.require_team_admin(set_team_setting.team_id);
+
+  update attune.team_settings as s
+  set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
+  where s.team_id = set_team_setting.team_id
+    and s.key = set_team_setting.key;
+
+  if not found then
+    insert into attune.team_settings as s (team_id, key, value, is_enforced)
+    values (set_team_setting.team_id, set_team_setting.key, attune.json_merge_patch('{}', patch), lock)
+    on conflict on constraint team_settings_pkey
+    do update set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
+  end if;
+
+  return attune.effective_setting(set_team_setting.key);
+end;
+$$;
+comment on function attune.set_team_setting(uuid, text, jsonb, boolean) is
+  E'@notNull\n@param team_id Which team.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nStores what applies to the members of a team for one setting, and returns what applies to the caller now; for the team''s owners and administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `team_admin_required`, `admin_required`, `setting_enforced`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
+revoke all on function attune.set_team_setting(uuid, text, jsonb, boolean) from public;
+grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
+--! EndIncluded functions/set_team_setting.sql
+--! Included functions/reset_team_setting.sql
+create or replace function attune.reset_team_setting(team_id uuid, key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.require_team_admin(reset_team_setting.team_id);
+
+  delete from attune.team_settings as s
+  where s.team_id = reset_team_setting.team_id
+    and s.key = reset_team_setting.key;
+
+  return attune.effective_setting(reset_team_setting.key);
+end;
+$$;
+comment on function attune.reset_team_setting(uuid, text) is
+  E'@notNull\n@param team_id Which team.\n@param key Which setting.\nDrops what was chosen for the members of a team for one setting, its lock included, and returns what applies to the caller now; for the team''s owners and administrators. Resetting what was never set is no error. Refused: `team_admin_required`, `admin_required`, `unknown_setting`.';
+revoke all on function attune.reset_team_setting(uuid, text) from public;
+grant execute on function attune.reset_team_setting(uuid, text) to authenticated, service_role;
+--! EndIncluded functions/reset_team_setting.sql
+--! Included functions/set_user_setting.sql
+create or replace function attune.set_user_setting(user_id uuid, key text, value jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  setting attune.effective_setting;
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.users as u where u.id = set_user_setting.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  insert into attune.user_preferences as p (user_id, key, value)
+  values (
+    set_user_setting.user_id,
+    set_user_setting.key,
+    attune.json_merge_patch('{}', coalesce(set_user_setting.value, 'null'))
+  )
+  on conflict on constraint user_preferences_pkey
+  do update set
+    value = attune.json_merge_patch(p.value, coalesce(set_user_setting.value, 'null')),
+    is_active = true;
+
+  select e.* into setting
+  from attune.effective_settings_for(set_user_setting.user_id) as e
+  where e.key = set_user_setting.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(set_user_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune.set_user_setting(uuid, text, jsonb) is
+  E'@notNull\n@param user_id Whose.\n@param key Which setting.\n@param value The value; of an object, the members to change.\nGives one user a value that only administrators may, such as a beta feature, and returns what applies to that user; for administrators. What is the user''s own choice stays theirs (`not_your_preference`). Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, `setting_enforced`, `invalid_value`, `too_large`, `too_many_preferences`.';
+revoke all on function attune.set_user_setting(uuid, text, jsonb) from public;
+grant execute on function attune.set_user_setting(uuid, text, jsonb) to authenticated, service_role;
+--! EndIncluded functions/set_user_setting.sql
+--! Included functions/reset_user_setting.sql
+create or replace function attune.reset_user_setting(user_id uuid, key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  setting attune.effective_setting;
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.users as u where u.id = reset_user_setting.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  delete from attune.user_preferences as p
+  where p.user_id = reset_user_setting.user_id
+    and p.key = reset_user_setting.key;
+
+  select e.* into setting
+  from attune.effective_settings_for(reset_user_setting.user_id) as e
+  where e.key = reset_user_setting.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(reset_user_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune.reset_user_setting(uuid, text) is
+  E'@notNull\n@param user_id Whose.\n@param key Which setting.\nTakes from one user what an administrator gave, and returns what applies to that user now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
+revoke all on function attune.reset_user_setting(uuid, text) from public;
+grant execute on function attune.reset_user_setting(uuid, text) to authenticated, service_role;
+--! EndIncluded functions/reset_user_setting.sql
 --! Included functions/set_setting.sql
 create or replace function attune.set_setting(key text, value jsonb)
 returns attune.effective_setting

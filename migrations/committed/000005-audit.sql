@@ -1,5 +1,5 @@
---! Previous: sha1:f3de49929ff5c1284d8f8d7be93e1034c0fa8efe
---! Hash: sha1:7b4f0f5cda95c56f4cad30626f26c68910e0fd68
+--! Previous: sha1:733d06b24a7f9956a0c5d6f96e5148b9cbd10f28
+--! Hash: sha1:14b2b2f29f9d0ba1d9931bcfd85e8b6eb5813d2b
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -200,7 +200,9 @@ declare
   row_ constant jsonb := coalesce(new_, previous);
   value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
   -- What has a column of its own in the log, or says only when it was written.
-  told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column] || case
+  told_elsewhere constant text[] := array[
+    'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', value_column
+  ] || case
     when previous -> 'key' <> new_ -> 'key' or previous -> 'user_id' <> new_ -> 'user_id' then '{}'
     else '{key,user_id}'::text[]
   end;
@@ -209,7 +211,7 @@ declare
     and not exists (select from attune.users as u where u.id = (row_ ->> 'user_id')::uuid);
 begin
   insert into attune.configuration_audit_log (
-    actor_id, actor_role, layer, user_id, key, operation,
+    actor_id, actor_role, layer, user_id, scope, key, operation,
     previous_value, new_value, previous_attributes, new_attributes
   )
   values (
@@ -217,6 +219,7 @@ begin
     attune_private.request_role(),
     tg_argv[0]::attune.setting_layer,
     (row_ ->> 'user_id')::uuid,
+    coalesce(row_ ->> 'plan', row_ ->> 'team_id', row_ ->> 'project_id'),
     row_ ->> 'key',
     tg_op::attune.audit_operation,
     case when not is_erased then previous -> value_column end,
@@ -344,15 +347,27 @@ create trigger _900_audit after insert or update or delete on attune.setting_def
   for each row execute function attune_private.tg__audit('default');
 create trigger _900_audit after insert or update or delete on attune.global_settings
   for each row execute function attune_private.tg__audit('global');
+create trigger _900_audit after insert or update or delete on attune.plan_settings
+  for each row execute function attune_private.tg__audit('plan');
+create trigger _900_audit after insert or update or delete on attune.team_settings
+  for each row execute function attune_private.tg__audit('team');
 create trigger _900_audit after insert or update or delete on attune.user_preferences
   for each row execute function attune_private.tg__audit('user');
+create trigger _900_audit after insert or update or delete on attune.project_preferences
+  for each row execute function attune_private.tg__audit('project');
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
 create trigger _100_append_only before truncate on attune.setting_definitions
   for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.global_settings
   for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.plan_settings
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.team_settings
+  for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.user_preferences
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.project_preferences
   for each statement execute function attune_private.tg__append_only();
 
 create trigger _800_erase after delete on attune.users

@@ -1,5 +1,5 @@
---! Previous: sha1:7b4f0f5cda95c56f4cad30626f26c68910e0fd68
---! Hash: sha1:ec33a6cd235117e827dd3b7bc01e42d691bb9170
+--! Previous: sha1:14b2b2f29f9d0ba1d9931bcfd85e8b6eb5813d2b
+--! Hash: sha1:a4052f17081d42d9ed48acdb382b182a3121e99d
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -204,9 +204,24 @@ begin
   using unnest(broken) as b
   where b.layer = 'global' and g.key = discard_broken_values.key;
 
+  delete from attune.plan_settings as p
+  using unnest(broken) as b
+  where b.layer = 'plan' and p.plan = b.scope and p.key = discard_broken_values.key;
+
+  delete from attune.team_settings as t
+  using unnest(broken) as b
+  where b.layer = 'team' and t.team_id = b.scope::uuid and t.key = discard_broken_values.key;
+
   delete from attune.user_preferences as p
   using unnest(broken) as b
   where b.layer = 'user' and p.user_id = b.user_id and p.key = discard_broken_values.key;
+
+  delete from attune.project_preferences as p
+  using unnest(broken) as b
+  where b.layer = 'project'
+    and p.user_id = b.user_id
+    and p.project_id = b.scope::uuid
+    and p.key = discard_broken_values.key;
 end;
 $$;
 comment on function attune_private.discard_broken_values(text, jsonb, jsonb, attune.setting_layer) is
@@ -237,7 +252,10 @@ begin
   -- A dry run does the same and takes it back, so that it finds the same problems.
   begin
     -- Whoever is writing a definition or a value finishes first. In this order, as a trigger of the definitions locks.
-    lock table attune.setting_definitions, attune.global_settings, attune.user_preferences in share row exclusive mode;
+    lock table
+      attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
+      attune.user_preferences, attune.project_preferences
+    in share row exclusive mode;
 
     select string_agg(format('%s (%s)', d.key, d.source), ', ' order by d.key) into foreign_keys
     from attune.setting_definitions as d

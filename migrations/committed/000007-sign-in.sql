@@ -1,5 +1,5 @@
---! Previous: sha1:ec33a6cd235117e827dd3b7bc01e42d691bb9170
---! Hash: sha1:d2552e95a0886560d8f8aefb0fdbd32893b870fe
+--! Previous: sha1:a4052f17081d42d9ed48acdb382b182a3121e99d
+--! Hash: sha1:c65c7898c85a815adbd2a7f69a24f5a76ebc1a5c
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:d2552e95a0886560d8f8aefb0fdbd32893b870fe
---! Hash: sha1:525b8f205af20854feae5f6523e2266f6ed206de
+--! Previous: sha1:c65c7898c85a815adbd2a7f69a24f5a76ebc1a5c
+--! Hash: sha1:ec24649e9f8b2bcdcbbc209409483429d8c9b7b0
 --! Message: invitations
 
 create table attune.invitations (

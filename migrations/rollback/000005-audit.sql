@@ -1,9 +1,15 @@
 drop trigger _900_audit on attune.setting_definitions;
 drop trigger _900_audit on attune.global_settings;
+drop trigger _900_audit on attune.plan_settings;
+drop trigger _900_audit on attune.team_settings;
 drop trigger _900_audit on attune.user_preferences;
+drop trigger _900_audit on attune.project_preferences;
 drop trigger _100_append_only on attune.setting_definitions;
 drop trigger _100_append_only on attune.global_settings;
+drop trigger _100_append_only on attune.plan_settings;
+drop trigger _100_append_only on attune.team_settings;
 drop trigger _100_append_only on attune.user_preferences;
+drop trigger _100_append_only on attune.project_preferences;
 drop trigger _800_erase on attune.users;
 
 drop policy maintenance_operations_select_admin on attune.maintenance_operations;

@@ -1,0 +1,43 @@
+drop policy notification_categories_select_authenticated on attune.notification_categories;
+drop policy notification_categories_insert_admin on attune.notification_categories;
+drop policy notification_categories_update_admin on attune.notification_categories;
+drop policy notification_categories_delete_admin on attune.notification_categories;
+drop policy notification_categories_all_service_role on attune.notification_categories;
+drop policy notifications_select_self on attune.notifications;
+drop policy notifications_select_service_role on attune.notifications;
+drop policy notification_deliveries_select_self on attune.notification_deliveries;
+drop policy notification_deliveries_select_service_role on attune.notification_deliveries;
+
+drop function
+  attune_private.delivery_obstacle(jsonb, text, timestamptz),
+  attune_private.next_opening(jsonb, text, timestamptz),
+  attune_private.decide_delivery(uuid, attune.notification_channel, text, timestamptz),
+  attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz),
+  attune.create_notification(
+  text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
+),
+  attune.unread_notification_counts(),
+  attune.mark_notifications_read(uuid[]),
+  attune.mark_notification_read(uuid),
+  attune.mark_all_notifications_read(text),
+  attune.mark_notifications_seen(uuid[]),
+  attune.archive_notifications(uuid[]),
+  attune.claim_deliveries(attune.notification_channel, integer, interval),
+  attune_private.leased_delivery(uuid, uuid, attune.notification_channel, uuid),
+  attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid),
+  attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean);
+
+drop table attune.notification_deliveries;
+drop table attune.notifications;
+drop table attune.notification_categories;
+
+drop function
+  attune_private.tg_notifications__deliver();
+
+drop type attune.claimed_delivery;
+drop type attune.unread_count;
+drop type attune_private.delivery_decision;
+drop type attune.delivery_status;
+drop type attune.notification_priority;
+drop type attune.notification_type;
+drop type attune.notification_channel;

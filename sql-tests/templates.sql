@@ -1,0 +1,135 @@
+-- Templates: who writes them, who gets them, and what they change.
+begin;
+select plan(21);
+
+select tests.create_user('ada@example.com');
+select tests.create_user('admin@example.com', true);
+insert into attune.plans (name, title) values ('scaler', 'Scaler');
+insert into attune.setting_definitions (key, category, schema, default_value, layer, writable_by) values
+  ('TEST_NUMBER', 'test', '{"type": "integer"}', '0', 'user', 'user'),
+  ('TEST_OBJECT', 'test', '{"type": "object", "additionalProperties": {"type": "integer"}}', '{}', 'user', 'user'),
+  ('TEST_GLOBAL', 'test', '{"type": "integer"}', '0', 'global', 'user'),
+  ('TEST_BETA', 'test', '{"type": "boolean"}', 'false', 'user', 'admin');
+
+select tests.authenticate_as('admin@example.com');
+select lives_ok(
+  $$
+    insert into attune.setting_templates (name, title, "values", plan, role) values
+      ('calm', 'Calm', '{"TEST_NUMBER": 1, "TEST_OBJECT": {"a": 1}}', null, null),
+      ('scaling', 'Scaling', '{"TEST_NUMBER": 2, "TEST_OBJECT": {"b": 2}}', 'scaler', null),
+      ('selling', 'Selling', '{"TEST_OBJECT": {"c": 3}}', null, 'Sales'),
+      ('both', 'Both', '{"TEST_NUMBER": 4}', 'scaler', 'sales')
+  $$,
+  'an administrator writes templates'
+);
+select throws_ok(
+  $$
+    insert into attune.setting_templates (name, title, "values")
+    values ('bad', 'Bad', '{"NOTHING": 1, "TEST_NUMBER": "x", "TEST_GLOBAL": 1, "TEST_BETA": true}')
+  $$,
+  'PT422',
+  'The template is not valid: NOTHING: there is no such setting; TEST_BETA: users may not choose it; TEST_GLOBAL: its narrowest layer is global; TEST_NUMBER: must be integer',
+  'with values that users may choose'
+);
+select throws_ok(
+  $$ insert into attune.setting_templates (name, title, "values") values ('bad', 'Bad', '[]') $$,
+  'PT422', 'The template is not valid: it is no object', 'as an object'
+);
+
+-- At sign-up
+
+select tests.reset_role();
+insert into attune.users (email, plan, role) values
+  ('plan@example.com', 'scaler', null), ('role@example.com', default, 'SALES'), ('both@example.com', 'scaler', 'sales');
+prepare stored as
+select u.email, p.key, p.value
+from attune.user_preferences as p
+join attune.users as u on u.id = p.user_id
+where p.key like 'TEST%'
+order by 1, 2;
+select results_eq(
+  'stored',
+  $$
+    values
+      ('both@example.com', 'TEST_NUMBER', '4'::jsonb),
+      ('both@example.com', 'TEST_OBJECT', '{"b": 2, "c": 3}'),
+      ('plan@example.com', 'TEST_NUMBER', '2'),
+      ('plan@example.com', 'TEST_OBJECT', '{"b": 2}'),
+      ('role@example.com', 'TEST_OBJECT', '{"c": 3}')
+  $$,
+  'who signs up gets those of their plan and role, the more particular over the others'
+);
+alter table attune.setting_definitions disable trigger _100_validate;
+update attune.setting_definitions set schema = '{"type": "string"}' where key = 'TEST_NUMBER';
+alter table attune.setting_definitions enable trigger _100_validate;
+select lives_ok(
+  $$ insert into attune.users (email, plan) values ('late@example.com', 'scaler') $$,
+  'a template that is out of date keeps nobody out'
+);
+select results_eq(
+  $$ select p.key from attune.user_preferences as p where p.user_id = tests.user_id('late@example.com') and p.key like 'TEST%' $$,
+  $$ values ('TEST_OBJECT') $$,
+  'and gives what still fits'
+);
+alter table attune.setting_definitions disable trigger _100_validate;
+update attune.setting_definitions set schema = '{"type": "integer"}' where key = 'TEST_NUMBER';
+alter table attune.setting_definitions enable trigger _100_validate;
+
+-- On request
+
+select tests.authenticate_as('ada@example.com');
+select attune.set_preference('TEST_OBJECT', '{"a": 0, "z": 9}');
+create function pg_temp.summary(name text, mode attune.import_mode default 'merge', dry_run boolean default false)
+returns text
+language sql
+as $$
+  select string_agg(concat_ws(' ', c.key, c.action, c.previous_value::text || '>', c.new_value), ', ')
+  from attune.apply_template($1, $2, $3) as c
+  where c.key like 'TEST%'
+$$;
+select is(
+  pg_temp.summary('calm', 'merge', true),
+  'TEST_NUMBER added 1, TEST_OBJECT changed {"a": 0, "z": 9}> {"a": 1, "z": 9}',
+  'a user sees first what a template would change'
+);
+select is((attune.effective_setting('TEST_NUMBER')).layer, 'default', 'which changes nothing');
+select is(
+  pg_temp.summary('calm'), 'TEST_NUMBER added 1, TEST_OBJECT changed {"a": 0, "z": 9}> {"a": 1, "z": 9}', 'and then applies it'
+);
+select is((attune.effective_setting('TEST_OBJECT')).value, '{"a": 1, "z": 9}', 'merged over what they chose');
+select is(pg_temp.summary('calm'), 'TEST_NUMBER unchanged 1> 1, TEST_OBJECT unchanged {"a": 1, "z": 9}> {"a": 1, "z": 9}', 'once');
+select is(
+  pg_temp.summary('selling', 'replace'), 'TEST_NUMBER removed 1>, TEST_OBJECT changed {"a": 1, "z": 9}> {"c": 3}',
+  'or instead of it'
+);
+select throws_ok(
+  $$ select attune.apply_template('nothing') $$, 'PT404', 'There is no template ''nothing''', 'a template exists'
+);
+select is((select count(*) from attune.setting_templates), 4::bigint, 'a user reads the templates');
+select throws_ok(
+  $$ insert into attune.setting_templates (name, title, "values") values ('mine', 'Mine', '{}') $$,
+  '42501', 'new row violates row-level security policy for table "setting_templates"', 'and writes none'
+);
+select is_empty($$ update attune.setting_templates set title = 'x' returning name $$, 'nor changes any');
+
+select tests.authenticate_as('admin@example.com');
+select attune.set_global_setting('TEST_NUMBER', '5', true);
+select tests.authenticate_as('ada@example.com');
+select throws_ok(
+  $$ select attune.apply_template('calm') $$,
+  'PT422', 'The document is not valid: TEST_NUMBER: it is locked by an administrator', 'a lock holds'
+);
+select tests.authenticate_as('00000000-0000-4000-8000-0000000000ff'::uuid);
+select is_empty($$ select from attune.setting_templates $$, 'a deleted user reads none');
+select throws_ok($$ select attune.apply_template('calm') $$, '42501', 'Nobody is signed in', 'and applies none');
+select tests.authenticate_as_anon();
+select throws_ok(
+  $$ select from attune.setting_templates $$, '42501', 'permission denied for table setting_templates', 'nor does anon'
+);
+select tests.authenticate_as_service_role();
+select lives_ok(
+  $$ insert into attune.setting_templates (name, title, "values") values ('more', 'More', '{}') $$, 'a trusted server writes them'
+);
+
+select * from finish();
+rollback;
