@@ -1,5 +1,5 @@
---! Previous: sha1:733d06b24a7f9956a0c5d6f96e5148b9cbd10f28
---! Hash: sha1:14b2b2f29f9d0ba1d9931bcfd85e8b6eb5813d2b
+--! Previous: sha1:5484b9d781fe9753b60adfbd49ead56c7d5dc1fc
+--! Hash: sha1:876e926d5753fd8f3e356d3caaf15c3f2caeac96
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

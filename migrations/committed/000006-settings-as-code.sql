@@ -1,5 +1,5 @@
---! Previous: sha1:14b2b2f29f9d0ba1d9931bcfd85e8b6eb5813d2b
---! Hash: sha1:a4052f17081d42d9ed48acdb382b182a3121e99d
+--! Previous: sha1:876e926d5753fd8f3e356d3caaf15c3f2caeac96
+--! Hash: sha1:a6aa650c61fcf40ab9d2c2c16f7f31dfa0681d6b
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

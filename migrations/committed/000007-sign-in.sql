@@ -1,5 +1,5 @@
---! Previous: sha1:a4052f17081d42d9ed48acdb382b182a3121e99d
---! Hash: sha1:c65c7898c85a815adbd2a7f69a24f5a76ebc1a5c
+--! Previous: sha1:a6aa650c61fcf40ab9d2c2c16f7f31dfa0681d6b
+--! Hash: sha1:fabf33246cfc0e187d07e6282bcb67206194c390
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

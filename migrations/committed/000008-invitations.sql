@@ -1,5 +1,5 @@
---! Previous: sha1:c65c7898c85a815adbd2a7f69a24f5a76ebc1a5c
---! Hash: sha1:ec24649e9f8b2bcdcbbc209409483429d8c9b7b0
+--! Previous: sha1:fabf33246cfc0e187d07e6282bcb67206194c390
+--! Hash: sha1:b94ed4a54ea33e5abee678344ec7cd5bd80ea366
 --! Message: invitations
 
 create table attune.invitations (

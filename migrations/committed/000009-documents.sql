@@ -1,5 +1,5 @@
---! Previous: sha1:ec24649e9f8b2bcdcbbc209409483429d8c9b7b0
---! Hash: sha1:7ebfc668fd5bcd8869823f8e53eaa179f2d6c52f
+--! Previous: sha1:b94ed4a54ea33e5abee678344ec7cd5bd80ea366
+--! Hash: sha1:9db7a046a2cad3af7c454bb73f115a354c12d132
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:7ebfc668fd5bcd8869823f8e53eaa179f2d6c52f
---! Hash: sha1:3ef2825a9ef47527c78144f9b4c85917fde65508
+--! Previous: sha1:9db7a046a2cad3af7c454bb73f115a354c12d132
+--! Hash: sha1:6618d586b59e11a723288a64f5c8bc1162dd06a1
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

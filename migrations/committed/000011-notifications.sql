@@ -1,5 +1,5 @@
---! Previous: sha1:3ef2825a9ef47527c78144f9b4c85917fde65508
---! Hash: sha1:fed97008ca1b29ca6208e8c8f91f7afa7d8aa2cb
+--! Previous: sha1:6618d586b59e11a723288a64f5c8bc1162dd06a1
+--! Hash: sha1:0c6ea9d9bd519c2a0c22dad919eebb1b71e6ad1d
 --! Message: notifications
 
 -- What there is to notify of

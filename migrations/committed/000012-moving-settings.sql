@@ -1,5 +1,5 @@
---! Previous: sha1:fed97008ca1b29ca6208e8c8f91f7afa7d8aa2cb
---! Hash: sha1:c8f09a6eeaf631dcdb9b8724b5fac8db50152cc5
+--! Previous: sha1:0c6ea9d9bd519c2a0c22dad919eebb1b71e6ad1d
+--! Hash: sha1:c4681886a256eb153cb8a38214581226df3c8637
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:c8f09a6eeaf631dcdb9b8724b5fac8db50152cc5
---! Hash: sha1:7674e700df717403d242537275599b1a5b69cbd5
+--! Previous: sha1:c4681886a256eb153cb8a38214581226df3c8637
+--! Hash: sha1:a9e8740178c7a9b38c66398d8ac687e22a9294e1
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

@@ -1,5 +1,5 @@
---! Previous: sha1:7674e700df717403d242537275599b1a5b69cbd5
---! Hash: sha1:d742944e329a1d2317ae1ffe38d56d855aedd45e
+--! Previous: sha1:a9e8740178c7a9b38c66398d8ac687e22a9294e1
+--! Hash: sha1:d08aaac4f6a209c93fe478dba10c5cc2770a879e
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
