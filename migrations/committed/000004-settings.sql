@@ -1,5 +1,5 @@
---! Previous: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
---! Hash: sha1:f3de49929ff5c1284d8f8d7be93e1034c0fa8efe
+--! Previous: sha1:7e3a8a372aa027bbee6583b6db06b563368f4c5b
+--! Hash: sha1:8dc8459d2627b2ea326258035803e2921f8b2298
 --! Message: settings
 
 -- The registry

@@ -1,5 +1,5 @@
---! Previous: sha1:f3de49929ff5c1284d8f8d7be93e1034c0fa8efe
---! Hash: sha1:7b4f0f5cda95c56f4cad30626f26c68910e0fd68
+--! Previous: sha1:8dc8459d2627b2ea326258035803e2921f8b2298
+--! Hash: sha1:15e316730d4a8f70e3509444aa1bd67706003f7b
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

@@ -1,5 +1,5 @@
---! Previous: sha1:7b4f0f5cda95c56f4cad30626f26c68910e0fd68
---! Hash: sha1:ec33a6cd235117e827dd3b7bc01e42d691bb9170
+--! Previous: sha1:15e316730d4a8f70e3509444aa1bd67706003f7b
+--! Hash: sha1:1b948ea99a37c162f61eb12400525cd88a78c8e9
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

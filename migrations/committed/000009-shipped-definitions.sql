@@ -1,5 +1,5 @@
---! Previous: sha1:525b8f205af20854feae5f6523e2266f6ed206de
---! Hash: sha1:037c92b716292e1e810ff2fe82bee5b23a0cd385
+--! Previous: sha1:500b63a7fd979a16529e64cd05e695359ac6a6f5
+--! Hash: sha1:49c7f442ed69d1823a181267eeed90c6946155c5
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
