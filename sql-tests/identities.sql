@@ -102,6 +102,24 @@ select results_eq(
 );
 select results_eq('select name from attune.user_identities', array['Ada Lovelace'], 'what the provider says is kept beside it');
 
+-- Addresses that look alike. By Unicode's rules this one is sue@wiki.com in lower case; its mailbox is somebody else's.
+
+select tests.reset_role();
+select attune.register('sue@wiki.com', 'correct horse');
+select pg_temp.verify('sue@wiki.com');
+select tests.set_request('authenticated', pg_temp.claims('other', U&'{"email": "Sue@W\0130\212Ai.com", "email_verified": true}'));
+select is(
+  (attune.provision_user()).email, U&'Sue@W\0130\212Ai.com', 'who verified an address that looks alike is another user'
+);
+select tests.reset_role();
+select results_eq(
+  format('select email from attune.user_emails where user_id = (select user_id from attune.user_identities where subject = %L)', 'other'),
+  array[U&'sue@w\0130\212Ai.com'], 'an address is known by its ASCII letters in lower case'
+);
+select is(
+  ((attune.login(U&'sue@w\0130ki.com', 'correct horse')).refusal).reason, 'invalid_credentials', 'an address that looks alike opens no account'
+);
+
 -- Linking by address. Bob registered with a password, and has not verified the address.
 
 select tests.reset_role();

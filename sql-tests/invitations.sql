@@ -160,6 +160,41 @@ select results_eq(
   'who belongs to it already may do more afterwards, and never less'
 );
 
+-- Who may no longer invite
+
+select pg_temp.be('ada');
+select attune.set_team_member_role((select id from team), pg_temp.id('bob'), 'owner');
+select attune.set_project_member_role((select id from project), pg_temp.id('bob'), 'owner');
+select pg_temp.be('bob');
+select attune.invite_to_team((select id from team), email, role)
+from (values ('bob@example.com', 'owner'::attune.team_role), ('dan@example.com', 'member')) as i (email, role);
+select attune.invite_to_project((select id from project), 'bob@example.com', 'owner');
+
+create function pg_temp.open_invitations() returns table (email text, to_project boolean) language sql security definer as $$
+  select i.email, i.project_id is not null
+  from attune.invitations as i
+  where i.invited_by = pg_temp.id('bob') and i.revoked_at is null and i.accepted_at is null and i.email <> 'cid@example.com'
+  order by 1, 2;
+$$;
+select pg_temp.be('ada');
+select attune.set_team_member_role((select id from team), pg_temp.id('bob'), 'admin');
+select results_eq(
+  'select * from pg_temp.open_invitations()', $$ values ('bob@example.com', true), ('dan@example.com', false) $$,
+  'an owner who becomes an admin takes along the invitations that take an owner'
+);
+select attune.remove_team_member((select id from team), pg_temp.id('bob'));
+select results_eq(
+  'select * from pg_temp.open_invitations()', $$ values ('bob@example.com', true) $$, 'whoever is removed takes along all invitations'
+);
+select attune.set_project_member_role((select id from project), pg_temp.id('bob'), 'editor');
+select is_empty('select * from pg_temp.open_invitations()', 'an owner of a project who is none any more takes along the invitations');
+select tests.reset_role();
+select isnt_empty(
+  $$ select from attune.invitations where invited_by = pg_temp.id('ada') and accepted_at is null and revoked_at is null
+     union all select from attune.invitations where email = 'bob@example.com' and accepted_at is not null $$,
+  'what was accepted, or sent by others, stays'
+);
+
 -- Not too many
 
 select tests.reset_role();
@@ -190,8 +225,13 @@ select lives_ok(
   $$ select attune.revoke_invitation((select id from attune.invitations where email = 'more@example.com')) $$,
   'service_role can take an invitation back'
 );
+select attune.complete_mail(m.id) from attune.claim_mails(1000) as m;
 delete from attune.users where email = 'bob@example.com';
 select is_empty($$ select from attune.invitations where email = 'bob@example.com' $$, 'invitations of a deleted user are gone');
+select tests.reset_role();
+select is_empty(
+  $$ select from attune_private.mail_outbox where recipient = 'bob@example.com' $$, 'mails with invitations of a deleted user are gone'
+);
 
 select tests.reset_role();
 select attune_private.remove_expired(now() + interval '36 days');

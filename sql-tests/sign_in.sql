@@ -300,6 +300,10 @@ select tests.reset_role();
 select is(
   (select count(*) from attune_private.mail_outbox where purpose = 'reset_password'), 1::bigint, 'one mail is sent, to who exists'
 );
+select results_eq(
+  $$ select user_id from attune.security_log where event = 'password_reset_requested' order by id $$,
+  'values (null::uuid), ((select user_id from ada))', 'both are written down, so that both take as long'
+);
 select attune_private.request_password_reset('ada@example.com', now() + interval '59 seconds');
 select is(
   (select count(*) from attune_private.mail_outbox where purpose = 'reset_password'), 1::bigint, 'no more than one mail is sent a minute'

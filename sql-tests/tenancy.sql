@@ -35,6 +35,15 @@ select tests.throws_reason(
   'select attune.leave_team((select id from team))', 'PT409', 'last_owner', 'the last owner cannot leave the team'
 );
 select tests.throws_reason(
+  $$ select attune.set_team_member_role((select id from team), pg_temp.id('ada'), null) $$, 'PT422', 'invalid_role',
+  'an owner cannot give somebody no role in a team'
+);
+select tests.throws_reason(
+  format('select attune.set_project_member_role(%L, pg_temp.id(''ada''), null)', id), 'PT422', 'invalid_role',
+  'an owner cannot give somebody no role in a project'
+)
+from attune.projects limit 1;
+select tests.throws_reason(
   $$ select attune.set_team_member_role((select id from team), pg_temp.id('ada'), 'member') $$, 'PT409', 'last_owner',
   'the last owner cannot become a member'
 );

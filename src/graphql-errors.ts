@@ -54,6 +54,8 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     reason: "permission_denied",
     hint: "Sign in as somebody who may, or ask an administrator.",
   },
+  // Nested too deep for PostgreSQL, or with more parts than it takes.
+  "54": { ...INVALID_INPUT, code: "PT422", hint: "Make the value flatter, or smaller." },
   "57014": {
     message: "It took too long and was stopped",
     code: "PT408",

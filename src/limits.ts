@@ -10,12 +10,15 @@ import {
   type GraphQLField,
   type GraphQLObjectType,
   type GraphQLSchema,
+  isIntrospectionType,
   isListType,
   isObjectType,
   Kind,
   type FieldNode,
   parse,
+  SchemaMetaFieldDef,
   type SelectionSetNode,
+  TypeMetaFieldDef,
   type ValidationContext,
   type ValidationRule,
   valueFromASTUntyped,
@@ -34,6 +37,8 @@ export const LIMITS = {
   rootFields: 20,
   /** A field costs 1, and all that is inside a collection counts for each row it may give. */
   cost: 10_000,
+  /** Fields of introspection, those of a fragment each time it is spread. The whole query of graphql-js has 230. */
+  introspection: 500,
 };
 
 /** Rows assumed of a list, which has no `first`. */
@@ -122,10 +127,14 @@ export function overLimit(
   }
 
   try {
-    const { cost, rootFields } = createMeter(schema, fragments, variables)(operation.selectionSet, type);
+    const { cost, rootFields, introspection } = createMeter(schema, fragments, variables)(operation.selectionSet, type);
     if (rootFields > LIMITS.rootFields) {
       const message = `The query has ${rootFields} fields at the top, more than ${LIMITS.rootFields}`;
       return refused("too_many_root_fields", message, "Send it as several queries.");
+    }
+    if (introspection > LIMITS.introspection) {
+      const message = `The query asks for ${introspection} fields of the schema, more than ${LIMITS.introspection}`;
+      return refused("query_too_costly", message, "Ask for each part of the schema once.");
     }
     if (cost > LIMITS.cost) {
       const message = `The query may give ${cost} values, more than ${LIMITS.cost}`;
@@ -138,8 +147,10 @@ export function overLimit(
   return undefined;
 }
 
-type Measure = { cost: number; rootFields: number };
-const NOTHING: Measure = { cost: 0, rootFields: 0 };
+const META_FIELDS = new Map([SchemaMetaFieldDef, TypeMetaFieldDef].map((field) => [field.name, field]));
+
+type Measure = { cost: number; rootFields: number; introspection: number };
+const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0 };
 
 function createMeter(
   schema: GraphQLSchema,
@@ -175,17 +186,22 @@ function createMeter(
   }
 
   function ofField(node: FieldNode, parent: GraphQLObjectType, page: number | undefined): Measure {
-    // Introspection has no field here: it is bounded by its depth and by the tokens.
-    const field = parent.getFields()[node.name.value];
-    if (!field) return NOTHING;
+    const field = parent.getFields()[node.name.value] ?? META_FIELDS.get(node.name.value);
+    const type = field && getNamedType(field.type);
+    // The schema has as many rows as it has: what counts is how often they are asked for.
+    if (isIntrospectionType(parent) || (type && isIntrospectionType(type))) {
+      const asked = node.selectionSet && isObjectType(type) ? ofSelections(node.selectionSet, type) : NOTHING;
+      return sum(asked, { ...NOTHING, introspection: 1 });
+    }
+    // `__typename` is a value of every row like any other.
+    if (!field) return { ...NOTHING, cost: 1 };
     const isRoot = parent === schema.getQueryType() || parent === schema.getMutationType();
-    const own = { cost: 1, rootFields: isRoot ? 1 : 0 };
-    const type = getNamedType(field.type);
+    const own = { ...NOTHING, cost: 1, rootFields: isRoot ? 1 : 0 };
     if (!node.selectionSet || !isObjectType(type)) return own;
 
     const rows = isListType(getNullableType(field.type)) ? (page ?? LIST_ROWS) : 1;
     const inner = ofSelections(node.selectionSet, type, pageOf(field, node));
-    return sum(own, { cost: rows * inner.cost, rootFields: inner.rootFields });
+    return sum(own, { ...inner, cost: rows * inner.cost });
   }
 
   function pageOf(field: GraphQLField<unknown, unknown>, node: FieldNode): number | undefined {
@@ -201,5 +217,5 @@ function createMeter(
 }
 
 function sum(a: Measure, b: Measure): Measure {
-  return { cost: a.cost + b.cost, rootFields: a.rootFields + b.rootFields };
+  return { cost: a.cost + b.cost, rootFields: a.rootFields + b.rootFields, introspection: a.introspection + b.introspection };
 }

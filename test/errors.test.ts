@@ -39,6 +39,7 @@ beforeAll(async () => {
         when 'syntax' then execute 'select secret of victims';
         when 'raise' then raise exception 'a secret of ours: hunter2';
         when 'slow' then perform pg_catalog.pg_sleep(30);
+        when 'too deep' then perform pg_catalog.repeat('[', 100000)::jsonb;
       end case;
       return 'fine';
     end $$;
@@ -102,6 +103,7 @@ describe("an error that nobody intended", () => {
     ["serialization", "PT409", "conflict"],
     ["deadlock", "PT409", "conflict"],
     ["slow", "PT408", "statement_timeout"],
+    ["too deep", "PT422", "invalid_input"],
     ["no reason", "INTERNAL_SERVER_ERROR", "internal_error"],
     ["a sentence", "INTERNAL_SERVER_ERROR", "internal_error"],
     ["not ours", "INTERNAL_SERVER_ERROR", "internal_error"],

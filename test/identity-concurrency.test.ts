@@ -132,6 +132,26 @@ test("parallel failures all count", async () => {
   expect(counted).toEqual({ failures: 20 });
 });
 
+test("guesses that come all at once are no more than one after the other", async () => {
+  await database.query("update attune.global_settings set value = '8' where key = 'PASSWORD_COST'");
+  const accounts = Array.from({ length: 20 }, (_, n) => `spray${n}@example.com`);
+  await register("guessed@example.com");
+  const guess = (email: string, password: string, address: string): Promise<Tokens[]> =>
+    request<Tokens>(ANON, "select (t).* from (select attune.login($1, $2) as t from set_config('request.headers', $3, true)) as t", [
+      email, password, JSON.stringify({ "x-forwarded-for": address }),
+    ]);
+  const outcome = (results: PromiseSettledResult<Tokens[]>[]): Record<string, number> => {
+    const told = values(results).flat().map(({ refusal }) => JSON.stringify(refusal).includes("too_many_attempts") ? "waits" : "judged");
+    return { judged: told.filter((word) => word === "judged").length, waits: told.filter((word) => word === "waits").length };
+  };
+
+  const oneAccount = await parallel(20, (n) => guess("guessed@example.com", `guess ${n}`, `192.0.2.${n}`));
+  expect(outcome(oneAccount)).toEqual({ judged: 5, waits: 15 });
+  const oneAddress = await parallel(20, (n) => guess(accounts[n] ?? "", "wrong horse", "198.51.100.1"));
+  expect(outcome(oneAddress)).toEqual({ judged: 5, waits: 15 });
+  await database.query("update attune.global_settings set value = '4' where key = 'PASSWORD_COST'");
+});
+
 test("a login that began before the password was changed leaves no session", async () => {
   const { access_token: claims, user_id: user } = await register("change@example.com");
   const results = await Promise.all([

@@ -95,6 +95,12 @@ describe("the cost of a query", () => {
     expect(await refusalOf(`{ users(first: 100) { nodes { ... on User { ${keys} } } } }`)).toBe("query_too_costly");
   });
 
+  test("counts the names of types", async () => {
+    const names = times(110, (n) => `n${n}: __typename`);
+    expect(await refusalOf(`{ users(first: 10) { nodes { ${names} } } }`)).toBeUndefined();
+    expect(await refusalOf(`{ users(first: 100) { nodes { ${names} } } }`)).toBe("query_too_costly");
+  });
+
   test("is found without following each of a billion ways through fragments", async () => {
     const levels = times(30, (n) => `fragment F${n} on User { ...F${n + 1} ...F${n + 1} }`);
     const started = performance.now();
@@ -126,6 +132,16 @@ describe("the depth of a query", () => {
     const { status, body } = await server.graphql(getIntrospectionQuery(everything));
     expect(status).toBe(200);
     expect(body.errors).toBeUndefined();
+  });
+
+  test("keeps fragments from asking for the schema over and over", async () => {
+    const bomb = (n: number): string =>
+      `{ __schema { ${times(n, (i) => `a${i}: types { ...T }`)} } } fragment T on __Type { ${times(n, (i) => `a${i}: fields { ...F }`)} }
+      fragment F on __Field { ${times(n, (i) => `a${i}: args { ...A }`)} } fragment A on __InputValue { ${times(n, (i) => `a${i}: type { name }`)} }`;
+    expect(await refusalOf(bomb(2))).toBeUndefined();
+    expect(await refusalOf(bomb(25))).toBe("query_too_costly");
+    const names = times(20, (n) => `n${n}: __typename`);
+    expect(await refusalOf(`{ __schema { ${times(25, (n) => `t${n}: types { ...N }`)} } } fragment N on __Type { ${names} }`)).toBe("query_too_costly");
   });
 
   test("keeps introspection from going round in circles", async () => {

@@ -1,5 +1,5 @@
 --! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
---! Hash: sha1:f9bd6590fc4461861cd42ee5161c533765c2bb49
+--! Hash: sha1:4a5913031f113bd0be1cee60cab74db6e427ca9b
 --! Message: users
 
 -- Plans
@@ -83,7 +83,7 @@ comment on constraint users_plan_fkey on attune.users is
 create table attune.user_emails (
   email text
     constraint user_emails_pkey primary key
-    constraint user_emails_email_check check (email = lower(btrim(email)) and char_length(email) <= 254),
+    constraint user_emails_email_check check (email = lower(btrim(email) collate "C") and char_length(email) <= 254),
   user_id uuid not null
     constraint user_emails_user_id_key unique
     constraint user_emails_user_id_fkey references attune.users (id) on delete cascade,
@@ -405,6 +405,19 @@ comment on function attune_private.check_size(text, integer, integer, text) is
   'Refuses (`too_large`) what is above its limit, naming both.';
 revoke all on function attune_private.check_size(text, integer, integer, text) from public;
 --! EndIncluded private/check_size.sql
+--! Included private/email_key.sql
+create or replace function attune_private.email_key(email text)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  -- ASCII only, whatever the database's collation. By Unicode's rules bob@wİki.com is bob@wiki.com in lower case, and its
+  -- mailbox is somebody else's.
+  select lower(btrim(email) collate "C");
+end;
+comment on function attune_private.email_key(text) is
+  'By what an e-mail address is known: trimmed, its ASCII letters in lower case.';
+revoke all on function attune_private.email_key(text) from public;
+--! EndIncluded private/email_key.sql
 --! Included private/is_address.sql
 create or replace function attune_private.is_address(email text)
 returns boolean
@@ -448,7 +461,7 @@ declare
   canonical text;
 begin
   -- PostgreSQL also takes POSIX rules ('XYZ+3', 'EST5EDT,M3.2.0'); no name but these has a digit.
-  if name !~* '^([a-z_-]+(/[a-z_-]+){0,2}|etc/gmt(0|-(\d|1[0-4])|\+(\d|1[0-2]))|gmt[+-]?0|(est5e|cst6c|mst7m|pst8p)dt)$' then
+  if (name ~* '^([a-z_-]+(/[a-z_-]+){0,2}|etc/gmt(0|-(\d|1[0-4])|\+(\d|1[0-2]))|gmt[+-]?0|(est5e|cst6c|mst7m|pst8p)dt)$') is not true then
     return null;
   end if;
 
@@ -558,7 +571,7 @@ begin
   end if;
 
   insert into attune.user_emails as e (email, user_id)
-  values (lower(new.email), new.id)
+  values (attune_private.email_key(new.email), new.id)
   on conflict (user_id) do update set
     email = excluded.email,
     verified_at = case e.email when excluded.email then e.verified_at end;
@@ -594,7 +607,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  address constant text := lower(btrim(ensure_user.email));
+  address constant text := attune_private.email_key(ensure_user.email);
   found_id uuid;
 begin
   if address is null then

@@ -1,5 +1,5 @@
---! Previous: sha1:f9bd6590fc4461861cd42ee5161c533765c2bb49
---! Hash: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
+--! Previous: sha1:4a5913031f113bd0be1cee60cab74db6e427ca9b
+--! Hash: sha1:7e3a8a372aa027bbee6583b6db06b563368f4c5b
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -479,6 +479,14 @@ declare
   previous_role attune.team_role;
   member attune.team_members;
 begin
+  if set_team_member_role.role is null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The role is missing',
+      detail = 'invalid_role',
+      hint = 'Give one of owner, admin and member.';
+  end if;
+
   select m.role into previous_role
   from attune.team_members as m
   where m.user_id = set_team_member_role.user_id
@@ -512,7 +520,7 @@ begin
 end;
 $$;
 comment on function attune.set_team_member_role(uuid, uuid, attune.team_role) is
-  E'@param team_id In which team.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a team; for its owners, and for admins as far as no owner is concerned. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
+  E'@param team_id In which team.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a team; for its owners, and for admins as far as no owner is concerned. Refused: `unknown_team`, `team_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_team_member_role(uuid, uuid, attune.team_role) from public;
 grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to authenticated, service_role;
 --! EndIncluded functions/set_team_member_role.sql
@@ -619,6 +627,14 @@ declare
 begin
   perform attune_private.require_project_role(set_project_member_role.project_id, 'owner');
 
+  if set_project_member_role.role is null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The role is missing',
+      detail = 'invalid_role',
+      hint = 'Give one of owner, editor and viewer.';
+  end if;
+
   update attune.project_members as m
   set role = set_project_member_role.role
   where m.user_id = set_project_member_role.user_id
@@ -637,7 +653,7 @@ begin
 end;
 $$;
 comment on function attune.set_project_member_role(uuid, uuid, attune.project_role) is
-  E'@param project_id In which project.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
+  E'@param project_id In which project.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a project; for its owners. Refused: `unknown_project`, `project_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_project_member_role(uuid, uuid, attune.project_role) from public;
 grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to authenticated, service_role;
 --! EndIncluded functions/set_project_member_role.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
---! Hash: sha1:5484b9d781fe9753b60adfbd49ead56c7d5dc1fc
+--! Previous: sha1:7e3a8a372aa027bbee6583b6db06b563368f4c5b
+--! Hash: sha1:c82dfde5a4818dee9f78b7189099db8b54e3ef71
 --! Message: settings
 
 -- The registry

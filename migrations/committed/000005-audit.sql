@@ -1,5 +1,5 @@
---! Previous: sha1:5484b9d781fe9753b60adfbd49ead56c7d5dc1fc
---! Hash: sha1:876e926d5753fd8f3e356d3caaf15c3f2caeac96
+--! Previous: sha1:c82dfde5a4818dee9f78b7189099db8b54e3ef71
+--! Hash: sha1:9e831fdf7fc8c21963846e29f5b45c88695956e0
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

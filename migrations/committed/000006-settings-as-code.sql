@@ -1,5 +1,5 @@
---! Previous: sha1:876e926d5753fd8f3e356d3caaf15c3f2caeac96
---! Hash: sha1:a6aa650c61fcf40ab9d2c2c16f7f31dfa0681d6b
+--! Previous: sha1:9e831fdf7fc8c21963846e29f5b45c88695956e0
+--! Hash: sha1:1fdb7b622778b5d979d4728f853a3666e25b28fe
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

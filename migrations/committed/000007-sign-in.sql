@@ -1,5 +1,5 @@
---! Previous: sha1:a6aa650c61fcf40ab9d2c2c16f7f31dfa0681d6b
---! Hash: sha1:fabf33246cfc0e187d07e6282bcb67206194c390
+--! Previous: sha1:1fdb7b622778b5d979d4728f853a3666e25b28fe
+--! Hash: sha1:71eff8ec0b50e64aec76eeb859d3c8f0ff76cea3
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -261,7 +261,7 @@ comment on column attune.security_log.id is 'In the order of writing.';
 comment on column attune.security_log.occurred_at is 'When it happened.';
 comment on column attune.security_log.event is 'What happened.';
 comment on column attune.security_log.user_id is
-  'To whose account; null when somebody tried to sign in to one that does not exist. It stays when the account is deleted.';
+  'To whose account; null when somebody tried to sign in to one that does not exist, or to get a mail for it. It stays when the account is deleted.';
 comment on column attune.security_log.session_id is 'To which session, where it concerns one.';
 comment on column attune.security_log.address is 'From which network address. It goes when the account is deleted.';
 
@@ -486,7 +486,7 @@ begin
   end if;
 
   insert into attune_private.one_time_tokens (user_id, purpose, token_hash, email, created_at, expires_at)
-  values (recipient.id, purpose, sha256(token), lower(recipient.email), at, at + lifetime);
+  values (recipient.id, purpose, sha256(token), attune_private.email_key(recipient.email), at, at + lifetime);
 
   perform attune_private.send_mail(
     recipient.id,
@@ -808,11 +808,40 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   cost constant integer := attune_private.system_number('PASSWORD_COST', 12);
-  wait constant integer := attune_private.login_wait(account, at);
+  subject constant record := attune_private.attempt_subjects(account);
+  wait integer := attune_private.login_wait(account, at);
   stored text;
   locked text;
   matches boolean;
 begin
+  if wait = 0 then
+    select p.password_hash into stored
+    from attune_private.user_passwords as p
+    where p.user_id = prove_password.user_id;
+
+    loop
+      -- As much work for an account that does not exist, or has no password. NULL is no match.
+      matches := attune_private.blowfish(
+        coalesce(prove_password.password, ''),
+        coalesce(stored, format('$2a$%s$%s', to_char(cost, 'fm00'), repeat('.', 22)))
+      ) = stored and octet_length(prove_password.password) <= 72;
+      exit when matches is not true;
+
+      -- Whoever changes the password from here on waits, and then finds the session that this one opens.
+      select p.password_hash into locked
+      from attune_private.user_passwords as p
+      where p.user_id = prove_password.user_id
+      for no key update;
+      exit when locked is not distinct from stored;
+      stored := locked;
+    end loop;
+
+    -- Guesses that come all at once are judged one after the other, and are no more than those that do come so.
+    perform pg_advisory_xact_lock(hashtextextended(format('attune attempt %s', subject.account_hash), 0));
+    perform pg_advisory_xact_lock(hashtextextended('attune attempt ' || subject.address_hash::text, 0));
+    wait := attune_private.login_wait(account, at);
+  end if;
+
   if wait > 0 then
     perform attune_private.log_security('login_blocked', prove_password.user_id);
     return attune_private.refuse(
@@ -820,27 +849,6 @@ begin
       'Try again after the wait. Whoever is signed in stays so.', wait
     );
   end if;
-
-  select p.password_hash into stored
-  from attune_private.user_passwords as p
-  where p.user_id = prove_password.user_id;
-
-  loop
-    -- As much work for an account that does not exist, or has no password. NULL is no match.
-    matches := attune_private.blowfish(
-      coalesce(prove_password.password, ''),
-      coalesce(stored, format('$2a$%s$%s', to_char(cost, 'fm00'), repeat('.', 22)))
-    ) = stored and octet_length(prove_password.password) <= 72;
-    exit when matches is not true;
-
-    -- Whoever changes the password from here on waits, and then finds the session that this one opens.
-    select p.password_hash into locked
-    from attune_private.user_passwords as p
-    where p.user_id = prove_password.user_id
-    for no key update;
-    exit when locked is not distinct from stored;
-    stored := locked;
-  end loop;
 
   if matches is not true then
     perform attune_private.count_login_failure(account, at);
@@ -873,7 +881,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  account constant text := (select lower(u.email) from attune.users as u where u.id = prove_own_password.user_id);
+  account constant text := (select attune_private.email_key(u.email) from attune.users as u where u.id = prove_own_password.user_id);
   refusal attune.refusal;
 begin
   -- Counted like a login: with a stolen token nobody can try passwords faster than without.
@@ -947,7 +955,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  account constant text := coalesce(lower(btrim(login.email)), '');
+  account constant text := coalesce(attune_private.email_key(login.email), '');
   known uuid;
   tokens attune.session_tokens;
 begin
@@ -1110,13 +1118,14 @@ declare
 begin
   select e.user_id into known
   from attune.user_emails as e
-  where e.email = lower(btrim(request_password_reset.email));
+  where e.email = attune_private.email_key(request_password_reset.email);
 
-  if known is not null and attune_private.mail_one_time_token(known, 'reset_password', at) then
-    perform attune_private.log_security('password_reset_requested', known);
+  if known is not null then
+    perform attune_private.mail_one_time_token(known, 'reset_password', at);
   end if;
 
-  -- Always as long, whether there was something to do or not.
+  -- Always as long, whether there was something to do or not: here, and when it is written to disk.
+  perform attune_private.log_security('password_reset_requested', known);
   perform pg_sleep(extract(epoch from until - clock_timestamp()));
 end;
 $$;
@@ -1422,6 +1431,10 @@ begin
   end if;
 
   if refusal.code is null then
+    -- What the user belongs to first and then the user, as those do who change its members.
+    perform from attune.teams as t where t.id in (select attune.member_team_ids()) order by t.id for no key update;
+    perform from attune.projects as p where p.id in (select attune.member_project_ids()) order by p.id for no key update;
+
     delete from attune.users as u where u.id = caller;
   end if;
 
@@ -1547,8 +1560,8 @@ begin
     and i.subject = link_or_register_user.subject;
 
   if found_id is null then
-    perform pg_advisory_xact_lock(hashtextextended('attune address ' || lower(address), 0));
-    select e.* into holder from attune.user_emails as e where e.email = lower(address);
+    perform pg_advisory_xact_lock(hashtextextended('attune address ' || attune_private.email_key(address), 0));
+    select e.* into holder from attune.user_emails as e where e.email = attune_private.email_key(address);
 
     if holder.user_id is null then
       insert into attune.users (email) values (address) returning id into found_id;
@@ -1577,7 +1590,7 @@ begin
     update attune.user_emails as e
     set verified_at = now()
     where e.user_id = found_id
-      and e.email = lower(address)
+      and e.email = attune_private.email_key(address)
       and e.verified_at is null;
   end if;
 
@@ -1862,7 +1875,7 @@ begin
 
   delete from attune_private.login_attempts as a
   where a.kind = 'account'
-    and a.subject_hash = sha256(convert_to(coalesce(lower(old.email), old.id::text), 'UTF8'));
+    and a.subject_hash = sha256(convert_to(coalesce(attune_private.email_key(old.email), old.id::text), 'UTF8'));
 
   -- `erase_user`, which the log asks for, was recorded by the trigger before this one.
   update attune.security_log as l

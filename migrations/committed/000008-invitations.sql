@@ -1,12 +1,12 @@
---! Previous: sha1:fabf33246cfc0e187d07e6282bcb67206194c390
---! Hash: sha1:b94ed4a54ea33e5abee678344ec7cd5bd80ea366
+--! Previous: sha1:71eff8ec0b50e64aec76eeb859d3c8f0ff76cea3
+--! Hash: sha1:aec9648145a2ecbbee2aba1e90ebdf99eaef76eb
 --! Message: invitations
 
 create table attune.invitations (
   id uuid not null default gen_random_uuid()
     constraint invitations_pkey primary key,
   email text not null
-    constraint invitations_email_check check (email = lower(btrim(email)) and char_length(email) <= 254),
+    constraint invitations_email_check check (email = lower(btrim(email) collate "C") and char_length(email) <= 254),
   team_id uuid
     constraint invitations_team_id_fkey references attune.teams (id) on delete cascade,
   team_role attune.team_role,
@@ -101,7 +101,7 @@ declare
   inviter attune.users;
 begin
   invitation.id := gen_random_uuid();
-  invitation.email := lower(btrim(invitation.email));
+  invitation.email := attune_private.email_key(invitation.email);
   invitation.invited_by := attune.current_user_id();
   invitation.created_at := now();
   invitation.expires_at := now() + attune_private.system_interval('INVITATION_LIFETIME', '7 days');
@@ -399,13 +399,73 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  delete from attune.invitations as i where i.email = lower(old.email);
+  delete from attune.invitations as i where i.email = attune_private.email_key(old.email);
+
+  delete from attune_private.mail_outbox as m
+  where m.purpose = 'invitation'
+    and m.recipient = attune_private.email_key(old.email);
+
   return null;
 end;
 $$;
-comment on function attune_private.tg_users__erase_invitations() is 'Invitations of a deleted user tell the address: they go too.';
+comment on function attune_private.tg_users__erase_invitations() is 'Invitations of a deleted user, and the mails with them, tell the address: they go too.';
 revoke all on function attune_private.tg_users__erase_invitations() from public;
 --! EndIncluded triggers/tg_users__erase_invitations.sql
+--! Included triggers/tg_team_members__withdraw_invitations.sql
+create or replace function attune_private.tg_team_members__withdraw_invitations()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.withdraw_invitation(i.id)
+  from attune.invitations as i
+  where i.team_id = old.team_id
+    and i.invited_by = old.user_id
+    and not exists (
+      select from attune.team_members as m
+      where m.user_id = old.user_id
+        and m.team_id = old.team_id
+        and (m.role = 'owner' or m.role = 'admin' and i.team_role <> 'owner')
+    );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_team_members__withdraw_invitations() is
+  'Takes back what a member has invited others to as, and may no longer: an owner who was removed comes back by no invitation of their own.';
+revoke all on function attune_private.tg_team_members__withdraw_invitations() from public;
+--! EndIncluded triggers/tg_team_members__withdraw_invitations.sql
+--! Included triggers/tg_project_members__withdraw_invitations.sql
+create or replace function attune_private.tg_project_members__withdraw_invitations()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.withdraw_invitation(i.id)
+  from attune.invitations as i
+  where i.project_id = old.project_id
+    and i.invited_by = old.user_id
+    and not exists (
+      select from attune.project_members as m
+      where m.user_id = old.user_id
+        and m.project_id = old.project_id
+        and m.role = 'owner'
+    );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_project_members__withdraw_invitations() is
+  'Takes back the invitations of an owner who is none any more, so that nobody comes back by one of their own.';
+revoke all on function attune_private.tg_project_members__withdraw_invitations() from public;
+--! EndIncluded triggers/tg_project_members__withdraw_invitations.sql
 
 create trigger _820_erase_invitations after delete on attune.users
   for each row execute function attune_private.tg_users__erase_invitations();
+
+create trigger _400_withdraw_invitations after update of role or delete on attune.team_members
+  for each row when (old.role <> 'member') execute function attune_private.tg_team_members__withdraw_invitations();
+create trigger _400_withdraw_invitations after update of role or delete on attune.project_members
+  for each row when (old.role = 'owner') execute function attune_private.tg_project_members__withdraw_invitations();

@@ -1,5 +1,5 @@
---! Previous: sha1:b94ed4a54ea33e5abee678344ec7cd5bd80ea366
---! Hash: sha1:9db7a046a2cad3af7c454bb73f115a354c12d132
+--! Previous: sha1:aec9648145a2ecbbee2aba1e90ebdf99eaef76eb
+--! Hash: sha1:d72ea7bfa77d49a33bbf066707e50bcddffe1117
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:9db7a046a2cad3af7c454bb73f115a354c12d132
---! Hash: sha1:6618d586b59e11a723288a64f5c8bc1162dd06a1
+--! Previous: sha1:d72ea7bfa77d49a33bbf066707e50bcddffe1117
+--! Hash: sha1:6cfbef45fdf4c76035055d43589db2572644f2d8
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:6618d586b59e11a723288a64f5c8bc1162dd06a1
---! Hash: sha1:0c6ea9d9bd519c2a0c22dad919eebb1b71e6ad1d
+--! Previous: sha1:6cfbef45fdf4c76035055d43589db2572644f2d8
+--! Hash: sha1:46beb990cd7971e208cf5fb0f86ff72698a315a1
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:0c6ea9d9bd519c2a0c22dad919eebb1b71e6ad1d
---! Hash: sha1:c4681886a256eb153cb8a38214581226df3c8637
+--! Previous: sha1:46beb990cd7971e208cf5fb0f86ff72698a315a1
+--! Hash: sha1:6fcfc11c75309fc2fc198aa593010bc1d4179c54
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

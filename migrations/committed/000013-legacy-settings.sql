@@ -1,5 +1,5 @@
---! Previous: sha1:c4681886a256eb153cb8a38214581226df3c8637
---! Hash: sha1:a9e8740178c7a9b38c66398d8ac687e22a9294e1
+--! Previous: sha1:6fcfc11c75309fc2fc198aa593010bc1d4179c54
+--! Hash: sha1:69a5109bc8008840a80538bde3b3be8e9bf0c8e9
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

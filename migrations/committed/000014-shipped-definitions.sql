@@ -1,5 +1,5 @@
---! Previous: sha1:a9e8740178c7a9b38c66398d8ac687e22a9294e1
---! Hash: sha1:d08aaac4f6a209c93fe478dba10c5cc2770a879e
+--! Previous: sha1:69a5109bc8008840a80538bde3b3be8e9bf0c8e9
+--! Hash: sha1:e546f6b78798baa84f0e10eefe4c9fd879bdf790
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -22,6 +22,7 @@ drop function
   attune.require_user_id(),
   attune.require_admin(),
   attune_private.check_size(text, integer, integer, text),
+  attune_private.email_key(text),
   attune_private.is_address(text),
   attune_private.is_avatar_url(text),
   attune_private.timezone_name(text),

@@ -1,4 +1,6 @@
 drop trigger _820_erase_invitations on attune.users;
+drop trigger _400_withdraw_invitations on attune.team_members;
+drop trigger _400_withdraw_invitations on attune.project_members;
 
 drop policy invitations_select_manager on attune.invitations;
 drop policy invitations_select_service_role on attune.invitations;
@@ -18,4 +20,6 @@ drop table attune_private.invitation_tokens;
 drop table attune.invitations;
 
 drop function
-  attune_private.tg_users__erase_invitations();
+  attune_private.tg_users__erase_invitations(),
+  attune_private.tg_team_members__withdraw_invitations(),
+  attune_private.tg_project_members__withdraw_invitations();
