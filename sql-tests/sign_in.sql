@@ -319,7 +319,7 @@ select tests.throws_reason(
   'PT400', 'invalid_one_time_token', 'a mailed token is good for an hour'
 );
 select tests.throws_reason(
-  $$ select attune_private.verify_email((select token from mailed)) $$, 'PT400', 'invalid_one_time_token',
+  $$ select attune_private.verify_email((select token from mailed), (select user_id from ada)) $$, 'PT400', 'invalid_one_time_token',
   'a mailed token is good for its purpose only'
 );
 
@@ -379,12 +379,23 @@ select pg_temp.mailed_token('long@example.com', 'verify_email') as token into te
 grant select on long_token to public;
 select tests.authenticate_as('long@example.com');
 select lives_ok('select attune.request_email_verification()', 'a user can ask for another mail that verifies the address');
+select tests.reset_role();
+select tests.create_user('stranger@example.com');
+select tests.authenticate_as('stranger@example.com');
+select tests.throws_reason(
+  'select attune.verify_email((select token from long_token))', 'PT400', 'invalid_one_time_token',
+  'a stranger cannot verify an address, although they have the mailed token'
+);
 select tests.authenticate_as_anon();
-select lives_ok('select attune.verify_email((select token from long_token))', 'anon can verify an address with the mailed token');
+select throws_ok(
+  'select attune.verify_email((select token from long_token))', '42501', 'permission denied for function verify_email',
+  'anon cannot verify an address: whoever reads the mail must know the password too'
+);
+select tests.authenticate_as('long@example.com');
+select lives_ok('select attune.verify_email((select token from long_token))', 'a user can verify their address with the mailed token');
 select tests.throws_reason(
   'select attune.verify_email((select token from long_token))', 'PT400', 'invalid_one_time_token', 'an address is verified once'
 );
-select tests.authenticate_as('long@example.com');
 select results_eq('select verified_at from attune.user_emails', array[now()], 'a user can see that the address is verified');
 select lives_ok('select attune.request_email_verification()', 'a user can ask for a mail that is not needed');
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:1fdb7b622778b5d979d4728f853a3666e25b28fe
---! Hash: sha1:71eff8ec0b50e64aec76eeb859d3c8f0ff76cea3
+--! Hash: sha1:085a6e8a89af7a2837e242109b2f3814892e5f09
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -1174,7 +1174,7 @@ comment on function attune_private.reset_password(text, text, timestamptz) is 'S
 revoke all on function attune_private.reset_password(text, text, timestamptz) from public;
 --! EndIncluded private/reset_password.sql
 --! Included private/verify_email.sql
-create or replace function attune_private.verify_email(token text, at timestamptz default now())
+create or replace function attune_private.verify_email(token text, caller uuid, at timestamptz default now())
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -1182,6 +1182,15 @@ as $$
 declare
   owner_id constant uuid := attune_private.consume_one_time_token(token, 'verify_email', at);
 begin
+  -- Whoever reads the mail must also know the password: else they would vouch for a stranger who registered their address.
+  if owner_id is distinct from caller then
+    raise exception using
+      errcode = 'PT400',
+      message = 'The token is for the address of another account',
+      detail = 'invalid_one_time_token',
+      hint = 'Sign in to the account that the mail is about; if it is not yours, ignore the mail.';
+  end if;
+
   update attune.user_emails as e
   set verified_at = verify_email.at
   where e.user_id = owner_id
@@ -1192,8 +1201,8 @@ begin
   end if;
 end;
 $$;
-comment on function attune_private.verify_email(text, timestamptz) is 'See `attune.verify_email`.';
-revoke all on function attune_private.verify_email(text, timestamptz) from public;
+comment on function attune_private.verify_email(text, uuid, timestamptz) is 'See `attune.verify_email`.';
+revoke all on function attune_private.verify_email(text, uuid, timestamptz) from public;
 --! EndIncluded private/verify_email.sql
 
 --! Included functions/register.sql
@@ -1408,13 +1417,13 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune_private.verify_email(token);
+  perform attune_private.verify_email(token, attune.require_user_id());
 end;
 $$;
 comment on function attune.verify_email(text) is
-  E'@param token The token of the mail.\nShows with the token of a mail that the address is the user''s own. Refused: `invalid_one_time_token`.';
+  E'@param token The token of the mail.\nShows with the token of a mail that the address is the caller''s own. Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. Refused: `not_signed_in`, `invalid_one_time_token`.';
 revoke all on function attune.verify_email(text) from public;
-grant execute on function attune.verify_email(text) to anon, authenticated, service_role;
+grant execute on function attune.verify_email(text) to authenticated;
 --! EndIncluded functions/verify_email.sql
 --! Included functions/delete_account.sql
 create or replace function attune.delete_account(password text default null)

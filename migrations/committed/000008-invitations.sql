@@ -1,5 +1,5 @@
---! Previous: sha1:71eff8ec0b50e64aec76eeb859d3c8f0ff76cea3
---! Hash: sha1:aec9648145a2ecbbee2aba1e90ebdf99eaef76eb
+--! Previous: sha1:085a6e8a89af7a2837e242109b2f3814892e5f09
+--! Hash: sha1:36d817bf71d002f64d2716bbf147ec18627dcc30
 --! Message: invitations
 
 create table attune.invitations (

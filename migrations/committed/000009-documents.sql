@@ -1,5 +1,5 @@
---! Previous: sha1:aec9648145a2ecbbee2aba1e90ebdf99eaef76eb
---! Hash: sha1:d72ea7bfa77d49a33bbf066707e50bcddffe1117
+--! Previous: sha1:36d817bf71d002f64d2716bbf147ec18627dcc30
+--! Hash: sha1:7892e2915b0bf2d92a73817c040fd7f5e4903faa
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

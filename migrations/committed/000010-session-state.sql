@@ -1,5 +1,5 @@
---! Previous: sha1:d72ea7bfa77d49a33bbf066707e50bcddffe1117
---! Hash: sha1:6cfbef45fdf4c76035055d43589db2572644f2d8
+--! Previous: sha1:7892e2915b0bf2d92a73817c040fd7f5e4903faa
+--! Hash: sha1:79296ca11a84214715ff152afafe0df622bedab2
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:6cfbef45fdf4c76035055d43589db2572644f2d8
---! Hash: sha1:46beb990cd7971e208cf5fb0f86ff72698a315a1
+--! Previous: sha1:79296ca11a84214715ff152afafe0df622bedab2
+--! Hash: sha1:641c58c4d88eda4a603c1c17a1f71b71fefca81b
 --! Message: notifications
 
 -- What there is to notify of

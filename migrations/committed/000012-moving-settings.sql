@@ -1,5 +1,5 @@
---! Previous: sha1:46beb990cd7971e208cf5fb0f86ff72698a315a1
---! Hash: sha1:6fcfc11c75309fc2fc198aa593010bc1d4179c54
+--! Previous: sha1:641c58c4d88eda4a603c1c17a1f71b71fefca81b
+--! Hash: sha1:ad70d443ed241930b40846e588662cf273b822b4
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

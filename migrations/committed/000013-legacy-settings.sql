@@ -1,5 +1,5 @@
---! Previous: sha1:6fcfc11c75309fc2fc198aa593010bc1d4179c54
---! Hash: sha1:69a5109bc8008840a80538bde3b3be8e9bf0c8e9
+--! Previous: sha1:ad70d443ed241930b40846e588662cf273b822b4
+--! Hash: sha1:ad8809ddaeefce9e97440f14a860ed0ced10a6de
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

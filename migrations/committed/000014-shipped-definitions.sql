@@ -1,5 +1,5 @@
---! Previous: sha1:69a5109bc8008840a80538bde3b3be8e9bf0c8e9
---! Hash: sha1:e546f6b78798baa84f0e10eefe4c9fd879bdf790
+--! Previous: sha1:ad8809ddaeefce9e97440f14a860ed0ced10a6de
+--! Hash: sha1:32b325cb5beff249191b786eadada9aa739e1b5f
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -37,7 +37,7 @@ drop function
   attune_private.change_password(uuid, uuid, text, text, timestamptz),
   attune_private.request_password_reset(text, timestamptz),
   attune_private.reset_password(text, text, timestamptz),
-  attune_private.verify_email(text, timestamptz),
+  attune_private.verify_email(text, uuid, timestamptz),
   attune.register(text, text, text),
   attune.login(text, text),
   attune.refresh_session(text),
