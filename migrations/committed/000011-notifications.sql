@@ -1,5 +1,5 @@
 --! Previous: sha1:3ef2825a9ef47527c78144f9b4c85917fde65508
---! Hash: sha1:fed97008ca1b29ca6208e8c8f91f7afa7d8aa2cb
+--! Hash: sha1:1e51b5fa3f1b43c26f18be6da36b3551e11558f0
 --! Message: notifications
 
 -- What there is to notify of
@@ -129,8 +129,8 @@ comment on column attune.notifications.action_url is
 comment on column attune.notifications.metadata is 'What the application needs to show it; at most 16 KiB.';
 comment on column attune.notifications.created_at is 'When it was made.';
 comment on column attune.notifications.seen_at is 'When it was first shown to the recipient.';
-comment on column attune.notifications.read_at is 'When the recipient read it.';
-comment on column attune.notifications.archived_at is 'When the recipient put it away.';
+comment on column attune.notifications.read_at is E'@behavior +attribute:filterBy\nWhen the recipient read it; the condition null finds the unread.';
+comment on column attune.notifications.archived_at is E'@behavior +attribute:filterBy\nWhen the recipient put it away; the condition null finds what is in the inbox.';
 
 alter table attune.notifications enable row level security;
 create policy notifications_select_self on attune.notifications for select to authenticated
@@ -445,7 +445,7 @@ revoke all on function attune_private.tg_notifications__deliver() from public;
 create trigger _500_deliver after insert on attune.notifications
   for each row execute function attune_private.tg_notifications__deliver();
 
-create type attune.unread_count as (category text, unread bigint);
+create type attune.unread_count as (category text, unread integer);
 comment on type attune.unread_count is 'How many notifications of a category are unread.';
 comment on column attune.unread_count.category is 'Which category.';
 comment on column attune.unread_count.unread is 'How many there are, archived ones not among them.';
@@ -544,7 +544,7 @@ returns setof attune.unread_count
 language sql stable parallel restricted security invoker
 rows 10
 begin atomic
-  select n.category, count(*)
+  select n.category, count(*)::integer
   from attune.notifications as n
   where n.user_id = (select attune.require_user_id())
     and n.read_at is null

@@ -1,5 +1,5 @@
---! Previous: sha1:fed97008ca1b29ca6208e8c8f91f7afa7d8aa2cb
---! Hash: sha1:c8f09a6eeaf631dcdb9b8724b5fac8db50152cc5
+--! Previous: sha1:1e51b5fa3f1b43c26f18be6da36b3551e11558f0
+--! Hash: sha1:05eb3b132b22b88c8ae74171e001c4d39bdb7ad1
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -677,7 +677,7 @@ create trigger _510_apply_templates after insert on attune.users
 create type attune_private.user_value as (user_id uuid, value jsonb);
 comment on type attune_private.user_value is 'What applies to one user for a known setting.';
 
-create type attune.preview_change as (previous_value jsonb, new_value jsonb, users bigint);
+create type attune.preview_change as (previous_value jsonb, new_value jsonb, users integer);
 comment on type attune.preview_change is 'How many users would see one value instead of another.';
 comment on column attune.preview_change.previous_value is 'What applies to them now.';
 comment on column attune.preview_change.new_value is 'What would apply.';
@@ -709,7 +709,7 @@ create or replace function attune_private.changed_values(
 returns setof attune.preview_change
 language sql stable parallel safe security invoker
 begin atomic
-  select b.value, a.value, count(*)
+  select b.value, a.value, count(*)::integer
   from unnest(before) as b
   join attune_private.values_by_user(changed_values.key, changed_values.plan, changed_values.team_id) as a
     on a.user_id = b.user_id

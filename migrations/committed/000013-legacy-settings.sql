@@ -1,5 +1,5 @@
---! Previous: sha1:c8f09a6eeaf631dcdb9b8724b5fac8db50152cc5
---! Hash: sha1:7674e700df717403d242537275599b1a5b69cbd5
+--! Previous: sha1:05eb3b132b22b88c8ae74171e001c4d39bdb7ad1
+--! Hash: sha1:328355d0f148e2a278ca51a4e8c771c6908869a9
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

@@ -1,5 +1,5 @@
---! Previous: sha1:7674e700df717403d242537275599b1a5b69cbd5
---! Hash: sha1:d742944e329a1d2317ae1ffe38d56d855aedd45e
+--! Previous: sha1:328355d0f148e2a278ca51a4e8c771c6908869a9
+--! Hash: sha1:c34f927409e2137d5efbf87d57eded6ec599f868
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
