@@ -197,7 +197,7 @@ function normalize(value: unknown): unknown {
       if (!names.has(id)) names.set(id, `id ${names.size + 1}`);
       return names.get(id) ?? "";
     })
-    .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+\.\d+(?:\+00:00|Z)/g, "a time")
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+\.(?!000000)\d+(?:\+00:00|Z)/g, "a time")
     .replaceAll(/("debugId":)"[0-9a-f]+"/g, '$1"an id"');
   return JSON.parse(text);
 }
