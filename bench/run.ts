@@ -27,6 +27,7 @@ const SETTINGS = { fsync: "on", synchronous_commit: "on", full_page_writes: "on"
 const SETTINGS_OF_USER: Statement = { name: "settings", text: "select key, value, layer, reason from attune.effective_settings()" };
 const UNFILTERED: Statement = { name: "unfiltered", text: "select key, value from attune.user_preferences" };
 const PREFERENCES: Statement = { name: "preferences", text: "select key, value from attune.user_preferences where user_id = $1" };
+const LOGIN: Statement = { name: "login", text: "select attune.login($1, 'a wrong password')" };
 const WRITE: Statement = { name: "write", text: "select from attune.set_preference('DARK_MODE_ENABLED', to_jsonb($1::boolean))" };
 
 /** The same fields as SETTINGS_OF_USER. */
@@ -117,6 +118,14 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
 
     yield await compare(write("a write without audit, on disk at commit", sessions.unaudited, "on"), write("with audit", sessions.many, "on"), effort);
     yield await compare(write("a write without audit, synchronous_commit off", sessions.unaudited, "off"), write("with audit", sessions.many, "off"), effort);
+
+    const known = "login@example.com";
+    await sessions.owner.client.query("select attune.set_global_setting('LOGIN_FREE_FAILURES', '1000'), attune.register($1, 'the right password', null)", [known]);
+    const login = (name: string, email: string): Variant => ({
+      name,
+      run: () => sessions.owner.as("none", sessions.owner.next(), LOGIN, [email]),
+    });
+    yield await compare(login("a login with a wrong password", known), login("with an unknown address", "unknown@example.com"), effort);
 
     const newToken: Variant = {
       name: "with a token never seen before",

@@ -85,7 +85,7 @@ select is((select count(*) from attune.configuration_audit_log), (select number 
 select attune.set_global_setting('TEST_NUMBER', '5', true);
 select is(
   (select count(*) from attune.users as u cross join attune_private.resolve_settings(u.id, false, true) as r where r.key = 'TEST_NUMBER' and r.value = '5'),
-  5,
+  5::bigint,
   'what was previewed comes true'
 );
 

@@ -267,7 +267,20 @@ select tests.throws_reason(
 select tests.throws_reason(
   $$ select attune.explain_setting('hidden') $$, 'PT404', 'unknown_setting', 'anon cannot ask why about what is not public'
 );
-select lives_ok($$ select attune.explain_setting('shown') $$, 'anon can ask why about what is public');
+select tests.reset_role();
+select tests.create_user('public@example.com', is_admin => true);
+select tests.authenticate_as('public@example.com');
+select attune.set_global_setting('shown', '"to all"');
+select is(
+  (select e.updated_by from attune.explain_setting('shown') as e where e.layer = 'global'), tests.user_id('public@example.com'),
+  'somebody who is signed in can ask who set it'
+);
+select tests.authenticate_as_anon();
+select results_eq(
+  $$ select e.value, e.updated_by from attune.explain_setting('shown') as e where e.is_winner $$,
+  $$ values ('"to all"'::jsonb, null::uuid) $$,
+  'anon can ask why about what is public, but not who set it'
+);
 select tests.throws_reason(
   $$ select attune.explain_setting('shown', tests.user_id('ada@example.com')) $$, '42501', 'admin_required', 'anon cannot ask about a user'
 );

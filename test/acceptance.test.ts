@@ -119,7 +119,7 @@ describe("settings are accepted because", () => {
 
     await database.query("delete from attune.users where id = $1", [gone.id]);
 
-    const left = await database.query("select user_id from attune.user_preferences where user_id = any ($1)", [[gone.id, stays.id]]);
+    const left = await database.query("select distinct user_id from attune.user_preferences where user_id = any ($1)", [[gone.id, stays.id]]);
     expect(left).toEqual([{ user_id: stays.id }]);
     // The token outlives the user, and is nobody's: what is not public is not there.
     expect(await read(gone.token)).toEqual({});

@@ -1,5 +1,5 @@
 --! Previous: sha1:2fbfa15d28c36ae1d6018b84c5e5f59abc09868a
---! Hash: sha1:733d06b24a7f9956a0c5d6f96e5148b9cbd10f28
+--! Hash: sha1:921c77437b91332c8a8a05a3cdd55816c3d59d2b
 --! Message: settings
 
 -- The registry
@@ -968,7 +968,7 @@ begin atomic
   where jsonb_typeof(m.value) = 'string'
     and s.text <> ''
     and (
-      m.name ~* '(token|secret|password|passwd|api[_-]?key|private[_-]?key|access[_-]?key|credentials?|authorization)$'
+      m.name ~* '(token|secret|password|passwd|(api|private|access|secret|signing|encryption|master|service)[_-]?key|credentials?|authorization)$'
       or s.text ~ '^(Bearer|Basic) [^ ]+$'
       or s.text ~ '-----BEGIN [A-Z ]*PRIVATE KEY-----'
       or s.text ~ '^(sk|pk|rk|whsec|hf|npm|shp[a-z]+|gh[a-z]|github_pat|glpat|xox[a-z]|xapp)[_-][A-Za-z0-9_-]{8,}$'
@@ -1989,6 +1989,8 @@ as $$
 declare
   caller constant uuid := attune.current_user_id();
   subject constant uuid := coalesce(explain_setting.user_id, caller);
+  -- Without a token, what is public shows, but not who set it.
+  is_known constant boolean := caller is not null or attune_private.is_trusted();
   definition attune.setting_definitions;
 begin
   if subject is distinct from caller then
@@ -2008,7 +2010,7 @@ begin
   select d.* into definition
   from attune.setting_definitions as d
   where d.key = explain_setting.key
-    and (d.is_public or caller is not null or attune_private.is_trusted());
+    and (d.is_public or is_known);
 
   if not found then
     raise exception using
@@ -2058,7 +2060,7 @@ begin
         when not n.counts then 'enforced_by_' || n.enforced_by
         when n.covered_by is not null then 'overridden_by_' || n.covered_by
       end,
-      n.updated_by,
+      case when is_known then n.updated_by end,
       n.updated_at
     from narrowed as n
     order by n.layer;

@@ -1,5 +1,5 @@
---! Previous: sha1:733d06b24a7f9956a0c5d6f96e5148b9cbd10f28
---! Hash: sha1:14b2b2f29f9d0ba1d9931bcfd85e8b6eb5813d2b
+--! Previous: sha1:921c77437b91332c8a8a05a3cdd55816c3d59d2b
+--! Hash: sha1:06a589e6e6d34cb91a4c7b4d1dea405174555eb9
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

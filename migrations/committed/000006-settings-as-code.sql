@@ -1,5 +1,5 @@
---! Previous: sha1:14b2b2f29f9d0ba1d9931bcfd85e8b6eb5813d2b
---! Hash: sha1:a4052f17081d42d9ed48acdb382b182a3121e99d
+--! Previous: sha1:06a589e6e6d34cb91a4c7b4d1dea405174555eb9
+--! Hash: sha1:52886b7318e48cd960450989d9fee9d52523f03e
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

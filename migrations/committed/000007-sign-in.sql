@@ -1,5 +1,5 @@
---! Previous: sha1:a4052f17081d42d9ed48acdb382b182a3121e99d
---! Hash: sha1:c65c7898c85a815adbd2a7f69a24f5a76ebc1a5c
+--! Previous: sha1:52886b7318e48cd960450989d9fee9d52523f03e
+--! Hash: sha1:6812a0f95eac8fd6685652109a5f548729d6f0cb
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

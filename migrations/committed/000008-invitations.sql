@@ -1,5 +1,5 @@
---! Previous: sha1:c65c7898c85a815adbd2a7f69a24f5a76ebc1a5c
---! Hash: sha1:ec24649e9f8b2bcdcbbc209409483429d8c9b7b0
+--! Previous: sha1:6812a0f95eac8fd6685652109a5f548729d6f0cb
+--! Hash: sha1:75572c46e185722298924463e1cfbc33a6e49ac9
 --! Message: invitations
 
 create table attune.invitations (

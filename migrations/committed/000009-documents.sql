@@ -1,5 +1,5 @@
---! Previous: sha1:ec24649e9f8b2bcdcbbc209409483429d8c9b7b0
---! Hash: sha1:7ebfc668fd5bcd8869823f8e53eaa179f2d6c52f
+--! Previous: sha1:75572c46e185722298924463e1cfbc33a6e49ac9
+--! Hash: sha1:b4e8c2f06b70a391042d6ec7f6bdd124b336a827
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:7ebfc668fd5bcd8869823f8e53eaa179f2d6c52f
---! Hash: sha1:3ef2825a9ef47527c78144f9b4c85917fde65508
+--! Previous: sha1:b4e8c2f06b70a391042d6ec7f6bdd124b336a827
+--! Hash: sha1:f59d752bc46f425c68b25d42172e804e978d2305
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

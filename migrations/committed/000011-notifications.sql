@@ -1,5 +1,5 @@
---! Previous: sha1:3ef2825a9ef47527c78144f9b4c85917fde65508
---! Hash: sha1:1e51b5fa3f1b43c26f18be6da36b3551e11558f0
+--! Previous: sha1:f59d752bc46f425c68b25d42172e804e978d2305
+--! Hash: sha1:0e9c6b05d0dd8d49d72c376a2d0a1aa58be8506b
 --! Message: notifications
 
 -- What there is to notify of

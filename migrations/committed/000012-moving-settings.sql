@@ -1,5 +1,5 @@
---! Previous: sha1:1e51b5fa3f1b43c26f18be6da36b3551e11558f0
---! Hash: sha1:05eb3b132b22b88c8ae74171e001c4d39bdb7ad1
+--! Previous: sha1:0e9c6b05d0dd8d49d72c376a2d0a1aa58be8506b
+--! Hash: sha1:a221e9e7af24d37657f5417578b17029bde80c50
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

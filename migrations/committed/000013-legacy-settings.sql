@@ -1,5 +1,5 @@
---! Previous: sha1:05eb3b132b22b88c8ae74171e001c4d39bdb7ad1
---! Hash: sha1:328355d0f148e2a278ca51a4e8c771c6908869a9
+--! Previous: sha1:a221e9e7af24d37657f5417578b17029bde80c50
+--! Hash: sha1:25d7ac72f4363b7605d9b945a7089b7952185dc7
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');
@@ -104,7 +104,10 @@ begin
       when legacy.key is null then 'it has no key'
       when legacy.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]{0,199}$' then 'its key is no name for a setting'
       when legacy.value is null then 'it has no value'
-      when attune_private.secret_path(jsonb_build_object(legacy.key, parsed)) is not null
+      -- A password of digits is one, too.
+      when attune_private.secret_path(
+        jsonb_build_object(legacy.key, case jsonb_typeof(parsed) when 'number' then to_jsonb(legacy.value) else parsed end)
+      ) is not null
         then 'it looks like a secret: store it with credentials'
       when definition.key is not null and stored is null
         then attune_private.value_problem(legacy.key, 'global', parsed)

@@ -1,5 +1,5 @@
---! Previous: sha1:328355d0f148e2a278ca51a4e8c771c6908869a9
---! Hash: sha1:c34f927409e2137d5efbf87d57eded6ec599f868
+--! Previous: sha1:25d7ac72f4363b7605d9b945a7089b7952185dc7
+--! Hash: sha1:fdf4b45962389bacdea676f6468f06f0e29685d9
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
