@@ -1,5 +1,5 @@
 --! Previous: sha1:f59d752bc46f425c68b25d42172e804e978d2305
---! Hash: sha1:0e9c6b05d0dd8d49d72c376a2d0a1aa58be8506b
+--! Hash: sha1:9bd9d76784f3fc1c6444293b477dc2118588ea2a
 --! Message: notifications
 
 -- What there is to notify of
@@ -580,15 +580,18 @@ begin
   end if;
 
   return query
-    update attune.notifications as n
-    set read_at = coalesce(n.read_at, now()), seen_at = coalesce(n.seen_at, now())
-    where n.user_id = caller
-      and n.id = any (ids)
-    returning n.*;
+    with changed as (
+      update attune.notifications as n
+      set read_at = coalesce(n.read_at, now()), seen_at = coalesce(n.seen_at, now())
+      where n.user_id = caller
+        and n.id = any (ids)
+      returning n.*
+    )
+    select c.* from changed as c order by array_position(ids, c.id);
 end;
 $$;
 comment on function attune.mark_notifications_read(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as read, all or none, and returns them; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as read, all or none, and returns them in that order; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_read(uuid[]) from public;
 grant execute on function attune.mark_notifications_read(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/mark_notifications_read.sql
@@ -658,15 +661,18 @@ begin
   end if;
 
   return query
-    update attune.notifications as n
-    set seen_at = coalesce(n.seen_at, now())
-    where n.user_id = caller
-      and n.id = any (ids)
-    returning n.*;
+    with changed as (
+      update attune.notifications as n
+      set seen_at = coalesce(n.seen_at, now())
+      where n.user_id = caller
+        and n.id = any (ids)
+      returning n.*
+    )
+    select c.* from changed as c order by array_position(ids, c.id);
 end;
 $$;
 comment on function attune.mark_notifications_seen(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as seen, all or none, and returns them; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as seen, all or none, and returns them in that order; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_seen(uuid[]) from public;
 grant execute on function attune.mark_notifications_seen(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/mark_notifications_seen.sql
@@ -693,15 +699,18 @@ begin
   end if;
 
   return query
-    update attune.notifications as n
-    set archived_at = coalesce(n.archived_at, now()), seen_at = coalesce(n.seen_at, now())
-    where n.user_id = caller
-      and n.id = any (ids)
-    returning n.*;
+    with changed as (
+      update attune.notifications as n
+      set archived_at = coalesce(n.archived_at, now()), seen_at = coalesce(n.seen_at, now())
+      where n.user_id = caller
+        and n.id = any (ids)
+      returning n.*
+    )
+    select c.* from changed as c order by array_position(ids, c.id);
 end;
 $$;
 comment on function attune.archive_notifications(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nPuts up to 1,000 notifications of the caller away, all or none, and returns them; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nPuts up to 1,000 notifications of the caller away, all or none, and returns them in that order; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.archive_notifications(uuid[]) from public;
 grant execute on function attune.archive_notifications(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/archive_notifications.sql

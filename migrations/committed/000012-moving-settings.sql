@@ -1,5 +1,5 @@
---! Previous: sha1:0e9c6b05d0dd8d49d72c376a2d0a1aa58be8506b
---! Hash: sha1:a221e9e7af24d37657f5417578b17029bde80c50
+--! Previous: sha1:9bd9d76784f3fc1c6444293b477dc2118588ea2a
+--! Hash: sha1:dbfb0d1dac5e703d0c159acbd5ecbb638c2f8271
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:a221e9e7af24d37657f5417578b17029bde80c50
---! Hash: sha1:25d7ac72f4363b7605d9b945a7089b7952185dc7
+--! Previous: sha1:dbfb0d1dac5e703d0c159acbd5ecbb638c2f8271
+--! Hash: sha1:b5759138bdfc6d2ba12ecb3b365f6be05334331b
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

@@ -1,5 +1,5 @@
---! Previous: sha1:25d7ac72f4363b7605d9b945a7089b7952185dc7
---! Hash: sha1:fdf4b45962389bacdea676f6468f06f0e29685d9
+--! Previous: sha1:b5759138bdfc6d2ba12ecb3b365f6be05334331b
+--! Hash: sha1:9605b827b6dd095b053e5893b1ec5f7afc9876df
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
