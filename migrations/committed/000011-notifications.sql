@@ -1,5 +1,5 @@
 --! Previous: sha1:f59d752bc46f425c68b25d42172e804e978d2305
---! Hash: sha1:9bd9d76784f3fc1c6444293b477dc2118588ea2a
+--! Hash: sha1:4b0f39e68e6c426fefd3e16732e841fc42f6deed
 --! Message: notifications
 
 -- What there is to notify of
@@ -591,7 +591,7 @@ begin
 end;
 $$;
 comment on function attune.mark_notifications_read(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as read, all or none, and returns them in that order; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as read, all or none, and returns them in the order given; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_read(uuid[]) from public;
 grant execute on function attune.mark_notifications_read(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/mark_notifications_read.sql
@@ -672,7 +672,7 @@ begin
 end;
 $$;
 comment on function attune.mark_notifications_seen(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as seen, all or none, and returns them in that order; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as seen, all or none, and returns them in the order given; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_seen(uuid[]) from public;
 grant execute on function attune.mark_notifications_seen(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/mark_notifications_seen.sql
@@ -710,7 +710,7 @@ begin
 end;
 $$;
 comment on function attune.archive_notifications(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nPuts up to 1,000 notifications of the caller away, all or none, and returns them in that order; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nPuts up to 1,000 notifications of the caller away, all or none, and returns them in the order given; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.archive_notifications(uuid[]) from public;
 grant execute on function attune.archive_notifications(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/archive_notifications.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:9bd9d76784f3fc1c6444293b477dc2118588ea2a
---! Hash: sha1:dbfb0d1dac5e703d0c159acbd5ecbb638c2f8271
+--! Previous: sha1:4b0f39e68e6c426fefd3e16732e841fc42f6deed
+--! Hash: sha1:2f32ff329721b043ef013d89690f711d8e568dad
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:dbfb0d1dac5e703d0c159acbd5ecbb638c2f8271
---! Hash: sha1:b5759138bdfc6d2ba12ecb3b365f6be05334331b
+--! Previous: sha1:2f32ff329721b043ef013d89690f711d8e568dad
+--! Hash: sha1:a5f5cecbd2d3ce524ea799284cf4a889b8065276
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

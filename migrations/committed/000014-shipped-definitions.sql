@@ -1,5 +1,5 @@
---! Previous: sha1:b5759138bdfc6d2ba12ecb3b365f6be05334331b
---! Hash: sha1:9605b827b6dd095b053e5893b1ec5f7afc9876df
+--! Previous: sha1:a5f5cecbd2d3ce524ea799284cf4a889b8065276
+--! Hash: sha1:3e06bfcdb24d016a3b291d8444fb59927abded40
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
