@@ -164,8 +164,10 @@ const REACH: Record<string, Partial<Record<Persona, string>>> = {
   self_or_admin: { user: " own", administrator: "" },
   admin: { administrator: "" },
   member: { user: " as member", administrator: " as member" },
+  member_or_admin: { user: " as member", administrator: "" },
   editor: { user: " as editor", administrator: " as editor" },
   manager: { user: " as manager", administrator: " as manager" },
+  team_admin_or_admin: { user: " as team administrator", administrator: "" },
   owner: { user: " as owner", administrator: " as owner" },
   service_role: { service_role: "" },
 };

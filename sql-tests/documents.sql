@@ -1,6 +1,6 @@
 -- The documents that applications ask for: their members and defaults, patches, locks, projects, secrets.
 begin;
-select plan(61);
+select plan(62);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -145,6 +145,7 @@ select throws_ok(
 from (values
   ('{"token": "x"}'::jsonb, '/token', 'a token is refused by its name'),
   ('{"defaults": {"apiKey": "x"}}', '/defaults/apiKey', 'a key too'),
+  ('{"defaults": {"signing_key": "x"}}', '/defaults/signing_key', 'whatever it opens'),
   ('{"defaults": {"note": "sk-proj-abcdefgh12345678"}}', '/defaults/note', 'or by what it looks like'),
   ('{"defaults": {"all": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"]}}', '/defaults/all/0', 'inside a list'),
   ('{"defaults": {"note": "EAAGm0PX4ZCpsBAKZCZBLkzZCYHj3kl2"}}', '/defaults/note', 'WhatsApp''s'),

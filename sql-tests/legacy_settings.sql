@@ -17,7 +17,9 @@ insert into public.app_settings (key, value, category, description) values
   ('USE_RERANKING', 'false', 'rag_strategy', 'Known, and chosen since'),
   ('bad key', '1', null, null),
   ('LEGACY_EMPTY', null, null, null),
-  ('OPENAI_API_KEY', 'sk-proj-abcdefgh12345678', 'secrets', null);
+  ('OPENAI_API_KEY', 'sk-proj-abcdefgh12345678', 'secrets', null),
+  ('SESSION_SECRET_KEY', 'swordfish', 'secrets', 'A secret by its name'),
+  ('SMTP_PASSWORD', '123456', 'secrets', 'No number');
 insert into attune.global_settings (key, value) values ('USE_RERANKING', 'true');
 select tests.create_user('ada@example.com');
 
@@ -49,6 +51,8 @@ select results_eq(
       ('MODEL_CHOICE', 'adopted', '42', '"42"', null),
       ('OPENAI_API_KEY', 'not_converted', null, null, 'it looks like a secret: store it with credentials'),
       ('RAG_RESULT_COUNT', 'not_converted', 'many', null, 'must be integer'),
+      ('SESSION_SECRET_KEY', 'not_converted', null, null, 'it looks like a secret: store it with credentials'),
+      ('SMTP_PASSWORD', 'not_converted', null, null, 'it looks like a secret: store it with credentials'),
       ('USE_RERANKING', 'kept', 'false', 'true', null),
       ('bad key', 'not_converted', '1', null, 'its key is no name for a setting')
   $$,
@@ -65,10 +69,10 @@ select results_eq(
   'definitions have the types of their values'
 );
 select is((select count(*) from attune.global_settings where key like 'LEGACY%'), 6::bigint, 'values are for everybody');
-select is((select count(*) from public.app_settings), 12::bigint, 'no old row is gone');
+select is((select count(*) from public.app_settings), 14::bigint, 'no old row is gone');
 select results_eq(
   $$ select key from public.app_settings where deprecated_at is null order by id $$,
-  $$ values ('RAG_RESULT_COUNT'), ('bad key'), ('LEGACY_EMPTY'), ('OPENAI_API_KEY') $$,
+  $$ values ('RAG_RESULT_COUNT'), ('bad key'), ('LEGACY_EMPTY'), ('OPENAI_API_KEY'), ('SESSION_SECRET_KEY'), ('SMTP_PASSWORD') $$,
   'those that were adopted are marked'
 );
 

@@ -1,6 +1,6 @@
 -- The inbox, what leaves it, and when.
 begin;
-select plan(95);
+select plan(96);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -198,7 +198,7 @@ select throws_ok(
 select attune.create_notification('security', 'New sign-in', priority => 'urgent');
 select results_eq(
   $$ select c.category, c.unread from attune.unread_notification_counts() as c $$,
-  $$ values ('heat_progression', 1::bigint), ('lead_update', 5), ('security', 1) $$,
+  $$ values ('heat_progression', 1), ('lead_update', 5), ('security', 1) $$,
   'unread ones are counted by category'
 );
 select isnt(
@@ -230,6 +230,11 @@ select is(
   (select count(m.seen_at) from attune.mark_notifications_seen(array(select n.id from attune.notifications as n)) as m),
   7::bigint,
   'all are seen'
+);
+select results_eq(
+  $$ select m.id from attune.mark_notifications_seen(array(select n.id from attune.notifications as n order by n.id desc)) as m $$,
+  $$ select n.id from attune.notifications as n order by n.id desc $$,
+  'and come back in the order in which they were named'
 );
 select is(attune.mark_all_notifications_read('lead_update'), 3, 'those of a category are read');
 select is(attune.mark_all_notifications_read(), 1, 'and all others');

@@ -22,12 +22,12 @@ grant all on before to public;
 select tests.authenticate_as('admin@example.com');
 select results_eq(
   $$ select p.previous_value, p.new_value, p.users from attune.preview_global_setting('TEST_NUMBER', '5') as p $$,
-  $$ values ('0'::jsonb, '5'::jsonb, 3::bigint) $$,
+  $$ values ('0'::jsonb, '5'::jsonb, 3) $$,
   'who chose keeps their value'
 );
 select results_eq(
   $$ select p.previous_value, p.new_value, p.users from attune.preview_global_setting('TEST_NUMBER', '5', true) as p $$,
-  $$ values ('0'::jsonb, '5'::jsonb, 3::bigint), ('1', '5', 1), ('2', '5', 1) $$,
+  $$ values ('0'::jsonb, '5'::jsonb, 3), ('1', '5', 1), ('2', '5', 1) $$,
   'unless it is enforced'
 );
 select is_empty(
@@ -36,7 +36,7 @@ select is_empty(
 select is_empty($$ select from attune.preview_global_setting('TEST_NUMBER', '0') $$, 'nor does the value there is');
 select results_eq(
   $$ select p.previous_value, p.new_value, p.users from attune.preview_plan_setting('scaler', 'TEST_NUMBER', '6', true) as p $$,
-  $$ values ('0'::jsonb, '6'::jsonb, 1::bigint), ('2', '6', 1) $$,
+  $$ values ('0'::jsonb, '6'::jsonb, 1), ('2', '6', 1) $$,
   'a plan is that of its users'
 );
 select throws_ok(
@@ -58,7 +58,7 @@ select results_eq(
     select p.previous_value, p.new_value, p.users
     from attune.preview_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_NUMBER', '7') as p
   $$,
-  $$ values ('0'::jsonb, '7'::jsonb, 1::bigint) $$,
+  $$ values ('0'::jsonb, '7'::jsonb, 1) $$,
   'a team is that of its members'
 );
 select throws_ok(

@@ -11,7 +11,7 @@ const ROOT = resolve(import.meta.dirname, "..");
 const DOCUMENTS = globSync(["*.md", "docs/*.md"], { cwd: ROOT });
 const read = (file: string): string => readFileSync(resolve(ROOT, file), "utf8");
 
-describe.each(["README.md", "docs/tutorial.md", "docs/how-to.md"])("%s", (document) => {
+describe.each(["README.md", "docs/tutorial.md", "docs/how-to.md", "docs/cookbook.md"])("%s", (document) => {
   let session: Session;
 
   beforeAll(async () => {

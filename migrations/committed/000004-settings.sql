@@ -1,5 +1,5 @@
 --! Previous: sha1:7e3a8a372aa027bbee6583b6db06b563368f4c5b
---! Hash: sha1:c82dfde5a4818dee9f78b7189099db8b54e3ef71
+--! Hash: sha1:4e37838f5e4f083de7546ee5ee6212e3b0b7a3fa
 --! Message: settings
 
 -- The registry
@@ -968,7 +968,7 @@ begin atomic
   where jsonb_typeof(m.value) = 'string'
     and s.text <> ''
     and (
-      m.name ~* '(token|secret|password|passwd|api[_-]?key|private[_-]?key|access[_-]?key|credentials?|authorization)$'
+      m.name ~* '(token|secret|password|passwd|(api|private|access|secret|signing|encryption|master|service)[_-]?key|credentials?|authorization)$'
       or s.text ~ '^(Bearer|Basic) [^ ]+$'
       or s.text ~ '-----BEGIN [A-Z ]*PRIVATE KEY-----'
       or s.text ~ '^(sk|pk|rk|whsec|hf|npm|shp[a-z]+|gh[a-z]|github_pat|glpat|xox[a-z]|xapp)[_-][A-Za-z0-9_-]{8,}$'

@@ -1,5 +1,5 @@
---! Previous: sha1:c82dfde5a4818dee9f78b7189099db8b54e3ef71
---! Hash: sha1:9e831fdf7fc8c21963846e29f5b45c88695956e0
+--! Previous: sha1:4e37838f5e4f083de7546ee5ee6212e3b0b7a3fa
+--! Hash: sha1:87d4a4a27e0cc5ba52317a49ed0af16a5f6279b7
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

@@ -1,5 +1,5 @@
---! Previous: sha1:9e831fdf7fc8c21963846e29f5b45c88695956e0
---! Hash: sha1:1fdb7b622778b5d979d4728f853a3666e25b28fe
+--! Previous: sha1:87d4a4a27e0cc5ba52317a49ed0af16a5f6279b7
+--! Hash: sha1:6b53f251e5e360aba0937f3af8e06d5d6be084cf
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:1fdb7b622778b5d979d4728f853a3666e25b28fe
---! Hash: sha1:085a6e8a89af7a2837e242109b2f3814892e5f09
+--! Previous: sha1:6b53f251e5e360aba0937f3af8e06d5d6be084cf
+--! Hash: sha1:d304d616f19d63a9e1010d03d1d16856dbaebaf2
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:085a6e8a89af7a2837e242109b2f3814892e5f09
---! Hash: sha1:36d817bf71d002f64d2716bbf147ec18627dcc30
+--! Previous: sha1:d304d616f19d63a9e1010d03d1d16856dbaebaf2
+--! Hash: sha1:5ecefff0d55bf87dad3b6fe18d22d4d6e9c3a4bd
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:36d817bf71d002f64d2716bbf147ec18627dcc30
---! Hash: sha1:7892e2915b0bf2d92a73817c040fd7f5e4903faa
+--! Previous: sha1:5ecefff0d55bf87dad3b6fe18d22d4d6e9c3a4bd
+--! Hash: sha1:cf453575a58ebf9d4cb2ce0e8a9a2338ca66be6f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

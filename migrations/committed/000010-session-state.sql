@@ -1,5 +1,5 @@
---! Previous: sha1:7892e2915b0bf2d92a73817c040fd7f5e4903faa
---! Hash: sha1:79296ca11a84214715ff152afafe0df622bedab2
+--! Previous: sha1:cf453575a58ebf9d4cb2ce0e8a9a2338ca66be6f
+--! Hash: sha1:16f8185386df5616d57c3829e2332c2d05a59bb2
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:79296ca11a84214715ff152afafe0df622bedab2
---! Hash: sha1:641c58c4d88eda4a603c1c17a1f71b71fefca81b
+--! Previous: sha1:16f8185386df5616d57c3829e2332c2d05a59bb2
+--! Hash: sha1:23da5053091c10f117c475912e9fbfd0aa629e76
 --! Message: notifications
 
 -- What there is to notify of
@@ -129,8 +129,8 @@ comment on column attune.notifications.action_url is
 comment on column attune.notifications.metadata is 'What the application needs to show it; at most 16 KiB.';
 comment on column attune.notifications.created_at is 'When it was made.';
 comment on column attune.notifications.seen_at is 'When it was first shown to the recipient.';
-comment on column attune.notifications.read_at is 'When the recipient read it.';
-comment on column attune.notifications.archived_at is 'When the recipient put it away.';
+comment on column attune.notifications.read_at is E'@behavior +attribute:filterBy\nWhen the recipient read it; the condition null finds the unread.';
+comment on column attune.notifications.archived_at is E'@behavior +attribute:filterBy\nWhen the recipient put it away; the condition null finds what is in the inbox.';
 
 alter table attune.notifications enable row level security;
 create policy notifications_select_self on attune.notifications for select to authenticated
@@ -445,7 +445,7 @@ revoke all on function attune_private.tg_notifications__deliver() from public;
 create trigger _500_deliver after insert on attune.notifications
   for each row execute function attune_private.tg_notifications__deliver();
 
-create type attune.unread_count as (category text, unread bigint);
+create type attune.unread_count as (category text, unread integer);
 comment on type attune.unread_count is 'How many notifications of a category are unread.';
 comment on column attune.unread_count.category is 'Which category.';
 comment on column attune.unread_count.unread is 'How many there are, archived ones not among them.';
@@ -544,7 +544,7 @@ returns setof attune.unread_count
 language sql stable parallel restricted security invoker
 rows 10
 begin atomic
-  select n.category, count(*)
+  select n.category, count(*)::integer
   from attune.notifications as n
   where n.user_id = (select attune.require_user_id())
     and n.read_at is null
@@ -580,15 +580,18 @@ begin
   end if;
 
   return query
-    update attune.notifications as n
-    set read_at = coalesce(n.read_at, now()), seen_at = coalesce(n.seen_at, now())
-    where n.user_id = caller
-      and n.id = any (ids)
-    returning n.*;
+    with changed as (
+      update attune.notifications as n
+      set read_at = coalesce(n.read_at, now()), seen_at = coalesce(n.seen_at, now())
+      where n.user_id = caller
+        and n.id = any (ids)
+      returning n.*
+    )
+    select c.* from changed as c order by array_position(ids, c.id);
 end;
 $$;
 comment on function attune.mark_notifications_read(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as read, all or none, and returns them; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as read, all or none, and returns them in the order given; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_read(uuid[]) from public;
 grant execute on function attune.mark_notifications_read(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/mark_notifications_read.sql
@@ -658,15 +661,18 @@ begin
   end if;
 
   return query
-    update attune.notifications as n
-    set seen_at = coalesce(n.seen_at, now())
-    where n.user_id = caller
-      and n.id = any (ids)
-    returning n.*;
+    with changed as (
+      update attune.notifications as n
+      set seen_at = coalesce(n.seen_at, now())
+      where n.user_id = caller
+        and n.id = any (ids)
+      returning n.*
+    )
+    select c.* from changed as c order by array_position(ids, c.id);
 end;
 $$;
 comment on function attune.mark_notifications_seen(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as seen, all or none, and returns them; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as seen, all or none, and returns them in the order given; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_seen(uuid[]) from public;
 grant execute on function attune.mark_notifications_seen(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/mark_notifications_seen.sql
@@ -693,15 +699,18 @@ begin
   end if;
 
   return query
-    update attune.notifications as n
-    set archived_at = coalesce(n.archived_at, now()), seen_at = coalesce(n.seen_at, now())
-    where n.user_id = caller
-      and n.id = any (ids)
-    returning n.*;
+    with changed as (
+      update attune.notifications as n
+      set archived_at = coalesce(n.archived_at, now()), seen_at = coalesce(n.seen_at, now())
+      where n.user_id = caller
+        and n.id = any (ids)
+      returning n.*
+    )
+    select c.* from changed as c order by array_position(ids, c.id);
 end;
 $$;
 comment on function attune.archive_notifications(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nPuts up to 1,000 notifications of the caller away, all or none, and returns them; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\nPuts up to 1,000 notifications of the caller away, all or none, and returns them in the order given; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.archive_notifications(uuid[]) from public;
 grant execute on function attune.archive_notifications(uuid[]) to authenticated, service_role;
 --! EndIncluded functions/archive_notifications.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:641c58c4d88eda4a603c1c17a1f71b71fefca81b
---! Hash: sha1:ad70d443ed241930b40846e588662cf273b822b4
+--! Previous: sha1:23da5053091c10f117c475912e9fbfd0aa629e76
+--! Hash: sha1:83757ed44b58c0a3974956f04b5b455fb24f0f39
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -677,7 +677,7 @@ create trigger _510_apply_templates after insert on attune.users
 create type attune_private.user_value as (user_id uuid, value jsonb);
 comment on type attune_private.user_value is 'What applies to one user for a known setting.';
 
-create type attune.preview_change as (previous_value jsonb, new_value jsonb, users bigint);
+create type attune.preview_change as (previous_value jsonb, new_value jsonb, users integer);
 comment on type attune.preview_change is 'How many users would see one value instead of another.';
 comment on column attune.preview_change.previous_value is 'What applies to them now.';
 comment on column attune.preview_change.new_value is 'What would apply.';
@@ -709,7 +709,7 @@ create or replace function attune_private.changed_values(
 returns setof attune.preview_change
 language sql stable parallel safe security invoker
 begin atomic
-  select b.value, a.value, count(*)
+  select b.value, a.value, count(*)::integer
   from unnest(before) as b
   join attune_private.values_by_user(changed_values.key, changed_values.plan, changed_values.team_id) as a
     on a.user_id = b.user_id

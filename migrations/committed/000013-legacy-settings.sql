@@ -1,5 +1,5 @@
---! Previous: sha1:ad70d443ed241930b40846e588662cf273b822b4
---! Hash: sha1:ad8809ddaeefce9e97440f14a860ed0ced10a6de
+--! Previous: sha1:83757ed44b58c0a3974956f04b5b455fb24f0f39
+--! Hash: sha1:efff0d5d3429e1af1af12c7ecb70b0ab5cffde40
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');
@@ -104,7 +104,10 @@ begin
       when legacy.key is null then 'it has no key'
       when legacy.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]{0,199}$' then 'its key is no name for a setting'
       when legacy.value is null then 'it has no value'
-      when attune_private.secret_path(jsonb_build_object(legacy.key, parsed)) is not null
+      -- A password of digits is one, too.
+      when attune_private.secret_path(
+        jsonb_build_object(legacy.key, case jsonb_typeof(parsed) when 'number' then to_jsonb(legacy.value) else parsed end)
+      ) is not null
         then 'it looks like a secret: store it with credentials'
       when definition.key is not null and stored is null
         then attune_private.value_problem(legacy.key, 'global', parsed)

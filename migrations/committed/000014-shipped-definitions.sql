@@ -1,5 +1,5 @@
---! Previous: sha1:ad8809ddaeefce9e97440f14a860ed0ced10a6de
---! Hash: sha1:32b325cb5beff249191b786eadada9aa739e1b5f
+--! Previous: sha1:efff0d5d3429e1af1af12c7ecb70b0ab5cffde40
+--! Hash: sha1:1f3501be2dad099458a8ff95335597babd78d9f0
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

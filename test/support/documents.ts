@@ -16,7 +16,7 @@ const ADDRESS = "http://127.0.0.1:5678";
 export type Block = { line: number; language: string; info: string; text: string };
 
 /** Something to do, and what the document says comes of it. Files only have to be there. */
-export type Step = { title: string; block: Block; expected: Block | undefined };
+export type Step = { title: string; block: Block; variables?: Block | undefined; expected: Block | undefined };
 
 export type Session = {
   address: string;
@@ -34,15 +34,20 @@ export function readBlocks(document: string): Block[] {
 }
 
 /**
- * What can be run. `graphql` (its first line says who asks) is followed by its answer as `json`, `sql` by what psql
- * prints as `text`; `console` holds commands after `$` with their output; a block with a file's name makes that file.
+ * What can be run. `graphql` (its first line says who asks) is followed by its variables, as `json variables`, where it
+ * has some, and by its answer as `json`; `sql` by what psql prints as `text`; `console` holds commands after `$` with
+ * their output; a block with a file's name makes that file.
  */
 export function readSteps(document: string): Step[] {
   const blocks = readBlocks(document);
   return blocks.flatMap((block, index): Step[] => {
     const title = `${block.language} in line ${block.line}`;
     const next = blocks[index + 1];
-    if (block.language === "graphql") return [{ title, block, expected: next?.language === "json" && next.info === "" ? next : undefined }];
+    if (block.language === "graphql") {
+      const variables = next?.info === "variables" ? next : undefined;
+      const answer = variables === undefined ? next : blocks[index + 2];
+      return [{ title, block, variables, expected: answer?.language === "json" && answer.info === "" ? answer : undefined }];
+    }
     if (block.language === "sql" && block.info === "") return [{ title, block, expected: next?.language === "text" ? next : undefined }];
     return block.language === "console" || /\.\w+$/.test(block.info) ? [{ title, block, expected: undefined }] : [];
   });
@@ -56,6 +61,9 @@ export async function openSession(): Promise<Session> {
   const environment: Environment = { ATTUNE_DATA_DIR: join(home, ".attune") };
   const server = await startServer(environment);
   const tokens = new Map<string, string>();
+  /** The ids that this server gave, by those that the document shows in their place. */
+  const ids = new Map<string, string>();
+  const real = (text: string): string => text.replaceAll(ID, (id) => ids.get(id) ?? id);
 
   const command = async (args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await attune(args, environment);
@@ -75,12 +83,12 @@ export async function openSession(): Promise<Session> {
     return token;
   };
 
-  const graphql = async (block: Block): Promise<unknown> => {
+  const graphql = async ({ block, variables }: Step): Promise<unknown> => {
     const token = await tokenOf(/^# (.*)$/m.exec(block.text)?.[1] ?? "");
     const response = await fetch(`${server.address}/graphql`, {
       method: "POST",
       headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
-      body: JSON.stringify({ query: block.text }),
+      body: JSON.stringify({ query: real(block.text), variables: JSON.parse(real(variables?.text ?? "{}")) }),
     });
     return response.json();
   };
@@ -98,15 +106,18 @@ export async function openSession(): Promise<Session> {
 
   const plain = (text: string): string => text.replaceAll(server.address, ADDRESS).replaceAll(join(home, ".attune"), ".attune").trim();
 
-  const run: Session["run"] = async ({ block, expected }) => {
+  const run: Session["run"] = async (step) => {
+    const { block, expected } = step;
     if (block.language === "graphql") {
-      const actual = await graphql(block);
+      const actual = await graphql(step);
       const wanted: unknown = expected === undefined ? withoutErrors(actual) : JSON.parse(expected.text);
+      const given = idsOf(actual);
+      idsOf(wanted).forEach((id, index) => ids.set(id, given[index] ?? id));
       return { actual: normalize(actual), expected: normalize(wanted) };
     }
     if (block.language === "sql") {
       const url = (await command(["url", "--owner"])).trim();
-      const actual = await psql(url, block.text);
+      const actual = await psql(url, real(block.text));
       return { actual, expected: expected?.text.replaceAll(/ +$/gm, "").trim() ?? actual };
     }
     if (block.language === "console") {
@@ -168,15 +179,25 @@ function filled(output: string, wanted: string): string {
   return new RegExp(`^${pattern}$`).test(output) ? wanted : output;
 }
 
-/** Ids and times are others each time: ids are told by the order in which they come, so that equal ones stay equal. */
+const ID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+
+/** In the order in which they come. */
+function idsOf(value: unknown): string[] {
+  return JSON.stringify(value).match(ID) ?? [];
+}
+
+/**
+ * Ids and times are others each time: ids are told by the order in which they come, so that equal ones stay equal. A
+ * time of whole seconds is nobody's clock's, and stays.
+ */
 function normalize(value: unknown): unknown {
-  const ids = new Map<string, string>();
+  const names = new Map<string, string>();
   const text = JSON.stringify(value)
-    .replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => {
-      if (!ids.has(id)) ids.set(id, `id ${ids.size + 1}`);
-      return ids.get(id) ?? "";
+    .replaceAll(ID, (id) => {
+      if (!names.has(id)) names.set(id, `id ${names.size + 1}`);
+      return names.get(id) ?? "";
     })
-    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)/g, "a time")
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+\.(?!000000)\d+(?:\+00:00|Z)/g, "a time")
     .replaceAll(/("debugId":)"[0-9a-f]+"/g, '$1"an id"');
   return JSON.parse(text);
 }
