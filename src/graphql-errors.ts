@@ -54,6 +54,8 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     reason: "permission_denied",
     hint: "Sign in as somebody who may, or ask an administrator.",
   },
+  // The stack of the server: a value of thousands of levels.
+  "54001": { ...INVALID_INPUT, code: "PT400", hint: "Make the value flatter." },
   "57014": {
     message: "It took too long and was stopped",
     code: "PT408",

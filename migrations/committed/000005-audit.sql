@@ -1,5 +1,5 @@
---! Previous: sha1:5484b9d781fe9753b60adfbd49ead56c7d5dc1fc
---! Hash: sha1:876e926d5753fd8f3e356d3caaf15c3f2caeac96
+--! Previous: sha1:4d9f82ec0c2ad7b3a7a26a3782dc747381aedf1c
+--! Hash: sha1:affd18ff71b679d18325210ce43908af3e76dcea
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

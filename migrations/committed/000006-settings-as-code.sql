@@ -1,5 +1,5 @@
---! Previous: sha1:876e926d5753fd8f3e356d3caaf15c3f2caeac96
---! Hash: sha1:a6aa650c61fcf40ab9d2c2c16f7f31dfa0681d6b
+--! Previous: sha1:affd18ff71b679d18325210ce43908af3e76dcea
+--! Hash: sha1:2a6321640fa54da6b40a8f4da0365d792e735707
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:a6aa650c61fcf40ab9d2c2c16f7f31dfa0681d6b
---! Hash: sha1:fabf33246cfc0e187d07e6282bcb67206194c390
+--! Previous: sha1:2a6321640fa54da6b40a8f4da0365d792e735707
+--! Hash: sha1:60e91f653df8d2400f923d441fb7d06e61daf1ab
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:fabf33246cfc0e187d07e6282bcb67206194c390
---! Hash: sha1:b94ed4a54ea33e5abee678344ec7cd5bd80ea366
+--! Previous: sha1:60e91f653df8d2400f923d441fb7d06e61daf1ab
+--! Hash: sha1:1f7af6e5a7520322d94ac8ccd1935d7f2d1c7d55
 --! Message: invitations
 
 create table attune.invitations (

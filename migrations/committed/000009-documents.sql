@@ -1,5 +1,5 @@
---! Previous: sha1:b94ed4a54ea33e5abee678344ec7cd5bd80ea366
---! Hash: sha1:9db7a046a2cad3af7c454bb73f115a354c12d132
+--! Previous: sha1:1f7af6e5a7520322d94ac8ccd1935d7f2d1c7d55
+--! Hash: sha1:267e63c580eee01025bdfcb5b9159a5d46b575bf
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -277,7 +277,7 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if get_effective_ai_config.user_id is distinct from attune.current_user_id() then
+  if (get_effective_ai_config.user_id = attune.current_user_id()) is not true then
     perform attune.require_admin();
   end if;
 

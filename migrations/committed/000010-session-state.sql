@@ -1,5 +1,5 @@
---! Previous: sha1:9db7a046a2cad3af7c454bb73f115a354c12d132
---! Hash: sha1:6618d586b59e11a723288a64f5c8bc1162dd06a1
+--! Previous: sha1:267e63c580eee01025bdfcb5b9159a5d46b575bf
+--! Hash: sha1:2ed75fe1185c66e203ff9334d7f3a8a010864fc3
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

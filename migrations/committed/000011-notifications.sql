@@ -1,5 +1,5 @@
---! Previous: sha1:6618d586b59e11a723288a64f5c8bc1162dd06a1
---! Hash: sha1:0c6ea9d9bd519c2a0c22dad919eebb1b71e6ad1d
+--! Previous: sha1:2ed75fe1185c66e203ff9334d7f3a8a010864fc3
+--! Hash: sha1:aa79b8b1f429a3ac5da86f22096bb9d78bc5058c
 --! Message: notifications
 
 -- What there is to notify of
@@ -395,8 +395,24 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if next_delivery_at.user_id is distinct from attune.current_user_id() then
+  if (next_delivery_at.user_id = attune.current_user_id()) is not true then
     perform attune.require_admin();
+  end if;
+
+  if not exists (select from attune.users as u where u.id = next_delivery_at.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  if not exists (select from attune.notification_categories as c where c.name = next_delivery_at.category) then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no category %s', quote_nullable(left(next_delivery_at.category, 100))),
+      detail = 'unknown_category',
+      hint = 'List what there is with notificationCategories.';
   end if;
 
   return (attune_private.decide_delivery(
@@ -408,7 +424,7 @@ begin
 end;
 $$;
 comment on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) is
-  E'@param user_id The recipient.\n@param channel Which channel.\n@param category Which category.\n@param at When the notification is made; now when left out.\nWhen a notification of a category that is made at a moment would be sent to a user by one channel: by the user''s choices, working hours and quiet hours, in their time zone. Null when never. For the user, administrators and trusted servers (`admin_required`).';
+  E'@param user_id The recipient.\n@param channel Which channel.\n@param category Which category.\n@param at When the notification is made; now when left out.\nWhen a notification of a category that is made at a moment would be sent to a user by one channel: by the user''s choices, working hours and quiet hours, in their time zone. Null when never. For the user, administrators and trusted servers. Refused: `admin_required`, `unknown_user`, `unknown_category`.';
 revoke all on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) from public;
 grant execute on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz)
   to authenticated, service_role;
@@ -466,11 +482,11 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.current_user_id();
-  recipient constant uuid := coalesce(create_notification.user_id, caller);
+  recipient constant uuid := coalesce(create_notification.user_id, attune.require_user_id());
+  per_day constant integer := attune_private.system_number('NOTIFICATIONS_PER_DAY', 1000);
   created attune.notifications;
 begin
-  if recipient is distinct from caller then
+  if (recipient = attune.current_user_id()) is not true then
     perform attune.require_admin();
   end if;
 
@@ -490,12 +506,30 @@ begin
       hint = 'List what there is with notificationCategories.';
   end if;
 
-  if coalesce(btrim(create_notification.title), '') = '' then
+  if (create_notification.title ~ '\S') is not true then
     raise exception using
       errcode = 'PT422',
       message = 'A notification has a title',
       detail = 'title_required',
       hint = 'Say what happened, in a few words.';
+  end if;
+
+  -- Each may cost a mail or an SMS. One at a time, so that they can be counted; whom we trust is not limited.
+  if (attune.is_admin() or attune_private.is_trusted()) is not true then
+    perform from attune.users as u where u.id = recipient for no key update;
+
+    if per_day <= (
+      select count(*)
+      from attune.notifications as n
+      where n.user_id = recipient
+        and n.created_at > now() - interval '1 day'
+    ) then
+      raise exception using
+        errcode = 'PT429',
+        message = format('The inbox has taken %s notifications in a day', per_day),
+        detail = 'too_many_notifications',
+        hint = 'Go on tomorrow, or let a trusted server create them.';
+    end if;
   end if;
 
   perform attune_private.check_size('The title', char_length(create_notification.title), 200, 'characters');
@@ -530,7 +564,7 @@ $$;
 comment on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) is
-  E'@notNull\n@param category What it is about.\n@param title What happened, 1 to 200 characters.\n@param message The particulars, at most 4,000 characters.\n@param type How it looks.\n@param priority Which is sent first.\n@param action_url Where a click leads: a path, or an address with https.\n@param metadata What the application needs to show it; at most 16 KiB.\n@param user_id The recipient; the caller when left out.\nPuts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for administrators and trusted servers; and decides of each channel whether and when it is sent. Refused: `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, `invalid_action_url`.';
+  E'@notNull\n@param category What it is about.\n@param title What happened, 1 to 200 characters.\n@param message The particulars, at most 4,000 characters.\n@param type How it looks.\n@param priority Which is sent first.\n@param action_url Where a click leads: a path, or an address with https.\n@param metadata What the application needs to show it; at most 16 KiB.\n@param user_id The recipient; the caller when left out.\nPuts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for administrators and trusted servers; and decides of each channel whether and when it is sent. Refused: `not_signed_in`, `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, `invalid_action_url`, `too_many_notifications`.';
 revoke all on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:a9e8740178c7a9b38c66398d8ac687e22a9294e1
---! Hash: sha1:d08aaac4f6a209c93fe478dba10c5cc2770a879e
+--! Previous: sha1:f2877ccc3d1af638eb8fa41be45edc64171b4375
+--! Hash: sha1:0821f70e64514c2ba55b827a122e64abe853ec45
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
@@ -1092,6 +1092,17 @@ select from attune.apply_definitions($definitions$
       "maximum": 1000,
       "default": 50,
       "description": "How many session states one user may hold: the oldest go.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "NOTIFICATIONS_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 1000,
+      "description": "How many notifications an inbox takes in a day before the user's own application may add no more; administrators and trusted servers are not limited.",
       "x-attune": {
         "category": "system",
         "layer": "global"
