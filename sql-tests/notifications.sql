@@ -1,6 +1,6 @@
 -- The inbox, what leaves it, and when.
 begin;
-select plan(106);
+select plan(107);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -420,6 +420,20 @@ select lives_ok(
 );
 select tests.throws_reason(
   $$ select attune.create_notification('security', 'x') $$, '42501', 'not_signed_in', 'who must say for whom'
+);
+
+-- What is critical comes first, whatever its priority
+
+select tests.reset_role();
+delete from attune.notifications;
+select tests.authenticate_as_service_role();
+select attune.create_notification('lead_update', 'x', priority => 'urgent', user_id => tests.user_id('eve@example.com'));
+select attune.create_notification('security', 'x', priority => 'low', user_id => tests.user_id('eve@example.com'));
+select tests.reset_role();
+update attune.notification_deliveries set due_at = now() - interval '1 hour' where reason <> 'disabled';
+select tests.authenticate_as_service_role();
+select results_eq(
+  $$ select c.category from attune.claim_deliveries('email', 1) as c $$, $$ values ('security') $$, 'what is critical comes first'
 );
 
 select * from finish();

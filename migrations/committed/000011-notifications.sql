@@ -1,5 +1,5 @@
 --! Previous: sha1:2ed75fe1185c66e203ff9334d7f3a8a010864fc3
---! Hash: sha1:aa79b8b1f429a3ac5da86f22096bb9d78bc5058c
+--! Hash: sha1:238280af4cc1e365cd72f7961fff345f665c4f6b
 --! Message: notifications
 
 -- What there is to notify of
@@ -801,11 +801,13 @@ begin
     select d.user_id, d.notification_id, d.attempts, n.category
     from attune.notification_deliveries as d
     join attune.notifications as n on n.user_id = d.user_id and n.id = d.notification_id
+    join attune.notification_categories as c on c.name = n.category
     where d.channel = claim_deliveries.channel
       and d.status = 'pending'
       and d.due_at <= moment
       and (d.lease_until is null or d.lease_until <= moment)
-    order by n.priority desc, d.due_at
+    -- What is critical does not wait behind what may have to be put off.
+    order by c.is_critical desc, n.priority desc, d.due_at
     limit claim_deliveries."limit"
     for no key update of d skip locked
   loop
@@ -852,7 +854,7 @@ begin
 end;
 $$;
 comment on function attune.claim_deliveries(attune.notification_channel, integer, interval) is
-  E'@param channel Which channel.\n@param limit At most so many, 1 to 1,000.\n@param lease For how long the worker has them to itself, one second to one day.\n@behavior -connection +list\nGives a worker deliveries of one channel that are due, the most urgent first, and keeps them from every other worker until the lease runs out; for trusted servers. The worker sends each and calls `complete_delivery` or `fail_delivery`. What nobody finished is claimed again, eight times at most. Refused: `invalid_claim`.';
+  E'@param channel Which channel.\n@param limit At most so many, 1 to 1,000.\n@param lease For how long the worker has them to itself, one second to one day.\n@behavior -connection +list\nGives a worker deliveries of one channel that are due, what is critical first, then the most urgent, and keeps them from every other worker until the lease runs out; for trusted servers. The worker sends each and calls `complete_delivery` or `fail_delivery`. What nobody finished is claimed again, eight times at most. Refused: `invalid_claim`.';
 revoke all on function attune.claim_deliveries(attune.notification_channel, integer, interval) from public;
 grant execute on function attune.claim_deliveries(attune.notification_channel, integer, interval) to service_role;
 --! EndIncluded functions/claim_deliveries.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:aa79b8b1f429a3ac5da86f22096bb9d78bc5058c
---! Hash: sha1:655f67ebec6508a9aba29d9ca416d011d439546e
+--! Previous: sha1:238280af4cc1e365cd72f7961fff345f665c4f6b
+--! Hash: sha1:17f2397c6aee2591f18eb0f7ca7cc9b4ca00aca5
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

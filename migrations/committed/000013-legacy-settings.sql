@@ -1,5 +1,5 @@
---! Previous: sha1:655f67ebec6508a9aba29d9ca416d011d439546e
---! Hash: sha1:f2877ccc3d1af638eb8fa41be45edc64171b4375
+--! Previous: sha1:17f2397c6aee2591f18eb0f7ca7cc9b4ca00aca5
+--! Hash: sha1:b6720674923b40ba1d7f3e4173ed84ba1c55736d
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

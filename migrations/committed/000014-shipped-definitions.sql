@@ -1,5 +1,5 @@
---! Previous: sha1:f2877ccc3d1af638eb8fa41be45edc64171b4375
---! Hash: sha1:0821f70e64514c2ba55b827a122e64abe853ec45
+--! Previous: sha1:b6720674923b40ba1d7f3e4173ed84ba1c55736d
+--! Hash: sha1:6f8cc0572af66755b19d711a8fb559c88dd9628a
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
