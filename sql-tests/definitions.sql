@@ -316,5 +316,20 @@ select is(
   (select updated_at from attune.setting_definitions where key = 'crate'), now(), 'a definition says when it last changed'
 );
 
+select tests.throws_reason(
+  $$
+    insert into attune.setting_definitions (key, category, schema, default_value, seeding)
+    values ('zoned', 'test', '{"type": "object", "properties": {"zone": {"x-time-zone": true}}}', '{"zone": "Mars/Phobos"}', 'copy')
+  $$,
+  'PT422', 'invalid_timezone', 'a default is a time zone, where one is asked for: a copy of it would let nobody sign up'
+);
+select tests.throws_reason(
+  $$
+    insert into attune.setting_definitions (key, category, schema, default_value)
+    values ('secret', 'test', '{"type": "object", "x-no-secrets": true}', '{"token": "abc"}')
+  $$,
+  'PT422', 'secret_in_setting', 'nor is a default a secret'
+);
+
 select * from finish();
 rollback;

@@ -1,6 +1,6 @@
 -- Old tables of settings, adopted.
 begin;
-select plan(14);
+select plan(19);
 
 create table public.app_settings (
   id integer generated always as identity, key text, value text, category text, description text
@@ -110,6 +110,56 @@ select results_eq(
   'columns may have other names'
 );
 select is((select d.layer from attune.setting_definitions as d where d.key = 'OTHER_FLAG'), 'global', 'and settings another layer');
+
+-- One row that no table takes keeps nothing else out
+
+create table public.odd (key text, value text, category text, description text);
+insert into public.odd values
+  ('ODD_NUMBER', '{"a": 1e999999}', 'odd', ''),
+  ('ODD_TEXT', E'{"a": "\\u0000"}', 'odd', ''),
+  ('ODD_DEEP', repeat('{"a":', 80) || '1' || repeat('}', 80), 'odd', ''),
+  ('ODD_DEEPER', repeat('[', 60000), 'odd', ''),
+  ('ODD_NULL', '{"a": null, "b": 1}', 'odd', ''),
+  ('app_preferences.data_preferences', '{"timezone": "Mars/Phobos"}', 'odd', '');
+select results_eq(
+  $$
+    select r.key, r.outcome::text, left(r.value::text, 21), left(r.problem, 50)
+    from attune.adopt_legacy_settings('public.odd') as r
+    order by r.key collate "C"
+  $$,
+  $$
+    values
+      ('ODD_DEEP', 'not_converted', null, 'The value is nested more than 64 levels deep'),
+      ('ODD_DEEPER', 'adopted', '"[[[[[[[[[[[[[[[[[[[[', null),
+      ('ODD_NULL', 'adopted', '{"b": 1}', null),
+      ('ODD_NUMBER', 'adopted', '"{\"a\": 1e999999}"', null),
+      ('ODD_TEXT', 'adopted', '"{\"a\": \"\\u0000\"}', null),
+      ('app_preferences.data_preferences', 'not_converted', null, 'app_preferences.data_preferences/timezone is no ti')
+  $$,
+  'what is odd is text, or listed'
+);
+select is_empty(
+  $$ select from attune.setting_definitions as d where d.key = 'ODD_DEEP' $$, 'what is listed leaves no definition'
+);
+select is_empty(
+  $$ select from attune.adopt_legacy_settings('public.odd') as r where r.outcome not in ('unchanged', 'not_converted') $$,
+  'and the second time finds it as it was'
+);
+
+create table public.parts (key text, value text, category text, description text) partition by list (key);
+create table public.parts_a partition of public.parts for values in ('PART_A');
+create table public.parts_b partition of public.parts for values in ('PART_B');
+insert into public.parts values ('PART_A', '1', 'parts', ''), ('PART_B', null, 'parts', '');
+select results_eq(
+  $$ select r.key, r.outcome::text from attune.adopt_legacy_settings('public.parts') as r order by 1 $$,
+  $$ values ('PART_A', 'adopted'), ('PART_B', 'not_converted') $$,
+  'a table may have partitions'
+);
+select results_eq(
+  $$ select p.key, p.deprecated_at is not null from public.parts as p order by 1 $$,
+  $$ values ('PART_A', true), ('PART_B', false) $$,
+  'each row is marked for itself'
+);
 
 select * from finish();
 rollback;

@@ -1,6 +1,6 @@
 -- Exports and imports, of one's own preferences and of an administrator's configuration.
 begin;
-select plan(30);
+select plan(33);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -187,6 +187,24 @@ select throws_ok(
 );
 select tests.authenticate_as_service_role();
 select isnt(attune.export_configuration(), null, 'a trusted server exports the configuration');
+
+-- A null inside an object, which only a direct write stores, survives its own export
+
+select tests.reset_role();
+select tests.create_user('nil@example.com');
+select tests.authenticate_as('nil@example.com');
+select lives_ok(
+  $$
+    insert into attune.user_preferences (user_id, key, value)
+    values (tests.user_id('nil@example.com'), 'app_preferences.interface_settings', '{"theme": null, "rtl": true}')
+  $$,
+  'an object with a null'
+);
+select is_empty(
+  format($$ select from attune.import_preferences(attune.export_preferences(), '%s') as c where c.action <> 'unchanged' $$, m.mode),
+  'is unchanged by ' || m.mode
+)
+from unnest(enum_range(null::attune.import_mode)) as m (mode);
 
 select * from finish();
 rollback;

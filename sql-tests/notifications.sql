@@ -1,6 +1,6 @@
 -- The inbox, what leaves it, and when.
 begin;
-select plan(96);
+select plan(108);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -376,6 +376,69 @@ select is(
   ),
   5::bigint,
   'and the reason is kept'
+);
+
+-- Nobody, nothing, and too much
+
+select tests.authenticate_as(gen_random_uuid());
+select tests.throws_reason(
+  $$ select attune.create_notification('lead_update', 'x') $$, '42501', 'not_signed_in', 'nobody makes no notification'
+);
+select tests.throws_reason(
+  $$ select attune.next_delivery_at(null, 'email', 'lead_update') $$, '42501', 'admin_required', 'nobody''s hours are not told'
+);
+select tests.throws_reason(
+  $$ select attune.get_effective_ai_config(null) $$, '42501', 'admin_required', 'nor nobody''s configuration'
+);
+select tests.authenticate_as('admin@example.com');
+select tests.throws_reason(
+  $$ select attune.next_delivery_at(gen_random_uuid(), 'email', 'lead_update') $$,
+  'PT404', 'unknown_user', 'an administrator asks of users who exist'
+);
+select tests.authenticate_as('bob@example.com');
+select tests.throws_reason(
+  $$ select attune.next_delivery_at(attune.current_user_id(), 'email', 'nothing') $$,
+  'PT404', 'unknown_category', 'and a user of categories that exist'
+);
+select tests.throws_reason(
+  $$ select attune.create_notification('lead_update', E' \t\n') $$, 'PT422', 'title_required', 'blanks are no title'
+);
+select tests.reset_role();
+select attune.set_global_setting('NOTIFICATIONS_PER_DAY', '2');
+select tests.create_user('eve@example.com');
+select tests.authenticate_as('eve@example.com');
+select lives_ok(
+  $$ select attune.create_notification('security', 'x') from generate_series(1, 2) $$, 'an inbox takes so many a day'
+);
+select tests.throws_reason(
+  $$ select attune.create_notification('security', 'x') $$, 'PT429', 'too_many_notifications', 'and no more'
+);
+select tests.authenticate_as('admin@example.com');
+select lives_ok(
+  $$ select attune.create_notification('security', 'x', user_id => tests.user_id('eve@example.com')) $$,
+  'but for administrators'
+);
+select tests.authenticate_as_service_role();
+select lives_ok(
+  $$ select attune.create_notification('security', 'x', user_id => tests.user_id('eve@example.com')) $$,
+  'and trusted servers'
+);
+select tests.throws_reason(
+  $$ select attune.create_notification('security', 'x') $$, '42501', 'not_signed_in', 'who must say for whom'
+);
+
+-- What is critical comes first, whatever its priority
+
+select tests.reset_role();
+delete from attune.notifications;
+select tests.authenticate_as_service_role();
+select attune.create_notification('lead_update', 'x', priority => 'urgent', user_id => tests.user_id('eve@example.com'));
+select attune.create_notification('security', 'x', priority => 'low', user_id => tests.user_id('eve@example.com'));
+select tests.reset_role();
+update attune.notification_deliveries set due_at = now() - interval '1 hour' where reason <> 'disabled';
+select tests.authenticate_as_service_role();
+select results_eq(
+  $$ select c.category from attune.claim_deliveries('email', 1) as c $$, $$ values ('security') $$, 'what is critical comes first'
 );
 
 select * from finish();

@@ -1,6 +1,6 @@
 -- What would change for whom, before it does.
 begin;
-select plan(16);
+select plan(20);
 
 select tests.create_user(name || '@example.com') from unnest(array['ada', 'bob', 'cid', 'lead']) as u (name);
 select tests.create_user('admin@example.com', true);
@@ -87,6 +87,29 @@ select is(
   (select count(*) from attune.users as u cross join attune_private.resolve_settings(u.id, false, true) as r where r.key = 'TEST_NUMBER' and r.value = '5'),
   5::bigint,
   'what was previewed comes true'
+);
+
+-- What the administrator of a team may not set, they may not try out either: it would tell what others were given
+
+select tests.reset_role();
+delete from attune.global_settings where key = 'TEST_NUMBER';
+insert into attune.setting_definitions (key, category, schema, default_value, writable_by)
+values ('TEST_BETA', 'test', '{"type": "boolean"}', 'false', 'admin');
+select tests.authenticate_as('lead@example.com');
+select throws_ok(
+  $$ select attune.preview_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_BETA', 'true', true) $$,
+  '42501', 'Only an administrator may change TEST_BETA', 'what only administrators set, a team''s does not preview'
+);
+select tests.authenticate_as_service_role();
+select lives_ok(
+  $$ select attune.preview_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_BETA', 'true', true) $$,
+  'a trusted server does'
+);
+select lives_ok($$ select attune.set_global_setting('TEST_NUMBER', '5', true) $$, 'what is locked for everybody');
+select tests.authenticate_as('lead@example.com');
+select throws_ok(
+  $$ select attune.preview_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_NUMBER', '7') $$,
+  '42501', 'TEST_NUMBER is locked by an administrator', 'is not previewed by a team''s'
 );
 
 select * from finish();

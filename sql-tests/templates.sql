@@ -1,6 +1,6 @@
 -- Templates: who writes them, who gets them, and what they change.
 begin;
-select plan(21);
+select plan(27);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('admin@example.com', true);
@@ -129,6 +129,49 @@ select throws_ok(
 select tests.authenticate_as_service_role();
 select lives_ok(
   $$ insert into attune.setting_templates (name, title, "values") values ('more', 'More', '{}') $$, 'a trusted server writes them'
+);
+
+-- No template keeps anybody out
+
+select throws_ok(
+  $$
+    insert into attune.setting_templates (name, title, "values")
+    values ('lost', 'Lost', '{"app_preferences.data_preferences": {"timezone": "Mars/Phobos"}}')
+  $$,
+  'PT422', 'app_preferences.data_preferences/timezone is no time zone', 'a template has time zones that there are'
+);
+select throws_ok(
+  $$
+    insert into attune.setting_templates (name, title, "values")
+    values ('leak', 'Leak', '{"app_preferences.integration_settings": {"email": {"defaults": {"token": "abc"}}}}')
+  $$,
+  'PT422', 'app_preferences.integration_settings/email/defaults/token looks like a secret', 'and no secrets'
+);
+select tests.reset_role();
+insert into attune.setting_definitions (key, category, schema, default_value)
+values ('TEST_PAIR', 'test', '{"type": "object", "maxProperties": 1}', '{}');
+insert into attune.setting_templates (name, title, "values", plan, role) values
+  ('one', 'One', '{"TEST_PAIR": {"a": 1}}', 'scaler', null), ('two', 'Two', '{"TEST_PAIR": {"b": 2}}', null, 'pairs');
+select lives_ok(
+  $$ insert into attune.users (email, plan, role) values ('pair@example.com', 'scaler', 'pairs') $$,
+  'two templates that do not go together keep nobody out'
+);
+select results_eq(
+  $$ select p.value from attune.user_preferences as p where p.user_id = tests.user_id('pair@example.com') and p.key = 'TEST_PAIR' $$,
+  $$ values ('{"a": 1}'::jsonb) $$,
+  'the first stays'
+);
+delete from attune.user_preferences where key = 'TEST_PAIR';
+update attune.setting_definitions set schema = '{"type": "object", "maxProperties": 0}' where key = 'TEST_PAIR';
+select lives_ok(
+  $$ insert into attune.users (email, plan, role) values ('tardy@example.com', 'scaler', null) $$,
+  'nor does one that its definition has left behind'
+);
+delete from attune.user_preferences where key = 'TEST_PAIR';
+delete from attune.setting_definitions where key = 'TEST_PAIR';
+select lives_ok(
+  $$ insert into attune.users (email, plan, role) values ('later@example.com', 'scaler', null) $$,
+  'nor one whose setting is gone'
 );
 
 select * from finish();

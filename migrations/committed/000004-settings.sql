@@ -1,5 +1,5 @@
 --! Previous: sha1:7e3a8a372aa027bbee6583b6db06b563368f4c5b
---! Hash: sha1:4e37838f5e4f083de7546ee5ee6212e3b0b7a3fa
+--! Hash: sha1:600ca22752bae6d9783def6ee2f2b63f4f03cf8b
 --! Message: settings
 
 -- The registry
@@ -1316,6 +1316,47 @@ comment on function attune_private.tg__limit_preferences() is
   'Limits how many preferences one user may hold (`too_many_preferences`).';
 revoke all on function attune_private.tg__limit_preferences() from public;
 --! EndIncluded triggers/tg__limit_preferences.sql
+--! Included private/authorize_team_setting.sql
+create or replace function attune_private.authorize_team_setting(key text, is_removed boolean)
+returns void
+language plpgsql stable parallel restricted security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if attune.is_admin() then
+    return;
+  end if;
+
+  if exists (
+    select from attune.setting_definitions as d
+    where d.key = authorize_team_setting.key and d.writable_by = 'admin'
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('Only an administrator may change %s', authorize_team_setting.key),
+      detail = 'admin_required',
+      hint = 'Sign in as an administrator, or ask one.';
+  end if;
+
+  if not is_removed and exists (
+    select from attune.global_settings as g
+    where g.key = authorize_team_setting.key
+      and g.is_active
+      and g.is_enforced
+      and g.rollout_percentage = 100
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is locked by an administrator', authorize_team_setting.key),
+      detail = 'setting_enforced',
+      hint = 'Ask an administrator to unlock it.';
+  end if;
+end;
+$$;
+comment on function attune_private.authorize_team_setting(text, boolean) is
+  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or sets what is locked for everybody (`setting_enforced`).';
+revoke all on function attune_private.authorize_team_setting(text, boolean) from public;
+--! EndIncluded private/authorize_team_setting.sql
 --! Included triggers/tg_team_settings__authorize.sql
 create or replace function attune_private.tg_team_settings__authorize()
 returns trigger
@@ -1325,35 +1366,7 @@ as $$
 declare
   setting constant attune.team_settings := case tg_op when 'DELETE' then old else new end;
 begin
-  if attune.is_admin() then
-    return setting;
-  end if;
-
-  if exists (
-    select from attune.setting_definitions as d
-    where d.key = setting.key and d.writable_by = 'admin'
-  ) then
-    raise exception using
-      errcode = '42501',
-      message = format('Only an administrator may change %s', setting.key),
-      detail = 'admin_required',
-      hint = 'Sign in as an administrator, or ask one.';
-  end if;
-
-  if tg_op <> 'DELETE' and exists (
-    select from attune.global_settings as g
-    where g.key = setting.key
-      and g.is_active
-      and g.is_enforced
-      and g.rollout_percentage = 100
-  ) then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is locked by an administrator', setting.key),
-      detail = 'setting_enforced',
-      hint = 'Ask an administrator to unlock it.';
-  end if;
-
+  perform attune_private.authorize_team_setting(setting.key, tg_op = 'DELETE');
   return setting;
 end;
 $$;
@@ -1408,6 +1421,8 @@ begin
         detail = 'invalid_default',
         hint = 'Give a default that satisfies the setting''s own schema.';
     end if;
+
+    perform attune_private.check_annotations(new.key, new.schema, new.default_value);
   end if;
 
   if tg_op = 'UPDATE'
@@ -1435,7 +1450,7 @@ begin
 end;
 $$;
 comment on function attune_private.tg_setting_definitions__validate() is
-  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`), or would break values that are stored (`stored_values_invalid`).';
+  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`), or would break values that are stored (`stored_values_invalid`).';
 revoke all on function attune_private.tg_setting_definitions__validate() from public;
 --! EndIncluded triggers/tg_setting_definitions__validate.sql
 --! Included triggers/tg_setting_definitions__keep_used.sql

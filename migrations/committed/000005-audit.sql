@@ -1,5 +1,5 @@
---! Previous: sha1:4e37838f5e4f083de7546ee5ee6212e3b0b7a3fa
---! Hash: sha1:87d4a4a27e0cc5ba52317a49ed0af16a5f6279b7
+--! Previous: sha1:600ca22752bae6d9783def6ee2f2b63f4f03cf8b
+--! Hash: sha1:6b735b8fb8bd1764c27ec47b4c5c2b73891d2730
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

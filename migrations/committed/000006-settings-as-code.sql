@@ -1,5 +1,5 @@
---! Previous: sha1:87d4a4a27e0cc5ba52317a49ed0af16a5f6279b7
---! Hash: sha1:6b53f251e5e360aba0937f3af8e06d5d6be084cf
+--! Previous: sha1:6b735b8fb8bd1764c27ec47b4c5c2b73891d2730
+--! Hash: sha1:809686e6047fa4dc9d158d8d1dda9b745351c8a5
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:6b53f251e5e360aba0937f3af8e06d5d6be084cf
---! Hash: sha1:d304d616f19d63a9e1010d03d1d16856dbaebaf2
+--! Previous: sha1:809686e6047fa4dc9d158d8d1dda9b745351c8a5
+--! Hash: sha1:3bdf3a03e349a87e7210529a08bf0000c24078ae
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

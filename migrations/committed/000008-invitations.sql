@@ -1,5 +1,5 @@
---! Previous: sha1:d304d616f19d63a9e1010d03d1d16856dbaebaf2
---! Hash: sha1:5ecefff0d55bf87dad3b6fe18d22d4d6e9c3a4bd
+--! Previous: sha1:3bdf3a03e349a87e7210529a08bf0000c24078ae
+--! Hash: sha1:1cb5463bd0f8f820813903f8d4fd70c3430081b2
 --! Message: invitations
 
 create table attune.invitations (

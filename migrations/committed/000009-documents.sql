@@ -1,5 +1,5 @@
---! Previous: sha1:5ecefff0d55bf87dad3b6fe18d22d4d6e9c3a4bd
---! Hash: sha1:cf453575a58ebf9d4cb2ce0e8a9a2338ca66be6f
+--! Previous: sha1:1cb5463bd0f8f820813903f8d4fd70c3430081b2
+--! Hash: sha1:f47b70407ba62faca4db366a59f6928b6ef34c16
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -277,7 +277,7 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if get_effective_ai_config.user_id is distinct from attune.current_user_id() then
+  if (get_effective_ai_config.user_id = attune.current_user_id()) is not true then
     perform attune.require_admin();
   end if;
 

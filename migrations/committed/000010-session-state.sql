@@ -1,5 +1,5 @@
---! Previous: sha1:cf453575a58ebf9d4cb2ce0e8a9a2338ca66be6f
---! Hash: sha1:16f8185386df5616d57c3829e2332c2d05a59bb2
+--! Previous: sha1:f47b70407ba62faca4db366a59f6928b6ef34c16
+--! Hash: sha1:352ca8599616811e2ee113be4a4d24e9507641c4
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

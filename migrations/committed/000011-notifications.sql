@@ -1,5 +1,5 @@
---! Previous: sha1:16f8185386df5616d57c3829e2332c2d05a59bb2
---! Hash: sha1:23da5053091c10f117c475912e9fbfd0aa629e76
+--! Previous: sha1:352ca8599616811e2ee113be4a4d24e9507641c4
+--! Hash: sha1:175152ea5cad81ad0b18a2a935e3a25ab142dc7c
 --! Message: notifications
 
 -- What there is to notify of
@@ -395,8 +395,24 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if next_delivery_at.user_id is distinct from attune.current_user_id() then
+  if (next_delivery_at.user_id = attune.current_user_id()) is not true then
     perform attune.require_admin();
+  end if;
+
+  if not exists (select from attune.users as u where u.id = next_delivery_at.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  if not exists (select from attune.notification_categories as c where c.name = next_delivery_at.category) then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no category %s', quote_nullable(left(next_delivery_at.category, 100))),
+      detail = 'unknown_category',
+      hint = 'List what there is with notificationCategories.';
   end if;
 
   return (attune_private.decide_delivery(
@@ -408,7 +424,7 @@ begin
 end;
 $$;
 comment on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) is
-  E'@param user_id The recipient.\n@param channel Which channel.\n@param category Which category.\n@param at When the notification is made; now when left out.\nWhen a notification of a category that is made at a moment would be sent to a user by one channel: by the user''s choices, working hours and quiet hours, in their time zone. Null when never. For the user, administrators and trusted servers (`admin_required`).';
+  E'@param user_id The recipient.\n@param channel Which channel.\n@param category Which category.\n@param at When the notification is made; now when left out.\nWhen a notification of a category that is made at a moment would be sent to a user by one channel: by the user''s choices, working hours and quiet hours, in their time zone. Null when never. For the user, administrators and trusted servers. Refused: `admin_required`, `unknown_user`, `unknown_category`.';
 revoke all on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) from public;
 grant execute on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz)
   to authenticated, service_role;
@@ -466,11 +482,11 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.current_user_id();
-  recipient constant uuid := coalesce(create_notification.user_id, caller);
+  recipient constant uuid := coalesce(create_notification.user_id, attune.require_user_id());
+  per_day constant integer := attune_private.system_number('NOTIFICATIONS_PER_DAY', 1000);
   created attune.notifications;
 begin
-  if recipient is distinct from caller then
+  if (recipient = attune.current_user_id()) is not true then
     perform attune.require_admin();
   end if;
 
@@ -490,12 +506,30 @@ begin
       hint = 'List what there is with notificationCategories.';
   end if;
 
-  if coalesce(btrim(create_notification.title), '') = '' then
+  if (create_notification.title ~ '\S') is not true then
     raise exception using
       errcode = 'PT422',
       message = 'A notification has a title',
       detail = 'title_required',
       hint = 'Say what happened, in a few words.';
+  end if;
+
+  -- Each may cost a mail or an SMS. One at a time, so that they can be counted; whom we trust is not limited.
+  if (attune.is_admin() or attune_private.is_trusted()) is not true then
+    perform from attune.users as u where u.id = recipient for no key update;
+
+    if per_day <= (
+      select count(*)
+      from attune.notifications as n
+      where n.user_id = recipient
+        and n.created_at > now() - interval '1 day'
+    ) then
+      raise exception using
+        errcode = 'PT429',
+        message = format('The inbox has taken %s notifications in a day', per_day),
+        detail = 'too_many_notifications',
+        hint = 'Go on tomorrow, or let a trusted server create them.';
+    end if;
   end if;
 
   perform attune_private.check_size('The title', char_length(create_notification.title), 200, 'characters');
@@ -530,7 +564,7 @@ $$;
 comment on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) is
-  E'@notNull\n@param category What it is about.\n@param title What happened, 1 to 200 characters.\n@param message The particulars, at most 4,000 characters.\n@param type How it looks.\n@param priority Which is sent first.\n@param action_url Where a click leads: a path, or an address with https.\n@param metadata What the application needs to show it; at most 16 KiB.\n@param user_id The recipient; the caller when left out.\nPuts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for administrators and trusted servers; and decides of each channel whether and when it is sent. Refused: `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, `invalid_action_url`.';
+  E'@notNull\n@param category What it is about.\n@param title What happened, 1 to 200 characters.\n@param message The particulars, at most 4,000 characters.\n@param type How it looks.\n@param priority Which is sent first.\n@param action_url Where a click leads: a path, or an address with https.\n@param metadata What the application needs to show it; at most 16 KiB.\n@param user_id The recipient; the caller when left out.\nPuts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for administrators and trusted servers; and decides of each channel whether and when it is sent. Refused: `not_signed_in`, `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, `invalid_action_url`, `too_many_notifications`.';
 revoke all on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) from public;
@@ -776,11 +810,13 @@ begin
     select d.user_id, d.notification_id, d.attempts, n.category
     from attune.notification_deliveries as d
     join attune.notifications as n on n.user_id = d.user_id and n.id = d.notification_id
+    join attune.notification_categories as c on c.name = n.category
     where d.channel = claim_deliveries.channel
       and d.status = 'pending'
       and d.due_at <= moment
       and (d.lease_until is null or d.lease_until <= moment)
-    order by n.priority desc, d.due_at
+    -- What is critical does not wait behind what may have to be put off.
+    order by c.is_critical desc, n.priority desc, d.due_at
     limit claim_deliveries."limit"
     for no key update of d skip locked
   loop
@@ -827,7 +863,7 @@ begin
 end;
 $$;
 comment on function attune.claim_deliveries(attune.notification_channel, integer, interval) is
-  E'@param channel Which channel.\n@param limit At most so many, 1 to 1,000.\n@param lease For how long the worker has them to itself, one second to one day.\n@behavior -connection +list\nGives a worker deliveries of one channel that are due, the most urgent first, and keeps them from every other worker until the lease runs out; for trusted servers. The worker sends each and calls `complete_delivery` or `fail_delivery`. What nobody finished is claimed again, eight times at most. Refused: `invalid_claim`.';
+  E'@param channel Which channel.\n@param limit At most so many, 1 to 1,000.\n@param lease For how long the worker has them to itself, one second to one day.\n@behavior -connection +list\nGives a worker deliveries of one channel that are due, what is critical first, then the most urgent, and keeps them from every other worker until the lease runs out; for trusted servers. The worker sends each and calls `complete_delivery` or `fail_delivery`. What nobody finished is claimed again, eight times at most. Refused: `invalid_claim`.';
 revoke all on function attune.claim_deliveries(attune.notification_channel, integer, interval) from public;
 grant execute on function attune.claim_deliveries(attune.notification_channel, integer, interval) to service_role;
 --! EndIncluded functions/claim_deliveries.sql

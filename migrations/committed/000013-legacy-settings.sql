@@ -1,5 +1,5 @@
---! Previous: sha1:83757ed44b58c0a3974956f04b5b455fb24f0f39
---! Hash: sha1:efff0d5d3429e1af1af12c7ecb70b0ab5cffde40
+--! Previous: sha1:7709ebe8807b05c2befb0995b53b10fd25d02dcc
+--! Hash: sha1:9e85d9a97852fc3b91e6bc7f20528b5b8e3605fb
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');
@@ -40,7 +40,7 @@ begin
   return to_jsonb(value);
 exception
   -- What begins like JSON and is none is text.
-  when invalid_text_representation then
+  when data_exception or statement_too_complex then
     return to_jsonb(value);
 end;
 $$;
@@ -81,8 +81,9 @@ begin
   end if;
 
   for legacy in execute format(
-    'select l.%I::text as key, l.%I::text as value, l.%I::text as category, l.%I::text as description, l.ctid as place
-     from %s as l order by 1, l.ctid for update',
+    'select l.%I::text as key, l.%I::text as value, l.%I::text as category, l.%I::text as description,
+       l.tableoid as part, l.ctid as place
+     from %s as l order by 1, l.tableoid, l.ctid for update',
     key_column, value_column, category_column, description_column, source
   ) loop
     result := (legacy.key, null, legacy.value, null, null);
@@ -92,26 +93,63 @@ begin
     select d.* into definition from attune.setting_definitions as d where d.key = legacy.key;
     select g.value into stored from attune.global_settings as g where g.key = legacy.key;
 
-    -- A key that is known says itself what its text stands for.
-    if definition.key is not null
-      and attune_private.value_problem(legacy.key, 'global', parsed) is not null
-      and attune_private.value_problem(legacy.key, 'global', to_jsonb(legacy.value)) is null
-    then
-      parsed := to_jsonb(legacy.value);
-    end if;
+    -- A row that no table takes is listed like any other, and keeps nothing else from being adopted.
+    begin
+      -- A key that is known says itself what its text stands for.
+      if definition.key is not null
+        and attune_private.value_problem(legacy.key, 'global', parsed) is not null
+        and attune_private.value_problem(legacy.key, 'global', to_jsonb(legacy.value)) is null
+      then
+        parsed := to_jsonb(legacy.value);
+      end if;
 
-    result.problem := case
-      when legacy.key is null then 'it has no key'
-      when legacy.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]{0,199}$' then 'its key is no name for a setting'
-      when legacy.value is null then 'it has no value'
-      -- A password of digits is one, too.
-      when attune_private.secret_path(
-        jsonb_build_object(legacy.key, case jsonb_typeof(parsed) when 'number' then to_jsonb(legacy.value) else parsed end)
-      ) is not null
-        then 'it looks like a secret: store it with credentials'
-      when definition.key is not null and stored is null
-        then attune_private.value_problem(legacy.key, 'global', parsed)
-      when octet_length(parsed::text) > 65536 then 'it is larger than 65536 bytes'
+      result.problem := case
+        when legacy.key is null then 'it has no key'
+        when legacy.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]{0,199}$' then 'its key is no name for a setting'
+        when legacy.value is null then 'it has no value'
+        -- A password of digits is one, too.
+        when attune_private.secret_path(
+          jsonb_build_object(legacy.key, case jsonb_typeof(parsed) when 'number' then to_jsonb(legacy.value) else parsed end)
+        ) is not null
+          then 'it looks like a secret: store it with credentials'
+        when definition.key is not null and stored is null
+          then attune_private.value_problem(legacy.key, 'global', parsed)
+        when octet_length(parsed::text) > 65536 then 'it is larger than 65536 bytes'
+      end;
+
+      if result.problem is null then
+        if definition.key is null then
+          insert into attune.setting_definitions (
+            key, category, description, schema, default_value, layer, seeding, source
+          )
+          values (
+            legacy.key,
+            coalesce(nullif(left(btrim(legacy.category), 100), ''), 'legacy'),
+            coalesce(left(legacy.description, 8000), ''),
+            jsonb_build_object('type', case
+              when jsonb_typeof(parsed) = 'number' and parsed::numeric % 1 = 0 then 'integer'
+              else jsonb_typeof(parsed)
+            end),
+            parsed,
+            adopt_legacy_settings.layer,
+            adopt_legacy_settings.seeding,
+            source_name
+          );
+        end if;
+
+        parsed := attune.json_merge_patch('{}', parsed);
+        if stored is null then
+          insert into attune.global_settings (key, value) values (legacy.key, parsed);
+          result.outcome := 'adopted';
+          result.value := parsed;
+        else
+          result.outcome := case when stored = parsed then 'unchanged' else 'kept' end;
+          result.value := stored;
+        end if;
+      end if;
+    exception
+      when data_exception or program_limit_exceeded or sqlstate 'PT422' then
+        result.problem := sqlerrm;
     end;
 
     if result.problem is not null then
@@ -122,36 +160,8 @@ begin
       continue;
     end if;
 
-    if definition.key is null then
-      insert into attune.setting_definitions (
-        key, category, description, schema, default_value, layer, seeding, source
-      )
-      values (
-        legacy.key,
-        coalesce(nullif(left(btrim(legacy.category), 100), ''), 'legacy'),
-        coalesce(left(legacy.description, 8000), ''),
-        jsonb_build_object('type', case
-          when jsonb_typeof(parsed) = 'number' and parsed::numeric % 1 = 0 then 'integer'
-          else jsonb_typeof(parsed)
-        end),
-        parsed,
-        adopt_legacy_settings.layer,
-        adopt_legacy_settings.seeding,
-        source_name
-      );
-    end if;
-
-    if stored is null then
-      insert into attune.global_settings (key, value) values (legacy.key, attune.json_merge_patch('{}', parsed));
-      result.outcome := 'adopted';
-      result.value := parsed;
-    else
-      result.outcome := case when stored = parsed then 'unchanged' else 'kept' end;
-      result.value := stored;
-    end if;
-
-    execute format('update %s as l set %I = coalesce(l.%2$I, now()) where l.ctid = $1', source, deprecated_column)
-    using legacy.place;
+    execute format('update %s as l set %I = coalesce(l.%2$I, now()) where l.tableoid = $1 and l.ctid = $2', source, deprecated_column)
+    using legacy.part, legacy.place;
     return next result;
   end loop;
 end;

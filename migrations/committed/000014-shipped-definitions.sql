@@ -1,5 +1,5 @@
---! Previous: sha1:efff0d5d3429e1af1af12c7ecb70b0ab5cffde40
---! Hash: sha1:1f3501be2dad099458a8ff95335597babd78d9f0
+--! Previous: sha1:9e85d9a97852fc3b91e6bc7f20528b5b8e3605fb
+--! Hash: sha1:583e007f39e8879263fd4b66b6fa7264db8e3799
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
@@ -1092,6 +1092,17 @@ select from attune.apply_definitions($definitions$
       "maximum": 1000,
       "default": 50,
       "description": "How many session states one user may hold: the oldest go.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global"
+      }
+    },
+    "NOTIFICATIONS_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 1000,
+      "description": "How many notifications an inbox takes in a day before the user's own application may add no more; administrators and trusted servers are not limited.",
       "x-attune": {
         "category": "system",
         "layer": "global"

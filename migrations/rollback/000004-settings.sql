@@ -92,6 +92,7 @@ drop function
   attune_private.tg__one_at_a_time(),
   attune_private.tg__limit_preferences(),
   attune_private.tg_team_settings__authorize(),
+  attune_private.authorize_team_setting(text, boolean),
   attune_private.tg_setting_definitions__validate(),
   attune_private.tg_setting_definitions__keep_used(),
   attune_private.tg_users__seed_settings();
