@@ -1,4 +1,4 @@
-/** The law of the layers: what SQL resolves is what a naive model says, for random settings, locks and users. */
+/** The law of the layers: what SQL resolves is what a naive model says, for random settings, locks, splits and people. */
 import fc from "fast-check";
 import murmurhash from "murmurhash3js";
 import pg from "pg";
@@ -6,20 +6,43 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 
 type Json = null | boolean | number | string | Json[] | { [member: string]: Json };
-type GlobalRow = { value: Json; isActive: boolean; isEnforced: boolean; rollout: number };
-type UserRow = { value: Json; isActive: boolean };
-type Setting = { type: "boolean" | "integer" | "object" | "any"; defaultValue: Json; global: GlobalRow | null; users: (UserRow | null)[] };
-type Effective = { value: Json; layer: string; reason: string; is_enforced: boolean };
+type Row = { value: Json; isActive: boolean };
+type Lockable = Row & { isEnforced: boolean };
+type Variant = { name: string; weight: number; value: Json };
+type Global = Lockable & { rollout: number; variants: Variant[] | null };
+/** What is stored of one setting; in the lists, by plan, by team, and twice by person. */
+type Setting = {
+  type: "boolean" | "integer" | "object" | "any";
+  defaultValue: Json;
+  global: Global | null;
+  plans: (Lockable | null)[];
+  teams: (Lockable | null)[];
+  users: (Row | null)[];
+  projects: (Row | null)[];
+};
+type Person = { plan: number; team: number | null; isMember: boolean };
+/** A value that a layer holds for one person. */
+type Held = Row & { layer: string; isEnforced: boolean; isTargeted: boolean; isSplit: boolean; variant: string | null };
+type Effective = { value: Json; layer: string; reason: string; variant: string | null; is_enforced: boolean };
+/** Of each layer that holds a value, why it does not matter; null when it does. */
+type Explanation = { layer: string; value: Json; won: boolean; ignored_because: string | null };
 
-const USERS = 3;
+const PEOPLE = 3;
+const PLANS = ["bootstrapper", "scaler"];
+const TEAMS = ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"];
+const PROJECT = "00000000-0000-4000-8000-0000000000aa";
 
 let database: TestDatabase;
 let client: pg.Client;
-let users: string[];
+let ids: string[];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  users = await Promise.all(Array.from({ length: USERS }, async (_, n) => (await database.createUser(`user${n}@example.com`)).id));
+  ids = await Promise.all(Array.from({ length: PEOPLE }, async (_, n) => (await database.createUser(`user${n}@example.com`)).id));
+  await database.query("insert into attune.plans (name, title) values ($1, 'Scaler')", [PLANS[1]]);
+  await database.query("insert into attune.teams (id, name) select id, 'Team' from unnest($1::uuid[]) as id", [TEAMS]);
+  await database.query("insert into attune.projects (id, name) values ($1, 'Project')", [PROJECT]);
+  await database.query("insert into attune.project_members (user_id, project_id) select id, $2 from unnest($1::uuid[]) as id", [ids, PROJECT]);
   client = new pg.Client(database.ownerUrl);
   await client.connect();
 });
@@ -43,23 +66,75 @@ function mergePatch(target: Json | undefined, patch: Json): Json {
   return merged;
 }
 
-/** Unleash's `normalizedStrategyValue`, by the library that Unleash's own client uses. */
-const bucketOf = (key: string, userId: string): number => (murmurhash.x86.hash32(`${key}:${userId}`, 0) % 100) + 1;
+/** MurmurHash3 by the library that Unleash's own client uses: it hashes bytes, and takes characters for them. */
+const hashOf = (text: string, seed: number): number => murmurhash.x86.hash32(Buffer.from(text).toString("latin1"), seed);
 
-function expected(key: string, { defaultValue, global, users: rows }: Setting, user: number): Effective {
-  const row = rows[user];
-  const isIn = global !== null && global.isActive && bucketOf(key, users[user] ?? "") <= global.rollout;
-  const isLocked = isIn && global.isEnforced;
-  const chosen = row?.isActive === true && !isLocked ? row : undefined;
+/** Unleash's `normalizedStrategyValue`. */
+const bucketOf = (group: string, id: string): number => (hashOf(`${group}:${id}`, 0) % 100) + 1;
 
+/** Unleash's `selectVariant`: the weights, one after the other, share out the numbers from 1 to 1000. */
+function variantOf(variants: Variant[], group: string, id: string): Variant | undefined {
+  const target = (hashOf(`${group}:${id}`, 86028157) % 1000) + 1;
+  let upTo = 0;
+  return variants.find(({ weight }) => (upTo += weight) >= target);
+}
+
+/** What the layers hold for a person, broad to narrow. */
+function heldBy(key: string, setting: Setting, person: Person, n: number, inProject: boolean): Held[] {
+  const id = ids[n] ?? "";
+  const plain = { isTargeted: true, isSplit: false, variant: null };
+  const lockable = (layer: string, row: Lockable | null | undefined): Held[] => (row ? [{ layer, ...row, ...plain }] : []);
+  const own = (layer: string, row: Row | null | undefined): Held[] => (row ? [{ layer, ...row, isEnforced: false, ...plain }] : []);
+
+  const { global } = setting;
+  const variant = global?.variants ? variantOf(global.variants, key, id) : undefined;
+  return [
+    ...lockable("global", global).map((held) => ({
+      ...held,
+      value: variant ? mergePatch(held.value, variant.value) : held.value,
+      isTargeted: bucketOf(key, id) <= (global?.rollout ?? 0),
+      isSplit: (global?.rollout ?? 0) < 100 || variant !== undefined,
+      variant: variant?.name ?? null,
+    })),
+    ...lockable("plan", setting.plans[person.plan]),
+    // Who has left a team is no longer in it, whatever their current team says.
+    ...lockable("team", person.team === null || !person.isMember ? null : setting.teams[person.team]),
+    ...own("user", setting.users[n]),
+    ...own("project", inProject ? setting.projects[n] : null),
+  ];
+}
+
+function reasonOf(won: Held | undefined, held: Held[]): string {
+  if (won === undefined) return held.some(({ isActive }) => !isActive) ? "DISABLED" : "DEFAULT";
+  if (won.layer !== "global") return "TARGETING_MATCH";
+  return won.isSplit ? "SPLIT" : "STATIC";
+}
+
+/** One layer after the other, as a person would do it. */
+function resolve(defaultValue: Json, held: Held[]): { effective: Effective; explanations: Explanation[] } {
   let value = defaultValue;
-  if (isIn) value = mergePatch(value, global.value);
-  if (chosen) value = mergePatch(value, chosen.value);
+  let won: Held | undefined;
+  let lock: string | undefined;
+  const explanations: Explanation[] = [{ layer: "default", value: defaultValue, won: false, ignored_because: null }];
 
-  if (chosen) return { value, layer: "user", reason: "TARGETING_MATCH", is_enforced: isLocked };
-  if (isIn) return { value, layer: "global", reason: global.rollout < 100 ? "SPLIT" : "STATIC", is_enforced: isLocked };
-  const isDisabled = global?.isActive === false || row?.isActive === false;
-  return { value, layer: "default", reason: isDisabled ? "DISABLED" : "DEFAULT", is_enforced: false };
+  for (const each of held) {
+    const ignored = !each.isActive ? "inactive" : !each.isTargeted ? "outside_rollout" : lock === undefined ? null : `enforced_by_${lock}`;
+    if (ignored === null) {
+      // What is no object hides all that is broader: the first that does is named.
+      if (!isObject(each.value)) for (const broader of explanations) broader.ignored_because ??= `overridden_by_${each.layer}`;
+      value = mergePatch(value, each.value);
+      won = each;
+      if (each.isEnforced) lock = each.layer;
+    }
+    explanations.push({ layer: each.layer, value: each.value, won: false, ignored_because: ignored });
+  }
+
+  const layer = won?.layer ?? "default";
+  for (const each of explanations) each.won = each.layer === layer;
+  return {
+    effective: { value, layer, reason: reasonOf(won, held), variant: won?.variant ?? null, is_enforced: lock !== undefined },
+    explanations,
+  };
 }
 
 const memberName = fc.constantFrom("a", "b", "c", "d e", "ä");
@@ -76,66 +151,139 @@ function valueOf(type: Setting["type"], isDefault: boolean): fc.Arbitrary<Json> 
   return fc.oneof(leaves, fc.constant(null), tree(leaves));
 }
 
-const setting: fc.Arbitrary<Setting> = fc.constantFrom<Setting["type"][]>("boolean", "integer", "object", "any").chain((type) =>
-  fc.record({
+const percentage = fc.oneof(fc.constantFrom(0, 1, 99, 100, 100), fc.integer({ min: 0, max: 100 }));
+
+/** A split whose weights sum to 1000: random cuts of that range. */
+const variantsOf = (type: Setting["type"]): fc.Arbitrary<Variant[]> =>
+  fc.array(fc.tuple(fc.integer({ min: 0, max: 1000 }), valueOf(type, false)), { minLength: 1, maxLength: 4 }).map((parts) => {
+    const cuts = [0, ...parts.slice(1).map(([cut]) => cut).toSorted((a, b) => a - b), 1000];
+    return parts.map(([, value], n) => ({ name: `variant ${n}`, weight: (cuts[n + 1] ?? 0) - (cuts[n] ?? 0), value }));
+  });
+
+const setting: fc.Arbitrary<Setting> = fc.constantFrom<Setting["type"][]>("boolean", "integer", "object", "any").chain((type) => {
+  const row = { value: valueOf(type, false), isActive: fc.boolean() };
+  const rows = <T>(of: fc.Arbitrary<T>, length: number): fc.Arbitrary<(T | null)[]> => fc.array(fc.option(of, { freq: 2 }), { minLength: length, maxLength: length });
+  const lockable = fc.record({ ...row, isEnforced: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }) });
+  return fc.record({
     type: fc.constant(type),
     defaultValue: valueOf(type, true),
-    global: fc.option(
-      fc.record({
-        value: valueOf(type, false),
-        isActive: fc.boolean(),
-        isEnforced: fc.boolean(),
-        rollout: fc.oneof(fc.constantFrom(0, 1, 99, 100, 100), fc.integer({ min: 0, max: 100 })),
-      }),
-    ),
-    users: fc.array(fc.option(fc.record({ value: valueOf(type, false), isActive: fc.boolean() })), { minLength: USERS, maxLength: USERS }),
-  }),
-);
+    global: fc.option(fc.record({ ...row, isEnforced: fc.boolean(), rollout: percentage, variants: fc.option(variantsOf(type)) })),
+    plans: rows(lockable, PLANS.length),
+    teams: rows(lockable, TEAMS.length),
+    users: rows(fc.record(row), PEOPLE),
+    projects: rows(fc.record(row), PEOPLE),
+  });
+});
 
-async function store(key: string, { type, defaultValue, global, users: rows }: Setting): Promise<void> {
-  const schema = JSON.stringify(type === "any" ? {} : { type });
-  await client.query("insert into attune.setting_definitions (key, category, schema, default_value) values ($1, 'model', $2, $3)", [key, schema, JSON.stringify(defaultValue)]);
-  if (global) {
-    await client.query(
-      "insert into attune.global_settings (key, value, is_active, is_enforced, rollout_percentage) values ($1, $2, $3, $4, $5)",
-      [key, JSON.stringify(global.value), global.isActive, global.isEnforced, global.rollout],
-    );
-  }
-  for (const [n, row] of rows.entries()) {
-    if (row === null) continue;
-    await client.query(
-      "insert into attune.user_preferences (user_id, key, value, is_active) values ($1, $2, $3, $4)",
-      [users[n], key, JSON.stringify(row.value), row.isActive],
-    );
-  }
+const person: fc.Arbitrary<Person> = fc.record({
+  plan: fc.nat(PLANS.length - 1),
+  team: fc.option(fc.nat(TEAMS.length - 1), { freq: 4 }),
+  isMember: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
+});
+
+const keyOf = (n: number): string => `MODEL_${n}`;
+
+async function storePeople(people: Person[]): Promise<void> {
+  const teams = people.map(({ team }) => (team === null ? null : TEAMS[team]));
+  await client.query(
+    `with given as (select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::boolean[]) as p (id, plan, team_id, is_member)),
+       members as (
+         insert into attune.team_members (user_id, team_id)
+         select g.id, t.id from given as g cross join unnest($5::uuid[]) as t (id)
+         where g.team_id is distinct from t.id or g.is_member
+       )
+     update attune.users as u set plan = g.plan, current_team_id = g.team_id from given as g where u.id = g.id`,
+    [ids, people.map(({ plan }) => PLANS[plan]), teams, people.map(({ isMember }) => isMember), TEAMS],
+  );
 }
 
-async function effective(user: number): Promise<Map<string, Effective>> {
-  const claims = JSON.stringify({ sub: users[user], role: "authenticated" });
+/** Everything that is stored, a statement a table. JSON null is a value, which a recordset would take for NULL. */
+async function storeSettings(settings: Setting[]): Promise<void> {
+  const rowsOf = <T>(pick: (each: Setting) => (T | null)[], scopes: (string | undefined)[]) =>
+    settings.flatMap((each, n) => pick(each).flatMap((row, scope) => (row === null ? [] : [{ key: keyOf(n), scope: scopes[scope], ...row }])));
+  const insert = (statement: string, rows: unknown[]) =>
+    client.query(
+      `${statement} from jsonb_to_recordset($1) as r (
+         key text, scope text, schema jsonb, value jsonb, "isActive" boolean, "isEnforced" boolean, rollout integer, variants jsonb
+       ) cross join lateral coalesce(r.value, 'null') as value`,
+      [JSON.stringify(rows)],
+    );
+
+  await insert(
+    "insert into attune.setting_definitions (key, category, layer, schema, default_value) select r.key, 'model', 'project', r.schema, value.value",
+    settings.map(({ type, defaultValue }, n) => ({ key: keyOf(n), schema: type === "any" ? {} : { type }, value: defaultValue })),
+  );
+  await insert(
+    `insert into attune.global_settings (key, value, is_active, is_enforced, rollout_percentage, variants)
+     select r.key, value.value, r."isActive", r."isEnforced", r.rollout, r.variants`,
+    rowsOf(({ global }) => [global], []),
+  );
+  await insert(
+    `insert into attune.plan_settings (plan, key, value, is_active, is_enforced) select r.scope, r.key, value.value, r."isActive", r."isEnforced"`,
+    rowsOf(({ plans }) => plans, PLANS),
+  );
+  await insert(
+    `insert into attune.team_settings (team_id, key, value, is_active, is_enforced) select r.scope::uuid, r.key, value.value, r."isActive", r."isEnforced"`,
+    rowsOf(({ teams }) => teams, TEAMS),
+  );
+  await insert(
+    `insert into attune.user_preferences (user_id, key, value, is_active) select r.scope::uuid, r.key, value.value, r."isActive"`,
+    rowsOf(({ users }) => users, ids),
+  );
+  await insert(
+    `insert into attune.project_preferences (user_id, project_id, key, value, is_active)
+     select r.scope::uuid, '${PROJECT}', r.key, value.value, r."isActive"`,
+    rowsOf(({ projects }) => projects, ids),
+  );
+}
+
+/** What a person sees, in the project and outside, by key. */
+async function seenBy(n: number, project: string | null): Promise<Map<string, { effective: Effective; explanations: Explanation[] }>> {
+  const claims = JSON.stringify({ sub: ids[n], role: "authenticated" });
   await client.query("select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)", [claims]);
-  const { rows } = await client.query<Effective & { key: string }>(
-    "select key, value, layer, reason, is_enforced from attune.effective_settings('model')",
+  const { rows } = await client.query<Effective & { key: string; explanations: Explanation[] }>(
+    `select s.key, s.value, s.layer, s.reason, s.variant, s.is_enforced,
+       (
+         select jsonb_agg(jsonb_build_object('layer', e.layer, 'value', e.value, 'won', e.is_winner, 'ignored_because', e.ignored_because) order by e.layer)
+         from attune.explain_setting(s.key, project_id => $1) as e
+         where e.is_set
+       ) as explanations
+     from attune.effective_settings('model', $1) as s`,
+    [project],
   );
   await client.query("reset role");
-  return new Map(rows.map(({ key, ...rest }) => [key, rest]));
+  return new Map(rows.map(({ key, explanations, ...effective }) => [key, { effective, explanations }]));
 }
 
-test("effective_settings is what a naive model of the layers says", async () => {
+test("effective_settings and explain_setting are what a naive model of the layers says", async () => {
+  const won = new Set<string>();
+  const people = fc.array(person, { minLength: PEOPLE, maxLength: PEOPLE });
   await fc.assert(
-    fc.asyncProperty(fc.array(setting, { minLength: 1, maxLength: 6 }), async (settings) => {
+    fc.asyncProperty(fc.array(setting, { minLength: 1, maxLength: 8 }), people, async (settings, population) => {
       await client.query("begin");
       try {
-        for (const [n, each] of settings.entries()) await store(`MODEL_${n}`, each);
-        for (let user = 0; user < USERS; user++) {
-          const model = new Map(settings.map((each, n) => [`MODEL_${n}`, expected(`MODEL_${n}`, each, user)]));
-          expect(await effective(user)).toEqual(model);
+        await storePeople(population);
+        await storeSettings(settings);
+        for (const [n, each] of population.entries()) {
+          for (const project of [null, PROJECT]) {
+            const model = new Map(settings.map((of, index) => [keyOf(index), resolve(of.defaultValue, heldBy(keyOf(index), of, each, n, project !== null))]));
+            expect(await seenBy(n, project)).toEqual(model);
+            for (const { effective } of model.values()) won.add(`${effective.layer} ${effective.reason} ${effective.is_enforced}`);
+          }
         }
       } finally {
         await client.query("rollback");
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 120 },
   );
+  // The control: nothing that may happen was left out.
+  expect([...won].toSorted()).toEqual([
+    "default DEFAULT false", "default DISABLED false",
+    "global SPLIT false", "global SPLIT true", "global STATIC false", "global STATIC true",
+    "plan TARGETING_MATCH false", "plan TARGETING_MATCH true", "project TARGETING_MATCH false",
+    "team TARGETING_MATCH false", "team TARGETING_MATCH true", "user TARGETING_MATCH false",
+  ]);
 });
 
 test("json_merge_patch is RFC 7396", async () => {
@@ -153,24 +301,55 @@ test("json_merge_patch is RFC 7396", async () => {
   );
 });
 
-test("buckets are Unleash's, and a growing rollout only ever adds users", async () => {
+const USERS = 100_000;
+/** The ids of so many users, made from numbers, so that every run asks about the same. */
+const USER_IDS = `select md5(n::text)::uuid::text as id from generate_series(1, ${USERS}) as n`;
+
+test("buckets are Unleash's: every share of users is that share, and a growing rollout only ever adds", async () => {
   // From Unleash's client specification.
   const vectors = [["123", "gr1", 73], ["999", "groupX", 25]] as const;
-  const ids = Array.from({ length: 2000 }, (_, n) => `user-${n}-ü`);
-  const { rows } = await client.query<{ id: string; bucket: number }>(
-    "select id, attune_private.bucket('a rollout', id) as bucket from unnest($1::text[]) as id",
-    [ids],
-  );
   for (const [id, group, bucket] of vectors) {
-    const { rows: [row] } = await client.query<{ bucket: number }>("select attune_private.bucket($1, $2) as bucket", [group, id]);
+    const [row] = await database.query<{ bucket: number }>("select attune_private.bucket($1, $2) as bucket", [group, id]);
     expect(row?.bucket).toBe(bucket);
   }
-  for (const { id, bucket } of rows) {
-    // The library hashes bytes, and takes characters for them: UTF-8 it must be given.
-    expect(bucket).toBe((murmurhash.x86.hash32(Buffer.from(`a rollout:${id}`).toString("latin1"), 0) % 100) + 1);
+  const names = Array.from({ length: 2000 }, (_, n) => `user-${n}-ü`);
+  const rows = await database.query<{ id: string; bucket: number }>(
+    "select id, attune_private.bucket('a rollout', id) as bucket from unnest($1::text[]) as id",
+    [names],
+  );
+  for (const { id, bucket } of rows) expect(bucket).toBe(bucketOf("a rollout", id));
+
+  const shares = await database.query<{ bucket: number; users: number }>(
+    `select attune_private.bucket('NEW_EDITOR', u.id) as bucket, count(*)::integer as users from (${USER_IDS}) as u group by bucket order by bucket`,
+  );
+  // A user is in from their bucket on, so that raising the percentage never takes anybody out.
+  expect(shares.map(({ bucket }) => bucket)).toEqual(Array.from({ length: 100 }, (_, n) => n + 1));
+  let within = 0;
+  for (const { bucket, users } of shares) {
+    within += users;
+    expect(Math.abs(within / USERS - bucket / 100)).toBeLessThan(0.01);
   }
-  for (let share = 1; share <= 100; share++) {
-    const within = rows.filter(({ bucket }) => bucket <= share).length;
-    expect(Math.abs(within / rows.length - share / 100)).toBeLessThan(0.05);
+});
+
+test("variants are Unleash's: each gets the users that its weight says, whatever the rollout", async () => {
+  const variants = [1, 249, 0, 250, 500].map((weight, n) => ({ name: `variant ${n}`, weight, value: n }));
+  const groups = await database.query<{ name: string; users: number; half: number; some: string[] }>(
+    `select v.variant ->> 'name' as name, count(*)::integer as users,
+       count(*) filter (where v.bucket <= 50)::integer as half, (array_agg(v.id))[:200] as some
+     from (
+       select u.id, attune_private.choose_variant($1, 'NEW_EDITOR', u.id) as variant, attune_private.bucket('NEW_EDITOR', u.id) as bucket
+       from (${USER_IDS}) as u
+     ) as v
+     group by name`,
+    [JSON.stringify(variants)],
+  );
+
+  expect(groups.map(({ name }) => name).toSorted()).toEqual(["variant 0", "variant 1", "variant 3", "variant 4"]);
+  for (const { name, weight } of variants) {
+    const { users, half, some } = groups.find((group) => group.name === name) ?? { users: 0, half: 0, some: [] };
+    expect(Math.abs(users / USERS - weight / 1000)).toBeLessThan(0.01);
+    // Who is in the rollout says nothing of who gets what: the two are hashed with different seeds.
+    expect(Math.abs(half / (USERS / 2) - weight / 1000)).toBeLessThan(0.01);
+    for (const id of some) expect(variantOf(variants, "NEW_EDITOR", id)?.name).toBe(name);
   }
 });
