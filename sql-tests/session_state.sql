@@ -1,6 +1,6 @@
 -- Session state: kept for seven days, for its user alone.
 begin;
-select plan(25);
+select plan(26);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -57,6 +57,10 @@ select is((attune.save_session_state('tab 4')).expires_at, now() + interval '7 d
 select is((attune.session_state('tab 4')).current_context, '{"old": 1}', 'and keeps what there was');
 select is((attune.save_session_state('tab 1')).current_context, '{}', 'what had expired does not come back');
 select lives_ok($$ delete from attune.user_session_state where session_key = 'tab 4' $$, 'a user may end a session');
+select tests.authenticate_as('admin@example.com');
+select attune.set_global_setting('SESSION_STATE_DAYS', '8.0');
+select tests.authenticate_as('ada@example.com');
+select is((attune.save_session_state('tab 5')).expires_at, now() + interval '8 days', 'administrators say how many days, however they write it');
 
 select tests.authenticate_as('bob@example.com');
 select is_empty($$ select from attune.user_session_state $$, 'a stranger sees nothing');

@@ -1,6 +1,6 @@
 -- Variants of a global value: who gets which, and what an administrator may split.
 begin;
-select plan(28);
+select plan(31);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('admin@example.com', true);
@@ -145,6 +145,23 @@ select is(
 );
 select attune.set_global_variants('TEST_LAYOUT', null);
 select is(pg_temp.outcome('TEST_LAYOUT'), '{"dense": true, "columns": 1} global STATIC', 'null ends the split');
+
+select attune.set_global_variants('TEST_COLOUR', '[{"name": "sea", "weight": 500.0, "value": "blue"}, {"name": "lake", "weight": 5e2, "value": "blue"}]');
+select is((attune.effective_setting('TEST_COLOUR')).layer, 'default', 'a whole number is one however it is written');
+select attune.set_global_variants('TEST_COLOUR', '[{"name": "sea", "weight": 1000, "value": "blue"}]');
+
+insert into attune.setting_definitions (key, category, schema, default_value) values
+  ('TEST_EITHER', 'test', '{"oneOf": [{"required": ["a"]}, {"required": ["b"]}]}', '{"a": 1}'),
+  ('TEST_PLACE', 'test', '{"properties": {"zone": {"x-time-zone": true}}}', '{}');
+select throws_ok(
+  $$ select attune.set_global_variants('TEST_EITHER', '[{"name": "a", "weight": 1000, "value": {"a": null, "b": 1}}]') $$,
+  'PT422', 'Variant "a" of TEST_EITHER is not valid: must match exactly one schema in oneOf (0 and 1 match)',
+  'a null resets a member to the default, which has to go with the others'
+);
+select throws_ok(
+  $$ select attune.set_global_variants('TEST_PLACE', '[{"name": "a", "weight": 1000, "value": {"zone": "Nowhere"}}]') $$,
+  'PT422', 'TEST_PLACE/zone is no time zone', 'a variant is no way around an annotation'
+);
 
 select tests.reset_role();
 select is(

@@ -1,5 +1,5 @@
 --! Previous: sha1:7e3a8a372aa027bbee6583b6db06b563368f4c5b
---! Hash: sha1:600ca22752bae6d9783def6ee2f2b63f4f03cf8b
+--! Hash: sha1:b05a3a88d106ca6e40960290c7f698ec08604495
 --! Message: settings
 
 -- The registry
@@ -944,6 +944,17 @@ comment on function attune_private.system_setting(text) is
   'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
 revoke all on function attune_private.system_setting(text) from public;
 --! EndIncluded private/system_setting.sql
+--! Included private/system_number.sql
+create or replace function attune_private.system_number(key text, fallback integer)
+returns integer
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(attune_private.system_setting(key)::integer, fallback);
+end;
+comment on function attune_private.system_number(text, integer) is
+  'A setting of category `system` that is a whole number; the fallback where it is not defined.';
+revoke all on function attune_private.system_number(text, integer) from public;
+--! EndIncluded private/system_number.sql
 --! Included private/secret_path.sql
 create or replace function attune_private.secret_path(value jsonb)
 returns text
@@ -991,6 +1002,27 @@ comment on function attune_private.secret_path(jsonb) is
   'Where in a value there is something that looks like a token, key or password, as a JSON Pointer; NULL when nowhere. By well-known prefixes, by the member''s name, or because it is a long mix of letters and digits.';
 revoke all on function attune_private.secret_path(jsonb) from public;
 --! EndIncluded private/secret_path.sql
+--! Included private/annotation_problems.sql
+create or replace function attune_private.annotation_problems(schema jsonb, value jsonb)
+returns table (reason text, message text)
+language sql volatile security invoker
+begin atomic
+  select 'secret_in_setting', s.path || ' looks like a secret'
+  from (
+    select case when schema -> 'x-no-secrets' = 'true' then attune_private.secret_path(value) end
+  ) as s (path)
+  where s.path is not null
+  union all
+  select 'invalid_timezone', '/' || m.name || ' is no time zone'
+  from jsonb_each(case jsonb_typeof(schema -> 'properties') when 'object' then schema -> 'properties' end) as m (name, rule)
+  where m.rule -> 'x-time-zone' = 'true'
+    and jsonb_typeof(value -> m.name) = 'string'
+    and attune_private.timezone_name(value ->> m.name) is null;
+end;
+comment on function attune_private.annotation_problems(jsonb, jsonb) is
+  'What JSON Schema has no words for: a schema with `x-no-secrets` takes nothing that looks like one (`secret_in_setting`), a property with `x-time-zone` only an IANA name (`invalid_timezone`). Each message begins with where it is.';
+revoke all on function attune_private.annotation_problems(jsonb, jsonb) from public;
+--! EndIncluded private/annotation_problems.sql
 --! Included private/check_annotations.sql
 create or replace function attune_private.check_annotations(key text, schema jsonb, value jsonb)
 returns void
@@ -998,38 +1030,22 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  found_at text;
+  problem record;
 begin
-  if schema -> 'x-no-secrets' = 'true' then
-    found_at := attune_private.secret_path(value);
-
-    if found_at is not null then
-      raise exception using
-        errcode = 'PT422',
-        message = format('%s%s looks like a secret', key, left(found_at, 200)),
-        detail = 'secret_in_setting',
-        hint = 'Store it with credentials, which are encrypted and never shown.';
-    end if;
-  end if;
-
-  select m.name into found_at
-  from jsonb_each(case jsonb_typeof(schema -> 'properties') when 'object' then schema -> 'properties' end) as m (name, rule)
-  where m.rule -> 'x-time-zone' = 'true'
-    and jsonb_typeof(value -> m.name) = 'string'
-    and attune_private.timezone_name(value ->> m.name) is null
-  limit 1;
-
-  if found_at is not null then
+  for problem in select p.reason, p.message from attune_private.annotation_problems(schema, value) as p loop
     raise exception using
       errcode = 'PT422',
-      message = format('%s/%s is no time zone', key, found_at),
-      detail = 'invalid_timezone',
-      hint = 'Send an IANA name, such as Europe/Berlin.';
-  end if;
+      message = key || left(problem.message, 300),
+      detail = problem.reason,
+      hint = case problem.reason
+        when 'secret_in_setting' then 'Store it with credentials, which are encrypted and never shown.'
+        else 'Send an IANA name, such as Europe/Berlin.'
+      end;
+  end loop;
 end;
 $$;
 comment on function attune_private.check_annotations(text, jsonb, jsonb) is
-  'What JSON Schema has no words for: a schema with `x-no-secrets` takes nothing that looks like one (`secret_in_setting`), a property with `x-time-zone` only an IANA name (`invalid_timezone`).';
+  'Refuses a value against the annotations that are ours: `secret_in_setting`, `invalid_timezone`.';
 revoke all on function attune_private.check_annotations(text, jsonb, jsonb) from public;
 --! EndIncluded private/check_annotations.sql
 --! Included private/check_variants.sql
@@ -1161,9 +1177,15 @@ begin
   select d.* into definition from attune.setting_definitions as d where d.key = new.key;
 
   for variant in select v.item from jsonb_array_elements(new.variants) as v (item) loop
+    perform attune_private.check_annotations(new.key, definition.schema, variant -> 'value');
+
+    -- As the resolution has it: the variant over the value, and that over the default.
     problems := attune_private.invalid_value_message(
       definition.schema,
-      attune_private.merge_values(definition.default_value, array[new.value, variant -> 'value'])
+      attune.json_merge_patch(
+        definition.default_value,
+        attune.json_merge_patch(new.value, variant -> 'value')
+      )
     );
 
     if problems is not null then
@@ -1179,7 +1201,7 @@ begin
 end;
 $$;
 comment on function attune_private.tg_global_settings__validate_variants() is
-  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema does not allow (`invalid_value`).';
+  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema does not allow (`invalid_value`, `secret_in_setting`, `invalid_timezone`).';
 revoke all on function attune_private.tg_global_settings__validate_variants() from public;
 --! EndIncluded triggers/tg_global_settings__validate_variants.sql
 --! Included triggers/tg__stamp.sql
@@ -1278,7 +1300,7 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  maximum constant integer := coalesce(attune_private.system_setting('PREFERENCES_PER_USER')::integer, 1000);
+  maximum constant integer := attune_private.system_number('PREFERENCES_PER_USER', 1000);
 begin
   if exists (
     select from (
@@ -1662,7 +1684,7 @@ begin atomic
   -- As in Unleash: the weights share out the numbers 1 to their sum, in the order of the list.
   select v.variant
   from (
-    select e.variant, e.place, sum((e.variant ->> 'weight')::integer) over (order by e.place) as upto
+    select e.variant, e.place, sum((e.variant -> 'weight')::integer) over (order by e.place) as upto
     from jsonb_array_elements(variants) with ordinality as e (variant, place)
   ) as v
   where v.upto > attune_private.murmur3_32(group_id || ':' || stickiness, 86028157) % 1000
@@ -2314,7 +2336,7 @@ begin
 end;
 $$;
 comment on function attune.set_global_variants(text, jsonb) is
-  E'@notNull\n@param key Which setting.\n@param variants `[{"name", "weight", "value"}]`; null ends the split.\nSplits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights in tenths of a percent that sum to 1000; null ends the split. Stays within the setting''s rollout and lock. Returns what applies to the caller now; for administrators. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, `too_large`.';
+  E'@notNull\n@param key Which setting.\n@param variants `[{"name", "weight", "value"}]`; null ends the split.\nSplits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights in tenths of a percent that sum to 1000; null ends the split. Stays within the setting''s rollout and lock. Returns what applies to the caller now; for administrators. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, `secret_in_setting`, `invalid_timezone`, `too_large`.';
 revoke all on function attune.set_global_variants(text, jsonb) from public;
 grant execute on function attune.set_global_variants(text, jsonb) to authenticated, service_role;
 --! EndIncluded functions/set_global_variants.sql

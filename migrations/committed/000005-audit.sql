@@ -1,5 +1,5 @@
---! Previous: sha1:600ca22752bae6d9783def6ee2f2b63f4f03cf8b
---! Hash: sha1:6b735b8fb8bd1764c27ec47b4c5c2b73891d2730
+--! Previous: sha1:b05a3a88d106ca6e40960290c7f698ec08604495
+--! Hash: sha1:bb2b8bdefc7a7c6d2bdce03217c8c0e18a0f990f
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

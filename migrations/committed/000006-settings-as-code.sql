@@ -1,5 +1,5 @@
---! Previous: sha1:6b735b8fb8bd1764c27ec47b4c5c2b73891d2730
---! Hash: sha1:809686e6047fa4dc9d158d8d1dda9b745351c8a5
+--! Previous: sha1:bb2b8bdefc7a7c6d2bdce03217c8c0e18a0f990f
+--! Hash: sha1:9d383deacf508a43652c923835c6acfce6ecef23
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

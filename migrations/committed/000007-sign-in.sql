@@ -1,5 +1,5 @@
---! Previous: sha1:809686e6047fa4dc9d158d8d1dda9b745351c8a5
---! Hash: sha1:3bdf3a03e349a87e7210529a08bf0000c24078ae
+--! Previous: sha1:9d383deacf508a43652c923835c6acfce6ecef23
+--! Hash: sha1:964c12bbbb2e18876c303f501076bcb9d9cae0dd
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -120,17 +120,6 @@ comment on function attune_private.from_base64url(text, integer) is
   'So many bytes from their base64url text; NULL when it is none of just that length.';
 revoke all on function attune_private.from_base64url(text, integer) from public;
 --! EndIncluded private/from_base64url.sql
---! Included private/system_number.sql
-create or replace function attune_private.system_number(key text, fallback integer)
-returns integer
-language sql stable parallel safe security invoker
-begin atomic
-  select coalesce((attune_private.system_setting(key) #>> '{}')::integer, fallback);
-end;
-comment on function attune_private.system_number(text, integer) is
-  'A setting of category `system` that is a whole number; the fallback where it is not defined.';
-revoke all on function attune_private.system_number(text, integer) from public;
---! EndIncluded private/system_number.sql
 --! Included private/system_interval.sql
 create or replace function attune_private.system_interval(key text, fallback interval)
 returns interval

@@ -1,5 +1,5 @@
---! Previous: sha1:3bdf3a03e349a87e7210529a08bf0000c24078ae
---! Hash: sha1:1cb5463bd0f8f820813903f8d4fd70c3430081b2
+--! Previous: sha1:964c12bbbb2e18876c303f501076bcb9d9cae0dd
+--! Hash: sha1:45a00671570b1f3ea5552a537ad9743a3d45de3a
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:1cb5463bd0f8f820813903f8d4fd70c3430081b2
---! Hash: sha1:f47b70407ba62faca4db366a59f6928b6ef34c16
+--! Previous: sha1:45a00671570b1f3ea5552a537ad9743a3d45de3a
+--! Hash: sha1:5515a85bee1434fce3de702da5081edeca9850ab
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

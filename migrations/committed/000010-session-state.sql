@@ -1,5 +1,5 @@
---! Previous: sha1:f47b70407ba62faca4db366a59f6928b6ef34c16
---! Hash: sha1:352ca8599616811e2ee113be4a4d24e9507641c4
+--! Previous: sha1:5515a85bee1434fce3de702da5081edeca9850ab
+--! Hash: sha1:a283a10d0b2c288050adfb1ded9d48b35c3df22d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -68,10 +68,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune.require_user_id();
-  lifetime constant interval :=
-    make_interval(days => coalesce((attune_private.system_setting('SESSION_STATE_DAYS') #>> '{}')::integer, 7));
-  maximum constant integer :=
-    coalesce((attune_private.system_setting('SESSION_STATES_PER_USER') #>> '{}')::integer, 50);
+  lifetime constant interval := make_interval(days => attune_private.system_number('SESSION_STATE_DAYS', 7));
+  maximum constant integer := attune_private.system_number('SESSION_STATES_PER_USER', 50);
   saved attune.user_session_state;
 begin
   if char_length(save_session_state.session_key) between 1 and 200 is not true then

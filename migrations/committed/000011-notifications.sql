@@ -1,5 +1,5 @@
---! Previous: sha1:352ca8599616811e2ee113be4a4d24e9507641c4
---! Hash: sha1:175152ea5cad81ad0b18a2a935e3a25ab142dc7c
+--! Previous: sha1:a283a10d0b2c288050adfb1ded9d48b35c3df22d
+--! Hash: sha1:3a7d9bee9cfd05dd03f451f48388fc252b5c8b29
 --! Message: notifications
 
 -- What there is to notify of

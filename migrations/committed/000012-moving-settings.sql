@@ -1,5 +1,5 @@
---! Previous: sha1:175152ea5cad81ad0b18a2a935e3a25ab142dc7c
---! Hash: sha1:7709ebe8807b05c2befb0995b53b10fd25d02dcc
+--! Previous: sha1:3a7d9bee9cfd05dd03f451f48388fc252b5c8b29
+--! Hash: sha1:f162fbd53a5a8fe4edc59cff0e9957976fbfadae
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -31,16 +31,23 @@ comment on column attune.setting_change.new_attributes is 'The other columns aft
 --! Included private/value_problem.sql
 create or replace function attune_private.value_problem(key text, layer attune.setting_layer, value jsonb)
 returns text
-language sql stable parallel safe security invoker
+language sql volatile security invoker
 begin atomic
   select case
     when d.key is null then 'there is no such setting'
     when value_problem.layer > d.layer then 'its narrowest layer is ' || d.layer
     when octet_length(value_problem.value::text) > 65536 then 'it is larger than 65536 bytes'
-    else attune_private.invalid_value_message(
-      d.schema,
-      attune.json_merge_patch(d.default_value, value_problem.value)
-    )
+    else nullif(concat_ws(
+      '; ',
+      attune_private.invalid_value_message(
+        d.schema,
+        attune.json_merge_patch(d.default_value, value_problem.value)
+      ),
+      (
+        select string_agg(ltrim(left(p.message, 300)), '; ' order by p.message)
+        from attune_private.annotation_problems(d.schema, value_problem.value) as p
+      )
+    ), '')
   end
   from (select) as one
   left join attune.setting_definitions as d on d.key = value_problem.key;
@@ -151,9 +158,9 @@ begin atomic
         w.key is not null as is_wanted,
         case
           when w.key is null then null
-          when w.value = p.value then p.value
-          when mode = 'merge' and p.key is not null then attune.json_merge_patch(p.value, w.value)
-          else attune.json_merge_patch('{}', w.value)
+          -- What is stored may hold nulls, which hide members of the default: as it was exported it stays.
+          when mode = 'replace' or w.value = p.value then w.value
+          else attune.json_merge_patch(coalesce(p.value, '{}'), w.value)
         end as new_value,
         w.is_active as new_active
       from wanted as w
@@ -286,7 +293,7 @@ begin
 end;
 $$;
 comment on function attune.import_preferences(jsonb, attune.import_mode, boolean) is
-  E'@param document What `exportPreferences` gave.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nTakes a document of `exportPreferences`, all or nothing, and returns what it changes. `merge` merges its objects into the caller''s and leaves what it does not mention; `replace` makes the caller''s preferences what it says. With `dry_run` nothing is changed. Refused: `not_signed_in`, `invalid_import` (naming each key that is unknown, not allowed or locked, and each bad value), `secret_in_setting`, `invalid_timezone`, `too_many_preferences`.';
+  E'@param document What `exportPreferences` gave.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nTakes a document of `exportPreferences`, all or nothing, and returns what it changes. `merge` merges its objects into the caller''s and leaves what it does not mention; `replace` makes the caller''s preferences what it says. With `dry_run` nothing is changed. Refused: `not_signed_in`, `invalid_import` (naming each key that is unknown, not allowed or locked, and each bad value), `too_many_preferences`.';
 revoke all on function attune.import_preferences(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_preferences(jsonb, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded functions/import_preferences.sql
@@ -488,7 +495,7 @@ begin
 end;
 $$;
 comment on function attune.import_configuration(jsonb, attune.import_mode, boolean) is
-  E'@param document What `exportConfiguration` gave.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nTakes a document of `exportConfiguration`, all or nothing, and returns what it changes: with `dry_run` first, which changes nothing, it is the difference between two places. Each value it names becomes what it says; `replace` drops the others. For administrators. Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), `invalid_variants`, `secret_in_setting`, `invalid_timezone`.';
+  E'@param document What `exportConfiguration` gave.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nTakes a document of `exportConfiguration`, all or nothing, and returns what it changes: with `dry_run` first, which changes nothing, it is the difference between two places. Each value it names becomes what it says; `replace` drops the others. For administrators. Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), `invalid_variants`, and for the value of a variant as `setGlobalVariants`.';
 revoke all on function attune.import_configuration(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded functions/import_configuration.sql
@@ -579,15 +586,11 @@ begin
       hint = 'Send {key: value} with settings that users may choose.';
   end if;
 
-  perform attune_private.check_annotations(d.key, d.schema, new."values" -> d.key)
-  from attune.setting_definitions as d
-  where new."values" ? d.key;
-
   return new;
 end;
 $$;
 comment on function attune_private.tg_setting_templates__validate() is
-  'Refuses (`invalid_template`) a template with keys that are unknown or not the user''s to choose, or with bad values, naming each; and what their schemas annotate (`secret_in_setting`, `invalid_timezone`).';
+  'Refuses (`invalid_template`) a template with keys that are unknown or not the user''s to choose, or with bad values, naming each.';
 revoke all on function attune_private.tg_setting_templates__validate() from public;
 --! EndIncluded triggers/tg_setting_templates__validate.sql
 --! Included triggers/tg_users__apply_templates.sql

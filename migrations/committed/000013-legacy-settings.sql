@@ -1,5 +1,5 @@
---! Previous: sha1:7709ebe8807b05c2befb0995b53b10fd25d02dcc
---! Hash: sha1:9e85d9a97852fc3b91e6bc7f20528b5b8e3605fb
+--! Previous: sha1:f162fbd53a5a8fe4edc59cff0e9957976fbfadae
+--! Hash: sha1:37dc957478e5bf531b5218ab8ca43484ea20b92a
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

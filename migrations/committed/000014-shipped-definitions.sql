@@ -1,5 +1,5 @@
---! Previous: sha1:9e85d9a97852fc3b91e6bc7f20528b5b8e3605fb
---! Hash: sha1:583e007f39e8879263fd4b66b6fa7264db8e3799
+--! Previous: sha1:37dc957478e5bf531b5218ab8ca43484ea20b92a
+--! Hash: sha1:cb4ce73aab0ffb5a1e8310392cd39703db6f5d2d
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql

@@ -10,7 +10,6 @@ drop function
   attune_private.hmac_sha256(bytea, bytea),
   attune_private.base64url(bytea),
   attune_private.from_base64url(text, integer),
-  attune_private.system_number(text, integer),
   attune_private.system_interval(text, interval),
   attune_private.request_header(text),
   attune_private.request_address(),
