@@ -4,15 +4,14 @@ import murmurhash from "murmurhash3js";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
+import { isObject, type Json, leaf, mergePatch, percentage, schemaOf, tree, type ValueType, valueOf, valueType, type Variant, variantsOf } from "./support/json.ts";
 
-type Json = null | boolean | number | string | Json[] | { [member: string]: Json };
 type Row = { value: Json; isActive: boolean };
 type Lockable = Row & { isEnforced: boolean };
-type Variant = { name: string; weight: number; value: Json };
 type Global = Lockable & { rollout: number; variants: Variant[] | null };
 /** What is stored of one setting; in the lists, by plan, by team, and twice by person. */
 type Setting = {
-  type: "boolean" | "integer" | "object" | "any";
+  type: ValueType;
   defaultValue: Json;
   global: Global | null;
   plans: (Lockable | null)[];
@@ -51,20 +50,6 @@ afterAll(async () => {
   await client.end();
   await database.close();
 });
-
-const isObject = (value: Json | undefined): value is { [member: string]: Json } =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** RFC 7396, as its own pseudocode has it. */
-function mergePatch(target: Json | undefined, patch: Json): Json {
-  if (!isObject(patch)) return patch;
-  const merged: { [member: string]: Json } = isObject(target) ? { ...target } : {};
-  for (const [name, value] of Object.entries(patch)) {
-    if (value === null) delete merged[name];
-    else merged[name] = mergePatch(merged[name], value);
-  }
-  return merged;
-}
 
 /** MurmurHash3 by the library that Unleash's own client uses: it hashes bytes, and takes characters for them. */
 const hashOf = (text: string, seed: number): number => murmurhash.x86.hash32(Buffer.from(text).toString("latin1"), seed);
@@ -137,31 +122,8 @@ function resolve(defaultValue: Json, held: Held[]): { effective: Effective; expl
   };
 }
 
-const memberName = fc.constantFrom("a", "b", "c", "d e", "ä");
-const leaf: fc.Arbitrary<Json> = fc.oneof(fc.boolean(), fc.integer({ min: -9, max: 9 }), fc.constantFrom("", "x", "ü"), fc.constant<Json>([1, { a: null }]));
-const tree = (leaves: fc.Arbitrary<Json>): fc.Arbitrary<Json> =>
-  fc.dictionary(memberName, fc.oneof(leaves, fc.dictionary(memberName, fc.oneof(leaves, fc.dictionary(memberName, leaves, { maxKeys: 2 })), { maxKeys: 3 })), { maxKeys: 4, noNullPrototype: true });
-
-/** A value as a layer may store it: of an object, a patch with nulls. */
-function valueOf(type: Setting["type"], isDefault: boolean): fc.Arbitrary<Json> {
-  const leaves: fc.Arbitrary<Json> = isDefault ? leaf : fc.oneof(leaf, fc.constant(null));
-  if (type === "boolean") return fc.boolean();
-  if (type === "integer") return fc.integer({ min: -100, max: 100 });
-  if (type === "object") return tree(leaves);
-  return fc.oneof(leaves, fc.constant(null), tree(leaves));
-}
-
-const percentage = fc.oneof(fc.constantFrom(0, 1, 99, 100, 100), fc.integer({ min: 0, max: 100 }));
-
-/** A split whose weights sum to 1000: random cuts of that range. */
-const variantsOf = (type: Setting["type"]): fc.Arbitrary<Variant[]> =>
-  fc.array(fc.tuple(fc.integer({ min: 0, max: 1000 }), valueOf(type, false)), { minLength: 1, maxLength: 4 }).map((parts) => {
-    const cuts = [0, ...parts.slice(1).map(([cut]) => cut).toSorted((a, b) => a - b), 1000];
-    return parts.map(([, value], n) => ({ name: `variant ${n}`, weight: (cuts[n + 1] ?? 0) - (cuts[n] ?? 0), value }));
-  });
-
-const setting: fc.Arbitrary<Setting> = fc.constantFrom<Setting["type"][]>("boolean", "integer", "object", "any").chain((type) => {
-  const row = { value: valueOf(type, false), isActive: fc.boolean() };
+const setting: fc.Arbitrary<Setting> = valueType.chain((type) => {
+  const row = { value: valueOf(type), isActive: fc.boolean() };
   const rows = <T>(of: fc.Arbitrary<T>, length: number): fc.Arbitrary<(T | null)[]> => fc.array(fc.option(of, { freq: 2 }), { minLength: length, maxLength: length });
   const lockable = fc.record({ ...row, isEnforced: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }) });
   return fc.record({
@@ -211,7 +173,7 @@ async function storeSettings(settings: Setting[]): Promise<void> {
 
   await insert(
     "insert into attune.setting_definitions (key, category, layer, schema, default_value) select r.key, 'model', 'project', r.schema, value.value",
-    settings.map(({ type, defaultValue }, n) => ({ key: keyOf(n), schema: type === "any" ? {} : { type }, value: defaultValue })),
+    settings.map(({ type, defaultValue }, n) => ({ key: keyOf(n), schema: schemaOf(type), value: defaultValue })),
   );
   await insert(
     `insert into attune.global_settings (key, value, is_active, is_enforced, rollout_percentage, variants)
