@@ -1,4 +1,4 @@
-/** Workers who send notifications: what one holds no other gets, however many there are and whatever becomes of them. */
+/** Workers who send notifications, and tabs who make them, at the same moment: what one worker holds no other gets. */
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import pg from "pg";
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  workers = await Promise.all(times(6, openWorker));
+  workers = await Promise.all(times(6, () => connect({ role: "service_role" })));
 });
 
 afterEach(async () => {
@@ -38,11 +38,11 @@ afterAll(async () => {
 
 const times = <T>(n: number, work: (index: number) => T): T[] => Array.from({ length: n }, (_, index) => work(index));
 
-async function openWorker(): Promise<pg.Client> {
-  const worker = new pg.Client(database.authenticatorUrl);
-  await worker.connect();
-  await worker.query(`select set_config('role', 'service_role', false), set_config('request.jwt.claims', '{"role": "service_role"}', false)`);
-  return worker;
+async function connect(claims: { role: string; sub?: string }): Promise<pg.Client> {
+  const connection = new pg.Client(database.authenticatorUrl);
+  await connection.connect();
+  await connection.query("select set_config('role', $1, false), set_config('request.jwt.claims', $2, false)", [claims.role, JSON.stringify(claims)]);
+  return connection;
 }
 
 /** So many messages that go by e-mail at once, whatever the hour. */
@@ -277,4 +277,18 @@ test("a delivery that fails again and again waits longer each time, and is given
   expect(last && (await finish(workers[0], "fail", last))).toBe("failed");
   await database.query("update attune.notification_deliveries set due_at = now()");
   expect(await claim(workers[0], 1)).toEqual([]);
+});
+
+test("tabs that fill one inbox together stop at its limit", async () => {
+  await database.query("select attune.set_global_setting('NOTIFICATIONS_PER_DAY', '5')");
+  const owner = await database.createUser("inbox@example.com");
+  const tabs = await Promise.all(times(4, () => connect({ sub: owner.id, role: "authenticated" })));
+
+  for (let round = 0; round < 3; round++) {
+    const results = await Promise.allSettled(tabs.map((tab) => tab.query("select attune.create_notification('lead_update', 'Hello')")));
+    const refused = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
+    expect(refused).toHaveLength([0, 3, 4][round] ?? 0);
+    for (const reason of refused) expect(reason).toMatchObject({ code: "PT429", detail: "too_many_notifications" });
+  }
+  await Promise.all(tabs.map((tab) => tab.end()));
 });

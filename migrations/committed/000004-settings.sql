@@ -1,5 +1,5 @@
 --! Previous: sha1:7e3a8a372aa027bbee6583b6db06b563368f4c5b
---! Hash: sha1:b05a3a88d106ca6e40960290c7f698ec08604495
+--! Hash: sha1:23fc582c56536120b3704d849046c0522c36a150
 --! Message: settings
 
 -- The registry
@@ -1033,14 +1033,19 @@ declare
   problem record;
 begin
   for problem in select p.reason, p.message from attune_private.annotation_problems(schema, value) as p loop
+    if problem.reason = 'secret_in_setting' then
+      raise exception using
+        errcode = 'PT422',
+        message = key || left(problem.message, 300),
+        detail = 'secret_in_setting',
+        hint = 'Store it with credentials, which are encrypted and never shown.';
+    end if;
+
     raise exception using
       errcode = 'PT422',
       message = key || left(problem.message, 300),
-      detail = problem.reason,
-      hint = case problem.reason
-        when 'secret_in_setting' then 'Store it with credentials, which are encrypted and never shown.'
-        else 'Send an IANA name, such as Europe/Berlin.'
-      end;
+      detail = 'invalid_timezone',
+      hint = 'Send an IANA name, such as Europe/Berlin.';
   end loop;
 end;
 $$;

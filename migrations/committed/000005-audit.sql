@@ -1,5 +1,5 @@
---! Previous: sha1:b05a3a88d106ca6e40960290c7f698ec08604495
---! Hash: sha1:bb2b8bdefc7a7c6d2bdce03217c8c0e18a0f990f
+--! Previous: sha1:23fc582c56536120b3704d849046c0522c36a150
+--! Hash: sha1:e78791d64087150f899e4d09fac1134e6b4d213f
 --! Message: audit
 
 -- What is done to the records themselves, and never undone

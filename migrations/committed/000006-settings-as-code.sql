@@ -1,5 +1,5 @@
---! Previous: sha1:bb2b8bdefc7a7c6d2bdce03217c8c0e18a0f990f
---! Hash: sha1:9d383deacf508a43652c923835c6acfce6ecef23
+--! Previous: sha1:e78791d64087150f899e4d09fac1134e6b4d213f
+--! Hash: sha1:cc4db3113796536881ba74d166954ba038ce58d8
 --! Message: settings as code
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

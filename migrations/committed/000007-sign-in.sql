@@ -1,5 +1,5 @@
---! Previous: sha1:9d383deacf508a43652c923835c6acfce6ecef23
---! Hash: sha1:964c12bbbb2e18876c303f501076bcb9d9cae0dd
+--! Previous: sha1:cc4db3113796536881ba74d166954ba038ce58d8
+--! Hash: sha1:9c8168739c09cbcad3dcd35edbe286ffc52b4d02
 --! Message: sign in
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:964c12bbbb2e18876c303f501076bcb9d9cae0dd
---! Hash: sha1:45a00671570b1f3ea5552a537ad9743a3d45de3a
+--! Previous: sha1:9c8168739c09cbcad3dcd35edbe286ffc52b4d02
+--! Hash: sha1:f2d3dd3e38ff568033f79cd90784d38551a540af
 --! Message: invitations
 
 create table attune.invitations (

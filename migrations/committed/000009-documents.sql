@@ -1,5 +1,5 @@
---! Previous: sha1:45a00671570b1f3ea5552a537ad9743a3d45de3a
---! Hash: sha1:5515a85bee1434fce3de702da5081edeca9850ab
+--! Previous: sha1:f2d3dd3e38ff568033f79cd90784d38551a540af
+--! Hash: sha1:5fdcb3e6e66916d889402154ea7fd280583e0afc
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

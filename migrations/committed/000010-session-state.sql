@@ -1,5 +1,5 @@
---! Previous: sha1:5515a85bee1434fce3de702da5081edeca9850ab
---! Hash: sha1:a283a10d0b2c288050adfb1ded9d48b35c3df22d
+--! Previous: sha1:5fdcb3e6e66916d889402154ea7fd280583e0afc
+--! Hash: sha1:e1979b5ae2408b9c00a3341628c0672054a7f746
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

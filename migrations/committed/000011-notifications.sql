@@ -1,5 +1,5 @@
---! Previous: sha1:a283a10d0b2c288050adfb1ded9d48b35c3df22d
---! Hash: sha1:3a7d9bee9cfd05dd03f451f48388fc252b5c8b29
+--! Previous: sha1:e1979b5ae2408b9c00a3341628c0672054a7f746
+--! Hash: sha1:933b82e6079568117a2afb866b9f06d3bc04fa93
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:3a7d9bee9cfd05dd03f451f48388fc252b5c8b29
---! Hash: sha1:f162fbd53a5a8fe4edc59cff0e9957976fbfadae
+--! Previous: sha1:933b82e6079568117a2afb866b9f06d3bc04fa93
+--! Hash: sha1:433df49674a374d6cbe397254e6ce3f5ae494f2e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

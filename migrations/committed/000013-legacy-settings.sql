@@ -1,5 +1,5 @@
---! Previous: sha1:f162fbd53a5a8fe4edc59cff0e9957976fbfadae
---! Hash: sha1:37dc957478e5bf531b5218ab8ca43484ea20b92a
+--! Previous: sha1:433df49674a374d6cbe397254e6ce3f5ae494f2e
+--! Hash: sha1:57e407611c4c301d966538541b7216f778bb6185
 --! Message: legacy settings
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

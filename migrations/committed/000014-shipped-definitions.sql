@@ -1,5 +1,5 @@
---! Previous: sha1:37dc957478e5bf531b5218ab8ca43484ea20b92a
---! Hash: sha1:cb4ce73aab0ffb5a1e8310392cd39703db6f5d2d
+--! Previous: sha1:57e407611c4c301d966538541b7216f778bb6185
+--! Hash: sha1:66180b8913db9798cea876b5f196a07e4ce164d7
 --! Message: shipped definitions
 
 --! Included data/shipped_definitions.sql
