@@ -26,7 +26,10 @@ export async function compare(baseline: Variant, subject: Variant, { rounds, tur
   const speeds: { baseline: number; subject: number }[] = [];
   for (let round = 0; round <= rounds; round += 1) {
     const speed = { baseline: 0, subject: 0 };
-    const order = [["baseline", baseline], ["subject", subject]] as const;
+    const order = [
+      ["baseline", baseline],
+      ["subject", subject],
+    ] as const;
     for (const [side, variant] of round % 2 === 0 ? order : order.toReversed()) {
       await variant.prepare?.();
       speed[side] = await operationsPerSecond(variant, turn);
@@ -36,8 +39,20 @@ export async function compare(baseline: Variant, subject: Variant, { rounds, tur
 
   const ratios = speeds.map((speed) => speed.subject / speed.baseline);
   return {
-    baseline: { name: baseline.name, perSecond: quantile(speeds.map((speed) => speed.baseline), 0.5) },
-    subject: { name: subject.name, perSecond: quantile(speeds.map((speed) => speed.subject), 0.5) },
+    baseline: {
+      name: baseline.name,
+      perSecond: quantile(
+        speeds.map((speed) => speed.baseline),
+        0.5,
+      ),
+    },
+    subject: {
+      name: subject.name,
+      perSecond: quantile(
+        speeds.map((speed) => speed.subject),
+        0.5,
+      ),
+    },
     ratio: { median: quantile(ratios, 0.5), low: quantile(ratios, 0.25), high: quantile(ratios, 0.75) },
   };
 }

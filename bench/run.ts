@@ -24,11 +24,20 @@ const JWT = { secret: SECRET };
 /** Durable as in production, so that a write pays for its place on the disk. */
 const SETTINGS = { fsync: "on", synchronous_commit: "on", full_page_writes: "on", autovacuum: "off" };
 
-const SETTINGS_OF_USER: Statement = { name: "settings", text: "select key, value, layer, reason from attune.effective_settings()" };
+const SETTINGS_OF_USER: Statement = {
+  name: "settings",
+  text: "select key, value, layer, reason from attune.effective_settings()",
+};
 const UNFILTERED: Statement = { name: "unfiltered", text: "select key, value from attune.user_preferences" };
-const PREFERENCES: Statement = { name: "preferences", text: "select key, value from attune.user_preferences where user_id = $1" };
+const PREFERENCES: Statement = {
+  name: "preferences",
+  text: "select key, value from attune.user_preferences where user_id = $1",
+};
 const LOGIN: Statement = { name: "login", text: "select attune.login($1, 'a wrong password')" };
-const WRITE: Statement = { name: "write", text: "select from attune.set_preference('DARK_MODE_ENABLED', to_jsonb($1::boolean))" };
+const WRITE: Statement = {
+  name: "write",
+  text: "select from attune.set_preference('DARK_MODE_ENABLED', to_jsonb($1::boolean))",
+};
 
 /** The same fields as SETTINGS_OF_USER. */
 const SETTINGS_QUERY = "{ effectiveSettings { key value layer reason } }";
@@ -44,7 +53,11 @@ function tokenOf(user: string, id?: string): string {
   return signToken({ sub: user, role: "authenticated", jti: id }, JWT);
 }
 
-async function prepareDatabase(cluster: ThrowawayCluster, name: string, users: number): Promise<{ ownerUrl: string; authenticatorUrl: string }> {
+async function prepareDatabase(
+  cluster: ThrowawayCluster,
+  name: string,
+  users: number,
+): Promise<{ ownerUrl: string; authenticatorUrl: string }> {
   const options = readOptions({ DATABASE_URL: await cluster.createDatabase(name), JWT_SECRET: SECRET });
   const { ownerUrl, authenticatorUrl } = await openDatabase(options, { migrate: true });
   await seed(cluster.superuserUrl(name), users);
@@ -56,7 +69,9 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
   const many = await prepareDatabase(cluster, "attune_many", users);
   const few = await prepareDatabase(cluster, "attune_few", FEW_USERS);
   await cluster.createDatabase("attune_unaudited", "attune_many");
-  await withClient(cluster.ownerUrl("attune_unaudited"), (client) => client.query("drop trigger _900_audit on attune.user_preferences"));
+  await withClient(cluster.ownerUrl("attune_unaudited"), (client) =>
+    client.query("drop trigger _900_audit on attune.user_preferences"),
+  );
 
   const sessions = {
     many: await openSession(many.authenticatorUrl),
@@ -75,7 +90,12 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
     let unseen: string[] = [];
     let serial = 0;
 
-    const read = (name: string, session: Session, statement: Statement, role: "authenticated" | "none" = "authenticated"): Variant => ({
+    const read = (
+      name: string,
+      session: Session,
+      statement: Statement,
+      role: "authenticated" | "none" = "authenticated",
+    ): Variant => ({
       name,
       run: () => {
         const user = session.next();
@@ -94,9 +114,16 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
         },
       };
     };
-    const ask = (name: string, query: string): Variant => ({ name, run: () => service.graphql(query, knownToken(sessions.many.next())) });
+    const ask = (name: string, query: string): Variant => ({
+      name,
+      run: () => service.graphql(query, knownToken(sessions.many.next())),
+    });
 
-    yield await compare(read("all settings of a user, SQL", sessions.many, SETTINGS_OF_USER), ask("the same through GraphQL", SETTINGS_QUERY), effort);
+    yield await compare(
+      read("all settings of a user, SQL", sessions.many, SETTINGS_OF_USER),
+      ask("the same through GraphQL", SETTINGS_QUERY),
+      effort,
+    );
 
     const stored = (of: number): string => `${(of * PREFERENCES_PER_USER).toLocaleString("en")} preferences stored`;
     for (const [what, statement] of [
@@ -116,22 +143,37 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
       effort,
     );
 
-    yield await compare(write("a write without audit, on disk at commit", sessions.unaudited, "on"), write("with audit", sessions.many, "on"), effort);
-    yield await compare(write("a write without audit, synchronous_commit off", sessions.unaudited, "off"), write("with audit", sessions.many, "off"), effort);
+    yield await compare(
+      write("a write without audit, on disk at commit", sessions.unaudited, "on"),
+      write("with audit", sessions.many, "on"),
+      effort,
+    );
+    yield await compare(
+      write("a write without audit, synchronous_commit off", sessions.unaudited, "off"),
+      write("with audit", sessions.many, "off"),
+      effort,
+    );
 
     const known = "login@example.com";
-    await sessions.owner.client.query("select attune.set_global_setting('LOGIN_FREE_FAILURES', '1000'), attune.register($1, 'the right password', null)", [known]);
+    await sessions.owner.client.query(
+      "select attune.set_global_setting('LOGIN_FREE_FAILURES', '1000'), attune.register($1, 'the right password', null)",
+      [known],
+    );
     const login = (name: string, email: string): Variant => ({
       name,
       run: () => sessions.owner.as("none", sessions.owner.next(), LOGIN, [email]),
     });
-    yield await compare(login("a login with a wrong password", known), login("with an unknown address", "unknown@example.com"), effort);
+    yield await compare(
+      login("a login with a wrong password", known),
+      login("with an unknown address", "unknown@example.com"),
+      effort,
+    );
 
     const newToken: Variant = {
       name: "with a token never seen before",
       prepare: () => {
         // More than a turn uses up.
-        unseen = Array.from({ length: effort.turn * 2 }, () => tokenOf(sessions.many.next(), String(serial += 1)));
+        unseen = Array.from({ length: effort.turn * 2 }, () => tokenOf(sessions.many.next(), String((serial += 1))));
       },
       run: () => service.graphql(SMALLEST_QUERY, unseen.pop() ?? ""),
     };

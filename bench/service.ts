@@ -14,7 +14,15 @@ export type Service = {
 
 export async function startService(databaseUrl: string, jwtSecret: string): Promise<Service> {
   const child = spawn(process.execPath, [CLI, "start"], {
-    env: { ...process.env, DATABASE_URL: databaseUrl, JWT_SECRET: jwtSecret, HOST: "127.0.0.1", PORT: "0", RATE_LIMIT: "0", LOG_LEVEL: "silent" },
+    env: {
+      ...process.env,
+      DATABASE_URL: databaseUrl,
+      JWT_SECRET: jwtSecret,
+      HOST: "127.0.0.1",
+      PORT: "0",
+      RATE_LIMIT: "0",
+      LOG_LEVEL: "silent",
+    },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const address = await announcedAddress(child);
@@ -23,7 +31,8 @@ export async function startService(databaseUrl: string, jwtSecret: string): Prom
   const graphql: Service["graphql"] = async (query, token) => {
     const body = await post(address, agent, token, JSON.stringify({ query }));
     const answer: unknown = JSON.parse(body);
-    if (typeof answer !== "object" || answer === null || "errors" in answer) throw new Error(`The server answered ${body}`);
+    if (typeof answer !== "object" || answer === null || "errors" in answer)
+      throw new Error(`The server answered ${body}`);
     return answer;
   };
 
@@ -51,7 +60,11 @@ async function announcedAddress(child: ChildProcess): Promise<string> {
 
 function post(address: string, agent: Agent, token: string, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    const headers = {
+      authorization: `Bearer ${token}`,
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(body),
+    };
     const sent = request(address, { agent, method: "POST", headers }, (response) => {
       response.toArray().then((chunks) => resolve(Buffer.concat(chunks).toString()), reject);
     });

@@ -9,7 +9,12 @@ export type Statement = { name: string; text: string };
 
 export type Session = {
   /** Runs one prepared statement in a transaction of its own, as the server does: begin, role and claims, statement, commit. */
-  as: (role: "authenticated" | "none", user: string, statement: Statement, params?: unknown[]) => Promise<pg.QueryResult>;
+  as: (
+    role: "authenticated" | "none",
+    user: string,
+    statement: Statement,
+    params?: unknown[],
+  ) => Promise<pg.QueryResult>;
   /** The next of the active users. */
   next: () => string;
   client: pg.Client;

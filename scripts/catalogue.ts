@@ -147,7 +147,11 @@ const SCHEMA_LIST = `
 export async function readCatalogue(client: pg.ClientBase): Promise<Catalogue> {
   await client.query("set search_path = ''");
   const { rows: schemas } = await client.query<Schema>(SCHEMA_LIST, [SCHEMAS, ROLES]);
-  const { rows: tables } = await client.query<Table>(TABLES, [SCHEMAS, ROLES, ["select", "insert", "update", "delete"]]);
+  const { rows: tables } = await client.query<Table>(TABLES, [
+    SCHEMAS,
+    ROLES,
+    ["select", "insert", "update", "delete"],
+  ]);
   const { rows: types } = await client.query<Type>(TYPES, [SCHEMAS]);
   const { rows: routines } = await client.query<Routine>(ROUTINES, [SCHEMAS, ROLES]);
   return { schemas, tables, types, routines };
@@ -187,7 +191,8 @@ function rightsOf(table: Table, persona: Persona): string {
       .filter((policy) => policy.role === role && (policy.command === command || policy.command === "all"))
       .map((policy) => reachOf(table, policy, persona))
       .find((found) => found !== undefined);
-    if (reach !== undefined) byReach.set(reach, [...(byReach.get(reach) ?? []), command === "select" ? "read" : command]);
+    if (reach !== undefined)
+      byReach.set(reach, [...(byReach.get(reach) ?? []), command === "select" ? "read" : command]);
   }
   return [...byReach].map(([reach, commands]) => commands.join(", ") + reach).join("; ") || "–";
 }
@@ -202,5 +207,8 @@ function reachOf(table: Table, policy: Policy, persona: Persona): string | undef
 
 /** A log: what guards it is there, and no role may update it. */
 function isAppendOnly(table: Table): boolean {
-  return table.triggers.some(({ name }) => name.endsWith("_append_only")) && !table.grants.some(({ command }) => command === "update");
+  return (
+    table.triggers.some(({ name }) => name.endsWith("_append_only")) &&
+    !table.grants.some(({ command }) => command === "update")
+  );
 }

@@ -25,11 +25,14 @@ function packages(file) {
 
 function isComplete() {
   const installed = packages("node_modules/.package-lock.json");
-  return Object.entries(packages("package-lock.json")).every(([path, { version, optional, dev: forTests, devOptional }]) =>
-    path === "" || optional || devOptional || (forTests && !dev) || installed[path]?.version === version);
+  return Object.entries(packages("package-lock.json")).every(
+    ([path, { version, optional, dev: forTests, devOptional }]) =>
+      path === "" || optional || devOptional || (forTests && !dev) || installed[path]?.version === version,
+  );
 }
 
-if (Number(process.versions.node.split(".")[0]) < 20) fail(`Node ${process.versions.node} is too old to install with: use Node 20 or newer.`);
+if (Number(process.versions.node.split(".")[0]) < 20)
+  fail(`Node ${process.versions.node} is too old to install with: use Node 20 or newer.`);
 
 if (!isComplete()) {
   console.error("attune: installing what package-lock.json names (npm ci), which takes a minute…");
@@ -41,4 +44,7 @@ if (!isComplete()) {
 }
 
 const node = spawnSync(new URL("node_modules/node/bin/node", root).pathname, ["--version"]);
-if (node.status !== 0) fail("node_modules has no Node of its own, because npm did not run install scripts: run `npm ci --ignore-scripts=false`.");
+if (node.status !== 0)
+  fail(
+    "node_modules has no Node of its own, because npm did not run install scripts: run `npm ci --ignore-scripts=false`.",
+  );

@@ -27,10 +27,16 @@ async function compile(): Promise<Map<string, string>> {
     const { headers, body: committed } = parseMigrationText(path, await readFile(path, "utf8"), false);
     const { Previous: _previous, Hash: _hash, AllowInvalidHash: _allow, Message, ...others } = headers;
     // As graphile-migrate's uncommit does, then as its commit does.
-    const source = committed.replace(/^--! Included (?<file>\S+)$[\s\S]*?^--! EndIncluded \k<file>$/gm, "--!include $<file>");
+    const source = committed.replace(
+      /^--! Included (?<file>\S+)$[\s\S]*?^--! EndIncluded \k<file>$/gm,
+      "--!include $<file>",
+    );
     const body = `${(await compileIncludes(settings, source, new Set([path]))).trim()}\n`;
     const hash = calculateHash(body, previous);
-    texts.set(file, serializeMigration(body, { Previous: previous ?? "-", Hash: hash, ...(Message ? { Message } : {}), ...others }));
+    texts.set(
+      file,
+      serializeMigration(body, { Previous: previous ?? "-", Hash: hash, ...(Message ? { Message } : {}), ...others }),
+    );
     previous = hash;
   }
   return texts;
@@ -68,7 +74,10 @@ async function main(): Promise<void> {
   const texts = await compile();
   const files = await outdated(texts);
   if (process.argv.includes("--check")) {
-    if (files.length > 0) throw new UserError(`These migrations are not what their fixtures say, run \`npm run migrations:recommit\`: ${files.join(", ")}.`);
+    if (files.length > 0)
+      throw new UserError(
+        `These migrations are not what their fixtures say, run \`npm run migrations:recommit\`: ${files.join(", ")}.`,
+      );
     console.log(`${texts.size} committed migrations are up to date.`);
     return;
   }

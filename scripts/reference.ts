@@ -5,7 +5,15 @@ import { withClient } from "../src/client.ts";
 import { openDatabase } from "../src/database.ts";
 import { startThrowawayCluster } from "../src/embedded.ts";
 import { readOptions } from "../src/options.ts";
-import { type Catalogue, type Column, readCatalogue, type Routine, type Schema, type Table, type Type } from "./catalogue.ts";
+import {
+  type Catalogue,
+  type Column,
+  readCatalogue,
+  type Routine,
+  type Schema,
+  type Table,
+  type Type,
+} from "./catalogue.ts";
 
 const FILE = resolve(import.meta.dirname, "../docs/reference.md");
 
@@ -22,7 +30,9 @@ function page({ schemas, tables, types, routines }: Catalogue): string {
     ...routines.map(routineSection),
     "## Types",
     ...types.map(typeSection),
-  ].join("\n\n").concat("\n");
+  ]
+    .join("\n\n")
+    .concat("\n");
 }
 
 function schemaLine({ name, comment, roles }: Schema): string {
@@ -30,7 +40,10 @@ function schemaLine({ name, comment, roles }: Schema): string {
 }
 
 function tableSection(table: Table): string {
-  const constraints = [...table.constraints, ...table.indexes.map(({ name, definition }) => ({ name, definition: `index ${definition}` }))];
+  const constraints = [
+    ...table.constraints,
+    ...table.indexes.map(({ name, definition }) => ({ name, definition: `index ${definition}` })),
+  ];
   return [
     `### ${table.schema}.${table.name}`,
     text(table.comment),
@@ -43,16 +56,22 @@ function tableSection(table: Table): string {
 }
 
 function fieldTable(columns: Column[]): string {
-  return markdownTable(["Field", "Type", "What it is"], columns.map(({ name, type, comment }) => [`\`${name}\``, code(type), text(comment)]));
+  return markdownTable(
+    ["Field", "Type", "What it is"],
+    columns.map(({ name, type, comment }) => [`\`${name}\``, code(type), text(comment)]),
+  );
 }
 
 function columnTable(columns: Column[]): string {
-  return markdownTable(["Column", "Type", "Default", "What it is"], columns.map((column) => [
-    `\`${column.name}\``,
-    `${code(column.type)}${column.notNull ? "" : ", or null"}`,
-    code(column.default),
-    text(column.comment),
-  ]));
+  return markdownTable(
+    ["Column", "Type", "Default", "What it is"],
+    columns.map((column) => [
+      `\`${column.name}\``,
+      `${code(column.type)}${column.notNull ? "" : ", or null"}`,
+      code(column.default),
+      text(column.comment),
+    ]),
+  );
 }
 
 function grantTable({ grants }: Table): string {
@@ -63,21 +82,30 @@ function grantTable({ grants }: Table): string {
     return grant.columns === null ? "all" : list(grant.columns);
   };
   const roles = [...new Set(grants.map(({ role }) => role))];
-  return markdownTable(["Grants to", ...commands], roles.map((role) => [`\`${role}\``, ...commands.map((command) => cell(role, command))]));
+  return markdownTable(
+    ["Grants to", ...commands],
+    roles.map((role) => [`\`${role}\``, ...commands.map((command) => cell(role, command))]),
+  );
 }
 
 function policyTable({ policies }: Table): string {
-  return markdownTable(["Policy", "For", "To", "Rows it shows", "Rows it accepts"], policies.map((policy) => [
-    `\`${policy.name}\``,
-    policy.command,
-    `\`${policy.role}\``,
-    code(policy.using),
-    code(policy.check),
-  ]));
+  return markdownTable(
+    ["Policy", "For", "To", "Rows it shows", "Rows it accepts"],
+    policies.map((policy) => [
+      `\`${policy.name}\``,
+      policy.command,
+      `\`${policy.role}\``,
+      code(policy.using),
+      code(policy.check),
+    ]),
+  );
 }
 
 function triggerTable({ triggers }: Table): string {
-  return markdownTable(["Trigger", "When", "What it does"], triggers.map(({ name, when, comment }) => [`\`${name}\``, when, text(comment)]));
+  return markdownTable(
+    ["Trigger", "When", "What it does"],
+    triggers.map(({ name, when, comment }) => [`\`${name}\``, when, text(comment)]),
+  );
 }
 
 function routineSection(routine: Routine): string {
@@ -97,7 +125,10 @@ function routineSection(routine: Routine): string {
 
 /** As a person would write it: PostgreSQL adds a cast to every default. */
 function signature({ schema, name, arguments: parameters, returns }: Routine): string {
-  const plain = parameters.replaceAll(/ DEFAULT (NULL|'[^']*'|[^,:]+)(::[\w.]+)?/g, (_, value: string) => ` default ${value === "NULL" ? "null" : value}`);
+  const plain = parameters.replaceAll(
+    / DEFAULT (NULL|'[^']*'|[^,:]+)(::[\w.]+)?/g,
+    (_, value: string) => ` default ${value === "NULL" ? "null" : value}`,
+  );
   return `${schema}.${name}(${plain}) returns ${returns.replace("SETOF", "setof")}`;
 }
 
@@ -117,7 +148,9 @@ function text(comment: string): string {
 function split(comment: string): { tags: string[]; description: string } {
   const lines = comment.split("\n");
   const end = lines.findIndex((line) => !line.startsWith("@"));
-  return end === -1 ? { tags: lines, description: "" } : { tags: lines.slice(0, end), description: lines.slice(end).join(" ").trim() };
+  return end === -1
+    ? { tags: lines, description: "" }
+    : { tags: lines.slice(0, end), description: lines.slice(end).join(" ").trim() };
 }
 
 function markdownTable(head: string[], rows: string[][]): string {

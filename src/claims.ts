@@ -2,7 +2,12 @@
 import { isOutside, type JwtClaims, OWN, UnauthorizedError } from "./jwt.ts";
 
 /** Settings of the request's transaction, local to it. */
-export type PgSettings = { role: string; "request.jwt.claims": string; "request.headers": string; statement_timeout: string };
+export type PgSettings = {
+  role: string;
+  "request.jwt.claims": string;
+  "request.headers": string;
+  statement_timeout: string;
+};
 
 /** For how long one statement may run. It is set here and not for the connection, so that a pooler may be in between. */
 const STATEMENT_TIMEOUT = "5s";
@@ -56,14 +61,24 @@ export async function authenticate(
     );
   }
   if (role === "authenticated" && !claims.sub) {
-    throw new UnauthorizedError("missing_subject", "The token does not say who is signed in", "The claim `sub` must name the user.");
+    throw new UnauthorizedError(
+      "missing_subject",
+      "The token does not say who is signed in",
+      "The claim `sub` must name the user.",
+    );
   }
   return identify({ ...claims, role });
 }
 
 /** The same, with what SQL may know of where the request came from. */
-export function cameFrom(identity: Identity, request: { ip: string; headers: { "user-agent"?: string | undefined } }): Identity {
-  const headers = { "x-forwarded-for": request.ip, "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT) };
+export function cameFrom(
+  identity: Identity,
+  request: { ip: string; headers: { "user-agent"?: string | undefined } },
+): Identity {
+  const headers = {
+    "x-forwarded-for": request.ip,
+    "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT),
+  };
   return { ...identity, pgSettings: { ...identity.pgSettings, "request.headers": JSON.stringify(headers) } };
 }
 

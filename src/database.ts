@@ -54,7 +54,9 @@ export async function openDatabase(options: Options, purpose: Purpose): Promise<
     const authenticatorUrl = authenticatorUrlOf(options, owner.ownerUrl, owner.embedded?.authenticatorPassword);
     if (options.authenticatorUrl === undefined) await letAuthenticatorIn(owner.ownerUrl, authenticatorUrl);
     else if (!(await canLogIn(authenticatorUrl))) {
-      throw new UserError(`PostgreSQL at ${describeServer(authenticatorUrl)} refuses the user or password in AUTHENTICATOR_URL.`);
+      throw new UserError(
+        `PostgreSQL at ${describeServer(authenticatorUrl)} refuses the user or password in AUTHENTICATOR_URL.`,
+      );
     }
     return { ownerUrl: owner.ownerUrl, authenticatorUrl, jwt, lost: owner.lost, stop: owner.stop };
   } catch (error) {
@@ -68,9 +70,15 @@ export async function openDatabase(options: Options, purpose: Purpose): Promise<
  * @throws UserError
  */
 export async function openOwner(options: Options, purpose: Purpose): Promise<OwnerConnection> {
-  const owner = options.databaseUrl === undefined
-    ? await openEmbedded(options, purpose)
-    : { ownerUrl: options.databaseUrl, embedded: undefined, lost: new Promise<never>(() => undefined), stop: async () => undefined };
+  const owner =
+    options.databaseUrl === undefined
+      ? await openEmbedded(options, purpose)
+      : {
+          ownerUrl: options.databaseUrl,
+          embedded: undefined,
+          lost: new Promise<never>(() => undefined),
+          stop: async () => undefined,
+        };
   const giveUp = (): void => void owner.stop();
   purpose.signal?.addEventListener("abort", giveUp, { once: true });
   try {
@@ -92,7 +100,10 @@ export async function openOwner(options: Options, purpose: Purpose): Promise<Own
 }
 
 async function openEmbedded(options: Options, purpose: Purpose): Promise<OwnerConnection> {
-  const cluster = await openCluster(options.dataDir, { serve: purpose.serve === true, ...(purpose.signal && { signal: purpose.signal }) });
+  const cluster = await openCluster(options.dataDir, {
+    serve: purpose.serve === true,
+    ...(purpose.signal && { signal: purpose.signal }),
+  });
   return { ownerUrl: cluster.ownerUrl, embedded: cluster.secrets, lost: cluster.lost, stop: cluster.stop };
 }
 
@@ -104,10 +115,14 @@ async function openEmbedded(options: Options, purpose: Purpose): Promise<OwnerCo
 export function resolveJwt(options: Options, generated: string | undefined): ResolvedJwtOptions {
   const { secret = generated, outside } = options.jwt;
   if (secret === undefined && outside === undefined) {
-    throw new UserError("JWT_SECRET is required with DATABASE_URL (or JWT_ISSUER and its keys); `openssl rand -base64 48` makes one.");
+    throw new UserError(
+      "JWT_SECRET is required with DATABASE_URL (or JWT_ISSUER and its keys); `openssl rand -base64 48` makes one.",
+    );
   }
   if (secret === undefined && options.signIn !== undefined) {
-    throw new UserError("JWT_SECRET is required with the providers in AUTH_…: who signs in with one gets a token of ours.");
+    throw new UserError(
+      "JWT_SECRET is required with the providers in AUTH_…: who signs in with one gets a token of ours.",
+    );
   }
   return { secret, outside };
 }
@@ -151,17 +166,23 @@ export function connectionError(error: unknown, connectionString: string, variab
   const server = describeServer(connectionString);
   switch (codeOf(error)) {
     case "3D000":
-      return new UserError(`There is no database ${databaseOf(connectionString)} at ${server}: \`attune migrate\` creates it.`);
+      return new UserError(
+        `There is no database ${databaseOf(connectionString)} at ${server}: \`attune migrate\` creates it.`,
+      );
     case "28P01":
       return new UserError(`PostgreSQL at ${server} refuses the user or password in ${variable}.`);
     case "28000":
       return new UserError(`PostgreSQL at ${server} does not let the user in ${variable} in: ${messageOf(error)}.`);
     case "53300":
-      return new UserError(`PostgreSQL at ${server} has no connection left: raise its max_connections or stop other clients.`);
+      return new UserError(
+        `PostgreSQL at ${server} has no connection left: raise its max_connections or stop other clients.`,
+      );
     case "57P03":
       return new UserError(`PostgreSQL at ${server} is just starting or stopping: try again.`);
     default:
-      return new UserError(`PostgreSQL at ${server} can't be reached (${codeOf(error) ?? messageOf(error)}): check ${variable} and that the server runs.`);
+      return new UserError(
+        `PostgreSQL at ${server} can't be reached (${codeOf(error) ?? messageOf(error)}): check ${variable} and that the server runs.`,
+      );
   }
 }
 
@@ -186,12 +207,16 @@ async function createDatabase(ownerUrl: string): Promise<void> {
     // 42P04, 23505: another start was faster.
     if (error instanceof UserError) throw error;
     if (codeOf(error) === "42P04" || codeOf(error) === "23505") return;
-    throw new UserError(`There is no database ${name} at ${describeServer(ownerUrl)}, and it could not be created (${messageOf(error)}): create it, owned by the user in DATABASE_URL.`);
+    throw new UserError(
+      `There is no database ${name} at ${describeServer(ownerUrl)}, and it could not be created (${messageOf(error)}): create it, owned by the user in DATABASE_URL.`,
+    );
   }
 }
 
 async function assertVersion(client: pg.Client): Promise<void> {
-  const { rows: [server] } = await client.query<{ number: string; text: string }>(
+  const {
+    rows: [server],
+  } = await client.query<{ number: string; text: string }>(
     "select current_setting('server_version_num') as number, current_setting('server_version') as text",
   );
   assertServerVersion(Number(server?.number), server?.text ?? "");
@@ -206,7 +231,9 @@ export function assertServerVersion(number: number, text: string): void {
 
 /** The first migration creates roles and schemas: who may not do that is told before anything is changed. */
 async function assertRights(client: pg.Client, needed: { schemas: boolean }): Promise<void> {
-  const { rows: [rights] } = await client.query<{ user: string; database: string; missing: string[]; roles: boolean; schemas: boolean }>(
+  const {
+    rows: [rights],
+  } = await client.query<{ user: string; database: string; missing: string[]; roles: boolean; schemas: boolean }>(
     `select current_user as user,
             pg_catalog.current_database() as database,
             array(select wanted from unnest($1::text[]) as wanted except select rolname from pg_catalog.pg_roles order by 1) as missing,
@@ -218,10 +245,14 @@ async function assertRights(client: pg.Client, needed: { schemas: boolean }): Pr
   if (rights === undefined) return;
   const user = pg.escapeIdentifier(rights.user);
   if (rights.missing.length > 0 && !rights.roles) {
-    throw new UserError(`The user ${rights.user} may not create the role${rights.missing.length > 1 ? "s" : ""} ${rights.missing.join(", ")}: run \`alter role ${user} createrole\` as a superuser, or create them.`);
+    throw new UserError(
+      `The user ${rights.user} may not create the role${rights.missing.length > 1 ? "s" : ""} ${rights.missing.join(", ")}: run \`alter role ${user} createrole\` as a superuser, or create them.`,
+    );
   }
   if (needed.schemas && !rights.schemas) {
-    throw new UserError(`The user ${rights.user} may not create schemas in the database ${rights.database}: run \`grant create on database ${pg.escapeIdentifier(rights.database)} to ${user}\` as its owner.`);
+    throw new UserError(
+      `The user ${rights.user} may not create schemas in the database ${rights.database}: run \`grant create on database ${pg.escapeIdentifier(rights.database)} to ${user}\` as its owner.`,
+    );
   }
 }
 
@@ -236,7 +267,9 @@ export function authenticatorUrlOf(options: Options, ownerUrl: string, password:
   // Whoever has the secret that signs tokens can become any user anyway, so the password may follow from it.
   const used = password ?? (secret && createHmac("sha256", secret).update("attune authenticator").digest("base64url"));
   if (used === undefined) {
-    throw new UserError("AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set: the connection string of the role authenticator.");
+    throw new UserError(
+      "AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set: the connection string of the role authenticator.",
+    );
   }
   return withCredentials(ownerUrl, "authenticator", used);
 }
@@ -249,32 +282,45 @@ export function authenticatorUrlOf(options: Options, ownerUrl: string, password:
 async function letAuthenticatorIn(ownerUrl: string, url: string): Promise<void> {
   if (await canLogIn(url)) return;
   await withOwner(ownerUrl, async (client) => {
-    const { rows: [role] } = await client.query<{ ours: boolean; other: string | null }>(
+    const {
+      rows: [role],
+    } = await client.query<{ ours: boolean; other: string | null }>(
       `select coalesce(r.comment like 'Attune:%', false) as ours, d.datname as other
        from (select pg_catalog.shobj_description(oid, 'pg_authid') as comment from pg_catalog.pg_roles where rolname = 'authenticator') as r
        left join pg_catalog.pg_database as d
          on d.datname = substring(r.comment from ' password is for (.*)$') and d.datname <> pg_catalog.current_database()`,
     );
-    if (role === undefined) throw new UserError("The database has no role authenticator yet: `attune migrate` creates it.");
+    if (role === undefined)
+      throw new UserError("The database has no role authenticator yet: `attune migrate` creates it.");
     if (!role.ours) {
-      throw new UserError("The role authenticator was there before Attune, so its password is not changed: put its connection string into AUTHENTICATOR_URL.");
+      throw new UserError(
+        "The role authenticator was there before Attune, so its password is not changed: put its connection string into AUTHENTICATOR_URL.",
+      );
     }
     if (role.other !== null) {
-      throw new UserError(`The role authenticator is shared with the database ${role.other}, where JWT_SECRET is another: use the same, or put the role's connection string into AUTHENTICATOR_URL.`);
+      throw new UserError(
+        `The role authenticator is shared with the database ${role.other}, where JWT_SECRET is another: use the same, or put the role's connection string into AUTHENTICATOR_URL.`,
+      );
     }
     try {
       await inTransaction(client, async () => {
         await client.query(`alter role authenticator password ${pg.escapeLiteral(passwordOf(url))}`);
-        await client.query(`comment on role authenticator is ${pg.escapeLiteral(`Attune: connects, then becomes one of the request roles; its password is for ${databaseOf(url)}`)}`);
+        await client.query(
+          `comment on role authenticator is ${pg.escapeLiteral(`Attune: connects, then becomes one of the request roles; its password is for ${databaseOf(url)}`)}`,
+        );
       });
     } catch (error) {
       // Another server may have set the same one at the same time.
       if (await canLogIn(url)) return;
-      throw new UserError(`The password of the role authenticator could not be set (${messageOf(error)}): put its connection string into AUTHENTICATOR_URL.`);
+      throw new UserError(
+        `The password of the role authenticator could not be set (${messageOf(error)}): put its connection string into AUTHENTICATOR_URL.`,
+      );
     }
   });
   if (!(await canLogIn(url))) {
-    throw new UserError(`PostgreSQL at ${describeServer(url)} does not let the role authenticator in with its password: allow that in pg_hba.conf, or put another way in into AUTHENTICATOR_URL.`);
+    throw new UserError(
+      `PostgreSQL at ${describeServer(url)} does not let the role authenticator in with its password: allow that in pg_hba.conf, or put another way in into AUTHENTICATOR_URL.`,
+    );
   }
 }
 

@@ -1,7 +1,20 @@
 /** The embedded PostgreSQL cluster: made, started or joined, recovered after a crash, stopped by the last one out. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmod, chown, link, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, unlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  link,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,12 +22,28 @@ import pg from "pg";
 import { connect, withClient } from "./client.ts";
 import { codeOf, messageOf, UserError } from "./errors.ts";
 import {
-  type Account, assertReachable, findAccount, findPrograms, freePort, initdb, isServerOf, LATEST_MAJOR, type Programs, readPostmaster,
-  startPostgres, stopPostgres,
+  type Account,
+  assertReachable,
+  findAccount,
+  findPrograms,
+  freePort,
+  initdb,
+  isServerOf,
+  LATEST_MAJOR,
+  type Programs,
+  readPostmaster,
+  startPostgres,
+  stopPostgres,
 } from "./postgres.ts";
 
 /** Made on the first start and kept in `secrets.json`, readable by nobody else. */
-export type Secrets = { superuserPassword: string; ownerPassword: string; authenticatorPassword: string; jwtSecret: string; port: number };
+export type Secrets = {
+  superuserPassword: string;
+  ownerPassword: string;
+  authenticatorPassword: string;
+  jwtSecret: string;
+  port: number;
+};
 
 export type EmbeddedCluster = {
   ownerUrl: string;
@@ -36,7 +65,10 @@ const LOCK_CLASS = 0x4154_5455;
  * @param what.signal gives up, and stops what was started
  * @throws UserError
  */
-export async function openCluster(dataDir: string, what: { serve: boolean; signal?: AbortSignal }): Promise<EmbeddedCluster> {
+export async function openCluster(
+  dataDir: string,
+  what: { serve: boolean; signal?: AbortSignal },
+): Promise<EmbeddedCluster> {
   const programs = await findPrograms(chosenMajor());
   const account = await findAccount();
   const folder = await prepareFolder(dataDir, programs, account);
@@ -60,7 +92,8 @@ export async function openCluster(dataDir: string, what: { serve: boolean; signa
   }
 }
 
-export type ClusterState = { state: "absent" | "stopped" } | { state: "running"; ownerUrl: string; authenticatorUrl: string };
+export type ClusterState =
+  { state: "absent" | "stopped" } | { state: "running"; ownerUrl: string; authenticatorUrl: string };
 
 /** Whether a cluster was ever made in `dataDir`, and how to reach it while its server runs. Starts and changes nothing. */
 export async function clusterState(dataDir: string): Promise<ClusterState> {
@@ -79,16 +112,23 @@ export async function clusterState(dataDir: string): Promise<ClusterState> {
 function chosenMajor(): number {
   const value = process.env["ATTUNE_EMBEDDED_MAJOR"]?.trim() || String(LATEST_MAJOR);
   const major = Number(value);
-  if (![15, 16, 17, 18].includes(major)) throw new UserError(`ATTUNE_EMBEDDED_MAJOR must be 15, 16, 17 or 18, not "${value}".`);
+  if (![15, 16, 17, 18].includes(major))
+    throw new UserError(`ATTUNE_EMBEDDED_MAJOR must be 15, 16, 17 or 18, not "${value}".`);
   return major;
 }
 
 async function prepareFolder(dataDir: string, programs: Programs, account: Account): Promise<string> {
-  await assertReachable(programs.postgres, account, "move the project to a folder that everybody may enter, or name a server in DATABASE_URL");
+  await assertReachable(
+    programs.postgres,
+    account,
+    "move the project to a folder that everybody may enter, or name a server in DATABASE_URL",
+  );
   try {
     await mkdir(dataDir, { recursive: true, mode: account.uid === undefined ? 0o700 : 0o711 });
   } catch (error) {
-    throw new UserError(`The data folder ${dataDir} can't be created (${codeOf(error)}): set ATTUNE_DATA_DIR to another.`);
+    throw new UserError(
+      `The data folder ${dataDir} can't be created (${codeOf(error)}): set ATTUNE_DATA_DIR to another.`,
+    );
   }
   const folder = await realpath(dataDir);
   await assertReachable(folder, account, "set ATTUNE_DATA_DIR to a folder that everybody may enter");
@@ -96,7 +136,10 @@ async function prepareFolder(dataDir: string, programs: Programs, account: Accou
 }
 
 async function dataVersion(folder: string): Promise<number | undefined> {
-  return readFile(join(folder, "PG_VERSION"), "utf8").then((text) => Number(text.trim()), () => undefined);
+  return readFile(join(folder, "PG_VERSION"), "utf8").then(
+    (text) => Number(text.trim()),
+    () => undefined,
+  );
 }
 
 /** Reads the secrets; makes them in one step where there is nothing yet, so that two first starts agree on them. */
@@ -108,17 +151,29 @@ async function ensureSecrets(dataDir: string, folder: string): Promise<Secrets> 
       if (isSecrets(secrets)) return secrets;
       throw new SyntaxError();
     } catch (error) {
-      if (error instanceof SyntaxError) throw new UserError(`${file} is damaged: restore it from a backup, or remove ${dataDir} and start with an empty database.`);
-      if (codeOf(error) === "EACCES") throw new UserError(`${file} belongs to another user of this machine: run as that user, or set ATTUNE_DATA_DIR.`);
+      if (error instanceof SyntaxError)
+        throw new UserError(
+          `${file} is damaged: restore it from a backup, or remove ${dataDir} and start with an empty database.`,
+        );
+      if (codeOf(error) === "EACCES")
+        throw new UserError(
+          `${file} belongs to another user of this machine: run as that user, or set ATTUNE_DATA_DIR.`,
+        );
       if (codeOf(error) !== "ENOENT") throw new UserError(`${file} can't be read: ${messageOf(error)}.`);
     }
     if ((await dataVersion(folder)) !== undefined) {
-      throw new UserError(`${file} is missing, and with it the passwords of the database beside it: restore it from a backup, or remove ${dataDir} and start with an empty database.`);
+      throw new UserError(
+        `${file} is missing, and with it the passwords of the database beside it: restore it from a backup, or remove ${dataDir} and start with an empty database.`,
+      );
     }
     const password = (): string => randomBytes(24).toString("base64url");
     const draft = `${file}.${process.pid}`;
     await writeSecrets(draft, {
-      superuserPassword: password(), ownerPassword: password(), authenticatorPassword: password(), jwtSecret: randomBytes(48).toString("base64url"), port: 0,
+      superuserPassword: password(),
+      ownerPassword: password(),
+      authenticatorPassword: password(),
+      jwtSecret: randomBytes(48).toString("base64url"),
+      port: 0,
     });
     await link(draft, file).catch((error: unknown) => {
       if (codeOf(error) !== "EEXIST") throw error;
@@ -134,21 +189,33 @@ async function writeSecrets(file: string, secrets: Secrets): Promise<void> {
 function isSecrets(value: unknown): value is Secrets {
   if (typeof value !== "object" || value === null) return false;
   const record = new Map<string, unknown>(Object.entries(value));
-  return ["superuserPassword", "ownerPassword", "authenticatorPassword", "jwtSecret"].every((key) => typeof record.get(key) === "string")
-    && typeof record.get("port") === "number";
+  return (
+    ["superuserPassword", "ownerPassword", "authenticatorPassword", "jwtSecret"].every(
+      (key) => typeof record.get(key) === "string",
+    ) && typeof record.get("port") === "number"
+  );
 }
 
 /** Makes the data in a folder beside and renames it, so that there is all of it or nothing. */
-async function ensureData(programs: Programs, account: Account, folder: string, secrets: Secrets, signal: AbortSignal | undefined): Promise<void> {
+async function ensureData(
+  programs: Programs,
+  account: Account,
+  folder: string,
+  secrets: Secrets,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const version = await dataVersion(folder);
   if (version !== undefined && version !== programs.major) {
-    throw new UserError(`${folder} was made by PostgreSQL ${version} and this is PostgreSQL ${programs.major}: dump it with the old version, or set ATTUNE_DATA_DIR to an empty folder.`);
+    throw new UserError(
+      `${folder} was made by PostgreSQL ${version} and this is PostgreSQL ${programs.major}: dump it with the old version, or set ATTUNE_DATA_DIR to an empty folder.`,
+    );
   }
   if (version !== undefined) return;
 
   const drafts = (await readdir(join(folder, ".."))).map((name) => /^postgres\.new-(\d+)/.exec(name));
   for (const draft of drafts) {
-    if (draft !== null && !isAlive(Number(draft[1]))) await rm(join(folder, "..", draft[0]), { recursive: true, force: true });
+    if (draft !== null && !isAlive(Number(draft[1])))
+      await rm(join(folder, "..", draft[0]), { recursive: true, force: true });
   }
 
   const draft = `${folder}.new-${process.pid}`;
@@ -159,7 +226,9 @@ async function ensureData(programs: Programs, account: Account, folder: string, 
     await rm(draft, { recursive: true, force: true });
     if (codeOf(error) !== "ENOTEMPTY" && codeOf(error) !== "EEXIST") throw error;
     if ((await dataVersion(folder)) === undefined) {
-      throw new UserError(`${folder} exists and holds no PostgreSQL data: remove it, or set ATTUNE_DATA_DIR to another folder.`);
+      throw new UserError(
+        `${folder} exists and holds no PostgreSQL data: remove it, or set ATTUNE_DATA_DIR to another folder.`,
+      );
     }
   }
 }
@@ -174,7 +243,13 @@ function isAlive(pid: number): boolean {
 
 type Running = { control: pg.Client; pid: number; port: number };
 
-async function startOrJoin(programs: Programs, account: Account, folder: string, dataDir: string, secrets: Secrets): Promise<Running> {
+async function startOrJoin(
+  programs: Programs,
+  account: Account,
+  folder: string,
+  dataDir: string,
+  secrets: Secrets,
+): Promise<Running> {
   const logFile = join(dataDir, "postgres.log");
   const deadline = Date.now() + 30_000;
   for (;;) {
@@ -195,14 +270,19 @@ async function startOrJoin(programs: Programs, account: Account, folder: string,
       }
     } catch (error) {
       if (codeOf(error) === "28P01") {
-        throw new UserError(`The passwords in ${join(dataDir, "secrets.json")} are not those of the database beside it: restore the file from a backup.`);
+        throw new UserError(
+          `The passwords in ${join(dataDir, "secrets.json")} are not those of the database beside it: restore the file from a backup.`,
+        );
       }
       // Starting up, shutting down, another one was faster, the port was just taken, backends of a killed server are still leaving.
-      const passing = ["57P03", "53300", "ECONNREFUSED", "ECONNRESET"].includes(codeOf(error) ?? "")
-        || /lock file|shared memory block|could not create any TCP|terminated unexpectedly/.test(messageOf(error));
+      const passing =
+        ["57P03", "53300", "ECONNREFUSED", "ECONNRESET"].includes(codeOf(error) ?? "") ||
+        /lock file|shared memory block|could not create any TCP|terminated unexpectedly/.test(messageOf(error));
       if (error instanceof UserError) throw error;
       if (!passing || Date.now() > deadline) {
-        throw new UserError(`The embedded PostgreSQL in ${folder} did not start: ${messageOf(error)} (see ${logFile}).`);
+        throw new UserError(
+          `The embedded PostgreSQL in ${folder} did not start: ${messageOf(error)} (see ${logFile}).`,
+        );
       }
       await sleep(50);
     }
@@ -225,9 +305,13 @@ function localUrl(user: string, password: string, port: number, database: string
 /** One serving process per cluster. A holder that was just killed is given a moment to be noticed. */
 async function takeServing(control: pg.Client, dataDir: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
-    const { rows: [taken] } = await control.query<{ ok: boolean }>("select pg_try_advisory_lock($1, $2) as ok", [LOCK_CLASS, LOCK.serving]);
+    const {
+      rows: [taken],
+    } = await control.query<{ ok: boolean }>("select pg_try_advisory_lock($1, $2) as ok", [LOCK_CLASS, LOCK.serving]);
     if (taken?.ok === true) return;
-    const { rows: [holder] } = await control.query<{ name: string }>(
+    const {
+      rows: [holder],
+    } = await control.query<{ name: string }>(
       `select a.application_name as name
        from pg_locks as l join pg_stat_activity as a using (pid)
        where l.locktype = 'advisory' and l.classid = $1 and l.objid = $2 and l.granted`,
@@ -235,7 +319,9 @@ async function takeServing(control: pg.Client, dataDir: string): Promise<void> {
     );
     const pid = Number(/\d+/.exec(holder?.name ?? "")?.[0]);
     if (isAlive(pid) || attempt === 40) {
-      throw new UserError(`${dataDir} is already served by another ${holder?.name ?? "process"}: stop that one first, or set ATTUNE_DATA_DIR to another folder.`);
+      throw new UserError(
+        `${dataDir} is already served by another ${holder?.name ?? "process"}: stop that one first, or set ATTUNE_DATA_DIR to another folder.`,
+      );
     }
     await sleep(50);
   }
@@ -244,7 +330,9 @@ async function takeServing(control: pg.Client, dataDir: string): Promise<void> {
 /** Creates the owner's role and database where they are missing; two processes at once wait for each other. */
 async function ensureDatabase(control: pg.Client, secrets: { ownerPassword: string }): Promise<void> {
   const exists = async (): Promise<{ role: boolean; database: boolean }> => {
-    const { rows: [found] } = await control.query<{ role: boolean; database: boolean }>(
+    const {
+      rows: [found],
+    } = await control.query<{ role: boolean; database: boolean }>(
       `select exists (select from pg_roles where rolname = 'attune') as role,
               exists (select from pg_database where datname = 'attune') as database`,
     );
@@ -256,22 +344,31 @@ async function ensureDatabase(control: pg.Client, secrets: { ownerPassword: stri
   await control.query("select pg_advisory_lock($1, $2)", [LOCK_CLASS, LOCK.setup]);
   try {
     const found = await exists();
-    if (!found.role) await control.query(`create role attune login createrole createdb password ${pg.escapeLiteral(secrets.ownerPassword)}`);
+    if (!found.role)
+      await control.query(
+        `create role attune login createrole createdb password ${pg.escapeLiteral(secrets.ownerPassword)}`,
+      );
     if (!found.database) await control.query("create database attune owner attune");
   } finally {
     await control.query("select pg_advisory_unlock($1, $2)", [LOCK_CLASS, LOCK.setup]);
   }
 }
 
-function hold(control: pg.Client, held: { pid: number; port: number; folder: string; secrets: Secrets; serve: boolean }): EmbeddedCluster {
+function hold(
+  control: pg.Client,
+  held: { pid: number; port: number; folder: string; secrets: Secrets; serve: boolean },
+): EmbeddedCluster {
   let stopping: Promise<void> | undefined;
   const lost = new Promise<UserError>((resolve) => {
     control.on("end", () => {
-      if (stopping === undefined) resolve(new UserError(`The embedded PostgreSQL stopped unexpectedly: ${held.folder}.log says why.`));
+      if (stopping === undefined)
+        resolve(new UserError(`The embedded PostgreSQL stopped unexpectedly: ${held.folder}.log says why.`));
     });
   });
   const stop = async (): Promise<void> => {
-    const { rows: [alone] } = await control
+    const {
+      rows: [alone],
+    } = await control
       .query<{ ok: boolean }>("select pg_try_advisory_lock($1, $2) as ok", [LOCK_CLASS, LOCK.using])
       .catch(() => ({ rows: [] }));
     if (held.serve || alone?.ok === true) await stopPostgres(held.pid, held.folder);
@@ -303,7 +400,9 @@ export type ThrowawayCluster = {
  * @param options.major 15 to 18; default ATTUNE_EMBEDDED_MAJOR, else 18
  * @param options.settings settings of postgresql.conf, on top of those for speed
  */
-export async function startThrowawayCluster(options: { major?: number; settings?: Record<string, string> } = {}): Promise<ThrowawayCluster> {
+export async function startThrowawayCluster(
+  options: { major?: number; settings?: Record<string, string> } = {},
+): Promise<ThrowawayCluster> {
   const programs = await findPrograms(options.major ?? chosenMajor());
   const account = await findAccount();
   await assertReachable(programs.postgres, account, "move the project to a folder that everybody may enter");
@@ -312,7 +411,12 @@ export async function startThrowawayCluster(options: { major?: number; settings?
   const superuserPassword = randomBytes(12).toString("base64url");
   const ownerPassword = randomBytes(12).toString("base64url");
   const settings = {
-    fsync: "off", synchronous_commit: "off", full_page_writes: "off", max_connections: "200", max_wal_size: "4GB", autovacuum_naptime: "1h",
+    fsync: "off",
+    synchronous_commit: "off",
+    full_page_writes: "off",
+    max_connections: "200",
+    max_wal_size: "4GB",
+    autovacuum_naptime: "1h",
     ...options.settings,
   };
 
@@ -347,7 +451,8 @@ export async function startThrowawayCluster(options: { major?: number; settings?
     createDatabase: async (name, template) => {
       const from = template === undefined ? "" : ` template ${pg.escapeIdentifier(template)}`;
       await withClient(superuserUrl(port, { superuserPassword }), (client) =>
-        client.query(`create database ${pg.escapeIdentifier(name)} owner attune${from}`));
+        client.query(`create database ${pg.escapeIdentifier(name)} owner attune${from}`),
+      );
       return ownerUrl(name);
     },
     stop: watchdog.stop,
@@ -368,7 +473,10 @@ function watch(pid: number, root: string): Watchdog {
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 "$0" 2>/dev/null || break; sleep 0.05; done
     rm -rf "$1"
   `;
-  const shell = spawn("/bin/sh", ["-c", script, String(pid), root], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  const shell = spawn("/bin/sh", ["-c", script, String(pid), root], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
   const gone = new Promise<void>((resolve) => shell.once("exit", () => resolve()));
   shell.unref();
   return {

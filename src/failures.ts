@@ -26,7 +26,10 @@ export function refuseRequest(_error: FastifyError, request: FastifyRequest, rep
 }
 
 /** Logs an error that is told in another form than the usual, and returns what may be told of it. */
-export function reportFailure(request: FastifyRequest, error: unknown): { message: string; reason: string; debugId: string } {
+export function reportFailure(
+  request: FastifyRequest,
+  error: unknown,
+): { message: string; reason: string; debugId: string } {
   const { status, failure } = failureOf(error);
   const [told] = complete(request, status, failure).errors;
   return { message: told?.message ?? "", reason: String(told?.extensions?.["reason"]), debugId: request.id };

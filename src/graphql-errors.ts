@@ -40,7 +40,12 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     reason: "missing_or_referenced",
     hint: "Check the ids and keys that you sent.",
   },
-  "23505": { message: "It exists already", code: "PT409", reason: "already_exists", hint: "Change the one that is there." },
+  "23505": {
+    message: "It exists already",
+    code: "PT409",
+    reason: "already_exists",
+    hint: "Change the one that is there.",
+  },
   "23": { ...INVALID_INPUT, code: "PT422", hint: "Check each value against the description of its field." },
   "40": {
     message: "Another change came in between",
@@ -89,11 +94,19 @@ function ofDatabase({ message, code = "", detail = "", hint = "" }: pg.DatabaseE
 /** `pg` has no type for these: sockets' errors have a `syscall`, its own are told by their words. */
 function isLostConnection(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return "syscall" in error || /^Connection terminated|^timeout exceeded when trying to connect|connection error/.test(error.message);
+  return (
+    "syscall" in error ||
+    /^Connection terminated|^timeout exceeded when trying to connect|connection error/.test(error.message)
+  );
 }
 
 function badInput(message: string): PublicError {
-  return { message, code: "BAD_USER_INPUT", reason: "invalid_input", hint: "Check the arguments and variables of the query." };
+  return {
+    message,
+    code: "BAD_USER_INPUT",
+    reason: "invalid_input",
+    hint: "Check the arguments and variables of the query.",
+  };
 }
 
 /** The errors behind those of a response, for the log. They are kept here because Grafserv copies what it is given. */
@@ -127,7 +140,8 @@ function ofExecution(error: GraphQLError): PublicError {
   if (originalError) return publicError(originalError);
 
   const { code, reason, hint } = extensions;
-  if (typeof code === "string" && typeof reason === "string" && typeof hint === "string") return { message, code, reason, hint };
+  if (typeof code === "string" && typeof reason === "string" && typeof hint === "string")
+    return { message, code, reason, hint };
 
   const isAboutOperation = path === undefined && /^(Unknown operation|Must provide)/.test(message);
   return isAboutOperation ? badInput(message) : INTERNAL;
@@ -143,5 +157,9 @@ export function completeError(error: GraphQLFormattedError, status: number): Gra
   if (!isOfQuery) return maskThrown(status < 500 ? httpError(status) : error);
 
   const code = message.startsWith("Syntax Error") ? "GRAPHQL_PARSE_FAILED" : "GRAPHQL_VALIDATION_FAILED";
-  return { message, ...where, extensions: { code, reason: "invalid_query", hint: "Check the query against the schema." } };
+  return {
+    message,
+    ...where,
+    extensions: { code, reason: "invalid_query", hint: "Check the query against the schema." },
+  };
 }

@@ -153,13 +153,25 @@ function refusal(error: unknown): UnauthorizedError {
     return new UnauthorizedError("token_expired", "The token has expired", "Sign in again, or refresh the session.");
   }
   if (error instanceof jwt.NotBeforeError) {
-    return new UnauthorizedError("token_not_yet_valid", "The token is not valid yet", "Check the clocks of the servers.");
+    return new UnauthorizedError(
+      "token_not_yet_valid",
+      "The token is not valid yet",
+      "Check the clocks of the servers.",
+    );
   }
   if (message.startsWith("jwt audience")) {
-    return new UnauthorizedError("wrong_audience", "The token is meant for another audience", "Ask for a token with this server's audience.");
+    return new UnauthorizedError(
+      "wrong_audience",
+      "The token is meant for another audience",
+      "Ask for a token with this server's audience.",
+    );
   }
   if (message.startsWith("jwt issuer")) {
-    return new UnauthorizedError("wrong_issuer", "The token comes from another issuer", "Get the token from the issuer that this server trusts.");
+    return new UnauthorizedError(
+      "wrong_issuer",
+      "The token comes from another issuer",
+      "Get the token from the issuer that this server trusts.",
+    );
   }
   return invalid("The token is not one that this server trusts");
 }

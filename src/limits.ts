@@ -96,7 +96,9 @@ const depthRule: ValidationRule = (context) => {
     `The query is more than ${LIMITS.depth} levels deep, or repeats a relation inside itself`,
     "Ask for the inner objects in a query of their own.",
   );
-  const reporter: ValidationContext = Object.create(context, { reportError: { value: () => context.reportError(error) } });
+  const reporter: ValidationContext = Object.create(context, {
+    reportError: { value: () => context.reportError(error) },
+  });
   return depthLimit({
     maxDepth: LIMITS.depth,
     // What GraphiQL and code generators ask: `ofType` nine times.
@@ -210,12 +212,21 @@ function createMeter(
     const given: unknown = argument && valueFromASTUntyped(argument.value, variables);
     const first = given === undefined ? PAGE.usual : given;
     if (typeof first === "number" && first >= 0 && first <= PAGE.most) return first;
-    throw refused("page_too_large", `A page has from 0 to ${PAGE.most} rows`, "Ask for the next ones with `after`.", node);
+    throw refused(
+      "page_too_large",
+      `A page has from 0 to ${PAGE.most} rows`,
+      "Ask for the next ones with `after`.",
+      node,
+    );
   }
 
   return ofSelections;
 }
 
 function sum(a: Measure, b: Measure): Measure {
-  return { cost: a.cost + b.cost, rootFields: a.rootFields + b.rootFields, introspection: a.introspection + b.introspection };
+  return {
+    cost: a.cost + b.cost,
+    rootFields: a.rootFields + b.rootFields,
+    introspection: a.introspection + b.introspection,
+  };
 }

@@ -9,5 +9,7 @@ LOOPBACK.addAddress("::1", "ipv6");
 export function isLoopback(host: string): boolean {
   const address = host.replace(/^\[(.*)\]$/, "$1");
   const version = isIP(address);
-  return version === 0 ? address.toLowerCase() === "localhost" : LOOPBACK.check(address, version === 4 ? "ipv4" : "ipv6");
+  return version === 0
+    ? address.toLowerCase() === "localhost"
+    : LOOPBACK.check(address, version === 4 ? "ipv4" : "ipv6");
 }

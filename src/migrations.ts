@@ -46,10 +46,20 @@ export async function readMigrations(folder = MIGRATIONS_FOLDER): Promise<Migrat
     const previousHash = headers["Previous"] === "-" ? undefined : (headers["Previous"] ?? undefined);
     const hash = headers["Hash"] ?? "";
     if (previousHash !== migrations.at(-1)?.hash || hash !== calculateHash(body, previousHash ?? null)) {
-      throw new UserError(`The committed migration ${file} was changed by hand: \`npm run migrations:recommit\` writes its hash anew.`);
+      throw new UserError(
+        `The committed migration ${file} was changed by hand: \`npm run migrations:recommit\` writes its hash anew.`,
+      );
     }
     const digits = /^\d+/.exec(file)?.[0] ?? "";
-    migrations.push({ number: Number(digits), file, recordedAs: `${digits}.sql`, hash, previousHash, message: headers["Message"] ?? undefined, body });
+    migrations.push({
+      number: Number(digits),
+      file,
+      recordedAs: `${digits}.sql`,
+      hash,
+      previousHash,
+      message: headers["Message"] ?? undefined,
+      body,
+    });
   }
   return migrations;
 }
@@ -73,7 +83,9 @@ export async function migrate(ownerUrl: string, folder = MIGRATIONS_FOLDER): Pro
       });
     } catch (error) {
       const [failed] = (await historyOf(client, folder)).pending;
-      throw new UserError(`Migration ${failed?.file ?? "?"} failed and was undone: ${await describeError(error, failed, folder)}.`);
+      throw new UserError(
+        `Migration ${failed?.file ?? "?"} failed and was undone: ${await describeError(error, failed, folder)}.`,
+      );
     } finally {
       // Its pools would otherwise outlive us by 200 ms, and end the process when the server stops meanwhile.
       clearAllPools();
@@ -95,27 +107,40 @@ export async function status(ownerUrl: string, folder = MIGRATIONS_FOLDER): Prom
  */
 async function historyOf(client: pg.Client, folder: string): Promise<MigrationStatus> {
   const migrations = await readMigrations(folder);
-  const { rows: [found] } = await client.query<{ schema: boolean; history: boolean }>(
+  const {
+    rows: [found],
+  } = await client.query<{ schema: boolean; history: boolean }>(
     `select exists (select from pg_catalog.pg_namespace where nspname = 'attune') as schema,
             pg_catalog.to_regclass('graphile_migrate.migrations') is not null as history`,
   );
-  const { rows: recorded } = found?.history === true
-    ? await client.query<{ filename: string; hash: string }>("select filename, hash from graphile_migrate.migrations order by filename")
-    : { rows: [] };
+  const { rows: recorded } =
+    found?.history === true
+      ? await client.query<{ filename: string; hash: string }>(
+          "select filename, hash from graphile_migrate.migrations order by filename",
+        )
+      : { rows: [] };
 
   if (recorded.length === 0 && found?.schema === true) {
-    throw new UserError("The database already has a schema named attune that was not made by these migrations: name another database.");
+    throw new UserError(
+      "The database already has a schema named attune that was not made by these migrations: name another database.",
+    );
   }
   if (recorded.length > 0 && found?.schema !== true) {
-    throw new UserError("The database has graphile-migrate migrations of another application: give Attune a database of its own, or add the output of `attune sql` to that application's migrations.");
+    throw new UserError(
+      "The database has graphile-migrate migrations of another application: give Attune a database of its own, or add the output of `attune sql` to that application's migrations.",
+    );
   }
   for (const [index, row] of recorded.entries()) {
     const migration = migrations[index];
     if (migration === undefined) {
-      throw new UserError(`The database was migrated by a newer version of Attune (it has ${row.filename}): update this one.`);
+      throw new UserError(
+        `The database was migrated by a newer version of Attune (it has ${row.filename}): update this one.`,
+      );
     }
     if (migration.recordedAs !== row.filename || migration.hash !== row.hash) {
-      throw new UserError(`The database was migrated with a different text of ${migration.file}, by another version of Attune: use that version, or another database.`);
+      throw new UserError(
+        `The database was migrated with a different text of ${migration.file}, by another version of Attune: use that version, or another database.`,
+      );
     }
   }
   return { applied: migrations.slice(0, recorded.length), pending: migrations.slice(recorded.length) };
@@ -132,7 +157,11 @@ async function describeError(error: unknown, migration: Migration | undefined, f
 }
 
 /** Something that is there before a rollback and not after it. */
-export type Loss = { kind: "table" | "column" | "rows" | "function" | "role"; name: string; /** Rows or values that go with it. */ count: number };
+export type Loss = {
+  kind: "table" | "column" | "rows" | "function" | "role";
+  name: string;
+  /** Rows or values that go with it. */ count: number;
+};
 
 export type RollbackPlan = { migrations: Migration[]; losses: Loss[] };
 
@@ -183,20 +212,30 @@ export async function rollback(ownerUrl: string, to: number, folder = MIGRATIONS
 
 type Script = { migration: Migration; sql: string };
 
-async function wayBack(client: pg.Client, to: number, folder: string): Promise<{ migrations: Migration[]; scripts: Script[] }> {
+async function wayBack(
+  client: pg.Client,
+  to: number,
+  folder: string,
+): Promise<{ migrations: Migration[]; scripts: Script[] }> {
   const { applied } = await historyOf(client, folder);
   const newest = applied.at(-1)?.number ?? 0;
   if (to !== 0 && !applied.some(({ number }) => number === to)) {
-    throw new UserError(newest === 0
-      ? "There is nothing to roll back: no migration is applied."
-      : `There is no migration ${to} to roll back to: the database is at ${newest}, and 0 removes everything.`);
+    throw new UserError(
+      newest === 0
+        ? "There is nothing to roll back: no migration is applied."
+        : `There is no migration ${to} to roll back to: the database is at ${newest}, and 0 removes everything.`,
+    );
   }
   const migrations = applied.filter(({ number }) => number > to).toReversed();
-  if (migrations.length === 0) throw new UserError(`There is nothing to roll back: the database is at migration ${newest}.`);
+  if (migrations.length === 0)
+    throw new UserError(`There is nothing to roll back: the database is at migration ${newest}.`);
   const scripts: Script[] = [];
   for (const migration of migrations) {
     const sql = await readFile(join(folder, "rollback", migration.file), "utf8").catch(() => undefined);
-    if (sql === undefined) throw new UserError(`There is no way back from migration ${migration.file}: migrations/rollback/${migration.file} is missing.`);
+    if (sql === undefined)
+      throw new UserError(
+        `There is no way back from migration ${migration.file}: migrations/rollback/${migration.file} is missing.`,
+      );
     scripts.push({ migration, sql });
   }
   return { migrations, scripts };
@@ -208,7 +247,9 @@ async function runBack(client: pg.Client, scripts: Script[]): Promise<void> {
       await client.query(sql);
       await client.query("delete from graphile_migrate.migrations where filename = $1", [migration.recordedAs]);
     } catch (error) {
-      throw new UserError(`The way back from migration ${migration.file} failed, and nothing was changed: ${messageOf(error).replace(/\.$/, "")}.`);
+      throw new UserError(
+        `The way back from migration ${migration.file} failed, and nothing was changed: ${messageOf(error).replace(/\.$/, "")}.`,
+      );
     }
   }
 }
@@ -217,7 +258,8 @@ type Inventory = { tables: string[]; columns: string[]; functions: string[]; rol
 
 /** Names what people would miss, quoted as SQL writes it. */
 async function inventory(client: pg.Client): Promise<Inventory> {
-  const names = async (sql: string): Promise<string[]> => (await client.query<{ name: string }>(sql)).rows.map(({ name }) => name);
+  const names = async (sql: string): Promise<string[]> =>
+    (await client.query<{ name: string }>(sql)).rows.map(({ name }) => name);
   const ours = "n.nspname not in ('information_schema', 'graphile_migrate') and n.nspname !~ '^pg_'";
   return {
     tables: await names(`
@@ -243,11 +285,18 @@ async function countRows(client: pg.Client, tables: string[]): Promise<Map<strin
 }
 
 async function count(client: pg.Client, sql: string): Promise<number> {
-  const { rows: [row] } = await client.query<{ n: string }>(sql);
+  const {
+    rows: [row],
+  } = await client.query<{ n: string }>(sql);
   return Number(row?.n ?? 0);
 }
 
-async function findLosses(client: pg.Client, before: Inventory, after: Inventory, remaining: Map<string, number>): Promise<Loss[]> {
+async function findLosses(
+  client: pg.Client,
+  before: Inventory,
+  after: Inventory,
+  remaining: Map<string, number>,
+): Promise<Loss[]> {
   const gone = (kind: keyof Inventory): string[] => {
     const left = new Set(after[kind]);
     return before[kind].filter((name) => !left.has(name));
@@ -256,7 +305,8 @@ async function findLosses(client: pg.Client, before: Inventory, after: Inventory
   const losses: Loss[] = [];
   for (const [table, rows] of await countRows(client, before.tables)) {
     if (tables.includes(table)) losses.push({ kind: "table", name: table, count: rows });
-    else if (rows > (remaining.get(table) ?? 0)) losses.push({ kind: "rows", name: table, count: rows - (remaining.get(table) ?? 0) });
+    else if (rows > (remaining.get(table) ?? 0))
+      losses.push({ kind: "rows", name: table, count: rows - (remaining.get(table) ?? 0) });
   }
   for (const name of gone("columns")) {
     const table = before.tables.find((candidate) => name.startsWith(`${candidate}.`)) ?? "";

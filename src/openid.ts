@@ -76,12 +76,17 @@ export function createProvider(options: ProviderOptions): OpenIdProvider {
       return attempt(async () => {
         const found = await configuration();
         const tokens = await authorizationCodeGrant(found, answer, {
-          pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true,
+          pkceCodeVerifier: verifier,
+          expectedState: state,
+          expectedNonce: nonce,
+          idTokenExpected: true,
         });
         const claims = tokens.claims();
         if (claims === undefined) throw new Error("The answer has no ID token");
         const isComplete = claims["email"] !== undefined || found.serverMetadata().userinfo_endpoint === undefined;
-        const profile = isComplete ? claims : { ...claims, ...await fetchUserInfo(found, tokens.access_token, claims.sub) };
+        const profile = isComplete
+          ? claims
+          : { ...claims, ...(await fetchUserInfo(found, tokens.access_token, claims.sub)) };
         return {
           issuer: claims.iss,
           subject: claims.sub,
@@ -98,14 +103,22 @@ export function createProvider(options: ProviderOptions): OpenIdProvider {
 
 /** What a browser brings back that did not begin here, or too long ago. */
 export function expired(): RequestError {
-  return new RequestError(400, "sign_in_expired", "This sign-in was not begun in this browser, or took too long", "Begin it again.");
+  return new RequestError(
+    400,
+    "sign_in_expired",
+    "This sign-in was not begun in this browser, or took too long",
+    "Begin it again.",
+  );
 }
 
 function discover({ issuer, clientId, clientSecret }: ProviderOptions): Promise<Configuration> {
   const server = new URL(issuer);
   // Options allow plain http for this machine only.
   const execute = server.protocol === "http:" ? [allowInsecureRequests] : [];
-  return discovery(server, clientId, clientSecret, clientSecret === undefined ? None() : undefined, { execute, timeout: TIMEOUT });
+  return discovery(server, clientId, clientSecret, clientSecret === undefined ? None() : undefined, {
+    execute,
+    timeout: TIMEOUT,
+  });
 }
 
 function text(claim: unknown): string | undefined {
@@ -119,12 +132,30 @@ async function attempt<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const cause = withoutDetails(error);
     if (error instanceof AuthorizationResponseError) {
-      throw new RequestError(401, "sign_in_denied", "The provider did not sign you in", "Begin again, and agree to what it asks.", { cause });
+      throw new RequestError(
+        401,
+        "sign_in_denied",
+        "The provider did not sign you in",
+        "Begin again, and agree to what it asks.",
+        { cause },
+      );
     }
     if (isUnreachable(error)) {
-      throw new RequestError(503, "provider_unavailable", "The provider can't be reached", "Try again in a few seconds.", { cause });
+      throw new RequestError(
+        503,
+        "provider_unavailable",
+        "The provider can't be reached",
+        "Try again in a few seconds.",
+        { cause },
+      );
     }
-    throw new RequestError(401, "sign_in_failed", "What the provider answered can't be trusted, or was used before", "Begin again.", { cause });
+    throw new RequestError(
+      401,
+      "sign_in_failed",
+      "What the provider answered can't be trusted, or was used before",
+      "Begin again.",
+      { cause },
+    );
   }
 }
 

@@ -91,10 +91,17 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
 type Text = (name: string) => string | undefined;
 
 function list(value: string | undefined): string[] {
-  return (value ?? "").split(",").map((part) => part.trim()).filter(Boolean);
+  return (value ?? "")
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
 }
 
-function integer(name: string, value: string | undefined, range: { fallback: number; min: number; max: number }): number {
+function integer(
+  name: string,
+  value: string | undefined,
+  range: { fallback: number; min: number; max: number },
+): number {
   if (value === undefined) return range.fallback;
   const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN;
   if (!(number >= range.min && number <= range.max)) {
@@ -124,7 +131,9 @@ function postgresUrl(name: string, value: string | undefined): string | undefine
 
 function origin(value: string): string {
   if (value !== "*" && !(/^https?:/.test(value) && parseUrl(value)?.origin === value)) {
-    throw new UserError(`CORS_ORIGINS must be a comma-separated list of origins like https://app.example.com, not "${value}".`);
+    throw new UserError(
+      `CORS_ORIGINS must be a comma-separated list of origins like https://app.example.com, not "${value}".`,
+    );
   }
   return value;
 }
@@ -134,7 +143,9 @@ function trustProxy(value: string | undefined): Options["trustProxy"] {
   if (/^[1-9]\d?$/.test(value)) return Number(value);
   const proxies = list(value);
   if (!proxies.every(isNetwork)) {
-    throw new UserError(`TRUST_PROXY must be the number of proxies in front of the server, or their addresses like 10.0.0.0/8, not "${value}".`);
+    throw new UserError(
+      `TRUST_PROXY must be the number of proxies in front of the server, or their addresses like 10.0.0.0/8, not "${value}".`,
+    );
   }
   return proxies;
 }
@@ -150,10 +161,14 @@ function isNetwork(value: string): boolean {
 function singleUser(value: string | undefined, host: string, corsOrigins: string[]): boolean {
   if (oneOf("ATTUNE_SINGLE_USER", value ?? "false", ["true", "false"]) === "false") return false;
   if (!isLoopback(host)) {
-    throw new UserError(`ATTUNE_SINGLE_USER needs no sign-in, so the server may only listen on this machine: set HOST to 127.0.0.1, not "${host}".`);
+    throw new UserError(
+      `ATTUNE_SINGLE_USER needs no sign-in, so the server may only listen on this machine: set HOST to 127.0.0.1, not "${host}".`,
+    );
   }
   if (corsOrigins.includes("*")) {
-    throw new UserError("ATTUNE_SINGLE_USER needs no sign-in, so not every page may call the API: name the origins in CORS_ORIGINS instead of *.");
+    throw new UserError(
+      "ATTUNE_SINGLE_USER needs no sign-in, so not every page may call the API: name the origins in CORS_ORIGINS instead of *.",
+    );
   }
   return true;
 }
@@ -173,18 +188,28 @@ function outsideIssuer(text: Text): OutsideIssuer | undefined {
   const given = ["JWT_PUBLIC_KEY", "JWT_JWKS_URL", "JWT_AUDIENCE"].find((name) => text(name) !== undefined);
   if (issuer === undefined) {
     if (given === undefined) return undefined;
-    throw new UserError(`${given} is about the tokens of an identity provider, so JWT_ISSUER is required: the \`iss\` that they have.`);
+    throw new UserError(
+      `${given} is about the tokens of an identity provider, so JWT_ISSUER is required: the \`iss\` that they have.`,
+    );
   }
 
-  if (issuer === OWN.issuer) throw new UserError(`JWT_ISSUER must be the identity provider's, not "${OWN.issuer}", which is the issuer of our own tokens.`);
+  if (issuer === OWN.issuer)
+    throw new UserError(
+      `JWT_ISSUER must be the identity provider's, not "${OWN.issuer}", which is the issuer of our own tokens.`,
+    );
   if (publicKey !== undefined && jwksUrl !== undefined) {
     throw new UserError("Set only one of JWT_PUBLIC_KEY and JWT_JWKS_URL: a token is checked in one way only.");
   }
   const audience = text("JWT_AUDIENCE") ?? OWN.audience;
   if (publicKey !== undefined) return { issuer, audience, publicKey: checkedPublicKey(publicKey) };
-  if (jwksUrl === undefined) throw new UserError("JWT_ISSUER is an identity provider, so its keys are required: set JWT_JWKS_URL or JWT_PUBLIC_KEY.");
+  if (jwksUrl === undefined)
+    throw new UserError(
+      "JWT_ISSUER is an identity provider, so its keys are required: set JWT_JWKS_URL or JWT_PUBLIC_KEY.",
+    );
   if (!/^https?:$/.test(parseUrl(jwksUrl)?.protocol ?? "")) {
-    throw new UserError("JWT_JWKS_URL must be an http or https address, like https://id.example.com/.well-known/jwks.json.");
+    throw new UserError(
+      "JWT_JWKS_URL must be an http or https address, like https://id.example.com/.well-known/jwks.json.",
+    );
   }
   return { issuer, audience, jwksUrl };
 }
@@ -194,16 +219,26 @@ const KNOWN_ISSUERS: Readonly<Record<string, string>> = { google: "https://accou
 
 /** `AUTH_<NAME>_CLIENT_ID` names a provider; what else is known of it begins with the same. */
 function signInOptions(names: string[], text: Text, port: number): SignInOptions | undefined {
-  const ids = names.flatMap((name) => /^AUTH_([A-Z][A-Z0-9_]*)_(?:ISSUER|CLIENT_ID|CLIENT_SECRET|SCOPES)$/.exec(name)?.[1] ?? []);
-  const isSet = (id: string): boolean => ["ISSUER", "CLIENT_ID", "CLIENT_SECRET", "SCOPES"].some((part) => text(`AUTH_${id}_${part}`) !== undefined);
-  const providers = [...new Set(ids)].filter(isSet).toSorted().map((id) => provider(id, text));
+  const ids = names.flatMap(
+    (name) => /^AUTH_([A-Z][A-Z0-9_]*)_(?:ISSUER|CLIENT_ID|CLIENT_SECRET|SCOPES)$/.exec(name)?.[1] ?? [],
+  );
+  const isSet = (id: string): boolean =>
+    ["ISSUER", "CLIENT_ID", "CLIENT_SECRET", "SCOPES"].some((part) => text(`AUTH_${id}_${part}`) !== undefined);
+  const providers = [...new Set(ids)]
+    .filter(isSet)
+    .toSorted()
+    .map((id) => provider(id, text));
   const redirectUrl = text("AUTH_REDIRECT_URL");
   if (redirectUrl !== undefined && (!isSafeUrl(redirectUrl) || redirectUrl.includes("#"))) {
-    throw new UserError("AUTH_REDIRECT_URL must be an https address of your application without #, like https://app.example.com/signed-in.");
+    throw new UserError(
+      "AUTH_REDIRECT_URL must be an https address of your application without #, like https://app.example.com/signed-in.",
+    );
   }
   const publicUrl = text("PUBLIC_URL") ?? `http://localhost:${port}`;
   if (!isSafeUrl(publicUrl) || /[?#]/.test(publicUrl)) {
-    throw new UserError("PUBLIC_URL must be the https address under which browsers reach this server, like https://settings.example.com.");
+    throw new UserError(
+      "PUBLIC_URL must be the https address under which browsers reach this server, like https://settings.example.com.",
+    );
   }
   if (providers.length === 0) return undefined;
   return { providers, publicUrl: publicUrl.replace(/\/+$/, ""), redirectUrl };
@@ -212,12 +247,16 @@ function signInOptions(names: string[], text: Text, port: number): SignInOptions
 function provider(id: string, text: Text): ProviderOptions {
   const name = id.toLowerCase().replaceAll("_", "-");
   const issuer = text(`AUTH_${id}_ISSUER`) ?? KNOWN_ISSUERS[name];
-  if (issuer === undefined) throw new UserError(`AUTH_${id}_ISSUER is required: the address of the provider, like https://id.example.com.`);
-  if (!isSafeUrl(issuer)) throw new UserError(`AUTH_${id}_ISSUER must be an https address like https://id.example.com, not "${issuer}".`);
+  if (issuer === undefined)
+    throw new UserError(`AUTH_${id}_ISSUER is required: the address of the provider, like https://id.example.com.`);
+  if (!isSafeUrl(issuer))
+    throw new UserError(`AUTH_${id}_ISSUER must be an https address like https://id.example.com, not "${issuer}".`);
   const clientId = text(`AUTH_${id}_CLIENT_ID`);
-  if (clientId === undefined) throw new UserError(`AUTH_${id}_CLIENT_ID is required: the provider gives it when you register this server there.`);
+  if (clientId === undefined)
+    throw new UserError(`AUTH_${id}_CLIENT_ID is required: the provider gives it when you register this server there.`);
   const scopes = text(`AUTH_${id}_SCOPES`) ?? "openid email profile";
-  if (!scopes.split(/\s+/).includes("openid")) throw new UserError(`AUTH_${id}_SCOPES must have openid among them, like "openid email profile".`);
+  if (!scopes.split(/\s+/).includes("openid"))
+    throw new UserError(`AUTH_${id}_SCOPES must have openid among them, like "openid email profile".`);
   return { name, issuer, clientId, clientSecret: text(`AUTH_${id}_CLIENT_SECRET`), scopes };
 }
 

@@ -50,7 +50,7 @@ async function bundledScript(): Promise<string> {
 /** A tar archive is a row of 512-byte headers, each followed by its file, padded to the same size. */
 function fileInTar(tar: Buffer, path: string): string {
   const field = (at: number, length: number): string => tar.toString("latin1", at, at + length).replace(/\0.*$/s, "");
-  for (let at = 0; at + 512 <= tar.length; ) {
+  for (let at = 0; at + 512 <= tar.length;) {
     const size = Number.parseInt(field(at + 124, 12), 8) || 0;
     if (field(at, 100) === path) return tar.toString("utf8", at + 512, at + 512 + size);
     at += 512 + Math.ceil(size / 512) * 512;

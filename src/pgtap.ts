@@ -182,7 +182,10 @@ function death(sql: string, completed: number, error: Error): Failure {
 }
 
 /** Collects TAP, with pgTAP's diagnostics beside the assertion they belong to. */
-function readTap(): { write: (line: string) => void; end: (died?: Failure) => Pick<FileResult, "passed" | "failures"> } {
+function readTap(): {
+  write: (line: string) => void;
+  end: (died?: Failure) => Pick<FileResult, "passed" | "failures">;
+} {
   const failures: Failure[] = [];
   let details: string[] = [];
   let passed = 0;

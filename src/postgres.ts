@@ -58,7 +58,9 @@ export async function findAccount(): Promise<Account> {
       await run("useradd", ["--system", "--user-group", "--no-create-home", "--shell", "/bin/false", "postgres"]);
       return await ids();
     } catch {
-      throw new UserError("PostgreSQL does not run as root and a user postgres could not be created: run as an ordinary user, or name a server in DATABASE_URL.");
+      throw new UserError(
+        "PostgreSQL does not run as root and a user postgres could not be created: run as an ordinary user, or name a server in DATABASE_URL.",
+      );
     }
   }
 }
@@ -80,14 +82,20 @@ export async function assertReachable(path: string, account: Account, remedy: st
     const { uid, gid, mode } = await stat(step);
     const bits = uid === account.uid ? mode >> 6 : gid === account.gid ? mode >> 3 : mode;
     if ((bits & 1) === 0) {
-      throw new UserError(`PostgreSQL does not run as root, and the user postgres it runs as instead may not enter ${step}: ${remedy}.`);
+      throw new UserError(
+        `PostgreSQL does not run as root, and the user postgres it runs as instead may not enter ${step}: ${remedy}.`,
+      );
     }
   }
 }
 
 /** Makes a new cluster in `folder`, with the superuser `postgres`; on failure nothing of it stays. */
 export async function initdb(
-  programs: Programs, account: Account, folder: string, password: string, how: { sync: boolean; signal?: AbortSignal | undefined },
+  programs: Programs,
+  account: Account,
+  folder: string,
+  password: string,
+  how: { sync: boolean; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const passwordFile = `${folder}.password`;
   try {
@@ -97,10 +105,20 @@ export async function initdb(
       await chown(folder, account.uid, account.gid);
       await chown(passwordFile, account.uid, account.gid);
     }
-    await run(programs.initdb, [
-      `--pgdata=${folder}`, "--username=postgres", `--pwfile=${passwordFile}`, "--auth=scram-sha-256",
-      "--encoding=UTF8", "--lc-messages=C", ...localeFlags(programs.major), ...(how.sync ? [] : ["--no-sync"]),
-    ], { ...account, env: environment(), cwd: folder, ...(how.signal && { signal: how.signal }) });
+    await run(
+      programs.initdb,
+      [
+        `--pgdata=${folder}`,
+        "--username=postgres",
+        `--pwfile=${passwordFile}`,
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--lc-messages=C",
+        ...localeFlags(programs.major),
+        ...(how.sync ? [] : ["--no-sync"]),
+      ],
+      { ...account, env: environment(), cwd: folder, ...(how.signal && { signal: how.signal }) },
+    );
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     how.signal?.throwIfAborted();
@@ -127,7 +145,12 @@ function environment(): NodeJS.ProcessEnv {
  * @throws Error whose message is what the server complained of
  */
 export async function startPostgres(
-  programs: Programs, account: Account, folder: string, port: number, logFile: string, settings: Record<string, string> = {},
+  programs: Programs,
+  account: Account,
+  folder: string,
+  port: number,
+  logFile: string,
+  settings: Record<string, string> = {},
 ): Promise<ChildProcess> {
   const all = { listen_addresses: "127.0.0.1", unix_socket_directories: "", ...settings };
   const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
@@ -135,15 +158,23 @@ export async function startPostgres(
   let server: ChildProcess;
   try {
     server = spawn(programs.postgres, ["-D", folder, "-p", String(port), ...flags], {
-      ...account, env: environment(), cwd: folder, detached: true, stdio: ["ignore", log.fd, log.fd],
+      ...account,
+      env: environment(),
+      cwd: folder,
+      detached: true,
+      stdio: ["ignore", log.fd, log.fd],
     });
   } finally {
     await log.close();
   }
 
   let failure: Error | undefined;
-  server.once("error", (error) => { failure = error; });
-  server.once("exit", () => { failure ??= new Error("it stopped"); });
+  server.once("error", (error) => {
+    failure = error;
+  });
+  server.once("exit", () => {
+    failure ??= new Error("it stopped");
+  });
   while (failure === undefined) {
     const running = await readPostmaster(folder);
     if (running?.ready === true && running.pid === server.pid) {
@@ -165,7 +196,10 @@ function lastComplaint(log: string): string {
 
 /** What `postmaster.pid` says; undefined when there is none, or it is half written. */
 export async function readPostmaster(folder: string): Promise<Postmaster | undefined> {
-  const lines = await readFile(join(folder, "postmaster.pid"), "utf8").then((text) => text.split("\n"), () => []);
+  const lines = await readFile(join(folder, "postmaster.pid"), "utf8").then(
+    (text) => text.split("\n"),
+    () => [],
+  );
   const [pid, port] = [Number(lines[0]), Number(lines[3])];
   if (!(pid > 0 && port > 0)) return undefined;
   return { pid, port, ready: lines[7]?.trim() === "ready" };
@@ -173,9 +207,13 @@ export async function readPostmaster(folder: string): Promise<Postmaster | undef
 
 /** Whether `pid` really is the server of this folder, and not a later process that was given the same number. */
 export async function isServerOf(pid: number, folder: string): Promise<boolean> {
-  const command = process.platform === "linux"
-    ? await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")
-    : await run("ps", ["-o", "command=", "-p", String(pid)]).then(({ stdout }) => stdout, () => "");
+  const command =
+    process.platform === "linux"
+      ? await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")
+      : await run("ps", ["-o", "command=", "-p", String(pid)]).then(
+          ({ stdout }) => stdout,
+          () => "",
+        );
   return command.includes("postgres") && command.includes(folder);
 }
 
@@ -184,7 +222,10 @@ export async function isServerOf(pid: number, folder: string): Promise<boolean> 
  * that takes longer than 1.2 seconds. What was committed is kept either way.
  */
 export async function stopPostgres(pid: number, folder: string): Promise<void> {
-  for (const [signal, patience] of [["SIGINT", 1200], ["SIGQUIT", 3000]] as const) {
+  for (const [signal, patience] of [
+    ["SIGINT", 1200],
+    ["SIGQUIT", 3000],
+  ] as const) {
     try {
       process.kill(pid, signal);
     } catch (error) {

@@ -26,7 +26,16 @@ const UNUSED = [
 ];
 
 /** Of the aggregates only counting: the sum or average of ids and dates says nothing. */
-const STATISTICS = ["sum", "min", "max", "average", "stddevSample", "stddevPopulation", "varianceSample", "variancePopulation"];
+const STATISTICS = [
+  "sum",
+  "min",
+  "max",
+  "average",
+  "stddevSample",
+  "stddevPopulation",
+  "varianceSample",
+  "variancePopulation",
+];
 
 const BEHAVIOR = [
   "list",
@@ -42,7 +51,15 @@ const BEHAVIOR = [
 export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PgAggregatesPreset],
-    plugins: [NamesPlugin, ArgumentsPlugin, CollectionsPlugin, TransactionIdsPlugin, RefusalsPlugin, ...(secret === undefined ? [NoTokensPlugin] : []), DescriptionsPlugin],
+    plugins: [
+      NamesPlugin,
+      ArgumentsPlugin,
+      CollectionsPlugin,
+      TransactionIdsPlugin,
+      RefusalsPlugin,
+      ...(secret === undefined ? [NoTokensPlugin] : []),
+      DescriptionsPlugin,
+    ],
     disablePlugins: UNUSED,
     pgServices: [makePgService({ pool, schemas: ["attune"], pubsub: false })],
     gather: { pgJwtTypes: ["attune.access_token"] },

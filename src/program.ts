@@ -43,7 +43,15 @@ const program = new Command("attune")
   .configureHelp({ sortSubcommands: false, showGlobalOptions: false });
 
 const commands = [
-  startCommand(), migrateCommand(), rollbackCommand(), statusCommand(), tokenCommand(), urlCommand(), testCommand(), sqlCommand(), definitionsCommand(),
+  startCommand(),
+  migrateCommand(),
+  rollbackCommand(),
+  statusCommand(),
+  tokenCommand(),
+  urlCommand(),
+  testCommand(),
+  sqlCommand(),
+  definitionsCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 
@@ -54,7 +62,12 @@ function oneLine(text: string): string {
 /** Commander's own complaints have the form of all others. */
 function configure(command: Command): void {
   command.exitOverride().configureOutput({
-    outputError: (text, write) => write(`attune: ${oneLine(text).replace(/^error: /, "").replace(/\.?$/, ".")}\n`),
+    outputError: (text, write) =>
+      write(
+        `attune: ${oneLine(text)
+          .replace(/^error: /, "")
+          .replace(/\.?$/, ".")}\n`,
+      ),
   });
   for (const child of command.commands) configure(child);
 }

@@ -50,7 +50,11 @@ const BAD_REQUEST: Words = {
 };
 
 const STATUSES: Readonly<Record<number, Words>> = {
-  404: { reason: "not_found", message: "There is nothing at this address", hint: "The API is at /graphql, its explorer at /." },
+  404: {
+    reason: "not_found",
+    message: "There is nothing at this address",
+    hint: "The API is at /graphql, its explorer at /.",
+  },
   405: {
     reason: "method_not_allowed",
     message: "This address takes POST only",
@@ -59,8 +63,16 @@ const STATUSES: Readonly<Record<number, Words>> = {
   },
   406: { reason: "not_acceptable", message: "No accepted media type can be given", hint: "Accept application/json." },
   413: { reason: "body_too_large", message: "The body is too large", hint: "Send less at a time." },
-  415: { reason: "unsupported_media_type", message: "The body has no media type we take", hint: "Send Content-Type: application/json." },
-  429: { reason: "too_many_requests", message: "Too many requests", hint: "Wait for as many seconds as Retry-After says." },
+  415: {
+    reason: "unsupported_media_type",
+    message: "The body has no media type we take",
+    hint: "Send Content-Type: application/json.",
+  },
+  429: {
+    reason: "too_many_requests",
+    message: "Too many requests",
+    hint: "Wait for as many seconds as Retry-After says.",
+  },
 };
 
 /** The refusal that an HTTP status from 400 to 499 stands for, whoever makes it. */

@@ -25,7 +25,11 @@ export function createSeals(secret: string): Seals {
     async open<Value>(purpose: Purpose, sealed: string | undefined) {
       if (sealed === undefined) return undefined;
       try {
-        const options = { audience: purpose, keyManagementAlgorithms: ["dir"], contentEncryptionAlgorithms: ["A256GCM"] };
+        const options = {
+          audience: purpose,
+          keyManagementAlgorithms: ["dir"],
+          contentEncryptionAlgorithms: ["A256GCM"],
+        };
         const { payload } = await jwtDecrypt(sealed, key, { ...options, requiredClaims: ["exp"] });
         return payload["value"] as Value;
       } catch {

@@ -164,7 +164,8 @@ function rateLimitOptions(perMinute: number) {
   return {
     max: perMinute,
     timeWindow: 60_000,
-    allowList: ({ routeOptions: { url = "" } }: { routeOptions: { url?: string | undefined } }) => !/^\/(graphql$|auth\/|api\/plans$)/.test(url),
+    allowList: ({ routeOptions: { url = "" } }: { routeOptions: { url?: string | undefined } }) =>
+      !/^\/(graphql$|auth\/|api\/plans$)/.test(url),
     errorResponseBuilder: () => httpError(429),
   };
 }
@@ -190,14 +191,22 @@ function assertLocal({ headers: { host = "" } }: FastifyRequest): void {
   }
 }
 
-async function addSignInIfAny(app: FastifyInstance, { signIn, jwt: { secret } }: ServerOptions, rest: { pool: Pool; identify: Identify }): Promise<void> {
+async function addSignInIfAny(
+  app: FastifyInstance,
+  { signIn, jwt: { secret } }: ServerOptions,
+  rest: { pool: Pool; identify: Identify },
+): Promise<void> {
   if (signIn !== undefined && secret !== undefined) await addSignIn(app, { ...signIn, ...rest, secret });
 }
 
 /** What everybody may see before they are anybody. */
 function addPlans(app: FastifyInstance, pool: Pool): void {
   app.get("/api/plans", async (_request, reply) => {
-    const plans = await queryAs(pool, NOBODY, "select name, title, description, rank from attune.plans order by rank, name");
+    const plans = await queryAs(
+      pool,
+      NOBODY,
+      "select name, title, description, rank from attune.plans order by rank, name",
+    );
     reply.header("cache-control", "public, max-age=60");
     return { plans };
   });
@@ -218,7 +227,8 @@ const PROBE = `
 /** @throws when the database can't be reached, or is not migrated */
 async function probe(pool: Pool): Promise<void> {
   const results = (await pool.query(PROBE)) as unknown as QueryResult<{ migrated?: boolean }>[];
-  if (!results.some(({ rows }) => rows[0]?.migrated === true)) throw new UserError("The database is not migrated: run `attune migrate`.");
+  if (!results.some(({ rows }) => rows[0]?.migrated === true))
+    throw new UserError("The database is not migrated: run `attune migrate`.");
 }
 
 function addHealth(app: FastifyInstance, pool: Pool): void {

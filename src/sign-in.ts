@@ -40,7 +40,12 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
     const { provider: name = "" } = request.params as { provider?: string };
     const provider = known.get(name);
     if (provider === undefined) {
-      throw new RequestError(404, "unknown_provider", "There is no such identity provider", `Use ${[...known.keys()].join(" or ")}.`);
+      throw new RequestError(
+        404,
+        "unknown_provider",
+        "There is no such identity provider",
+        `Use ${[...known.keys()].join(" or ")}.`,
+      );
     }
     return { name, provider, callback: `${publicUrl}/auth/${name}/callback` };
   };
@@ -52,7 +57,9 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
   /** Hands the outcome to the application, in the fragment, which no server sees; or shows it. */
   const deliver = (request: FastifyRequest, reply: FastifyReply, outcome: Record<string, string>): FastifyReply => {
     const page = pageFor(request);
-    return page === undefined ? reply.send(outcome) : reply.redirect(`${page}#${new URLSearchParams(outcome).toString()}`, 303);
+    return page === undefined
+      ? reply.send(outcome)
+      : reply.redirect(`${page}#${new URLSearchParams(outcome).toString()}`, 303);
   };
 
   await app.register(async (scope) => {
@@ -73,24 +80,28 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       return reply.setCookie(cookie, sealed, { ...cookieOptions, maxAge: PATIENCE.signIn }).redirect(url.href, 303);
     });
 
-    scope.get("/auth/:provider/callback", {
-      // The browser is on its way to the application, which has to be told of a failure too.
-      errorHandler: (error, request, reply) => {
-        if (pageFor(request) === undefined) throw error;
-        const { reason, message, debugId } = reportFailure(request, error);
-        void deliver(request, reply, { error: reason, message, debugId });
+    scope.get(
+      "/auth/:provider/callback",
+      {
+        // The browser is on its way to the application, which has to be told of a failure too.
+        errorHandler: (error, request, reply) => {
+          if (pageFor(request) === undefined) throw error;
+          const { reason, message, debugId } = reportFailure(request, error);
+          void deliver(request, reply, { error: reason, message, debugId });
+        },
       },
-    }, async (request, reply) => {
-      const { name, provider, callback } = find(request);
-      const attempt = await seals.open<Attempt>("sign-in", request.cookies[cookie]);
-      reply.clearCookie(cookie, cookieOptions);
-      if (attempt?.provider !== name) throw expired();
+      async (request, reply) => {
+        const { name, provider, callback } = find(request);
+        const attempt = await seals.open<Attempt>("sign-in", request.cookies[cookie]);
+        reply.clearCookie(cookie, cookieOptions);
+        if (attempt?.provider !== name) throw expired();
 
-      const found = await provider.finish(new URL(request.url.replace(/^[^?]*/, ""), callback), attempt.checks);
-      if (attempt.linkTo === undefined) return deliver(request, reply, await signIn(setting, request, found));
-      const finish: LinkFinish = { user: attempt.linkTo, found };
-      return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, PATIENCE.ticket) });
-    });
+        const found = await provider.finish(new URL(request.url.replace(/^[^?]*/, ""), callback), attempt.checks);
+        if (attempt.linkTo === undefined) return deliver(request, reply, await signIn(setting, request, found));
+        const finish: LinkFinish = { user: attempt.linkTo, found };
+        return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, PATIENCE.ticket) });
+      },
+    );
 
     /*
      * Linking begins and ends with the token of the same user. Were it not so at the end, somebody could lead others
@@ -109,7 +120,12 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       if (finish?.user !== user) throw staleTicket();
       const { issuer, subject, email, name, picture } = finish.found;
       await queryAs(pool, cameFrom(TRUSTED, request), "select from attune.link_identity($1, $2, $3, $4, $5, $6)", [
-        user, issuer, subject, email, name, picture,
+        user,
+        issuer,
+        subject,
+        email,
+        name,
+        picture,
       ]);
       return { issuer, subject };
     });
@@ -122,9 +138,14 @@ function staleTicket(): RequestError {
 
 /** The user of the request's token, by the rules that hold for all requests. */
 async function userOf(pool: Pool, { identity }: { identity: Identity | null }): Promise<string> {
-  const [row] = identity === null ? [] : await queryAs<{ id: string | null }>(pool, identity, "select attune.current_user_id() as id");
+  const [row] =
+    identity === null
+      ? []
+      : await queryAs<{ id: string | null }>(pool, identity, "select attune.current_user_id() as id");
   if (row?.id == null) {
-    throw new RequestError(401, "not_signed_in", "You are not signed in", "Sign in, and send the token.", { code: "42501" });
+    throw new RequestError(401, "not_signed_in", "You are not signed in", "Sign in, and send the token.", {
+      code: "42501",
+    });
   }
   return row.id;
 }
@@ -139,7 +160,11 @@ type Session = {
 };
 
 /** Opens a session of the user whom SQL finds or makes for this identity. */
-async function signIn({ pool, secret }: Setting, request: FastifyRequest, found: OutsideUser): Promise<Record<string, string>> {
+async function signIn(
+  { pool, secret }: Setting,
+  request: FastifyRequest,
+  found: OutsideUser,
+): Promise<Record<string, string>> {
   const [row] = await queryAs<{ session: Session }>(
     pool,
     cameFrom(TRUSTED, request),

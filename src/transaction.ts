@@ -7,7 +7,10 @@ const SET = "select set_config(setting ->> 0, setting ->> 1, true) from json_arr
 
 /** Runs one statement as `identity` and returns its rows. What it wrote is committed. */
 export async function queryAs<Row extends pg.QueryResultRow>(
-  pool: pg.Pool, { pgSettings }: Identity, sql: string, params: unknown[] = [],
+  pool: pg.Pool,
+  { pgSettings }: Identity,
+  sql: string,
+  params: unknown[] = [],
 ): Promise<Row[]> {
   const client = await pool.connect();
   try {

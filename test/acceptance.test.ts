@@ -1,7 +1,13 @@
 /** The nine checks by hand that settings are usually accepted by, done by the machine over GraphQL. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signToken } from "../src/jwt.ts";
-import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
+import {
+  createTestDatabase,
+  createTestServer,
+  type TestDatabase,
+  type TestServer,
+  type TestUser,
+} from "./support/harness.ts";
 
 const TOGGLES = [
   "PROJECTS_ENABLED",
@@ -93,7 +99,8 @@ describe("settings are accepted because", () => {
   test("global RAG settings affect everybody, whatever users try", async () => {
     const ada = await database.createUser("rag@example.com");
     const before = await read(ada.token, "rag_strategy");
-    for (const [key, value] of Object.entries(before)) expect(await set(ada.token, key, value)).toBe("layer_not_allowed");
+    for (const [key, value] of Object.entries(before))
+      expect(await set(ada.token, key, value)).toBe("layer_not_allowed");
     const { body: refused } = await server.graphql(
       'mutation { setGlobalSetting(input: { key: "MODEL_CHOICE", value: "mine" }) { effectiveSetting { value } } }',
       {},
@@ -119,7 +126,9 @@ describe("settings are accepted because", () => {
 
     await database.query("delete from attune.users where id = $1", [gone.id]);
 
-    const left = await database.query("select distinct user_id from attune.user_preferences where user_id = any ($1)", [[gone.id, stays.id]]);
+    const left = await database.query("select distinct user_id from attune.user_preferences where user_id = any ($1)", [
+      [gone.id, stays.id],
+    ]);
     expect(left).toEqual([{ user_id: stays.id }]);
     // The token outlives the user, and is nobody's: what is not public is not there.
     expect(await read(gone.token)).toEqual({});
@@ -134,7 +143,9 @@ describe("settings are accepted because", () => {
     );
 
     // One request, and behind it one call of one function.
-    expect(body.data?.effectiveSettings.map(({ key }) => key)).toEqual(expect.arrayContaining([...TOGGLES, "MODEL_CHOICE"]));
+    expect(body.data?.effectiveSettings.map(({ key }) => key)).toEqual(
+      expect.arrayContaining([...TOGGLES, "MODEL_CHOICE"]),
+    );
     const [counted] = await database.query<{ n: string }>("select count(*) as n from attune.setting_definitions");
     expect(body.data?.effectiveSettings).toHaveLength(Number(counted?.n));
   });
@@ -169,14 +180,24 @@ test("an administrator counts how many users turned a setting on", async () => {
   const count = async (token: string) => {
     const { body } = await server.graphql<Counted>(query, {}, token);
     expect(body.errors).toBeUndefined();
-    return new Map(body.data?.userPreferences.groupedAggregates.map(({ keys, distinctCount }) => [String(keys[0]), Number(distinctCount.userId)]));
+    return new Map(
+      body.data?.userPreferences.groupedAggregates.map(({ keys, distinctCount }) => [
+        String(keys[0]),
+        Number(distinctCount.userId),
+      ]),
+    );
   };
 
   const [stored] = await database.query<{ on: string; off: string }>(
     `select count(*) filter (where value = 'true') as on, count(*) filter (where value = 'false') as off
      from attune.user_preferences where key = 'LOGFIRE_ENABLED'`,
   );
-  expect(await count(admin.token)).toEqual(new Map([["true", Number(stored?.on)], ["false", Number(stored?.off)]]));
+  expect(await count(admin.token)).toEqual(
+    new Map([
+      ["true", Number(stored?.on)],
+      ["false", Number(stored?.off)],
+    ]),
+  );
   expect(Number(stored?.on)).toBeGreaterThanOrEqual(2);
 
   // A user counts nobody but themselves.

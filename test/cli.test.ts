@@ -17,7 +17,10 @@ import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 const JWT_SECRET = "a secret for tests, long enough to be one";
 const newest = (await readMigrations()).at(-1);
 /** util-linux's `script` plays the terminal. */
-const hasTerminal = await promisify(execFile)("script", ["--version"]).then(({ stdout }) => stdout.includes("util-linux"), () => false);
+const hasTerminal = await promisify(execFile)("script", ["--version"]).then(
+  ({ stdout }) => stdout.includes("util-linux"),
+  () => false,
+);
 
 let database: TestDatabase;
 let environment: Environment;
@@ -45,15 +48,25 @@ describe("help", () => {
   });
 
   test.for(commands)("of %s", async (command) => {
-    expect(await attune([command, "--help"])).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining(`Usage: attune ${command}`) });
+    expect(await attune([command, "--help"])).toMatchObject({
+      code: 0,
+      stderr: "",
+      stdout: expect.stringContaining(`Usage: attune ${command}`),
+    });
   });
 
   test.for([
     [["strat"], "attune: unknown command 'strat' (Did you mean start?).\n"],
     [["migrate", "--now"], "attune: unknown option '--now'.\n"],
     [["rollback"], "attune: required option '--to <number>' not specified.\n"],
-    [["rollback", "--to", "one"], "attune: option '--to <number>' argument 'one' is invalid. It must be the number of a migration, or 0.\n"],
-    [["token", "--email", "nobody"], "attune: option '--email <address>' argument 'nobody' is invalid. It must look like you@example.com.\n"],
+    [
+      ["rollback", "--to", "one"],
+      "attune: option '--to <number>' argument 'one' is invalid. It must be the number of a migration, or 0.\n",
+    ],
+    [
+      ["token", "--email", "nobody"],
+      "attune: option '--email <address>' argument 'nobody' is invalid. It must look like you@example.com.\n",
+    ],
     [["definitions", "apply"], "attune: missing required argument 'file'.\n"],
   ] as const)("for %j is one sentence", async ([args, sentence]) => {
     expect(await attune([...args])).toMatchObject({ code: 1, stdout: "", stderr: sentence });
@@ -64,10 +77,15 @@ describe("token", () => {
   const verify = createVerifier({ secret: JWT_SECRET });
 
   test("prints the token of a user, made when missing, and nothing else", async () => {
-    const { code, stdout, stderr } = await attune(["token", "--email", "Ada@Example.com", "--expires", "2h"], environment);
+    const { code, stdout, stderr } = await attune(
+      ["token", "--email", "Ada@Example.com", "--expires", "2h"],
+      environment,
+    );
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const claims = await verify(stdout.trimEnd());
-    const [user] = await database.query<{ id: string; is_admin: boolean }>("select id, is_admin from attune.users where email = 'ada@example.com'");
+    const [user] = await database.query<{ id: string; is_admin: boolean }>(
+      "select id, is_admin from attune.users where email = 'ada@example.com'",
+    );
     expect(claims).toMatchObject({ sub: user?.id, role: "authenticated", aud: "authenticated", iss: "attune" });
     expect(claims.exp - Number(claims["iat"])).toBe(2 * 60 * 60);
     expect(user?.is_admin).toBe(false);
@@ -76,7 +94,9 @@ describe("token", () => {
   test("--admin makes an administrator, and the next token without it leaves them one", async () => {
     for (const flags of [["--admin"], []]) {
       expect((await attune(["token", "--email", "root@example.com", ...flags], environment)).code).toBe(0);
-      expect(await database.query("select is_admin from attune.users where email = 'root@example.com'")).toEqual([{ is_admin: true }]);
+      expect(await database.query("select is_admin from attune.users where email = 'root@example.com'")).toEqual([
+        { is_admin: true },
+      ]);
     }
   });
 
@@ -88,12 +108,19 @@ describe("token", () => {
   });
 
   test("is refused without an address", async () => {
-    expect(await attune(["token"], environment)).toMatchObject({ code: 1, stdout: "", stderr: "attune: Say whose token it is with --email.\n" });
+    expect(await attune(["token"], environment)).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: "attune: Say whose token it is with --email.\n",
+    });
   });
 
   test("is refused where tokens come from an identity provider only", async () => {
     const provider = { JWT_ISSUER: "https://id.example.com", JWT_JWKS_URL: "https://id.example.com/keys" };
-    const { code, stderr } = await attune(["token", "--email", "a@example.com"], { DATABASE_URL: database.ownerUrl, ...provider });
+    const { code, stderr } = await attune(["token", "--email", "a@example.com"], {
+      DATABASE_URL: database.ownerUrl,
+      ...provider,
+    });
     expect(code).toBe(1);
     expect(stderr).toMatch(/^attune: Tokens come from the identity provider in JWT_ISSUER alone/);
     expect((await attune(["token", "--email", "a@example.com"], { ...environment, ...provider })).code).toBe(0);
@@ -107,18 +134,27 @@ describe("token", () => {
 
 describe("url", () => {
   test("--owner prints DATABASE_URL", async () => {
-    expect(await attune(["url", "--owner"], environment)).toMatchObject({ code: 0, stderr: "", stdout: `${database.ownerUrl}\n` });
+    expect(await attune(["url", "--owner"], environment)).toMatchObject({
+      code: 0,
+      stderr: "",
+      stdout: `${database.ownerUrl}\n`,
+    });
   });
 
   test("without it, the authenticator's: AUTHENTICATOR_URL where it is set", async () => {
     const { stdout } = await attune(["url"], environment);
     expect(new URL(stdout.trim()).username).toBe("authenticator");
-    expect(await attune(["url"], { ...environment, AUTHENTICATOR_URL: "postgres://me@host/db" })).toMatchObject({ stdout: "postgres://me@host/db\n" });
+    expect(await attune(["url"], { ...environment, AUTHENTICATOR_URL: "postgres://me@host/db" })).toMatchObject({
+      stdout: "postgres://me@host/db\n",
+    });
   });
 
   test("is refused while the embedded PostgreSQL does not run", async () => {
     const { code, stderr } = await attune(["url"], { ATTUNE_DATA_DIR: join(home, "none") });
-    expect({ code, stderr }).toEqual({ code: 1, stderr: `attune: The embedded PostgreSQL in ${join(home, "none")} is not running: \`npm start\` starts it.\n` });
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `attune: The embedded PostgreSQL in ${join(home, "none")} is not running: \`npm start\` starts it.\n`,
+    });
   });
 });
 
@@ -131,10 +167,14 @@ describe("status", () => {
 
   test("--json, on the embedded PostgreSQL: nothing, then what `migrate` made; no server stays", async () => {
     const ATTUNE_DATA_DIR = join(home, "data");
-    const json = async (): Promise<unknown> => JSON.parse((await attune(["status", "--json"], { ATTUNE_DATA_DIR })).stdout);
+    const json = async (): Promise<unknown> =>
+      JSON.parse((await attune(["status", "--json"], { ATTUNE_DATA_DIR })).stdout);
     expect(await json()).toEqual({ database: null, migrations: { applied: [], pending: [] } });
     expect((await attune(["migrate"], { ATTUNE_DATA_DIR })).stdout).toContain(newest?.file);
-    expect(await json()).toMatchObject({ database: { kind: "embedded", at: ATTUNE_DATA_DIR, running: false }, migrations: { pending: [] } });
+    expect(await json()).toMatchObject({
+      database: { kind: "embedded", at: ATTUNE_DATA_DIR, running: false },
+      migrations: { pending: [] },
+    });
     expect((await attune(["migrate"], { ATTUNE_DATA_DIR })).stdout).toBe(`Up to date at ${newest?.file}.\n`);
     expect(await clusterState(ATTUNE_DATA_DIR)).toEqual({ state: "stopped" });
   });
@@ -143,9 +183,13 @@ describe("status", () => {
     await database.query("create database bare_status");
     const bare = new URL(database.ownerUrl);
     bare.pathname = "/bare_status";
-    expect((await attune(["status"], { DATABASE_URL: bare.href })).stdout).toContain(`0 applied, ${newest?.number} pending`);
+    expect((await attune(["status"], { DATABASE_URL: bare.href })).stdout).toContain(
+      `0 applied, ${newest?.number} pending`,
+    );
     await withClient(bare.href, async (client) => {
-      expect((await client.query("select from pg_namespace where nspname in ('attune', 'graphile_migrate')")).rowCount).toBe(0);
+      expect(
+        (await client.query("select from pg_namespace where nspname in ('attune', 'graphile_migrate')")).rowCount,
+      ).toBe(0);
     });
     await database.query("drop database bare_status");
   });
@@ -184,7 +228,11 @@ describe("migrate", () => {
     const { calculateHash } = await import("graphile-migrate/dist/hash.js");
     const body = "create table attune.fine (id uuid primary key);\n\nselect * from attune.no_such_table;\n";
     const file = `${String((newest?.number ?? 0) + 1).padStart(6, "0")}-broken.sql`;
-    const headers = [`--! Previous: ${newest?.hash}`, `--! Hash: ${calculateHash(body, newest?.hash ?? null)}`, "--! Message: broken"];
+    const headers = [
+      `--! Previous: ${newest?.hash}`,
+      `--! Hash: ${calculateHash(body, newest?.hash ?? null)}`,
+      "--! Message: broken",
+    ];
     await writeFile(join(folder, "committed", file), `${headers.join("\n")}\n\n${body}`);
     await expect(migrate(database.ownerUrl, folder)).rejects.toThrow(
       `Migration ${file} failed and was undone: relation "attune.no_such_table" does not exist (line 7).`,
@@ -195,14 +243,19 @@ describe("migrate", () => {
   test("refuses a committed migration that was changed by hand", async () => {
     const file = join(folder, "committed", newest?.file ?? "");
     await writeFile(file, `${await readFile(file, "utf8")}\nselect 1;\n`);
-    await expect(migrate(database.ownerUrl, folder)).rejects.toThrow(`The committed migration ${newest?.file} was changed by hand`);
+    await expect(migrate(database.ownerUrl, folder)).rejects.toThrow(
+      `The committed migration ${newest?.file} was changed by hand`,
+    );
   });
 });
 
 describe("rollback", () => {
   test("says what it loses, and does nothing without a terminal to ask at or --yes", async () => {
     const { code, stdout, stderr } = await attune(["rollback", "--to", "0"], environment);
-    expect({ code, stderr }).toEqual({ code: 1, stderr: "attune: Nothing was rolled back: there is no terminal to ask at, so add --yes if you mean it.\n" });
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "attune: Nothing was rolled back: there is no terminal to ask at, so add --yes if you mean it.\n",
+    });
     expect(stdout).toMatch(/^Takes back, newest first:\n {2}0000/);
     expect(stdout).toMatch(/table attune\.users +\d+ rows\n/);
     expect(await database.query("select to_regclass('attune.users') is null as gone")).toEqual([{ gone: false }]);
@@ -223,10 +276,16 @@ describe("rollback", () => {
     );
   });
 
-  test.runIf(hasTerminal).for([["n", false], ["y", true]] as const)("at a terminal it asks, and %s is an answer", async ([answer, gone]) => {
+  test.runIf(hasTerminal).for([
+    ["n", false],
+    ["y", true],
+  ] as const)("at a terminal it asks, and %s is an answer", async ([answer, gone]) => {
     const other = await createTestDatabase();
     const command = [process.execPath, join(import.meta.dirname, "../src/cli.ts"), "rollback", "--to", "1"].join(" ");
-    const terminal = spawn("script", ["-qec", command, "/dev/null"], { env: { PATH: process.env["PATH"], DATABASE_URL: other.ownerUrl }, stdio: ["pipe", "pipe", "inherit"] });
+    const terminal = spawn("script", ["-qec", command, "/dev/null"], {
+      env: { PATH: process.env["PATH"], DATABASE_URL: other.ownerUrl },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     terminal.stdout.on("data", (chunk: Buffer) => {
       if (chunk.includes("[y/N]")) terminal.stdin.write(`${answer}\n`);
     });
@@ -237,24 +296,37 @@ describe("rollback", () => {
 });
 
 describe("definitions", () => {
-  const document = (properties: object): object => ({ $id: "cli-test", "x-attune": { category: "editor" }, properties });
+  const document = (properties: object): object => ({
+    $id: "cli-test",
+    "x-attune": { category: "editor" },
+    properties,
+  });
   const tabSize = { type: "integer", default: 4, description: "Columns of a tab." };
   const file = async (content: unknown): Promise<string> => {
     const path = join(await mkdtemp(join(home, "definitions-")), "settings.json");
     await writeFile(path, typeof content === "string" ? content : JSON.stringify(content));
     return path;
   };
-  const apply = async (content: unknown, ...flags: string[]) => attune(["definitions", "apply", await file(content), ...flags], environment);
-  const keys = (): Promise<{ key: string }[]> => database.query("select key from attune.setting_definitions where source = 'cli-test' order by 1");
+  const apply = async (content: unknown, ...flags: string[]) =>
+    attune(["definitions", "apply", await file(content), ...flags], environment);
+  const keys = (): Promise<{ key: string }[]> =>
+    database.query("select key from attune.setting_definitions where source = 'cli-test' order by 1");
 
   test("apply prints what it adds, changes and removes, and does it; --dry-run only prints", async () => {
-    const first = document({ "editor.tabSize": tabSize, "editor.rulers": { type: "array", default: [], description: "Columns with a line." } });
+    const first = document({
+      "editor.tabSize": tabSize,
+      "editor.rulers": { type: "array", default: [], description: "Columns with a line." },
+    });
     const dry = await apply(first, "--dry-run");
     expect(dry).toMatchObject({ code: 0, stderr: "" });
-    expect(dry.stdout).toBe("+ editor.rulers\n+ editor.tabSize\n2 added, 0 changed, 0 removed, 0 unchanged.\nNothing was done: this was a dry run.\n");
+    expect(dry.stdout).toBe(
+      "+ editor.rulers\n+ editor.tabSize\n2 added, 0 changed, 0 removed, 0 unchanged.\nNothing was done: this was a dry run.\n",
+    );
     expect(await keys()).toEqual([]);
 
-    expect((await apply(first)).stdout).toBe("+ editor.rulers\n+ editor.tabSize\n2 added, 0 changed, 0 removed, 0 unchanged.\n");
+    expect((await apply(first)).stdout).toBe(
+      "+ editor.rulers\n+ editor.tabSize\n2 added, 0 changed, 0 removed, 0 unchanged.\n",
+    );
     expect((await apply(first)).stdout).toBe("0 added, 0 changed, 0 removed, 2 unchanged.\n");
 
     const second = await apply(document({ "editor.tabSize": { ...tabSize, default: 2 } }));
@@ -270,11 +342,20 @@ describe("definitions", () => {
     await database.as(user, (client) => client.query("select attune.set_preference('editor.tabSize', '8')"));
 
     const refused = await apply(document({ "editor.tabSize": { ...tabSize, maximum: 4 } }));
-    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/^attune: Nothing was done, .*: editor\.tabSize \(1\); .*--stored discard to delete them\.\n$/) });
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(
+        /^attune: Nothing was done, .*: editor\.tabSize \(1\); .*--stored discard to delete them\.\n$/,
+      ),
+    });
     expect(refused.stdout).toContain("1 stored value no longer allowed");
-    expect(await database.query("select value from attune.user_preferences where key = 'editor.tabSize'")).toEqual([{ value: 8 }]);
+    expect(await database.query("select value from attune.user_preferences where key = 'editor.tabSize'")).toEqual([
+      { value: 8 },
+    ]);
 
-    expect((await apply(document({ "editor.tabSize": { ...tabSize, maximum: 4 } }), "--stored", "discard")).code).toBe(0);
+    expect((await apply(document({ "editor.tabSize": { ...tabSize, maximum: 4 } }), "--stored", "discard")).code).toBe(
+      0,
+    );
     expect(await database.query("select value from attune.user_preferences where key = 'editor.tabSize'")).toEqual([]);
   });
 
@@ -282,25 +363,43 @@ describe("definitions", () => {
     const { stdout } = await attune(["definitions", "export", "--source", "cli-test"], environment);
     expect((await apply(stdout)).stdout).toBe("0 added, 0 changed, 0 removed, 1 unchanged.\n");
     const missing = await attune(["definitions", "export", "--source", "nobody"], environment);
-    expect(missing).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^attune: There are no definitions of the source nobody; the sources are .*cli-test/) });
+    expect(missing).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(
+        /^attune: There are no definitions of the source nobody; the sources are .*cli-test/,
+      ),
+    });
   });
 
   test("an editor extension's package.json is read for what it contributes", async () => {
     const properties = { "demo.on": { type: "boolean", default: true, description: "Whether it is on." } };
-    const { stdout } = await apply({ name: "demo", publisher: "acme", contributes: { configuration: [{ title: "Demo", properties }] } });
+    const { stdout } = await apply({
+      name: "demo",
+      publisher: "acme",
+      contributes: { configuration: [{ title: "Demo", properties }] },
+    });
     expect(stdout).toBe("+ demo.on\n1 added, 0 changed, 0 removed, 0 unchanged.\n");
-    expect(await database.query("select source from attune.setting_definitions where key = 'demo.on'")).toEqual([{ source: "acme.demo" }]);
+    expect(await database.query("select source from attune.setting_definitions where key = 'demo.on'")).toEqual([
+      { source: "acme.demo" },
+    ]);
   });
 
   test.for([
     ["not JSON", "{", /^attune: \S+settings\.json is not JSON: .*\n$/],
     ["no object", "[]", /^attune: \S+settings\.json must hold a JSON object whose properties are the settings\.\n$/],
-    ["a keyword that is not supported", document({ "editor.odd": { ...tabSize, $ref: "#/x" } }), /^attune: [^\n]*\$ref[^\n]*\n$/],
+    [
+      "a keyword that is not supported",
+      document({ "editor.odd": { ...tabSize, $ref: "#/x" } }),
+      /^attune: [^\n]*\$ref[^\n]*\n$/,
+    ],
   ] as const)("%s is refused in one sentence", async ([, content, sentence]) => {
     expect(await apply(content)).toMatchObject({ code: 1, stderr: expect.stringMatching(sentence) });
   });
 
   test("a file that there is not is refused", async () => {
-    expect((await attune(["definitions", "apply", "/no/such.json"], environment)).stderr).toBe("attune: There is no file /no/such.json.\n");
+    expect((await attune(["definitions", "apply", "/no/such.json"], environment)).stderr).toBe(
+      "attune: There is no file /no/such.json.\n",
+    );
   });
 });

@@ -22,7 +22,9 @@ async function openTab(user: TestUser): Promise<pg.Client> {
   const client = new pg.Client(database.authenticatorUrl);
   await client.connect();
   const claims = JSON.stringify({ sub: user.id, role: "authenticated" });
-  await client.query(`select set_config('role', 'authenticated', false), set_config('request.jwt.claims', $1, false)`, [claims]);
+  await client.query(`select set_config('role', 'authenticated', false), set_config('request.jwt.claims', $1, false)`, [
+    claims,
+  ]);
   return client;
 }
 
@@ -40,26 +42,38 @@ function times<T>(n: number, work: (index: number) => T): T[] {
   return Array.from({ length: n }, (_, index) => work(index));
 }
 
-test("two tabs that patch different members of one object lose nothing in a thousand changes", { timeout: 60_000 }, async () => {
-  const user = await database.createUser("tabs@example.com");
-  const tabs = await Promise.all([openTab(user), openTab(user)]);
-  const rounds = 500;
+test(
+  "two tabs that patch different members of one object lose nothing in a thousand changes",
+  { timeout: 60_000 },
+  async () => {
+    const user = await database.createUser("tabs@example.com");
+    const tabs = await Promise.all([openTab(user), openTab(user)]);
+    const rounds = 500;
 
-  await Promise.all(
-    tabs.map(async (tab, t) => {
-      for (let round = 0; round < rounds; round++) {
-        await tab.query("select attune.set_preference('LAYOUT', $1)", [{ [`tab${t}`]: { [`member${round}`]: round } }]);
-      }
-    }),
-  );
-  await Promise.all(tabs.map((tab) => tab.end()));
+    await Promise.all(
+      tabs.map(async (tab, t) => {
+        for (let round = 0; round < rounds; round++) {
+          await tab.query("select attune.set_preference('LAYOUT', $1)", [
+            { [`tab${t}`]: { [`member${round}`]: round } },
+          ]);
+        }
+      }),
+    );
+    await Promise.all(tabs.map((tab) => tab.end()));
 
-  const members = Object.fromEntries(times(rounds, (round) => [`member${round}`, round]));
-  const [stored] = await database.query<{ value: unknown }>("select value from attune.user_preferences where user_id = $1 and key = 'LAYOUT'", [user.id]);
-  expect(stored?.value).toEqual({ tab0: members, tab1: members });
-  const [audited] = await database.query<{ n: string }>("select count(*) as n from attune.configuration_audit_log where user_id = $1 and key = 'LAYOUT'", [user.id]);
-  expect(Number(audited?.n)).toBe(2 * rounds);
-});
+    const members = Object.fromEntries(times(rounds, (round) => [`member${round}`, round]));
+    const [stored] = await database.query<{ value: unknown }>(
+      "select value from attune.user_preferences where user_id = $1 and key = 'LAYOUT'",
+      [user.id],
+    );
+    expect(stored?.value).toEqual({ tab0: members, tab1: members });
+    const [audited] = await database.query<{ n: string }>(
+      "select count(*) as n from attune.configuration_audit_log where user_id = $1 and key = 'LAYOUT'",
+      [user.id],
+    );
+    expect(Number(audited?.n)).toBe(2 * rounds);
+  },
+);
 
 test("a definition that is narrowed while values are written leaves no value that it forbids", async () => {
   const users = await Promise.all(times(4, (n) => database.createUser(`narrow${n}@example.com`)));
@@ -72,7 +86,11 @@ test("a definition that is narrowed while values are written leaves no value tha
   const change = async (): Promise<void> => {
     for (let round = 0; writing; round++) {
       const schema = schemaOf(round % 2 === 0 ? 5 : 10);
-      ofChanges.add(await refusalOf(database.query("update attune.setting_definitions set schema = $1 where key = 'LEVEL'", [schema])));
+      ofChanges.add(
+        await refusalOf(
+          database.query("update attune.setting_definitions set schema = $1 where key = 'LEVEL'", [schema]),
+        ),
+      );
       const [invalid] = await database.query<{ n: string }>(
         `select count(*) as n
          from attune.user_preferences as p
@@ -84,7 +102,9 @@ test("a definition that is narrowed while values are written leaves no value tha
   };
   const write = async (tab: pg.Client, seed: number): Promise<void> => {
     for (let round = 0; round < 60; round++) {
-      ofWrites.add(await refusalOf(tab.query("select attune.set_preference('LEVEL', $1)", [String((round * 7 + seed * 3) % 11)])));
+      ofWrites.add(
+        await refusalOf(tab.query("select attune.set_preference('LEVEL', $1)", [String((round * 7 + seed * 3) % 11)])),
+      );
       if (round % 5 === 0) await tab.query("select attune.reset_preference('LEVEL')");
     }
   };
@@ -105,18 +125,26 @@ test("a user's limit holds when many connections add at once", async () => {
     insert into attune.setting_definitions (key, category, schema, default_value)
     select 'MANY_' || n, 'test', '{"type": "boolean"}', 'false' from generate_series(1, 24) as n
   `);
-  await database.query("select attune.set_global_setting('PREFERENCES_PER_USER', to_jsonb(5 + count(*))) from attune.user_preferences where user_id = $1", [user.id]);
+  await database.query(
+    "select attune.set_global_setting('PREFERENCES_PER_USER', to_jsonb(5 + count(*))) from attune.user_preferences where user_id = $1",
+    [user.id],
+  );
   const tabs = await Promise.all(times(8, () => openTab(user)));
 
   const refusals = await Promise.all(
-    times(24, (n) => refusalOf(tabs[n % tabs.length]?.query("select attune.set_preference($1, 'true')", [`MANY_${n + 1}`]))),
+    times(24, (n) =>
+      refusalOf(tabs[n % tabs.length]?.query("select attune.set_preference($1, 'true')", [`MANY_${n + 1}`])),
+    ),
   );
   await Promise.all(tabs.map((tab) => tab.end()));
   await database.query("select attune.reset_global_setting('PREFERENCES_PER_USER')");
 
   expect(refusals.filter((refusal) => refusal === undefined)).toHaveLength(5);
   expect(new Set(refusals)).toEqual(new Set([undefined, "PT422 too_many_preferences"]));
-  const stored = await database.query("select key from attune.user_preferences where user_id = $1 and key like 'MANY%'", [user.id]);
+  const stored = await database.query(
+    "select key from attune.user_preferences where user_id = $1 and key like 'MANY%'",
+    [user.id],
+  );
   expect(stored).toHaveLength(5);
 });
 
@@ -147,11 +175,16 @@ test("two documents that are applied at once come one after the other", async ()
   });
 
   await Promise.all(
-    times(6, (n) => database.query("select from attune.apply_definitions($1)", [documentOf(n % 2 === 0 ? "one" : "two", 100 + n)])),
+    times(6, (n) =>
+      database.query("select from attune.apply_definitions($1)", [documentOf(n % 2 === 0 ? "one" : "two", 100 + n)]),
+    ),
   );
 
   const schemas = await database.query<{ source: string; n: string }>(
     "select source, count(distinct schema) as n from attune.setting_definitions where source in ('one', 'two') group by source order by source",
   );
-  expect(schemas).toEqual([{ source: "one", n: "1" }, { source: "two", n: "1" }]);
+  expect(schemas).toEqual([
+    { source: "one", n: "1" },
+    { source: "two", n: "1" },
+  ]);
 });

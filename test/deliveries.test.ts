@@ -6,7 +6,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { createTestDatabase, type TestDatabase, type TestUser } from "./support/harness.ts";
 
 type Claimed = { notification_id: string; lease_token: string; attempt: number };
-type Delivery = { notification_id: string; status: string; attempts: number; due_in: number; lease_token: string | null; is_finished: boolean };
+type Delivery = {
+  notification_id: string;
+  status: string;
+  attempts: number;
+  due_in: number;
+  lease_token: string | null;
+  is_finished: boolean;
+};
 
 const MOST_ATTEMPTS = 8;
 
@@ -41,24 +48,44 @@ const times = <T>(n: number, work: (index: number) => T): T[] => Array.from({ le
 async function connect(claims: { role: string; sub?: string }): Promise<pg.Client> {
   const connection = new pg.Client(database.authenticatorUrl);
   await connection.connect();
-  await connection.query("select set_config('role', $1, false), set_config('request.jwt.claims', $2, false)", [claims.role, JSON.stringify(claims)]);
+  await connection.query("select set_config('role', $1, false), set_config('request.jwt.claims', $2, false)", [
+    claims.role,
+    JSON.stringify(claims),
+  ]);
   return connection;
 }
 
 /** So many messages that go by e-mail at once, whatever the hour. */
 const notify = (client: pg.Client | undefined, n: number): Promise<unknown> | undefined =>
-  client?.query("select attune.create_notification('security', 'Message ' || n, user_id => $2) from generate_series(1, $1::integer) as n", [n, user.id]);
+  client?.query(
+    "select attune.create_notification('security', 'Message ' || n, user_id => $2) from generate_series(1, $1::integer) as n",
+    [n, user.id],
+  );
 
 async function claim(worker: pg.Client | undefined, limit: number, lease = "1 hour"): Promise<Claimed[]> {
-  const claimed = await worker?.query<Claimed>("select notification_id, lease_token, attempt from attune.claim_deliveries('email', $1, $2)", [limit, lease]);
+  const claimed = await worker?.query<Claimed>(
+    "select notification_id, lease_token, attempt from attune.claim_deliveries('email', $1, $2)",
+    [limit, lease],
+  );
   return claimed?.rows ?? [];
 }
 
 /** What becomes of a delivery that a worker says it sent, could not send, or gives up: its status, or why it is refused. */
-async function finish(worker: pg.Client | undefined, how: "complete" | "fail" | "give up", { notification_id, lease_token }: Claimed): Promise<string | undefined> {
-  const call = how === "complete" ? "complete_delivery($1, $2, 'email', $3)" : `fail_delivery($1, $2, 'email', $3, 'no answer', ${how === "fail"})`;
+async function finish(
+  worker: pg.Client | undefined,
+  how: "complete" | "fail" | "give up",
+  { notification_id, lease_token }: Claimed,
+): Promise<string | undefined> {
+  const call =
+    how === "complete"
+      ? "complete_delivery($1, $2, 'email', $3)"
+      : `fail_delivery($1, $2, 'email', $3, 'no answer', ${how === "fail"})`;
   try {
-    const finished = await worker?.query<{ status: string }>(`select status from attune.${call}`, [user.id, notification_id, lease_token]);
+    const finished = await worker?.query<{ status: string }>(`select status from attune.${call}`, [
+      user.id,
+      notification_id,
+      lease_token,
+    ]);
     return finished?.rows[0]?.status;
   } catch (error: unknown) {
     if (error instanceof pg.DatabaseError) return `${error.code} ${error.detail}`;
@@ -119,7 +146,12 @@ test("workers who claim at once never hold the same delivery, and every message 
   expect(new Set(sent).size).toBe(messages);
   expect(failures.size).toBeGreaterThan(10);
   for (const each of await deliveries(database.owner)) {
-    expect(each).toMatchObject({ status: "sent", attempts: 1 + (failures.get(each.notification_id) ?? 0), lease_token: null, is_finished: true });
+    expect(each).toMatchObject({
+      status: "sent",
+      attempts: 1 + (failures.get(each.notification_id) ?? 0),
+      lease_token: null,
+      is_finished: true,
+    });
   }
 });
 
@@ -173,15 +205,29 @@ type Command =
   | { do: "lose"; which: number }
   | { do: "wait" };
 /** What a naive model knows of one delivery; `tokens` are all that were given out, the last one first. */
-type Model = { status: "pending" | "sent" | "failed"; attempts: number; isDue: boolean; isLeased: boolean; isHeld: boolean; tokens: string[] };
+type Model = {
+  status: "pending" | "sent" | "failed";
+  attempts: number;
+  isDue: boolean;
+  isLeased: boolean;
+  isHeld: boolean;
+  tokens: string[];
+};
 
 const MESSAGES = 4;
 const which = fc.nat(MESSAGES - 1);
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("claim" as const), limit: fc.integer({ min: 1, max: MESSAGES + 1 }) }) },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constantFrom("complete" as const, "fail" as const, "fail" as const, "fail" as const, "give up" as const), which, isStale: fc.boolean() }),
+    arbitrary: fc.record({ do: fc.constant("claim" as const), limit: fc.integer({ min: 1, max: MESSAGES + 1 }) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom("complete" as const, "fail" as const, "fail" as const, "fail" as const, "give up" as const),
+      which,
+      isStale: fc.boolean(),
+    }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("lose" as const), which }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("wait" as const) }) },
@@ -196,7 +242,14 @@ test("claims, failures and lost leases follow a naive model, and the pause doubl
       try {
         await notify(client, MESSAGES);
         const ids = (await deliveries(client)).map(idOf);
-        const model: Model[] = ids.map(() => ({ status: "pending", attempts: 0, isDue: true, isLeased: false, isHeld: false, tokens: [] }));
+        const model: Model[] = ids.map(() => ({
+          status: "pending",
+          attempts: 0,
+          isDue: true,
+          isLeased: false,
+          isHeld: false,
+          tokens: [],
+        }));
 
         for (const each of commands) {
           // What the step came to, and what it had to come to.
@@ -206,7 +259,10 @@ test("claims, failures and lost leases follow a naive model, and the pause doubl
             await client.query("update attune.notification_deliveries set due_at = now() where status = 'pending'");
             for (const of of model) of.isDue = true;
           } else if (each.do === "lose") {
-            await client.query("update attune.notification_deliveries set lease_until = now() where notification_id = $1 and lease_until is not null", [ids[each.which]]);
+            await client.query(
+              "update attune.notification_deliveries set lease_until = now() where notification_id = $1 and lease_until is not null",
+              [ids[each.which]],
+            );
             const of = model[each.which];
             if (of) of.isLeased = false;
           } else if (each.do === "claim") {
@@ -214,10 +270,15 @@ test("claims, failures and lost leases follow a naive model, and the pause doubl
             const claimed = await claim(client, each.limit);
             const taken = claimed.map((of) => model[ids.indexOf(of.notification_id)]);
             const now = await deliveries(client);
-            const givenUp = free.filter((of) => of.attempts >= MOST_ATTEMPTS && now[model.indexOf(of)]?.status === "failed");
+            const givenUp = free.filter(
+              (of) => of.attempts >= MOST_ATTEMPTS && now[model.indexOf(of)]?.status === "failed",
+            );
             // Which ones it is given is its own affair, when there are more.
             const wrong = taken.filter((of) => of === undefined || !free.includes(of) || of.attempts >= MOST_ATTEMPTS);
-            [came, had] = [{ wrong, n: taken.length + givenUp.length }, { wrong: [], n: Math.min(each.limit, free.length) }];
+            [came, had] = [
+              { wrong, n: taken.length + givenUp.length },
+              { wrong: [], n: Math.min(each.limit, free.length) },
+            ];
             for (const of of givenUp) Object.assign(of, { status: "failed", isHeld: false });
             for (const [n, of] of taken.entries()) {
               if (of === undefined) continue;
@@ -232,11 +293,18 @@ test("claims, failures and lost leases follow a naive model, and the pause doubl
             const again = each.do === "fail" && of.attempts < MOST_ATTEMPTS;
             const status = each.do === "complete" ? "sent" : again ? "pending" : "failed";
             await client.query("savepoint before");
-            const became = await finish(client, each.do, { notification_id: ids[each.which] ?? "", lease_token: token, attempt: of.attempts });
+            const became = await finish(client, each.do, {
+              notification_id: ids[each.which] ?? "",
+              lease_token: token,
+              attempt: of.attempts,
+            });
             if (mayFinish) {
               const dueIn = (await deliveries(client))[each.which]?.due_in ?? 0;
               // To half a minute: the clock goes on.
-              [came, had] = [{ became, dueIn: again ? Math.round(dueIn / 30) : null }, { became: status, dueIn: again ? 2 ** of.attempts : null }];
+              [came, had] = [
+                { became, dueIn: again ? Math.round(dueIn / 30) : null },
+                { became: status, dueIn: again ? 2 ** of.attempts : null },
+              ];
               Object.assign(of, { status, isLeased: false, isHeld: false, isDue: of.isDue && !again });
             } else {
               await client.query("rollback to before");
@@ -245,8 +313,20 @@ test("claims, failures and lost leases follow a naive model, and the pause doubl
           }
 
           expect(came).toEqual(had);
-          expect((await deliveries(client)).map(({ status, attempts, lease_token, is_finished }) => ({ status, attempts, lease_token, is_finished }))).toEqual(
-            model.map(({ status, attempts, isHeld, tokens }) => ({ status, attempts, lease_token: isHeld ? tokens[0] : null, is_finished: status !== "pending" })),
+          expect(
+            (await deliveries(client)).map(({ status, attempts, lease_token, is_finished }) => ({
+              status,
+              attempts,
+              lease_token,
+              is_finished,
+            })),
+          ).toEqual(
+            model.map(({ status, attempts, isHeld, tokens }) => ({
+              status,
+              attempts,
+              lease_token: isHeld ? tokens[0] : null,
+              is_finished: status !== "pending",
+            })),
           );
         }
         for (const { status, attempts } of model) reached.add(`${status} ${attempts}`);
@@ -285,7 +365,9 @@ test("tabs that fill one inbox together stop at its limit", async () => {
   const tabs = await Promise.all(times(4, () => connect({ sub: owner.id, role: "authenticated" })));
 
   for (let round = 0; round < 3; round++) {
-    const results = await Promise.allSettled(tabs.map((tab) => tab.query("select attune.create_notification('lead_update', 'Hello')")));
+    const results = await Promise.allSettled(
+      tabs.map((tab) => tab.query("select attune.create_notification('lead_update', 'Hello')")),
+    );
     const refused = results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
     expect(refused).toHaveLength([0, 3, 4][round] ?? 0);
     for (const reason of refused) expect(reason).toMatchObject({ code: "PT429", detail: "too_many_notifications" });

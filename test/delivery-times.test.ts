@@ -5,7 +5,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 
 type Window = { enabled: boolean; start: string; end: string };
-type Schedule = { timezone: string | null; quietHours: Window; workingHours: { enabled: boolean } & { [day in Day]: Window } };
+type Schedule = {
+  timezone: string | null;
+  quietHours: Window;
+  workingHours: { enabled: boolean } & { [day in Day]: Window };
+};
 /** The clocks of a time zone: from each moment on, minutes since 1970, how many minutes they are ahead of UTC. */
 type Clocks = { from: number; offset: number }[];
 type Zone = { name: string; clocks: Clocks };
@@ -65,7 +69,8 @@ const offsetOf = (clocks: Clocks, minute: number): number => clocks.findLast(({ 
 const minutesOf = (clock: string): number => Number(clock.slice(0, 2)) * 60 + Number(clock.slice(3));
 
 /** Whether a time of day is in a window: one that ends before it starts goes over midnight. */
-const isWithin = (clock: number, start: number, end: number): boolean => (start <= end ? start <= clock && clock < end : clock >= start || clock < end);
+const isWithin = (clock: number, start: number, end: number): boolean =>
+  start <= end ? start <= clock && clock < end : clock >= start || clock < end;
 
 /** Every minute of a week on a wall clock, from Monday: whether the schedule lets something through. */
 function openMinutes({ quietHours, workingHours }: Schedule): boolean[] {
@@ -76,7 +81,8 @@ function openMinutes({ quietHours, workingHours }: Schedule): boolean[] {
     const [opens, closes] = [minutesOf(start), minutesOf(end)];
     // The same start and end are the whole of that day; otherwise over midnight, into the next.
     const minutes = opens === closes ? [0, DAY] : [opens, closes < opens ? closes + DAY : closes];
-    for (let minute = minutes[0] ?? 0; minute < (minutes[1] ?? 0); minute++) week[(n * DAY + minute) % week.length] = true;
+    for (let minute = minutes[0] ?? 0; minute < (minutes[1] ?? 0); minute++)
+      week[(n * DAY + minute) % week.length] = true;
   }
   if (!quietHours.enabled) return week;
   const [starts, ends] = [minutesOf(quietHours.start), minutesOf(quietHours.end)];
@@ -152,7 +158,6 @@ afterAll(async () => {
   await database.close();
 });
 
-
 const clock: fc.Arbitrary<string> = fc
   .oneof(
     { weight: 3, arbitrary: fc.nat(DAY - 1) },
@@ -174,7 +179,12 @@ const workingHours: fc.Arbitrary<Schedule["workingHours"]> = fc
     spans: fc.tuple(span, span, span, span, span, span, span),
   })
   .map(({ enabled, open, spans }) => {
-    const dayOf = (n: number, day: Day): Window => ({ start: "09:00", end: "17:00", ...spans[n], enabled: open.includes(day) });
+    const dayOf = (n: number, day: Day): Window => ({
+      start: "09:00",
+      end: "17:00",
+      ...spans[n],
+      enabled: open.includes(day),
+    });
     return {
       enabled,
       monday: dayOf(0, "monday"),
@@ -193,7 +203,8 @@ const quietHours: fc.Arbitrary<Window> = fc.record({ enabled: fc.boolean(), star
 function momentsOf({ clocks }: Zone): fc.Arbitrary<number[]> {
   const changes = clocks.map(({ from }) => from).filter((from) => from >= FIRST && from < LAST);
   const anywhere = fc.integer({ min: FIRST, max: LAST - 1 });
-  const around = (reach: number) => fc.tuple(fc.constantFrom(...changes), fc.integer({ min: -reach, max: reach })).map(([change, by]) => change + by);
+  const around = (reach: number) =>
+    fc.tuple(fc.constantFrom(...changes), fc.integer({ min: -reach, max: reach })).map(([change, by]) => change + by);
   const minute = changes.length === 0 ? anywhere : fc.oneof(anywhere, around(4 * 60), around(2 * DAY), around(8 * DAY));
   return fc.array(
     fc.tuple(minute, fc.constantFrom(0, 0, 1, 59_999)).map(([at, beyond]) => at * MINUTE + beyond),
@@ -242,35 +253,39 @@ async function ask(cases: Case[]): Promise<(number | null)[][]> {
   return rows.map(({ due }) => due.map((moment) => (moment === null ? null : Number(moment))));
 }
 
-test("in every time zone a notification is due at the first allowed minute: not in quiet hours, not before it was made, not later", { timeout: 120_000 }, async () => {
-  expect(zones.length).toBeGreaterThan(500);
-  expect(disputed.length).toBeLessThan(0.1 * zones.length);
+test(
+  "in every time zone a notification is due at the first allowed minute: not in quiet hours, not before it was made, not later",
+  { timeout: 120_000 },
+  async () => {
+    expect(zones.length).toBeGreaterThan(500);
+    expect(disputed.length).toBeLessThan(0.1 * zones.length);
 
-  const seen = { atOnce: 0, later: 0, never: 0, acrossChanges: 0 };
-  for (let first = 0; first < zones.length; first += BATCH) {
-    const batch = zones.slice(first, first + BATCH);
-    const clocks = new Map(batch.map((zone) => [zone.name, zone.clocks]));
-    await fc.assert(
-      fc.asyncProperty(fc.tuple(...batch.map(caseOf)), async (cases) => {
-        const answers = await ask(cases);
-        for (const [n, { zone, schedule, moments }] of cases.entries()) {
-          const of = clocks.get(zone) ?? [];
-          const week = openMinutes(schedule);
-          const expected = moments.map((at) => oracle(week, of, at));
-          expect({ zone, schedule, moments, due: answers[n] }).toEqual({ zone, schedule, moments, due: expected });
-          for (const [index, at] of moments.entries()) {
-            const due = expected[index] ?? null;
-            if (due === null) seen.never++;
-            else if (due === at) seen.atOnce++;
-            else seen.later++;
-            if (due !== null && offsetOf(of, at / MINUTE) !== offsetOf(of, due / MINUTE)) seen.acrossChanges++;
+    const seen = { atOnce: 0, later: 0, never: 0, acrossChanges: 0 };
+    for (let first = 0; first < zones.length; first += BATCH) {
+      const batch = zones.slice(first, first + BATCH);
+      const clocks = new Map(batch.map((zone) => [zone.name, zone.clocks]));
+      await fc.assert(
+        fc.asyncProperty(fc.tuple(...batch.map(caseOf)), async (cases) => {
+          const answers = await ask(cases);
+          for (const [n, { zone, schedule, moments }] of cases.entries()) {
+            const of = clocks.get(zone) ?? [];
+            const week = openMinutes(schedule);
+            const expected = moments.map((at) => oracle(week, of, at));
+            expect({ zone, schedule, moments, due: answers[n] }).toEqual({ zone, schedule, moments, due: expected });
+            for (const [index, at] of moments.entries()) {
+              const due = expected[index] ?? null;
+              if (due === null) seen.never++;
+              else if (due === at) seen.atOnce++;
+              else seen.later++;
+              if (due !== null && offsetOf(of, at / MINUTE) !== offsetOf(of, due / MINUTE)) seen.acrossChanges++;
+            }
           }
-        }
-      }),
-      // The case that differs is told by itself: shrinking fifty takes longer than reading one.
-      { numRuns: 3, endOnFailure: true },
-    );
-  }
-  // The control: there was something to get wrong.
-  for (const cases of Object.values(seen)) expect(cases).toBeGreaterThan(100);
-});
+        }),
+        // The case that differs is told by itself: shrinking fifty takes longer than reading one.
+        { numRuns: 3, endOnFailure: true },
+      );
+    }
+    // The control: there was something to get wrong.
+    for (const cases of Object.values(seen)) expect(cases).toBeGreaterThan(100);
+  },
+);

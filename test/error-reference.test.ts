@@ -4,7 +4,10 @@ import { resolve } from "node:path";
 import { expect, test } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "..");
-const read = (pattern: string): string => globSync(pattern, { cwd: ROOT }).map((file) => readFileSync(resolve(ROOT, file), "utf8")).join("\n");
+const read = (pattern: string): string =>
+  globSync(pattern, { cwd: ROOT })
+    .map((file) => readFileSync(resolve(ROOT, file), "utf8"))
+    .join("\n");
 
 /** Every `raise` of the migrations says its code and its reason, in this order or the other. What leaves a trace is returned. */
 function raised(): string[] {
@@ -21,13 +24,17 @@ function raised(): string[] {
 /** The reasons in TypeScript: of the tables, and of the functions that make errors. Their codes are in other tests. */
 function coded(): string[] {
   const sources = read("src/**/*.ts");
-  const patterns = [/\breason: "([a-z_]+)"/g, /\b(?:UnauthorizedError|refused)\(\s*"([a-z_]+)"/g, /\bRequestError\(\s*\d+,\s*"([a-z_]+)"/g];
+  const patterns = [
+    /\breason: "([a-z_]+)"/g,
+    /\b(?:UnauthorizedError|refused)\(\s*"([a-z_]+)"/g,
+    /\bRequestError\(\s*\d+,\s*"([a-z_]+)"/g,
+  ];
   return patterns.flatMap((pattern) => [...sources.matchAll(pattern)].map(([, reason = ""]) => reason));
 }
 
-const documented = [...readFileSync(resolve(ROOT, "docs/errors.md"), "utf8").matchAll(/^\| `([a-z_]+)` \| ([^|]+) \| (.+) \|$/gm)].flatMap(
-  ([, reason, codes = ""]) => codes.split(", ").map((code) => ({ reason: reason ?? "", code: code.trim() })),
-);
+const documented = [
+  ...readFileSync(resolve(ROOT, "docs/errors.md"), "utf8").matchAll(/^\| `([a-z_]+)` \| ([^|]+) \| (.+) \|$/gm),
+].flatMap(([, reason, codes = ""]) => codes.split(", ").map((code) => ({ reason: reason ?? "", code: code.trim() })));
 
 test("documents what the database raises, with its code", () => {
   const pairs = new Set(documented.map(({ reason, code }) => `${reason} ${code}`));

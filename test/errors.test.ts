@@ -1,9 +1,28 @@
 /** What a client learns of an error, and what the log does. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
+import {
+  createTestDatabase,
+  createTestServer,
+  type TestDatabase,
+  type TestServer,
+  type TestUser,
+} from "./support/harness.ts";
 
 /** Words that are in the database's own messages, and must not be in a response. */
-const SECRETS = ["victims", "secret", "hunter2", "select", "insert", "violates", "constraint", "relation", "attune_private", ".ts", ".js", "node_modules"];
+const SECRETS = [
+  "victims",
+  "secret",
+  "hunter2",
+  "select",
+  "insert",
+  "violates",
+  "constraint",
+  "relation",
+  "attune_private",
+  ".ts",
+  ".js",
+  "node_modules",
+];
 
 let database: TestDatabase;
 let server: TestServer;
@@ -145,13 +164,19 @@ describe("an error that nobody intended", () => {
 
 describe("several errors of one request", () => {
   test("share one debugId and one line", async () => {
-    const { body } = await server.graphql(`mutation Two { a: fail(input: { how: "raise" }) { result } b: fail(input: { how: "unique" }) { result } }`);
+    const { body } = await server.graphql(
+      `mutation Two { a: fail(input: { how: "raise" }) { result } b: fail(input: { how: "unique" }) { result } }`,
+    );
     const ids = new Set(body.errors?.map(({ extensions }) => extensions?.debugId));
     expect(body.errors).toHaveLength(2);
     expect(ids.size).toBe(1);
     const lines = log.filter(({ debugId }) => ids.has(String(debugId)));
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatchObject({ level: 50, fields: ["a", "b"], err: { aggregateErrors: [{ code: "P0001" }, { code: "23505" }] } });
+    expect(lines[0]).toMatchObject({
+      level: 50,
+      fields: ["a", "b"],
+      err: { aggregateErrors: [{ code: "P0001" }, { code: "23505" }] },
+    });
   });
 });
 
@@ -159,9 +184,27 @@ describe("a query that can't be run", () => {
   test.each([
     ["is no GraphQL", "{ viewer", {}, "GRAPHQL_PARSE_FAILED", "invalid_query"],
     ["asks for what is not there", "{ nothing }", {}, "GRAPHQL_VALIDATION_FAILED", "invalid_query"],
-    ["lacks a variable", "query ($key: String!) { effectiveSetting(key: $key) { key } }", {}, "BAD_USER_INPUT", "invalid_input"],
-    ["has a variable of another type", "query ($id: UUID!) { user(id: $id) { id } }", { id: "x" }, "BAD_USER_INPUT", "invalid_input"],
-    ["does not say which operation", "query A { __typename } query B { __typename }", {}, "BAD_USER_INPUT", "invalid_input"],
+    [
+      "lacks a variable",
+      "query ($key: String!) { effectiveSetting(key: $key) { key } }",
+      {},
+      "BAD_USER_INPUT",
+      "invalid_input",
+    ],
+    [
+      "has a variable of another type",
+      "query ($id: UUID!) { user(id: $id) { id } }",
+      { id: "x" },
+      "BAD_USER_INPUT",
+      "invalid_input",
+    ],
+    [
+      "does not say which operation",
+      "query A { __typename } query B { __typename }",
+      {},
+      "BAD_USER_INPUT",
+      "invalid_input",
+    ],
   ])("is answered as 400 when it %s", async (_what, query, variables, code, reason) => {
     const { status, error, line } = await failureOf(query, variables);
     expect(status).toBe(400);
@@ -179,10 +222,15 @@ describe("a query that can't be run", () => {
 describe("the log", () => {
   test("holds no token, header, variable or query", async () => {
     const before = log.length;
-    await server.graphql("mutation Fail($how: String!) { fail(input: { how: $how }) { result } }", { how: "raise", password: "correct horse" }, ada.token);
+    await server.graphql(
+      "mutation Fail($how: String!) { fail(input: { how: $how }) { result } }",
+      { how: "raise", password: "correct horse" },
+      ada.token,
+    );
     await server.graphql("{ viewer { id } }", {}, `${ada.token}x`);
     const text = JSON.stringify(log.slice(before));
     expect(log.length).toBe(before + 2);
-    for (const secret of [ada.token, "correct horse", "authorization", "mutation Fail"]) expect(text).not.toContain(secret);
+    for (const secret of [ada.token, "correct horse", "authorization", "mutation Fail"])
+      expect(text).not.toContain(secret);
   });
 });

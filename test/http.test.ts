@@ -5,7 +5,13 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { signClaims, signToken } from "../src/jwt.ts";
-import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
+import {
+  createTestDatabase,
+  createTestServer,
+  type TestDatabase,
+  type TestServer,
+  type TestUser,
+} from "./support/harness.ts";
 
 let database: TestDatabase;
 let server: TestServer;
@@ -52,7 +58,10 @@ async function refusalOf(options: InjectOptions, { app }: { app: FastifyInstance
   return { status: response.statusCode, headers: response.headers, ...errors[0]?.extensions };
 }
 
-const post = (payload: InjectOptions["payload"], headers: InjectOptions["headers"] = { "content-type": "application/json" }): InjectOptions => ({
+const post = (
+  payload: InjectOptions["payload"],
+  headers: InjectOptions["headers"] = { "content-type": "application/json" },
+): InjectOptions => ({
   method: "POST",
   url: "/graphql",
   headers,
@@ -62,20 +71,38 @@ const post = (payload: InjectOptions["payload"], headers: InjectOptions["headers
 describe("a token", () => {
   test("lets its user in", async () => {
     const { body } = await server.graphql("{ viewer { id } who }", {}, ada.token);
-    expect(body.data).toMatchObject({ viewer: { id: ada.id }, who: { role: "authenticated", claims: { sub: ada.id } } });
+    expect(body.data).toMatchObject({
+      viewer: { id: ada.id },
+      who: { role: "authenticated", claims: { sub: ada.id } },
+    });
   });
 
   test.each([
     ["is garbage", () => "garbage", "invalid_token"],
-    ["is signed by somebody else", () => signToken({ sub: ada.id, role: "authenticated" }, { ...database.jwt, secret: "x".repeat(32) }), "invalid_token"],
+    [
+      "is signed by somebody else",
+      () => signToken({ sub: ada.id, role: "authenticated" }, { ...database.jwt, secret: "x".repeat(32) }),
+      "invalid_token",
+    ],
     ["has expired", () => signToken({ sub: ada.id, role: "authenticated" }, database.jwt, -1), "token_expired"],
-    ["is for another audience", () => signClaims({ sub: ada.id, aud: "other", iss: "attune", exp: 4_000_000_000 }, database.jwt), "wrong_audience"],
-    ["claims a role of the database that is not for requests", () => signToken({ sub: ada.id, role: "authenticator" }, database.jwt), "unknown_role"],
+    [
+      "is for another audience",
+      () => signClaims({ sub: ada.id, aud: "other", iss: "attune", exp: 4_000_000_000 }, database.jwt),
+      "wrong_audience",
+    ],
+    [
+      "claims a role of the database that is not for requests",
+      () => signToken({ sub: ada.id, role: "authenticator" }, database.jwt),
+      "unknown_role",
+    ],
     ["names nobody", () => signToken({ role: "authenticated" }, database.jwt), "missing_subject"],
   ])("that %s is answered as 401", async (_what, token, reason) => {
     const refusal = await refusalOf(post({ query: "{ plans { name } }" }, { authorization: `Bearer ${token()}` }));
     expect(refusal).toMatchObject({ status: 401, code: "PT401", reason });
-    expect(refusal.headers).toMatchObject({ "www-authenticate": 'Bearer error="invalid_token"', "content-type": "application/json; charset=utf-8" });
+    expect(refusal.headers).toMatchObject({
+      "www-authenticate": 'Bearer error="invalid_token"',
+      "content-type": "application/json; charset=utf-8",
+    });
   });
 
   test("of a deleted user is nobody's", async () => {
@@ -89,12 +116,20 @@ describe("a token", () => {
 describe("without a token", () => {
   test("a request is anon's, and may only what anon may", async () => {
     const { body } = await server.graphql("{ who plans { name } users { nodes { id } } }");
-    expect(body.data).toEqual({ who: { role: "anon", claims: { role: "anon" }, timeout: "5s" }, plans: [{ name: "bootstrapper" }], users: null });
-    expect(body.errors).toMatchObject([{ path: ["users"], extensions: { code: "42501", reason: "permission_denied" } }]);
+    expect(body.data).toEqual({
+      who: { role: "anon", claims: { role: "anon" }, timeout: "5s" },
+      plans: [{ name: "bootstrapper" }],
+      users: null,
+    });
+    expect(body.errors).toMatchObject([
+      { path: ["users"], extensions: { code: "42501", reason: "permission_denied" } },
+    ]);
   });
 
   test("nothing can be written", async () => {
-    const { body } = await server.graphql(`mutation { setPreference(input: { key: "DARK_MODE_ENABLED", value: true }) { effectiveSetting { value } } }`);
+    const { body } = await server.graphql(
+      `mutation { setPreference(input: { key: "DARK_MODE_ENABLED", value: true }) { effectiveSetting { value } } }`,
+    );
     expect(body.errors).toMatchObject([{ extensions: { code: "42501" } }]);
   });
 });
@@ -124,10 +159,16 @@ describe("one connection to the database", () => {
 
   test("serves many at once without mixing them up", async () => {
     const many = Array.from({ length: 40 }, () => personas()).flat();
-    await Promise.all(many.map(async ([role, sub, token]) => {
-      const { body } = await alone.graphql<{ a: { role: string; claims: { sub?: string } }; b: { role: string } }>("{ a: who b: who }", {}, token);
-      expect([body.data?.a.role, body.data?.a.claims.sub, body.data?.b.role]).toEqual([role, sub, role]);
-    }));
+    await Promise.all(
+      many.map(async ([role, sub, token]) => {
+        const { body } = await alone.graphql<{ a: { role: string; claims: { sub?: string } }; b: { role: string } }>(
+          "{ a: who b: who }",
+          {},
+          token,
+        );
+        expect([body.data?.a.role, body.data?.a.claims.sub, body.data?.b.role]).toEqual([role, sub, role]);
+      }),
+    );
   });
 
   test("is as before after an error, and what the failed one wrote is gone", async () => {
@@ -135,8 +176,15 @@ describe("one connection to the database", () => {
     const { body } = await alone.graphql(query, { key: "DARK_MODE_ENABLED" }, ada.token);
     expect(body.errors).toMatchObject([{ extensions: { code: "INTERNAL_SERVER_ERROR" } }]);
 
-    const after = await alone.graphql(`{ who effectiveSetting(key: "DARK_MODE_ENABLED") { value layer } }`, {}, bob.token);
-    expect(after.body.data).toMatchObject({ who: { claims: { sub: bob.id } }, effectiveSetting: { value: false, layer: "default" } });
+    const after = await alone.graphql(
+      `{ who effectiveSetting(key: "DARK_MODE_ENABLED") { value layer } }`,
+      {},
+      bob.token,
+    );
+    expect(after.body.data).toMatchObject({
+      who: { claims: { sub: bob.id } },
+      effectiveSetting: { value: false, layer: "default" },
+    });
     const adas = await alone.graphql(`{ effectiveSetting(key: "DARK_MODE_ENABLED") { value layer } }`, {}, ada.token);
     expect(adas.body.data).toEqual({ effectiveSetting: { value: false, layer: "default" } });
   });
@@ -148,26 +196,61 @@ describe("a request that is none", () => {
     ["no body", post(undefined), 400, "PT400", "invalid_request"],
     ["an empty object", post({}), 400, "PT400", "invalid_request"],
     ["a query that is no text", post({ query: 1 }), 400, "PT400", "invalid_request"],
-    ["variables that are no object", post({ query: "{ __typename }", variables: "x" }), 400, "PT400", "invalid_request"],
+    [
+      "variables that are no object",
+      post({ query: "{ __typename }", variables: "x" }),
+      400,
+      "PT400",
+      "invalid_request",
+    ],
     ["a prototype", post('{"query":"{ __typename }","__proto__":{"x":1}}'), 400, "PT400", "invalid_request"],
-    ["a form", post("query={__typename}", { "content-type": "application/x-www-form-urlencoded" }), 415, "PT415", "unsupported_media_type"],
-    ["plain GraphQL", post("{ __typename }", { "content-type": "application/graphql" }), 415, "PT415", "unsupported_media_type"],
-    ["plain text", post('{"query":"{ __typename }"}', { "content-type": "text/plain" }), 415, "PT415", "unsupported_media_type"],
+    [
+      "a form",
+      post("query={__typename}", { "content-type": "application/x-www-form-urlencoded" }),
+      415,
+      "PT415",
+      "unsupported_media_type",
+    ],
+    [
+      "plain GraphQL",
+      post("{ __typename }", { "content-type": "application/graphql" }),
+      415,
+      "PT415",
+      "unsupported_media_type",
+    ],
+    [
+      "plain text",
+      post('{"query":"{ __typename }"}', { "content-type": "text/plain" }),
+      415,
+      "PT415",
+      "unsupported_media_type",
+    ],
     ["more than 256 KiB", post({ query: "x".repeat(256 * 1024) }), 413, "PT413", "body_too_large"],
-    ["an Accept that we can't meet", post({ query: "{ __typename }" }, { accept: "image/png" }), 406, "PT406", "not_acceptable"],
+    [
+      "an Accept that we can't meet",
+      post({ query: "{ __typename }" }, { accept: "image/png" }),
+      406,
+      "PT406",
+      "not_acceptable",
+    ],
     ["a GET", { method: "GET", url: "/graphql?query={__typename}" }, 405, "PT405", "method_not_allowed"],
     ["an unknown address", { method: "GET", url: "/nothing?token=secret" }, 404, "PT404", "not_found"],
     ["an unknown method", { method: "DELETE", url: "/graphql" }, 404, "PT404", "not_found"],
     ["an address that can't be read", { method: "GET", url: "/%zz" }, 400, "PT400", "invalid_request"],
-  ] satisfies [string, InjectOptions, number, string, string][])("is told so: %s", async (_what, request, status, code, reason) => {
-    expect(await refusalOf(request)).toMatchObject({ status, code, reason });
-  });
+  ] satisfies [string, InjectOptions, number, string, string][])(
+    "is told so: %s",
+    async (_what, request, status, code, reason) => {
+      expect(await refusalOf(request)).toMatchObject({ status, code, reason });
+    },
+  );
 });
 
 test("the plans are there for everybody", async () => {
   const response = await server.app.inject("/api/plans");
   expect([response.statusCode, response.headers["cache-control"]]).toEqual([200, "public, max-age=60"]);
-  expect(response.json()).toEqual({ plans: [{ name: "bootstrapper", title: "Bootstrapper", description: expect.any(String), rank: 0 }] });
+  expect(response.json()).toEqual({
+    plans: [{ name: "bootstrapper", title: "Bootstrapper", description: expect.any(String), rank: 0 }],
+  });
 });
 
 describe("a browser", () => {
@@ -183,7 +266,11 @@ describe("a browser", () => {
 
   test("is told to be careful", async () => {
     const { headers } = await server.app.inject("/");
-    expect(headers).toMatchObject({ "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer" });
+    expect(headers).toMatchObject({
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+      "referrer-policy": "no-referrer",
+    });
     expect(headers["content-security-policy"]).toContain("default-src 'self'");
     const answer = await server.app.inject(post({ query: "{ __typename }" }));
     expect(answer.headers).toMatchObject({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
@@ -192,7 +279,11 @@ describe("a browser", () => {
   const preflight = (origin: string): InjectOptions => ({
     method: "OPTIONS",
     url: "/graphql",
-    headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type" },
+    headers: {
+      origin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization,content-type",
+    },
   });
 
   test("may call from no other origin, unless it is named", async () => {
@@ -202,7 +293,10 @@ describe("a browser", () => {
     const open = await createTestServer(database, { corsOrigins: ["https://app.example.com"] });
     try {
       const friend = await open.app.inject(preflight("https://app.example.com"));
-      expect(friend.headers).toMatchObject({ "access-control-allow-origin": "https://app.example.com", "access-control-allow-methods": "POST" });
+      expect(friend.headers).toMatchObject({
+        "access-control-allow-origin": "https://app.example.com",
+        "access-control-allow-methods": "POST",
+      });
       expect(friend.headers).not.toHaveProperty("access-control-allow-credentials");
       const other = await open.app.inject(preflight("https://evil.example.com"));
       expect(other.headers).not.toHaveProperty("access-control-allow-origin");
@@ -216,8 +310,11 @@ describe("too many requests", () => {
   test("are answered as 429 with the time to wait, and health is still told", async () => {
     const busy = await createTestServer(database, { rateLimitPerMinute: 3 });
     try {
-      const ask = (headers = {}): Promise<number> => busy.app.inject(post({ query: "{ __typename }" }, headers)).then(({ statusCode }) => statusCode);
-      expect([await ask(), await ask({ authorization: "Bearer garbage" }), await ask(), await ask()]).toEqual([200, 401, 200, 429]);
+      const ask = (headers = {}): Promise<number> =>
+        busy.app.inject(post({ query: "{ __typename }" }, headers)).then(({ statusCode }) => statusCode);
+      expect([await ask(), await ask({ authorization: "Bearer garbage" }), await ask(), await ask()]).toEqual([
+        200, 401, 200, 429,
+      ]);
       const refusal = await refusalOf(post({ query: "{ __typename }" }), busy);
       expect(refusal).toMatchObject({ status: 429, code: "PT429", reason: "too_many_requests" });
       expect(Number(refusal.headers["retry-after"])).toBeGreaterThan(0);
@@ -234,10 +331,10 @@ async function createWire(url: string) {
   const sockets = new Set<Socket>();
   let isCut = false;
   const wire = createServer((socket) => {
-      if (isCut) {
-        socket.destroy();
-        return;
-      }
+    if (isCut) {
+      socket.destroy();
+      return;
+    }
     const far = connect(Number(port), hostname);
     for (const end of [socket, far]) {
       sockets.add(end);
@@ -288,9 +385,17 @@ describe("health", () => {
     const waiting = distant.graphql("mutation { wait(input: { seconds: 4 }) { result } }", {}, ada.token);
     await new Promise((resolve) => setTimeout(resolve, 200));
     wire.cut();
-    expect((await waiting).body.errors).toMatchObject([{ extensions: { code: "PT503", reason: "database_unavailable" } }]);
-    expect((await viewer()).body.errors).toMatchObject([{ extensions: { code: "PT503", reason: "database_unavailable" } }]);
-    expect(await refusalOf({ url: "/api/ready" }, distant)).toMatchObject({ status: 503, code: "PT503", reason: "not_ready" });
+    expect((await waiting).body.errors).toMatchObject([
+      { extensions: { code: "PT503", reason: "database_unavailable" } },
+    ]);
+    expect((await viewer()).body.errors).toMatchObject([
+      { extensions: { code: "PT503", reason: "database_unavailable" } },
+    ]);
+    expect(await refusalOf({ url: "/api/ready" }, distant)).toMatchObject({
+      status: 503,
+      code: "PT503",
+      reason: "not_ready",
+    });
     expect((await distant.app.inject("/api/health")).statusCode).toBe(200);
 
     wire.mend();
@@ -316,13 +421,18 @@ describe("closing", () => {
     const { port } = busy.app.server.address() as AddressInfo;
     const agent = new Agent({ keepAlive: true });
     await new Promise<void>((resolve, reject) => {
-      get({ agent, host: "127.0.0.1", port, path: "/api/health" }, (response) => response.resume().on("end", resolve)).on("error", reject);
+      get({ agent, host: "127.0.0.1", port, path: "/api/health" }, (response) =>
+        response.resume().on("end", resolve),
+      ).on("error", reject);
     });
     const running = fetch(`http://127.0.0.1:${port}/graphql`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ query: "mutation { wait(input: { seconds: 4 }) { result } }" }),
-    }).then(() => "answered", () => "cut off");
+    }).then(
+      () => "answered",
+      () => "cut off",
+    );
     await new Promise((resolve) => setTimeout(resolve, 200));
 
     const started = performance.now();
@@ -330,7 +440,9 @@ describe("closing", () => {
     expect(performance.now() - started).toBeLessThan(2000);
     expect(await running).toBe("cut off");
     agent.destroy();
-    const [left] = await database.query<{ count: number }>("select count(*)::integer from pg_stat_activity where query like '%pg_sleep%' and datname = current_database() and pid <> pg_backend_pid()");
+    const [left] = await database.query<{ count: number }>(
+      "select count(*)::integer from pg_stat_activity where query like '%pg_sleep%' and datname = current_database() and pid <> pg_backend_pid()",
+    );
     expect(left?.count).toBe(0);
   });
 });

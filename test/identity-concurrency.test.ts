@@ -30,11 +30,18 @@ afterAll(async () => {
 });
 
 /** One request, as the server makes it: a transaction with role and claims set. */
-async function request<Row extends pg.QueryResultRow>(claims: Claims, sql: string, params: unknown[] = []): Promise<Row[]> {
+async function request<Row extends pg.QueryResultRow>(
+  claims: Claims,
+  sql: string,
+  params: unknown[] = [],
+): Promise<Row[]> {
   const client = await pool.connect();
   try {
     await client.query("begin");
-    await client.query("select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)", [claims.role, JSON.stringify(claims)]);
+    await client.query("select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)", [
+      claims.role,
+      JSON.stringify(claims),
+    ]);
     const { rows } = await client.query<Row>(sql, params);
     await client.query("commit");
     return rows;
@@ -61,7 +68,11 @@ function parallel<T>(n: number, work: (index: number) => Promise<T>): Promise<Pr
 
 /** What the refused ones gave as their reason. */
 function reasons(results: PromiseSettledResult<unknown>[]): unknown[] {
-  return results.flatMap((result) => (result.status === "rejected" ? [result.reason instanceof pg.DatabaseError ? result.reason.detail : result.reason] : []));
+  return results.flatMap((result) =>
+    result.status === "rejected"
+      ? [result.reason instanceof pg.DatabaseError ? result.reason.detail : result.reason]
+      : [],
+  );
 }
 
 function values<T>(results: PromiseSettledResult<T>[]): T[] {
@@ -88,7 +99,14 @@ test("twenty parallel refreshes of one token end with one successor, returned to
 });
 
 test("fifty parallel first requests of an outside identity make one user, project and identity", async () => {
-  const claims = { role: "authenticated", iss: ISSUER, sub: "auth0|fifty", email: "fifty@example.com", email_verified: true, name: "Fifty" };
+  const claims = {
+    role: "authenticated",
+    iss: ISSUER,
+    sub: "auth0|fifty",
+    email: "fifty@example.com",
+    email_verified: true,
+    name: "Fifty",
+  };
   const results = await parallel(50, () => request<{ id: string }>(claims, "select id from attune.provision_user()"));
 
   expect(reasons(results)).toEqual([]);
@@ -105,8 +123,16 @@ test("fifty parallel first requests of an outside identity make one user, projec
 });
 
 test("two identities with one verified address become one user", async () => {
-  const claims = (issuer: string): Claims => ({ role: "authenticated", iss: issuer, sub: "1", email: "two@example.com", email_verified: true });
-  const results = await parallel(20, (n) => request<{ id: string }>(claims(`https://${n % 2}.example.com`), "select id from attune.provision_user()"));
+  const claims = (issuer: string): Claims => ({
+    role: "authenticated",
+    iss: issuer,
+    sub: "1",
+    email: "two@example.com",
+    email_verified: true,
+  });
+  const results = await parallel(20, (n) =>
+    request<{ id: string }>(claims(`https://${n % 2}.example.com`), "select id from attune.provision_user()"),
+  );
 
   expect(reasons(results)).toEqual([]);
   expect(new Set(values(results).flatMap((rows) => rows.map(({ id }) => id))).size).toBe(1);
@@ -137,12 +163,19 @@ test("guesses that come all at once are no more than one after the other", async
   const accounts = Array.from({ length: 20 }, (_, n) => `spray${n}@example.com`);
   await register("guessed@example.com");
   const guess = (email: string, password: string, address: string): Promise<Tokens[]> =>
-    request<Tokens>(ANON, "select (t).* from (select attune.login($1, $2) as t from set_config('request.headers', $3, true)) as t", [
-      email, password, JSON.stringify({ "x-forwarded-for": address }),
-    ]);
+    request<Tokens>(
+      ANON,
+      "select (t).* from (select attune.login($1, $2) as t from set_config('request.headers', $3, true)) as t",
+      [email, password, JSON.stringify({ "x-forwarded-for": address })],
+    );
   const outcome = (results: PromiseSettledResult<Tokens[]>[]): Record<string, number> => {
-    const told = values(results).flat().map(({ refusal }) => JSON.stringify(refusal).includes("too_many_attempts") ? "waits" : "judged");
-    return { judged: told.filter((word) => word === "judged").length, waits: told.filter((word) => word === "waits").length };
+    const told = values(results)
+      .flat()
+      .map(({ refusal }) => (JSON.stringify(refusal).includes("too_many_attempts") ? "waits" : "judged"));
+    return {
+      judged: told.filter((word) => word === "judged").length,
+      waits: told.filter((word) => word === "waits").length,
+    };
   };
 
   const oneAccount = await parallel(20, (n) => guess("guessed@example.com", `guess ${n}`, `192.0.2.${n}`));
@@ -161,7 +194,10 @@ test("a login that began before the password was changed leaves no session", asy
 
   expect(results).toHaveLength(11);
   const open = await database.query("select id from attune.sessions where user_id = $1 and revoked_at is null", [user]);
-  const [changed] = await database.query<{ at: Date }>("select changed_at as at from attune_private.user_passwords where user_id = $1", [user]);
+  const [changed] = await database.query<{ at: Date }>(
+    "select changed_at as at from attune_private.user_passwords where user_id = $1",
+    [user],
+  );
   expect(changed).toBeDefined();
   expect(open).toEqual([{ id: claims["session_id"] }]);
 });
@@ -170,7 +206,10 @@ test("two owners who step back at once leave one", async () => {
   for (let round = 0; round < 5; round++) {
     const [ada, bob] = await Promise.all([register(`ada${round}@example.com`), register(`bob${round}@example.com`)]);
     const [team] = await request<{ id: string }>(ada.access_token, "select id from attune.create_team('Two')");
-    await database.query("insert into attune.team_members (user_id, team_id, role) values ($1, $2, 'owner')", [bob.user_id, team?.id]);
+    await database.query("insert into attune.team_members (user_id, team_id, role) values ($1, $2, 'owner')", [
+      bob.user_id,
+      team?.id,
+    ]);
 
     const results = await Promise.allSettled([
       request(ada.access_token, "select attune.set_team_member_role($1, $2, 'member')", [team?.id, ada.user_id]),
@@ -178,7 +217,10 @@ test("two owners who step back at once leave one", async () => {
     ]);
 
     expect(reasons(results)).toEqual(["last_owner"]);
-    const owners = await database.query("select user_id from attune.team_members where team_id = $1 and role = 'owner'", [team?.id]);
+    const owners = await database.query(
+      "select user_id from attune.team_members where team_id = $1 and role = 'owner'",
+      [team?.id],
+    );
     expect(owners).toHaveLength(1);
   }
 });
@@ -186,7 +228,10 @@ test("two owners who step back at once leave one", async () => {
 test("two owners who demote each other at once leave one", async () => {
   const [ada, bob] = await Promise.all([register("ada@example.com"), register("bob@example.com")]);
   const [team] = await request<{ id: string }>(ada.access_token, "select id from attune.create_team('Rivals')");
-  await database.query("insert into attune.team_members (user_id, team_id, role) values ($1, $2, 'owner')", [bob.user_id, team?.id]);
+  await database.query("insert into attune.team_members (user_id, team_id, role) values ($1, $2, 'owner')", [
+    bob.user_id,
+    team?.id,
+  ]);
 
   const results = await Promise.allSettled([
     request(ada.access_token, "select attune.set_team_member_role($1, $2, 'member')", [team?.id, bob.user_id]),
@@ -201,7 +246,12 @@ test("two identities that are unlinked at once leave one way in", async () => {
   const [user] = await request<{ id: string }>(claims("first"), "select id from attune.provision_user()");
   await database.query("select attune.link_identity($1, $2, 'second')", [user?.id, ISSUER]);
 
-  const results = await parallel(2, (n) => request(claims(["first", "second"][n] ?? ""), "select attune.unlink_identity($1, $2)", [ISSUER, ["first", "second"][n]]));
+  const results = await parallel(2, (n) =>
+    request(claims(["first", "second"][n] ?? ""), "select attune.unlink_identity($1, $2)", [
+      ISSUER,
+      ["first", "second"][n],
+    ]),
+  );
 
   expect(reasons(results)).toEqual(["last_way_in"]);
 });

@@ -26,7 +26,8 @@ const claims = (changes: object = {}): object => ({
 });
 
 /** What a provider says: nothing of roles. */
-const theirs = (changes: object = {}): object => claims({ aud: PROVIDER.audience, iss: PROVIDER.issuer, sub: "auth0|ada", role: undefined, ...changes });
+const theirs = (changes: object = {}): object =>
+  claims({ aud: PROVIDER.audience, iss: PROVIDER.issuer, sub: "auth0|ada", role: undefined, ...changes });
 
 /** A token put together by hand, as an attacker would. */
 function forge(header: object, payload: unknown, secret?: string): string {
@@ -53,7 +54,13 @@ describe("a token signed with the shared secret", () => {
     const options = { secret: SECRET };
     const token = signToken({ sub: SUBJECT, role: "authenticated", email: "ada@example.com" }, options, "2h");
     const verified = await createVerifier(options)(token);
-    expect(verified).toMatchObject({ sub: SUBJECT, role: "authenticated", email: "ada@example.com", aud: "authenticated", iss: "attune" });
+    expect(verified).toMatchObject({
+      sub: SUBJECT,
+      role: "authenticated",
+      email: "ada@example.com",
+      aud: "authenticated",
+      iss: "attune",
+    });
     expect(verified.exp).toBeGreaterThan(now() + 7000);
   });
 
@@ -70,7 +77,11 @@ describe("a token signed with the shared secret", () => {
     ["names another algorithm", forge({ alg: "HS512" }, claims(), SECRET), "invalid_token"],
     ["uses another algorithm of the same key", jwt.sign(claims(), SECRET, { algorithm: "HS512" }), "invalid_token"],
     ["names no algorithm", forge({}, claims(), SECRET), "invalid_token"],
-    ["brings extensions that must be understood", forge({ ...header, crit: ["b64"] }, claims(), SECRET), "invalid_token"],
+    [
+      "brings extensions that must be understood",
+      forge({ ...header, crit: ["b64"] }, claims(), SECRET),
+      "invalid_token",
+    ],
     ["expired a second ago", forge(header, claims({ exp: now() - 1 }), SECRET), "token_expired"],
     ["expires now", forge(header, claims({ exp: now() }), SECRET), "token_expired"],
     ["never expires", forge(header, claims({ exp: undefined }), SECRET), "invalid_token"],
@@ -139,9 +150,26 @@ describe.each([
     ["is signed with the public key as if it were a secret", forge({ alg: "HS256" }, theirs(), pem(publicKey))],
     ["is signed so without the last line break", forge({ alg: "HS256" }, theirs(), pem(publicKey).trim())],
     ["says that it needs no signature", forge({ alg: "none" }, theirs())],
-    ["is signed with another key of the kind", jwt.sign(theirs(), algorithm === "RS256" ? generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey : generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey, { algorithm })],
-    ["is signed with a key of another kind", jwt.sign(theirs(), algorithm === "RS256" ? ec.privateKey : rsa.privateKey, { algorithm: algorithm === "RS256" ? "ES256" : "RS256" })],
-    ["brings its own key", forge({ alg: "HS256", jwk: { kty: "oct", k: Buffer.from(SECRET).toString("base64url") } }, theirs(), SECRET)],
+    [
+      "is signed with another key of the kind",
+      jwt.sign(
+        theirs(),
+        algorithm === "RS256"
+          ? generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey
+          : generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey,
+        { algorithm },
+      ),
+    ],
+    [
+      "is signed with a key of another kind",
+      jwt.sign(theirs(), algorithm === "RS256" ? ec.privateKey : rsa.privateKey, {
+        algorithm: algorithm === "RS256" ? "ES256" : "RS256",
+      }),
+    ],
+    [
+      "brings its own key",
+      forge({ alg: "HS256", jwk: { kty: "oct", k: Buffer.from(SECRET).toString("base64url") } }, theirs(), SECRET),
+    ],
   ])("is refused when it %s", async (_what, token) => {
     expect(await refusalOf(token, options)).toBe("invalid_token");
   });
@@ -161,9 +189,16 @@ describe("a token of an identity provider", () => {
     fetches += 1;
     response.writeHead(isDown ? 503 : 200, { "content-type": "application/json" }).end(JSON.stringify({ keys }));
   });
-  const published = (key: KeyObject, kid?: string, changes: object = {}): object => ({ ...key.export({ format: "jwk" }), kid, ...changes });
-  const signed = (keyid?: string): string => jwt.sign(theirs(), rsa.privateKey, { algorithm: "RS256", ...(keyid && { keyid }) });
-  const options = (): ResolvedJwtOptions => ({ outside: { ...PROVIDER, jwksUrl: `http://127.0.0.1:${(provider.address() as AddressInfo).port}/jwks` } });
+  const published = (key: KeyObject, kid?: string, changes: object = {}): object => ({
+    ...key.export({ format: "jwk" }),
+    kid,
+    ...changes,
+  });
+  const signed = (keyid?: string): string =>
+    jwt.sign(theirs(), rsa.privateKey, { algorithm: "RS256", ...(keyid && { keyid }) });
+  const options = (): ResolvedJwtOptions => ({
+    outside: { ...PROVIDER, jwksUrl: `http://127.0.0.1:${(provider.address() as AddressInfo).port}/jwks` },
+  });
 
   beforeAll(async () => {
     provider.listen(0, "127.0.0.1");
@@ -180,7 +215,11 @@ describe("a token of an identity provider", () => {
 
   test("is accepted with the key that it names, fetched once for all", async () => {
     const verify = createVerifier(options());
-    const tokens = [signed("rsa"), jwt.sign(theirs(), ec.privateKey, { algorithm: "ES256", keyid: "ec" }), jwt.sign(theirs({ n: 1 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" })];
+    const tokens = [
+      signed("rsa"),
+      jwt.sign(theirs(), ec.privateKey, { algorithm: "ES256", keyid: "ec" }),
+      jwt.sign(theirs({ n: 1 }), rsa.privateKey, { algorithm: "RS256", keyid: "rsa" }),
+    ];
     const verified = await Promise.all(tokens.map(verify));
     expect(verified.map(({ sub }) => sub)).toEqual(["auth0|ada", "auth0|ada", "auth0|ada"]);
     expect(fetches).toBe(1);
@@ -195,7 +234,9 @@ describe("a token of an identity provider", () => {
 
   test("is refused when it names the key of another algorithm, or uses a public key as a secret", async () => {
     expect(await refusalOf(signed("ec"), options())).toBe("invalid_token");
-    expect(await refusalOf(forge({ alg: "HS256", kid: "rsa" }, theirs(), pem(rsa.publicKey)), options())).toBe("invalid_token");
+    expect(await refusalOf(forge({ alg: "HS256", kid: "rsa" }, theirs(), pem(rsa.publicKey)), options())).toBe(
+      "invalid_token",
+    );
   });
 
   test("is refused when its key is published for encryption only", async () => {
@@ -205,7 +246,8 @@ describe("a token of an identity provider", () => {
 
   test("with an unknown key makes us look again, every 30 seconds at most", async () => {
     const verify = createVerifier(options());
-    for (let i = 0; i < 5; i += 1) await expect(verify(signed("new"))).rejects.toMatchObject({ reason: "invalid_token" });
+    for (let i = 0; i < 5; i += 1)
+      await expect(verify(signed("new"))).rejects.toMatchObject({ reason: "invalid_token" });
     expect(fetches).toBe(1);
     keys.push(published(rsa.publicKey, "new"));
     vi.advanceTimersByTime(30_000);
@@ -254,7 +296,11 @@ describe("our own tokens and those of a provider at once", () => {
   test.each([
     ["the provider signs as us", byProvider(claims()), "invalid_token"],
     ["our secret signs as the provider", bySecret(theirs()), "invalid_token"],
-    ["the provider's public key is used as a secret", forge({ alg: "HS256" }, theirs(), pem(rsa.publicKey)), "invalid_token"],
+    [
+      "the provider's public key is used as a secret",
+      forge({ alg: "HS256" }, theirs(), pem(rsa.publicKey)),
+      "invalid_token",
+    ],
     ["it is used so in our name", forge({ alg: "HS256" }, claims(), pem(rsa.publicKey)), "invalid_token"],
     ["the provider signs for our audience", byProvider(theirs({ aud: "authenticated" })), "wrong_audience"],
     ["we sign for the provider's audience", bySecret(claims({ aud: PROVIDER.audience })), "wrong_audience"],
@@ -266,16 +312,31 @@ describe("our own tokens and those of a provider at once", () => {
     expect(await refusalOf(token, options)).toBe(reason);
   });
 
-  test.each([[undefined], ["authenticated"], ["service_role"], ["anon"], ["postgres"]])("have the rights of a signed-in user, when the provider claims the role %s", async (role) => {
-    const { pgSettings, issuer, subject } = await authenticate(`Bearer ${byProvider(theirs({ role, name: "Ada" }))}`, createVerifier(options));
-    expect(pgSettings.role).toBe("authenticated");
-    expect(JSON.parse(pgSettings["request.jwt.claims"])).toMatchObject({ role: "authenticated", iss: PROVIDER.issuer, sub: "auth0|ada", name: "Ada" });
-    expect([issuer, subject]).toEqual([PROVIDER.issuer, "auth0|ada"]);
-  });
+  test.each([[undefined], ["authenticated"], ["service_role"], ["anon"], ["postgres"]])(
+    "have the rights of a signed-in user, when the provider claims the role %s",
+    async (role) => {
+      const { pgSettings, issuer, subject } = await authenticate(
+        `Bearer ${byProvider(theirs({ role, name: "Ada" }))}`,
+        createVerifier(options),
+      );
+      expect(pgSettings.role).toBe("authenticated");
+      expect(JSON.parse(pgSettings["request.jwt.claims"])).toMatchObject({
+        role: "authenticated",
+        iss: PROVIDER.issuer,
+        sub: "auth0|ada",
+        name: "Ada",
+      });
+      expect([issuer, subject]).toEqual([PROVIDER.issuer, "auth0|ada"]);
+    },
+  );
 
   test("are refused when the provider's name nobody", async () => {
-    await expect(authenticate(`Bearer ${byProvider(theirs({ sub: undefined }))}`, createVerifier(options))).rejects.toMatchObject({ status: 401, reason: "missing_subject" });
-    await expect(authenticate(`Bearer ${byProvider(theirs({ sub: "" }))}`, createVerifier(options))).rejects.toMatchObject({ status: 401, reason: "missing_subject" });
+    await expect(
+      authenticate(`Bearer ${byProvider(theirs({ sub: undefined }))}`, createVerifier(options)),
+    ).rejects.toMatchObject({ status: 401, reason: "missing_subject" });
+    await expect(
+      authenticate(`Bearer ${byProvider(theirs({ sub: "" }))}`, createVerifier(options)),
+    ).rejects.toMatchObject({ status: 401, reason: "missing_subject" });
   });
 });
 
@@ -293,7 +354,11 @@ describe("the claims of a request", () => {
 
   test("name the token's role, and hold all that it says", async () => {
     const settings = await settingsFor({ sub: SUBJECT, role: "authenticated", email: "ada@example.com" });
-    expect(settings).toMatchObject({ role: "authenticated", subject: SUBJECT, claims: { sub: SUBJECT, email: "ada@example.com", iss: "attune" } });
+    expect(settings).toMatchObject({
+      role: "authenticated",
+      subject: SUBJECT,
+      claims: { sub: SUBJECT, email: "ada@example.com", iss: "attune" },
+    });
     expect(await settingsFor({ role: "service_role" })).toMatchObject({ role: "service_role", subject: undefined });
   });
 
@@ -312,13 +377,21 @@ describe("the claims of a request", () => {
   });
 
   test("say where the request came from", () => {
-    const from = (userAgent?: string): unknown => JSON.parse(cameFrom(NOBODY, { ip: "192.0.2.1", headers: { "user-agent": userAgent } }).pgSettings["request.headers"]);
+    const from = (userAgent?: string): unknown =>
+      JSON.parse(
+        cameFrom(NOBODY, { ip: "192.0.2.1", headers: { "user-agent": userAgent } }).pgSettings["request.headers"],
+      );
     expect(from("curl/8")).toEqual({ "x-forwarded-for": "192.0.2.1", "user-agent": "curl/8" });
     expect(from()).toEqual({ "x-forwarded-for": "192.0.2.1" });
     expect(from("x".repeat(5000))).toEqual({ "x-forwarded-for": "192.0.2.1", "user-agent": "x".repeat(500) });
   });
 
-  test.each([["Basic YTpi"], ["Bearer"], ["Bearer "], ["Bearer a b"], [""], ["bearer,x y"]])("are refused when the header is %j", async (header) => {
-    await expect(authenticate(header, createVerifier(options))).rejects.toMatchObject({ reason: "malformed_authorization" });
-  });
+  test.each([["Basic YTpi"], ["Bearer"], ["Bearer "], ["Bearer a b"], [""], ["bearer,x y"]])(
+    "are refused when the header is %j",
+    async (header) => {
+      await expect(authenticate(header, createVerifier(options))).rejects.toMatchObject({
+        reason: "malformed_authorization",
+      });
+    },
+  );
 });

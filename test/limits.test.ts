@@ -2,7 +2,13 @@
 import { getIntrospectionQuery } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LIMITS } from "../src/limits.ts";
-import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
+import {
+  createTestDatabase,
+  createTestServer,
+  type TestDatabase,
+  type TestServer,
+  type TestUser,
+} from "./support/harness.ts";
 
 let database: TestDatabase;
 let server: TestServer;
@@ -11,7 +17,9 @@ let admin: TestUser;
 beforeAll(async () => {
   database = await createTestDatabase();
   admin = await database.createUser("ada@example.com", { admin: true });
-  await database.query("select attune_private.ensure_user('user' || n || '@example.com', false) from generate_series(1, 119) as n");
+  await database.query(
+    "select attune_private.ensure_user('user' || n || '@example.com', false) from generate_series(1, 119) as n",
+  );
   server = await createTestServer(database);
 });
 
@@ -26,12 +34,17 @@ async function refusalOf(query: string, variables: Record<string, unknown> = {})
   return body.errors?.[0]?.extensions?.reason;
 }
 
-const times = (count: number, text: (n: number) => string): string => Array.from({ length: count }, (_, n) => text(n)).join(" ");
+const times = (count: number, text: (n: number) => string): string =>
+  Array.from({ length: count }, (_, n) => text(n)).join(" ");
 
 describe("a page", () => {
-  type Users = { users: { nodes: { id: string }[]; totalCount: number; pageInfo: { hasNextPage: boolean; endCursor: string } } };
+  type Users = {
+    users: { nodes: { id: string }[]; totalCount: number; pageInfo: { hasNextPage: boolean; endCursor: string } };
+  };
   const page = async (args: string, variables: Record<string, unknown> = {}) => {
-    const declared = ["$first: Int = 7", "$after: Cursor"].filter((variable) => args.includes(variable.split(":")[0] ?? ""));
+    const declared = ["$first: Int = 7", "$after: Cursor"].filter((variable) =>
+      args.includes(variable.split(":")[0] ?? ""),
+    );
     const query = `query ${declared.length > 0 ? `(${declared.join(", ")})` : ""} { users${args} { nodes { id } totalCount pageInfo { hasNextPage endCursor } } }`;
     const { body } = await server.graphql<Users>(query, variables, admin.token);
     return { users: body.data?.users, reason: body.errors?.[0]?.extensions?.reason };
@@ -52,7 +65,8 @@ describe("a page", () => {
     expect((await page("(first: $first)")).users?.nodes).toHaveLength(7);
     expect((await page("(first: $first)", { first: 3 })).users?.nodes).toHaveLength(3);
     expect((await page("(first: $first)", { first: 0 })).users?.nodes).toHaveLength(0);
-    for (const first of [101, -1, null, 1e9]) expect((await page("(first: $first)", { first })).reason).toBe("page_too_large");
+    for (const first of [101, -1, null, 1e9])
+      expect((await page("(first: $first)", { first })).reason).toBe("page_too_large");
   });
 
   test("is followed by the next one, until every row was seen once", async () => {
@@ -70,28 +84,45 @@ describe("a page", () => {
 
 describe("the cost of a query", () => {
   test("is a field's one, for each row that it may give", async () => {
-    expect(await refusalOf("{ users(first: 100) { nodes { userPreferences(first: 20) { nodes { key value isActive } } } } }")).toBeUndefined();
-    expect(await refusalOf("{ users(first: 100) { nodes { userPreferences(first: 40) { nodes { key value isActive } } } } }")).toBe("query_too_costly");
+    expect(
+      await refusalOf(
+        "{ users(first: 100) { nodes { userPreferences(first: 20) { nodes { key value isActive } } } } }",
+      ),
+    ).toBeUndefined();
+    expect(
+      await refusalOf(
+        "{ users(first: 100) { nodes { userPreferences(first: 40) { nodes { key value isActive } } } } }",
+      ),
+    ).toBe("query_too_costly");
   });
 
   test("counts the default page where there is no `first`", async () => {
     expect(await refusalOf("{ users(first: 10) { nodes { userPreferences { nodes { key } } } } }")).toBeUndefined();
-    expect(await refusalOf("{ users { nodes { userPreferences { nodes { key value isActive updatedAt } } } } }")).toBe("query_too_costly");
+    expect(await refusalOf("{ users { nodes { userPreferences { nodes { key value isActive updatedAt } } } } }")).toBe(
+      "query_too_costly",
+    );
   });
 
   test("is that of the variables it comes with", async () => {
-    const query = "query ($first: Int = 100) { users(first: $first) { nodes { userPreferences(first: $first) { nodes { key } } } } }";
+    const query =
+      "query ($first: Int = 100) { users(first: $first) { nodes { userPreferences(first: $first) { nodes { key } } } } }";
     expect(await refusalOf(query, { first: 50 })).toBeUndefined();
     expect(await refusalOf(query, { first: 100 })).toBe("query_too_costly");
     expect(await refusalOf(query)).toBe("query_too_costly");
   });
 
   test("is not lowered by edges, aliases or fragments", async () => {
-    expect(await refusalOf("{ users(first: 100) { edges { node { userPreferences(first: 100) { edges { node { key } } } } } } }")).toBe("query_too_costly");
+    expect(
+      await refusalOf(
+        "{ users(first: 100) { edges { node { userPreferences(first: 100) { edges { node { key } } } } } } }",
+      ),
+    ).toBe("query_too_costly");
     const keys = times(110, (n) => `k${n}: email`);
     expect(await refusalOf(`{ users(first: 10) { nodes { ${keys} } } }`)).toBeUndefined();
     expect(await refusalOf(`{ users(first: 100) { nodes { ${keys} } } }`)).toBe("query_too_costly");
-    expect(await refusalOf(`{ users(first: 100) { nodes { ...Many } } } fragment Many on User { ${keys} }`)).toBe("query_too_costly");
+    expect(await refusalOf(`{ users(first: 100) { nodes { ...Many } } } fragment Many on User { ${keys} }`)).toBe(
+      "query_too_costly",
+    );
     expect(await refusalOf(`{ users(first: 100) { nodes { ... on User { ${keys} } } } }`)).toBe("query_too_costly");
   });
 
@@ -109,26 +140,43 @@ describe("the cost of a query", () => {
   });
 
   test("leaves the queries that a settings page makes", async () => {
-    const all = "{ viewer { id email } effectiveSettings { key category value layer reason isEnforced canEdit description updatedAt } settingDefinitions { key category schema defaultValue description } }";
+    const all =
+      "{ viewer { id email } effectiveSettings { key category value layer reason isEnforced canEdit description updatedAt } settingDefinitions { key category schema defaultValue description } }";
     expect(await refusalOf(all)).toBeUndefined();
   });
 });
 
 describe("the depth of a query", () => {
   test("is limited", async () => {
-    expect(await refusalOf("{ users(first: 1) { nodes { userPreferences(first: 1) { nodes { settingDefinition { key } } } } } }")).toBeUndefined();
-    const inner = (n: number): string => (n === 0 ? "key" : `userPreferences(first: 1) { nodes { user { ${inner(n - 1)} } } }`).replace("{ key }", "{ id }");
+    expect(
+      await refusalOf(
+        "{ users(first: 1) { nodes { userPreferences(first: 1) { nodes { settingDefinition { key } } } } } }",
+      ),
+    ).toBeUndefined();
+    const inner = (n: number): string =>
+      (n === 0 ? "key" : `userPreferences(first: 1) { nodes { user { ${inner(n - 1)} } } }`).replace(
+        "{ key }",
+        "{ id }",
+      );
     expect(await refusalOf(`{ viewer { ${inner(4)} } }`)).toBe("query_too_deep");
   });
 
   test("is not got round by fragments", async () => {
-    const fragments = "fragment A on User { userPreferences(first: 1) { nodes { user { ...B } } } } fragment B on User { userPreferences(first: 1) { nodes { user { ...C } } } } fragment C on User { userPreferences(first: 1) { nodes { user { id } } } }";
+    const fragments =
+      "fragment A on User { userPreferences(first: 1) { nodes { user { ...B } } } } fragment B on User { userPreferences(first: 1) { nodes { user { ...C } } } } fragment C on User { userPreferences(first: 1) { nodes { user { id } } } }";
     expect(await refusalOf(`{ viewer { ...C } } ${fragments.slice(fragments.indexOf("fragment C"))}`)).toBeUndefined();
     expect(await refusalOf(`{ viewer { ...A } } ${fragments}`)).toBe("query_too_deep");
   });
 
   test("lets GraphiQL and code generators read the schema, also without a token", async () => {
-    const everything = { descriptions: true, specifiedByUrl: true, directiveIsRepeatable: true, schemaDescription: true, inputValueDeprecation: true, oneOf: true };
+    const everything = {
+      descriptions: true,
+      specifiedByUrl: true,
+      directiveIsRepeatable: true,
+      schemaDescription: true,
+      inputValueDeprecation: true,
+      oneOf: true,
+    };
     const { status, body } = await server.graphql(getIntrospectionQuery(everything));
     expect(status).toBe(200);
     expect(body.errors).toBeUndefined();
@@ -141,11 +189,17 @@ describe("the depth of a query", () => {
     expect(await refusalOf(bomb(2))).toBeUndefined();
     expect(await refusalOf(bomb(25))).toBe("query_too_costly");
     const names = times(20, (n) => `n${n}: __typename`);
-    expect(await refusalOf(`{ __schema { ${times(25, (n) => `t${n}: types { ...N }`)} } } fragment N on __Type { ${names} }`)).toBe("query_too_costly");
+    expect(
+      await refusalOf(
+        `{ __schema { ${times(25, (n) => `t${n}: types { ...N }`)} } } fragment N on __Type { ${names} }`,
+      ),
+    ).toBe("query_too_costly");
   });
 
   test("keeps introspection from going round in circles", async () => {
-    expect(await refusalOf("{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }")).toBe("query_too_deep");
+    expect(await refusalOf("{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }")).toBe(
+      "query_too_deep",
+    );
   });
 });
 
@@ -155,7 +209,9 @@ describe("the fields at the top", () => {
   test("are twenty at most", async () => {
     expect(await refusalOf(`{ ${aliases(LIMITS.rootFields)} }`)).toBeUndefined();
     expect(await refusalOf(`{ ${aliases(LIMITS.rootFields + 1)} }`)).toBe("too_many_root_fields");
-    expect(await refusalOf(`{ ...Many } fragment Many on Query { ${aliases(LIMITS.rootFields + 1)} }`)).toBe("too_many_root_fields");
+    expect(await refusalOf(`{ ...Many } fragment Many on Query { ${aliases(LIMITS.rootFields + 1)} }`)).toBe(
+      "too_many_root_fields",
+    );
   });
 
   test("count in the payloads of mutations too", async () => {
@@ -165,7 +221,11 @@ describe("the fields at the top", () => {
   });
 
   test("of a batch are refused as a whole", async () => {
-    const response = await server.app.inject({ method: "POST", url: "/graphql", payload: [{ query: "{ __typename }" }] });
+    const response = await server.app.inject({
+      method: "POST",
+      url: "/graphql",
+      payload: [{ query: "{ __typename }" }],
+    });
     expect(response.statusCode).toBe(400);
     expect(response.json()).toMatchObject({ errors: [{ extensions: { reason: "invalid_request" } }] });
   });

@@ -3,13 +3,25 @@ import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
-import { isObject, type Json, mergePatch, percentage, schemaOf, type ValueType, valueOf, variantsOf } from "./support/json.ts";
+import {
+  isObject,
+  type Json,
+  mergePatch,
+  percentage,
+  schemaOf,
+  type ValueType,
+  valueOf,
+  variantsOf,
+} from "./support/json.ts";
 
 type Entry = { value: Json; is_active: boolean };
 type Entries = { [key: string]: Entry };
 type Preferences = { preferences: Entries; projects: { [project: string]: Entries } };
 type GlobalEntry = Entry & { is_enforced: boolean; rollout_percentage: number; variants: Json };
-type Configuration = { global: { [key: string]: GlobalEntry }; plans: { [plan: string]: { [key: string]: Entry & { is_enforced: boolean } } } };
+type Configuration = {
+  global: { [key: string]: GlobalEntry };
+  plans: { [plan: string]: { [key: string]: Entry & { is_enforced: boolean } } };
+};
 type Mode = "merge" | "replace";
 type Change = { scope: string | null; key: string; action: string; previous_value: Json; new_value: Json };
 
@@ -21,7 +33,12 @@ const TYPES: { [key: string]: ValueType } = {
   MOVE_ANY: "any",
 };
 const typeOf = (key: string): ValueType => TYPES[key] ?? "any";
-const DEFAULTS: { [type in ValueType]: Json } = { boolean: false, integer: 0, object: { a: 1, b: { c: 2 } }, any: { a: [] } };
+const DEFAULTS: { [type in ValueType]: Json } = {
+  boolean: false,
+  integer: 0,
+  object: { a: 1, b: { c: 2 } },
+  any: { a: [] },
+};
 const KEYS = Object.keys(TYPES);
 const PLANS = ["bootstrapper", "scaler"];
 const USER = "00000000-0000-4000-8000-0000000000cc";
@@ -37,8 +54,13 @@ async function open(): Promise<Place> {
   await client.connect();
   await client.query("insert into attune.plans (name, title) values ($1, 'Scaler')", [PLANS[1]]);
   await client.query("insert into attune.users (id, email) values ($1, 'mover@example.com')", [USER]);
-  await client.query("insert into attune.projects (id, name) select id, 'Project' from unnest($1::uuid[]) as id", [PROJECTS]);
-  await client.query("insert into attune.project_members (user_id, project_id) select $2, id from unnest($1::uuid[]) as id", [PROJECTS, USER]);
+  await client.query("insert into attune.projects (id, name) select id, 'Project' from unnest($1::uuid[]) as id", [
+    PROJECTS,
+  ]);
+  await client.query(
+    "insert into attune.project_members (user_id, project_id) select $2, id from unnest($1::uuid[]) as id",
+    [PROJECTS, USER],
+  );
   await client.query("delete from attune.user_preferences");
   await client.query(
     `insert into attune.setting_definitions (key, category, layer, schema, default_value)
@@ -52,7 +74,9 @@ async function open(): Promise<Place> {
       ('MOVE_GLOBAL', 'moving', 'global', '{"type": "boolean"}', 'false', 'user'),
       ('MOVE_PLACE', 'moving', 'user', '{"properties": {"zone": {"x-time-zone": true}}}', '{}', 'user'),
       ('MOVE_LINK', 'moving', 'user', '{"x-no-secrets": true}', '""', 'user')`);
-  await client.query("insert into attune.user_preferences (user_id, key, value) values ($1, 'MOVE_BETA', 'true')", [USER]);
+  await client.query("insert into attune.user_preferences (user_id, key, value) values ($1, 'MOVE_BETA', 'true')", [
+    USER,
+  ]);
   return { database, client };
 }
 
@@ -88,10 +112,18 @@ const signIn = (client: pg.Client): Promise<unknown> =>
     JSON.stringify({ sub: USER, role: "authenticated" }),
   ]);
 
-const exportPreferences = (client: pg.Client): Promise<Preferences> => one(client, "select attune.export_preferences() as value");
-const exportConfiguration = (client: pg.Client): Promise<Configuration> => one(client, "select attune.export_configuration() as value");
+const exportPreferences = (client: pg.Client): Promise<Preferences> =>
+  one(client, "select attune.export_preferences() as value");
+const exportConfiguration = (client: pg.Client): Promise<Configuration> =>
+  one(client, "select attune.export_configuration() as value");
 
-async function importInto(client: pg.Client, what: "preferences" | "configuration", document: unknown, mode: Mode, dryRun = false): Promise<Change[]> {
+async function importInto(
+  client: pg.Client,
+  what: "preferences" | "configuration",
+  document: unknown,
+  mode: Mode,
+  dryRun = false,
+): Promise<Change[]> {
   const { rows } = await client.query<Change>(
     `select scope, key, action, previous_value, new_value from attune.import_${what}($1, $2, $3)`,
     [JSON.stringify(document), mode, dryRun],
@@ -113,14 +145,25 @@ const entries = (keys: string[] = KEYS): fc.Arbitrary<Entries> =>
 const preferences: fc.Arbitrary<Preferences> = fc.record({
   preferences: entries(),
   projects: fc
-    .record(Object.fromEntries(PROJECTS.map((project) => [project, entries(["MOVE_NUMBER", "MOVE_OBJECT"])])), { requiredKeys: [], noNullPrototype: true })
-    .map((of) => Object.fromEntries(Object.entries(of as Preferences["projects"]).filter(([, held]) => Object.keys(held).length > 0))),
+    .record(Object.fromEntries(PROJECTS.map((project) => [project, entries(["MOVE_NUMBER", "MOVE_OBJECT"])])), {
+      requiredKeys: [],
+      noNullPrototype: true,
+    })
+    .map((of) =>
+      Object.fromEntries(
+        Object.entries(of as Preferences["projects"]).filter(([, held]) => Object.keys(held).length > 0),
+      ),
+    ),
 });
 const mode = fc.constantFrom<Mode[]>("merge", "replace");
 
 /** What the user holds, by scope (a project, or '') and key. */
 const flatten = ({ preferences: own, projects }: Preferences): Map<string, Entry> =>
-  new Map(Object.entries({ "": own, ...projects }).flatMap(([scope, held]) => Object.entries(held).map(([key, entry]) => [`${scope} ${key}`, entry] as const)));
+  new Map(
+    Object.entries({ "": own, ...projects }).flatMap(([scope, held]) =>
+      Object.entries(held).map(([key, entry]) => [`${scope} ${key}`, entry] as const),
+    ),
+  );
 
 async function storePreferences(client: pg.Client, held: Preferences): Promise<void> {
   await client.query(
@@ -160,10 +203,13 @@ const asOwner = async <T>(client: pg.Client, work: () => Promise<T>): Promise<T>
 function sorted(value: Json | undefined): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isObject(value)) return value;
-  return Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, member]) => [name, sorted(member)]);
+  return Object.entries(value)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => [name, sorted(member)]);
 }
 
-const same = (a: Json | undefined, b: Json | undefined): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+const same = (a: Json | undefined, b: Json | undefined): boolean =>
+  JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 
 test("importing one's export changes nothing, however it is imported", async () => {
   const { client } = staging;
@@ -192,7 +238,10 @@ test("an import merges or replaces as a naive model does, and a dry run says the
         const after = new Map(how === "merge" ? before : []);
         for (const [place, entry] of flatten(wanted)) {
           const stored = before.get(place)?.value;
-          after.set(place, { ...entry, value: how === "replace" || same(stored, entry.value) ? entry.value : mergePatch(stored, entry.value) });
+          after.set(place, {
+            ...entry,
+            value: how === "replace" || same(stored, entry.value) ? entry.value : mergePatch(stored, entry.value),
+          });
         }
 
         await storePreferences(client, held);
@@ -205,12 +254,23 @@ test("an import merges or replaces as a naive model does, and a dry run says the
         expect(flatten(exported)).toEqual(after);
 
         // What it says it did is the difference.
-        const told = new Map(done.map(({ scope, key, action, ...values }) => [`${scope ?? ""} ${key}`, { action, ...values }]));
+        const told = new Map(
+          done.map(({ scope, key, action, ...values }) => [`${scope ?? ""} ${key}`, { action, ...values }]),
+        );
         for (const place of new Set([...before.keys(), ...after.keys()])) {
           const [old, now] = [before.get(place), after.get(place)];
-          const action = now === undefined ? "removed" : old === undefined ? "added" : same(old.value, now.value) && old.is_active === now.is_active ? "unchanged" : "changed";
+          const action =
+            now === undefined
+              ? "removed"
+              : old === undefined
+                ? "added"
+                : same(old.value, now.value) && old.is_active === now.is_active
+                  ? "unchanged"
+                  : "changed";
           const mentioned = how === "replace" || flatten(wanted).has(place);
-          expect(told.get(place)).toEqual(mentioned ? { action, previous_value: old?.value ?? null, new_value: now?.value ?? null } : undefined);
+          expect(told.get(place)).toEqual(
+            mentioned ? { action, previous_value: old?.value ?? null, new_value: now?.value ?? null } : undefined,
+          );
         }
         // What an administrator gave is not in it, and not for it to take.
         expect(await one(client, "select (attune.effective_setting('MOVE_BETA')).value")).toBe(true);
@@ -222,14 +282,14 @@ test("an import merges or replaces as a naive model does, and a dry run says the
   );
 });
 
-
 /** The message that an import is refused with; empty when it is not. */
 async function refusalOf(imported: Promise<unknown>): Promise<string> {
   try {
     await imported;
     return "";
   } catch (error: unknown) {
-    if (error instanceof pg.DatabaseError && error.code === "PT422" && error.detail === "invalid_import") return error.message;
+    if (error instanceof pg.DatabaseError && error.code === "PT422" && error.detail === "invalid_import")
+      return error.message;
     throw error;
   }
 }
@@ -253,7 +313,9 @@ test("an import is all or nothing, and names each bad key", async () => {
     fc.asyncProperty(preferences, preferences, fc.subarray(BAD, { minLength: 1 }), mode, (held, wanted, bad, how) =>
       undone([client], async () => {
         await storePreferences(client, held);
-        await client.query(`insert into attune.global_settings (key, value, is_enforced) values ('MOVE_OTHER', '{}', true)`);
+        await client.query(
+          `insert into attune.global_settings (key, value, is_enforced) values ('MOVE_OTHER', '{}', true)`,
+        );
         const document = structuredClone(wanted);
         // It is locked, so that it may only be left as it is.
         delete document.preferences["MOVE_OTHER"];
@@ -292,8 +354,16 @@ const configuration: fc.Arbitrary<Configuration> = fc.record({
     }),
   ),
   plans: fc
-    .tuple(...PLANS.map(() => dictionary((key) => fc.record({ value: valueOf(typeOf(key)), is_active: fc.boolean(), is_enforced: fc.boolean() }))))
-    .map((plans) => Object.fromEntries(plans.flatMap((held, n) => (Object.keys(held).length > 0 ? [[PLANS[n] ?? "", held]] : [])))),
+    .tuple(
+      ...PLANS.map(() =>
+        dictionary((key) =>
+          fc.record({ value: valueOf(typeOf(key)), is_active: fc.boolean(), is_enforced: fc.boolean() }),
+        ),
+      ),
+    )
+    .map((plans) =>
+      Object.fromEntries(plans.flatMap((held, n) => (Object.keys(held).length > 0 ? [[PLANS[n] ?? "", held]] : []))),
+    ),
 });
 
 async function storeConfiguration(client: pg.Client, { global, plans }: Configuration): Promise<void> {
@@ -315,12 +385,17 @@ async function storeConfiguration(client: pg.Client, { global, plans }: Configur
 test("a configuration moves from staging to production: first the difference, then the same for everybody", async () => {
   const [from, into] = [staging.client, production.client];
   const seen = (client: pg.Client): Promise<Json> =>
-    one(client, "select jsonb_agg(to_jsonb(e) - 'updated_at' order by e.key) as value from attune.effective_settings_for($1, 'moving') as e", [USER]);
+    one(
+      client,
+      "select jsonb_agg(to_jsonb(e) - 'updated_at' order by e.key) as value from attune.effective_settings_for($1, 'moving') as e",
+      [USER],
+    );
 
   await fc.assert(
     fc.asyncProperty(configuration, configuration, fc.constantFrom(...PLANS), (wanted, present, plan) =>
       undone([from, into], async () => {
-        for (const client of [from, into]) await client.query("update attune.users set plan = $1 where id = $2", [plan, USER]);
+        for (const client of [from, into])
+          await client.query("update attune.users set plan = $1 where id = $2", [plan, USER]);
         await storeConfiguration(from, wanted);
         await storeConfiguration(into, present);
         const document = await exportConfiguration(from);
@@ -341,7 +416,11 @@ test("a configuration moves from staging to production: first the difference, th
 
         // Merging what was there before brings it back, beside what has come.
         await importInto(into, "configuration", present, "merge");
-        const plans = Object.fromEntries(PLANS.map((name) => [name, { ...wanted.plans[name], ...present.plans[name] }]).filter(([, held]) => Object.keys(held ?? {}).length > 0));
+        const plans = Object.fromEntries(
+          PLANS.map((name) => [name, { ...wanted.plans[name], ...present.plans[name] }]).filter(
+            ([, held]) => Object.keys(held ?? {}).length > 0,
+          ),
+        );
         expect(await exportConfiguration(into)).toEqual({ global: { ...wanted.global, ...present.global }, plans });
       }),
     ),
@@ -357,23 +436,37 @@ test("a configuration is taken as a whole or not at all, and each bad key is nam
   const bad: { in: (document: Configuration) => void; named: RegExp }[] = [
     { in: ({ global }) => (global["NOTHING"] = { ...PLAIN, value: 1 }), named: /NOTHING: there is no such setting/ },
     { in: ({ global }) => (global["MOVE_FLAG"] = { ...PLAIN, value: 1 }), named: /MOVE_FLAG: must be boolean/ },
-    { in: ({ global }) => (global["MOVE_PLACE"] = { ...PLAIN, value: { zone: "UTC+1" } }), named: /MOVE_PLACE: \/zone is no time zone/ },
-    { in: ({ plans }) => (plans["nothing"] = { MOVE_FLAG: { ...PLAIN_OF_PLAN, value: true } }), named: /MOVE_FLAG of plan nothing: there is no such plan/ },
-    { in: ({ plans }) => (plans["scaler"] = { ...plans["scaler"], MOVE_GLOBAL: { ...PLAIN_OF_PLAN, value: true } }), named: /MOVE_GLOBAL of plan scaler: its narrowest layer is global/ },
+    {
+      in: ({ global }) => (global["MOVE_PLACE"] = { ...PLAIN, value: { zone: "UTC+1" } }),
+      named: /MOVE_PLACE: \/zone is no time zone/,
+    },
+    {
+      in: ({ plans }) => (plans["nothing"] = { MOVE_FLAG: { ...PLAIN_OF_PLAN, value: true } }),
+      named: /MOVE_FLAG of plan nothing: there is no such plan/,
+    },
+    {
+      in: ({ plans }) => (plans["scaler"] = { ...plans["scaler"], MOVE_GLOBAL: { ...PLAIN_OF_PLAN, value: true } }),
+      named: /MOVE_GLOBAL of plan scaler: its narrowest layer is global/,
+    },
   ];
   await fc.assert(
-    fc.asyncProperty(configuration, configuration, fc.subarray(bad, { minLength: 1 }), mode, (present, wanted, chosen, how) =>
-      undone([client], async () => {
-        await storeConfiguration(client, present);
-        const before = await footprint(client);
-        const document = structuredClone(wanted);
-        for (const each of chosen) each.in(document);
-        await client.query("savepoint before");
-        const message = await refusalOf(importInto(client, "configuration", document, how));
-        expect(bad.filter(({ named }) => named.test(message))).toEqual(bad.filter((each) => chosen.includes(each)));
-        await client.query("rollback to before");
-        expect(await footprint(client)).toEqual(before);
-      }),
+    fc.asyncProperty(
+      configuration,
+      configuration,
+      fc.subarray(bad, { minLength: 1 }),
+      mode,
+      (present, wanted, chosen, how) =>
+        undone([client], async () => {
+          await storeConfiguration(client, present);
+          const before = await footprint(client);
+          const document = structuredClone(wanted);
+          for (const each of chosen) each.in(document);
+          await client.query("savepoint before");
+          const message = await refusalOf(importInto(client, "configuration", document, how));
+          expect(bad.filter(({ named }) => named.test(message))).toEqual(bad.filter((each) => chosen.includes(each)));
+          await client.query("rollback to before");
+          expect(await footprint(client)).toEqual(before);
+        }),
     ),
     { numRuns: 40 },
   );

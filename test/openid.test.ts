@@ -2,14 +2,27 @@
 import type { InjectOptions } from "fastify";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { SignInOptions } from "../src/options.ts";
-import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
+import {
+  createTestDatabase,
+  createTestServer,
+  type TestDatabase,
+  type TestServer,
+  type TestUser,
+} from "./support/harness.ts";
 import { startOpenIdProvider, type TestProvider, visit } from "./support/openid-provider.ts";
 
 const PUBLIC_URL = "http://localhost:5678";
 const APPLICATION = "https://app.example.com/signed-in";
 const COOKIE = "attune-sign-in";
 
-type Session = { accessToken: string; refreshToken: string; sessionId: string; userId: string; accessExpiresAt: string; sessionExpiresAt: string };
+type Session = {
+  accessToken: string;
+  refreshToken: string;
+  sessionId: string;
+  userId: string;
+  accessExpiresAt: string;
+  sessionExpiresAt: string;
+};
 
 let database: TestDatabase;
 let provider: TestProvider;
@@ -18,12 +31,24 @@ let application: TestServer;
 const log: string[] = [];
 
 beforeAll(async () => {
-  [database, provider] = await Promise.all([createTestDatabase(), startOpenIdProvider(["test", "other", "wrong"].map((name) => `${PUBLIC_URL}/auth/${name}/callback`))]);
+  [database, provider] = await Promise.all([
+    createTestDatabase(),
+    startOpenIdProvider(["test", "other", "wrong"].map((name) => `${PUBLIC_URL}/auth/${name}/callback`)),
+  ]);
   const { issuer, clientId, clientSecret } = provider;
   const test = { name: "test", issuer, clientId, clientSecret, scopes: "openid email profile" };
-  const providers = [test, { ...test, name: "other" }, { ...test, name: "down", issuer: "http://127.0.0.1:9" }, { ...test, name: "wrong", clientSecret: "another secret" }];
+  const providers = [
+    test,
+    { ...test, name: "other" },
+    { ...test, name: "down", issuer: "http://127.0.0.1:9" },
+    { ...test, name: "wrong", clientSecret: "another secret" },
+  ];
   const signIn: SignInOptions = { providers, publicUrl: PUBLIC_URL, redirectUrl: undefined };
-  server = await createTestServer(database, { signIn, logLevel: "info", logDestination: { write: (line) => void log.push(line) } });
+  server = await createTestServer(database, {
+    signIn,
+    logLevel: "info",
+    logDestination: { write: (line) => void log.push(line) },
+  });
   application = await createTestServer(database, { signIn: { ...signIn, redirectUrl: APPLICATION } });
 });
 
@@ -69,13 +94,25 @@ async function refusalOf(options: InjectOptions): Promise<{ status: number; reas
   return { status: response.statusCode, reason: extensions?.reason };
 }
 
-const viewer = async (token: string): Promise<unknown> => (await server.graphql<{ viewer: unknown }>("{ viewer { id email name avatarUrl } }", {}, token)).body.data?.viewer;
+const viewer = async (token: string): Promise<unknown> =>
+  (await server.graphql<{ viewer: unknown }>("{ viewer { id email name avatarUrl } }", {}, token)).body.data?.viewer;
 
 describe("somebody whom the provider recognises", () => {
   test("gets a user the first time, and the same one after that", async () => {
-    provider.answer({ sub: "grace", email: "grace@example.com", email_verified: true, name: "Grace", picture: "https://id.example.com/grace.png" });
+    provider.answer({
+      sub: "grace",
+      email: "grace@example.com",
+      email_verified: true,
+      name: "Grace",
+      picture: "https://id.example.com/grace.png",
+    });
     const first = await signIn();
-    expect(await viewer(first.accessToken)).toEqual({ id: first.userId, email: "grace@example.com", name: "Grace", avatarUrl: "https://id.example.com/grace.png" });
+    expect(await viewer(first.accessToken)).toEqual({
+      id: first.userId,
+      email: "grace@example.com",
+      name: "Grace",
+      avatarUrl: "https://id.example.com/grace.png",
+    });
     const second = await signIn();
     expect(second.userId).toBe(first.userId);
     expect(second.sessionId).not.toBe(first.sessionId);
@@ -85,7 +122,8 @@ describe("somebody whom the provider recognises", () => {
     provider.answer({ sub: "grace" });
     const { refreshToken, sessionId } = await signIn();
     const { body } = await server.graphql<{ refreshSession: { sessionTokens: Session } }>(
-      "mutation ($token: String!) { refreshSession(input: { refreshToken: $token }) { sessionTokens { sessionId accessToken } } }", { token: refreshToken },
+      "mutation ($token: String!) { refreshSession(input: { refreshToken: $token }) { sessionTokens { sessionId accessToken } } }",
+      { token: refreshToken },
     );
     expect(body.data?.refreshSession.sessionTokens.sessionId).toBe(sessionId);
   });
@@ -93,7 +131,11 @@ describe("somebody whom the provider recognises", () => {
   test("is sent there with a challenge, a state and a nonce, new each time", async () => {
     const [{ url }, { url: other }] = [await begin(), await begin()];
     expect(Object.fromEntries(url.searchParams)).toMatchObject({
-      response_type: "code", client_id: provider.clientId, redirect_uri: `${PUBLIC_URL}/auth/test/callback`, code_challenge_method: "S256", scope: "openid email profile",
+      response_type: "code",
+      client_id: provider.clientId,
+      redirect_uri: `${PUBLIC_URL}/auth/test/callback`,
+      code_challenge_method: "S256",
+      scope: "openid email profile",
     });
     for (const name of ["state", "nonce", "code_challenge"]) {
       expect(url.searchParams.get(name)?.length).toBeGreaterThanOrEqual(40);
@@ -116,7 +158,11 @@ describe("somebody whom the provider recognises", () => {
     const email = `${String(byProvider)}-${byUs}@example.com`;
     const bob = await database.createUser(email);
     if (byUs) await database.query("update attune.user_emails set verified_at = now() where user_id = $1", [bob.id]);
-    provider.answer({ sub: `impostor of ${email}`, email, ...(byProvider !== undefined && { email_verified: byProvider }) });
+    provider.answer({
+      sub: `impostor of ${email}`,
+      email,
+      ...(byProvider !== undefined && { email_verified: byProvider }),
+    });
     const { url, cookie } = await begin();
     expect(await refusalOf(back(await visit(url.href), cookie))).toEqual({ status: 409, reason: "email_taken" });
     expect(await database.query("select from attune.user_identities where user_id = $1", [bob.id])).toEqual([]);
@@ -196,20 +242,33 @@ describe("a sign-in is refused", () => {
   test("when the provider is away, or there is none of that name", async () => {
     expect(await refusalOf({ url: "/auth/down" })).toEqual({ status: 503, reason: "provider_unavailable" });
     expect(await refusalOf({ url: "/auth/nobody" })).toEqual({ status: 404, reason: "unknown_provider" });
-    expect(await refusalOf({ url: "/auth/nobody/callback?code=x" })).toEqual({ status: 404, reason: "unknown_provider" });
+    expect(await refusalOf({ url: "/auth/nobody/callback?code=x" })).toEqual({
+      status: 404,
+      reason: "unknown_provider",
+    });
   });
 });
 
 describe("the application", () => {
   test("is given the tokens in the fragment, and nobody else is", async () => {
     provider.answer({ sub: "grace" });
-    const { url, cookie } = await begin("/auth/test?redirect_uri=https://evil.example&redirectUrl=https://evil.example", application);
+    const { url, cookie } = await begin(
+      "/auth/test?redirect_uri=https://evil.example&redirectUrl=https://evil.example",
+      application,
+    );
     const response = await application.app.inject(back(await visit(url.href), cookie));
     expect(response.statusCode).toBe(303);
     const location = new URL(response.headers.location ?? "");
     expect(`${location.origin}${location.pathname}${location.search}`).toBe(APPLICATION);
     const session = Object.fromEntries(new URLSearchParams(location.hash.slice(1))) as Session;
-    expect(Object.keys(session).toSorted()).toEqual(["accessExpiresAt", "accessToken", "refreshToken", "sessionExpiresAt", "sessionId", "userId"]);
+    expect(Object.keys(session).toSorted()).toEqual([
+      "accessExpiresAt",
+      "accessToken",
+      "refreshToken",
+      "sessionExpiresAt",
+      "sessionId",
+      "userId",
+    ]);
     expect(await viewer(session.accessToken)).toMatchObject({ id: session.userId });
   });
 
@@ -220,7 +279,9 @@ describe("the application", () => {
     const location = new URL(response.headers.location ?? "");
     expect(location.href.startsWith(`${APPLICATION}#`)).toBe(true);
     expect(Object.fromEntries(new URLSearchParams(location.hash.slice(1)))).toEqual({
-      error: "sign_in_denied", message: expect.any(String), debugId: expect.stringMatching(/^[0-9a-f]{16}$/),
+      error: "sign_in_denied",
+      message: expect.any(String),
+      debugId: expect.stringMatching(/^[0-9a-f]{16}$/),
     });
   });
 
@@ -229,17 +290,26 @@ describe("the application", () => {
     const { url, cookie } = await begin("/auth/test", application);
     const response = await application.app.inject(back(await visit(url.href), cookie, { accept: "application/json" }));
     expect(response.json()).toHaveProperty("accessToken");
-    const again = await application.app.inject(back(new URL(`${PUBLIC_URL}/auth/test/callback`), cookie, { accept: "application/json" }));
-    expect([again.statusCode, again.json()]).toMatchObject([400, { errors: [{ extensions: { reason: "sign_in_expired" } }] }]);
+    const again = await application.app.inject(
+      back(new URL(`${PUBLIC_URL}/auth/test/callback`), cookie, { accept: "application/json" }),
+    );
+    expect([again.statusCode, again.json()]).toMatchObject([
+      400,
+      { errors: [{ extensions: { reason: "sign_in_expired" } }] },
+    ]);
   });
 
   test("has a cookie that no other host can plant, where it is reached by https", async () => {
     const { issuer, clientId, clientSecret } = provider;
     const providers = [{ name: "test", issuer, clientId, clientSecret, scopes: "openid" }];
-    const secure = await createTestServer(database, { signIn: { providers, publicUrl: "https://settings.example.com", redirectUrl: APPLICATION } });
+    const secure = await createTestServer(database, {
+      signIn: { providers, publicUrl: "https://settings.example.com", redirectUrl: APPLICATION },
+    });
     try {
       const { cookies } = await secure.app.inject("/auth/test");
-      expect(cookies).toMatchObject([{ name: "__Host-attune-sign-in", path: "/", secure: true, httpOnly: true, sameSite: "Lax" }]);
+      expect(cookies).toMatchObject([
+        { name: "__Host-attune-sign-in", path: "/", secure: true, httpOnly: true, sameSite: "Lax" },
+      ]);
       expect(cookies[0]).not.toHaveProperty("domain");
     } finally {
       await secure.close();
@@ -249,7 +319,10 @@ describe("the application", () => {
 
 describe("a user who is signed in", () => {
   const post = (url: string, user: TestUser | undefined, payload?: object): InjectOptions => ({
-    method: "POST", url, ...(user && { headers: { authorization: `Bearer ${user.token}` } }), ...(payload && { payload }),
+    method: "POST",
+    url,
+    ...(user && { headers: { authorization: `Bearer ${user.token}` } }),
+    ...(payload && { payload }),
   });
 
   /** As far as the ticket with which an identity is linked. */
@@ -272,7 +345,10 @@ describe("a user who is signed in", () => {
   });
 
   test("is not linked by somebody else's ticket, nor with what is none", async () => {
-    const [user, mallory] = [await database.createUser("victim@example.com"), await database.createUser("mallory@example.com")];
+    const [user, mallory] = [
+      await database.createUser("victim@example.com"),
+      await database.createUser("mallory@example.com"),
+    ];
     provider.answer({ sub: "mallory" });
     const ticket = await ticketFor(mallory);
     for (const payload of [{ ticket }, { ticket: "garbage" }, { ticket: 1 }, {}, undefined]) {
@@ -285,7 +361,10 @@ describe("a user who is signed in", () => {
     const user = await database.createUser("late@example.com");
     provider.answer({ sub: "taken" });
     await signIn();
-    expect(await refusalOf(post("/auth/link", user, { ticket: await ticketFor(user) }))).toEqual({ status: 409, reason: "identity_taken" });
+    expect(await refusalOf(post("/auth/link", user, { ticket: await ticketFor(user) }))).toEqual({
+      status: 409,
+      reason: "identity_taken",
+    });
   });
 
   test("has to be one", async () => {
@@ -293,7 +372,10 @@ describe("a user who is signed in", () => {
     await database.query("delete from attune.users where id = $1", [ghost.id]);
     expect(await refusalOf(post("/auth/test/link", undefined))).toEqual({ status: 401, reason: "not_signed_in" });
     expect(await refusalOf(post("/auth/test/link", ghost))).toEqual({ status: 401, reason: "not_signed_in" });
-    expect(await refusalOf(post("/auth/link", ghost, { ticket: "x" }))).toEqual({ status: 401, reason: "not_signed_in" });
+    expect(await refusalOf(post("/auth/link", ghost, { ticket: "x" }))).toEqual({
+      status: 401,
+      reason: "not_signed_in",
+    });
     expect(await refusalOf({ url: "/auth/test?ticket=garbage" })).toEqual({ status: 400, reason: "invalid_ticket" });
     expect(await refusalOf({ url: "/auth/test?ticket=a&ticket=b" })).toEqual({ status: 400, reason: "invalid_ticket" });
   });
@@ -310,11 +392,27 @@ describe("the log", () => {
     await server.app.inject(back(answer, begun.cookie));
     const lines = log.slice(before);
     expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
-      { path: "/auth/test/callback", method: "GET", reason: "sign_in_failed", err: { message: expect.stringContaining("nonce") } },
-      { path: "/auth/test/callback", reason: "sign_in_failed", err: { message: expect.stringContaining("invalid_grant") } },
+      {
+        path: "/auth/test/callback",
+        method: "GET",
+        reason: "sign_in_failed",
+        err: { message: expect.stringContaining("nonce") },
+      },
+      {
+        path: "/auth/test/callback",
+        reason: "sign_in_failed",
+        err: { message: expect.stringContaining("invalid_grant") },
+      },
     ]);
     const text = log.join("");
-    const secrets = [answer.searchParams.get("code"), answer.searchParams.get("state"), begun.cookie, provider.clientSecret, "grace@example.com", "eyJ"];
+    const secrets = [
+      answer.searchParams.get("code"),
+      answer.searchParams.get("state"),
+      begun.cookie,
+      provider.clientSecret,
+      "grace@example.com",
+      "eyJ",
+    ];
     for (const secret of secrets) expect(text).not.toContain(secret);
   });
 });

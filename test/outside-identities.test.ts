@@ -3,7 +3,13 @@ import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signClaims } from "../src/jwt.ts";
-import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
+import {
+  createTestDatabase,
+  createTestServer,
+  type TestDatabase,
+  type TestServer,
+  type TestUser,
+} from "./support/harness.ts";
 
 const PROVIDER = { issuer: "https://id.example.com", audience: "our-app" };
 const keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -63,11 +69,23 @@ async function made(subject: string): Promise<unknown> {
 
 describe("the first request of an outside identity", () => {
   test("makes its user, from what the provider says", async () => {
-    const token = signed({ sub: "auth0|grace", email: "grace@example.com", email_verified: true, name: "Grace", picture: "https://id.example.com/grace.png" });
-    expect(await viewer(token)).toEqual({
-      id: expect.any(String), email: "grace@example.com", name: "Grace", avatarUrl: "https://id.example.com/grace.png", isAdmin: false,
+    const token = signed({
+      sub: "auth0|grace",
+      email: "grace@example.com",
+      email_verified: true,
+      name: "Grace",
+      picture: "https://id.example.com/grace.png",
     });
-    const [user] = await database.query("select plan, onboarding_completed from attune.users where email = 'grace@example.com'");
+    expect(await viewer(token)).toEqual({
+      id: expect.any(String),
+      email: "grace@example.com",
+      name: "Grace",
+      avatarUrl: "https://id.example.com/grace.png",
+      isAdmin: false,
+    });
+    const [user] = await database.query(
+      "select plan, onboarding_completed from attune.users where email = 'grace@example.com'",
+    );
     expect(user).toEqual({ plan: "bootstrapper", onboarding_completed: false });
     expect(await made("auth0|grace")).toEqual({ identities: 1, users: 1, projects: 1 });
   });
@@ -108,11 +126,24 @@ describe("the first request of an outside identity", () => {
 
 describe("an outside token", () => {
   test("gives no rights by the role that it claims", async () => {
-    const token = signed({ sub: "auth0|mallory", role: "service_role", is_admin: true, app_metadata: { role: "service_role" } });
+    const token = signed({
+      sub: "auth0|mallory",
+      role: "service_role",
+      is_admin: true,
+      app_metadata: { role: "service_role" },
+    });
     expect(await viewer(token)).toMatchObject({ isAdmin: false });
-    const { body } = await server.graphql("mutation { claimMails(input: { batchSize: 1 }) { clientMutationId } }", {}, token);
+    const { body } = await server.graphql(
+      "mutation { claimMails(input: { batchSize: 1 }) { clientMutationId } }",
+      {},
+      token,
+    );
     expect(body.errors).toMatchObject([{ extensions: { code: "42501" } }]);
-    const { body: users } = await server.graphql<{ users: { nodes: unknown[] } }>("{ users { nodes { email } } }", {}, token);
+    const { body: users } = await server.graphql<{ users: { nodes: unknown[] } }>(
+      "{ users { nodes { email } } }",
+      {},
+      token,
+    );
     expect(users.data?.users.nodes).toHaveLength(1);
   });
 
@@ -123,17 +154,53 @@ describe("an outside token", () => {
   });
 
   test("is nobody's when it is ours, and names the subject of somebody else's issuer", async () => {
-    const token = signClaims({ sub: "auth0|grace", role: "authenticated", aud: "authenticated", iss: "attune", exp: 4_000_000_000 }, database.jwt);
+    const token = signClaims(
+      { sub: "auth0|grace", role: "authenticated", aud: "authenticated", iss: "attune", exp: 4_000_000_000 },
+      database.jwt,
+    );
     expect(await viewer(token)).toBeNull();
   });
 
   test.each([
-    ["needs no signature", () => `${Buffer.from('{"alg":"none"}').toString("base64url")}.${signed({ sub: "auth0|grace" }).split(".")[1]}.`, "invalid_token"],
-    ["is signed by another key", () => signed({ sub: "auth0|grace" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey), "invalid_token"],
-    ["is signed with the public key as a secret", () => jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }, publicKey, { algorithm: "HS256", expiresIn: 60, allowInvalidAsymmetricKeyTypes: true }), "invalid_token"],
-    ["is signed with our secret", () => signClaims({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace", exp: 4_000_000_000 }, database.jwt), "invalid_token"],
+    [
+      "needs no signature",
+      () => `${Buffer.from('{"alg":"none"}').toString("base64url")}.${signed({ sub: "auth0|grace" }).split(".")[1]}.`,
+      "invalid_token",
+    ],
+    [
+      "is signed by another key",
+      () => signed({ sub: "auth0|grace" }, generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey),
+      "invalid_token",
+    ],
+    [
+      "is signed with the public key as a secret",
+      () =>
+        jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }, publicKey, {
+          algorithm: "HS256",
+          expiresIn: 60,
+          allowInvalidAsymmetricKeyTypes: true,
+        }),
+      "invalid_token",
+    ],
+    [
+      "is signed with our secret",
+      () =>
+        signClaims(
+          { iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace", exp: 4_000_000_000 },
+          database.jwt,
+        ),
+      "invalid_token",
+    ],
     ["is for another audience", () => signed({ sub: "auth0|grace", aud: "another-app" }), "wrong_audience"],
-    ["has expired a second ago", () => jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }, keys.privateKey, { algorithm: "ES256", expiresIn: -1 }), "token_expired"],
+    [
+      "has expired a second ago",
+      () =>
+        jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }, keys.privateKey, {
+          algorithm: "ES256",
+          expiresIn: -1,
+        }),
+      "token_expired",
+    ],
     ["names nobody", () => signed({}), "missing_subject"],
     ["comes from another issuer", () => signed({ sub: "auth0|grace", iss: "https://evil.example" }), "invalid_token"],
     ["comes from us, it says", () => signed({ sub: ada.id, iss: "attune", aud: "authenticated" }), "invalid_token"],

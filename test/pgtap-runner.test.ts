@@ -92,7 +92,9 @@ async function run(...files: string[]): Promise<{ passed: number; failed: number
 
 async function testDatabases(): Promise<string[]> {
   const { rows } = await withClient(ownerUrl, (client) =>
-    client.query<{ datname: string }>("select datname from pg_database where starts_with(datname, 'attune_test_') order by 1"),
+    client.query<{ datname: string }>(
+      "select datname from pg_database where starts_with(datname, 'attune_test_') order by 1",
+    ),
   );
   return rows.map(({ datname }) => datname);
 }
@@ -133,7 +135,7 @@ test("whatever is wrong with a file counts, and says what and where", async () =
       "  3 - unknown\n" +
       "        (test result was NULL)\n" +
       "  NOTICE: said on the way",
-    "not ok  misspelt.sql (0 passed, 1 failed)\n  died at line 3, column 16: 42601 syntax error at or near \",\"",
+    'not ok  misspelt.sql (0 passed, 1 failed)\n  died at line 3, column 16: 42601 syntax error at or near ","',
     "not ok  no-plan.sql (1 passed, 1 failed)\n  has no plan: start with plan(n), or with no_plan() and end with finish()",
     "not ok  nothing.sql (0 passed, 1 failed)\n  asserts nothing",
     "not ok  psql.sql (0 passed, 1 failed)\n  could not run: \\set in line 2 is a command of psql, not SQL: leave it out",
@@ -164,12 +166,17 @@ describe("a run that is cut short", () => {
       import { runPgtap } from ${JSON.stringify(new URL("../src/pgtap.ts", import.meta.url).href)};
       await runPgtap({ ownerUrl: process.env.OWNER_URL, files: [process.env.FILE] });`;
     const env = { ...process.env, OWNER_URL: ownerUrl, FILE: join(folder, "slow.sql") };
-    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], { env, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+      env,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     await expect
       .poll(
         () =>
           withClient(ownerUrl, (client) =>
-            client.query("select from pg_stat_activity where query like '%pg_sleep(60)%' and datname like 'attune_test_%'"),
+            client.query(
+              "select from pg_stat_activity where query like '%pg_sleep(60)%' and datname like 'attune_test_%'",
+            ),
           ).then(({ rowCount }) => rowCount),
         { timeout: 15_000, interval: 100 },
       )
@@ -215,7 +222,11 @@ describe("statements are found", () => {
   test.each([
     ["past quotes", `select ';"', ";'", e'\\';', $$;$$, $a$ $$; $a$; next`, ["select '", "next"]],
     ["past comments", "-- one;\n/* two; */ select 1 /* ; */; -- three;\n", ["select 1"]],
-    ["past standard bodies", "create function f() begin atomic select case when a then b end; select 2; end; next", ["create f", "next"]],
+    [
+      "past standard bodies",
+      "create function f() begin atomic select case when a then b end; select 2; end; next",
+      ["create f", "next"],
+    ],
     ["past nothing", " ; ;; ", []],
   ])("%s", (_, sql, expected) => {
     expect(starts(sql)).toEqual(expected);

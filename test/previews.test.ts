@@ -3,7 +3,16 @@ import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase, type TestUser } from "./support/harness.ts";
-import { type Json, percentage, schemaOf, valueOf, valueType, type ValueType, type Variant, variantsOf } from "./support/json.ts";
+import {
+  type Json,
+  percentage,
+  schemaOf,
+  valueOf,
+  valueType,
+  type ValueType,
+  type Variant,
+  variantsOf,
+} from "./support/json.ts";
 
 type Row = { value: Json; isActive: boolean };
 type Lockable = Row & { isEnforced: boolean };
@@ -62,7 +71,9 @@ const world = ({ type }: { type: ValueType }): fc.Arbitrary<World> => {
   return fc.record({
     type: fc.constant(type),
     defaultValue: valueOf(type, true),
-    global: fc.option(fc.record({ ...row, isEnforced: isRare, rollout: percentage, variants: fc.option(variantsOf(type)) })),
+    global: fc.option(
+      fc.record({ ...row, isEnforced: isRare, rollout: percentage, variants: fc.option(variantsOf(type)) }),
+    ),
     plans: lockables,
     teams: lockables,
     people: fc.array(person, { minLength: PEOPLE, maxLength: PEOPLE }),
@@ -74,24 +85,43 @@ const wish = ({ type }: { type: ValueType }): fc.Arbitrary<Wish> =>
     layer: fc.constantFrom("global" as const, "global" as const, "plan" as const, "team" as const),
     scope: fc.nat(1),
     // Now and then one that the schema does not allow.
-    value: fc.oneof({ weight: 9, arbitrary: valueOf(type) }, { weight: 1, arbitrary: fc.constant<Json>("no such value") }),
+    value: fc.oneof(
+      { weight: 9, arbitrary: valueOf(type) },
+      { weight: 1, arbitrary: fc.constant<Json>("no such value") },
+    ),
     isEnforced: fc.boolean(),
     rollout: fc.oneof({ weight: 9, arbitrary: percentage }, { weight: 1, arbitrary: fc.constant(101) }),
   });
 
 async function store({ type, defaultValue, global, plans, teams, people }: World): Promise<void> {
   const json = (value: Json): string => JSON.stringify(value);
-  await client.query("insert into attune.setting_definitions (key, category, schema, default_value) values ($1, 'preview', $2, $3)", [KEY, json(schemaOf(type)), json(defaultValue)]);
+  await client.query(
+    "insert into attune.setting_definitions (key, category, schema, default_value) values ($1, 'preview', $2, $3)",
+    [KEY, json(schemaOf(type)), json(defaultValue)],
+  );
   if (global) {
     await client.query(
       "insert into attune.global_settings (key, value, is_active, is_enforced, rollout_percentage, variants) values ($1, $2, $3, $4, $5, $6)",
-      [KEY, json(global.value), global.isActive, global.isEnforced, global.rollout, global.variants && json(global.variants)],
+      [
+        KEY,
+        json(global.value),
+        global.isActive,
+        global.isEnforced,
+        global.rollout,
+        global.variants && json(global.variants),
+      ],
     );
   }
-  for (const [table, column, scopes, rows] of [["plan_settings", "plan", PLANS, plans], ["team_settings", "team_id", TEAMS, teams]] as const) {
+  for (const [table, column, scopes, rows] of [
+    ["plan_settings", "plan", PLANS, plans],
+    ["team_settings", "team_id", TEAMS, teams],
+  ] as const) {
     for (const [n, row] of rows.entries()) {
       if (row === null) continue;
-      await client.query(`insert into attune.${table} (${column}, key, value, is_active, is_enforced) values ($1, $2, $3, $4, $5)`, [scopes[n], KEY, json(row.value), row.isActive, row.isEnforced]);
+      await client.query(
+        `insert into attune.${table} (${column}, key, value, is_active, is_enforced) values ($1, $2, $3, $4, $5)`,
+        [scopes[n], KEY, json(row.value), row.isActive, row.isEnforced],
+      );
     }
   }
   await client.query(
@@ -138,12 +168,19 @@ function changesBetween(before: Map<string, string>, after: Map<string, string>)
 }
 
 /** Calls `<verb>_<layer>_setting` as the administrator; what is refused is taken back. */
-async function call(verb: "set" | "preview", what: string, { layer, scope, value, isEnforced, rollout }: Wish): Promise<string[] | string> {
+async function call(
+  verb: "set" | "preview",
+  what: string,
+  { layer, scope, value, isEnforced, rollout }: Wish,
+): Promise<string[] | string> {
   const where = layer === "plan" ? [PLANS[scope]] : layer === "team" ? [TEAMS[scope]] : [];
   const params = [...where, KEY, JSON.stringify(value), isEnforced, ...(layer === "global" ? [rollout] : [])];
   await client.query("savepoint call");
   try {
-    const { rows } = await client.query<{ told: string }>(`select ${what} as told from attune.${verb}_${layer}_setting(${params.map((_, n) => `$${n + 1}`).join(", ")})`, params);
+    const { rows } = await client.query<{ told: string }>(
+      `select ${what} as told from attune.${verb}_${layer}_setting(${params.map((_, n) => `$${n + 1}`).join(", ")})`,
+      params,
+    );
     return rows.map(({ told }) => told);
   } catch (error: unknown) {
     if (!(error instanceof pg.DatabaseError)) throw error;
@@ -163,7 +200,8 @@ async function reality(of: Wish): Promise<Outcome> {
   return typeof result === "string" ? { refusal: result } : { changes: changesBetween(before, await applied()) };
 }
 
-const logged = async (): Promise<number> => (await client.query("select from attune.configuration_audit_log")).rowCount ?? 0;
+const logged = async (): Promise<number> =>
+  (await client.query("select from attune.configuration_audit_log")).rowCount ?? 0;
 
 test("what a preview says of everybody, a plan or a team is what happens when it is then set", async () => {
   const seen = { refused: 0, changed: 0, unchanged: 0 };
@@ -174,7 +212,9 @@ test("what a preview says of everybody, a plan or a team is what happens when it
         await client.query("begin");
         try {
           await store(present);
-          await client.query("select set_config('request.jwt.claims', $1, true)", [JSON.stringify({ sub: admin.id, role: "authenticated" })]);
+          await client.query("select set_config('request.jwt.claims', $1, true)", [
+            JSON.stringify({ sub: admin.id, role: "authenticated" }),
+          ]);
           // One after the other, so that each but the first finds what the others have left.
           for (const each of wishes) {
             const before = [await applied(), await logged()];

@@ -2,7 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
+import {
+  createTestDatabase,
+  createTestServer,
+  type TestDatabase,
+  type TestServer,
+  type TestUser,
+} from "./support/harness.ts";
 
 type Property = { default?: unknown; description?: string; markdownDescription?: string };
 type Document = { $id: string; properties: Record<string, Property> };
@@ -15,8 +21,13 @@ let user: TestUser;
 let document: Document;
 
 beforeAll(async () => {
-  const manifest: unknown = JSON.parse(await readFile(createRequire(import.meta.url).resolve("coc-rust-analyzer/package.json"), "utf8"));
-  const { name, contributes } = manifest as { name: string; contributes: { configuration: { properties: Document["properties"] } } };
+  const manifest: unknown = JSON.parse(
+    await readFile(createRequire(import.meta.url).resolve("coc-rust-analyzer/package.json"), "utf8"),
+  );
+  const { name, contributes } = manifest as {
+    name: string;
+    contributes: { configuration: { properties: Document["properties"] } };
+  };
   document = { $id: name, properties: contributes.configuration.properties };
   database = await createTestDatabase();
   server = await createTestServer(database);
@@ -43,7 +54,9 @@ async function apply(next: Document, options: { dryRun?: boolean; storedValues?:
 }
 
 async function set(key: string, value: unknown) {
-  const { body } = await server.graphql<{ setPreference: { effectiveSetting: { value: unknown; layer: string } } | null }>(
+  const { body } = await server.graphql<{
+    setPreference: { effectiveSetting: { value: unknown; layer: string } } | null;
+  }>(
     "mutation ($key: String!, $value: JSON) { setPreference(input: { key: $key, value: $value }) { effectiveSetting { value layer } } }",
     { key, value },
     user.token,
@@ -75,7 +88,9 @@ test("more than a hundred published settings become definitions, as a dry run sa
 });
 
 test("a user reads the published defaults", async () => {
-  const defaults = Object.fromEntries(Object.entries(document.properties).map(([key, property]) => [key, property.default]));
+  const defaults = Object.fromEntries(
+    Object.entries(document.properties).map(([key, property]) => [key, property.default]),
+  );
   expect(await read()).toEqual(defaults);
 });
 
@@ -83,13 +98,18 @@ test("a user changes them, within what the publisher allows", async () => {
   expect(await set("rust-analyzer.completion.limit", 20)).toEqual({ value: 20, layer: "user" });
   expect(await set("rust-analyzer.completion.limit", null)).toEqual({ value: null, layer: "user" });
   expect(await set("rust-analyzer.cargo.features", ["serde"])).toEqual({ value: ["serde"], layer: "user" });
-  expect(await set("rust-analyzer.cargo.cfgs", { miri: null, debug: "1" })).toEqual({ value: { debug: "1" }, layer: "user" });
+  expect(await set("rust-analyzer.cargo.cfgs", { miri: null, debug: "1" })).toEqual({
+    value: { debug: "1" },
+    layer: "user",
+  });
 
   expect(await set("rust-analyzer.cachePriming.numThreads", 256)).toMatchObject({
     message: "rust-analyzer.cachePriming.numThreads is not valid: must be <= 255",
     extensions: { code: "PT422", reason: "invalid_value" },
   });
-  expect(await set("rust-analyzer.cargo.features", ["serde", 1])).toMatchObject({ extensions: { reason: "invalid_value" } });
+  expect(await set("rust-analyzer.cargo.features", ["serde", 1])).toMatchObject({
+    extensions: { reason: "invalid_value" },
+  });
 });
 
 test("applying it again, or what was exported, changes nothing", async () => {
@@ -127,7 +147,10 @@ test("removing one that people have set is refused with the count, unless told t
 });
 
 test("changing one so that stored values break is refused with the count", async () => {
-  const stricter = { ...document, properties: { ...document.properties, "rust-analyzer.cargo.features": { type: "string", default: "all" } } };
+  const stricter = {
+    ...document,
+    properties: { ...document.properties, "rust-analyzer.cargo.features": { type: "string", default: "all" } },
+  };
 
   expect((await apply(stricter)).error).toMatchObject({
     message: "Stored values would no longer be allowed: rust-analyzer.cargo.features (1)",

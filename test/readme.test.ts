@@ -28,9 +28,15 @@ describe.each(["README.md", "docs/tutorial.md", "docs/how-to.md", "docs/cookbook
 test("the matrix of rights is what policies and grants give", async () => {
   const database = await createTestDatabase();
   try {
-    const matrix = rightsMatrix(await withClient(database.ownerUrl, readCatalogue)).map((cells) => `| ${cells.join(" | ")} |`);
+    const matrix = rightsMatrix(await withClient(database.ownerUrl, readCatalogue)).map(
+      (cells) => `| ${cells.join(" | ")} |`,
+    );
     expect(matrix.length).toBeGreaterThan(5);
-    expect(read("README.md").split("\n").filter((line) => /^\| `\w+` \|/.test(line))).toEqual(matrix);
+    expect(
+      read("README.md")
+        .split("\n")
+        .filter((line) => /^\| `\w+` \|/.test(line)),
+    ).toEqual(matrix);
   } finally {
     await database.close();
   }
@@ -45,14 +51,24 @@ test("docs/configuration.md lists every variable that is read", () => {
 /** As GitHub makes them. */
 function anchors(markdown: string): string[] {
   const headings = markdown.replaceAll(/^```[^]*?^```$/gm, "").matchAll(/^#+ (.+)$/gm);
-  return Array.from(headings, ([, heading = ""]) => `#${heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")}`);
+  return Array.from(
+    headings,
+    ([, heading = ""]) =>
+      `#${heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-")}`,
+  );
 }
 
 test.each(DOCUMENTS)("%s links to what exists", (document) => {
-  const broken = [...read(document).matchAll(/\]\((?!https?:)([^)#]*)(#[^)]*)?\)/g)].flatMap(([link, path = "", anchor]) => {
-    const target = path === "" ? document : relative(ROOT, resolve(ROOT, dirname(document), path));
-    const isThere = existsSync(resolve(ROOT, target)) && (anchor === undefined || anchors(read(target)).includes(anchor));
-    return isThere ? [] : [link];
-  });
+  const broken = [...read(document).matchAll(/\]\((?!https?:)([^)#]*)(#[^)]*)?\)/g)].flatMap(
+    ([link, path = "", anchor]) => {
+      const target = path === "" ? document : relative(ROOT, resolve(ROOT, dirname(document), path));
+      const isThere =
+        existsSync(resolve(ROOT, target)) && (anchor === undefined || anchors(read(target)).includes(anchor));
+      return isThere ? [] : [link];
+    },
+  );
   expect(broken).toEqual([]);
 });

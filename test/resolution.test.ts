@@ -4,7 +4,20 @@ import murmurhash from "murmurhash3js";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
-import { isObject, type Json, leaf, mergePatch, percentage, schemaOf, tree, type ValueType, valueOf, valueType, type Variant, variantsOf } from "./support/json.ts";
+import {
+  isObject,
+  type Json,
+  leaf,
+  mergePatch,
+  percentage,
+  schemaOf,
+  tree,
+  type ValueType,
+  valueOf,
+  valueType,
+  type Variant,
+  variantsOf,
+} from "./support/json.ts";
 
 type Row = { value: Json; isActive: boolean };
 type Lockable = Row & { isEnforced: boolean };
@@ -37,11 +50,16 @@ let ids: string[];
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  ids = await Promise.all(Array.from({ length: PEOPLE }, async (_, n) => (await database.createUser(`user${n}@example.com`)).id));
+  ids = await Promise.all(
+    Array.from({ length: PEOPLE }, async (_, n) => (await database.createUser(`user${n}@example.com`)).id),
+  );
   await database.query("insert into attune.plans (name, title) values ($1, 'Scaler')", [PLANS[1]]);
   await database.query("insert into attune.teams (id, name) select id, 'Team' from unnest($1::uuid[]) as id", [TEAMS]);
   await database.query("insert into attune.projects (id, name) values ($1, 'Project')", [PROJECT]);
-  await database.query("insert into attune.project_members (user_id, project_id) select id, $2 from unnest($1::uuid[]) as id", [ids, PROJECT]);
+  await database.query(
+    "insert into attune.project_members (user_id, project_id) select id, $2 from unnest($1::uuid[]) as id",
+    [ids, PROJECT],
+  );
   client = new pg.Client(database.ownerUrl);
   await client.connect();
 });
@@ -52,7 +70,8 @@ afterAll(async () => {
 });
 
 /** MurmurHash3 by the library that Unleash's own client uses: it hashes bytes, and takes characters for them. */
-const hashOf = (text: string, seed: number): number => murmurhash.x86.hash32(Buffer.from(text).toString("latin1"), seed);
+const hashOf = (text: string, seed: number): number =>
+  murmurhash.x86.hash32(Buffer.from(text).toString("latin1"), seed);
 
 /** Unleash's `normalizedStrategyValue`. */
 const bucketOf = (group: string, id: string): number => (hashOf(`${group}:${id}`, 0) % 100) + 1;
@@ -68,8 +87,10 @@ function variantOf(variants: Variant[], group: string, id: string): Variant | un
 function heldBy(key: string, setting: Setting, person: Person, n: number, inProject: boolean): Held[] {
   const id = ids[n] ?? "";
   const plain = { isTargeted: true, isSplit: false, variant: null };
-  const lockable = (layer: string, row: Lockable | null | undefined): Held[] => (row ? [{ layer, ...row, ...plain }] : []);
-  const own = (layer: string, row: Row | null | undefined): Held[] => (row ? [{ layer, ...row, isEnforced: false, ...plain }] : []);
+  const lockable = (layer: string, row: Lockable | null | undefined): Held[] =>
+    row ? [{ layer, ...row, ...plain }] : [];
+  const own = (layer: string, row: Row | null | undefined): Held[] =>
+    row ? [{ layer, ...row, isEnforced: false, ...plain }] : [];
 
   const { global } = setting;
   const variant = global?.variants ? variantOf(global.variants, key, id) : undefined;
@@ -103,10 +124,17 @@ function resolve(defaultValue: Json, held: Held[]): { effective: Effective; expl
   const explanations: Explanation[] = [{ layer: "default", value: defaultValue, won: false, ignored_because: null }];
 
   for (const each of held) {
-    const ignored = !each.isActive ? "inactive" : !each.isTargeted ? "outside_rollout" : lock === undefined ? null : `enforced_by_${lock}`;
+    const ignored = !each.isActive
+      ? "inactive"
+      : !each.isTargeted
+        ? "outside_rollout"
+        : lock === undefined
+          ? null
+          : `enforced_by_${lock}`;
     if (ignored === null) {
       // What is no object hides all that is broader: the first that does is named.
-      if (!isObject(each.value)) for (const broader of explanations) broader.ignored_because ??= `overridden_by_${each.layer}`;
+      if (!isObject(each.value))
+        for (const broader of explanations) broader.ignored_because ??= `overridden_by_${each.layer}`;
       value = mergePatch(value, each.value);
       won = each;
       if (each.isEnforced) lock = each.layer;
@@ -117,19 +145,31 @@ function resolve(defaultValue: Json, held: Held[]): { effective: Effective; expl
   const layer = won?.layer ?? "default";
   for (const each of explanations) each.won = each.layer === layer;
   return {
-    effective: { value, layer, reason: reasonOf(won, held), variant: won?.variant ?? null, is_enforced: lock !== undefined },
+    effective: {
+      value,
+      layer,
+      reason: reasonOf(won, held),
+      variant: won?.variant ?? null,
+      is_enforced: lock !== undefined,
+    },
     explanations,
   };
 }
 
 const setting: fc.Arbitrary<Setting> = valueType.chain((type) => {
   const row = { value: valueOf(type), isActive: fc.boolean() };
-  const rows = <T>(of: fc.Arbitrary<T>, length: number): fc.Arbitrary<(T | null)[]> => fc.array(fc.option(of, { freq: 2 }), { minLength: length, maxLength: length });
-  const lockable = fc.record({ ...row, isEnforced: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }) });
+  const rows = <T>(of: fc.Arbitrary<T>, length: number): fc.Arbitrary<(T | null)[]> =>
+    fc.array(fc.option(of, { freq: 2 }), { minLength: length, maxLength: length });
+  const lockable = fc.record({
+    ...row,
+    isEnforced: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  });
   return fc.record({
     type: fc.constant(type),
     defaultValue: valueOf(type, true),
-    global: fc.option(fc.record({ ...row, isEnforced: fc.boolean(), rollout: percentage, variants: fc.option(variantsOf(type)) })),
+    global: fc.option(
+      fc.record({ ...row, isEnforced: fc.boolean(), rollout: percentage, variants: fc.option(variantsOf(type)) }),
+    ),
     plans: rows(lockable, PLANS.length),
     teams: rows(lockable, TEAMS.length),
     users: rows(fc.record(row), PEOPLE),
@@ -162,7 +202,9 @@ async function storePeople(people: Person[]): Promise<void> {
 /** Everything that is stored, a statement a table. JSON null is a value, which a recordset would take for NULL. */
 async function storeSettings(settings: Setting[]): Promise<void> {
   const rowsOf = <T>(pick: (each: Setting) => (T | null)[], scopes: (string | undefined)[]) =>
-    settings.flatMap((each, n) => pick(each).flatMap((row, scope) => (row === null ? [] : [{ key: keyOf(n), scope: scopes[scope], ...row }])));
+    settings.flatMap((each, n) =>
+      pick(each).flatMap((row, scope) => (row === null ? [] : [{ key: keyOf(n), scope: scopes[scope], ...row }])),
+    );
   const insert = (statement: string, rows: unknown[]) =>
     client.query(
       `${statement} from jsonb_to_recordset($1) as r (
@@ -200,9 +242,14 @@ async function storeSettings(settings: Setting[]): Promise<void> {
 }
 
 /** What a person sees, in the project and outside, by key. */
-async function seenBy(n: number, project: string | null): Promise<Map<string, { effective: Effective; explanations: Explanation[] }>> {
+async function seenBy(
+  n: number,
+  project: string | null,
+): Promise<Map<string, { effective: Effective; explanations: Explanation[] }>> {
   const claims = JSON.stringify({ sub: ids[n], role: "authenticated" });
-  await client.query("select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)", [claims]);
+  await client.query("select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)", [
+    claims,
+  ]);
   const { rows } = await client.query<Effective & { key: string; explanations: Explanation[] }>(
     `select s.key, s.value, s.layer, s.reason, s.variant, s.is_enforced,
        (
@@ -228,9 +275,15 @@ test("effective_settings and explain_setting are what a naive model of the layer
         await storeSettings(settings);
         for (const [n, each] of population.entries()) {
           for (const project of [null, PROJECT]) {
-            const model = new Map(settings.map((of, index) => [keyOf(index), resolve(of.defaultValue, heldBy(keyOf(index), of, each, n, project !== null))]));
+            const model = new Map(
+              settings.map((of, index) => [
+                keyOf(index),
+                resolve(of.defaultValue, heldBy(keyOf(index), of, each, n, project !== null)),
+              ]),
+            );
             expect(await seenBy(n, project)).toEqual(model);
-            for (const { effective } of model.values()) won.add(`${effective.layer} ${effective.reason} ${effective.is_enforced}`);
+            for (const { effective } of model.values())
+              won.add(`${effective.layer} ${effective.reason} ${effective.is_enforced}`);
           }
         }
       } finally {
@@ -241,10 +294,18 @@ test("effective_settings and explain_setting are what a naive model of the layer
   );
   // The control: nothing that may happen was left out.
   expect([...won].toSorted()).toEqual([
-    "default DEFAULT false", "default DISABLED false",
-    "global SPLIT false", "global SPLIT true", "global STATIC false", "global STATIC true",
-    "plan TARGETING_MATCH false", "plan TARGETING_MATCH true", "project TARGETING_MATCH false",
-    "team TARGETING_MATCH false", "team TARGETING_MATCH true", "user TARGETING_MATCH false",
+    "default DEFAULT false",
+    "default DISABLED false",
+    "global SPLIT false",
+    "global SPLIT true",
+    "global STATIC false",
+    "global STATIC true",
+    "plan TARGETING_MATCH false",
+    "plan TARGETING_MATCH true",
+    "project TARGETING_MATCH false",
+    "team TARGETING_MATCH false",
+    "team TARGETING_MATCH true",
+    "user TARGETING_MATCH false",
   ]);
 });
 
@@ -269,9 +330,15 @@ const USER_IDS = `select md5(n::text)::uuid::text as id from generate_series(1, 
 
 test("buckets are Unleash's: every share of users is that share, and a growing rollout only ever adds", async () => {
   // From Unleash's client specification.
-  const vectors = [["123", "gr1", 73], ["999", "groupX", 25]] as const;
+  const vectors = [
+    ["123", "gr1", 73],
+    ["999", "groupX", 25],
+  ] as const;
   for (const [id, group, bucket] of vectors) {
-    const [row] = await database.query<{ bucket: number }>("select attune_private.bucket($1, $2) as bucket", [group, id]);
+    const [row] = await database.query<{ bucket: number }>("select attune_private.bucket($1, $2) as bucket", [
+      group,
+      id,
+    ]);
     expect(row?.bucket).toBe(bucket);
   }
   const names = Array.from({ length: 2000 }, (_, n) => `user-${n}-ü`);

@@ -6,7 +6,14 @@ import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../src/client.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded.ts";
-import { migrate, type Migration, MIGRATIONS_FOLDER, planRollback, readMigrations, rollback } from "../src/migrations.ts";
+import {
+  migrate,
+  type Migration,
+  MIGRATIONS_FOLDER,
+  planRollback,
+  readMigrations,
+  rollback,
+} from "../src/migrations.ts";
 import { readCatalogue, readRowCounts } from "./support/catalogue.ts";
 
 /** A cluster of its own: the roles that the first migration makes belong to the cluster. */
@@ -19,7 +26,10 @@ const migrations: Migration[] = await readMigrations();
 const LOGS = ["attune.configuration_audit_log", "attune.maintenance_operations", "attune.security_log"];
 
 type Snapshot = { catalogue: string[]; rows: Record<string, number> };
-const snapshot = async (): Promise<Snapshot> => ({ catalogue: await readCatalogue(client), rows: await readRowCounts(client, LOGS) });
+const snapshot = async (): Promise<Snapshot> => ({
+  catalogue: await readCatalogue(client),
+  rows: await readRowCounts(client, LOGS),
+});
 
 /** The state after each number of migrations, as one way up leaves it. */
 const states: Snapshot[] = [];
@@ -28,7 +38,8 @@ let folder: string;
 
 async function migrateTo(number: number): Promise<void> {
   await rm(join(folder, "committed"), { recursive: true, force: true });
-  for (const { file } of migrations.slice(0, number)) await cp(join(MIGRATIONS_FOLDER, "committed", file), join(folder, "committed", file));
+  for (const { file } of migrations.slice(0, number))
+    await cp(join(MIGRATIONS_FOLDER, "committed", file), join(folder, "committed", file));
   await migrate(ownerUrl, folder);
 }
 
@@ -51,20 +62,25 @@ afterAll(async () => {
 });
 
 describe("the way back from each migration", () => {
-  test.for(migrations.toReversed())("$file: down removes what it made, and up again makes the same", async ({ number }) => {
-    await rollback(ownerUrl, number - 1);
-    expect(await snapshot()).toEqual(states[number - 1]);
-    await migrateTo(number);
-    expect(await snapshot()).toEqual(states[number]);
-    await rollback(ownerUrl, number - 1);
-  });
+  test.for(migrations.toReversed())(
+    "$file: down removes what it made, and up again makes the same",
+    async ({ number }) => {
+      await rollback(ownerUrl, number - 1);
+      expect(await snapshot()).toEqual(states[number - 1]);
+      await migrateTo(number);
+      expect(await snapshot()).toEqual(states[number]);
+      await rollback(ownerUrl, number - 1);
+    },
+  );
 
   test("all of them at once leave nothing, not even graphile-migrate's own schema", async () => {
     await migrateTo(migrations.length);
     expect(await snapshot()).toEqual(states.at(-1));
     await rollback(ownerUrl, 0);
     expect(await snapshot()).toEqual(states[0]);
-    const { rows } = await client.query("select nspname from pg_catalog.pg_namespace where nspname = 'graphile_migrate'");
+    const { rows } = await client.query(
+      "select nspname from pg_catalog.pg_namespace where nspname = 'graphile_migrate'",
+    );
     expect(rows).toEqual([]);
   });
 });

@@ -1,10 +1,24 @@
 /** The GraphQL schema: what PostGraphile makes of the database, and that it explains itself. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { buildSchema, getNamedType, type GraphQLField, type GraphQLSchema, isInputObjectType, isObjectType, isSpecifiedScalarType } from "graphql";
+import {
+  buildSchema,
+  getNamedType,
+  type GraphQLField,
+  type GraphQLSchema,
+  isInputObjectType,
+  isObjectType,
+  isSpecifiedScalarType,
+} from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { graphqlSchema } from "../src/schema.ts";
-import { createTestDatabase, createTestServer, type TestDatabase, type TestServer, type TestUser } from "./support/harness.ts";
+import {
+  createTestDatabase,
+  createTestServer,
+  type TestDatabase,
+  type TestServer,
+  type TestUser,
+} from "./support/harness.ts";
 
 let database: TestDatabase;
 let text: string;
@@ -36,7 +50,9 @@ test("every type, field and argument is described", () => {
     return [
       { name: type.name, description: type.description },
       ...[...fields, ...inputs].map(({ name, description }) => ({ name: `${type.name}.${name}`, description })),
-      ...fields.flatMap(({ name: of, args }) => args.map(({ name, description }) => ({ name: `${type.name}.${of}(${name})`, description }))),
+      ...fields.flatMap(({ name: of, args }) =>
+        args.map(({ name, description }) => ({ name: `${type.name}.${of}(${name})`, description })),
+      ),
     ].flatMap(({ name, description }) => (description ? [] : [name]));
   });
   // Of a function's argument: a line `@param name What it is.` at the head of the function's comment.
@@ -50,15 +66,22 @@ test("functions and short tables give lists, long tables give pages", () => {
   expect(typeOf("users")).toBe("UserConnection");
   expect(typeOf("userPreferences")).toBe("UserPreferenceConnection");
   expect(typeOf("configurationAuditLogs")).toBe("ConfigurationAuditLogConnection");
-  const pages = Object.values(schema.getQueryType()?.getFields() ?? {}).filter(({ type }) => getNamedType(type).name.endsWith("Connection"));
+  const pages = Object.values(schema.getQueryType()?.getFields() ?? {}).filter(({ type }) =>
+    getNamedType(type).name.endsWith("Connection"),
+  );
   for (const { args } of pages) expect(String(args.find(({ name }) => name === "first")?.type)).toBe("Int!");
 });
 
 test("arguments without a default are required, except JSON, whose null is a value", () => {
   const inputs = schema.getType("SetPreferenceInput");
-  const types = isInputObjectType(inputs) ? Object.values(inputs.getFields()).map(({ name, type }) => `${name}: ${String(type)}`) : [];
+  const types = isInputObjectType(inputs)
+    ? Object.values(inputs.getFields()).map(({ name, type }) => `${name}: ${String(type)}`)
+    : [];
   expect(types).toEqual(["clientMutationId: String", "key: String!", "projectId: UUID", "value: JSON"]);
-  expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual(["category: String", "projectId: UUID"]);
+  expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual([
+    "category: String",
+    "projectId: UUID",
+  ]);
 });
 
 test("nobody can name what they may not write", () => {

@@ -21,8 +21,12 @@ afterAll(async () => {
   await database.close();
 });
 
-const text = fc.string({ unit: fc.constantFrom("a", "B", " ", "'", '"', "\\", "/", "ü", "€", "𝄞", "\n", "%"), maxLength: 12 });
-const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined });
+const text = fc.string({
+  unit: fc.constantFrom("a", "B", " ", "'", '"', "\\", "/", "ü", "€", "𝄞", "\n", "%"),
+  maxLength: 12,
+});
+const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined });
 const options = fc.record(
   {
     category: text.filter((category) => category !== ""),
@@ -37,11 +41,31 @@ const options = fc.record(
 /** The members that say what values there may be, with or without a default that is one of them. */
 const valueKeywords: fc.Arbitrary<Property> = fc.oneof(
   fc.record({ type: fc.constant("boolean"), default: fc.boolean() }, { requiredKeys: ["type"] }),
-  fc.record({ type: fc.constant("integer"), minimum: fc.integer({ min: -9, max: 0 }), default: fc.nat(9) }, { requiredKeys: ["type"] }),
+  fc.record(
+    { type: fc.constant("integer"), minimum: fc.integer({ min: -9, max: 0 }), default: fc.nat(9) },
+    { requiredKeys: ["type"] },
+  ),
   fc.record({ type: fc.constant("string"), maxLength: fc.constant(12), default: text }, { requiredKeys: ["type"] }),
-  fc.record({ type: fc.constant(["string", "null"]), default: fc.constant(null), examples: fc.array(text) }, { requiredKeys: ["type"] }),
-  fc.record({ type: fc.constant("object"), properties: fc.constant({ a: { type: "integer", description: "A" } }), default: fc.constant({ a: 1 }) }, { requiredKeys: ["type"] }),
-  fc.record({ enum: fc.constant([null, 1, "x", { a: null }]), enumDescriptions: fc.array(text), default: fc.constantFrom(1, "x", null, { a: null }) }, { requiredKeys: ["enum"] }),
+  fc.record(
+    { type: fc.constant(["string", "null"]), default: fc.constant(null), examples: fc.array(text) },
+    { requiredKeys: ["type"] },
+  ),
+  fc.record(
+    {
+      type: fc.constant("object"),
+      properties: fc.constant({ a: { type: "integer", description: "A" } }),
+      default: fc.constant({ a: 1 }),
+    },
+    { requiredKeys: ["type"] },
+  ),
+  fc.record(
+    {
+      enum: fc.constant([null, 1, "x", { a: null }]),
+      enumDescriptions: fc.array(text),
+      default: fc.constantFrom(1, "x", null, { a: null }),
+    },
+    { requiredKeys: ["enum"] },
+  ),
   fc.record({ default: fc.jsonValue({ maxDepth: 2, stringUnit: "grapheme-ascii" }) }, { requiredKeys: [] }),
 );
 
@@ -59,7 +83,10 @@ const document = fc.record(
     $id: fc.constant("law"),
     title: text,
     "x-attune": options,
-    properties: fc.dictionary(fc.constantFrom("a", "b.c", "D_E", "f/g", "h:i@1-2"), property, { maxKeys: 4, noNullPrototype: true }),
+    properties: fc.dictionary(fc.constantFrom("a", "b.c", "D_E", "f/g", "h:i@1-2"), property, {
+      maxKeys: 4,
+      noNullPrototype: true,
+    }),
   },
   { requiredKeys: ["$id", "properties"] },
 );
@@ -77,12 +104,16 @@ const edit = fc.record(
 );
 
 async function apply(of: unknown): Promise<Change[]> {
-  const { rows } = await client.query<Change>("select action, key, changes from attune.apply_definitions($1)", [JSON.stringify(of)]);
+  const { rows } = await client.query<Change>("select action, key, changes from attune.apply_definitions($1)", [
+    JSON.stringify(of),
+  ]);
   return rows;
 }
 
 async function exported(): Promise<unknown> {
-  const { rows: [row] } = await client.query<{ document: unknown }>("select attune.export_definitions('law') as document");
+  const {
+    rows: [row],
+  } = await client.query<{ document: unknown }>("select attune.export_definitions('law') as document");
   return row?.document;
 }
 
@@ -100,8 +131,13 @@ test("applying a document again changes nothing, nor does applying what is expor
 
         for (const [n, columns] of edits.entries()) {
           const key = Object.keys(declared.properties)[n];
-          const set = Object.keys(columns).map((column, index) => `${column} = $${index + 2}`).join(", ");
-          await client.query(`update attune.setting_definitions set ${set} where key = $1`, [key, ...Object.values(columns)]);
+          const set = Object.keys(columns)
+            .map((column, index) => `${column} = $${index + 2}`)
+            .join(", ");
+          await client.query(`update attune.setting_definitions set ${set} where key = $1`, [
+            key,
+            ...Object.values(columns),
+          ]);
         }
         expect(differing(await apply(await exported()))).toEqual([]);
       } finally {

@@ -70,7 +70,9 @@ describe("on the embedded PostgreSQL", () => {
     const { stdout: token, stderr } = await attune(["token", "--email", "ada@example.com"], environment);
     expect(token).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
     expect(stderr).toBe("");
-    expect(await graphql(server.address, "{ viewer { email } }", token.trim())).toEqual({ data: { viewer: { email: "ada@example.com" } } });
+    expect(await graphql(server.address, "{ viewer { email } }", token.trim())).toEqual({
+      data: { viewer: { email: "ada@example.com" } },
+    });
     expect(await fetch(server.address).then((page) => page.text())).toContain("<html");
 
     const pid = await postmaster(dataDir);
@@ -83,9 +85,19 @@ describe("on the embedded PostgreSQL", () => {
 
   test("connects as authenticator, while the owner is no superuser; both have passwords", async () => {
     await start(environment);
-    const [url, ownerUrl] = await Promise.all([["url"], ["url", "--owner"]].map(async (args) => (await attune(args, environment)).stdout.trim()));
+    const [url, ownerUrl] = await Promise.all(
+      [["url"], ["url", "--owner"]].map(async (args) => (await attune(args, environment)).stdout.trim()),
+    );
     const who = (connection = ""): Promise<unknown> =>
-      withClient(connection, async (client) => (await client.query("select current_user as name, rolsuper as super from pg_roles where rolname = current_user")).rows[0]);
+      withClient(
+        connection,
+        async (client) =>
+          (
+            await client.query(
+              "select current_user as name, rolsuper as super from pg_roles where rolname = current_user",
+            )
+          ).rows[0],
+      );
     expect(await who(url)).toEqual({ name: "authenticator", super: false });
     expect(await who(ownerUrl)).toEqual({ name: "attune", super: false });
     await expect(who(url?.replace(/:[^:@]+@/, ":wrong@"))).rejects.toMatchObject({ code: "28P01" });
@@ -105,7 +117,9 @@ describe("on the embedded PostgreSQL", () => {
     const { code, stderr } = await attune(["start"], { ...environment, PORT: port });
     server.close();
     expect(code).toBe(1);
-    expect(stderr).toBe(`attune: Port ${port} of 127.0.0.1 is taken by another program: stop that one, or set PORT to another.\n`);
+    expect(stderr).toBe(
+      `attune: Port ${port} of 127.0.0.1 is taken by another program: stop that one, or set PORT to another.\n`,
+    );
     expect(await readdir(home)).toEqual([]);
   });
 
@@ -133,7 +147,9 @@ describe("on the embedded PostgreSQL", () => {
 
     await start(environment);
     expect((await attune(["url", "--owner"], environment)).stdout).toBe(url);
-    expect(await withClient(url.trim(), async (client) => (await client.query("select email from attune.users")).rows)).toEqual([{ email: "ada@example.com" }]);
+    expect(
+      await withClient(url.trim(), async (client) => (await client.query("select email from attune.users")).rows),
+    ).toEqual([{ email: "ada@example.com" }]);
   });
 
   test("recovers when the process number of a killed PostgreSQL belongs to somebody else now", async () => {
@@ -147,20 +163,26 @@ describe("on the embedded PostgreSQL", () => {
     const server = await start(environment);
     const pid = await postmaster(dataDir);
     if (pid !== undefined) process.kill(pid, "SIGKILL");
-    expect(await server.finished).toMatchObject({ code: 1, stderr: `attune: The embedded PostgreSQL stopped unexpectedly: ${dataDir}/postgres.log says why.\n` });
+    expect(await server.finished).toMatchObject({
+      code: 1,
+      stderr: `attune: The embedded PostgreSQL stopped unexpectedly: ${dataDir}/postgres.log says why.\n`,
+    });
   });
 
-  test.for([100, 600, 1100])("interrupted %i ms after its first start, it leaves nothing running and nothing half-made", async (delay) => {
-    const server = launch(["start"], { ...environment, PORT: "0" });
-    await new Promise((resolve) => setTimeout(resolve, delay));
-    const before = Date.now();
-    server.kill("SIGTERM");
-    const { stderr } = await server.finished;
-    expect(Date.now() - before).toBeLessThan(2000);
-    expect(stderr).toBe("");
-    expect(await postmaster(dataDir)).toBeUndefined();
-    expect(await attune(["migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
-  });
+  test.for([100, 600, 1100])(
+    "interrupted %i ms after its first start, it leaves nothing running and nothing half-made",
+    async (delay) => {
+      const server = launch(["start"], { ...environment, PORT: "0" });
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      const before = Date.now();
+      server.kill("SIGTERM");
+      const { stderr } = await server.finished;
+      expect(Date.now() - before).toBeLessThan(2000);
+      expect(stderr).toBe("");
+      expect(await postmaster(dataDir)).toBeUndefined();
+      expect(await attune(["migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
+    },
+  );
 
   test("what an interrupted first start left is cleared away", async () => {
     await mkdir(join(dataDir, "postgres.new-99999999/base"), { recursive: true });
@@ -179,27 +201,40 @@ describe("on the embedded PostgreSQL", () => {
     await attune(["migrate"], environment);
     const secrets = join(dataDir, "secrets.json");
     await rename(secrets, `${secrets}.bak`);
-    expect((await attune(["start"], { ...environment, PORT: "0" })).stderr).toMatch(/^attune: \S+secrets.json is missing, and with it the passwords of the database beside it: .*\n$/);
+    expect((await attune(["start"], { ...environment, PORT: "0" })).stderr).toMatch(
+      /^attune: \S+secrets.json is missing, and with it the passwords of the database beside it: .*\n$/,
+    );
     await writeFile(secrets, "{");
-    expect((await attune(["start"], { ...environment, PORT: "0" })).stderr).toMatch(/^attune: \S+secrets.json is damaged: .*\n$/);
+    expect((await attune(["start"], { ...environment, PORT: "0" })).stderr).toMatch(
+      /^attune: \S+secrets.json is damaged: .*\n$/,
+    );
     await rename(`${secrets}.bak`, secrets);
     expect(await attune(["migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
   });
 
-  test.runIf(process.getuid?.() === 0)("root in a folder that the user postgres may not enter is told which", async () => {
-    const closed = join(home, "closed");
-    await mkdir(closed, { mode: 0o700 });
-    const { code, stderr } = await attune(["start"], { PORT: "0", ATTUNE_DATA_DIR: join(closed, "data") });
-    expect(code).toBe(1);
-    expect(stderr).toBe(`attune: PostgreSQL does not run as root, and the user postgres it runs as instead may not enter ${closed}: set ATTUNE_DATA_DIR to a folder that everybody may enter.\n`);
-  });
+  test.runIf(process.getuid?.() === 0)(
+    "root in a folder that the user postgres may not enter is told which",
+    async () => {
+      const closed = join(home, "closed");
+      await mkdir(closed, { mode: 0o700 });
+      const { code, stderr } = await attune(["start"], { PORT: "0", ATTUNE_DATA_DIR: join(closed, "data") });
+      expect(code).toBe(1);
+      expect(stderr).toBe(
+        `attune: PostgreSQL does not run as root, and the user postgres it runs as instead may not enter ${closed}: set ATTUNE_DATA_DIR to a folder that everybody may enter.\n`,
+      );
+    },
+  );
 
   test.for([
     ["HOST", "203.0.113.1", "HOST 203.0.113.1 is not an address of this machine."],
-    ["ATTUNE_EMBEDDED_MAJOR", "9", "ATTUNE_EMBEDDED_MAJOR must be 15, 16, 17 or 18, not \"9\"."],
-    ["PORT", "99999", "PORT must be a whole number from 0 to 65535, not \"99999\"."],
+    ["ATTUNE_EMBEDDED_MAJOR", "9", 'ATTUNE_EMBEDDED_MAJOR must be 15, 16, 17 or 18, not "9".'],
+    ["PORT", "99999", 'PORT must be a whole number from 0 to 65535, not "99999".'],
   ] as const)("a wrong %s is refused before anything is made", async ([name, value, sentence]) => {
-    expect(await attune(["start"], { ...environment, PORT: "0", [name]: value })).toMatchObject({ code: 1, stdout: "", stderr: `attune: ${sentence}\n` });
+    expect(await attune(["start"], { ...environment, PORT: "0", [name]: value })).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: `attune: ${sentence}\n`,
+    });
     expect(await readdir(home)).toEqual([]);
   });
 });
@@ -233,10 +268,13 @@ describe("on a server named by DATABASE_URL", () => {
     await asSuperuser(`alter database ${url.pathname.slice(1)} owner to plain`);
     url.username = "plain";
     url.password = "plain";
-    const sentence = "The user plain may not create the roles anon, authenticated, authenticator, service_role: run `alter role \"plain\" createrole` as a superuser, or create them.";
+    const sentence =
+      'The user plain may not create the roles anon, authenticated, authenticator, service_role: run `alter role "plain" createrole` as a superuser, or create them.';
     expect(await refusal({ DATABASE_URL: url.href })).toBe(sentence);
     expect(await refusal({ DATABASE_URL: url.href.replace(/\/start_\d+/, "/never_made") })).toBe(sentence);
-    const { rows } = await asOwner(url.href, (client) => client.query("select nspname from pg_namespace where nspname in ('attune', 'graphile_migrate')"));
+    const { rows } = await asOwner(url.href, (client) =>
+      client.query("select nspname from pg_namespace where nspname in ('attune', 'graphile_migrate')"),
+    );
     expect(rows).toEqual([]);
   });
 
@@ -246,7 +284,9 @@ describe("on a server named by DATABASE_URL", () => {
     const second = await start({ DATABASE_URL, JWT_SECRET });
     const { stdout: token } = await attune(["token", "--email", "ada@example.com"], { DATABASE_URL, JWT_SECRET });
     for (const { address } of [first, second]) {
-      expect(await graphql(address, "{ viewer { email } }", token.trim())).toEqual({ data: { viewer: { email: "ada@example.com" } } });
+      expect(await graphql(address, "{ viewer { email } }", token.trim())).toEqual({
+        data: { viewer: { email: "ada@example.com" } },
+      });
     }
     first.kill("SIGINT");
     expect(await first.finished).toMatchObject({ code: 0, stderr: "" });
@@ -274,8 +314,12 @@ describe("on a server named by DATABASE_URL", () => {
   });
 
   test("JWT_SECRET is required, and nothing is made without it", async () => {
-    expect(await refusal({ DATABASE_URL: cluster.ownerUrl("never_made"), JWT_SECRET: "" })).toMatch(/^JWT_SECRET is required with DATABASE_URL/);
-    await expect(asOwner(cluster.ownerUrl("never_made"), async () => undefined)).rejects.toMatchObject({ code: "3D000" });
+    expect(await refusal({ DATABASE_URL: cluster.ownerUrl("never_made"), JWT_SECRET: "" })).toMatch(
+      /^JWT_SECRET is required with DATABASE_URL/,
+    );
+    await expect(asOwner(cluster.ownerUrl("never_made"), async () => undefined)).rejects.toMatchObject({
+      code: "3D000",
+    });
   });
 
   test("a server that can't be reached is named without the password", async () => {
@@ -289,7 +333,9 @@ describe("on a server named by DATABASE_URL", () => {
   test("a wrong password is told", async () => {
     const url = new URL(cluster.ownerUrl());
     url.password = "hunter2";
-    expect(await refusal({ DATABASE_URL: url.href })).toBe(`PostgreSQL at 127.0.0.1:${cluster.port} refuses the user or password in DATABASE_URL.`);
+    expect(await refusal({ DATABASE_URL: url.href })).toBe(
+      `PostgreSQL at 127.0.0.1:${cluster.port} refuses the user or password in DATABASE_URL.`,
+    );
   });
 
   test("a database that may not be created is told", async () => {
@@ -297,42 +343,67 @@ describe("on a server named by DATABASE_URL", () => {
     const url = new URL(cluster.ownerUrl("not_for_you"));
     url.username = "homeless";
     url.password = "homeless";
-    expect(await refusal({ DATABASE_URL: url.href })).toMatch(/^There is no database not_for_you at 127\.0\.0\.1:\d+, and it could not be created \(permission denied to create database\)/);
+    expect(await refusal({ DATABASE_URL: url.href })).toMatch(
+      /^There is no database not_for_you at 127\.0\.0\.1:\d+, and it could not be created \(permission denied to create database\)/,
+    );
   });
 
   test("a server that is too old is refused", () => {
-    expect(() => assertServerVersion(140_012, "14.12")).toThrow("PostgreSQL 14.12 is too old: Attune needs 15 or newer.");
+    expect(() => assertServerVersion(140_012, "14.12")).toThrow(
+      "PostgreSQL 14.12 is too old: Attune needs 15 or newer.",
+    );
     expect(() => assertServerVersion(150_000, "15.0")).not.toThrow();
   });
 
   test("a schema attune that is not ours is left alone", async () => {
     const DATABASE_URL = await newDatabase();
     await asOwner(DATABASE_URL, (client) => client.query("create schema attune; create table attune.mine (n integer)"));
-    expect(await refusal({ DATABASE_URL })).toBe("The database already has a schema named attune that was not made by these migrations: name another database.");
-    const { rows } = await asOwner(DATABASE_URL, (client) => client.query("select nspname, relname from pg_class as c join pg_namespace as n on n.oid = relnamespace where nspname in ('attune', 'graphile_migrate')"));
+    expect(await refusal({ DATABASE_URL })).toBe(
+      "The database already has a schema named attune that was not made by these migrations: name another database.",
+    );
+    const { rows } = await asOwner(DATABASE_URL, (client) =>
+      client.query(
+        "select nspname, relname from pg_class as c join pg_namespace as n on n.oid = relnamespace where nspname in ('attune', 'graphile_migrate')",
+      ),
+    );
     expect(rows).toEqual([{ nspname: "attune", relname: "mine" }]);
   });
 
   test("a schema of a newer version is left alone", async () => {
     const DATABASE_URL = await newDatabase();
     expect((await attune(["migrate"], { DATABASE_URL })).code).toBe(0);
-    await asOwner(DATABASE_URL, (client) => client.query("insert into graphile_migrate.migrations (hash, filename) values ('sha1:later', '999999.sql')"));
-    expect(await refusal({ DATABASE_URL })).toBe("The database was migrated by a newer version of Attune (it has 999999.sql): update this one.");
+    await asOwner(DATABASE_URL, (client) =>
+      client.query("insert into graphile_migrate.migrations (hash, filename) values ('sha1:later', '999999.sql')"),
+    );
+    expect(await refusal({ DATABASE_URL })).toBe(
+      "The database was migrated by a newer version of Attune (it has 999999.sql): update this one.",
+    );
   });
 
   test("a schema of other migrations of the same number is left alone", async () => {
     const DATABASE_URL = await newDatabase();
     expect((await attune(["migrate"], { DATABASE_URL })).code).toBe(0);
     const newest = (await readMigrations()).at(-1);
-    await asOwner(DATABASE_URL, (client) => client.query("update graphile_migrate.migrations set hash = 'sha1:other' where filename = $1", [newest?.recordedAs]));
-    expect(await refusal({ DATABASE_URL })).toBe(`The database was migrated with a different text of ${newest?.file}, by another version of Attune: use that version, or another database.`);
+    await asOwner(DATABASE_URL, (client) =>
+      client.query("update graphile_migrate.migrations set hash = 'sha1:other' where filename = $1", [
+        newest?.recordedAs,
+      ]),
+    );
+    expect(await refusal({ DATABASE_URL })).toBe(
+      `The database was migrated with a different text of ${newest?.file}, by another version of Attune: use that version, or another database.`,
+    );
   });
 
   test("the history of another application's migrations is left alone", async () => {
     const DATABASE_URL = await newDatabase();
     await asOwner(DATABASE_URL, (client) =>
-      client.query("create schema graphile_migrate; create table graphile_migrate.migrations (hash text primary key, previous_hash text, filename text not null, date timestamptz); insert into graphile_migrate.migrations values ('sha1:theirs', null, '000001.sql', now())"));
-    expect(await refusal({ DATABASE_URL })).toMatch(/^The database has graphile-migrate migrations of another application/);
+      client.query(
+        "create schema graphile_migrate; create table graphile_migrate.migrations (hash text primary key, previous_hash text, filename text not null, date timestamptz); insert into graphile_migrate.migrations values ('sha1:theirs', null, '000001.sql', now())",
+      ),
+    );
+    expect(await refusal({ DATABASE_URL })).toMatch(
+      /^The database has graphile-migrate migrations of another application/,
+    );
   });
 
   test("an authenticator that is not ours keeps its password, and AUTHENTICATOR_URL is asked for", async () => {
@@ -340,13 +411,17 @@ describe("on a server named by DATABASE_URL", () => {
     expect((await attune(["migrate"], { DATABASE_URL })).code).toBe(0);
     await asSuperuser("comment on role authenticator is 'PostgREST''s'; alter role authenticator password 'theirs'");
     try {
-      expect(await refusal({ DATABASE_URL, JWT_SECRET: randomBytes(32).toString("hex") })).toMatch(/^The role authenticator was there before Attune, .*AUTHENTICATOR_URL\.$/);
+      expect(await refusal({ DATABASE_URL, JWT_SECRET: randomBytes(32).toString("hex") })).toMatch(
+        /^The role authenticator was there before Attune, .*AUTHENTICATOR_URL\.$/,
+      );
       const url = new URL(DATABASE_URL);
       url.username = "authenticator";
       url.password = "theirs";
       const server = await start({ DATABASE_URL, JWT_SECRET, AUTHENTICATOR_URL: url.href });
       expect((await fetch(`${server.address}/api/ready`)).status).toBe(200);
-      expect(await refusal({ DATABASE_URL, AUTHENTICATOR_URL: url.href.replace("theirs", "guessed") })).toMatch(/refuses the user or password in AUTHENTICATOR_URL\.$/);
+      expect(await refusal({ DATABASE_URL, AUTHENTICATOR_URL: url.href.replace("theirs", "guessed") })).toMatch(
+        /refuses the user or password in AUTHENTICATOR_URL\.$/,
+      );
     } finally {
       await asSuperuser("comment on role authenticator is 'Attune: connects, then becomes one of the request roles'");
     }
@@ -369,6 +444,13 @@ describe("on a server named by DATABASE_URL", () => {
 
   test("with a public key, AUTHENTICATOR_URL is asked for", async () => {
     const DATABASE_URL = await newDatabase();
-    expect(await refusal({ DATABASE_URL, JWT_SECRET: "", JWT_ISSUER: "https://id.example.com", JWT_JWKS_URL: "https://id.example.com/keys" })).toMatch(/^AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set/);
+    expect(
+      await refusal({
+        DATABASE_URL,
+        JWT_SECRET: "",
+        JWT_ISSUER: "https://id.example.com",
+        JWT_JWKS_URL: "https://id.example.com/keys",
+      }),
+    ).toMatch(/^AUTHENTICATOR_URL is required with DATABASE_URL unless JWT_SECRET is set/);
   });
 });

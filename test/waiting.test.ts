@@ -46,7 +46,9 @@ async function connectAs(userId: string): Promise<pg.Client> {
   const client = new pg.Client(database.authenticatorUrl);
   await client.connect();
   const claims = JSON.stringify({ sub: userId, role: "authenticated" });
-  await client.query("select set_config('role', 'authenticated', false), set_config('request.jwt.claims', $1, false)", [claims]);
+  await client.query("select set_config('role', 'authenticated', false), set_config('request.jwt.claims', $1, false)", [
+    claims,
+  ]);
   return client;
 }
 
@@ -76,8 +78,15 @@ async function repeat(userId: string, rounds: number, statement: (round: number)
 }
 
 /** Has `first` leave its statement uncommitted while `second` comes, commits it when `second` waits, and tells how that ends. */
-async function secondWaits(first: pg.Client, statement: Statement, second: pg.Client, other: Statement): Promise<string | undefined> {
-  const { rows: [backend] } = await second.query<{ pid: number }>("select pg_backend_pid() as pid");
+async function secondWaits(
+  first: pg.Client,
+  statement: Statement,
+  second: pg.Client,
+  other: Statement,
+): Promise<string | undefined> {
+  const {
+    rows: [backend],
+  } = await second.query<{ pid: number }>("select pg_backend_pid() as pid");
   await first.query("begin");
   await first.query(...statement);
   const refusal = refusalOf(second.query(...other));
@@ -106,7 +115,10 @@ test("one user's tabs set one, set several and reset, and none is refused", asyn
         if (way === 0) return ["select attune.set_preference($1, $2)", [KEYS[next(KEYS.length)], String(round)]];
         if (way === 1) return ["select attune.reset_preferences('waits')"];
         if (way === 2) return ["select attune.reset_preference($1)", [KEYS[next(KEYS.length)]]];
-        return ["select attune.set_preferences($1)", [Object.fromEntries(someKeys(next).map((key) => [key, next(3) === 0 ? null : round]))]];
+        return [
+          "select attune.set_preferences($1)",
+          [Object.fromEntries(someKeys(next).map((key) => [key, next(3) === 0 ? null : round]))],
+        ];
       });
     }),
   );
@@ -115,7 +127,9 @@ test("one user's tabs set one, set several and reset, and none is refused", asyn
 });
 
 test("users choose while everybody is seeded, and some are deleted", async () => {
-  await database.query("update attune.setting_definitions set seeding = 'copy' where key = any ($1)", [KEYS.slice(0, 10)]);
+  await database.query("update attune.setting_definitions set seeding = 'copy' where key = any ($1)", [
+    KEYS.slice(0, 10),
+  ]);
   const users = await Promise.all(Array.from({ length: 12 }, (_, n) => database.createUser(`seeded${n}@example.com`)));
   await database.query("delete from attune.user_preferences where user_id = any ($1)", [users.map(({ id }) => id)]);
   const [first, ...others] = users.map(({ id }) => id);
@@ -123,14 +137,21 @@ test("users choose while everybody is seeded, and some are deleted", async () =>
   const refusals = await together(
     ...others.map((id, seed) => {
       const next = numbers(seed);
-      return repeat(id, 15, (round) => ["select attune.set_preferences($1)", [Object.fromEntries(someKeys(next).map((key) => [key, round]))]]);
+      return repeat(id, 15, (round) => [
+        "select attune.set_preferences($1)",
+        [Object.fromEntries(someKeys(next).map((key) => [key, round]))],
+      ]);
     }),
     ...[0, 1].map(() => repeat(admin, 15, () => ["select attune.seed_existing_users(5)"])),
-    database.query("delete from attune.users where id = any ($1)", [[first, others.at(-1)]]).then(() => new Set<string>()),
+    database
+      .query("delete from attune.users where id = any ($1)", [[first, others.at(-1)]])
+      .then(() => new Set<string>()),
   );
 
   // The writes of somebody who is deleted meanwhile come to nothing.
-  expect([...refusals].filter((refusal) => !["42501 not_signed_in", "PT404 unknown_user"].includes(refusal))).toEqual([]);
+  expect([...refusals].filter((refusal) => !["42501 not_signed_in", "PT404 unknown_user"].includes(refusal))).toEqual(
+    [],
+  );
   await database.query("select attune.seed_existing_users()");
   const unseeded = await database.query(
     `select u.id from attune.users as u
@@ -146,7 +167,10 @@ test("users choose while documents are applied and definitions changed, and no v
   const refusals = await together(
     ...users.map(({ id }, seed) => {
       const next = numbers(seed);
-      return repeat(id, 40, () => ["select attune.set_preferences($1)", [Object.fromEntries(someKeys(next).map((key) => [key, next(120)]))]]);
+      return repeat(id, 40, () => [
+        "select attune.set_preferences($1)",
+        [Object.fromEntries(someKeys(next).map((key) => [key, next(120)]))],
+      ]);
     }),
     repeat(admin, 15, (round) => [
       "select attune.apply_definitions($1, false, 'discard')",
@@ -159,10 +183,15 @@ test("users choose while documents are applied and definitions changed, and no v
         [KEYS[next(KEYS.length)], { type: "integer", maximum: round % 2 === 0 ? 60 : 110 }],
       ]);
     }),
-    repeat(admin, 15, (round) => ["select attune.set_global_setting($1, $2)", [KEYS[round % KEYS.length], String(round)]]),
+    repeat(admin, 15, (round) => [
+      "select attune.set_global_setting($1, $2)",
+      [KEYS[round % KEYS.length], String(round)],
+    ]),
   );
 
-  expect(["PT404 unknown_setting", "PT409 stored_values_invalid", "PT422 invalid_value"]).toEqual(expect.arrayContaining([...refusals]));
+  expect(["PT404 unknown_setting", "PT409 stored_values_invalid", "PT422 invalid_value"]).toEqual(
+    expect.arrayContaining([...refusals]),
+  );
   const broken = await database.query(
     `select b.layer, b.value, d.schema
      from attune.setting_definitions as d
@@ -173,7 +202,9 @@ test("users choose while documents are applied and definitions changed, and no v
 
 test("who comes second, with a value or with the definition that forbids it, waits for the first and is refused", async () => {
   const { id } = await database.createUser("second@example.com");
-  await database.query("insert into attune.setting_definitions (key, category, schema, default_value) values ('LEVEL', 'test', '{}', '0')");
+  await database.query(
+    "insert into attune.setting_definitions (key, category, schema, default_value) values ('LEVEL', 'test', '{}', '0')",
+  );
   const [writer, changer] = await Promise.all([connectAs(id), connectAs(admin)]);
   const choose: Statement = ["select attune.set_preference('LEVEL', '10')"];
   const narrow: Statement = ["update attune.setting_definitions set schema = '{\"maximum\": 5}' where key = 'LEVEL'"];
@@ -191,7 +222,9 @@ test("who comes second, and would be one too many, waits for the first and is re
   const [first, second] = await Promise.all([connectAs(id), connectAs(id)]);
   const choose = (key: string): Statement => ["select attune.set_preference($1, 'true')", [key]];
 
-  expect(await secondWaits(first, choose("DARK_MODE_ENABLED"), second, choose("TASKS_ENABLED"))).toBe("PT422 too_many_preferences");
+  expect(await secondWaits(first, choose("DARK_MODE_ENABLED"), second, choose("TASKS_ENABLED"))).toBe(
+    "PT422 too_many_preferences",
+  );
   await Promise.all([first.end(), second.end()]);
   await database.query("select attune.reset_global_setting('PREFERENCES_PER_USER')");
 });

@@ -24,12 +24,18 @@ export function definitionsCommand(): Command {
 
 function applyCommand(): Command {
   return new Command("apply")
-    .description("add, change and remove the definitions of one source so that they are what the file says; prints each before it is done")
-    .argument("<file>", "a JSON Schema object whose properties are the settings, or an editor extension's package.json; - reads the standard input")
+    .description(
+      "add, change and remove the definitions of one source so that they are what the file says; prints each before it is done",
+    )
+    .argument(
+      "<file>",
+      "a JSON Schema object whose properties are the settings, or an editor extension's package.json; - reads the standard input",
+    )
     .option("--dry-run", "only print what would be done")
     .addOption(
       new Option("--stored <action>", "what to do with values people have set that would no longer be allowed")
-        .choices(["refuse", "discard"]).default("refuse"),
+        .choices(["refuse", "discard"])
+        .default("refuse"),
     )
     .action(async (file: string, { dryRun, stored }: { dryRun?: true; stored: string }) => {
       const document = settingsDocument(await readJson(file), file);
@@ -43,7 +49,9 @@ function applyCommand(): Command {
             const broken = changes.filter(({ storedValues }) => storedValues > 0);
             if (broken.length > 0 && stored === "refuse") {
               const list = broken.map(({ key, storedValues }) => `${key} (${storedValues})`).join(", ");
-              throw new UserError(`Nothing was done, because values that people have set would no longer be allowed: ${list}; have them changed, or say --stored discard to delete them.`);
+              throw new UserError(
+                `Nothing was done, because values that people have set would no longer be allowed: ${list}; have them changed, or say --stored discard to delete them.`,
+              );
             }
             if (dryRun === true) console.log("Nothing was done: this was a dry run.");
             else await apply(client, document, false, stored);
@@ -56,11 +64,16 @@ function applyCommand(): Command {
 function exportCommand(): Command {
   return new Command("export")
     .description("print the definitions of one source as the document that `apply` takes")
-    .option("--source <name>", "the $id (or title) of the document they came from; without it, those that were made by hand")
+    .option(
+      "--source <name>",
+      "the $id (or title) of the document they came from; without it, those that were made by hand",
+    )
     .action(({ source }: { source?: string }) =>
       withDatabase({ migrate: true }, ({ ownerUrl }) =>
         withClient(ownerUrl, async (client) => {
-          const { rows: [row] } = await client.query<{ document: object; empty: boolean; sources: string[] }>(
+          const {
+            rows: [row],
+          } = await client.query<{ document: object; empty: boolean; sources: string[] }>(
             `select d as document,
                     d -> 'properties' = '{}' as empty,
                     array(select distinct source from attune.setting_definitions where source is not null order by 1) as sources
@@ -68,7 +81,9 @@ function exportCommand(): Command {
             [source ?? null],
           );
           if (row === undefined || row.empty) {
-            throw new UserError(`There are no definitions ${source === undefined ? "made by hand" : `of the source ${source}`}; the sources are ${row?.sources.join(", ")}.`);
+            throw new UserError(
+              `There are no definitions ${source === undefined ? "made by hand" : `of the source ${source}`}; the sources are ${row?.sources.join(", ")}.`,
+            );
           }
           console.log(JSON.stringify(row.document, null, 2));
         }),
@@ -77,22 +92,37 @@ function exportCommand(): Command {
 }
 
 async function apply(client: pg.Client, document: object, dryRun: boolean, stored: string): Promise<Change[]> {
-  const { rows } = await client.query<{ action: Change["action"]; key: string; detail: Change["detail"] | null; stored_values: string }>(
-    "select action, key, changes as detail, stored_values from attune.apply_definitions($1::jsonb, $2, $3)",
-    [JSON.stringify(document), dryRun, stored],
-  );
-  return rows.map(({ action, key, detail, stored_values }) => ({ action, key, detail: detail ?? {}, storedValues: Number(stored_values) }));
+  const { rows } = await client.query<{
+    action: Change["action"];
+    key: string;
+    detail: Change["detail"] | null;
+    stored_values: string;
+  }>("select action, key, changes as detail, stored_values from attune.apply_definitions($1::jsonb, $2, $3)", [
+    JSON.stringify(document),
+    dryRun,
+    stored,
+  ]);
+  return rows.map(({ action, key, detail, stored_values }) => ({
+    action,
+    key,
+    detail: detail ?? {},
+    storedValues: Number(stored_values),
+  }));
 }
 
 function describe(changes: Change[]): string[] {
   const signs = { added: "+", changed: "~", removed: "-" };
   const rows = changes.flatMap(({ action, key, detail, storedValues }): [string, string][] => {
     if (action === "unchanged") return [];
-    const differences = action === "changed" ? Object.entries(detail).map(([name, { from, to }]) => `${name} ${short(from)} -> ${short(to)}`) : [];
+    const differences =
+      action === "changed"
+        ? Object.entries(detail).map(([name, { from, to }]) => `${name} ${short(from)} -> ${short(to)}`)
+        : [];
     const lost = storedValues > 0 ? [`${plural(storedValues, "stored value")} no longer allowed`] : [];
     return [[`${signs[action]} ${key}`, [...differences, ...lost].join("; ")]];
   });
-  const count = (action: Change["action"]): string => `${changes.filter((change) => change.action === action).length} ${action}`;
+  const count = (action: Change["action"]): string =>
+    `${changes.filter((change) => change.action === action).length} ${action}`;
   return [...columns(rows), `${count("added")}, ${count("changed")}, ${count("removed")}, ${count("unchanged")}.`];
 }
 
@@ -106,7 +136,11 @@ async function readJson(file: string): Promise<unknown> {
   try {
     text = file === "-" ? (await process.stdin.setEncoding("utf8").toArray()).join("") : await readFile(file, "utf8");
   } catch (error) {
-    throw new UserError(codeOf(error) === "ENOENT" ? `There is no file ${file}.` : `${file} can't be read (${codeOf(error) ?? messageOf(error)}).`);
+    throw new UserError(
+      codeOf(error) === "ENOENT"
+        ? `There is no file ${file}.`
+        : `${file} can't be read (${codeOf(error) ?? messageOf(error)}).`,
+    );
   }
   try {
     return JSON.parse(text);

@@ -11,7 +11,11 @@ export function migrateCommand(): Command {
         const { applied } = await migrate(ownerUrl);
         for (const { file } of applied) console.log(file);
         const newest = (await status(ownerUrl)).applied.at(-1);
-        console.log(applied.length > 0 ? `${plural(applied.length, "migration")} applied.` : `Up to date at ${newest?.file ?? "nothing"}.`);
+        console.log(
+          applied.length > 0
+            ? `${plural(applied.length, "migration")} applied.`
+            : `Up to date at ${newest?.file ?? "nothing"}.`,
+        );
       }),
     );
 }

@@ -5,8 +5,14 @@ import { columns, confirm, plural, withDatabase } from "./shared.ts";
 
 export function rollbackCommand(): Command {
   return new Command("rollback")
-    .description("go back to an earlier migration, in one transaction; prints what will be lost and asks before it does it")
-    .requiredOption("--to <number>", "the migration that stays the last, as `attune status` numbers them; 0 removes everything", migrationNumber)
+    .description(
+      "go back to an earlier migration, in one transaction; prints what will be lost and asks before it does it",
+    )
+    .requiredOption(
+      "--to <number>",
+      "the migration that stays the last, as `attune status` numbers them; 0 removes everything",
+      migrationNumber,
+    )
     .option("--yes", "do not ask")
     .action(({ to, yes }: { to: number; yes?: true }) =>
       withDatabase({ migrate: false }, async ({ ownerUrl }) => {
@@ -16,7 +22,13 @@ export function rollbackCommand(): Command {
         console.log("and loses for ever:");
         for (const line of describe(losses)) console.log(`  ${line}`);
 
-        if (yes !== true && !(await confirm("Go ahead?", "Nothing was rolled back: there is no terminal to ask at, so add --yes if you mean it."))) {
+        if (
+          yes !== true &&
+          !(await confirm(
+            "Go ahead?",
+            "Nothing was rolled back: there is no terminal to ask at, so add --yes if you mean it.",
+          ))
+        ) {
           console.log("Nothing was rolled back.");
           return;
         }

@@ -13,7 +13,9 @@ export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
  * @throws UserError
  */
 export async function withDatabase(
-  purpose: Purpose, work: (owner: OwnerConnection, options: Options) => Promise<void>, options = readOptions(process.env),
+  purpose: Purpose,
+  work: (owner: OwnerConnection, options: Options) => Promise<void>,
+  options = readOptions(process.env),
 ): Promise<void> {
   const controller = new AbortController();
   let owner: OwnerConnection | undefined;

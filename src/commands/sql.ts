@@ -5,7 +5,10 @@ import { schemaScript } from "../migrations.ts";
 export function sqlCommand(): Command {
   return new Command("sql")
     .description("print the whole schema as one script, for migrations of your own or for Supabase")
-    .addHelpText("after", "\nThe script is one transaction and needs the right to create roles:\n  attune sql | psql -v ON_ERROR_STOP=1 \"$DATABASE_URL\"")
+    .addHelpText(
+      "after",
+      '\nThe script is one transaction and needs the right to create roles:\n  attune sql | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"',
+    )
     .action(async () => {
       process.stdout.write(await schemaScript());
     });

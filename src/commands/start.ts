@@ -15,14 +15,18 @@ const PATIENCE = { requests: 500, all: 1900 };
 
 export function startCommand(): Command {
   return new Command("start")
-    .description("start the server, and the embedded PostgreSQL unless DATABASE_URL names one; creates and migrates what is needed")
+    .description(
+      "start the server, and the embedded PostgreSQL unless DATABASE_URL names one; creates and migrates what is needed",
+    )
     .action(start);
 }
 
 async function start(): Promise<void> {
   const options = readOptions(process.env);
   const stopping = new AbortController();
-  const stop = new Promise<void>((resolve) => stopping.signal.addEventListener("abort", () => resolve(), { once: true }));
+  const stop = new Promise<void>((resolve) =>
+    stopping.signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
   for (const signal of SIGNALS) process.on(signal, () => stopping.abort());
   // Connections that break because the database is stopped are no news.
   void stop.then(() => process.removeAllListeners("uncaughtException").on("uncaughtException", () => undefined));
@@ -35,7 +39,13 @@ async function start(): Promise<void> {
   const opened = await Promise.race([opening, stop.then(() => undefined)]);
   if (opened === undefined) {
     // A start that is given up takes back what it began.
-    await Promise.race([opening.then((connections) => connections.stop(), () => undefined), sleep(PATIENCE.all)]);
+    await Promise.race([
+      opening.then(
+        (connections) => connections.stop(),
+        () => undefined,
+      ),
+      sleep(PATIENCE.all),
+    ]);
     process.exit(0);
   }
 
@@ -47,7 +57,15 @@ async function start(): Promise<void> {
     const { authenticatorUrl, jwt } = opened;
     const singleUserId = options.singleUser ? await ensureSingleUser(opened.ownerUrl) : undefined;
     const server = await buildServer({
-      authenticatorUrl, poolSize, jwt, logLevel, corsOrigins, rateLimitPerMinute, trustProxy, signIn, singleUserId,
+      authenticatorUrl,
+      poolSize,
+      jwt,
+      logLevel,
+      corsOrigins,
+      rateLimitPerMinute,
+      trustProxy,
+      signIn,
+      singleUserId,
     });
     close = () => server.close();
     if (!stopping.signal.aborted) {
@@ -66,7 +84,11 @@ async function start(): Promise<void> {
 }
 
 async function ensureSingleUser(ownerUrl: string): Promise<string | undefined> {
-  const { rows: [user] } = await withClient(ownerUrl, (client) => client.query<{ id: string }>("select attune_private.ensure_single_user() as id"));
+  const {
+    rows: [user],
+  } = await withClient(ownerUrl, (client) =>
+    client.query<{ id: string }>("select attune_private.ensure_single_user() as id"),
+  );
   return user?.id;
 }
 
@@ -93,7 +115,9 @@ async function assertPortFree(options: Options): Promise<void> {
 function listenError(error: unknown, { host, port }: Options): UserError {
   switch (codeOf(error)) {
     case "EADDRINUSE":
-      return new UserError(`Port ${port} of ${host} is taken by another program: stop that one, or set PORT to another.`);
+      return new UserError(
+        `Port ${port} of ${host} is taken by another program: stop that one, or set PORT to another.`,
+      );
     case "EACCES":
       return new UserError(`Port ${port} may only be used by root: set PORT to 1024 or more.`);
     case "EADDRNOTAVAIL":
@@ -101,17 +125,24 @@ function listenError(error: unknown, { host, port }: Options): UserError {
     case "EAI_AGAIN":
       return new UserError(`HOST ${host} is not an address of this machine.`);
     default:
-      return error instanceof UserError ? error : new UserError(`The server did not start: ${messageOf(error).replace(/\.$/, "")}.`);
+      return error instanceof UserError
+        ? error
+        : new UserError(`The server did not start: ${messageOf(error).replace(/\.$/, "")}.`);
   }
 }
 
 function announce(options: Options, port: number): void {
-  const host = ["0.0.0.0", "::"].includes(options.host) ? "localhost" : options.host.includes(":") ? `[${options.host}]` : options.host;
+  const host = ["0.0.0.0", "::"].includes(options.host)
+    ? "localhost"
+    : options.host.includes(":")
+      ? `[${options.host}]`
+      : options.host;
   const address = `http://${host}:${port}`;
   const folder = relative(process.cwd(), options.dataDir);
-  const database = options.databaseUrl === undefined
-    ? `embedded, in ${folder.startsWith("..") ? options.dataDir : folder || "."}`
-    : describeDatabase(options.databaseUrl);
+  const database =
+    options.databaseUrl === undefined
+      ? `embedded, in ${folder.startsWith("..") ? options.dataDir : folder || "."}`
+      : describeDatabase(options.databaseUrl);
   console.log(`
   GraphiQL   ${address}/
   GraphQL    ${address}/graphql

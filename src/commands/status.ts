@@ -29,19 +29,26 @@ async function find(): Promise<Status> {
   let found: Status = { database: null, migrations: { applied: [], pending: [] } };
   if (embedded?.state === "absent") return found;
 
-  await withDatabase({ migrate: false }, async ({ ownerUrl }) => {
-    const { applied, pending } = await status(ownerUrl);
-    const version = await withClient(ownerUrl, async (client) => {
-      const { rows: [row] } = await client.query<{ version: string }>("select current_setting('server_version') as version");
-      return row?.version ?? "";
-    });
-    found = {
-      database: embedded === undefined
-        ? { kind: "server", at: describeDatabase(ownerUrl), version, running: true }
-        : { kind: "embedded", at: options.dataDir, version, running: embedded.state === "running" },
-      migrations: { applied: applied.map(({ file }) => file), pending: pending.map(({ file }) => file) },
-    };
-  }, options);
+  await withDatabase(
+    { migrate: false },
+    async ({ ownerUrl }) => {
+      const { applied, pending } = await status(ownerUrl);
+      const version = await withClient(ownerUrl, async (client) => {
+        const {
+          rows: [row],
+        } = await client.query<{ version: string }>("select current_setting('server_version') as version");
+        return row?.version ?? "";
+      });
+      found = {
+        database:
+          embedded === undefined
+            ? { kind: "server", at: describeDatabase(ownerUrl), version, running: true }
+            : { kind: "embedded", at: options.dataDir, version, running: embedded.state === "running" },
+        migrations: { applied: applied.map(({ file }) => file), pending: pending.map(({ file }) => file) },
+      };
+    },
+    options,
+  );
   return found;
 }
 
@@ -54,6 +61,13 @@ function describe({ database, migrations: { applied, pending } }: Status): strin
     ["Migrations", `${applied.length} applied, ${pending.length} pending`],
     ...applied.map((file): [string, string] => ["", file]),
     ...pending.map((file): [string, string] => ["", `${file} (pending)`]),
-    ...(pending.length > 0 ? [["", `\`attune migrate\` applies the ${plural(pending.length, "pending migration")}.`] satisfies [string, string]] : []),
+    ...(pending.length > 0
+      ? [
+          ["", `\`attune migrate\` applies the ${plural(pending.length, "pending migration")}.`] satisfies [
+            string,
+            string,
+          ],
+        ]
+      : []),
   ]);
 }

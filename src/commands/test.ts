@@ -7,11 +7,18 @@ export function testCommand(): Command {
     .description("run the pgTAP files in sql-tests/, or those named, each in a database of its own")
     .argument("[files...]", "paths or globs")
     .option("--jobs <number>", "how many files run at a time", jobCount)
-    .addHelpText("after", "\nRuns on the server of DATABASE_URL, in databases that are dropped afterwards, else on a throwaway PostgreSQL.")
+    .addHelpText(
+      "after",
+      "\nRuns on the server of DATABASE_URL, in databases that are dropped afterwards, else on a throwaway PostgreSQL.",
+    )
     .action(async (files: string[], { jobs }: { jobs?: number }) => {
       const { databaseUrl } = readOptions(process.env);
       const { runPgtap } = await import("../pgtap.ts");
-      const { passed, failed } = await runPgtap({ files, ...(databaseUrl !== undefined && { ownerUrl: databaseUrl }), ...(jobs !== undefined && { jobs }) });
+      const { passed, failed } = await runPgtap({
+        files,
+        ...(databaseUrl !== undefined && { ownerUrl: databaseUrl }),
+        ...(jobs !== undefined && { jobs }),
+      });
       if (failed > 0 || passed === 0) process.exitCode = 1;
     });
 }

@@ -14,25 +14,40 @@ export function tokenCommand(): Command {
     .description("print a development token, for a user who is made when missing; works while the server runs")
     .option("--email <address>", "whose token it is; only service_role needs none", email)
     .option("--admin", "make the user an administrator")
-    .addOption(new Option("--role <role>", "the role of the database that requests run as").choices(["authenticated", "service_role"]).default("authenticated"))
+    .addOption(
+      new Option("--role <role>", "the role of the database that requests run as")
+        .choices(["authenticated", "service_role"])
+        .default("authenticated"),
+    )
     .option("--expires <span>", "how long it is good for, like 30m, 12h or 7d", span, "12h")
-    .addHelpText("after", "\nExample:\n  curl -H \"Authorization: Bearer $(npx attune token --email you@example.com)\" …")
+    .addHelpText("after", '\nExample:\n  curl -H "Authorization: Bearer $(npx attune token --email you@example.com)" …')
     .action(async ({ email: address, admin, role, expires }: TokenOptions) => {
       if (address === undefined && role === "authenticated") throw new UserError("Say whose token it is with --email.");
-      if (address === undefined && admin === true) throw new UserError("--admin makes a user an administrator, so name one with --email.");
+      if (address === undefined && admin === true)
+        throw new UserError("--admin makes a user an administrator, so name one with --email.");
       const options = readOptions(process.env);
-      await withDatabase({ migrate: true }, async ({ ownerUrl, embedded }) => {
-        const { secret } = resolveJwt(options, embedded?.jwtSecret);
-        if (secret === undefined) throw new UserError("Tokens come from the identity provider in JWT_ISSUER alone: set JWT_SECRET to sign some here too.");
-        const user = address === undefined ? {} : { sub: await ensureUser(ownerUrl, address, admin === true), email: address };
-        console.log(signToken({ ...user, role }, { secret }, expires));
-      }, options);
+      await withDatabase(
+        { migrate: true },
+        async ({ ownerUrl, embedded }) => {
+          const { secret } = resolveJwt(options, embedded?.jwtSecret);
+          if (secret === undefined)
+            throw new UserError(
+              "Tokens come from the identity provider in JWT_ISSUER alone: set JWT_SECRET to sign some here too.",
+            );
+          const user =
+            address === undefined ? {} : { sub: await ensureUser(ownerUrl, address, admin === true), email: address };
+          console.log(signToken({ ...user, role }, { secret }, expires));
+        },
+        options,
+      );
     });
 }
 
 async function ensureUser(ownerUrl: string, address: string, admin: boolean): Promise<string> {
   return withClient(ownerUrl, async (client) => {
-    const { rows: [user] } = await client.query<{ id: string }>("select attune_private.ensure_user($1, $2) as id", [address, admin]);
+    const {
+      rows: [user],
+    } = await client.query<{ id: string }>("select attune_private.ensure_user($1, $2) as id", [address, admin]);
     if (user === undefined) throw new Error("ensure_user returned nothing");
     return user.id;
   });

@@ -9,7 +9,7 @@ export function urlCommand(): Command {
   return new Command("url")
     .description("print the connection string of the database, as the server connects (the role authenticator)")
     .option("--owner", "as the owner, who may do everything")
-    .addHelpText("after", "\nExample:\n  psql \"$(npx attune url --owner)\"")
+    .addHelpText("after", '\nExample:\n  psql "$(npx attune url --owner)"')
     .action(async ({ owner }: { owner?: true }) => {
       const options = readOptions(process.env);
       if (options.databaseUrl !== undefined) {

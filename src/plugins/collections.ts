@@ -44,7 +44,10 @@ export const CollectionsPlugin: GraphileConfig.Plugin = {
             defaultValue: PAGE.usual,
             description: `Rows of this page, ${PAGE.most} at most.`,
           },
-          offset: { ...offset, description: "Rows to skip. For long lists `after` is faster, and never repeats a row." },
+          offset: {
+            ...offset,
+            description: "Rows to skip. For long lists `after` is faster, and never repeats a row.",
+          },
         };
       },
     },

@@ -18,14 +18,17 @@ export const DescriptionsPlugin: GraphileConfig.Plugin = {
           isObjectType(type) ? type.getFields()[name]?.description : undefined;
 
         for (const type of types) {
-          if (type.name.endsWith("Aggregates")) describe(type, "What is computed over all rows that match, not only those of the page.");
+          if (type.name.endsWith("Aggregates"))
+            describe(type, "What is computed over all rows that match, not only those of the page.");
           if (!isObjectType(type)) continue;
           for (const field of Object.values(type.getFields())) {
             const result = getNamedType(field.type);
-            if (type.name.endsWith("Aggregates")) describe(field, "The values that the rows were grouped by, in the order of `groupBy`.");
+            if (type.name.endsWith("Aggregates"))
+              describe(field, "The values that the rows were grouped by, in the order of `groupBy`.");
             if (type.name.endsWith("Payload")) describe(field, result.description ?? "What the function returned.");
             const documented = parameters.get(`${type.name}.${field.name}`);
-            for (const argument of field.args) describe(argument, documented?.get(argument.name) ?? ofField(result, argument.name));
+            for (const argument of field.args)
+              describe(argument, documented?.get(argument.name) ?? ofField(result, argument.name));
           }
         }
         for (const type of types.filter(isInputObjectType)) {

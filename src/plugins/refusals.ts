@@ -26,7 +26,8 @@ export const RefusalsPlugin: GraphileConfig.Plugin = {
   schema: {
     entityBehavior: {
       pgCodecAttribute: {
-        override: (behavior, [codec, attributeName]) => (refusalOf(codec) === attributeName ? [behavior, "-attribute:select"] : behavior),
+        override: (behavior, [codec, attributeName]) =>
+          refusalOf(codec) === attributeName ? [behavior, "-attribute:select"] : behavior,
       },
     },
     hooks: {
@@ -47,7 +48,8 @@ export const RefusalsPlugin: GraphileConfig.Plugin = {
           plan($root, args, info) {
             const $payload: Step = plan($root, args, info);
             const $result = $payload instanceof ObjectStep ? $payload.getStepForKey("result") : undefined;
-            if (!($result instanceof PgSelectSingleStep)) throw new Error(`No refusal can be read from ${$payload.toString()}`);
+            if (!($result instanceof PgSelectSingleStep))
+              throw new Error(`No refusal can be read from ${$payload.toString()}`);
             const expression = refusal($result.getClassStep().alias);
             sideEffect(pgClassExpression($result, TYPES.json)`to_json(${expression})`, throwIfRefused);
             // Made after the side effect, so that it is the error when that throws.

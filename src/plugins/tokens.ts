@@ -29,5 +29,11 @@ export const NoTokensPlugin: GraphileConfig.Plugin = {
 };
 
 function refuse(): never {
-  throw new RequestError(403, "sign_in_elsewhere", "This server signs nobody in", "Sign in at the identity provider, and send its token.", { code: "42501" });
+  throw new RequestError(
+    403,
+    "sign_in_elsewhere",
+    "This server signs nobody in",
+    "Sign in at the identity provider, and send its token.",
+    { code: "42501" },
+  );
 }

@@ -61,7 +61,9 @@ const PARTS: Record<string, string> = {
   publication: "select pubname from pg_publication",
   statistics: `
     select pg_get_statisticsobjdef(s.oid) from pg_statistic_ext as s join pg_namespace as n on n.oid = s.stxnamespace where ${SCHEMAS}`,
-  operator: "select o.oid::regoperator::text from pg_operator as o join pg_namespace as n on n.oid = o.oprnamespace where " + SCHEMAS,
+  operator:
+    "select o.oid::regoperator::text from pg_operator as o join pg_namespace as n on n.oid = o.oprnamespace where " +
+    SCHEMAS,
   default_privileges: `
     select concat_ws(' | ', d.defaclrole::regrole, coalesce(nullif(d.defaclnamespace, 0)::regnamespace::text, 'everywhere'), d.defaclobjtype, ${acl("d.defaclacl")})
     from pg_default_acl as d`,
@@ -98,7 +100,9 @@ export async function readRowCounts(client: pg.Client, except: string[]): Promis
   const counts: Record<string, number> = {};
   for (const { name } of tables) {
     if (except.includes(name)) continue;
-    const { rows: [row] } = await client.query<{ n: string }>(`select count(*) as n from ${name}`);
+    const {
+      rows: [row],
+    } = await client.query<{ n: string }>(`select count(*) as n from ${name}`);
     counts[name] = Number(row?.n);
   }
   return counts;

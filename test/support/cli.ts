@@ -29,9 +29,17 @@ export function launch(args: string[], environment: Environment = {}): Running {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };
-  child.stdout?.setEncoding("utf8").on("data", (text: string) => { output.stdout += text; });
-  child.stderr?.setEncoding("utf8").on("data", (text: string) => { output.stderr += text; });
-  const finished = once(child, "close").then(([code, signal]): Finished => ({ code: code as number | null, signal: signal as NodeJS.Signals | null, ...output }));
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    output.stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    output.stderr += text;
+  });
+  const finished = once(child, "close").then(([code, signal]): Finished => ({
+    code: code as number | null,
+    signal: signal as NodeJS.Signals | null,
+    ...output,
+  }));
   return { pid: child.pid ?? 0, output: () => output, kill: (signal) => void child.kill(signal), finished };
 }
 
@@ -44,7 +52,9 @@ export async function attune(args: string[], environment: Environment = {}): Pro
 export async function startServer(environment: Environment): Promise<Running & { address: string }> {
   const server = launch(["start"], { PORT: "0", LOG_LEVEL: "silent", ...environment });
   const address = await Promise.race([
-    server.finished.then(({ stderr }) => { throw new Error(`attune start ended: ${stderr}`); }),
+    server.finished.then(({ stderr }) => {
+      throw new Error(`attune start ended: ${stderr}`);
+    }),
     (async () => {
       for (;;) {
         const found = /GraphQL\s+(http:\S+)\/graphql/.exec(server.output().stdout)?.[1];
@@ -66,7 +76,10 @@ export async function postmaster(dataDir: string): Promise<number | undefined> {
 /** A process that ended and was not yet noticed by its parent does not count. */
 export function isRunning(pid: number): boolean {
   try {
-    return process.kill(pid, 0) && !/^State:\s+Z/m.test(existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, "utf8") : "");
+    return (
+      process.kill(pid, 0) &&
+      !/^State:\s+Z/m.test(existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, "utf8") : "")
+    );
   } catch {
     return false;
   }

@@ -28,9 +28,15 @@ export type Session = {
 /** The fenced blocks of a document, those of lists included. */
 export function readBlocks(document: string): Block[] {
   const text = readFileSync(resolve(ROOT, document), "utf8");
-  return Array.from(text.matchAll(/^```(\w+)(?: ([^\n]+))?\n([^]*?)^```$/gm), ({ index, 1: language = "", 2: info = "", 3: body = "" }) => ({
-    line: text.slice(0, index).split("\n").length, language, info, text: body,
-  }));
+  return Array.from(
+    text.matchAll(/^```(\w+)(?: ([^\n]+))?\n([^]*?)^```$/gm),
+    ({ index, 1: language = "", 2: info = "", 3: body = "" }) => ({
+      line: text.slice(0, index).split("\n").length,
+      language,
+      info,
+      text: body,
+    }),
+  );
 }
 
 /**
@@ -46,9 +52,12 @@ export function readSteps(document: string): Step[] {
     if (block.language === "graphql") {
       const variables = next?.info === "variables" ? next : undefined;
       const answer = variables === undefined ? next : blocks[index + 2];
-      return [{ title, block, variables, expected: answer?.language === "json" && answer.info === "" ? answer : undefined }];
+      return [
+        { title, block, variables, expected: answer?.language === "json" && answer.info === "" ? answer : undefined },
+      ];
     }
-    if (block.language === "sql" && block.info === "") return [{ title, block, expected: next?.language === "text" ? next : undefined }];
+    if (block.language === "sql" && block.info === "")
+      return [{ title, block, expected: next?.language === "text" ? next : undefined }];
     return block.language === "console" || /\.\w+$/.test(block.info) ? [{ title, block, expected: undefined }] : [];
   });
 }
@@ -97,14 +106,17 @@ export async function openSession(): Promise<Session> {
     if (line === "npm start") return server.output().stdout;
     const [, script] = /^sh (\S+\.sh)$/.exec(line) ?? [];
     if (script !== undefined) return execute("sh", [script], home, { PATH: process.env["PATH"] });
-    const [, token, program = "", rest = ""] = /^(?:TOKEN=\$\(npx attune (.+)\) )?(npx attune|node) (.+)$/.exec(line) ?? [];
+    const [, token, program = "", rest = ""] =
+      /^(?:TOKEN=\$\(npx attune (.+)\) )?(npx attune|node) (.+)$/.exec(line) ?? [];
     const args = rest.split(" ");
     if (program === "npx attune") return command(args.map((arg) => (arg.endsWith(".json") ? join(home, arg) : arg)));
-    if (program === "node" && token !== undefined) return execute(process.execPath, args, home, { TOKEN: (await command(token.split(" "))).trim() });
+    if (program === "node" && token !== undefined)
+      return execute(process.execPath, args, home, { TOKEN: (await command(token.split(" "))).trim() });
     throw new Error(`Nobody knows how to run: ${line}`);
   };
 
-  const plain = (text: string): string => text.replaceAll(server.address, ADDRESS).replaceAll(join(home, ".attune"), ".attune").trim();
+  const plain = (text: string): string =>
+    text.replaceAll(server.address, ADDRESS).replaceAll(join(home, ".attune"), ".attune").trim();
 
   const run: Session["run"] = async (step) => {
     const { block, expected } = step;
@@ -157,25 +169,44 @@ const NUMERIC_TYPES: ReadonlySet<number> = new Set([INT2, INT4, INT8, NUMERIC]);
 /** What psql prints for one statement. */
 async function psql(url: string, sql: string): Promise<string> {
   const raw = { getTypeParser: () => (value: string) => value };
-  const { fields, rows } = await withClient(url, (client) => client.query<string[]>({ text: sql, rowMode: "array", types: raw }));
-  const widths = fields.map(({ name }, index) => Math.max(name.length, ...rows.map((row) => (row[index] ?? "").length)));
-  const center = (text: string, width: number): string => " ".repeat(Math.floor((width - text.length) / 2)).concat(text).padEnd(width);
+  const { fields, rows } = await withClient(url, (client) =>
+    client.query<string[]>({ text: sql, rowMode: "array", types: raw }),
+  );
+  const widths = fields.map(({ name }, index) =>
+    Math.max(name.length, ...rows.map((row) => (row[index] ?? "").length)),
+  );
+  const center = (text: string, width: number): string =>
+    " "
+      .repeat(Math.floor((width - text.length) / 2))
+      .concat(text)
+      .padEnd(width);
   const isNumber = fields.map(({ dataTypeID }) => NUMERIC_TYPES.has(dataTypeID));
   const lines = [
     fields.map(({ name }, index) => ` ${center(name, widths[index] ?? 0)} `).join("|"),
     widths.map((width) => "-".repeat(width + 2)).join("+"),
-    ...rows.map((row) => row.map((value, index) => {
-      const width = widths[index] ?? 0;
-      return ` ${isNumber[index] === true ? (value ?? "").padStart(width) : (value ?? "").padEnd(width)}`;
-    }).join(" |").trimEnd()),
+    ...rows.map((row) =>
+      row
+        .map((value, index) => {
+          const width = widths[index] ?? 0;
+          return ` ${isNumber[index] === true ? (value ?? "").padStart(width) : (value ?? "").padEnd(width)}`;
+        })
+        .join(" |")
+        .trimEnd(),
+    ),
     `(${rows.length} row${rows.length === 1 ? "" : "s"})`,
   ];
-  return lines.map((line) => line.trimEnd()).join("\n").trim();
+  return lines
+    .map((line) => line.trimEnd())
+    .join("\n")
+    .trim();
 }
 
 /** `…` in the expected output stands for whatever is there; then the output is put in the expected words. */
 function filled(output: string, wanted: string): string {
-  const pattern = wanted.split("…").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)).join("[^]*?");
+  const pattern = wanted
+    .split("…")
+    .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
+    .join("[^]*?");
   return new RegExp(`^${pattern}$`).test(output) ? wanted : output;
 }
 

@@ -105,7 +105,10 @@ export type TestServer = {
 };
 
 /** The server as `attune start` builds it, without a port: requests go through `inject`. */
-export async function createTestServer(database: TestDatabase, options: Partial<ServerOptions> = {}): Promise<TestServer> {
+export async function createTestServer(
+  database: TestDatabase,
+  options: Partial<ServerOptions> = {},
+): Promise<TestServer> {
   // Only here, so that files which need no server don't wait for PostGraphile to load.
   const { buildServer } = await import("../../src/server.ts");
   const app = await buildServer({

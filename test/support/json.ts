@@ -18,11 +18,23 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
 
 const memberName = fc.constantFrom("a", "b", "c", "d e", "ä");
 
-export const leaf: fc.Arbitrary<Json> = fc.oneof(fc.boolean(), fc.integer({ min: -9, max: 9 }), fc.constantFrom("", "x", "ü"), fc.constant<Json>([1, { a: null }]));
+export const leaf: fc.Arbitrary<Json> = fc.oneof(
+  fc.boolean(),
+  fc.integer({ min: -9, max: 9 }),
+  fc.constantFrom("", "x", "ü"),
+  fc.constant<Json>([1, { a: null }]),
+);
 
 /** Objects of few members, so that two of them often share some. */
 export const tree = (leaves: fc.Arbitrary<Json>): fc.Arbitrary<Json> =>
-  fc.dictionary(memberName, fc.oneof(leaves, fc.dictionary(memberName, fc.oneof(leaves, fc.dictionary(memberName, leaves, { maxKeys: 2 })), { maxKeys: 3 })), { maxKeys: 4, noNullPrototype: true });
+  fc.dictionary(
+    memberName,
+    fc.oneof(
+      leaves,
+      fc.dictionary(memberName, fc.oneof(leaves, fc.dictionary(memberName, leaves, { maxKeys: 2 })), { maxKeys: 3 }),
+    ),
+    { maxKeys: 4, noNullPrototype: true },
+  );
 
 export type ValueType = "boolean" | "integer" | "object" | "any";
 export const valueType = fc.constantFrom<ValueType[]>("boolean", "integer", "object", "any");
@@ -42,7 +54,14 @@ export type Variant = { name: string; weight: number; value: Json };
 /** A split whose weights sum to 1000: random cuts of that range. */
 export const variantsOf = (type: ValueType): fc.Arbitrary<Variant[]> =>
   fc.array(fc.tuple(fc.integer({ min: 0, max: 1000 }), valueOf(type)), { minLength: 1, maxLength: 4 }).map((parts) => {
-    const cuts = [0, ...parts.slice(1).map(([cut]) => cut).toSorted((a, b) => a - b), 1000];
+    const cuts = [
+      0,
+      ...parts
+        .slice(1)
+        .map(([cut]) => cut)
+        .toSorted((a, b) => a - b),
+      1000,
+    ];
     return parts.map(([, value], n) => ({ name: `variant ${n}`, weight: (cuts[n + 1] ?? 0) - (cuts[n] ?? 0), value }));
   });
 

@@ -30,7 +30,14 @@ export async function startOpenIdProvider(redirectUris: string[]): Promise<TestP
   let next: Person | "refuses" = "refuses";
 
   const provider = new Provider(issuer, {
-    clients: [{ client_id: clientId, client_secret: clientSecret, redirect_uris: redirectUris, token_endpoint_auth_method: "client_secret_post" }],
+    clients: [
+      {
+        client_id: clientId,
+        client_secret: clientSecret,
+        redirect_uris: redirectUris,
+        token_endpoint_auth_method: "client_secret_post",
+      },
+    ],
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "picture"] },
     features: { devInteractions: { enabled: false } },
     pkce: { required: () => true },
@@ -48,13 +55,19 @@ export async function startOpenIdProvider(redirectUris: string[]): Promise<TestP
   });
 
   const interact = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    if (next === "refuses") return provider.interactionFinished(request, response, { error: "access_denied", error_description: "not today" });
+    if (next === "refuses")
+      return provider.interactionFinished(request, response, {
+        error: "access_denied",
+        error_description: "not today",
+      });
     people.set(next.sub, next);
     return provider.interactionFinished(request, response, { login: { accountId: next.sub, remember: false } });
   };
   const callback = provider.callback();
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    const answered = request.url?.startsWith("/interaction/") ? interact(request, response) : callback(request, response);
+    const answered = request.url?.startsWith("/interaction/")
+      ? interact(request, response)
+      : callback(request, response);
     answered.catch((error: unknown) => response.writeHead(500).end(String(error)));
   });
 
