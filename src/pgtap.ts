@@ -14,6 +14,8 @@ import { positionOf, scanSql } from "./sql-script.ts";
 import { cloneTemplate, createTemplate } from "./test-databases.ts";
 
 const TESTS = resolve(import.meta.dirname, "../sql-tests");
+/** Helpers, which are no tests. */
+const SUPPORT = `${TESTS}/support/**`;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export type PgtapOptions = {
@@ -98,8 +100,8 @@ async function untilInterrupted<T>(work: (signal: AbortSignal) => Promise<T>): P
 
 async function findFiles(patterns: string[]): Promise<string[]> {
   const found = new Set<string>();
-  for (const pattern of patterns.length > 0 ? patterns : [`${TESTS}/*.sql`]) {
-    const matches = await Array.fromAsync(glob(pattern));
+  for (const pattern of patterns.length > 0 ? patterns : [`${TESTS}/**/*.sql`]) {
+    const matches = await Array.fromAsync(glob(pattern, { exclude: [SUPPORT] }));
     if (matches.length === 0) throw new UserError(`No test file matches ${pattern}.`);
     for (const match of matches.toSorted()) found.add(resolve(match));
   }

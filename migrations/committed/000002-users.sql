@@ -1,5 +1,5 @@
 --! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
---! Hash: sha1:4a5913031f113bd0be1cee60cab74db6e427ca9b
+--! Hash: sha1:2f3b7cd4f94421efdbed114638932c48c0200bf5
 --! Message: users
 
 -- Plans
@@ -169,7 +169,7 @@ comment on column attune.sessions.revoked_because is
 
 -- Who is asking
 
---! Included private/own_issuer.sql
+--! Included users/private/own_issuer.sql
 create or replace function attune_private.own_issuer()
 returns text
 language sql immutable parallel safe security invoker
@@ -179,8 +179,8 @@ end;
 comment on function attune_private.own_issuer() is
   'The `iss` of the tokens that Attune signs itself. A token of any other issuer is never a user of ours by its `sub`.';
 revoke all on function attune_private.own_issuer() from public;
---! EndIncluded private/own_issuer.sql
---! Included functions/current_user_id.sql
+--! EndIncluded users/private/own_issuer.sql
+--! Included users/current_user_id.sql
 create or replace function attune.current_user_id()
 returns uuid
 -- Not SQL: before PostgreSQL 18 that would be planned anew for every query.
@@ -220,8 +220,8 @@ comment on function attune.current_user_id() is
   'The id of the signed-in user, or NULL. The one place that turns a token''s claims into a user: the `sub` of our own tokens, as long as their session lasts, else the identity (`iss`, `sub`) of an outside provider. A deleted user is nobody.';
 revoke all on function attune.current_user_id() from public;
 grant execute on function attune.current_user_id() to anon, authenticated, service_role;
---! EndIncluded functions/current_user_id.sql
---! Included functions/is_admin.sql
+--! EndIncluded users/current_user_id.sql
+--! Included users/is_admin.sql
 create or replace function attune.is_admin()
 returns boolean
 language sql stable parallel safe security definer
@@ -237,8 +237,8 @@ comment on function attune.is_admin() is
   'Whether the signed-in user is an administrator; false when nobody is signed in.';
 revoke all on function attune.is_admin() from public;
 grant execute on function attune.is_admin() to anon, authenticated, service_role;
---! EndIncluded functions/is_admin.sql
---! Included functions/visible_from.sql
+--! EndIncluded users/is_admin.sql
+--! Included users/visible_from.sql
 create or replace function attune.visible_from()
 returns uuid
 language sql stable parallel safe security definer
@@ -253,8 +253,8 @@ comment on function attune.visible_from() is
   E'@behavior -*\nThe first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
 revoke all on function attune.visible_from() from public;
 grant execute on function attune.visible_from() to anon, authenticated, service_role;
---! EndIncluded functions/visible_from.sql
---! Included functions/visible_to.sql
+--! EndIncluded users/visible_from.sql
+--! Included users/visible_to.sql
 create or replace function attune.visible_to()
 returns uuid
 language sql stable parallel safe security definer
@@ -268,8 +268,8 @@ comment on function attune.visible_to() is
   E'@behavior -*\nThe last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
 revoke all on function attune.visible_to() from public;
 grant execute on function attune.visible_to() to anon, authenticated, service_role;
---! EndIncluded functions/visible_to.sql
---! Included private/request_role.sql
+--! EndIncluded users/visible_to.sql
+--! Included users/private/request_role.sql
 create or replace function attune_private.request_role()
 returns name
 language sql stable parallel restricted security invoker
@@ -280,8 +280,8 @@ end;
 comment on function attune_private.request_role() is
   'The database role that the request came with: what was set (`set role`), else who logged in. Claims play no part.';
 revoke all on function attune_private.request_role() from public;
---! EndIncluded private/request_role.sql
---! Included private/is_trusted.sql
+--! EndIncluded users/private/request_role.sql
+--! Included users/private/is_trusted.sql
 create or replace function attune_private.is_trusted()
 returns boolean
 language sql stable parallel restricted security invoker
@@ -296,8 +296,8 @@ end;
 comment on function attune_private.is_trusted() is
   'Whether the request comes from a trusted server (`service_role`) or from the owner of the schema.';
 revoke all on function attune_private.is_trusted() from public;
---! EndIncluded private/is_trusted.sql
---! Included functions/require_user_id.sql
+--! EndIncluded users/private/is_trusted.sql
+--! Included users/require_user_id.sql
 create or replace function attune.require_user_id()
 returns uuid
 language plpgsql stable parallel safe security invoker
@@ -321,8 +321,8 @@ comment on function attune.require_user_id() is
   E'@behavior -*\nThe id of the signed-in user. Refused (`not_signed_in`) when there is none.';
 revoke all on function attune.require_user_id() from public;
 grant execute on function attune.require_user_id() to anon, authenticated, service_role;
---! EndIncluded functions/require_user_id.sql
---! Included functions/require_admin.sql
+--! EndIncluded users/require_user_id.sql
+--! Included users/require_admin.sql
 create or replace function attune.require_admin()
 returns void
 language plpgsql stable parallel restricted security definer
@@ -342,7 +342,7 @@ comment on function attune.require_admin() is
   E'@behavior -*\nPasses for administrators and trusted servers; refused (`admin_required`) for everybody else.';
 revoke all on function attune.require_admin() from public;
 grant execute on function attune.require_admin() to anon, authenticated, service_role;
---! EndIncluded functions/require_admin.sql
+--! EndIncluded users/require_admin.sql
 
 alter table attune.users enable row level security;
 create policy users_select_self_or_admin on attune.users for select to authenticated
@@ -385,7 +385,7 @@ create policy sessions_select_service_role on attune.sessions for select to serv
 revoke all on attune.sessions from public;
 grant select on attune.sessions to authenticated, service_role;
 
---! Included private/check_size.sql
+--! Included users/private/check_size.sql
 create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
 returns void
 language plpgsql immutable parallel safe security invoker
@@ -404,8 +404,8 @@ $$;
 comment on function attune_private.check_size(text, integer, integer, text) is
   'Refuses (`too_large`) what is above its limit, naming both.';
 revoke all on function attune_private.check_size(text, integer, integer, text) from public;
---! EndIncluded private/check_size.sql
---! Included private/email_key.sql
+--! EndIncluded users/private/check_size.sql
+--! Included users/private/email_key.sql
 create or replace function attune_private.email_key(email text)
 returns text
 language sql immutable parallel safe security invoker
@@ -417,8 +417,8 @@ end;
 comment on function attune_private.email_key(text) is
   'By what an e-mail address is known: trimmed, its ASCII letters in lower case.';
 revoke all on function attune_private.email_key(text) from public;
---! EndIncluded private/email_key.sql
---! Included private/is_address.sql
+--! EndIncluded users/private/email_key.sql
+--! Included users/private/is_address.sql
 create or replace function attune_private.is_address(email text)
 returns boolean
 language sql immutable parallel safe security invoker
@@ -432,8 +432,8 @@ begin atomic
 end;
 comment on function attune_private.is_address(text) is 'Whether a text has the shape of an e-mail address.';
 revoke all on function attune_private.is_address(text) from public;
---! EndIncluded private/is_address.sql
---! Included private/is_avatar_url.sql
+--! EndIncluded users/private/is_address.sql
+--! Included users/private/is_avatar_url.sql
 create or replace function attune_private.is_avatar_url(url text)
 returns boolean
 language sql immutable parallel safe security invoker
@@ -449,8 +449,8 @@ end;
 comment on function attune_private.is_avatar_url(text) is
   'Whether a text is an `https` address or a path on the application''s own server.';
 revoke all on function attune_private.is_avatar_url(text) from public;
---! EndIncluded private/is_avatar_url.sql
---! Included private/timezone_name.sql
+--! EndIncluded users/private/is_avatar_url.sql
+--! Included users/private/timezone_name.sql
 create or replace function attune_private.timezone_name(name text)
 returns text
 language plpgsql volatile security invoker
@@ -477,8 +477,8 @@ $$;
 comment on function attune_private.timezone_name(text) is
   'The IANA name of a time zone, spelled as the standard spells it; NULL when there is no such zone.';
 revoke all on function attune_private.timezone_name(text) from public;
---! EndIncluded private/timezone_name.sql
---! Included functions/sessions_is_current.sql
+--! EndIncluded users/private/timezone_name.sql
+--! Included users/sessions_is_current.sql
 create or replace function attune.sessions_is_current(session attune.sessions)
 returns boolean
 language sql stable parallel safe security invoker
@@ -488,9 +488,9 @@ end;
 comment on function attune.sessions_is_current(attune.sessions) is 'Whether it is the session of this request''s token.';
 revoke all on function attune.sessions_is_current(attune.sessions) from public;
 grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;
---! EndIncluded functions/sessions_is_current.sql
+--! EndIncluded users/sessions_is_current.sql
 
---! Included triggers/tg__timestamps.sql
+--! Included users/triggers/tg__timestamps.sql
 create or replace function attune_private.tg__timestamps()
 returns trigger
 language plpgsql volatile security invoker
@@ -503,8 +503,8 @@ end;
 $$;
 comment on function attune_private.tg__timestamps() is 'Keeps `updated_at`.';
 revoke all on function attune_private.tg__timestamps() from public;
---! EndIncluded triggers/tg__timestamps.sql
---! Included triggers/tg_users__validate.sql
+--! EndIncluded users/triggers/tg__timestamps.sql
+--! Included users/triggers/tg_users__validate.sql
 create or replace function attune_private.tg_users__validate()
 returns trigger
 language plpgsql volatile security definer
@@ -557,8 +557,8 @@ $$;
 comment on function attune_private.tg_users__validate() is
   'Trims and checks what users write about themselves (`too_large`, `invalid_email`, `invalid_avatar_url`, `invalid_timezone`).';
 revoke all on function attune_private.tg_users__validate() from public;
---! EndIncluded triggers/tg_users__validate.sql
---! Included triggers/tg_users__email.sql
+--! EndIncluded users/triggers/tg_users__validate.sql
+--! Included users/triggers/tg_users__email.sql
 create or replace function attune_private.tg_users__email()
 returns trigger
 language plpgsql volatile security definer
@@ -589,7 +589,7 @@ $$;
 comment on function attune_private.tg_users__email() is
   'Keeps an e-mail unique without regard to case (`email_taken`). Another address has to be verified anew.';
 revoke all on function attune_private.tg_users__email() from public;
---! EndIncluded triggers/tg_users__email.sql
+--! EndIncluded users/triggers/tg_users__email.sql
 
 create trigger _050_validate before insert or update on attune.users
   for each row execute function attune_private.tg_users__validate();
@@ -600,7 +600,7 @@ create trigger _200_email after insert or update of email on attune.users
 create trigger _100_timestamps before update on attune.user_identities
   for each row execute function attune_private.tg__timestamps();
 
---! Included private/ensure_user.sql
+--! Included users/private/ensure_user.sql
 create or replace function attune_private.ensure_user(email text, is_admin boolean default false)
 returns uuid
 language plpgsql volatile security invoker
@@ -634,8 +634,8 @@ $$;
 comment on function attune_private.ensure_user(text, boolean) is
   'The id of the user with this e-mail, made when missing. For development tokens and tests: it raises rights when asked to and never lowers them. Refused: `invalid_email`.';
 revoke all on function attune_private.ensure_user(text, boolean) from public;
---! EndIncluded private/ensure_user.sql
---! Included private/ensure_single_user.sql
+--! EndIncluded users/private/ensure_user.sql
+--! Included users/private/ensure_single_user.sql
 create or replace function attune_private.ensure_single_user()
 returns uuid
 language plpgsql volatile security invoker
@@ -667,8 +667,8 @@ $$;
 comment on function attune_private.ensure_single_user() is
   'The id of the `system` user, an administrator, made when missing: whom every request is in single-user mode.';
 revoke all on function attune_private.ensure_single_user() from public;
---! EndIncluded private/ensure_single_user.sql
---! Included functions/viewer.sql
+--! EndIncluded users/private/ensure_single_user.sql
+--! Included users/viewer.sql
 create or replace function attune.viewer()
 returns attune.users
 language sql stable parallel safe security definer
@@ -680,4 +680,4 @@ end;
 comment on function attune.viewer() is 'The signed-in user; null when nobody is.';
 revoke all on function attune.viewer() from public;
 grant execute on function attune.viewer() to anon, authenticated, service_role;
---! EndIncluded functions/viewer.sql
+--! EndIncluded users/viewer.sql

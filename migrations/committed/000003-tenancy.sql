@@ -1,5 +1,5 @@
---! Previous: sha1:4a5913031f113bd0be1cee60cab74db6e427ca9b
---! Hash: sha1:7e3a8a372aa027bbee6583b6db06b563368f4c5b
+--! Previous: sha1:2f3b7cd4f94421efdbed114638932c48c0200bf5
+--! Hash: sha1:3ed3aa7d876742b3c9b50152d6f88b1852c697cd
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -111,7 +111,7 @@ comment on column attune.project_members.updated_at is 'When the role last chang
 
 -- Who may see and do what. Definer functions, because the members' policies would ask about themselves.
 
---! Included functions/member_team_ids.sql
+--! Included tenancy/member_team_ids.sql
 create or replace function attune.member_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
@@ -124,8 +124,8 @@ end;
 comment on function attune.member_team_ids() is E'@behavior -*\nThe teams that the caller belongs to.';
 revoke all on function attune.member_team_ids() from public;
 grant execute on function attune.member_team_ids() to authenticated, service_role;
---! EndIncluded functions/member_team_ids.sql
---! Included functions/managed_team_ids.sql
+--! EndIncluded tenancy/member_team_ids.sql
+--! Included tenancy/managed_team_ids.sql
 create or replace function attune.managed_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
@@ -139,8 +139,8 @@ end;
 comment on function attune.managed_team_ids() is E'@behavior -*\nThe teams that the caller owns or administers.';
 revoke all on function attune.managed_team_ids() from public;
 grant execute on function attune.managed_team_ids() to authenticated, service_role;
---! EndIncluded functions/managed_team_ids.sql
---! Included functions/owned_team_ids.sql
+--! EndIncluded tenancy/managed_team_ids.sql
+--! Included tenancy/owned_team_ids.sql
 create or replace function attune.owned_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
@@ -154,8 +154,8 @@ end;
 comment on function attune.owned_team_ids() is E'@behavior -*\nThe teams that the caller owns.';
 revoke all on function attune.owned_team_ids() from public;
 grant execute on function attune.owned_team_ids() to authenticated, service_role;
---! EndIncluded functions/owned_team_ids.sql
---! Included functions/member_project_ids.sql
+--! EndIncluded tenancy/owned_team_ids.sql
+--! Included tenancy/member_project_ids.sql
 create or replace function attune.member_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
@@ -168,8 +168,8 @@ end;
 comment on function attune.member_project_ids() is E'@behavior -*\nThe projects that the caller belongs to.';
 revoke all on function attune.member_project_ids() from public;
 grant execute on function attune.member_project_ids() to authenticated, service_role;
---! EndIncluded functions/member_project_ids.sql
---! Included functions/edited_project_ids.sql
+--! EndIncluded tenancy/member_project_ids.sql
+--! Included tenancy/edited_project_ids.sql
 create or replace function attune.edited_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
@@ -183,8 +183,8 @@ end;
 comment on function attune.edited_project_ids() is E'@behavior -*\nThe projects that the caller may change.';
 revoke all on function attune.edited_project_ids() from public;
 grant execute on function attune.edited_project_ids() to authenticated, service_role;
---! EndIncluded functions/edited_project_ids.sql
---! Included functions/owned_project_ids.sql
+--! EndIncluded tenancy/edited_project_ids.sql
+--! Included tenancy/owned_project_ids.sql
 create or replace function attune.owned_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
@@ -198,7 +198,7 @@ end;
 comment on function attune.owned_project_ids() is E'@behavior -*\nThe projects that the caller owns.';
 revoke all on function attune.owned_project_ids() from public;
 grant execute on function attune.owned_project_ids() to authenticated, service_role;
---! EndIncluded functions/owned_project_ids.sql
+--! EndIncluded tenancy/owned_project_ids.sql
 
 alter table attune.teams enable row level security;
 create policy teams_select_member on attune.teams for select to authenticated
@@ -250,7 +250,7 @@ grant select, insert (user_id, project_id, role), update (role), delete on attun
 
 -- What members see of each other
 
---! Included functions/known_profiles.sql
+--! Included tenancy/known_profiles.sql
 create or replace function attune.known_profiles()
 returns table (id uuid, name text, avatar_url text)
 language sql stable parallel safe security definer
@@ -271,7 +271,7 @@ comment on function attune.known_profiles() is
   E'@behavior -*\nName and picture of the caller, and of everybody in the same teams and projects.';
 revoke all on function attune.known_profiles() from public;
 grant execute on function attune.known_profiles() to authenticated, service_role;
---! EndIncluded functions/known_profiles.sql
+--! EndIncluded tenancy/known_profiles.sql
 
 create view attune.profiles
 with (security_invoker = true)
@@ -287,7 +287,7 @@ comment on column attune.profiles.avatar_url is 'The address of their picture.';
 revoke all on attune.profiles from public;
 grant select on attune.profiles to authenticated, service_role;
 
---! Included private/valid_name.sql
+--! Included tenancy/private/valid_name.sql
 create or replace function attune_private.valid_name(name text)
 returns text
 language plpgsql immutable parallel safe security invoker
@@ -311,8 +311,8 @@ end;
 $$;
 comment on function attune_private.valid_name(text) is 'A name, trimmed. Refused when there is none (`invalid_name`) or too much of it (`too_large`).';
 revoke all on function attune_private.valid_name(text) from public;
---! EndIncluded private/valid_name.sql
---! Included private/require_team_role.sql
+--! EndIncluded tenancy/private/valid_name.sql
+--! Included tenancy/private/require_team_role.sql
 create or replace function attune_private.require_team_role(team_id uuid, variadic roles attune.team_role[])
 returns attune.team_role
 language plpgsql volatile security invoker
@@ -357,8 +357,8 @@ $$;
 comment on function attune_private.require_team_role(uuid, attune.team_role[]) is
   'The caller''s role in a team; a trusted server counts as an owner. Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`).';
 revoke all on function attune_private.require_team_role(uuid, attune.team_role[]) from public;
---! EndIncluded private/require_team_role.sql
---! Included private/require_project_role.sql
+--! EndIncluded tenancy/private/require_team_role.sql
+--! Included tenancy/private/require_project_role.sql
 create or replace function attune_private.require_project_role(project_id uuid, variadic roles attune.project_role[])
 returns attune.project_role
 language plpgsql volatile security invoker
@@ -403,8 +403,36 @@ $$;
 comment on function attune_private.require_project_role(uuid, attune.project_role[]) is
   'The caller''s role in a project; a trusted server counts as an owner. Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
 revoke all on function attune_private.require_project_role(uuid, attune.project_role[]) from public;
---! EndIncluded private/require_project_role.sql
---! Included functions/create_team.sql
+--! EndIncluded tenancy/private/require_project_role.sql
+--! Included tenancy/require_team_admin.sql
+create or replace function attune.require_team_admin(team_id uuid)
+returns void
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from attune.managed_team_ids() as t (id) where t.id = team_id) then
+    return;
+  end if;
+
+  if (attune.is_admin() or attune_private.is_trusted()) is not true
+    or not exists (select from attune.teams as t where t.id = team_id)
+  then
+    -- The same for a team that does not exist: who is no member learns nothing.
+    raise exception using
+      errcode = '42501',
+      message = 'Only an owner or administrator of the team may do this',
+      detail = 'team_admin_required',
+      hint = 'Ask somebody who administers the team.';
+  end if;
+end;
+$$;
+comment on function attune.require_team_admin(uuid) is
+  E'@behavior -*\nPasses for the owners and administrators of a team, for administrators and trusted servers; refused (`team_admin_required`) for everybody else, and when there is no such team.';
+revoke all on function attune.require_team_admin(uuid) from public;
+grant execute on function attune.require_team_admin(uuid) to anon, authenticated, service_role;
+--! EndIncluded tenancy/require_team_admin.sql
+--! Included tenancy/create_team.sql
 create or replace function attune.create_team(name text)
 returns attune.teams
 language plpgsql volatile security definer
@@ -428,8 +456,8 @@ comment on function attune.create_team(text) is
   E'@param name What people call it.\nMakes a team, which the caller owns. Refused: `not_signed_in`, `invalid_name`, `too_large`.';
 revoke all on function attune.create_team(text) from public;
 grant execute on function attune.create_team(text) to authenticated;
---! EndIncluded functions/create_team.sql
---! Included functions/set_current_team.sql
+--! EndIncluded tenancy/create_team.sql
+--! Included tenancy/set_current_team.sql
 create or replace function attune.set_current_team(team_id uuid default null)
 returns attune.users
 language plpgsql volatile security definer
@@ -467,8 +495,8 @@ comment on function attune.set_current_team(uuid) is
   E'@param team_id Which team; without, none.\nChooses the team whose settings apply to the caller, of those the caller belongs to; without one, none. Refused: `not_signed_in`, `unknown_team`.';
 revoke all on function attune.set_current_team(uuid) from public;
 grant execute on function attune.set_current_team(uuid) to authenticated;
---! EndIncluded functions/set_current_team.sql
---! Included functions/set_team_member_role.sql
+--! EndIncluded tenancy/set_current_team.sql
+--! Included tenancy/set_team_member_role.sql
 create or replace function attune.set_team_member_role(team_id uuid, user_id uuid, role attune.team_role)
 returns attune.team_members
 language plpgsql volatile security definer
@@ -523,8 +551,8 @@ comment on function attune.set_team_member_role(uuid, uuid, attune.team_role) is
   E'@param team_id In which team.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a team; for its owners, and for admins as far as no owner is concerned. Refused: `unknown_team`, `team_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_team_member_role(uuid, uuid, attune.team_role) from public;
 grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to authenticated, service_role;
---! EndIncluded functions/set_team_member_role.sql
---! Included functions/remove_team_member.sql
+--! EndIncluded tenancy/set_team_member_role.sql
+--! Included tenancy/remove_team_member.sql
 create or replace function attune.remove_team_member(team_id uuid, user_id uuid)
 returns void
 language plpgsql volatile security definer
@@ -565,8 +593,8 @@ comment on function attune.remove_team_member(uuid, uuid) is
   E'@param team_id From which team.\n@param user_id Whom.\nTakes a member out of a team; for its owners, and for admins unless it is an owner. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_team_member(uuid, uuid) from public;
 grant execute on function attune.remove_team_member(uuid, uuid) to authenticated, service_role;
---! EndIncluded functions/remove_team_member.sql
---! Included functions/leave_team.sql
+--! EndIncluded tenancy/remove_team_member.sql
+--! Included tenancy/leave_team.sql
 create or replace function attune.leave_team(team_id uuid)
 returns void
 language plpgsql volatile security definer
@@ -586,8 +614,8 @@ comment on function attune.leave_team(uuid) is
   E'@param team_id Which team.\nTakes the caller out of a team. Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
 revoke all on function attune.leave_team(uuid) from public;
 grant execute on function attune.leave_team(uuid) to authenticated;
---! EndIncluded functions/leave_team.sql
---! Included functions/create_project.sql
+--! EndIncluded tenancy/leave_team.sql
+--! Included tenancy/create_project.sql
 create or replace function attune.create_project(name text, team_id uuid default null, stage_number integer default 1)
 returns attune.projects
 language plpgsql volatile security definer
@@ -615,8 +643,8 @@ comment on function attune.create_project(text, uuid, integer) is
   E'@param name What people call it.\n@param team_id The team it belongs to; without, none.\n@param stage_number The stage it has reached.\nMakes a project, which the caller owns, of the caller''s own or in a team that the caller belongs to. Refused: `not_signed_in`, `unknown_team`, `invalid_name`, `invalid_stage_number`, `too_large`.';
 revoke all on function attune.create_project(text, uuid, integer) from public;
 grant execute on function attune.create_project(text, uuid, integer) to authenticated;
---! EndIncluded functions/create_project.sql
---! Included functions/set_project_member_role.sql
+--! EndIncluded tenancy/create_project.sql
+--! Included tenancy/set_project_member_role.sql
 create or replace function attune.set_project_member_role(project_id uuid, user_id uuid, role attune.project_role)
 returns attune.project_members
 language plpgsql volatile security definer
@@ -656,8 +684,8 @@ comment on function attune.set_project_member_role(uuid, uuid, attune.project_ro
   E'@param project_id In which project.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a project; for its owners. Refused: `unknown_project`, `project_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_project_member_role(uuid, uuid, attune.project_role) from public;
 grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to authenticated, service_role;
---! EndIncluded functions/set_project_member_role.sql
---! Included functions/remove_project_member.sql
+--! EndIncluded tenancy/set_project_member_role.sql
+--! Included tenancy/remove_project_member.sql
 create or replace function attune.remove_project_member(project_id uuid, user_id uuid)
 returns void
 language plpgsql volatile security definer
@@ -683,8 +711,8 @@ comment on function attune.remove_project_member(uuid, uuid) is
   E'@param project_id From which project.\n@param user_id Whom.\nTakes a member out of a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_project_member(uuid, uuid) from public;
 grant execute on function attune.remove_project_member(uuid, uuid) to authenticated, service_role;
---! EndIncluded functions/remove_project_member.sql
---! Included functions/leave_project.sql
+--! EndIncluded tenancy/remove_project_member.sql
+--! Included tenancy/leave_project.sql
 create or replace function attune.leave_project(project_id uuid)
 returns void
 language plpgsql volatile security definer
@@ -704,9 +732,9 @@ comment on function attune.leave_project(uuid) is
   E'@param project_id Which project.\nTakes the caller out of a project. Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
 revoke all on function attune.leave_project(uuid) from public;
 grant execute on function attune.leave_project(uuid) to authenticated;
---! EndIncluded functions/leave_project.sql
+--! EndIncluded tenancy/leave_project.sql
 
---! Included triggers/tg__validate_name.sql
+--! Included tenancy/triggers/tg__validate_name.sql
 create or replace function attune_private.tg__validate_name()
 returns trigger
 language plpgsql volatile security definer
@@ -719,8 +747,8 @@ end;
 $$;
 comment on function attune_private.tg__validate_name() is 'Trims a name, and refuses an empty (`invalid_name`) or long one (`too_large`).';
 revoke all on function attune_private.tg__validate_name() from public;
---! EndIncluded triggers/tg__validate_name.sql
---! Included triggers/tg_team_members__keep_owner.sql
+--! EndIncluded tenancy/triggers/tg__validate_name.sql
+--! Included tenancy/triggers/tg_team_members__keep_owner.sql
 create or replace function attune_private.tg_team_members__keep_owner()
 returns trigger
 language plpgsql volatile security definer
@@ -758,8 +786,8 @@ $$;
 comment on function attune_private.tg_team_members__keep_owner() is
   'Refuses to take a team''s last owner away (`last_owner`), except with the team: one of which a deleted user was the only member goes with the user.';
 revoke all on function attune_private.tg_team_members__keep_owner() from public;
---! EndIncluded triggers/tg_team_members__keep_owner.sql
---! Included triggers/tg_team_members__leave_current_team.sql
+--! EndIncluded tenancy/triggers/tg_team_members__keep_owner.sql
+--! Included tenancy/triggers/tg_team_members__leave_current_team.sql
 create or replace function attune_private.tg_team_members__leave_current_team()
 returns trigger
 language plpgsql volatile security definer
@@ -777,8 +805,8 @@ $$;
 comment on function attune_private.tg_team_members__leave_current_team() is
   'Whoever no longer belongs to a team no longer has it as the current one.';
 revoke all on function attune_private.tg_team_members__leave_current_team() from public;
---! EndIncluded triggers/tg_team_members__leave_current_team.sql
---! Included triggers/tg_projects__validate_stage.sql
+--! EndIncluded tenancy/triggers/tg_team_members__leave_current_team.sql
+--! Included tenancy/triggers/tg_projects__validate_stage.sql
 create or replace function attune_private.tg_projects__validate_stage()
 returns trigger
 language plpgsql volatile security definer
@@ -798,8 +826,8 @@ end;
 $$;
 comment on function attune_private.tg_projects__validate_stage() is 'Refuses a stage that there cannot be (`invalid_stage_number`).';
 revoke all on function attune_private.tg_projects__validate_stage() from public;
---! EndIncluded triggers/tg_projects__validate_stage.sql
---! Included triggers/tg_project_members__keep_owner.sql
+--! EndIncluded tenancy/triggers/tg_projects__validate_stage.sql
+--! Included tenancy/triggers/tg_project_members__keep_owner.sql
 create or replace function attune_private.tg_project_members__keep_owner()
 returns trigger
 language plpgsql volatile security definer
@@ -837,8 +865,8 @@ $$;
 comment on function attune_private.tg_project_members__keep_owner() is
   'Refuses to take a project''s last owner away (`last_owner`), except with the project: one of which a deleted user was the only member goes with the user.';
 revoke all on function attune_private.tg_project_members__keep_owner() from public;
---! EndIncluded triggers/tg_project_members__keep_owner.sql
---! Included triggers/tg_users__starter_project.sql
+--! EndIncluded tenancy/triggers/tg_project_members__keep_owner.sql
+--! Included tenancy/triggers/tg_users__starter_project.sql
 create or replace function attune_private.tg_users__starter_project()
 returns trigger
 language plpgsql volatile security definer
@@ -859,7 +887,7 @@ end;
 $$;
 comment on function attune_private.tg_users__starter_project() is 'Gives a new user a project to begin with, in no stage yet.';
 revoke all on function attune_private.tg_users__starter_project() from public;
---! EndIncluded triggers/tg_users__starter_project.sql
+--! EndIncluded tenancy/triggers/tg_users__starter_project.sql
 
 create trigger _050_validate_name before insert or update of name on attune.teams
   for each row execute function attune_private.tg__validate_name();

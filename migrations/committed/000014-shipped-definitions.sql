@@ -1,8 +1,8 @@
---! Previous: sha1:57e407611c4c301d966538541b7216f778bb6185
---! Hash: sha1:66180b8913db9798cea876b5f196a07e4ce164d7
+--! Previous: sha1:107f89700ba04ad98bd3e8180bdc5e5b47080d19
+--! Hash: sha1:41125ea9b2a96c31c00a013b2e98fd6d09be3c33
 --! Message: shipped definitions
 
---! Included data/shipped_definitions.sql
+--! Included shipped-definitions/shipped_definitions.sql
 -- definitions/attune.json, word for word.
 select from attune.apply_definitions($definitions$
 {
@@ -1122,4 +1122,4 @@ select from attune.apply_definitions($definitions$
   }
 }
 $definitions$);
---! EndIncluded data/shipped_definitions.sql
+--! EndIncluded shipped-definitions/shipped_definitions.sql

@@ -26,6 +26,7 @@ drop function
   attune_private.valid_name(text),
   attune_private.require_team_role(uuid, attune.team_role[]),
   attune_private.require_project_role(uuid, attune.project_role[]),
+  attune.require_team_admin(uuid),
   attune.create_team(text),
   attune.set_current_team(uuid),
   attune.set_team_member_role(uuid, uuid, attune.team_role),

@@ -1,0 +1,2126 @@
+--! Previous: sha1:414f0caac56318aded0d1e68701fc7fd87d2614f
+--! Hash: sha1:6188b76ab07459835d81cdf245b36ba329ccd752
+--! Message: settings
+
+-- The registry
+
+create type attune.setting_layer as enum ('default', 'global', 'plan', 'team', 'user', 'project');
+comment on type attune.setting_layer is
+  'Where a value is stored, from broad to narrow: the definition''s default, everybody, a plan, a team, a user, a user in one project.';
+
+create type attune.setting_writer as enum ('user', 'admin');
+comment on type attune.setting_writer is 'Who may write a setting in the layers of a user: the user, or administrators only.';
+
+create type attune.setting_seeding as enum ('inherit', 'copy');
+comment on type attune.setting_seeding is
+  'What a new user gets: nothing (`inherit`, later defaults apply), or the value then effective (`copy`, later defaults do not).';
+
+create type attune.evaluation_reason as enum ('DEFAULT', 'STATIC', 'TARGETING_MATCH', 'SPLIT', 'DISABLED');
+comment on type attune.evaluation_reason is
+  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout or a variant; DISABLED, the default, because what is stored is switched off.';
+
+create table attune.setting_definitions (
+  key text
+    constraint setting_definitions_pkey primary key
+    constraint setting_definitions_key_check check (char_length(key) between 1 and 200 and key ~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$'),
+  category text not null
+    constraint setting_definitions_category_check check (char_length(category) between 1 and 100),
+  description text not null default ''
+    constraint setting_definitions_description_check check (char_length(description) <= 8000),
+  schema jsonb not null
+    constraint setting_definitions_schema_check check (octet_length(schema::text) <= 65536),
+  default_value jsonb not null
+    constraint setting_definitions_default_value_check check (octet_length(default_value::text) <= 65536),
+  layer attune.setting_layer not null default 'user',
+  writable_by attune.setting_writer not null default 'user',
+  seeding attune.setting_seeding not null default 'inherit',
+  is_public boolean not null default false,
+  source text
+    constraint setting_definitions_source_check check (char_length(source) between 1 and 200),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+create index setting_definitions_category_idx on attune.setting_definitions (category, key);
+create index setting_definitions_source_idx on attune.setting_definitions (source);
+comment on table attune.setting_definitions is
+  E'@behavior -connection +list\nThe registry of settings: what keys there are, what their values look like, and what applies when nobody chose. Administrators write it.';
+comment on column attune.setting_definitions.key is
+  'The setting''s name: at most 200 letters, digits and `_ . : / @ -`, such as `DARK_MODE_ENABLED` or `editor.fontSize`.';
+comment on column attune.setting_definitions.category is 'What the setting is listed under: `features`.';
+comment on column attune.setting_definitions.description is 'What the setting does, for people; at most 8,000 characters.';
+comment on column attune.setting_definitions.schema is
+  'A JSON Schema (draft 2020-12, the subset of docs/json-schema.md) that every value must satisfy. Annotations, `title` and `enumDescriptions` among them, are kept for user interfaces.';
+comment on column attune.setting_definitions.default_value is 'What applies when no layer holds a value.';
+comment on column attune.setting_definitions.layer is 'The narrowest layer that may hold a value.';
+comment on column attune.setting_definitions.writable_by is 'Who may write it in the layers of a user.';
+comment on column attune.setting_definitions.seeding is 'What a new user gets.';
+comment on column attune.setting_definitions.is_public is 'Whether a request without a token may read it.';
+comment on column attune.setting_definitions.source is
+  'The document that declares the setting (`$id` of `apply_definitions`), or null when it was made by hand.';
+comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
+comment on column attune.setting_definitions.updated_at is 'When the definition last changed.';
+
+-- The layers hold only what differs. No row means inherit; `false` and JSON `null` are values.
+
+create table attune.global_settings (
+  key text not null
+    constraint global_settings_pkey primary key
+    constraint global_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint global_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  rollout_percentage integer not null default 100
+    constraint global_settings_rollout_percentage_check check (rollout_percentage between 0 and 100),
+  variants jsonb
+    constraint global_settings_variants_check check (octet_length(variants::text) <= 65536),
+  updated_by uuid,
+  updated_at timestamptz not null default now()
+);
+comment on table attune.global_settings is
+  E'@behavior -connection +list\nWhat administrators chose for everybody.';
+comment on column attune.global_settings.key is 'Which setting.';
+comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396).';
+comment on column attune.global_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.global_settings.is_enforced is 'True ignores every narrower layer: nobody can choose otherwise.';
+comment on column attune.global_settings.rollout_percentage is
+  'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. The others, and requests without a user unless it is 100, fall through to the default.';
+comment on column attune.global_settings.variants is
+  'How the users it applies to are split: `[{"name", "weight", "value"}]`, each value merged over `value` (RFC 7396), or null. Weights are tenths of a percent and sum to 1000, as Unleash''s do, so that a user gets the variant that Unleash would choose. A request without a user gets `value`.';
+comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.global_settings.updated_at is 'When it was last written.';
+
+create table attune.user_preferences (
+  user_id uuid not null
+    constraint user_preferences_user_id_fkey references attune.users (id) on delete cascade,
+  key text not null
+    constraint user_preferences_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint user_preferences_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint user_preferences_pkey primary key (user_id, key)
+);
+create index user_preferences_key_idx on attune.user_preferences (key);
+comment on constraint user_preferences_key_fkey on attune.user_preferences is
+  E'@foreignFieldName userPreferences\nWhat users chose for this setting.';
+comment on table attune.user_preferences is
+  'What users chose for themselves. A user sees and changes only their own.';
+comment on column attune.user_preferences.user_id is 'Whose choice it is.';
+comment on column attune.user_preferences.key is 'Which setting.';
+comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
+comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.user_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.user_preferences.updated_at is 'When it was last written.';
+
+create table attune.plan_settings (
+  plan text not null
+    constraint plan_settings_plan_fkey references attune.plans (name) on update cascade on delete cascade,
+  key text not null
+    constraint plan_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint plan_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint plan_settings_pkey primary key (plan, key)
+);
+create index plan_settings_key_idx on attune.plan_settings (key);
+comment on table attune.plan_settings is
+  E'@behavior -connection +list\nWhat administrators chose for the users of a plan.';
+comment on column attune.plan_settings.plan is 'Which plan.';
+comment on column attune.plan_settings.key is 'Which setting.';
+comment on column attune.plan_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
+comment on column attune.plan_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.plan_settings.is_enforced is 'True ignores every narrower layer: nobody on the plan can choose otherwise.';
+comment on column attune.plan_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.plan_settings.updated_at is 'When it was last written.';
+
+create table attune.team_settings (
+  team_id uuid not null
+    constraint team_settings_team_id_fkey references attune.teams (id) on delete cascade,
+  key text not null
+    constraint team_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint team_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint team_settings_pkey primary key (team_id, key)
+);
+create index team_settings_key_idx on attune.team_settings (key);
+comment on table attune.team_settings is
+  'What the owners and administrators of a team chose for its members: those whose current team it is.';
+comment on column attune.team_settings.team_id is 'Which team.';
+comment on column attune.team_settings.key is 'Which setting.';
+comment on column attune.team_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
+comment on column attune.team_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.team_settings.is_enforced is 'True ignores every narrower layer: no member can choose otherwise.';
+comment on column attune.team_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.team_settings.updated_at is 'When it was last written.';
+
+create table attune.project_preferences (
+  user_id uuid not null,
+  project_id uuid not null,
+  key text not null
+    constraint project_preferences_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint project_preferences_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint project_preferences_pkey primary key (user_id, project_id, key),
+  -- What somebody chose in a project goes with their membership.
+  constraint project_preferences_user_id_project_id_fkey foreign key (user_id, project_id)
+    references attune.project_members (user_id, project_id) on delete cascade
+);
+create index project_preferences_key_idx on attune.project_preferences (key);
+comment on table attune.project_preferences is
+  'What users chose for themselves in one project. A user sees and changes only their own, while a member.';
+comment on column attune.project_preferences.user_id is 'Whose choice it is.';
+comment on column attune.project_preferences.project_id is 'In which project.';
+comment on column attune.project_preferences.key is 'Which setting.';
+comment on column attune.project_preferences.value is 'What was chosen; of an object, only the members that were.';
+comment on column attune.project_preferences.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.project_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.project_preferences.updated_at is 'When it was last written.';
+
+-- Who may see and write them
+
+alter table attune.setting_definitions enable row level security;
+create policy setting_definitions_select_anon on attune.setting_definitions for select to anon
+  using (is_public);
+create policy setting_definitions_select_authenticated on attune.setting_definitions for select to authenticated
+  using (is_public or (select attune.current_user_id()) is not null);
+create policy setting_definitions_insert_admin on attune.setting_definitions for insert to authenticated
+  with check ((select attune.is_admin()));
+create policy setting_definitions_update_admin on attune.setting_definitions for update to authenticated
+  using ((select attune.is_admin()))
+  with check ((select attune.is_admin()));
+create policy setting_definitions_delete_admin on attune.setting_definitions for delete to authenticated
+  using ((select attune.is_admin()));
+create policy setting_definitions_all_service_role on attune.setting_definitions for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.setting_definitions from public;
+grant select on attune.setting_definitions to anon;
+grant
+  select,
+  insert (key, category, description, schema, default_value, layer, writable_by, seeding, is_public, source),
+  update (category, description, schema, default_value, layer, writable_by, seeding, is_public, source),
+  delete
+  on attune.setting_definitions to authenticated, service_role;
+
+alter table attune.global_settings enable row level security;
+create policy global_settings_select_admin on attune.global_settings for select to authenticated
+  using ((select attune.is_admin()));
+create policy global_settings_insert_admin on attune.global_settings for insert to authenticated
+  with check ((select attune.is_admin()));
+create policy global_settings_update_admin on attune.global_settings for update to authenticated
+  using ((select attune.is_admin()))
+  with check ((select attune.is_admin()));
+create policy global_settings_delete_admin on attune.global_settings for delete to authenticated
+  using ((select attune.is_admin()));
+create policy global_settings_all_service_role on attune.global_settings for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.global_settings from public;
+grant
+  select,
+  insert (key, value, is_active, is_enforced, rollout_percentage, variants),
+  update (value, is_active, is_enforced, rollout_percentage, variants),
+  delete
+  on attune.global_settings to authenticated, service_role;
+
+alter table attune.user_preferences enable row level security;
+create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy user_preferences_insert_self_or_admin on attune.user_preferences for insert to authenticated
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy user_preferences_update_self_or_admin on attune.user_preferences for update to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()))
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy user_preferences_delete_self_or_admin on attune.user_preferences for delete to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy user_preferences_all_service_role on attune.user_preferences for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.user_preferences from public;
+grant
+  select,
+  insert (user_id, key, value, is_active),
+  update (value, is_active),
+  delete
+  on attune.user_preferences to authenticated, service_role;
+
+alter table attune.plan_settings enable row level security;
+create policy plan_settings_select_admin on attune.plan_settings for select to authenticated
+  using ((select attune.is_admin()));
+create policy plan_settings_insert_admin on attune.plan_settings for insert to authenticated
+  with check ((select attune.is_admin()));
+create policy plan_settings_update_admin on attune.plan_settings for update to authenticated
+  using ((select attune.is_admin()))
+  with check ((select attune.is_admin()));
+create policy plan_settings_delete_admin on attune.plan_settings for delete to authenticated
+  using ((select attune.is_admin()));
+create policy plan_settings_all_service_role on attune.plan_settings for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.plan_settings from public;
+grant
+  select,
+  insert (plan, key, value, is_active, is_enforced),
+  update (value, is_active, is_enforced),
+  delete
+  on attune.plan_settings to authenticated, service_role;
+
+alter table attune.team_settings enable row level security;
+create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
+  using (team_id in (select attune.member_team_ids()) or (select attune.is_admin()));
+create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
+  with check (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_update_team_admin_or_admin on attune.team_settings for update to authenticated
+  using (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()))
+  with check (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_delete_team_admin_or_admin on attune.team_settings for delete to authenticated
+  using (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_all_service_role on attune.team_settings for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.team_settings from public;
+grant
+  select,
+  insert (team_id, key, value, is_active, is_enforced),
+  update (value, is_active, is_enforced),
+  delete
+  on attune.team_settings to authenticated, service_role;
+
+alter table attune.project_preferences enable row level security;
+create policy project_preferences_select_self_or_admin on attune.project_preferences for select to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy project_preferences_insert_self_or_admin on attune.project_preferences for insert to authenticated
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy project_preferences_update_self_or_admin on attune.project_preferences for update to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()))
+  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy project_preferences_delete_self_or_admin on attune.project_preferences for delete to authenticated
+  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+create policy project_preferences_all_service_role on attune.project_preferences for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.project_preferences from public;
+grant
+  select,
+  insert (user_id, project_id, key, value, is_active),
+  update (value, is_active),
+  delete
+  on attune.project_preferences to authenticated, service_role;
+
+-- What a value must be
+
+--! Included settings/json_merge_patch.sql
+create or replace function attune.json_merge_patch(target jsonb, patch jsonb, depth integer default 0)
+returns jsonb
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  kept jsonb := case jsonb_typeof(target) when 'object' then target else '{}' end;
+  changed jsonb;
+  removes boolean;
+begin
+  if jsonb_typeof(patch) is distinct from 'object' then
+    return patch;
+  end if;
+
+  if depth >= 64 then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The value is nested more than 64 levels deep',
+      detail = 'value_too_deep',
+      hint = 'Make the value flatter.';
+  end if;
+
+  -- In one pass: `||` copies the whole object, and a patch may have thousands of members.
+  select coalesce(
+    jsonb_object_agg(
+      e.key,
+      case jsonb_typeof(e.value)
+        when 'object' then attune.json_merge_patch(kept -> e.key, e.value, depth + 1)
+        else e.value
+      end
+    ) filter (where e.value <> 'null'),
+    '{}'
+  ), bool_or(e.value = 'null' and kept ? e.key)
+  into changed, removes
+  from jsonb_each(patch) as e;
+
+  if removes then
+    select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+    into kept
+    from jsonb_each(kept) as e
+    where not patch ? e.key;
+  end if;
+
+  return kept || changed;
+end;
+$$;
+comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
+  E'@behavior -*\nThe target with the patch applied (JSON Merge Patch, RFC 7396): members that are null are removed, objects are merged, everything else replaces. `depth` counts the levels above, of which 64 are allowed (`value_too_deep`).';
+revoke all on function attune.json_merge_patch(jsonb, jsonb, integer) from public;
+grant execute on function attune.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
+--! EndIncluded settings/json_merge_patch.sql
+
+create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, scope text, value jsonb);
+comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
+
+--! Included settings/private/broken_values.sql
+create or replace function attune_private.broken_values(
+  key text,
+  schema jsonb,
+  default_value jsonb,
+  layer attune.setting_layer
+)
+returns setof attune_private.stored_value
+language sql stable parallel safe security invoker
+begin atomic
+  -- A stored object holds only what differs, so it is judged merged over the default.
+  select s.layer, s.user_id, s.scope, s.value
+  from (
+    select 'global'::attune.setting_layer, null::uuid, null::text, g.value
+    from attune.global_settings as g
+    where g.key = broken_values.key
+    union all
+    select 'global', null, null, attune.json_merge_patch(g.value, v.variant -> 'value')
+    from attune.global_settings as g
+    cross join jsonb_array_elements(g.variants) as v (variant)
+    where g.key = broken_values.key
+    union all
+    select 'plan', null, p.plan, p.value
+    from attune.plan_settings as p
+    where p.key = broken_values.key
+    union all
+    select 'team', null, t.team_id::text, t.value
+    from attune.team_settings as t
+    where t.key = broken_values.key
+    union all
+    select 'user', p.user_id, null, p.value
+    from attune.user_preferences as p
+    where p.key = broken_values.key
+    union all
+    select 'project', p.user_id, p.project_id::text, p.value
+    from attune.project_preferences as p
+    where p.key = broken_values.key
+  ) as s (layer, user_id, scope, value)
+  where s.layer > broken_values.layer
+    or exists (
+      select from attune_private.json_schema_errors(
+        broken_values.schema,
+        attune.json_merge_patch(broken_values.default_value, s.value)
+      )
+    );
+end;
+comment on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) is
+  'The stored values of a setting that a definition with this schema, default and narrowest layer would not allow.';
+revoke all on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) from public;
+--! EndIncluded settings/private/broken_values.sql
+--! Included settings/private/system_setting.sql
+create or replace function attune_private.system_setting(key text)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(
+    (select g.value from attune.global_settings as g where g.key = system_setting.key and g.is_active),
+    (select d.default_value from attune.setting_definitions as d where d.key = system_setting.key)
+  );
+end;
+comment on function attune_private.system_setting(text) is
+  'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
+revoke all on function attune_private.system_setting(text) from public;
+--! EndIncluded settings/private/system_setting.sql
+--! Included settings/private/system_number.sql
+create or replace function attune_private.system_number(key text, fallback integer)
+returns integer
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(attune_private.system_setting(key)::integer, fallback);
+end;
+comment on function attune_private.system_number(text, integer) is
+  'A setting of category `system` that is a whole number; the fallback where it is not defined.';
+revoke all on function attune_private.system_number(text, integer) from public;
+--! EndIncluded settings/private/system_number.sql
+--! Included settings/private/system_interval.sql
+create or replace function attune_private.system_interval(key text, fallback interval)
+returns interval
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(make_interval(secs => (attune_private.system_setting(key) #>> '{}')::double precision), fallback);
+end;
+comment on function attune_private.system_interval(text, interval) is
+  'A setting of category `system` that is a number of seconds; the fallback where it is not defined.';
+revoke all on function attune_private.system_interval(text, interval) from public;
+--! EndIncluded settings/private/system_interval.sql
+--! Included settings/private/check_variants.sql
+create or replace function attune_private.check_variants(variants jsonb)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  problem text;
+begin
+  perform attune_private.check_size('The variants', octet_length(variants::text), 65536, 'bytes');
+
+  problem := attune_private.invalid_value_message(
+    '{
+      "type": "array",
+      "minItems": 1,
+      "maxItems": 100,
+      "items": {
+        "type": "object",
+        "required": ["name", "weight", "value"],
+        "additionalProperties": false,
+        "properties": {
+          "name": {"type": "string", "minLength": 1, "maxLength": 100},
+          "weight": {"type": "integer", "minimum": 0, "maximum": 1000},
+          "value": true
+        }
+      }
+    }',
+    variants
+  );
+
+  if problem is null then
+    select case
+      when count(distinct v.item -> 'name') < count(*) then 'two have the same name'
+      when sum((v.item ->> 'weight')::numeric) <> 1000
+        then format('the weights sum to %s, not to 1000', sum((v.item ->> 'weight')::numeric))
+    end
+    into problem
+    from jsonb_array_elements(variants) as v (item);
+  end if;
+
+  if problem is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The variants are not valid: ' || problem,
+      detail = 'invalid_variants',
+      hint = 'Send [{"name", "weight", "value"}, …] with unique names, and weights in tenths of a percent.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_variants(jsonb) is
+  'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and weights that sum to 1000.';
+revoke all on function attune_private.check_variants(jsonb) from public;
+--! EndIncluded settings/private/check_variants.sql
+--! Included settings/triggers/tg__validate_value.sql
+create or replace function attune_private.tg__validate_value()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stored_layer constant attune.setting_layer := tg_argv[0];
+  definition attune.setting_definitions;
+  problems text;
+begin
+  if tg_op = 'UPDATE' and new.value = old.value and new.key = old.key then
+    return new;
+  end if;
+
+  select d.* into definition from attune.setting_definitions as d where d.key = new.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(new.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  if stored_layer > definition.layer then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s cannot be set in layer %s: its narrowest is %s', new.key, stored_layer, definition.layer),
+      detail = 'layer_not_allowed',
+      hint = 'Ask an administrator to set it in a broader layer.';
+  end if;
+
+  perform attune_private.check_size('The value of ' || new.key, octet_length(new.value::text), 65536, 'bytes');
+
+  perform attune_private.check_annotations(new.key, definition.schema, new.value);
+
+  problems := attune_private.invalid_value_message(
+    definition.schema,
+    attune.json_merge_patch(definition.default_value, new.value)
+  );
+
+  if problems is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s is not valid: %s', new.key, problems),
+      detail = 'invalid_value',
+      hint = 'Send a value that satisfies the setting''s schema.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg__validate_value() is
+  'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows (`layer_not_allowed`), above its size (`too_large`), against its schema (`invalid_value`) or the annotations that are ours (`secret_in_setting`, `invalid_timezone`). Its argument is the layer that the table holds.';
+revoke all on function attune_private.tg__validate_value() from public;
+--! EndIncluded settings/triggers/tg__validate_value.sql
+--! Included settings/triggers/tg_global_settings__validate_variants.sql
+create or replace function attune_private.tg_global_settings__validate_variants()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  definition attune.setting_definitions;
+  variant jsonb;
+  problems text;
+begin
+  if tg_op = 'UPDATE' and (new.variants, new.value) is not distinct from (old.variants, old.value) then
+    return new;
+  end if;
+
+  perform attune_private.check_variants(new.variants);
+  select d.* into definition from attune.setting_definitions as d where d.key = new.key;
+
+  for variant in select v.item from jsonb_array_elements(new.variants) as v (item) loop
+    perform attune_private.check_annotations(new.key, definition.schema, variant -> 'value');
+
+    -- As the resolution has it: the variant over the value, and that over the default.
+    problems := attune_private.invalid_value_message(
+      definition.schema,
+      attune.json_merge_patch(
+        definition.default_value,
+        attune.json_merge_patch(new.value, variant -> 'value')
+      )
+    );
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('Variant %s of %s is not valid: %s', variant -> 'name', new.key, problems),
+        detail = 'invalid_value',
+        hint = 'Send values that satisfy the setting''s schema.';
+    end if;
+  end loop;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_global_settings__validate_variants() is
+  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema does not allow (`invalid_value`, `secret_in_setting`, `invalid_timezone`).';
+revoke all on function attune_private.tg_global_settings__validate_variants() from public;
+--! EndIncluded settings/triggers/tg_global_settings__validate_variants.sql
+--! Included settings/triggers/tg__stamp.sql
+create or replace function attune_private.tg__stamp()
+returns trigger
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.updated_at := now();
+  new.updated_by := attune.current_user_id();
+  return new;
+end;
+$$;
+comment on function attune_private.tg__stamp() is 'Keeps who last wrote a stored value, and when.';
+revoke all on function attune_private.tg__stamp() from public;
+--! EndIncluded settings/triggers/tg__stamp.sql
+--! Included settings/triggers/tg__authorize_preference.sql
+create or replace function attune_private.tg__authorize_preference()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  owner_id constant uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
+  written_key constant text := case tg_op when 'DELETE' then old.key else new.key end;
+  for_admins constant boolean := exists (
+    select from attune.setting_definitions as d
+    where d.key = written_key and d.writable_by = 'admin'
+  );
+begin
+  if for_admins and attune.is_admin() is not true then
+    raise exception using
+      errcode = '42501',
+      message = format('Only an administrator may change %s', written_key),
+      detail = 'admin_required',
+      hint = 'Sign in as an administrator, or ask one.';
+  end if;
+
+  if not for_admins and (owner_id = attune.current_user_id()) is not true then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is for its user to choose', written_key),
+      detail = 'not_your_preference',
+      hint = 'Set it in a broader layer, for everybody, or let the user set it.';
+  end if;
+
+  if tg_op <> 'DELETE' and exists (
+    select from attune_private.judged_settings(owner_id, null) as j
+    where j.key = written_key
+      and j.enforced_by < 'user'
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is locked by an administrator', written_key),
+      detail = 'setting_enforced',
+      hint = 'Ask an administrator to unlock it.';
+  end if;
+
+  return case tg_op when 'DELETE' then old else new end;
+end;
+$$;
+comment on function attune_private.tg__authorize_preference() is
+  'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice (`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`).';
+revoke all on function attune_private.tg__authorize_preference() from public;
+--! EndIncluded settings/triggers/tg__authorize_preference.sql
+--! Included settings/triggers/tg__one_at_a_time.sql
+create or replace function attune_private.tg__one_at_a_time()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Before the row, not after it: whoever waits for a user must not hold rows that the other writer waits for.
+  perform from attune.users as u where u.id = new.user_id for no key update;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg__one_at_a_time() is
+  'Has those who add preferences of one user wait for each other, so that each counts what the other has added. Refused: `unknown_user`.';
+revoke all on function attune_private.tg__one_at_a_time() from public;
+--! EndIncluded settings/triggers/tg__one_at_a_time.sql
+--! Included settings/private/check_preference_limit.sql
+create or replace function attune_private.check_preference_limit(user_ids uuid[])
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  maximum constant integer := attune_private.system_number('PREFERENCES_PER_USER', 1000);
+begin
+  if exists (
+    select from (
+      select p.user_id from attune.user_preferences as p where p.user_id = any (user_ids)
+      union all
+      select p.user_id from attune.project_preferences as p where p.user_id = any (user_ids)
+    ) as held
+    group by held.user_id
+    having count(*) > maximum
+  ) then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A user may hold at most %s preferences', maximum),
+      detail = 'too_many_preferences',
+      hint = 'Reset some that you do not need.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_preference_limit(uuid[]) is
+  'Limits how many preferences each of these users holds, those in projects among them (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
+revoke all on function attune_private.check_preference_limit(uuid[]) from public;
+--! EndIncluded settings/private/check_preference_limit.sql
+--! Included settings/triggers/tg__limit_preferences.sql
+create or replace function attune_private.tg__limit_preferences()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_preference_limit(array(select distinct i.user_id from inserted as i));
+  return null;
+end;
+$$;
+comment on function attune_private.tg__limit_preferences() is
+  'Limits how many preferences one user may hold (`too_many_preferences`).';
+revoke all on function attune_private.tg__limit_preferences() from public;
+--! EndIncluded settings/triggers/tg__limit_preferences.sql
+--! Included settings/private/authorize_team_setting.sql
+create or replace function attune_private.authorize_team_setting(key text, is_removed boolean)
+returns void
+language plpgsql stable parallel restricted security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if attune.is_admin() then
+    return;
+  end if;
+
+  if exists (
+    select from attune.setting_definitions as d
+    where d.key = authorize_team_setting.key and d.writable_by = 'admin'
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('Only an administrator may change %s', authorize_team_setting.key),
+      detail = 'admin_required',
+      hint = 'Sign in as an administrator, or ask one.';
+  end if;
+
+  if not is_removed and exists (
+    select from attune.global_settings as g
+    where g.key = authorize_team_setting.key
+      and g.is_active
+      and g.is_enforced
+      and g.rollout_percentage = 100
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is locked by an administrator', authorize_team_setting.key),
+      detail = 'setting_enforced',
+      hint = 'Ask an administrator to unlock it.';
+  end if;
+end;
+$$;
+comment on function attune_private.authorize_team_setting(text, boolean) is
+  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or sets what is locked for everybody (`setting_enforced`).';
+revoke all on function attune_private.authorize_team_setting(text, boolean) from public;
+--! EndIncluded settings/private/authorize_team_setting.sql
+--! Included settings/triggers/tg_team_settings__authorize.sql
+create or replace function attune_private.tg_team_settings__authorize()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  setting constant attune.team_settings := case tg_op when 'DELETE' then old else new end;
+begin
+  perform attune_private.authorize_team_setting(setting.key, tg_op = 'DELETE');
+  return setting;
+end;
+$$;
+comment on function attune_private.tg_team_settings__authorize() is
+  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or what is locked for everybody (`setting_enforced`).';
+revoke all on function attune_private.tg_team_settings__authorize() from public;
+--! EndIncluded settings/triggers/tg_team_settings__authorize.sql
+--! Included settings/triggers/tg_setting_definitions__validate.sql
+create or replace function attune_private.tg_setting_definitions__validate()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  problems text;
+  broken bigint;
+begin
+  perform attune_private.check_size('The key', char_length(new.key), 200, 'characters');
+  perform attune_private.check_size('The description of ' || new.key, char_length(new.description), 8000, 'characters');
+  perform attune_private.check_size('The schema of ' || new.key, octet_length(new.schema::text), 65536, 'bytes');
+  perform attune_private.check_size('The default of ' || new.key, octet_length(new.default_value::text), 65536, 'bytes');
+
+  if new.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$' then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s is no name for a setting', quote_literal(new.key)),
+      detail = 'invalid_key',
+      hint = 'Use letters, digits and _ . : / @ -, and begin with a letter.';
+  end if;
+
+  if tg_op = 'INSERT' or new.schema <> old.schema then
+    select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
+    into problems
+    from (select f.path, f.message from attune_private.json_schema_problems(new.schema) as f limit 10) as p;
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('The schema of %s is not valid: %s', new.key, problems),
+        detail = 'invalid_schema',
+        hint = 'docs/json-schema.md lists the keywords that are supported.';
+    end if;
+  end if;
+
+  if tg_op = 'INSERT' or new.schema <> old.schema or new.default_value <> old.default_value then
+    problems := attune_private.invalid_value_message(new.schema, new.default_value);
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('The default of %s is not valid: %s', new.key, problems),
+        detail = 'invalid_default',
+        hint = 'Give a default that satisfies the setting''s own schema.';
+    end if;
+
+    perform attune_private.check_annotations(new.key, new.schema, new.default_value);
+  end if;
+
+  if tg_op = 'UPDATE'
+    and (new.schema, new.default_value, new.layer) is distinct from (old.schema, old.default_value, old.layer)
+  then
+    -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one.
+    lock table
+      attune.global_settings, attune.plan_settings, attune.team_settings,
+      attune.user_preferences, attune.project_preferences
+    in share row exclusive mode;
+
+    select count(*) into broken
+    from attune_private.broken_values(new.key, new.schema, new.default_value, new.layer);
+
+    if broken > 0 then
+      raise exception using
+        errcode = 'PT409',
+        message = format('%s stored values of %s would no longer be allowed', broken, new.key),
+        detail = 'stored_values_invalid',
+        hint = 'Change or reset those values first, or let apply_definitions discard them.';
+    end if;
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__validate() is
+  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`), or would break values that are stored (`stored_values_invalid`).';
+revoke all on function attune_private.tg_setting_definitions__validate() from public;
+--! EndIncluded settings/triggers/tg_setting_definitions__validate.sql
+--! Included settings/triggers/tg_setting_definitions__keep_used.sql
+create or replace function attune_private.tg_setting_definitions__keep_used()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  used bigint;
+begin
+  -- The broadest layer there is allows nothing to be stored: every stored value would break.
+  select count(*) into used
+  from attune_private.broken_values(old.key, 'true', old.default_value, 'default');
+
+  if used > 0 then
+    raise exception using
+      errcode = 'PT409',
+      message = format('%s has %s stored values', old.key, used),
+      detail = 'setting_in_use',
+      hint = 'Reset those values first, or let apply_definitions discard them.';
+  end if;
+
+  return old;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__keep_used() is
+  'Refuses to delete a setting that has stored values (`setting_in_use`).';
+revoke all on function attune_private.tg_setting_definitions__keep_used() from public;
+--! EndIncluded settings/triggers/tg_setting_definitions__keep_used.sql
+
+create trigger _100_validate before insert or update on attune.setting_definitions
+  for each row execute function attune_private.tg_setting_definitions__validate();
+create trigger _200_timestamps before update on attune.setting_definitions
+  for each row execute function attune_private.tg__timestamps();
+create trigger _300_keep_used before delete on attune.setting_definitions
+  for each row execute function attune_private.tg_setting_definitions__keep_used();
+
+create trigger _100_validate_value before insert or update on attune.global_settings
+  for each row execute function attune_private.tg__validate_value('global');
+create trigger _110_validate_variants before insert or update on attune.global_settings
+  for each row when (new.variants is not null)
+  execute function attune_private.tg_global_settings__validate_variants();
+create trigger _200_stamp before insert or update on attune.global_settings
+  for each row execute function attune_private.tg__stamp();
+
+create trigger _100_validate_value before insert or update on attune.user_preferences
+  for each row execute function attune_private.tg__validate_value('user');
+-- Who may write follows the rows that row level security guards: not for the owner, whose functions seed and discard.
+create trigger _110_authorize_preference before insert or update or delete on attune.user_preferences
+  for each row when (row_security_active('attune.user_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
+  execute function attune_private.tg__authorize_preference();
+create trigger _200_stamp before insert or update on attune.user_preferences
+  for each row execute function attune_private.tg__stamp();
+create trigger _300_one_at_a_time before insert on attune.user_preferences
+  for each row execute function attune_private.tg__one_at_a_time();
+-- What a user is given when they register is not limited: a low limit would let nobody in.
+create trigger _400_limit_preferences after insert on attune.user_preferences
+  referencing new table as inserted
+  for each statement when (row_security_active('attune.user_preferences'))
+  execute function attune_private.tg__limit_preferences();
+
+create trigger _100_validate_value before insert or update on attune.plan_settings
+  for each row execute function attune_private.tg__validate_value('plan');
+create trigger _200_stamp before insert or update on attune.plan_settings
+  for each row execute function attune_private.tg__stamp();
+
+create trigger _100_validate_value before insert or update on attune.team_settings
+  for each row execute function attune_private.tg__validate_value('team');
+create trigger _110_authorize before insert or update or delete on attune.team_settings
+  for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
+  execute function attune_private.tg_team_settings__authorize();
+create trigger _200_stamp before insert or update on attune.team_settings
+  for each row execute function attune_private.tg__stamp();
+
+create trigger _100_validate_value before insert or update on attune.project_preferences
+  for each row execute function attune_private.tg__validate_value('project');
+create trigger _110_authorize_preference before insert or update or delete on attune.project_preferences
+  for each row when (row_security_active('attune.project_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
+  execute function attune_private.tg__authorize_preference();
+create trigger _200_stamp before insert or update on attune.project_preferences
+  for each row execute function attune_private.tg__stamp();
+create trigger _300_one_at_a_time before insert on attune.project_preferences
+  for each row execute function attune_private.tg__one_at_a_time();
+create trigger _400_limit_preferences after insert on attune.project_preferences
+  referencing new table as inserted
+  for each statement when (row_security_active('attune.project_preferences'))
+  execute function attune_private.tg__limit_preferences();
+
+-- What applies, and why
+
+create type attune.effective_setting as (
+  key text,
+  category text,
+  value jsonb,
+  layer attune.setting_layer,
+  reason attune.evaluation_reason,
+  variant text,
+  is_enforced boolean,
+  can_edit boolean,
+  description text,
+  updated_at timestamptz
+);
+comment on type attune.effective_setting is 'What applies to one user for one setting, and where it comes from.';
+comment on column attune.effective_setting.key is E'@notNull\nThe setting''s name.';
+comment on column attune.effective_setting.category is E'@notNull\nWhat it is listed under.';
+comment on column attune.effective_setting.value is 'The value that applies.';
+comment on column attune.effective_setting.layer is E'@notNull\nThe narrowest layer that the value comes from.';
+comment on column attune.effective_setting.reason is E'@notNull\nWhy it applies, in the terms of OpenFeature.';
+comment on column attune.effective_setting.variant is 'The name of the variant the user is in, or null.';
+comment on column attune.effective_setting.is_enforced is E'@notNull\nWhether an administrator locked the value.';
+comment on column attune.effective_setting.can_edit is E'@notNull\nWhether `setSetting` by the caller would be accepted.';
+comment on column attune.effective_setting.description is E'@notNull\nWhat the setting does.';
+comment on column attune.effective_setting.updated_at is 'When the value that applies was written; null for a default.';
+
+create type attune.setting_explanation as (
+  layer attune.setting_layer,
+  value jsonb,
+  is_set boolean,
+  is_active boolean,
+  is_enforced boolean,
+  is_winner boolean,
+  ignored_because text,
+  updated_by uuid,
+  updated_at timestamptz
+);
+comment on type attune.setting_explanation is 'What one layer says about a setting, and whether it counted.';
+comment on column attune.setting_explanation.layer is E'@notNull\nWhich layer.';
+comment on column attune.setting_explanation.value is 'What it stores; null where it stores nothing.';
+comment on column attune.setting_explanation.is_set is E'@notNull\nWhether the layer stores a value.';
+comment on column attune.setting_explanation.is_active is E'@notNull\nWhether the stored value is switched on.';
+comment on column attune.setting_explanation.is_enforced is E'@notNull\nWhether it locks the narrower layers.';
+comment on column attune.setting_explanation.is_winner is
+  E'@notNull\nWhether the effective value comes from here: the narrowest layer that counted.';
+comment on column attune.setting_explanation.ignored_because is
+  'Why a stored value does not count: `inactive`, `outside_rollout`, `enforced_by_<layer>`, or `overridden_by_<layer>`; null where it counts or stores nothing. The members of an object count until a narrower layer sets them.';
+comment on column attune.setting_explanation.updated_by is 'The user who wrote it.';
+comment on column attune.setting_explanation.updated_at is 'When it was written.';
+
+--! Included settings/private/multiply_32.sql
+create or replace function attune_private.multiply_32(a bigint, b bigint)
+returns bigint
+language sql immutable parallel safe security invoker
+begin atomic
+  -- In halves, because the whole product would not fit into 64 signed bits.
+  select (a * (b & 65535) + (((a * (b >> 16)) & 65535) << 16)) & 4294967295;
+end;
+comment on function attune_private.multiply_32(bigint, bigint) is 'The product of two unsigned 32-bit numbers, modulo 2^32.';
+revoke all on function attune_private.multiply_32(bigint, bigint) from public;
+--! EndIncluded settings/private/multiply_32.sql
+--! Included settings/private/murmur3_32.sql
+create or replace function attune_private.murmur3_32(input text, seed bigint default 0)
+returns bigint
+language plpgsql immutable strict parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  bytes constant bytea := convert_to(input, 'UTF8');
+  size constant integer := octet_length(bytes);
+  hash bigint := seed & 4294967295;
+  block bigint;
+  width integer;
+begin
+  for start in 0 .. size - 1 by 4 loop
+    width := least(4, size - start);
+    block := 0;
+    for offset_ in reverse width - 1 .. 0 loop
+      block := (block << 8) | get_byte(bytes, start + offset_);
+    end loop;
+
+    block := attune_private.multiply_32(block, 3432918353);
+    block := ((block << 15) | (block >> 17)) & 4294967295;
+    block := attune_private.multiply_32(block, 461845907);
+    hash := hash # block;
+
+    -- The tail, of less than four bytes, is mixed in without this step.
+    if width = 4 then
+      hash := ((hash << 13) | (hash >> 19)) & 4294967295;
+      hash := (hash * 5 + 3864292196) & 4294967295;
+    end if;
+  end loop;
+
+  hash := hash # size;
+  hash := attune_private.multiply_32(hash # (hash >> 16), 2246822507);
+  hash := attune_private.multiply_32(hash # (hash >> 13), 3266489909);
+  return hash # (hash >> 16);
+end;
+$$;
+comment on function attune_private.murmur3_32(text, bigint) is
+  'MurmurHash3, x86, 32 bits (Austin Appleby), of a text in UTF-8, as an unsigned number.';
+revoke all on function attune_private.murmur3_32(text, bigint) from public;
+--! EndIncluded settings/private/murmur3_32.sql
+--! Included settings/private/bucket.sql
+create or replace function attune_private.bucket(group_id text, stickiness text)
+returns integer
+language sql immutable parallel safe security invoker
+begin atomic
+  select (attune_private.murmur3_32(group_id || ':' || stickiness) % 100)::integer + 1;
+end;
+comment on function attune_private.bucket(text, text) is
+  'The bucket, 1 to 100, of one user (`stickiness`) in one rollout (`group_id`). It is Unleash''s `normalizedStrategyValue`, so moving from Unleash moves nobody.';
+revoke all on function attune_private.bucket(text, text) from public;
+--! EndIncluded settings/private/bucket.sql
+--! Included settings/private/choose_variant.sql
+create or replace function attune_private.choose_variant(variants jsonb, group_id text, stickiness text)
+returns jsonb
+language sql immutable parallel safe security invoker
+begin atomic
+  -- As in Unleash: the weights share out the numbers 1 to their sum, in the order of the list.
+  select v.variant
+  from (
+    select e.variant, e.place, sum((e.variant -> 'weight')::integer) over (order by e.place) as upto
+    from jsonb_array_elements(variants) with ordinality as e (variant, place)
+  ) as v
+  where v.upto > attune_private.murmur3_32(group_id || ':' || stickiness, 86028157) % 1000
+  order by v.place
+  limit 1;
+end;
+comment on function attune_private.choose_variant(jsonb, text, text) is
+  'Which of the variants, whose weights sum to 1000, one user (`stickiness`) gets in one split (`group_id`); NULL without a user. It is what Unleash''s `selectVariant` chooses, by its `normalizedVariantValue`.';
+revoke all on function attune_private.choose_variant(jsonb, text, text) from public;
+--! EndIncluded settings/private/choose_variant.sql
+--! Included settings/private/stored_settings.sql
+create or replace function attune_private.stored_settings(user_id uuid, project_id uuid)
+returns table (
+  key text,
+  layer attune.setting_layer,
+  value jsonb,
+  is_active boolean,
+  is_enforced boolean,
+  is_targeted boolean,
+  is_split boolean,
+  variant text,
+  updated_by uuid,
+  updated_at timestamptz
+)
+language sql stable parallel safe security invoker
+begin atomic
+  select
+    g.key,
+    'global'::attune.setting_layer,
+    case when v.variant is null then g.value else attune.json_merge_patch(g.value, v.variant -> 'value') end,
+    g.is_active,
+    g.is_enforced,
+    case g.rollout_percentage
+      when 100 then true
+      when 0 then false
+      else coalesce(attune_private.bucket(g.key, stored_settings.user_id::text) <= g.rollout_percentage, false)
+    end,
+    g.rollout_percentage < 100 or v.variant is not null,
+    v.variant ->> 'name',
+    g.updated_by,
+    g.updated_at
+  from attune.global_settings as g
+  cross join lateral (
+    select case
+      when g.variants is not null
+        then attune_private.choose_variant(g.variants, g.key, stored_settings.user_id::text)
+    end
+  ) as v (variant)
+  union all
+  select p.key, 'plan', p.value, p.is_active, p.is_enforced, true, false, null, p.updated_by, p.updated_at
+  from attune.users as u
+  join attune.plan_settings as p on p.plan = u.plan
+  where u.id = stored_settings.user_id
+  union all
+  select t.key, 'team', t.value, t.is_active, t.is_enforced, true, false, null, t.updated_by, t.updated_at
+  from attune.users as u
+  join attune.team_members as m on m.user_id = u.id and m.team_id = u.current_team_id
+  join attune.team_settings as t on t.team_id = m.team_id
+  where u.id = stored_settings.user_id
+  union all
+  select p.key, 'user', p.value, p.is_active, false, true, false, null, p.updated_by, p.updated_at
+  from attune.user_preferences as p
+  where p.user_id = stored_settings.user_id
+  union all
+  select p.key, 'project', p.value, p.is_active, false, true, false, null, p.updated_by, p.updated_at
+  from attune.project_preferences as p
+  where p.user_id = stored_settings.user_id
+    and p.project_id = stored_settings.project_id;
+end;
+comment on function attune_private.stored_settings(uuid, uuid) is
+  'What the layers store for one user, in one project or (NULL) in none, a row each: the place where a further layer joins the resolution.';
+revoke all on function attune_private.stored_settings(uuid, uuid) from public;
+--! EndIncluded settings/private/stored_settings.sql
+--! Included settings/private/judged_settings.sql
+create or replace function attune_private.judged_settings(user_id uuid, project_id uuid)
+returns table (
+  key text,
+  layer attune.setting_layer,
+  value jsonb,
+  is_active boolean,
+  is_enforced boolean,
+  is_targeted boolean,
+  is_split boolean,
+  variant text,
+  updated_by uuid,
+  updated_at timestamptz,
+  enforced_by attune.setting_layer,
+  counts boolean
+)
+language sql stable parallel safe security invoker
+begin atomic
+  select
+    e.key, e.layer, e.value, e.is_active, e.is_enforced, e.is_targeted, e.is_split, e.variant, e.updated_by, e.updated_at,
+    e.enforced_by,
+    e.is_active and e.is_targeted and e.layer <= coalesce(e.enforced_by, 'project')
+  from (
+    select
+      s.*,
+      min(s.layer) filter (where s.is_enforced and s.is_active and s.is_targeted)
+        over (partition by s.key) as enforced_by
+    from attune_private.stored_settings(judged_settings.user_id, judged_settings.project_id) as s
+  ) as e;
+end;
+comment on function attune_private.judged_settings(uuid, uuid) is
+  'What the layers store for one user, each with the broadest layer that enforces the setting and whether the value counts: active, meant for this user, and not locked out.';
+revoke all on function attune_private.judged_settings(uuid, uuid) from public;
+--! EndIncluded settings/private/judged_settings.sql
+--! Included settings/private/merge_values.sql
+create or replace function attune_private.merge_values(default_value jsonb, layer_values jsonb[])
+returns jsonb
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  merged jsonb := default_value;
+  layer_value jsonb;
+begin
+  -- Most settings are no objects: the narrowest value is all there is to it.
+  if jsonb_typeof(layer_values[cardinality(layer_values)]) <> 'object' then
+    return layer_values[cardinality(layer_values)];
+  end if;
+
+  foreach layer_value in array layer_values loop
+    merged := attune.json_merge_patch(merged, layer_value);
+  end loop;
+
+  return merged;
+end;
+$$;
+comment on function attune_private.merge_values(jsonb, jsonb[]) is
+  'The default with the values of the layers, broad to narrow, merged over it (RFC 7396).';
+revoke all on function attune_private.merge_values(jsonb, jsonb[]) from public;
+--! EndIncluded settings/private/merge_values.sql
+--! Included settings/private/resolve_settings.sql
+create or replace function attune_private.resolve_settings(
+  user_id uuid,
+  is_admin boolean,
+  include_private boolean,
+  project_id uuid default null
+)
+returns setof attune.effective_setting
+language sql stable parallel safe security invoker
+begin atomic
+  select
+    d.key,
+    d.category,
+    case when s.layer is null then d.default_value else attune_private.merge_values(d.default_value, s.layer_values) end,
+    coalesce(s.layer, 'default'),
+    case
+      when s.layer is null and s.is_disabled then 'DISABLED'
+      when s.layer is null then 'DEFAULT'
+      when s.layer = 'global' and s.is_split then 'SPLIT'
+      when s.layer = 'global' then 'STATIC'
+      else 'TARGETING_MATCH'
+    end::attune.evaluation_reason,
+    case s.layer when 'global' then s.variant end,
+    s.enforced_by is not null,
+    case
+      when d.layer = 'default' then false
+      when d.layer < 'user' then is_admin
+      else resolve_settings.user_id is not null
+        and s.enforced_by is null
+        and (is_admin or d.writable_by = 'user')
+    end,
+    d.description,
+    s.updated_at
+  from attune.setting_definitions as d
+  left join (
+    select
+      j.key,
+      max(j.layer) filter (where j.counts) as layer,
+      array_agg(j.value order by j.layer) filter (where j.counts) as layer_values,
+      max(j.updated_at) filter (where j.counts) as updated_at,
+      min(j.enforced_by) as enforced_by,
+      bool_or(j.is_split) filter (where j.counts) as is_split,
+      max(j.variant) filter (where j.counts) as variant,
+      bool_or(not j.is_active) as is_disabled
+    from attune_private.judged_settings(resolve_settings.user_id, resolve_settings.project_id) as j
+    group by j.key
+  ) as s on s.key = d.key
+  where include_private or d.is_public;
+end;
+comment on function attune_private.resolve_settings(uuid, boolean, boolean, uuid) is
+  'The resolution: what applies to one user for every setting, in one project or in none. `is_admin` is whether the one who asks may write what administrators may; without `include_private` only public settings are shown.';
+revoke all on function attune_private.resolve_settings(uuid, boolean, boolean, uuid) from public;
+--! EndIncluded settings/private/resolve_settings.sql
+--! Included settings/private/check_project.sql
+create or replace function attune_private.check_project(user_id uuid, project_id uuid)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if project_id is not null and not exists (
+    select from attune.project_members as m
+    where m.user_id = check_project.user_id
+      and m.project_id = check_project.project_id
+  ) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such project',
+      detail = 'unknown_project',
+      hint = 'Give the id of a project that the user is a member of.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_project(uuid, uuid) is
+  'Refuses (`unknown_project`) a project that the user is no member of; NULL is none, and passes.';
+revoke all on function attune_private.check_project(uuid, uuid) from public;
+--! EndIncluded settings/private/check_project.sql
+--! Included settings/effective_settings.sql
+create or replace function attune.effective_settings(category text default null, project_id uuid default null)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.current_user_id();
+  is_trusted constant boolean := attune_private.is_trusted();
+begin
+  perform attune_private.check_project(caller, effective_settings.project_id);
+
+  return query
+    select r.*
+    from attune_private.resolve_settings(
+      caller,
+      is_trusted or attune.is_admin(),
+      is_trusted or caller is not null,
+      effective_settings.project_id
+    ) as r
+    where effective_settings.category is null
+      or r.category = effective_settings.category
+    order by r.category, r.key;
+end;
+$$;
+comment on function attune.effective_settings(text, uuid) is
+  E'@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller, for every setting or for those of one category, by category and key. With a project, as its preferences have it (`unknown_project`). Without a user: the public settings, as nobody in particular sees them.';
+revoke all on function attune.effective_settings(text, uuid) from public;
+grant execute on function attune.effective_settings(text, uuid) to anon, authenticated, service_role;
+--! EndIncluded settings/effective_settings.sql
+--! Included settings/effective_setting.sql
+create or replace function attune.effective_setting(key text, project_id uuid default null)
+returns attune.effective_setting
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.current_user_id();
+  is_trusted constant boolean := attune_private.is_trusted();
+  setting attune.effective_setting;
+begin
+  perform attune_private.check_project(caller, effective_setting.project_id);
+
+  select r.* into setting
+  from attune_private.resolve_settings(
+    caller,
+    is_trusted or attune.is_admin(),
+    is_trusted or caller is not null,
+    effective_setting.project_id
+  ) as r
+  where r.key = effective_setting.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(effective_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune.effective_setting(text, uuid) is
+  E'@notNull\n@param key Which setting.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller for one setting, in a project if one is given (`unknown_project`). Refused (`unknown_setting`) when there is none that the caller may see.';
+revoke all on function attune.effective_setting(text, uuid) from public;
+grant execute on function attune.effective_setting(text, uuid) to anon, authenticated, service_role;
+--! EndIncluded settings/effective_setting.sql
+--! Included settings/effective_settings_for.sql
+create or replace function attune.effective_settings_for(
+  user_id uuid,
+  category text default null,
+  project_id uuid default null
+)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.users as u where u.id = effective_settings_for.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  perform attune_private.check_project(effective_settings_for.user_id, effective_settings_for.project_id);
+
+  return query
+    select r.*
+    from attune_private.resolve_settings(
+      effective_settings_for.user_id, false, true, effective_settings_for.project_id
+    ) as r
+    where effective_settings_for.category is null
+      or r.category = effective_settings_for.category
+    order by r.category, r.key;
+end;
+$$;
+comment on function attune.effective_settings_for(uuid, text, uuid) is
+  E'@param user_id Whose settings.\n@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to another user, as that user sees it; for administrators (`admin_required`). Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
+revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
+grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
+--! EndIncluded settings/effective_settings_for.sql
+--! Included settings/settings_document.sql
+create or replace function attune.settings_document(category text default null, project_id uuid default null)
+returns jsonb
+language sql stable parallel restricted security invoker
+begin atomic
+  select coalesce(json_object_agg(s.key, s.value order by s.key)::jsonb, '{}')
+  from attune.effective_settings(category, project_id) as s;
+end;
+comment on function attune.settings_document(text, uuid) is
+  E'@notNull\n@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller as one object, `{key: value}`, for every setting or for those of one category; in a project if one is given (`unknown_project`).';
+revoke all on function attune.settings_document(text, uuid) from public;
+grant execute on function attune.settings_document(text, uuid) to anon, authenticated, service_role;
+--! EndIncluded settings/settings_document.sql
+--! Included settings/explain_setting.sql
+create or replace function attune.explain_setting(key text, user_id uuid default null, project_id uuid default null)
+returns setof attune.setting_explanation
+language plpgsql stable parallel restricted security definer
+rows 6
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.current_user_id();
+  subject constant uuid := coalesce(explain_setting.user_id, caller);
+  -- Without a token, what is public shows, but not who set it.
+  is_known constant boolean := caller is not null or attune_private.is_trusted();
+  definition attune.setting_definitions;
+begin
+  if subject is distinct from caller then
+    perform attune.require_admin();
+
+    if not exists (select from attune.users as u where u.id = subject) then
+      raise exception using
+        errcode = 'PT404',
+        message = 'There is no such user',
+        detail = 'unknown_user',
+        hint = 'Give the id of a user who exists.';
+    end if;
+  end if;
+
+  perform attune_private.check_project(subject, explain_setting.project_id);
+
+  select d.* into definition
+  from attune.setting_definitions as d
+  where d.key = explain_setting.key
+    and (d.is_public or is_known);
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(explain_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return query
+    with judged as (
+      select
+        l.layer,
+        coalesce(j.value, case l.layer when 'default' then definition.default_value end) as value,
+        j.key is not null or l.layer = 'default' as is_set,
+        coalesce(j.is_active, l.layer = 'default') as is_active,
+        coalesce(j.is_enforced, false) as is_enforced,
+        j.is_targeted,
+        j.enforced_by,
+        j.updated_by,
+        j.updated_at,
+        coalesce(j.counts, l.layer = 'default') as counts
+      from unnest(enum_range(null::attune.setting_layer)) as l (layer)
+      left join attune_private.judged_settings(subject, explain_setting.project_id) as j on j.layer = l.layer and j.key = definition.key
+      where l.layer <= definition.layer
+    ),
+    narrowed as (
+      -- Below the first value, seen from the narrow side, that is no object, nothing shines through.
+      select
+        n.*,
+        max(n.layer) filter (where n.counts) over () as winner,
+        min(n.layer) filter (where n.counts and jsonb_typeof(n.value) <> 'object')
+          over (order by n.layer rows between 1 following and unbounded following) as covered_by
+      from judged as n
+    )
+    select
+      n.layer,
+      n.value,
+      n.is_set,
+      n.is_active,
+      n.is_enforced,
+      n.layer = n.winner,
+      case
+        when not n.is_set then null
+        when not n.is_active then 'inactive'
+        when not n.is_targeted then 'outside_rollout'
+        when not n.counts then 'enforced_by_' || n.enforced_by
+        when n.covered_by is not null then 'overridden_by_' || n.covered_by
+      end,
+      case when is_known then n.updated_by end,
+      n.updated_at
+    from narrowed as n
+    order by n.layer;
+end;
+$$;
+comment on function attune.explain_setting(text, uuid, uuid) is
+  E'@param key Which setting.\n@param user_id For whom; the caller when left out.\n@param project_id In which project; outside projects when left out.\nEvery layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user; in a project if one is given. Refused: `admin_required`, `unknown_user`, `unknown_project`, `unknown_setting`.';
+revoke all on function attune.explain_setting(text, uuid, uuid) from public;
+grant execute on function attune.explain_setting(text, uuid, uuid) to anon, authenticated, service_role;
+--! EndIncluded settings/explain_setting.sql
+--! Included settings/set_preference.sql
+create or replace function attune.set_preference(key text, value jsonb, project_id uuid default null)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+  -- A client that sends null means JSON's null, which is a value.
+  patch constant jsonb := coalesce(set_preference.value, 'null');
+begin
+  if set_preference.project_id is null then
+    update attune.user_preferences as p
+    set value = attune.json_merge_patch(p.value, patch), is_active = true
+    where p.user_id = caller
+      and p.key = set_preference.key;
+
+    if not found then
+      insert into attune.user_preferences as p (user_id, key, value)
+      values (caller, set_preference.key, attune.json_merge_patch('{}', patch))
+      on conflict on constraint user_preferences_pkey
+      do update set value = attune.json_merge_patch(p.value, patch), is_active = true;
+    end if;
+  else
+    update attune.project_preferences as p
+    set value = attune.json_merge_patch(p.value, patch), is_active = true
+    where p.user_id = caller
+      and p.project_id = set_preference.project_id
+      and p.key = set_preference.key;
+
+    if not found then
+      -- Refuses a project that is not the caller's.
+      perform attune.effective_setting(set_preference.key, set_preference.project_id);
+
+      insert into attune.project_preferences as p (user_id, project_id, key, value)
+      values (caller, set_preference.project_id, set_preference.key, attune.json_merge_patch('{}', patch))
+      on conflict on constraint project_preferences_pkey
+      do update set value = attune.json_merge_patch(p.value, patch), is_active = true;
+    end if;
+  end if;
+
+  return attune.effective_setting(set_preference.key, set_preference.project_id);
+end;
+$$;
+comment on function attune.set_preference(text, jsonb, uuid) is
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param project_id In which project; outside projects when left out.\nStores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
+revoke all on function attune.set_preference(text, jsonb, uuid) from public;
+grant execute on function attune.set_preference(text, jsonb, uuid) to authenticated, service_role;
+--! EndIncluded settings/set_preference.sql
+--! Included settings/set_preferences.sql
+create or replace function attune.set_preferences(patch jsonb, project_id uuid default null)
+returns setof attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+  member record;
+begin
+  if jsonb_typeof(patch) is distinct from 'object' then
+    raise exception using
+      errcode = 'PT400',
+      message = 'The patch is no object',
+      detail = 'invalid_patch',
+      hint = 'Send {"KEY": value, …}; null resets a key.';
+  end if;
+
+  -- One writer of several rows at a time for each user, so that two never wait for each other.
+  perform from attune.users as u where u.id = caller for no key update;
+
+  -- Resets come first: they make room where the number of preferences is limited.
+  for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
+    if jsonb_typeof(member.value) = 'null' then
+      return next attune.reset_preference(member.key, set_preferences.project_id);
+    else
+      return next attune.set_preference(member.key, member.value, set_preferences.project_id);
+    end if;
+  end loop;
+end;
+$$;
+comment on function attune.set_preferences(jsonb, uuid) is
+  E'@param patch `{key: value}`; null resets a key.\n@param project_id In which project; outside projects when left out.\nStores several choices of the caller, `{key: value}`, everywhere or in one project, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
+revoke all on function attune.set_preferences(jsonb, uuid) from public;
+grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, service_role;
+--! EndIncluded settings/set_preferences.sql
+--! Included settings/reset_preference.sql
+create or replace function attune.reset_preference(key text, project_id uuid default null)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+begin
+  if reset_preference.project_id is null then
+    delete from attune.user_preferences as p
+    where p.user_id = caller
+      and p.key = reset_preference.key;
+  else
+    delete from attune.project_preferences as p
+    where p.user_id = caller
+      and p.project_id = reset_preference.project_id
+      and p.key = reset_preference.key;
+  end if;
+
+  return attune.effective_setting(reset_preference.key, reset_preference.project_id);
+end;
+$$;
+comment on function attune.reset_preference(text, uuid) is
+  E'@param key Which setting.\n@param project_id In which project; outside projects when left out.\nDrops the caller''s override of one setting, or the one in a project, and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`.';
+revoke all on function attune.reset_preference(text, uuid) from public;
+grant execute on function attune.reset_preference(text, uuid) to authenticated, service_role;
+--! EndIncluded settings/reset_preference.sql
+--! Included settings/reset_preferences.sql
+create or replace function attune.reset_preferences(category text default null, project_id uuid default null)
+returns setof attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+begin
+  -- One writer of several rows at a time, as in set_preferences.
+  perform from attune.users as u where u.id = caller for no key update;
+
+  -- What administrators gave the user is not the user's to drop.
+  if reset_preferences.project_id is null then
+    delete from attune.user_preferences as p
+    using attune.setting_definitions as d
+    where p.user_id = caller
+      and d.key = p.key
+      and d.writable_by = 'user'
+      and (reset_preferences.category is null or d.category = reset_preferences.category);
+  else
+    delete from attune.project_preferences as p
+    using attune.setting_definitions as d
+    where p.user_id = caller
+      and p.project_id = reset_preferences.project_id
+      and d.key = p.key
+      and d.writable_by = 'user'
+      and (reset_preferences.category is null or d.category = reset_preferences.category);
+  end if;
+
+  return query
+    select s.*
+    from attune.effective_settings(reset_preferences.category, reset_preferences.project_id) as s;
+end;
+$$;
+comment on function attune.reset_preferences(text, uuid) is
+  E'@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nDrops all choices of the caller outside projects, or all in one project, or of these those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`, `unknown_project`.';
+revoke all on function attune.reset_preferences(text, uuid) from public;
+grant execute on function attune.reset_preferences(text, uuid) to authenticated, service_role;
+--! EndIncluded settings/reset_preferences.sql
+--! Included settings/set_global_setting.sql
+create or replace function attune.set_global_setting(
+  key text,
+  value jsonb,
+  is_enforced boolean default false,
+  rollout_percentage integer default 100
+)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  patch constant jsonb := coalesce(set_global_setting.value, 'null');
+  lock constant boolean := coalesce(set_global_setting.is_enforced, false);
+  share constant integer := coalesce(set_global_setting.rollout_percentage, 100);
+begin
+  perform attune.require_admin();
+
+  if share not between 0 and 100 then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A rollout percentage is 0 to 100, not %s', share),
+      detail = 'invalid_rollout_percentage',
+      hint = 'Give a whole number from 0 to 100.';
+  end if;
+
+  update attune.global_settings as g
+  set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
+    rollout_percentage = share, variants = null
+  where g.key = set_global_setting.key;
+
+  if not found then
+    insert into attune.global_settings as g (key, value, is_enforced, rollout_percentage)
+    values (set_global_setting.key, attune.json_merge_patch('{}', patch), lock, share)
+    on conflict on constraint global_settings_pkey
+    do update set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
+      rollout_percentage = share, variants = null;
+  end if;
+
+  return attune.effective_setting(set_global_setting.key);
+end;
+$$;
+comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody can choose otherwise.\n@param rollout_percentage The share of users it applies to, 0 to 100.\nStores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Variants end: `setGlobalVariants` splits anew. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
+revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;
+grant execute on function attune.set_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
+--! EndIncluded settings/set_global_setting.sql
+--! Included settings/set_global_variants.sql
+create or replace function attune.set_global_variants(key text, variants jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  split constant jsonb := nullif(set_global_variants.variants, 'null');
+begin
+  perform attune.require_admin();
+
+  update attune.global_settings as g
+  set variants = split, is_active = true
+  where g.key = set_global_variants.key;
+
+  if not found and split is not null then
+    -- Whoever is in no variant, because nobody is signed in, gets the default.
+    insert into attune.global_settings as g (key, value, variants)
+    select d.key, case jsonb_typeof(d.default_value) when 'object' then '{}' else d.default_value end, split
+    from attune.setting_definitions as d
+    where d.key = set_global_variants.key
+    on conflict on constraint global_settings_pkey do update set variants = split, is_active = true;
+  end if;
+
+  return attune.effective_setting(set_global_variants.key);
+end;
+$$;
+comment on function attune.set_global_variants(text, jsonb) is
+  E'@notNull\n@param key Which setting.\n@param variants `[{"name", "weight", "value"}]`; null ends the split.\nSplits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights in tenths of a percent that sum to 1000; null ends the split. Stays within the setting''s rollout and lock. Returns what applies to the caller now; for administrators. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, `secret_in_setting`, `invalid_timezone`, `too_large`.';
+revoke all on function attune.set_global_variants(text, jsonb) from public;
+grant execute on function attune.set_global_variants(text, jsonb) to authenticated, service_role;
+--! EndIncluded settings/set_global_variants.sql
+--! Included settings/reset_global_setting.sql
+create or replace function attune.reset_global_setting(key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.require_admin();
+
+  delete from attune.global_settings as g where g.key = reset_global_setting.key;
+
+  return attune.effective_setting(reset_global_setting.key);
+end;
+$$;
+comment on function attune.reset_global_setting(text) is
+  E'@param key Which setting.\nDrops what administrators chose for everybody for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_setting`.';
+revoke all on function attune.reset_global_setting(text) from public;
+grant execute on function attune.reset_global_setting(text) to authenticated, service_role;
+--! EndIncluded settings/reset_global_setting.sql
+--! Included settings/set_plan_setting.sql
+create or replace function attune.set_plan_setting(
+  plan text,
+  key text,
+  value jsonb,
+  is_enforced boolean default false
+)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  patch constant jsonb := coalesce(set_plan_setting.value, 'null');
+  lock constant boolean := coalesce(set_plan_setting.is_enforced, false);
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.plans as p where p.name = set_plan_setting.plan) then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no plan %s', quote_nullable(left(set_plan_setting.plan, 100))),
+      detail = 'unknown_plan',
+      hint = 'List what there is with plans.';
+  end if;
+
+  update attune.plan_settings as s
+  set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
+  where s.plan = set_plan_setting.plan
+    and s.key = set_plan_setting.key;
+
+  if not found then
+    insert into attune.plan_settings as s (plan, key, value, is_enforced)
+    values (set_plan_setting.plan, set_plan_setting.key, attune.json_merge_patch('{}', patch), lock)
+    on conflict on constraint plan_settings_pkey
+    do update set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
+  end if;
+
+  return attune.effective_setting(set_plan_setting.key);
+end;
+$$;
+comment on function attune.set_plan_setting(text, text, jsonb, boolean) is
+  E'@notNull\n@param plan Which plan.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nStores what applies to the users of a plan for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
+revoke all on function attune.set_plan_setting(text, text, jsonb, boolean) from public;
+grant execute on function attune.set_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
+--! EndIncluded settings/set_plan_setting.sql
+--! Included settings/reset_plan_setting.sql
+create or replace function attune.reset_plan_setting(plan text, key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.plans as p where p.name = reset_plan_setting.plan) then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no plan %s', quote_nullable(left(reset_plan_setting.plan, 100))),
+      detail = 'unknown_plan',
+      hint = 'List what there is with plans.';
+  end if;
+
+  delete from attune.plan_settings as s
+  where s.plan = reset_plan_setting.plan
+    and s.key = reset_plan_setting.key;
+
+  return attune.effective_setting(reset_plan_setting.key);
+end;
+$$;
+comment on function attune.reset_plan_setting(text, text) is
+  E'@notNull\n@param plan Which plan.\n@param key Which setting.\nDrops what was chosen for the users of a plan for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_plan`, `unknown_setting`.';
+revoke all on function attune.reset_plan_setting(text, text) from public;
+grant execute on function attune.reset_plan_setting(text, text) to authenticated, service_role;
+--! EndIncluded settings/reset_plan_setting.sql
+--! Included settings/set_team_setting.sql
+create or replace function attune.set_team_setting(
+  team_id uuid,
+  key text,
+  value jsonb,
+  is_enforced boolean default false
+)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  patch constant jsonb := coalesce(set_team_setting.value, 'null');
+  lock constant boolean := coalesce(set_team_setting.is_enforced, false);
+begin
+  perform attune.require_team_admin(set_team_setting.team_id);
+
+  update attune.team_settings as s
+  set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
+  where s.team_id = set_team_setting.team_id
+    and s.key = set_team_setting.key;
+
+  if not found then
+    insert into attune.team_settings as s (team_id, key, value, is_enforced)
+    values (set_team_setting.team_id, set_team_setting.key, attune.json_merge_patch('{}', patch), lock)
+    on conflict on constraint team_settings_pkey
+    do update set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
+  end if;
+
+  return attune.effective_setting(set_team_setting.key);
+end;
+$$;
+comment on function attune.set_team_setting(uuid, text, jsonb, boolean) is
+  E'@notNull\n@param team_id Which team.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nStores what applies to the members of a team for one setting, and returns what applies to the caller now; for the team''s owners and administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `team_admin_required`, `admin_required`, `setting_enforced`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
+revoke all on function attune.set_team_setting(uuid, text, jsonb, boolean) from public;
+grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
+--! EndIncluded settings/set_team_setting.sql
+--! Included settings/reset_team_setting.sql
+create or replace function attune.reset_team_setting(team_id uuid, key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.require_team_admin(reset_team_setting.team_id);
+
+  delete from attune.team_settings as s
+  where s.team_id = reset_team_setting.team_id
+    and s.key = reset_team_setting.key;
+
+  return attune.effective_setting(reset_team_setting.key);
+end;
+$$;
+comment on function attune.reset_team_setting(uuid, text) is
+  E'@notNull\n@param team_id Which team.\n@param key Which setting.\nDrops what was chosen for the members of a team for one setting, its lock included, and returns what applies to the caller now; for the team''s owners and administrators. Resetting what was never set is no error. Refused: `team_admin_required`, `admin_required`, `unknown_setting`.';
+revoke all on function attune.reset_team_setting(uuid, text) from public;
+grant execute on function attune.reset_team_setting(uuid, text) to authenticated, service_role;
+--! EndIncluded settings/reset_team_setting.sql
+--! Included settings/set_user_setting.sql
+create or replace function attune.set_user_setting(user_id uuid, key text, value jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  setting attune.effective_setting;
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.users as u where u.id = set_user_setting.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  insert into attune.user_preferences as p (user_id, key, value)
+  values (
+    set_user_setting.user_id,
+    set_user_setting.key,
+    attune.json_merge_patch('{}', coalesce(set_user_setting.value, 'null'))
+  )
+  on conflict on constraint user_preferences_pkey
+  do update set
+    value = attune.json_merge_patch(p.value, coalesce(set_user_setting.value, 'null')),
+    is_active = true;
+
+  select e.* into setting
+  from attune.effective_settings_for(set_user_setting.user_id) as e
+  where e.key = set_user_setting.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(set_user_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune.set_user_setting(uuid, text, jsonb) is
+  E'@notNull\n@param user_id Whose.\n@param key Which setting.\n@param value The value; of an object, the members to change.\nGives one user a value that only administrators may, such as a beta feature, and returns what applies to that user; for administrators. What is the user''s own choice stays theirs (`not_your_preference`). Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, `setting_enforced`, `invalid_value`, `too_large`, `too_many_preferences`.';
+revoke all on function attune.set_user_setting(uuid, text, jsonb) from public;
+grant execute on function attune.set_user_setting(uuid, text, jsonb) to authenticated, service_role;
+--! EndIncluded settings/set_user_setting.sql
+--! Included settings/reset_user_setting.sql
+create or replace function attune.reset_user_setting(user_id uuid, key text)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  setting attune.effective_setting;
+begin
+  perform attune.require_admin();
+
+  if not exists (select from attune.users as u where u.id = reset_user_setting.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  delete from attune.user_preferences as p
+  where p.user_id = reset_user_setting.user_id
+    and p.key = reset_user_setting.key;
+
+  select e.* into setting
+  from attune.effective_settings_for(reset_user_setting.user_id) as e
+  where e.key = reset_user_setting.key;
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no setting %s', quote_nullable(left(reset_user_setting.key, 200))),
+      detail = 'unknown_setting',
+      hint = 'List what there is with settingDefinitions.';
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune.reset_user_setting(uuid, text) is
+  E'@notNull\n@param user_id Whose.\n@param key Which setting.\nTakes from one user what an administrator gave, and returns what applies to that user now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
+revoke all on function attune.reset_user_setting(uuid, text) from public;
+grant execute on function attune.reset_user_setting(uuid, text) to authenticated, service_role;
+--! EndIncluded settings/reset_user_setting.sql
+--! Included settings/set_setting.sql
+create or replace function attune.set_setting(key text, value jsonb)
+returns attune.effective_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held_by_users constant boolean := exists (
+    select from attune.setting_definitions as d
+    where d.key = set_setting.key and d.layer >= 'user'
+  );
+  stored attune.global_settings;
+begin
+  if held_by_users then
+    return attune.set_preference(set_setting.key, set_setting.value);
+  end if;
+
+  perform attune.require_admin();
+  select g.* into stored from attune.global_settings as g where g.key = set_setting.key;
+
+  -- A lock and a rollout are decisions of their own: changing the value leaves them.
+  return attune.set_global_setting(set_setting.key, set_setting.value, stored.is_enforced, stored.rollout_percentage);
+end;
+$$;
+comment on function attune.set_setting(text, jsonb) is
+  E'@param key Which setting.\n@param value The value; of an object, the members to change.\nStores a value where it belongs: a setting that users may hold, for the caller; any other, for everybody, which needs an administrator. Returns what applies to the caller now. Refused as `set_preference` and `set_global_setting`.';
+revoke all on function attune.set_setting(text, jsonb) from public;
+grant execute on function attune.set_setting(text, jsonb) to authenticated, service_role;
+--! EndIncluded settings/set_setting.sql
+
+-- What a new user starts with
+
+--! Included settings/private/seed_settings.sql
+create or replace function attune_private.seed_settings(user_id uuid)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stored bigint;
+begin
+  insert into attune.user_preferences (user_id, key, value)
+  select seed_settings.user_id, r.key, r.value
+  from attune_private.resolve_settings(seed_settings.user_id, false, true) as r
+  join attune.setting_definitions as d on d.key = r.key
+  where d.seeding = 'copy'
+    and d.layer >= 'user'
+  on conflict on constraint user_preferences_pkey do nothing;
+
+  get diagnostics stored = row_count;
+  return stored;
+end;
+$$;
+comment on function attune_private.seed_settings(uuid) is
+  'Puts the value now effective of every setting with `seeding = copy` into a user''s layer, where the user holds none; returns how many.';
+revoke all on function attune_private.seed_settings(uuid) from public;
+--! EndIncluded settings/private/seed_settings.sql
+--! Included settings/triggers/tg_users__seed_settings.sql
+create or replace function attune_private.tg_users__seed_settings()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.seed_settings(new.id);
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__seed_settings() is 'Gives a new user the settings with `seeding = copy`.';
+revoke all on function attune_private.tg_users__seed_settings() from public;
+--! EndIncluded settings/triggers/tg_users__seed_settings.sql
+--! Included settings/seed_existing_users.sql
+create or replace function attune.seed_existing_users(batch_size integer default 1000)
+returns integer
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  seeded integer := 0;
+  unseeded uuid[];
+begin
+  perform attune.require_admin();
+
+  if batch_size between 1 and 100000 is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = 'A batch is 1 to 100000 users',
+      detail = 'invalid_batch_size',
+      hint = 'Give a whole number from 1 to 100000.';
+  end if;
+
+  loop
+    unseeded := array(
+      select u.id
+      from attune.users as u
+      where exists (
+        select from attune.setting_definitions as d
+        where d.seeding = 'copy'
+          and d.layer >= 'user'
+          and not exists (select from attune.user_preferences as p where p.user_id = u.id and p.key = d.key)
+      )
+      order by u.id
+      limit batch_size
+      for no key update of u
+    );
+
+    select count(*) into seeded
+    from unnest(unseeded) as u (id)
+    where attune_private.seed_settings(u.id) > 0;
+
+    -- A batch that somebody else has seeded meanwhile is not the end.
+    exit when seeded > 0 or cardinality(unseeded) = 0;
+  end loop;
+
+  return seeded;
+end;
+$$;
+comment on function attune.seed_existing_users(integer) is
+  E'@notNull\n@param batch_size At most so many users, 1 to 100,000.\nGives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for administrators. One batch a call: returns how many users were given something, 0 when nobody is left. Refused: `admin_required`, `invalid_batch_size`.';
+revoke all on function attune.seed_existing_users(integer) from public;
+grant execute on function attune.seed_existing_users(integer) to authenticated, service_role;
+--! EndIncluded settings/seed_existing_users.sql
+
+create trigger _500_seed_settings after insert on attune.users
+  for each row execute function attune_private.tg_users__seed_settings();

@@ -1,0 +1,374 @@
+--! Previous: sha1:6188b76ab07459835d81cdf245b36ba329ccd752
+--! Hash: sha1:f496764ae04f6e9185eb65a056ca6418fbfeb676
+--! Message: audit
+
+-- What is done to the records themselves, and never undone
+
+create table attune.maintenance_operations (
+  id bigint generated always as identity
+    constraint maintenance_operations_pkey primary key,
+  operation text not null
+    constraint maintenance_operations_operation_check check (operation in ('purge_audit_log', 'erase_user')),
+  reason text not null
+    constraint maintenance_operations_reason_check check (char_length(reason) between 1 and 1000),
+  parameters jsonb not null
+    constraint maintenance_operations_parameters_check check (octet_length(parameters::text) <= 65536),
+  affected_rows bigint not null,
+  actor_id uuid,
+  actor_role text not null
+    constraint maintenance_operations_actor_role_check check (char_length(actor_role) <= 63),
+  transaction_id xid8 not null default pg_current_xact_id(),
+  occurred_at timestamptz not null default clock_timestamp()
+);
+create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
+comment on table attune.maintenance_operations is
+  'What was done to the records themselves, such as removing old audit rows. Append-only, for administrators to read.';
+comment on column attune.maintenance_operations.id is 'In the order of writing.';
+comment on column attune.maintenance_operations.operation is 'What was done: `purge_audit_log` or `erase_user`.';
+comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
+comment on column attune.maintenance_operations.parameters is 'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
+comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
+comment on column attune.maintenance_operations.actor_id is 'The user who did it; null when it was a trusted server or the owner.';
+comment on column attune.maintenance_operations.actor_role is 'The database role that did it.';
+comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
+comment on column attune.maintenance_operations.occurred_at is 'When it was done.';
+
+alter table attune.maintenance_operations enable row level security;
+create policy maintenance_operations_select_admin on attune.maintenance_operations for select to authenticated
+  using ((select attune.is_admin()));
+create policy maintenance_operations_select_service_role on attune.maintenance_operations for select to service_role
+  using (true);
+
+revoke all on attune.maintenance_operations from public;
+grant select on attune.maintenance_operations to authenticated, service_role;
+
+-- Who changed what
+
+create type attune.audit_operation as enum ('INSERT', 'UPDATE', 'DELETE');
+comment on type attune.audit_operation is 'What was done to a row.';
+
+create table attune.configuration_audit_log (
+  id bigint generated always as identity
+    constraint configuration_audit_log_pkey primary key,
+  occurred_at timestamptz not null default clock_timestamp(),
+  transaction_id xid8 not null default pg_current_xact_id(),
+  actor_id uuid,
+  actor_role text not null
+    constraint configuration_audit_log_actor_role_check check (char_length(actor_role) <= 63),
+  layer attune.setting_layer not null,
+  user_id uuid,
+  scope text
+    constraint configuration_audit_log_scope_check check (char_length(scope) <= 100),
+  key text not null
+    constraint configuration_audit_log_key_check check (char_length(key) <= 200),
+  operation attune.audit_operation not null,
+  previous_value jsonb
+    constraint configuration_audit_log_previous_value_check check (octet_length(previous_value::text) <= 65536),
+  new_value jsonb
+    constraint configuration_audit_log_new_value_check check (octet_length(new_value::text) <= 65536),
+  previous_attributes jsonb
+    constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
+  new_attributes jsonb
+    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072)
+);
+create index configuration_audit_log_user_id_idx on attune.configuration_audit_log (user_id, id);
+create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
+create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log using brin (occurred_at);
+comment on table attune.configuration_audit_log is
+  'Every change of a definition or of a stored value: who, when, where, from what to what. Append-only. Users read what happened to their own settings, administrators everything.';
+comment on column attune.configuration_audit_log.id is 'In the order of writing.';
+comment on column attune.configuration_audit_log.occurred_at is 'When the change was made.';
+comment on column attune.configuration_audit_log.transaction_id is 'Changes with the same number were made together or not at all.';
+comment on column attune.configuration_audit_log.actor_id is 'The user who made the change; null when it was a trusted server or the owner.';
+comment on column attune.configuration_audit_log.actor_role is 'The database role that made the change.';
+comment on column attune.configuration_audit_log.layer is 'Where: `default` is the definition itself.';
+comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
+comment on column attune.configuration_audit_log.scope is 'Which plan, team or project it belongs to, in those layers; else null.';
+comment on column attune.configuration_audit_log.key is 'Which setting.';
+comment on column attune.configuration_audit_log.operation is 'What was done to the row.';
+comment on column attune.configuration_audit_log.previous_value is 'The value before; of a definition, its default. Null after an INSERT.';
+comment on column attune.configuration_audit_log.new_value is 'The value after; of a definition, its default. Null after a DELETE.';
+comment on column attune.configuration_audit_log.previous_attributes is 'The other columns before, such as `is_active` and `is_enforced`.';
+comment on column attune.configuration_audit_log.new_attributes is 'The other columns after.';
+
+alter table attune.configuration_audit_log enable row level security;
+create policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log for select to authenticated
+  using (
+    user_id between (select attune.visible_from()) and (select attune.visible_to())
+    or user_id is null and (select attune.is_admin())
+  );
+create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role
+  using (true);
+
+revoke all on attune.configuration_audit_log from public;
+grant select on attune.configuration_audit_log to authenticated, service_role;
+
+--! Included audit/triggers/tg__append_only.sql
+create or replace function attune_private.tg__append_only()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = '42501',
+    message = format('%s is not allowed on %s', tg_op, tg_table_name),
+    detail = 'append_only',
+    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+end;
+$$;
+comment on function attune_private.tg__append_only() is
+  'Refuses (`append_only`) what would make history disappear, for the owner too.';
+revoke all on function attune_private.tg__append_only() from public;
+--! EndIncluded audit/triggers/tg__append_only.sql
+--! Included audit/triggers/tg_configuration_audit_log__purge.sql
+create or replace function attune_private.tg_configuration_audit_log__purge()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- What purge_audit_log() has written down in this very transaction.
+  recorded constant timestamptz := (
+    select max((m.parameters ->> 'before')::timestamptz)
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'purge_audit_log'
+  );
+begin
+  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_configuration_audit_log__purge() is
+  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge recorded in the same transaction.';
+revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
+--! EndIncluded audit/triggers/tg_configuration_audit_log__purge.sql
+--! Included audit/triggers/tg__erase.sql
+create or replace function attune_private.tg__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Whom erase_user() has written down in this very transaction.
+  recorded constant text[] := array(
+    select m.parameters ->> 'user_id'
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'erase_user'
+  );
+begin
+  if recorded = '{}' or exists (
+    select
+    from previous as p
+    full join changed as c on c.id = p.id
+    where p.user_id::text = any (recorded) is not true
+      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
+      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'The records change only when a user is deleted: then they lose what is personal.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__erase() is
+  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its arguments, for a user whom `erase_user` recorded in the same transaction.';
+revoke all on function attune_private.tg__erase() from public;
+--! EndIncluded audit/triggers/tg__erase.sql
+--! Included audit/triggers/tg__audit.sql
+create or replace function attune_private.tg__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  previous constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  new_ constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+  row_ constant jsonb := coalesce(new_, previous);
+  value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
+  -- What has a column of its own in the log, or says only when it was written.
+  told_elsewhere constant text[] := array[
+    'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', value_column
+  ] || case
+    when previous -> 'key' <> new_ -> 'key' or previous -> 'user_id' <> new_ -> 'user_id' then '{}'
+    else '{key,user_id}'::text[]
+  end;
+  -- What goes with a deleted user leaves no values behind.
+  is_erased constant boolean := tg_op = 'DELETE' and row_ ? 'user_id'
+    and not exists (select from attune.users as u where u.id = (row_ ->> 'user_id')::uuid);
+begin
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, layer, user_id, scope, key, operation,
+    previous_value, new_value, previous_attributes, new_attributes
+  )
+  values (
+    attune.current_user_id(),
+    attune_private.request_role(),
+    tg_argv[0]::attune.setting_layer,
+    (row_ ->> 'user_id')::uuid,
+    coalesce(row_ ->> 'plan', row_ ->> 'team_id', row_ ->> 'project_id'),
+    row_ ->> 'key',
+    tg_op::attune.audit_operation,
+    case when not is_erased then previous -> value_column end,
+    new_ -> value_column,
+    case when not is_erased then previous - told_elsewhere end,
+    new_ - told_elsewhere
+  );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__audit() is
+  'Writes a change of a definition or a stored value into the audit log. Of what is deleted with its user, no values. Its argument is the layer that the table holds.';
+revoke all on function attune_private.tg__audit() from public;
+--! EndIncluded audit/triggers/tg__audit.sql
+--! Included audit/purge_audit_log.sql
+create or replace function attune.purge_audit_log(before timestamptz, reason text)
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  doomed bigint;
+begin
+  if purge_audit_log.before is null or coalesce(btrim(purge_audit_log.reason), '') = '' then
+    raise exception using
+      errcode = 'PT400',
+      message = 'Say up to when, and why',
+      detail = 'reason_required',
+      hint = 'purge_audit_log(before, reason): the operation is recorded with both.';
+  end if;
+
+  perform attune_private.check_size('The reason', char_length(purge_audit_log.reason), 1000, 'characters');
+
+  -- One purge at a time, so that what is counted is what is removed: rows are never added with an earlier time.
+  lock table attune.configuration_audit_log in share row exclusive mode;
+
+  select count(*) into doomed
+  from attune.configuration_audit_log as l
+  where l.occurred_at < purge_audit_log.before;
+
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'purge_audit_log',
+    purge_audit_log.reason,
+    jsonb_build_object('before', purge_audit_log.before),
+    doomed,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  delete from attune.configuration_audit_log as l where l.occurred_at < purge_audit_log.before;
+  return doomed;
+end;
+$$;
+comment on function attune.purge_audit_log(timestamptz, text) is
+  E'@notNull\n@param before Rows that are older are removed.\n@param reason Why, for the record; at most 1,000 characters.\nRemoves the audit rows from before a moment and returns how many; for trusted servers. It leaves a row in `maintenance_operations`. Refused: `reason_required`, `too_large`.';
+revoke all on function attune.purge_audit_log(timestamptz, text) from public;
+grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
+--! EndIncluded audit/purge_audit_log.sql
+--! Included audit/private/erase_user.sql
+create or replace function attune_private.erase_user(user_id uuid, reason text)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  erased bigint;
+begin
+  select count(*) into erased
+  from attune.configuration_audit_log as l
+  where l.user_id = erase_user.user_id;
+
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'erase_user',
+    erase_user.reason,
+    jsonb_build_object('user_id', erase_user.user_id),
+    erased,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  -- That something was changed, when and by whom stays; what it was goes.
+  update attune.configuration_audit_log as l
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
+  where l.user_id = erase_user.user_id;
+
+  return erased;
+end;
+$$;
+comment on function attune_private.erase_user(uuid, text) is
+  'Takes the values of a user out of the audit log and returns from how many rows. It leaves a row in `maintenance_operations`.';
+revoke all on function attune_private.erase_user(uuid, text) from public;
+--! EndIncluded audit/private/erase_user.sql
+--! Included audit/triggers/tg_users__erase.sql
+create or replace function attune_private.tg_users__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.erase_user(old.id, 'The user was deleted');
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__erase() is
+  'Whoever deletes a user, and however: the records keep nothing personal of the user.';
+revoke all on function attune_private.tg_users__erase() from public;
+--! EndIncluded audit/triggers/tg_users__erase.sql
+
+create trigger _100_append_only before truncate on attune.configuration_audit_log
+  for each statement execute function attune_private.tg__append_only();
+create trigger _200_purge after delete on attune.configuration_audit_log
+  referencing old table as removed
+  for each statement execute function attune_private.tg_configuration_audit_log__purge();
+create trigger _300_erase after update on attune.configuration_audit_log
+  referencing old table as previous new table as changed
+  for each statement
+  execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
+create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
+  for each statement execute function attune_private.tg__append_only();
+
+create trigger _900_audit after insert or update or delete on attune.setting_definitions
+  for each row execute function attune_private.tg__audit('default');
+create trigger _900_audit after insert or update or delete on attune.global_settings
+  for each row execute function attune_private.tg__audit('global');
+create trigger _900_audit after insert or update or delete on attune.plan_settings
+  for each row execute function attune_private.tg__audit('plan');
+create trigger _900_audit after insert or update or delete on attune.team_settings
+  for each row execute function attune_private.tg__audit('team');
+create trigger _900_audit after insert or update or delete on attune.user_preferences
+  for each row execute function attune_private.tg__audit('user');
+create trigger _900_audit after insert or update or delete on attune.project_preferences
+  for each row execute function attune_private.tg__audit('project');
+
+-- A truncation fires no row trigger: what is audited cannot be truncated.
+create trigger _100_append_only before truncate on attune.setting_definitions
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.global_settings
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.plan_settings
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.team_settings
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.user_preferences
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.project_preferences
+  for each statement execute function attune_private.tg__append_only();
+
+create trigger _800_erase after delete on attune.users
+  for each row execute function attune_private.tg_users__erase();

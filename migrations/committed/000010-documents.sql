@@ -1,0 +1,341 @@
+--! Previous: sha1:bd2501ad581df84056197f25f3c79f1a117539b7
+--! Hash: sha1:11b515422cb681989c3515a9c6e674b00c0a975a
+--! Message: documents
+
+-- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
+-- `d.m`, so all that settings can do (layers, locks, explanations, audit) holds for each member.
+
+create type attune.app_preferences as (
+  interface_settings jsonb,
+  data_preferences jsonb,
+  feature_preferences jsonb,
+  integration_settings jsonb
+);
+comment on type attune.app_preferences is 'How the application looks and behaves for the caller.';
+comment on column attune.app_preferences.interface_settings is 'theme, language, rtl, sidebarCollapsed, tableDensity, rowsPerPage, enableAnimations.';
+comment on column attune.app_preferences.data_preferences is 'dateFormat, numberFormat, currency, timezone, defaultFilters (autoApply, tier, status, qualityRange).';
+comment on column attune.app_preferences.feature_preferences is 'beta, debug.';
+comment on column attune.app_preferences.integration_settings is 'calendly, whatsapp, email: each enabled, autoSync, defaults.';
+
+create type attune.notification_settings as (
+  email_notifications jsonb,
+  push_notifications jsonb,
+  sms_notifications jsonb,
+  notification_schedule jsonb
+);
+comment on type attune.notification_settings is 'What the caller wants to hear of, by which channel, and when.';
+comment on column attune.notification_settings.email_notifications is 'What comes by e-mail: leadUpdates, meetingReminders, bantQualifications, calendlyBookings, heatProgressions, emailDigest, generationComplete, qualityAlerts, weeklyReport.';
+comment on column attune.notification_settings.push_notifications is 'What comes as a push message; the same members.';
+comment on column attune.notification_settings.sms_notifications is 'What comes by SMS; the same members.';
+comment on column attune.notification_settings.notification_schedule is 'timezone, workingHours (enabled, and enabled, start and end by weekday), quietHours (enabled, start, end).';
+
+create type attune.dashboard_settings as (
+  widget_visibility jsonb,
+  widget_layout jsonb,
+  dashboard_preferences jsonb
+);
+comment on type attune.dashboard_settings is 'What the callers dashboard shows, and how.';
+comment on column attune.dashboard_settings.widget_visibility is 'Which widgets are shown: metrics, monthlyPerformance, leadsConversions, revenueChannel, pieCharts, recentActivity, insights, performanceTargets.';
+comment on column attune.dashboard_settings.widget_layout is 'positions ({x, y}), sizes ({width, height}) and collapsed, by widget.';
+comment on column attune.dashboard_settings.dashboard_preferences is 'defaultView, autoRefresh, refreshInterval in milliseconds, compactMode.';
+
+create type attune.ai_configuration as (
+  model text,
+  max_tokens integer,
+  temperature double precision,
+  top_p double precision,
+  fallback_models text[],
+  is_active boolean
+);
+comment on type attune.ai_configuration is 'Which language model works for a user, and how.';
+comment on column attune.ai_configuration.model is 'The model that is asked first.';
+comment on column attune.ai_configuration.max_tokens is 'How long an answer may be, in tokens.';
+comment on column attune.ai_configuration.temperature is 'How freely the model chooses its words, 0 to 2.';
+comment on column attune.ai_configuration.top_p is 'Which share of the probable words it chooses from, 0 to 1.';
+comment on column attune.ai_configuration.fallback_models is 'The models that are asked, in order, when the first does not answer.';
+comment on column attune.ai_configuration.is_active is 'False while the user has switched their own values off, and gets the default.';
+
+--! Included documents/private/document.sql
+create or replace function attune_private.document(name text, user_id uuid, project_id uuid)
+returns jsonb
+language plpgsql stable parallel restricted security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_project(document.user_id, document.project_id);
+
+  return (
+    select json_object_agg(substr(r.key, length(document.name) + 2), r.value)
+    from attune_private.resolve_settings(document.user_id, false, true, document.project_id) as r
+    where r.category = document.name
+      and starts_with(r.key, document.name || '.')
+  );
+end;
+$$;
+comment on function attune_private.document(text, uuid, uuid) is
+  'A document of one user: the settings `<name>.<member>` of category `<name>`, by member. Refused: `unknown_project`.';
+revoke all on function attune_private.document(text, uuid, uuid) from public;
+--! EndIncluded documents/private/document.sql
+--! Included documents/patch_document.sql
+create or replace function attune.patch_document(name text, patch jsonb, project_id uuid default null)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- A client knows the members by the names that GraphQL gives them.
+  members jsonb;
+  unknown text;
+  known text;
+begin
+  perform attune.require_user_id();
+
+  if jsonb_typeof(patch) is distinct from 'object' then
+    raise exception using
+      errcode = 'PT400',
+      message = 'The patch is no object',
+      detail = 'invalid_patch',
+      hint = 'Send {"member": value, …}; null resets a member.';
+  end if;
+
+  select jsonb_object_agg(
+    patch_document.name || '.' || lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g')),
+    e.value
+  )
+  into members
+  from jsonb_each(patch) as e;
+
+  select string_agg(to_jsonb(e.key)::text, ', ' order by e.key) into unknown
+  from jsonb_each(patch) as e
+  where not exists (
+    select from attune.setting_definitions as d
+    where d.key = patch_document.name || '.' || lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g'))
+      and d.category = patch_document.name
+  );
+
+  if unknown is not null then
+    select string_agg(substr(d.key, length(patch_document.name) + 2), ', ' order by d.key) into known
+    from attune.setting_definitions as d
+    where d.category = patch_document.name
+      and starts_with(d.key, patch_document.name || '.');
+
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s has no member %s', patch_document.name, left(unknown, 500)),
+      detail = 'unknown_member',
+      hint = format('There are %s.', known);
+  end if;
+
+  perform attune.set_preferences(coalesce(members, '{}'), patch_document.project_id);
+end;
+$$;
+comment on function attune.patch_document(text, jsonb, uuid) is
+  E'@behavior -*\nStores what the patch (RFC 7396) says of the members of one document of the caller, all or nothing; null resets a member. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+revoke all on function attune.patch_document(text, jsonb, uuid) from public;
+grant execute on function attune.patch_document(text, jsonb, uuid) to authenticated, service_role;
+--! EndIncluded documents/patch_document.sql
+--! Included documents/app_preferences.sql
+create or replace function attune.app_preferences()
+returns attune.app_preferences
+language sql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select d
+  from jsonb_populate_record(
+    null::attune.app_preferences,
+    attune_private.document('app_preferences', attune.require_user_id(), null)
+  ) as d;
+end;
+comment on function attune.app_preferences() is
+  E'@notNull\nHow the application looks and behaves for the caller. Refused: `not_signed_in`.';
+revoke all on function attune.app_preferences() from public;
+grant execute on function attune.app_preferences() to authenticated, service_role;
+--! EndIncluded documents/app_preferences.sql
+--! Included documents/update_app_preferences.sql
+create or replace function attune.update_app_preferences(patch jsonb)
+returns attune.app_preferences
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.patch_document('app_preferences', patch);
+  return attune.app_preferences();
+end;
+$$;
+comment on function attune.update_app_preferences(jsonb) is
+  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference` (`secret_in_setting` among it).';
+revoke all on function attune.update_app_preferences(jsonb) from public;
+grant execute on function attune.update_app_preferences(jsonb) to authenticated, service_role;
+--! EndIncluded documents/update_app_preferences.sql
+--! Included documents/notification_settings.sql
+create or replace function attune.notification_settings()
+returns attune.notification_settings
+language sql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select d
+  from jsonb_populate_record(
+    null::attune.notification_settings,
+    attune_private.document('notification_settings', attune.require_user_id(), null)
+  ) as d;
+end;
+comment on function attune.notification_settings() is
+  E'@notNull\nWhat the caller wants to hear of, by which channel, and when. Refused: `not_signed_in`.';
+revoke all on function attune.notification_settings() from public;
+grant execute on function attune.notification_settings() to authenticated, service_role;
+--! EndIncluded documents/notification_settings.sql
+--! Included documents/update_notification_settings.sql
+create or replace function attune.update_notification_settings(patch jsonb)
+returns attune.notification_settings
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.patch_document('notification_settings', patch);
+  return attune.notification_settings();
+end;
+$$;
+comment on function attune.update_notification_settings(jsonb) is
+  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+revoke all on function attune.update_notification_settings(jsonb) from public;
+grant execute on function attune.update_notification_settings(jsonb) to authenticated, service_role;
+--! EndIncluded documents/update_notification_settings.sql
+--! Included documents/dashboard_settings.sql
+create or replace function attune.dashboard_settings(project_id uuid default null)
+returns attune.dashboard_settings
+language sql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select d
+  from jsonb_populate_record(
+    null::attune.dashboard_settings,
+    attune_private.document('dashboard_settings', attune.require_user_id(), project_id)
+  ) as d;
+end;
+comment on function attune.dashboard_settings(uuid) is
+  E'@notNull\n@param project_id In which project; outside projects when left out.\nWhat the callers dashboard shows, and how. In a project, what was chosen there over what holds everywhere. Refused: `not_signed_in`, `unknown_project`.';
+revoke all on function attune.dashboard_settings(uuid) from public;
+grant execute on function attune.dashboard_settings(uuid) to authenticated, service_role;
+--! EndIncluded documents/dashboard_settings.sql
+--! Included documents/update_dashboard_settings.sql
+create or replace function attune.update_dashboard_settings(patch jsonb, project_id uuid default null)
+returns attune.dashboard_settings
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.patch_document('dashboard_settings', patch, update_dashboard_settings.project_id);
+  return attune.dashboard_settings(update_dashboard_settings.project_id);
+end;
+$$;
+comment on function attune.update_dashboard_settings(jsonb, uuid) is
+  E'@notNull\n@param patch `{member: value}`; null resets a member.\n@param project_id In which project; outside projects when left out.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), everywhere or in one project, all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+revoke all on function attune.update_dashboard_settings(jsonb, uuid) from public;
+grant execute on function attune.update_dashboard_settings(jsonb, uuid) to authenticated, service_role;
+--! EndIncluded documents/update_dashboard_settings.sql
+--! Included documents/private/ai_configuration_of.sql
+create or replace function attune_private.ai_configuration_of(user_id uuid)
+returns attune.ai_configuration
+language sql stable parallel restricted security invoker
+begin atomic
+  select c
+  from jsonb_populate_record(
+    null::attune.ai_configuration,
+    attune_private.document('ai_configuration', ai_configuration_of.user_id, null) || jsonb_build_object(
+      'is_active',
+      not exists (
+        select from attune.user_preferences as p
+        join attune.setting_definitions as d on d.key = p.key
+        where p.user_id = ai_configuration_of.user_id
+          and d.category = 'ai_configuration'
+          and not p.is_active
+      )
+    )
+  ) as c;
+end;
+comment on function attune_private.ai_configuration_of(uuid) is
+  'Which language model works for one user: their own values over those of the broader layers, unless they are switched off.';
+revoke all on function attune_private.ai_configuration_of(uuid) from public;
+--! EndIncluded documents/private/ai_configuration_of.sql
+--! Included documents/ai_configuration.sql
+create or replace function attune.ai_configuration()
+returns attune.ai_configuration
+language sql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select attune_private.ai_configuration_of(attune.require_user_id());
+end;
+comment on function attune.ai_configuration() is
+  E'@notNull\nWhich language model works for the caller, and how. Refused: `not_signed_in`.';
+revoke all on function attune.ai_configuration() from public;
+grant execute on function attune.ai_configuration() to authenticated, service_role;
+--! EndIncluded documents/ai_configuration.sql
+--! Included documents/get_effective_ai_config.sql
+create or replace function attune.get_effective_ai_config(user_id uuid)
+returns attune.ai_configuration
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if (get_effective_ai_config.user_id = attune.current_user_id()) is not true then
+    perform attune.require_admin();
+  end if;
+
+  if not exists (select from attune.users as u where u.id = get_effective_ai_config.user_id) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such user',
+      detail = 'unknown_user',
+      hint = 'Give the id of a user who exists.';
+  end if;
+
+  return attune_private.ai_configuration_of(get_effective_ai_config.user_id);
+end;
+$$;
+comment on function attune.get_effective_ai_config(uuid) is
+  E'@notNull\n@param user_id Whose.\nWhich language model works for a user, and how; for the user, administrators and trusted servers. Refused: `admin_required`, `unknown_user`.';
+revoke all on function attune.get_effective_ai_config(uuid) from public;
+grant execute on function attune.get_effective_ai_config(uuid) to authenticated, service_role;
+--! EndIncluded documents/get_effective_ai_config.sql
+--! Included documents/set_ai_configuration_active.sql
+create or replace function attune.set_ai_configuration_active(is_active boolean)
+returns attune.ai_configuration
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune.require_user_id();
+begin
+  -- What is locked does not count either way, and cannot be written.
+  update attune.user_preferences as p
+  set is_active = coalesce(set_ai_configuration_active.is_active, true)
+  from attune.effective_settings('ai_configuration') as e
+  where p.user_id = caller
+    and p.key = e.key
+    and e.can_edit
+    and p.is_active is distinct from coalesce(set_ai_configuration_active.is_active, true);
+
+  return attune.ai_configuration();
+end;
+$$;
+comment on function attune.set_ai_configuration_active(boolean) is
+  E'@notNull\n@param is_active False switches it off.\nSwitches the caller''s own AI configuration off, so that the default applies, without losing it; and on again. Returns what applies now. Refused: `not_signed_in`.';
+revoke all on function attune.set_ai_configuration_active(boolean) from public;
+grant execute on function attune.set_ai_configuration_active(boolean) to authenticated, service_role;
+--! EndIncluded documents/set_ai_configuration_active.sql
+--! Included documents/update_ai_configuration.sql
+create or replace function attune.update_ai_configuration(patch jsonb)
+returns attune.ai_configuration
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune.patch_document('ai_configuration', patch);
+  return attune.set_ai_configuration_active(true);
+end;
+$$;
+comment on function attune.update_ai_configuration(jsonb) is
+  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges the members that the patch names (null resets one), all or nothing, switches the caller''s own configuration on, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+revoke all on function attune.update_ai_configuration(jsonb) from public;
+grant execute on function attune.update_ai_configuration(jsonb) to authenticated, service_role;
+--! EndIncluded documents/update_ai_configuration.sql

@@ -1,0 +1,9 @@
+drop function
+  attune_private.json_schema_regex(text),
+  attune_private.json_schema_check(jsonb, jsonb, text, integer, integer),
+  attune_private.json_schema_errors(jsonb, jsonb),
+  attune_private.json_schema_problems(jsonb),
+  attune_private.invalid_value_message(jsonb, jsonb),
+  attune_private.secret_path(jsonb),
+  attune_private.annotation_problems(jsonb, jsonb),
+  attune_private.check_annotations(text, jsonb, jsonb);

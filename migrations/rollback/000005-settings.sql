@@ -1,0 +1,100 @@
+drop trigger _500_seed_settings on attune.users;
+
+drop policy setting_definitions_select_anon on attune.setting_definitions;
+drop policy setting_definitions_select_authenticated on attune.setting_definitions;
+drop policy setting_definitions_insert_admin on attune.setting_definitions;
+drop policy setting_definitions_update_admin on attune.setting_definitions;
+drop policy setting_definitions_delete_admin on attune.setting_definitions;
+drop policy setting_definitions_all_service_role on attune.setting_definitions;
+drop policy global_settings_select_admin on attune.global_settings;
+drop policy global_settings_insert_admin on attune.global_settings;
+drop policy global_settings_update_admin on attune.global_settings;
+drop policy global_settings_delete_admin on attune.global_settings;
+drop policy global_settings_all_service_role on attune.global_settings;
+drop policy user_preferences_select_self_or_admin on attune.user_preferences;
+drop policy user_preferences_insert_self_or_admin on attune.user_preferences;
+drop policy user_preferences_update_self_or_admin on attune.user_preferences;
+drop policy user_preferences_delete_self_or_admin on attune.user_preferences;
+drop policy user_preferences_all_service_role on attune.user_preferences;
+drop policy plan_settings_select_admin on attune.plan_settings;
+drop policy plan_settings_insert_admin on attune.plan_settings;
+drop policy plan_settings_update_admin on attune.plan_settings;
+drop policy plan_settings_delete_admin on attune.plan_settings;
+drop policy plan_settings_all_service_role on attune.plan_settings;
+drop policy team_settings_select_member_or_admin on attune.team_settings;
+drop policy team_settings_insert_team_admin_or_admin on attune.team_settings;
+drop policy team_settings_update_team_admin_or_admin on attune.team_settings;
+drop policy team_settings_delete_team_admin_or_admin on attune.team_settings;
+drop policy team_settings_all_service_role on attune.team_settings;
+drop policy project_preferences_select_self_or_admin on attune.project_preferences;
+drop policy project_preferences_insert_self_or_admin on attune.project_preferences;
+drop policy project_preferences_update_self_or_admin on attune.project_preferences;
+drop policy project_preferences_delete_self_or_admin on attune.project_preferences;
+drop policy project_preferences_all_service_role on attune.project_preferences;
+
+drop function
+  attune.json_merge_patch(jsonb, jsonb, integer),
+  attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer),
+  attune_private.system_setting(text),
+  attune_private.system_number(text, integer),
+  attune_private.system_interval(text, interval),
+  attune_private.check_variants(jsonb),
+  attune_private.check_preference_limit(uuid[]),
+  attune_private.multiply_32(bigint, bigint),
+  attune_private.murmur3_32(text, bigint),
+  attune_private.bucket(text, text),
+  attune_private.choose_variant(jsonb, text, text),
+  attune_private.stored_settings(uuid, uuid),
+  attune_private.judged_settings(uuid, uuid),
+  attune_private.merge_values(jsonb, jsonb[]),
+  attune_private.resolve_settings(uuid, boolean, boolean, uuid),
+  attune_private.check_project(uuid, uuid),
+  attune.effective_settings(text, uuid),
+  attune.effective_setting(text, uuid),
+  attune.effective_settings_for(uuid, text, uuid),
+  attune.settings_document(text, uuid),
+  attune.explain_setting(text, uuid, uuid),
+  attune.set_preference(text, jsonb, uuid),
+  attune.set_preferences(jsonb, uuid),
+  attune.reset_preference(text, uuid),
+  attune.reset_preferences(text, uuid),
+  attune.set_global_setting(text, jsonb, boolean, integer),
+  attune.set_global_variants(text, jsonb),
+  attune.reset_global_setting(text),
+  attune.set_plan_setting(text, text, jsonb, boolean),
+  attune.reset_plan_setting(text, text),
+  attune.set_team_setting(uuid, text, jsonb, boolean),
+  attune.reset_team_setting(uuid, text),
+  attune.set_user_setting(uuid, text, jsonb),
+  attune.reset_user_setting(uuid, text),
+  attune.set_setting(text, jsonb),
+  attune_private.seed_settings(uuid),
+  attune.seed_existing_users(integer);
+
+drop table attune.project_preferences;
+drop table attune.team_settings;
+drop table attune.plan_settings;
+drop table attune.user_preferences;
+drop table attune.global_settings;
+drop table attune.setting_definitions;
+
+drop function
+  attune_private.tg__validate_value(),
+  attune_private.tg_global_settings__validate_variants(),
+  attune_private.tg__stamp(),
+  attune_private.tg__authorize_preference(),
+  attune_private.tg__one_at_a_time(),
+  attune_private.tg__limit_preferences(),
+  attune_private.tg_team_settings__authorize(),
+  attune_private.authorize_team_setting(text, boolean),
+  attune_private.tg_setting_definitions__validate(),
+  attune_private.tg_setting_definitions__keep_used(),
+  attune_private.tg_users__seed_settings();
+
+drop type attune.setting_explanation;
+drop type attune.effective_setting;
+drop type attune_private.stored_value;
+drop type attune.evaluation_reason;
+drop type attune.setting_seeding;
+drop type attune.setting_writer;
+drop type attune.setting_layer;

@@ -1,0 +1,89 @@
+drop trigger _810_erase_traces on attune.users;
+
+drop policy security_log_select_self_or_admin on attune.security_log;
+drop policy security_log_select_service_role on attune.security_log;
+
+drop function
+  attune_private.blowfish(text, text),
+  attune_private.blowfish_salt(integer),
+  attune_private.random_bytes(integer),
+  attune_private.hmac_sha256(bytea, bytea),
+  attune_private.base64url(bytea),
+  attune_private.from_base64url(text, integer),
+  attune_private.request_header(text),
+  attune_private.request_address(),
+  attune_private.log_security(attune.security_event, uuid, uuid),
+  attune_private.refuse(text, text, text, text, integer),
+  attune_private.send_mail(uuid, text, text, jsonb, timestamptz, timestamptz),
+  attune_private.mail_one_time_token(uuid, text, timestamptz),
+  attune_private.consume_one_time_token(text, text, timestamptz),
+  attune_private.session_tokens(attune.sessions, bytea, timestamptz),
+  attune_private.start_session(uuid, timestamptz),
+  attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid),
+  attune_private.check_password(text),
+  attune_private.set_password(uuid, text, timestamptz),
+  attune_private.attempt_subjects(text),
+  attune_private.login_wait(text, timestamptz),
+  attune_private.count_login_failure(text, timestamptz),
+  attune_private.forgive_login_failures(text),
+  attune_private.prove_password(uuid, text, text, timestamptz),
+  attune_private.prove_own_password(uuid, text, timestamptz),
+  attune_private.current_session_id(),
+  attune_private.register(text, text, text, timestamptz),
+  attune_private.login(text, text, timestamptz),
+  attune_private.refresh_session(text, timestamptz),
+  attune_private.change_password(uuid, uuid, text, text, timestamptz),
+  attune_private.request_password_reset(text, timestamptz),
+  attune_private.reset_password(text, text, timestamptz),
+  attune_private.verify_email(text, uuid, timestamptz),
+  attune.register(text, text, text),
+  attune.login(text, text),
+  attune.refresh_session(text),
+  attune.open_session(uuid),
+  attune.logout(),
+  attune.logout_everywhere(),
+  attune.revoke_session(uuid),
+  attune.change_password(text, text),
+  attune.request_password_reset(text),
+  attune.reset_password(text, text),
+  attune.request_email_verification(),
+  attune.verify_email(text),
+  attune.delete_account(text),
+  attune_private.check_identity(text, text),
+  attune_private.refresh_identity(text, text, text, text, text, text),
+  attune.link_or_register_user(text, text, text, boolean, text, text, text),
+  attune.provision_user(),
+  attune.link_identity(uuid, text, text, text, text, text, text),
+  attune.unlink_identity(text, text),
+  attune_private.claim_mails(integer, interval, timestamptz),
+  attune.claim_mails(integer, interval),
+  attune.complete_mail(bigint),
+  attune.fail_mail(bigint, text);
+
+drop table attune_private.mail_outbox;
+drop table attune_private.login_attempts;
+drop table attune_private.one_time_tokens;
+drop table attune_private.refresh_tokens;
+drop table attune_private.user_passwords;
+drop table attune.security_log;
+
+drop function
+  attune_private.tg_users__erase_traces();
+
+drop type attune.mail;
+drop type attune.security_event;
+drop type attune.session_tokens;
+drop type attune.refusal;
+drop type attune.access_token;
+-- The extension goes when it came with this migration: beside the secrets.
+do $$
+begin
+  if exists (
+    select from pg_catalog.pg_extension as e
+    where e.extname = 'pgcrypto'
+      and e.extnamespace = 'attune_private'::regnamespace
+  ) then
+    drop extension pgcrypto;
+  end if;
+end;
+$$;

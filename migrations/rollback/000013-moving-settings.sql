@@ -1,0 +1,43 @@
+drop function
+  attune_private.parse_legacy_value(text),
+  attune.adopt_legacy_settings(
+    regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
+  );
+
+drop type attune.adopted_setting;
+drop type attune.adoption_outcome;
+
+drop trigger _510_apply_templates on attune.users;
+
+drop policy setting_templates_select_authenticated on attune.setting_templates;
+drop policy setting_templates_insert_admin on attune.setting_templates;
+drop policy setting_templates_update_admin on attune.setting_templates;
+drop policy setting_templates_delete_admin on attune.setting_templates;
+drop policy setting_templates_all_service_role on attune.setting_templates;
+
+drop function
+  attune_private.value_problem(text, attune.setting_layer, jsonb),
+  attune_private.refuse_import(text[]),
+  attune.export_preferences(),
+  attune_private.plan_preferences(uuid, jsonb, attune.import_mode),
+  attune.import_preferences(jsonb, attune.import_mode, boolean),
+  attune.export_configuration(),
+  attune_private.plan_configuration(jsonb, attune.import_mode),
+  attune.import_configuration(jsonb, attune.import_mode, boolean),
+  attune.apply_template(text, attune.import_mode, boolean),
+  attune_private.values_by_user(text, text, uuid),
+  attune_private.changed_values(text, text, uuid, attune_private.user_value[]),
+  attune.preview_global_setting(text, jsonb, boolean, integer),
+  attune.preview_plan_setting(text, text, jsonb, boolean),
+  attune.preview_team_setting(uuid, text, jsonb, boolean);
+
+drop table attune.setting_templates;
+
+drop function
+  attune_private.tg_setting_templates__validate(),
+  attune_private.tg_users__apply_templates();
+
+drop type attune.preview_change;
+drop type attune_private.user_value;
+drop type attune.setting_change;
+drop type attune.import_mode;
