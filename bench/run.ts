@@ -6,12 +6,12 @@
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { withClient } from "../src/client.ts";
-import { openDatabase } from "../src/database.ts";
-import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded.ts";
-import { signToken } from "../src/jwt.ts";
-import { readOptions } from "../src/options.ts";
-import { withDatabase } from "../src/test-databases.ts";
+import { withClient } from "../src/database/client.ts";
+import { openDatabase } from "../src/database/open.ts";
+import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/cluster.ts";
+import { signToken } from "../src/sign-in/jwt.ts";
+import { readOptions } from "../src/options/options.ts";
+import { withDatabase } from "../src/pgtap/test-databases.ts";
 import { compare, type Comparison, type Effort, type Variant } from "./compare.ts";
 import { DEFINITIONS, PREFERENCES_PER_USER, seed } from "./seed.ts";
 import { startService } from "./service.ts";

@@ -1,5 +1,5 @@
 /** Fills a migrated database with users, what they chose, and the audit log of that, as fast as PostgreSQL takes it. */
-import { withClient } from "../src/client.ts";
+import { withClient } from "../src/database/client.ts";
 
 export const PREFERENCES_PER_USER = 10;
 /** With those that are shipped; most of them are for users to hold. */

@@ -1,6 +1,6 @@
 /** A connection that does by hand what the server does for a request: a transaction with the user's role and claims. */
 import type pg from "pg";
-import { connect, withClient } from "../src/client.ts";
+import { connect, withClient } from "../src/database/client.ts";
 
 /** Users whose requests are measured, in turns. The server remembers their tokens. */
 const ACTIVE_USERS = 500;

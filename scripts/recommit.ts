@@ -11,9 +11,9 @@ import { join } from "node:path";
 import { calculateHash } from "graphile-migrate/dist/hash.js";
 import { compileIncludes, parseMigrationText, serializeMigration } from "graphile-migrate/dist/migration.js";
 import { parseSettings } from "graphile-migrate/dist/settings.js";
-import { startThrowawayCluster } from "../src/embedded.ts";
-import { messageOf, UserError } from "../src/errors.ts";
-import { migrate, MIGRATIONS_FOLDER } from "../src/migrations.ts";
+import { startThrowawayCluster } from "../src/embedded/cluster.ts";
+import { messageOf, UserError } from "../src/user-error.ts";
+import { migrate, MIGRATIONS_FOLDER } from "../src/database/migrations.ts";
 
 const COMMITTED = join(MIGRATIONS_FOLDER, "committed");
 

@@ -1,10 +1,10 @@
 /** Writes docs/reference.md from the catalogue of a database made for it; `--check` only compares. */
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { withClient } from "../src/client.ts";
-import { openDatabase } from "../src/database.ts";
-import { startThrowawayCluster } from "../src/embedded.ts";
-import { readOptions } from "../src/options.ts";
+import { withClient } from "../src/database/client.ts";
+import { openDatabase } from "../src/database/open.ts";
+import { startThrowawayCluster } from "../src/embedded/cluster.ts";
+import { readOptions } from "../src/options/options.ts";
 import {
   type Catalogue,
   type Column,

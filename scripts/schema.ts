@@ -1,10 +1,10 @@
 /** Writes schema.graphql from the migrations, in a database made for it; `--check` only compares. */
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { openDatabase } from "../src/database.ts";
-import { startThrowawayCluster } from "../src/embedded.ts";
-import { readOptions } from "../src/options.ts";
-import { graphqlSchema } from "../src/schema.ts";
+import { openDatabase } from "../src/database/open.ts";
+import { startThrowawayCluster } from "../src/embedded/cluster.ts";
+import { readOptions } from "../src/options/options.ts";
+import { graphqlSchema } from "../src/graphql/schema.ts";
 
 const FILE = resolve(import.meta.dirname, "../schema.graphql");
 

@@ -5,5 +5,5 @@ import { join } from "node:path";
 
 enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/attune"));
 
-const { run } = await import("./program.ts");
+const { run } = await import("./commands/program.ts");
 await run();

@@ -1,6 +1,6 @@
 /** The nine checks by hand that settings are usually accepted by, done by the machine over GraphQL. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { signToken } from "../src/jwt.ts";
+import { signToken } from "../src/sign-in/jwt.ts";
 import {
   createTestDatabase,
   createTestServer,

@@ -4,7 +4,7 @@ import { Agent, get } from "node:http";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { signClaims, signToken } from "../src/jwt.ts";
+import { signClaims, signToken } from "../src/sign-in/jwt.ts";
 import {
   createTestDatabase,
   createTestServer,

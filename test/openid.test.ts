@@ -1,7 +1,7 @@
 /** Signing in with OpenID Connect, against a real provider: who gets in as whom, and every way in which it must fail. */
 import type { InjectOptions } from "fastify";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { SignInOptions } from "../src/options.ts";
+import type { SignInOptions } from "../src/options/options.ts";
 import {
   createTestDatabase,
   createTestServer,

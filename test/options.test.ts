@@ -2,8 +2,8 @@
 import { generateKeyPairSync } from "node:crypto";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { resolveJwt } from "../src/database.ts";
-import { readOptions } from "../src/options.ts";
+import { resolveJwt } from "../src/database/open.ts";
+import { readOptions } from "../src/options/options.ts";
 
 const pem = (type: "public" | "private", bits = 2048): string => {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", {

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { signClaims } from "../src/jwt.ts";
+import { signClaims } from "../src/sign-in/jwt.ts";
 import {
   createTestDatabase,
   createTestServer,

@@ -4,10 +4,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { withClient } from "../src/client.ts";
-import { startThrowawayCluster } from "../src/embedded.ts";
-import { runPgtap } from "../src/pgtap.ts";
-import { positionOf, scanSql } from "../src/sql-script.ts";
+import { withClient } from "../src/database/client.ts";
+import { startThrowawayCluster } from "../src/embedded/cluster.ts";
+import { runPgtap } from "../src/pgtap/run.ts";
+import { positionOf, scanSql } from "../src/pgtap/sql-script.ts";
 
 // A server where nothing else makes databases, so that they can be counted.
 const cluster = await startThrowawayCluster();
@@ -163,7 +163,7 @@ describe("a run that is cut short", () => {
   async function startSlow(): Promise<ReturnType<typeof spawn>> {
     await writeFile(join(folder, "slow.sql"), "select plan(1); select pg_sleep(60); select ok(true);");
     const script = `
-      import { runPgtap } from ${JSON.stringify(new URL("../src/pgtap.ts", import.meta.url).href)};
+      import { runPgtap } from ${JSON.stringify(new URL("../src/pgtap/run.ts", import.meta.url).href)};
       await runPgtap({ ownerUrl: process.env.OWNER_URL, files: [process.env.FILE] });`;
     const env = { ...process.env, OWNER_URL: ownerUrl, FILE: join(folder, "slow.sql") };
     const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {

@@ -2,7 +2,7 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { withClient } from "../src/client.ts";
+import { withClient } from "../src/database/client.ts";
 import { readCatalogue, rightsMatrix } from "../scripts/catalogue.ts";
 import { openSession, readSteps, type Session } from "./support/documents.ts";
 import { createTestDatabase } from "./support/harness.ts";
@@ -43,7 +43,7 @@ test("the matrix of rights is what policies and grants give", async () => {
 });
 
 test("docs/configuration.md lists every variable that is read", () => {
-  const options = [...read("src/options.ts").matchAll(/\btext\("([A-Z_]+)"\)/g)].map(([, name]) => name);
+  const options = [...read("src/options/options.ts").matchAll(/\btext\("([A-Z_]+)"\)/g)].map(([, name]) => name);
   const documented = [...read("docs/configuration.md").matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name);
   expect(new Set(documented)).toEqual(new Set([...options, "ATTUNE_EMBEDDED_MAJOR"]));
 });

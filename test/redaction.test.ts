@@ -3,7 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import type { InjectOptions } from "fastify";
 import jwt from "jsonwebtoken";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { signToken } from "../src/jwt.ts";
+import { signToken } from "../src/sign-in/jwt.ts";
 import { createTestDatabase, createTestServer, type TestDatabase, type TestServer } from "./support/harness.ts";
 
 /** What a client may send and nobody may read: it is looked for, whole and in parts, in all that was logged. */

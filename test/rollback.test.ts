@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connect } from "../src/client.ts";
-import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded.ts";
+import { connect } from "../src/database/client.ts";
+import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/cluster.ts";
 import {
   migrate,
   type Migration,
@@ -13,7 +13,7 @@ import {
   planRollback,
   readMigrations,
   rollback,
-} from "../src/migrations.ts";
+} from "../src/database/migrations.ts";
 import { readCatalogue, readRowCounts } from "./support/catalogue.ts";
 
 /** A cluster of its own: the roles that the first migration makes belong to the cluster. */

@@ -11,7 +11,7 @@ import {
   isSpecifiedScalarType,
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { graphqlSchema } from "../src/schema.ts";
+import { graphqlSchema } from "../src/graphql/schema.ts";
 import {
   createTestDatabase,
   createTestServer,

@@ -2,7 +2,7 @@
 import type { AddressInfo } from "node:net";
 import jwt from "jsonwebtoken";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { signToken } from "../src/jwt.ts";
+import { signToken } from "../src/sign-in/jwt.ts";
 import {
   createTestDatabase,
   createTestServer,

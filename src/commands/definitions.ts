@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { Command, Option } from "commander";
 import type pg from "pg";
-import { inTransaction, withClient } from "../client.ts";
-import { codeOf, messageOf, UserError } from "../errors.ts";
+import { inTransaction, withClient } from "../database/client.ts";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { columns, plural, withDatabase } from "./shared.ts";
 
 type Change = {

@@ -1,6 +1,6 @@
 /** `attune migrate`: brings the database up to date. */
 import { Command } from "commander";
-import { migrate, status } from "../migrations.ts";
+import { migrate, status } from "../database/migrations.ts";
 import { plural, withDatabase } from "./shared.ts";
 
 export function migrateCommand(): Command {

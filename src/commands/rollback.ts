@@ -1,6 +1,6 @@
 /** `attune rollback --to N`: takes migrations back, after saying what that loses. */
 import { Command, InvalidArgumentError } from "commander";
-import { type Loss, planRollback, rollback } from "../migrations.ts";
+import { type Loss, planRollback, rollback } from "../database/migrations.ts";
 import { columns, confirm, plural, withDatabase } from "./shared.ts";
 
 export function rollbackCommand(): Command {

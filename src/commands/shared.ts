@@ -1,9 +1,9 @@
 /** What commands have in common: a database for their duration, and an answer to Ctrl-C. */
 import { createInterface } from "node:readline/promises";
 import pg from "pg";
-import { openOwner, type OwnerConnection, type Purpose } from "../database.ts";
-import { UserError } from "../errors.ts";
-import { type Options, readOptions } from "../options.ts";
+import { openOwner, type OwnerConnection, type Purpose } from "../database/open.ts";
+import { UserError } from "../user-error.ts";
+import { type Options, readOptions } from "../options/options.ts";
 
 export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 

@@ -3,11 +3,11 @@ import { createServer } from "node:net";
 import { relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
-import { withClient } from "../client.ts";
-import { type Connections, describeDatabase, openDatabase, openOwner } from "../database.ts";
-import { clusterState } from "../embedded.ts";
-import { codeOf, messageOf, UserError } from "../errors.ts";
-import { type Options, readOptions } from "../options.ts";
+import { withClient } from "../database/client.ts";
+import { type Connections, describeDatabase, openDatabase, openOwner } from "../database/open.ts";
+import { clusterState } from "../embedded/cluster.ts";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { type Options, readOptions } from "../options/options.ts";
 import { SIGNALS } from "./shared.ts";
 
 /** How long requests that are running get to end, and then the whole, in milliseconds. */
@@ -33,7 +33,7 @@ async function start(): Promise<void> {
 
   await assertPortFree(options);
   // Loading PostGraphile takes as long as opening the database does.
-  const loading = import("../server.ts");
+  const loading = import("../server/server.ts");
   loading.catch(() => undefined);
   const opening = openDatabase(options, { migrate: true, serve: true, signal: stopping.signal });
   const opened = await Promise.race([opening, stop.then(() => undefined)]);

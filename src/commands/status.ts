@@ -1,10 +1,10 @@
 /** `attune status`: which database, and which migrations it has. */
 import { Command } from "commander";
-import { withClient } from "../client.ts";
-import { describeDatabase } from "../database.ts";
-import { clusterState } from "../embedded.ts";
-import { status } from "../migrations.ts";
-import { readOptions } from "../options.ts";
+import { withClient } from "../database/client.ts";
+import { describeDatabase } from "../database/open.ts";
+import { clusterState } from "../embedded/cluster.ts";
+import { status } from "../database/migrations.ts";
+import { readOptions } from "../options/options.ts";
 import { columns, plural, withDatabase } from "./shared.ts";
 
 type Status = {

@@ -1,6 +1,6 @@
 /** `attune test`: the rules of the schema, checked by pgTAP. */
 import { Command, InvalidArgumentError } from "commander";
-import { readOptions } from "../options.ts";
+import { readOptions } from "../options/options.ts";
 
 export function testCommand(): Command {
   return new Command("test")
@@ -13,7 +13,7 @@ export function testCommand(): Command {
     )
     .action(async (files: string[], { jobs }: { jobs?: number }) => {
       const { databaseUrl } = readOptions(process.env);
-      const { runPgtap } = await import("../pgtap.ts");
+      const { runPgtap } = await import("../pgtap/run.ts");
       const { passed, failed } = await runPgtap({
         files,
         ...(databaseUrl !== undefined && { ownerUrl: databaseUrl }),

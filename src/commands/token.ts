@@ -1,10 +1,10 @@
 /** `attune token`: a development token and nothing else. */
 import { Command, InvalidArgumentError, Option } from "commander";
-import { withClient } from "../client.ts";
-import { resolveJwt } from "../database.ts";
-import { UserError } from "../errors.ts";
-import { signToken } from "../jwt.ts";
-import { readOptions } from "../options.ts";
+import { withClient } from "../database/client.ts";
+import { resolveJwt } from "../database/open.ts";
+import { UserError } from "../user-error.ts";
+import { signToken } from "../sign-in/jwt.ts";
+import { readOptions } from "../options/options.ts";
 import { withDatabase } from "./shared.ts";
 
 type TokenOptions = { email?: string; admin?: true; role: string; expires: string };

@@ -6,7 +6,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import pg from "pg";
-import { withClient } from "../../src/client.ts";
+import { withClient } from "../../src/database/client.ts";
 import { attune, type Environment, startServer } from "./cli.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");

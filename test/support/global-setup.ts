@@ -1,10 +1,10 @@
 /** Before the first test: one PostgreSQL, and one migrated database that every test file copies. */
 import { randomBytes } from "node:crypto";
 import type { TestProject } from "vitest/node";
-import { openDatabase } from "../../src/database.ts";
-import { startThrowawayCluster } from "../../src/embedded.ts";
-import { readOptions } from "../../src/options.ts";
-import { createTemplate } from "../../src/test-databases.ts";
+import { openDatabase } from "../../src/database/open.ts";
+import { startThrowawayCluster } from "../../src/embedded/cluster.ts";
+import { readOptions } from "../../src/options/options.ts";
+import { createTemplate } from "../../src/pgtap/test-databases.ts";
 
 /** Where the tests find their databases, and how their tokens are signed. */
 export type TestCluster = {

@@ -2,10 +2,10 @@
 import type { FastifyInstance } from "fastify";
 import pg from "pg";
 import { inject } from "vitest";
-import { authenticate } from "../../src/claims.ts";
-import { createVerifier, type ResolvedJwtOptions, signToken } from "../../src/jwt.ts";
-import type { ServerOptions } from "../../src/server.ts";
-import { cloneTemplate, withDatabase } from "../../src/test-databases.ts";
+import { authenticate } from "../../src/sign-in/claims.ts";
+import { createVerifier, type ResolvedJwtOptions, signToken } from "../../src/sign-in/jwt.ts";
+import type { ServerOptions } from "../../src/server/server.ts";
+import { cloneTemplate, withDatabase } from "../../src/pgtap/test-databases.ts";
 
 export type TestUser = { id: string; email: string; token: string };
 
@@ -110,7 +110,7 @@ export async function createTestServer(
   options: Partial<ServerOptions> = {},
 ): Promise<TestServer> {
   // Only here, so that files which need no server don't wait for PostGraphile to load.
-  const { buildServer } = await import("../../src/server.ts");
+  const { buildServer } = await import("../../src/server/server.ts");
   const app = await buildServer({
     authenticatorUrl: database.authenticatorUrl,
     poolSize: 2,

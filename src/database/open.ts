@@ -2,11 +2,11 @@
 import { createHmac } from "node:crypto";
 import pg from "pg";
 import { connect, inTransaction, withClient } from "./client.ts";
-import { openCluster } from "./embedded.ts";
-import { codeOf, messageOf, UserError } from "./errors.ts";
+import { openCluster } from "../embedded/cluster.ts";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { migrate } from "./migrations.ts";
-import type { Options } from "./options.ts";
-import type { ResolvedJwtOptions } from "./jwt.ts";
+import type { Options } from "../options/options.ts";
+import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
 
 export const OLDEST_MAJOR = 15;
 

@@ -1,9 +1,9 @@
 /** Test databases: one migrated template a run, cloned for each test file, nothing left behind. */
 import { randomBytes } from "node:crypto";
 import type pg from "pg";
-import { connect, withClient } from "./client.ts";
-import { connectionError } from "./database.ts";
-import { codeOf, UserError } from "./errors.ts";
+import { connect, withClient } from "../database/client.ts";
+import { connectionError } from "../database/open.ts";
+import { codeOf, UserError } from "../user-error.ts";
 
 export type TestClone = { name: string; url: string; drop: () => Promise<void> };
 export type Template = { name: string; drop: () => Promise<void> };

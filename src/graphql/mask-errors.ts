@@ -2,7 +2,7 @@
 import { type GraphQLError, type GraphQLFormattedError, Kind } from "graphql";
 import { isSafeError } from "postgraphile/grafast";
 import pg from "pg";
-import { httpError, RequestError } from "./request-error.ts";
+import { httpError, RequestError } from "../server/request-error.ts";
 
 /** An error in the form of the contract, without its `debugId`. */
 type PublicError = {

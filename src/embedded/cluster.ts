@@ -19,8 +19,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { connect, withClient } from "./client.ts";
-import { codeOf, messageOf, UserError } from "./errors.ts";
+import { connect, withClient } from "../database/client.ts";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
 import {
   type Account,
   assertReachable,

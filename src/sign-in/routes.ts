@@ -3,13 +3,13 @@ import fastifyCookie from "@fastify/cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Pool } from "pg";
 import { cameFrom, type Identity, TRUSTED } from "./claims.ts";
-import { reportFailure } from "./failures.ts";
+import { reportFailure } from "../server/error-responses.ts";
 import { signClaims } from "./jwt.ts";
 import { type Checks, createProvider, expired, type OpenIdProvider, type OutsideUser } from "./openid.ts";
-import type { SignInOptions } from "./options.ts";
-import { RequestError } from "./request-error.ts";
+import type { SignInOptions } from "../options/options.ts";
+import { RequestError } from "../server/request-error.ts";
 import { createSeals } from "./sealed.ts";
-import { queryAs } from "./transaction.ts";
+import { queryAs } from "../database/query-as.ts";
 
 type Setting = SignInOptions & {
   pool: Pool;

@@ -7,9 +7,9 @@ import { parseMigrationText } from "graphile-migrate/dist/migration.js";
 import { clearAllPools } from "graphile-migrate/dist/pgReal.js";
 import pg from "pg";
 import { connect, inTransaction, withClient } from "./client.ts";
-import { messageOf, UserError } from "./errors.ts";
+import { messageOf, UserError } from "../user-error.ts";
 
-export const MIGRATIONS_FOLDER = resolve(import.meta.dirname, "../migrations");
+export const MIGRATIONS_FOLDER = resolve(import.meta.dirname, "../../migrations");
 
 export type Migration = {
   /** 1 for 000001-….sql */

@@ -14,8 +14,8 @@ import {
   randomState,
   ResponseBodyError,
 } from "openid-client";
-import type { ProviderOptions } from "./options.ts";
-import { RequestError } from "./request-error.ts";
+import type { ProviderOptions } from "../options/options.ts";
+import { RequestError } from "../server/request-error.ts";
 
 /** What the answer must fit to. Stays with the browser that asked. */
 export type Checks = { state: string; nonce: string; verifier: string };

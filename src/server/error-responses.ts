@@ -1,7 +1,7 @@
 /** Makes every failure of a request one body in GraphQL's error form, and one line in the log, under the same id. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { GraphQLFormattedError } from "graphql";
-import { causeOf, completeError, maskThrown } from "./graphql-errors.ts";
+import { causeOf, completeError, maskThrown } from "../graphql/mask-errors.ts";
 import { httpError, RequestError, statusOfCode } from "./request-error.ts";
 
 type Failure = { errors: GraphQLFormattedError[] };

@@ -2,7 +2,7 @@
 import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { createKeySet } from "./jwks.ts";
-import { RequestError } from "./request-error.ts";
+import { RequestError } from "../server/request-error.ts";
 
 /** What our own tokens say of themselves. SQL says the same: `attune_private.own_issuer()`. */
 export const OWN = { issuer: "attune", audience: "authenticated" } as const;

@@ -24,7 +24,7 @@ import {
   valueFromASTUntyped,
 } from "graphql";
 import type {} from "postgraphile";
-import { PAGE } from "./plugins/collections.ts";
+import { PAGE } from "./collections.ts";
 
 export const LIMITS = {
   /** Bytes of a request's body. */

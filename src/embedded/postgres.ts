@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { codeOf, messageOf, UserError } from "./errors.ts";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
 
 const run = promisify(execFile);
 

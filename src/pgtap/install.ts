@@ -4,9 +4,9 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 import type pg from "pg";
-import { withClient } from "./client.ts";
+import { withClient } from "../database/client.ts";
 
-const SUPPORT = resolve(import.meta.dirname, "../sql-tests/support");
+const SUPPORT = resolve(import.meta.dirname, "../../sql-tests/support");
 const SCRIPT = "share/postgresql/extension/pgtap--1.3.5.sql";
 
 /** What every test file finds on its search path: objects of the application are named with their schema. */

@@ -3,7 +3,7 @@ import type {} from "postgraphile";
 import { type PgCodec, PgSelectSingleStep, pgClassExpression, TYPES } from "postgraphile/@dataplan/pg";
 import { object, ObjectStep, sideEffect, type Step } from "postgraphile/grafast";
 import { type SQL, sql } from "postgraphile/pg-sql2";
-import { RequestError, statusOfCode } from "../request-error.ts";
+import { RequestError, statusOfCode } from "../../server/request-error.ts";
 import { functionOf, isComposite } from "./mutations.ts";
 
 /** `attune.refusal`, as JSON. All is null where nothing was refused. */

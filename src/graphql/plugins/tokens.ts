@@ -2,7 +2,7 @@
 import type {} from "postgraphile";
 import type { PgCodec } from "postgraphile/@dataplan/pg";
 import { constant, sideEffect } from "postgraphile/grafast";
-import { RequestError } from "../request-error.ts";
+import { RequestError } from "../../server/request-error.ts";
 import { functionOf, isComposite } from "./mutations.ts";
 
 const givesToken = (codec: PgCodec): boolean =>

@@ -1,5 +1,5 @@
 /** The HTTP server: GraphQL, its explorer, and whether it lives and is ready. */
-import "./production.ts";
+import "../graphql/production.ts";
 import { randomBytes } from "node:crypto";
 import cors from "@fastify/cors";
 import rateLimit from "@fastify/rate-limit";
@@ -7,21 +7,21 @@ import Fastify, { type FastifyInstance, type FastifyRequest, LogController } fro
 import type { Pool, QueryResult } from "pg";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/fastify/v5";
-import { authenticate, cameFrom, type Identity, NOBODY, onlyUser } from "./claims.ts";
-import { UserError } from "./errors.ts";
-import { EXPLORER } from "./explorer.ts";
-import { handleFailures, refuseRequest } from "./failures.ts";
-import { maskError } from "./graphql-errors.ts";
-import { createVerifier, type ResolvedJwtOptions } from "./jwt.ts";
-import { LIMITS, LimitsPlugin } from "./limits.ts";
+import { authenticate, cameFrom, type Identity, NOBODY, onlyUser } from "../sign-in/claims.ts";
+import { UserError } from "../user-error.ts";
+import { EXPLORER } from "../graphql/explorer.ts";
+import { handleFailures, refuseRequest } from "./error-responses.ts";
+import { maskError } from "../graphql/mask-errors.ts";
+import { createVerifier, type ResolvedJwtOptions } from "../sign-in/jwt.ts";
+import { LIMITS, LimitsPlugin } from "../graphql/plugins/limits.ts";
 import { isLoopback } from "./loopback.ts";
-import type { Options } from "./options.ts";
-import { openPool } from "./pool.ts";
-import { makePreset } from "./preset.ts";
-import { createProvisioner } from "./provision.ts";
+import type { Options } from "../options/options.ts";
+import { openPool } from "../database/pool.ts";
+import { makePreset } from "../graphql/preset.ts";
+import { createProvisioner } from "../sign-in/provision.ts";
 import { httpError, RequestError } from "./request-error.ts";
-import { addSignIn } from "./sign-in.ts";
-import { queryAs } from "./transaction.ts";
+import { addSignIn } from "../sign-in/routes.ts";
+import { queryAs } from "../database/query-as.ts";
 
 export type ServerOptions = {
   /** How to reach the database as `authenticator`. */

@@ -4,16 +4,16 @@ import { glob, readFile } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import pg from "pg";
 import { Parser, type Result } from "tap-parser";
-import { connect } from "./client.ts";
-import { openOwner } from "./database.ts";
-import { startThrowawayCluster } from "./embedded.ts";
-import { messageOf, UserError } from "./errors.ts";
-import { readOptions } from "./options.ts";
-import { installTestSupport, SEARCH_PATH } from "./pgtap-install.ts";
+import { connect } from "../database/client.ts";
+import { openOwner } from "../database/open.ts";
+import { startThrowawayCluster } from "../embedded/cluster.ts";
+import { messageOf, UserError } from "../user-error.ts";
+import { readOptions } from "../options/options.ts";
+import { installTestSupport, SEARCH_PATH } from "./install.ts";
 import { positionOf, scanSql } from "./sql-script.ts";
 import { cloneTemplate, createTemplate } from "./test-databases.ts";
 
-const TESTS = resolve(import.meta.dirname, "../sql-tests");
+const TESTS = resolve(import.meta.dirname, "../../sql-tests");
 /** Helpers, which are no tests. */
 const SUPPORT = `${TESTS}/support/**`;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

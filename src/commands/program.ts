@@ -1,16 +1,16 @@
 /** The command line: `attune start`, `migrate`, `token`…, each with --help. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { definitionsCommand } from "./commands/definitions.ts";
-import { migrateCommand } from "./commands/migrate.ts";
-import { rollbackCommand } from "./commands/rollback.ts";
-import { sqlCommand } from "./commands/sql.ts";
-import { startCommand } from "./commands/start.ts";
-import { statusCommand } from "./commands/status.ts";
-import { testCommand } from "./commands/test.ts";
-import { tokenCommand } from "./commands/token.ts";
-import { urlCommand } from "./commands/url.ts";
-import { messageOf } from "./errors.ts";
+import { definitionsCommand } from "./definitions.ts";
+import { migrateCommand } from "./migrate.ts";
+import { rollbackCommand } from "./rollback.ts";
+import { sqlCommand } from "./sql.ts";
+import { startCommand } from "./start.ts";
+import { statusCommand } from "./status.ts";
+import { testCommand } from "./test.ts";
+import { tokenCommand } from "./token.ts";
+import { urlCommand } from "./url.ts";
+import { messageOf } from "../user-error.ts";
 
 const ENVIRONMENT = `
 Environment, all optional:
@@ -30,7 +30,7 @@ Environment, all optional:
   LOG_LEVEL, CORS_ORIGINS, RATE_LIMIT, POOL_SIZE`;
 
 function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "";
 }
 

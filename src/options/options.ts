@@ -2,9 +2,9 @@
 import { createPublicKey } from "node:crypto";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { UserError } from "./errors.ts";
-import { OWN, type OutsideIssuer } from "./jwt.ts";
-import { isLoopback } from "./loopback.ts";
+import { UserError } from "../user-error.ts";
+import { OWN, type OutsideIssuer } from "../sign-in/jwt.ts";
+import { isLoopback } from "../server/loopback.ts";
 
 export type JwtOptions = {
   /** Shared secret of our own tokens (HS256), at least 32 bytes. */
@@ -58,7 +58,7 @@ export type SignInOptions = {
 };
 
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
-const PROJECT = resolve(import.meta.dirname, "..");
+const PROJECT = resolve(import.meta.dirname, "../..");
 
 /**
  * Validates the environment. An empty variable counts as unset.

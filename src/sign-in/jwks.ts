@@ -1,6 +1,6 @@
 /** The public keys of an identity provider, fetched from its JWKS address and kept for a while. */
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
-import { RequestError } from "./request-error.ts";
+import { RequestError } from "../server/request-error.ts";
 
 /** How long keys are used before they are fetched again, in milliseconds. */
 const LIFETIME = 10 * 60_000;
