@@ -18,7 +18,7 @@ select
   coalesce(c.reloptions, '{}') as options
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
-where n.nspname in ('attune', 'attune_private', 'auth')
+where n.nspname in ('attune', 'attune_hidden', 'attune_private', 'auth')
   and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c')
   and not exists (select from pg_depend as d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e');
 
@@ -56,6 +56,7 @@ select
   p.oid,
   p.oid::regprocedure::text as name,
   n.nspname = 'attune' as is_exposed,
+  n.nspname = 'attune_hidden' as is_hidden,
   p.prorettype = 'trigger'::regtype as is_trigger,
   p.prosecdef,
   p.prosqlbody is not null as has_standard_body,
@@ -65,7 +66,7 @@ select
   coalesce(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype as types
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
-where n.nspname in ('attune', 'attune_private', 'auth')
+where n.nspname in ('attune', 'attune_hidden', 'attune_private', 'auth')
   and not exists (select from pg_depend as d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e');
 
 create temp view our_types as
@@ -179,8 +180,8 @@ create temp view policies_computed_per_row as
 select name as offender
 from our_policies
 -- A call that depends on no column is a sub-select of its own, which is computed once a query.
-where expression ~ '(?<!\( SELECT )\m(attune|attune_private|auth)\.\w+\(\)'
-   or expression ~ '\m(attune|attune_private|auth)\.\w+\([^)]';
+where expression ~ '(?<!\( SELECT )\m(attune|attune_hidden|attune_private|auth)\.\w+\(\)'
+   or expression ~ '\m(attune|attune_hidden|attune_private|auth)\.\w+\([^)]';
 comment on view policies_computed_per_row is 'a policy wraps its functions, (select attune.current_user_id()), and passes them no column';
 
 create temp view policies_on_raw_claims as
@@ -211,9 +212,9 @@ comment on view tables_without_grants is 'every exposed table has a grant list';
 create temp view functions_without_grants as
 select f.name as offender
 from our_functions as f
-where f.is_exposed
+where (f.is_exposed or f.is_hidden)
   and not exists (select from aclexplode(f.acl) as x join our_request_roles as r on r.oid = x.grantee);
-comment on view functions_without_grants is 'every exposed function is granted to somebody';
+comment on view functions_without_grants is 'every function of attune and attune_hidden is granted to somebody';
 
 create temp view functions_for_public as
 select f.name as offender
@@ -281,7 +282,7 @@ select format('schema %s: create to %s', n.nspname, r.rolname)
 from pg_namespace as n
 cross join lateral aclexplode(n.nspacl) as x
 join our_request_roles as r on r.oid = x.grantee
-where n.nspname in ('attune', 'attune_private', 'auth') and x.privilege_type = 'CREATE';
+where n.nspname in ('attune', 'attune_hidden', 'attune_private', 'auth') and x.privilege_type = 'CREATE';
 comment on view needless_grants is 'no role of requests may create, truncate, reference, maintain or add triggers';
 
 -- Functions and triggers
@@ -408,6 +409,24 @@ where c.is_table
   );
 comment on view json_without_limit is 'JSON has a size check';
 
+-- Schemas
+
+create temp view unexposed_in_attune as
+select f.name as offender
+from our_functions as f
+where f.is_exposed and (f.is_trigger or obj_description(f.oid, 'pg_proc') ~ '@(behavior -\*|omit)')
+union all
+select r.name
+from our_relations as r
+where r.is_exposed and r.relkind = 'S' and not exists (
+  select from pg_depend as d where d.classid = 'pg_class'::regclass and d.objid = r.oid and d.deptype in ('a', 'i')
+);
+comment on view unexposed_in_attune is 'everything in attune is the API: what nobody should call is in attune_hidden';
+
+create temp view relations_in_hidden as
+select name as offender from our_relations where starts_with(name, 'attune_hidden.');
+comment on view relations_in_hidden is 'attune_hidden holds functions only';
+
 -- Documentation
 
 create temp view undocumented as
@@ -416,13 +435,13 @@ with object (name, comment) as (
   union all
   select name, col_description(table_oid, attnum) from our_columns where is_exposed
   union all
-  select name, obj_description(oid, 'pg_proc') from our_functions where is_exposed
+  select name, obj_description(oid, 'pg_proc') from our_functions
   union all
   select name, obj_description(oid, 'pg_type') from our_types
 )
 -- A line that begins with @ is for PostGraphile, not for people.
 select name as offender from object where regexp_replace(comment, '^@.*$', '', 'gn') ~ '\S' is not true;
-comment on view undocumented is 'everything exposed has a comment: it is the documentation';
+comment on view undocumented is 'everything exposed, and every function, has a comment: it is the documentation';
 
 -- One offender, or more, for each
 
@@ -442,6 +461,7 @@ insert into planted (rule, offender) values
   ('views_past_rls', 'attune.planted_view'),
   ('tables_without_grants', 'attune.planted_shut'),
   ('functions_without_grants', 'attune.planted()'),
+  ('functions_without_grants', 'attune_hidden.planted()'),
   ('functions_for_public', 'attune.planted(uuid)'),
   ('relations_for_public', 'attune.planted: select'),
   ('private_grants', 'schema attune_private to service_role'),
@@ -470,10 +490,15 @@ insert into planted (rule, offender) values
   ('timestamps_without_zone', 'attune.planted()'),
   ('texts_without_limit', 'attune.planted.note'),
   ('json_without_limit', 'attune.planted.document'),
+  ('unexposed_in_attune', 'attune.planted(uuid)'),
+  ('unexposed_in_attune', 'attune.planted_counter'),
+  ('relations_in_hidden', 'attune_hidden.planted'),
   ('undocumented', 'attune.planted'),
   ('undocumented', 'attune.planted.note'),
   ('undocumented', 'attune.planted_view.note'),
   ('undocumented', 'attune.planted()'),
+  ('undocumented', 'attune_private.planted()'),
+  ('undocumented', 'attune_hidden.planted()'),
   ('undocumented', 'attune.planted(uuid)'),
   ('undocumented', 'attune.planted_kind'),
   ('undocumented', 'attune.planted_domain'),
@@ -506,6 +531,10 @@ create table attune.planted_shut (id bigint primary key);
 alter table attune.planted_shut enable row level security;
 create table attune_private.planted (id bigint primary key);
 create sequence attune_private.planted_numbers;
+create sequence attune.planted_counter;
+create table attune_hidden.planted (id bigint primary key);
+create function attune_hidden.planted() returns boolean language sql begin atomic select true; end;
+revoke all on function attune_hidden.planted() from public;
 create view attune.planted_view as select note from attune.planted;
 create type attune.planted_kind as enum ('one');
 create domain attune.planted_domain as text;

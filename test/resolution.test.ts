@@ -314,7 +314,7 @@ test("json_merge_patch is RFC 7396", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(any, any), { minLength: 1, maxLength: 50 }), async (pairs) => {
       const { rows } = await client.query<{ merged: Json }>(
-        `select attune.json_merge_patch(p -> 0, p -> 1) as merged
+        `select attune_hidden.json_merge_patch(p -> 0, p -> 1) as merged
          from jsonb_array_elements($1) with ordinality as e (p, position) order by position`,
         [JSON.stringify(pairs)],
       );

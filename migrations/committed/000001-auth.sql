@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
+--! Hash: sha1:74f45982d279833c3d0e385c5f7efce1567ad027
 --! Message: auth
 
 -- The request roles, as PostgREST and Supabase name them. A cluster may have them already, from another
@@ -48,6 +48,11 @@ $$;
 create schema attune;
 comment on schema attune is 'An application''s settings: everything here is the API.';
 grant usage on schema attune to anon, authenticated, service_role;
+
+create schema attune_hidden;
+comment on schema attune_hidden is
+  'What policies and functions need while a request runs, and nobody should call: it is in no API''s list of schemas.';
+grant usage on schema attune_hidden to anon, authenticated, service_role;
 
 create schema attune_private;
 comment on schema attune_private is 'Secrets and helpers of Attune. No request role may look inside.';

@@ -1,5 +1,5 @@
---! Previous: sha1:3b98d3098fde898af5fb183626cbe375a486abdc
---! Hash: sha1:2f3b7cd4f94421efdbed114638932c48c0200bf5
+--! Previous: sha1:74f45982d279833c3d0e385c5f7efce1567ad027
+--! Hash: sha1:a508713463b3e8c2b058ae3f48b9b1066c59ea96
 --! Message: users
 
 -- Plans
@@ -238,8 +238,8 @@ comment on function attune.is_admin() is
 revoke all on function attune.is_admin() from public;
 grant execute on function attune.is_admin() to anon, authenticated, service_role;
 --! EndIncluded users/is_admin.sql
---! Included users/visible_from.sql
-create or replace function attune.visible_from()
+--! Included users/hidden/visible_from.sql
+create or replace function attune_hidden.visible_from()
 returns uuid
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
@@ -249,13 +249,13 @@ begin atomic
   from attune.users as u
   where u.id = (select attune.current_user_id());
 end;
-comment on function attune.visible_from() is
-  E'@behavior -*\nThe first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
-revoke all on function attune.visible_from() from public;
-grant execute on function attune.visible_from() to anon, authenticated, service_role;
---! EndIncluded users/visible_from.sql
---! Included users/visible_to.sql
-create or replace function attune.visible_to()
+comment on function attune_hidden.visible_from() is
+  'The first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
+revoke all on function attune_hidden.visible_from() from public;
+grant execute on function attune_hidden.visible_from() to anon, authenticated, service_role;
+--! EndIncluded users/hidden/visible_from.sql
+--! Included users/hidden/visible_to.sql
+create or replace function attune_hidden.visible_to()
 returns uuid
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
@@ -264,11 +264,11 @@ begin atomic
   from attune.users as u
   where u.id = (select attune.current_user_id());
 end;
-comment on function attune.visible_to() is
-  E'@behavior -*\nThe last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
-revoke all on function attune.visible_to() from public;
-grant execute on function attune.visible_to() to anon, authenticated, service_role;
---! EndIncluded users/visible_to.sql
+comment on function attune_hidden.visible_to() is
+  'The last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
+revoke all on function attune_hidden.visible_to() from public;
+grant execute on function attune_hidden.visible_to() to anon, authenticated, service_role;
+--! EndIncluded users/hidden/visible_to.sql
 --! Included users/private/request_role.sql
 create or replace function attune_private.request_role()
 returns name
@@ -297,8 +297,8 @@ comment on function attune_private.is_trusted() is
   'Whether the request comes from a trusted server (`service_role`) or from the owner of the schema.';
 revoke all on function attune_private.is_trusted() from public;
 --! EndIncluded users/private/is_trusted.sql
---! Included users/require_user_id.sql
-create or replace function attune.require_user_id()
+--! Included users/hidden/require_user_id.sql
+create or replace function attune_hidden.require_user_id()
 returns uuid
 language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
@@ -317,13 +317,13 @@ begin
   return caller;
 end;
 $$;
-comment on function attune.require_user_id() is
-  E'@behavior -*\nThe id of the signed-in user. Refused (`not_signed_in`) when there is none.';
-revoke all on function attune.require_user_id() from public;
-grant execute on function attune.require_user_id() to anon, authenticated, service_role;
---! EndIncluded users/require_user_id.sql
---! Included users/require_admin.sql
-create or replace function attune.require_admin()
+comment on function attune_hidden.require_user_id() is
+  'The id of the signed-in user. Refused (`not_signed_in`) when there is none.';
+revoke all on function attune_hidden.require_user_id() from public;
+grant execute on function attune_hidden.require_user_id() to anon, authenticated, service_role;
+--! EndIncluded users/hidden/require_user_id.sql
+--! Included users/hidden/require_admin.sql
+create or replace function attune_hidden.require_admin()
 returns void
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
@@ -338,15 +338,15 @@ begin
   end if;
 end;
 $$;
-comment on function attune.require_admin() is
-  E'@behavior -*\nPasses for administrators and trusted servers; refused (`admin_required`) for everybody else.';
-revoke all on function attune.require_admin() from public;
-grant execute on function attune.require_admin() to anon, authenticated, service_role;
---! EndIncluded users/require_admin.sql
+comment on function attune_hidden.require_admin() is
+  'Passes for administrators and trusted servers; refused (`admin_required`) for everybody else.';
+revoke all on function attune_hidden.require_admin() from public;
+grant execute on function attune_hidden.require_admin() to anon, authenticated, service_role;
+--! EndIncluded users/hidden/require_admin.sql
 
 alter table attune.users enable row level security;
 create policy users_select_self_or_admin on attune.users for select to authenticated
-  using (id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy users_update_self on attune.users for update to authenticated
   using (id = (select attune.current_user_id()))
   with check (id = (select attune.current_user_id()));
@@ -363,7 +363,7 @@ grant
 
 alter table attune.user_emails enable row level security;
 create policy user_emails_select_self_or_admin on attune.user_emails for select to authenticated
-  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy user_emails_select_service_role on attune.user_emails for select to service_role using (true);
 
 revoke all on attune.user_emails from public;

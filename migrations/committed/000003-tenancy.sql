@@ -1,5 +1,5 @@
---! Previous: sha1:2f3b7cd4f94421efdbed114638932c48c0200bf5
---! Hash: sha1:3ed3aa7d876742b3c9b50152d6f88b1852c697cd
+--! Previous: sha1:a508713463b3e8c2b058ae3f48b9b1066c59ea96
+--! Hash: sha1:af64f5e4242063019694cac851670815117353fd
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -111,8 +111,8 @@ comment on column attune.project_members.updated_at is 'When the role last chang
 
 -- Who may see and do what. Definer functions, because the members' policies would ask about themselves.
 
---! Included tenancy/member_team_ids.sql
-create or replace function attune.member_team_ids()
+--! Included tenancy/hidden/member_team_ids.sql
+create or replace function attune_hidden.member_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
@@ -121,12 +121,12 @@ begin atomic
   from attune.team_members as m
   where m.user_id = (select attune.current_user_id());
 end;
-comment on function attune.member_team_ids() is E'@behavior -*\nThe teams that the caller belongs to.';
-revoke all on function attune.member_team_ids() from public;
-grant execute on function attune.member_team_ids() to authenticated, service_role;
---! EndIncluded tenancy/member_team_ids.sql
---! Included tenancy/managed_team_ids.sql
-create or replace function attune.managed_team_ids()
+comment on function attune_hidden.member_team_ids() is 'The teams that the caller belongs to.';
+revoke all on function attune_hidden.member_team_ids() from public;
+grant execute on function attune_hidden.member_team_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/member_team_ids.sql
+--! Included tenancy/hidden/managed_team_ids.sql
+create or replace function attune_hidden.managed_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
@@ -136,12 +136,12 @@ begin atomic
   where m.user_id = (select attune.current_user_id())
     and m.role in ('owner', 'admin');
 end;
-comment on function attune.managed_team_ids() is E'@behavior -*\nThe teams that the caller owns or administers.';
-revoke all on function attune.managed_team_ids() from public;
-grant execute on function attune.managed_team_ids() to authenticated, service_role;
---! EndIncluded tenancy/managed_team_ids.sql
---! Included tenancy/owned_team_ids.sql
-create or replace function attune.owned_team_ids()
+comment on function attune_hidden.managed_team_ids() is 'The teams that the caller owns or administers.';
+revoke all on function attune_hidden.managed_team_ids() from public;
+grant execute on function attune_hidden.managed_team_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/managed_team_ids.sql
+--! Included tenancy/hidden/owned_team_ids.sql
+create or replace function attune_hidden.owned_team_ids()
 returns setof uuid
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
@@ -151,12 +151,12 @@ begin atomic
   where m.user_id = (select attune.current_user_id())
     and m.role = 'owner';
 end;
-comment on function attune.owned_team_ids() is E'@behavior -*\nThe teams that the caller owns.';
-revoke all on function attune.owned_team_ids() from public;
-grant execute on function attune.owned_team_ids() to authenticated, service_role;
---! EndIncluded tenancy/owned_team_ids.sql
---! Included tenancy/member_project_ids.sql
-create or replace function attune.member_project_ids()
+comment on function attune_hidden.owned_team_ids() is 'The teams that the caller owns.';
+revoke all on function attune_hidden.owned_team_ids() from public;
+grant execute on function attune_hidden.owned_team_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/owned_team_ids.sql
+--! Included tenancy/hidden/member_project_ids.sql
+create or replace function attune_hidden.member_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
@@ -165,12 +165,12 @@ begin atomic
   from attune.project_members as m
   where m.user_id = (select attune.current_user_id());
 end;
-comment on function attune.member_project_ids() is E'@behavior -*\nThe projects that the caller belongs to.';
-revoke all on function attune.member_project_ids() from public;
-grant execute on function attune.member_project_ids() to authenticated, service_role;
---! EndIncluded tenancy/member_project_ids.sql
---! Included tenancy/edited_project_ids.sql
-create or replace function attune.edited_project_ids()
+comment on function attune_hidden.member_project_ids() is 'The projects that the caller belongs to.';
+revoke all on function attune_hidden.member_project_ids() from public;
+grant execute on function attune_hidden.member_project_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/member_project_ids.sql
+--! Included tenancy/hidden/edited_project_ids.sql
+create or replace function attune_hidden.edited_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
@@ -180,12 +180,12 @@ begin atomic
   where m.user_id = (select attune.current_user_id())
     and m.role in ('owner', 'editor');
 end;
-comment on function attune.edited_project_ids() is E'@behavior -*\nThe projects that the caller may change.';
-revoke all on function attune.edited_project_ids() from public;
-grant execute on function attune.edited_project_ids() to authenticated, service_role;
---! EndIncluded tenancy/edited_project_ids.sql
---! Included tenancy/owned_project_ids.sql
-create or replace function attune.owned_project_ids()
+comment on function attune_hidden.edited_project_ids() is 'The projects that the caller may change.';
+revoke all on function attune_hidden.edited_project_ids() from public;
+grant execute on function attune_hidden.edited_project_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/edited_project_ids.sql
+--! Included tenancy/hidden/owned_project_ids.sql
+create or replace function attune_hidden.owned_project_ids()
 returns setof uuid
 language sql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
@@ -195,19 +195,19 @@ begin atomic
   where m.user_id = (select attune.current_user_id())
     and m.role = 'owner';
 end;
-comment on function attune.owned_project_ids() is E'@behavior -*\nThe projects that the caller owns.';
-revoke all on function attune.owned_project_ids() from public;
-grant execute on function attune.owned_project_ids() to authenticated, service_role;
---! EndIncluded tenancy/owned_project_ids.sql
+comment on function attune_hidden.owned_project_ids() is 'The projects that the caller owns.';
+revoke all on function attune_hidden.owned_project_ids() from public;
+grant execute on function attune_hidden.owned_project_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/owned_project_ids.sql
 
 alter table attune.teams enable row level security;
 create policy teams_select_member on attune.teams for select to authenticated
-  using (id in (select attune.member_team_ids()));
+  using (id in (select attune_hidden.member_team_ids()));
 create policy teams_update_manager on attune.teams for update to authenticated
-  using (id in (select attune.managed_team_ids()))
-  with check (id in (select attune.managed_team_ids()));
+  using (id in (select attune_hidden.managed_team_ids()))
+  with check (id in (select attune_hidden.managed_team_ids()));
 create policy teams_delete_owner on attune.teams for delete to authenticated
-  using (id in (select attune.owned_team_ids()));
+  using (id in (select attune_hidden.owned_team_ids()));
 create policy teams_all_service_role on attune.teams for all to service_role using (true) with check (true);
 
 revoke all on attune.teams from public;
@@ -216,7 +216,7 @@ grant select, insert (name, created_by), update (name), delete on attune.teams t
 
 alter table attune.team_members enable row level security;
 create policy team_members_select_member on attune.team_members for select to authenticated
-  using (team_id in (select attune.member_team_ids()));
+  using (team_id in (select attune_hidden.member_team_ids()));
 create policy team_members_all_service_role on attune.team_members for all to service_role using (true) with check (true);
 
 revoke all on attune.team_members from public;
@@ -225,12 +225,12 @@ grant select, insert (user_id, team_id, role), update (role), delete on attune.t
 
 alter table attune.projects enable row level security;
 create policy projects_select_member on attune.projects for select to authenticated
-  using (id in (select attune.member_project_ids()));
+  using (id in (select attune_hidden.member_project_ids()));
 create policy projects_update_editor on attune.projects for update to authenticated
-  using (id in (select attune.edited_project_ids()))
-  with check (id in (select attune.edited_project_ids()));
+  using (id in (select attune_hidden.edited_project_ids()))
+  with check (id in (select attune_hidden.edited_project_ids()));
 create policy projects_delete_owner on attune.projects for delete to authenticated
-  using (id in (select attune.owned_project_ids()));
+  using (id in (select attune_hidden.owned_project_ids()));
 create policy projects_all_service_role on attune.projects for all to service_role using (true) with check (true);
 
 revoke all on attune.projects from public;
@@ -240,7 +240,7 @@ grant select, insert (name, stage_number, team_id, created_by), update (name, st
 
 alter table attune.project_members enable row level security;
 create policy project_members_select_member on attune.project_members for select to authenticated
-  using (project_id in (select attune.member_project_ids()));
+  using (project_id in (select attune_hidden.member_project_ids()));
 create policy project_members_all_service_role on attune.project_members for all to service_role
   using (true) with check (true);
 
@@ -250,8 +250,8 @@ grant select, insert (user_id, project_id, role), update (role), delete on attun
 
 -- What members see of each other
 
---! Included tenancy/known_profiles.sql
-create or replace function attune.known_profiles()
+--! Included tenancy/hidden/known_profiles.sql
+create or replace function attune_hidden.known_profiles()
 returns table (id uuid, name text, avatar_url text)
 language sql stable parallel safe security definer
 rows 100
@@ -262,22 +262,22 @@ begin atomic
   where u.id in (
     select attune.current_user_id()
     union
-    select m.user_id from attune.team_members as m where m.team_id in (select attune.member_team_ids())
+    select m.user_id from attune.team_members as m where m.team_id in (select attune_hidden.member_team_ids())
     union
-    select m.user_id from attune.project_members as m where m.project_id in (select attune.member_project_ids())
+    select m.user_id from attune.project_members as m where m.project_id in (select attune_hidden.member_project_ids())
   );
 end;
-comment on function attune.known_profiles() is
-  E'@behavior -*\nName and picture of the caller, and of everybody in the same teams and projects.';
-revoke all on function attune.known_profiles() from public;
-grant execute on function attune.known_profiles() to authenticated, service_role;
---! EndIncluded tenancy/known_profiles.sql
+comment on function attune_hidden.known_profiles() is
+  'Name and picture of the caller, and of everybody in the same teams and projects.';
+revoke all on function attune_hidden.known_profiles() from public;
+grant execute on function attune_hidden.known_profiles() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/known_profiles.sql
 
 create view attune.profiles
 with (security_invoker = true)
 as
 select p.id, p.name, p.avatar_url
-from attune.known_profiles() as p;
+from attune_hidden.known_profiles() as p;
 comment on view attune.profiles is
   E'@primaryKey id\n@behavior -insert -update -delete -connection +list\nWhat a user may see of others: those in the same teams and projects, and themselves.';
 comment on column attune.profiles.id is 'Who it is.';
@@ -404,14 +404,14 @@ comment on function attune_private.require_project_role(uuid, attune.project_rol
   'The caller''s role in a project; a trusted server counts as an owner. Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
 revoke all on function attune_private.require_project_role(uuid, attune.project_role[]) from public;
 --! EndIncluded tenancy/private/require_project_role.sql
---! Included tenancy/require_team_admin.sql
-create or replace function attune.require_team_admin(team_id uuid)
+--! Included tenancy/hidden/require_team_admin.sql
+create or replace function attune_hidden.require_team_admin(team_id uuid)
 returns void
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if exists (select from attune.managed_team_ids() as t (id) where t.id = team_id) then
+  if exists (select from attune_hidden.managed_team_ids() as t (id) where t.id = team_id) then
     return;
   end if;
 
@@ -427,11 +427,11 @@ begin
   end if;
 end;
 $$;
-comment on function attune.require_team_admin(uuid) is
-  E'@behavior -*\nPasses for the owners and administrators of a team, for administrators and trusted servers; refused (`team_admin_required`) for everybody else, and when there is no such team.';
-revoke all on function attune.require_team_admin(uuid) from public;
-grant execute on function attune.require_team_admin(uuid) to anon, authenticated, service_role;
---! EndIncluded tenancy/require_team_admin.sql
+comment on function attune_hidden.require_team_admin(uuid) is
+  'Passes for the owners and administrators of a team, for administrators and trusted servers; refused (`team_admin_required`) for everybody else, and when there is no such team.';
+revoke all on function attune_hidden.require_team_admin(uuid) from public;
+grant execute on function attune_hidden.require_team_admin(uuid) to anon, authenticated, service_role;
+--! EndIncluded tenancy/hidden/require_team_admin.sql
 --! Included tenancy/create_team.sql
 create or replace function attune.create_team(name text)
 returns attune.teams
@@ -439,7 +439,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   team attune.teams;
 begin
   insert into attune.teams (name, created_by)
@@ -464,7 +464,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   changed attune.users;
 begin
   if team_id is not null then
@@ -601,7 +601,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   perform attune_private.require_team_role(leave_team.team_id, variadic enum_range(null::attune.team_role));
 
@@ -622,7 +622,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   project attune.projects;
 begin
   if create_project.team_id is not null then
@@ -719,7 +719,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   perform attune_private.require_project_role(leave_project.project_id, variadic enum_range(null::attune.project_role));
 

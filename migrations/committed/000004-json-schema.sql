@@ -1,5 +1,5 @@
---! Previous: sha1:3ed3aa7d876742b3c9b50152d6f88b1852c697cd
---! Hash: sha1:414f0caac56318aded0d1e68701fc7fd87d2614f
+--! Previous: sha1:af64f5e4242063019694cac851670815117353fd
+--! Hash: sha1:1e403794fc3840b9213431118cef80b34d93c25b
 --! Message: json schema
 
 -- What a value must be
@@ -507,8 +507,8 @@ comment on function attune_private.invalid_value_message(jsonb, jsonb) is
   'What is wrong with a value, as one line (`/temperature: must be <= 2; /model: must be string`); NULL when it is valid.';
 revoke all on function attune_private.invalid_value_message(jsonb, jsonb) from public;
 --! EndIncluded json-schema/private/invalid_value_message.sql
---! Included json-schema/private/secret_path.sql
-create or replace function attune_private.secret_path(value jsonb)
+--! Included json-schema/hidden/secret_path.sql
+create or replace function attune_hidden.secret_path(value jsonb)
 returns text
 language sql immutable parallel safe security invoker
 begin atomic
@@ -550,10 +550,11 @@ begin atomic
     )
   limit 1;
 end;
-comment on function attune_private.secret_path(jsonb) is
+comment on function attune_hidden.secret_path(jsonb) is
   'Where in a value there is something that looks like a token, key or password, as a JSON Pointer; NULL when nowhere. By well-known prefixes, by the member''s name, or because it is a long mix of letters and digits.';
-revoke all on function attune_private.secret_path(jsonb) from public;
---! EndIncluded json-schema/private/secret_path.sql
+revoke all on function attune_hidden.secret_path(jsonb) from public;
+grant execute on function attune_hidden.secret_path(jsonb) to service_role;
+--! EndIncluded json-schema/hidden/secret_path.sql
 --! Included json-schema/private/annotation_problems.sql
 create or replace function attune_private.annotation_problems(schema jsonb, value jsonb)
 returns table (reason text, message text)
@@ -561,7 +562,7 @@ language sql volatile security invoker
 begin atomic
   select 'secret_in_setting', s.path || ' looks like a secret'
   from (
-    select case when schema -> 'x-no-secrets' = 'true' then attune_private.secret_path(value) end
+    select case when schema -> 'x-no-secrets' = 'true' then attune_hidden.secret_path(value) end
   ) as s (path)
   where s.path is not null
   union all

@@ -1,5 +1,5 @@
---! Previous: sha1:414f0caac56318aded0d1e68701fc7fd87d2614f
---! Hash: sha1:6188b76ab07459835d81cdf245b36ba329ccd752
+--! Previous: sha1:1e403794fc3840b9213431118cef80b34d93c25b
+--! Hash: sha1:ef736c3a96e05a7af7af7930425521d2a45b9758
 --! Message: settings
 
 -- The registry
@@ -237,14 +237,14 @@ grant
 
 alter table attune.user_preferences enable row level security;
 create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
-  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy user_preferences_insert_self_or_admin on attune.user_preferences for insert to authenticated
-  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy user_preferences_update_self_or_admin on attune.user_preferences for update to authenticated
-  using (user_id between (select attune.visible_from()) and (select attune.visible_to()))
-  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()))
+  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy user_preferences_delete_self_or_admin on attune.user_preferences for delete to authenticated
-  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy user_preferences_all_service_role on attune.user_preferences for all to service_role
   using (true) with check (true);
 
@@ -279,14 +279,14 @@ grant
 
 alter table attune.team_settings enable row level security;
 create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
-  using (team_id in (select attune.member_team_ids()) or (select attune.is_admin()));
+  using (team_id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()));
 create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
-  with check (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+  with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
 create policy team_settings_update_team_admin_or_admin on attune.team_settings for update to authenticated
-  using (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()))
-  with check (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+  using (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()))
+  with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
 create policy team_settings_delete_team_admin_or_admin on attune.team_settings for delete to authenticated
-  using (team_id in (select attune.managed_team_ids()) or (select attune.is_admin()));
+  using (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
 create policy team_settings_all_service_role on attune.team_settings for all to service_role
   using (true) with check (true);
 
@@ -300,14 +300,14 @@ grant
 
 alter table attune.project_preferences enable row level security;
 create policy project_preferences_select_self_or_admin on attune.project_preferences for select to authenticated
-  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy project_preferences_insert_self_or_admin on attune.project_preferences for insert to authenticated
-  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy project_preferences_update_self_or_admin on attune.project_preferences for update to authenticated
-  using (user_id between (select attune.visible_from()) and (select attune.visible_to()))
-  with check (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()))
+  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy project_preferences_delete_self_or_admin on attune.project_preferences for delete to authenticated
-  using (user_id between (select attune.visible_from()) and (select attune.visible_to()));
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
 create policy project_preferences_all_service_role on attune.project_preferences for all to service_role
   using (true) with check (true);
 
@@ -321,8 +321,8 @@ grant
 
 -- What a value must be
 
---! Included settings/json_merge_patch.sql
-create or replace function attune.json_merge_patch(target jsonb, patch jsonb, depth integer default 0)
+--! Included settings/hidden/json_merge_patch.sql
+create or replace function attune_hidden.json_merge_patch(target jsonb, patch jsonb, depth integer default 0)
 returns jsonb
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
@@ -349,7 +349,7 @@ begin
     jsonb_object_agg(
       e.key,
       case jsonb_typeof(e.value)
-        when 'object' then attune.json_merge_patch(kept -> e.key, e.value, depth + 1)
+        when 'object' then attune_hidden.json_merge_patch(kept -> e.key, e.value, depth + 1)
         else e.value
       end
     ) filter (where e.value <> 'null'),
@@ -368,11 +368,11 @@ begin
   return kept || changed;
 end;
 $$;
-comment on function attune.json_merge_patch(jsonb, jsonb, integer) is
-  E'@behavior -*\nThe target with the patch applied (JSON Merge Patch, RFC 7396): members that are null are removed, objects are merged, everything else replaces. `depth` counts the levels above, of which 64 are allowed (`value_too_deep`).';
-revoke all on function attune.json_merge_patch(jsonb, jsonb, integer) from public;
-grant execute on function attune.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
---! EndIncluded settings/json_merge_patch.sql
+comment on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) is
+  'The target with the patch applied (JSON Merge Patch, RFC 7396): members that are null are removed, objects are merged, everything else replaces. `depth` counts the levels above, of which 64 are allowed (`value_too_deep`).';
+revoke all on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) from public;
+grant execute on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
+--! EndIncluded settings/hidden/json_merge_patch.sql
 
 create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, scope text, value jsonb);
 comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
@@ -394,7 +394,7 @@ begin atomic
     from attune.global_settings as g
     where g.key = broken_values.key
     union all
-    select 'global', null, null, attune.json_merge_patch(g.value, v.variant -> 'value')
+    select 'global', null, null, attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
     from attune.global_settings as g
     cross join jsonb_array_elements(g.variants) as v (variant)
     where g.key = broken_values.key
@@ -419,7 +419,7 @@ begin atomic
     or exists (
       select from attune_private.json_schema_errors(
         broken_values.schema,
-        attune.json_merge_patch(broken_values.default_value, s.value)
+        attune_hidden.json_merge_patch(broken_values.default_value, s.value)
       )
     );
 end;
@@ -555,7 +555,7 @@ begin
 
   problems := attune_private.invalid_value_message(
     definition.schema,
-    attune.json_merge_patch(definition.default_value, new.value)
+    attune_hidden.json_merge_patch(definition.default_value, new.value)
   );
 
   if problems is not null then
@@ -597,9 +597,9 @@ begin
     -- As the resolution has it: the variant over the value, and that over the default.
     problems := attune_private.invalid_value_message(
       definition.schema,
-      attune.json_merge_patch(
+      attune_hidden.json_merge_patch(
         definition.default_value,
-        attune.json_merge_patch(new.value, variant -> 'value')
+        attune_hidden.json_merge_patch(new.value, variant -> 'value')
       )
     );
 
@@ -1129,7 +1129,7 @@ begin atomic
   select
     g.key,
     'global'::attune.setting_layer,
-    case when v.variant is null then g.value else attune.json_merge_patch(g.value, v.variant -> 'value') end,
+    case when v.variant is null then g.value else attune_hidden.json_merge_patch(g.value, v.variant -> 'value') end,
     g.is_active,
     g.is_enforced,
     case g.rollout_percentage
@@ -1223,7 +1223,7 @@ begin
   end if;
 
   foreach layer_value in array layer_values loop
-    merged := attune.json_merge_patch(merged, layer_value);
+    merged := attune_hidden.json_merge_patch(merged, layer_value);
   end loop;
 
   return merged;
@@ -1391,7 +1391,7 @@ rows 50
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if not exists (select from attune.users as u where u.id = effective_settings_for.user_id) then
     raise exception using
@@ -1446,7 +1446,7 @@ declare
   definition attune.setting_definitions;
 begin
   if subject is distinct from caller then
-    perform attune.require_admin();
+    perform attune_hidden.require_admin();
 
     if not exists (select from attune.users as u where u.id = subject) then
       raise exception using
@@ -1530,25 +1530,25 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   -- A client that sends null means JSON's null, which is a value.
   patch constant jsonb := coalesce(set_preference.value, 'null');
 begin
   if set_preference.project_id is null then
     update attune.user_preferences as p
-    set value = attune.json_merge_patch(p.value, patch), is_active = true
+    set value = attune_hidden.json_merge_patch(p.value, patch), is_active = true
     where p.user_id = caller
       and p.key = set_preference.key;
 
     if not found then
       insert into attune.user_preferences as p (user_id, key, value)
-      values (caller, set_preference.key, attune.json_merge_patch('{}', patch))
+      values (caller, set_preference.key, attune_hidden.json_merge_patch('{}', patch))
       on conflict on constraint user_preferences_pkey
-      do update set value = attune.json_merge_patch(p.value, patch), is_active = true;
+      do update set value = attune_hidden.json_merge_patch(p.value, patch), is_active = true;
     end if;
   else
     update attune.project_preferences as p
-    set value = attune.json_merge_patch(p.value, patch), is_active = true
+    set value = attune_hidden.json_merge_patch(p.value, patch), is_active = true
     where p.user_id = caller
       and p.project_id = set_preference.project_id
       and p.key = set_preference.key;
@@ -1558,9 +1558,9 @@ begin
       perform attune.effective_setting(set_preference.key, set_preference.project_id);
 
       insert into attune.project_preferences as p (user_id, project_id, key, value)
-      values (caller, set_preference.project_id, set_preference.key, attune.json_merge_patch('{}', patch))
+      values (caller, set_preference.project_id, set_preference.key, attune_hidden.json_merge_patch('{}', patch))
       on conflict on constraint project_preferences_pkey
-      do update set value = attune.json_merge_patch(p.value, patch), is_active = true;
+      do update set value = attune_hidden.json_merge_patch(p.value, patch), is_active = true;
     end if;
   end if;
 
@@ -1579,7 +1579,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   member record;
 begin
   if jsonb_typeof(patch) is distinct from 'object' then
@@ -1615,7 +1615,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   if reset_preference.project_id is null then
     delete from attune.user_preferences as p
@@ -1643,7 +1643,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   -- One writer of several rows at a time, as in set_preferences.
   perform from attune.users as u where u.id = caller for no key update;
@@ -1692,7 +1692,7 @@ declare
   lock constant boolean := coalesce(set_global_setting.is_enforced, false);
   share constant integer := coalesce(set_global_setting.rollout_percentage, 100);
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if share not between 0 and 100 then
     raise exception using
@@ -1703,15 +1703,15 @@ begin
   end if;
 
   update attune.global_settings as g
-  set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
+  set value = attune_hidden.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
     rollout_percentage = share, variants = null
   where g.key = set_global_setting.key;
 
   if not found then
     insert into attune.global_settings as g (key, value, is_enforced, rollout_percentage)
-    values (set_global_setting.key, attune.json_merge_patch('{}', patch), lock, share)
+    values (set_global_setting.key, attune_hidden.json_merge_patch('{}', patch), lock, share)
     on conflict on constraint global_settings_pkey
-    do update set value = attune.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
+    do update set value = attune_hidden.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
       rollout_percentage = share, variants = null;
   end if;
 
@@ -1732,7 +1732,7 @@ as $$
 declare
   split constant jsonb := nullif(set_global_variants.variants, 'null');
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   update attune.global_settings as g
   set variants = split, is_active = true
@@ -1762,7 +1762,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   delete from attune.global_settings as g where g.key = reset_global_setting.key;
 
@@ -1789,7 +1789,7 @@ declare
   patch constant jsonb := coalesce(set_plan_setting.value, 'null');
   lock constant boolean := coalesce(set_plan_setting.is_enforced, false);
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if not exists (select from attune.plans as p where p.name = set_plan_setting.plan) then
     raise exception using
@@ -1800,15 +1800,15 @@ begin
   end if;
 
   update attune.plan_settings as s
-  set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
+  set value = attune_hidden.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
   where s.plan = set_plan_setting.plan
     and s.key = set_plan_setting.key;
 
   if not found then
     insert into attune.plan_settings as s (plan, key, value, is_enforced)
-    values (set_plan_setting.plan, set_plan_setting.key, attune.json_merge_patch('{}', patch), lock)
+    values (set_plan_setting.plan, set_plan_setting.key, attune_hidden.json_merge_patch('{}', patch), lock)
     on conflict on constraint plan_settings_pkey
-    do update set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
+    do update set value = attune_hidden.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
   end if;
 
   return attune.effective_setting(set_plan_setting.key);
@@ -1826,7 +1826,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if not exists (select from attune.plans as p where p.name = reset_plan_setting.plan) then
     raise exception using
@@ -1863,18 +1863,18 @@ declare
   patch constant jsonb := coalesce(set_team_setting.value, 'null');
   lock constant boolean := coalesce(set_team_setting.is_enforced, false);
 begin
-  perform attune.require_team_admin(set_team_setting.team_id);
+  perform attune_hidden.require_team_admin(set_team_setting.team_id);
 
   update attune.team_settings as s
-  set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
+  set value = attune_hidden.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
   where s.team_id = set_team_setting.team_id
     and s.key = set_team_setting.key;
 
   if not found then
     insert into attune.team_settings as s (team_id, key, value, is_enforced)
-    values (set_team_setting.team_id, set_team_setting.key, attune.json_merge_patch('{}', patch), lock)
+    values (set_team_setting.team_id, set_team_setting.key, attune_hidden.json_merge_patch('{}', patch), lock)
     on conflict on constraint team_settings_pkey
-    do update set value = attune.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
+    do update set value = attune_hidden.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
   end if;
 
   return attune.effective_setting(set_team_setting.key);
@@ -1892,7 +1892,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.require_team_admin(reset_team_setting.team_id);
+  perform attune_hidden.require_team_admin(reset_team_setting.team_id);
 
   delete from attune.team_settings as s
   where s.team_id = reset_team_setting.team_id
@@ -1915,7 +1915,7 @@ as $$
 declare
   setting attune.effective_setting;
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if not exists (select from attune.users as u where u.id = set_user_setting.user_id) then
     raise exception using
@@ -1929,11 +1929,11 @@ begin
   values (
     set_user_setting.user_id,
     set_user_setting.key,
-    attune.json_merge_patch('{}', coalesce(set_user_setting.value, 'null'))
+    attune_hidden.json_merge_patch('{}', coalesce(set_user_setting.value, 'null'))
   )
   on conflict on constraint user_preferences_pkey
   do update set
-    value = attune.json_merge_patch(p.value, coalesce(set_user_setting.value, 'null')),
+    value = attune_hidden.json_merge_patch(p.value, coalesce(set_user_setting.value, 'null')),
     is_active = true;
 
   select e.* into setting
@@ -1965,7 +1965,7 @@ as $$
 declare
   setting attune.effective_setting;
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if not exists (select from attune.users as u where u.id = reset_user_setting.user_id) then
     raise exception using
@@ -2016,7 +2016,7 @@ begin
     return attune.set_preference(set_setting.key, set_setting.value);
   end if;
 
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
   select g.* into stored from attune.global_settings as g where g.key = set_setting.key;
 
   -- A lock and a rollout are decisions of their own: changing the value leaves them.
@@ -2080,7 +2080,7 @@ declare
   seeded integer := 0;
   unseeded uuid[];
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if batch_size between 1 and 100000 is not true then
     raise exception using

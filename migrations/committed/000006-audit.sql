@@ -1,5 +1,5 @@
---! Previous: sha1:6188b76ab07459835d81cdf245b36ba329ccd752
---! Hash: sha1:f496764ae04f6e9185eb65a056ca6418fbfeb676
+--! Previous: sha1:ef736c3a96e05a7af7af7930425521d2a45b9758
+--! Hash: sha1:fe9467509e183866f7ab16f46fed3bbe647cab5f
 --! Message: audit
 
 -- What is done to the records themselves, and never undone
@@ -94,7 +94,7 @@ comment on column attune.configuration_audit_log.new_attributes is 'The other co
 alter table attune.configuration_audit_log enable row level security;
 create policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log for select to authenticated
   using (
-    user_id between (select attune.visible_from()) and (select attune.visible_to())
+    user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to())
     or user_id is null and (select attune.is_admin())
   );
 create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role

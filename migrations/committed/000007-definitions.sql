@@ -1,5 +1,5 @@
---! Previous: sha1:f496764ae04f6e9185eb65a056ca6418fbfeb676
---! Hash: sha1:586808fe4780fde72433771085a57f2b021aebbe
+--! Previous: sha1:fe9467509e183866f7ab16f46fed3bbe647cab5f
+--! Hash: sha1:bae09b22a4e0b07eb05b84c29fdaf57b579893ec
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -245,7 +245,7 @@ declare
   foreign_keys text;
   conflicts text;
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   wanted := array(select d from attune_private.read_definitions(document) as d);
 

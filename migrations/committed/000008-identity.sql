@@ -1,5 +1,5 @@
---! Previous: sha1:586808fe4780fde72433771085a57f2b021aebbe
---! Hash: sha1:2ad4a75f6d2702cc7576e4b444c0531b072407c0
+--! Previous: sha1:bae09b22a4e0b07eb05b84c29fdaf57b579893ec
+--! Hash: sha1:631943637f2889517298abd076f71cbd64ba25fa
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -246,7 +246,7 @@ comment on column attune.security_log.address is 'From which network address. It
 alter table attune.security_log enable row level security;
 create policy security_log_select_self_or_admin on attune.security_log for select to authenticated
   using (
-    user_id between (select attune.visible_from()) and (select attune.visible_to())
+    user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to())
     or user_id is null and (select attune.is_admin())
   );
 create policy security_log_select_service_role on attune.security_log for select to service_role using (true);
@@ -1282,7 +1282,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.revoke_sessions(attune.require_user_id(), 'logout_everywhere');
+  return attune_private.revoke_sessions(attune_hidden.require_user_id(), 'logout_everywhere');
 end;
 $$;
 comment on function attune.logout_everywhere() is
@@ -1297,7 +1297,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   session attune.sessions;
 begin
   perform attune_private.revoke_sessions(caller, 'revoked', only_session => coalesce(session_id, gen_random_uuid()));
@@ -1331,7 +1331,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   return attune_private.change_password(
-    attune.require_user_id(), attune_private.current_session_id(), old_password, new_password
+    attune_hidden.require_user_id(), attune_private.current_session_id(), old_password, new_password
   );
 end;
 $$;
@@ -1379,7 +1379,7 @@ as $$
 begin
   perform attune_private.mail_one_time_token(e.user_id, 'verify_email')
   from attune.user_emails as e
-  where e.user_id = attune.require_user_id()
+  where e.user_id = attune_hidden.require_user_id()
     and e.verified_at is null;
 end;
 $$;
@@ -1395,7 +1395,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune_private.verify_email(token, attune.require_user_id());
+  perform attune_private.verify_email(token, attune_hidden.require_user_id());
 end;
 $$;
 comment on function attune.verify_email(text) is
@@ -1410,7 +1410,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   refusal attune.refusal;
 begin
   if exists (select from attune_private.user_passwords as p where p.user_id = caller) then
@@ -1419,8 +1419,8 @@ begin
 
   if refusal.code is null then
     -- What the user belongs to first and then the user, as those do who change its members.
-    perform from attune.teams as t where t.id in (select attune.member_team_ids()) order by t.id for no key update;
-    perform from attune.projects as p where p.id in (select attune.member_project_ids()) order by p.id for no key update;
+    perform from attune.teams as t where t.id in (select attune_hidden.member_team_ids()) order by t.id for no key update;
+    perform from attune.projects as p where p.id in (select attune_hidden.member_project_ids()) order by p.id for no key update;
 
     delete from attune.users as u where u.id = caller;
   end if;
@@ -1605,7 +1605,7 @@ declare
 begin
   if coalesce(claims ->> 'iss', attune_private.own_issuer()) = attune_private.own_issuer() then
     -- Our own token: its user exists, or it is nobody's.
-    perform attune.require_user_id();
+    perform attune_hidden.require_user_id();
     return attune.viewer();
   end if;
 
@@ -1699,7 +1699,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   -- Two at the same moment must not each leave the other.
   perform from attune.users as u where u.id = caller for no key update;

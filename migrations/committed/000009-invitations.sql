@@ -1,5 +1,5 @@
---! Previous: sha1:2ad4a75f6d2702cc7576e4b444c0531b072407c0
---! Hash: sha1:bd2501ad581df84056197f25f3c79f1a117539b7
+--! Previous: sha1:631943637f2889517298abd076f71cbd64ba25fa
+--! Hash: sha1:edb2373295cd8588ff20b678de524669da011cca
 --! Message: invitations
 
 create table attune.invitations (
@@ -44,7 +44,7 @@ comment on column attune.invitations.revoked_at is 'When it was taken back, or a
 
 alter table attune.invitations enable row level security;
 create policy invitations_select_manager on attune.invitations for select to authenticated
-  using (team_id in (select attune.managed_team_ids()) or project_id in (select attune.owned_project_ids()));
+  using (team_id in (select attune_hidden.managed_team_ids()) or project_id in (select attune_hidden.owned_project_ids()));
 create policy invitations_select_service_role on attune.invitations for select to service_role using (true);
 
 revoke all on attune.invitations from public;
@@ -297,8 +297,8 @@ begin
   from attune.invitations as i
   where i.id = invitation_id
     and (
-      i.team_id in (select attune.managed_team_ids())
-      or i.project_id in (select attune.owned_project_ids())
+      i.team_id in (select attune_hidden.managed_team_ids())
+      or i.project_id in (select attune_hidden.owned_project_ids())
       or attune_private.is_trusted()
     );
 
@@ -327,7 +327,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.accept_invitation(attune.require_user_id(), token);
+  return attune_private.accept_invitation(attune_hidden.require_user_id(), token);
 end;
 $$;
 comment on function attune.accept_invitation(text) is

@@ -1,5 +1,5 @@
---! Previous: sha1:bd2501ad581df84056197f25f3c79f1a117539b7
---! Hash: sha1:11b515422cb681989c3515a9c6e674b00c0a975a
+--! Previous: sha1:edb2373295cd8588ff20b678de524669da011cca
+--! Hash: sha1:721f7b7eab68a28b149f72a5120fb676ce1b88ec
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -76,8 +76,8 @@ comment on function attune_private.document(text, uuid, uuid) is
   'A document of one user: the settings `<name>.<member>` of category `<name>`, by member. Refused: `unknown_project`.';
 revoke all on function attune_private.document(text, uuid, uuid) from public;
 --! EndIncluded documents/private/document.sql
---! Included documents/patch_document.sql
-create or replace function attune.patch_document(name text, patch jsonb, project_id uuid default null)
+--! Included documents/hidden/patch_document.sql
+create or replace function attune_hidden.patch_document(name text, patch jsonb, project_id uuid default null)
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -88,7 +88,7 @@ declare
   unknown text;
   known text;
 begin
-  perform attune.require_user_id();
+  perform attune_hidden.require_user_id();
 
   if jsonb_typeof(patch) is distinct from 'object' then
     raise exception using
@@ -129,11 +129,11 @@ begin
   perform attune.set_preferences(coalesce(members, '{}'), patch_document.project_id);
 end;
 $$;
-comment on function attune.patch_document(text, jsonb, uuid) is
-  E'@behavior -*\nStores what the patch (RFC 7396) says of the members of one document of the caller, all or nothing; null resets a member. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
-revoke all on function attune.patch_document(text, jsonb, uuid) from public;
-grant execute on function attune.patch_document(text, jsonb, uuid) to authenticated, service_role;
---! EndIncluded documents/patch_document.sql
+comment on function attune_hidden.patch_document(text, jsonb, uuid) is
+  'Stores what the patch (RFC 7396) says of the members of one document of the caller, all or nothing; null resets a member. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+revoke all on function attune_hidden.patch_document(text, jsonb, uuid) from public;
+grant execute on function attune_hidden.patch_document(text, jsonb, uuid) to authenticated, service_role;
+--! EndIncluded documents/hidden/patch_document.sql
 --! Included documents/app_preferences.sql
 create or replace function attune.app_preferences()
 returns attune.app_preferences
@@ -143,7 +143,7 @@ begin atomic
   select d
   from jsonb_populate_record(
     null::attune.app_preferences,
-    attune_private.document('app_preferences', attune.require_user_id(), null)
+    attune_private.document('app_preferences', attune_hidden.require_user_id(), null)
   ) as d;
 end;
 comment on function attune.app_preferences() is
@@ -158,7 +158,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.patch_document('app_preferences', patch);
+  perform attune_hidden.patch_document('app_preferences', patch);
   return attune.app_preferences();
 end;
 $$;
@@ -176,7 +176,7 @@ begin atomic
   select d
   from jsonb_populate_record(
     null::attune.notification_settings,
-    attune_private.document('notification_settings', attune.require_user_id(), null)
+    attune_private.document('notification_settings', attune_hidden.require_user_id(), null)
   ) as d;
 end;
 comment on function attune.notification_settings() is
@@ -191,7 +191,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.patch_document('notification_settings', patch);
+  perform attune_hidden.patch_document('notification_settings', patch);
   return attune.notification_settings();
 end;
 $$;
@@ -209,7 +209,7 @@ begin atomic
   select d
   from jsonb_populate_record(
     null::attune.dashboard_settings,
-    attune_private.document('dashboard_settings', attune.require_user_id(), project_id)
+    attune_private.document('dashboard_settings', attune_hidden.require_user_id(), project_id)
   ) as d;
 end;
 comment on function attune.dashboard_settings(uuid) is
@@ -224,7 +224,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.patch_document('dashboard_settings', patch, update_dashboard_settings.project_id);
+  perform attune_hidden.patch_document('dashboard_settings', patch, update_dashboard_settings.project_id);
   return attune.dashboard_settings(update_dashboard_settings.project_id);
 end;
 $$;
@@ -263,7 +263,7 @@ returns attune.ai_configuration
 language sql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
-  select attune_private.ai_configuration_of(attune.require_user_id());
+  select attune_private.ai_configuration_of(attune_hidden.require_user_id());
 end;
 comment on function attune.ai_configuration() is
   E'@notNull\nWhich language model works for the caller, and how. Refused: `not_signed_in`.';
@@ -278,7 +278,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (get_effective_ai_config.user_id = attune.current_user_id()) is not true then
-    perform attune.require_admin();
+    perform attune_hidden.require_admin();
   end if;
 
   if not exists (select from attune.users as u where u.id = get_effective_ai_config.user_id) then
@@ -304,7 +304,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   -- What is locked does not count either way, and cannot be written.
   update attune.user_preferences as p
@@ -330,7 +330,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.patch_document('ai_configuration', patch);
+  perform attune_hidden.patch_document('ai_configuration', patch);
   return attune.set_ai_configuration_active(true);
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:11b515422cb681989c3515a9c6e674b00c0a975a
---! Hash: sha1:6e3645e8f922f1e85dd6f5ced7570ac41b96e95f
+--! Previous: sha1:721f7b7eab68a28b149f72a5120fb676ce1b88ec
+--! Hash: sha1:9bcb46ff7e6b9d05eb55f970814b2e6f0a19cf10
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -47,7 +47,7 @@ set search_path = pg_catalog, pg_temp
 begin atomic
   select s
   from attune.user_session_state as s
-  where s.user_id = attune.require_user_id()
+  where s.user_id = attune_hidden.require_user_id()
     and s.session_key = session_state.session_key
     and s.expires_at > now();
 end;
@@ -67,7 +67,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   lifetime constant interval := make_interval(days => attune_private.system_number('SESSION_STATE_DAYS', 7));
   maximum constant integer := attune_private.system_number('SESSION_STATES_PER_USER', 50);
   saved attune.user_session_state;
@@ -131,7 +131,7 @@ as $$
 declare
   removed integer;
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if batch_size between 1 and 100000 is not true then
     raise exception using

@@ -1,5 +1,5 @@
---! Previous: sha1:6e3645e8f922f1e85dd6f5ced7570ac41b96e95f
---! Hash: sha1:5d9afa4cf77b616531e1567c12e14ab829e8d0e9
+--! Previous: sha1:9bcb46ff7e6b9d05eb55f970814b2e6f0a19cf10
+--! Hash: sha1:0c0fca4b3fe96374fd6e7539317acb2a3649f90e
 --! Message: notifications
 
 -- What there is to notify of
@@ -396,7 +396,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if (next_delivery_at.user_id = attune.current_user_id()) is not true then
-    perform attune.require_admin();
+    perform attune_hidden.require_admin();
   end if;
 
   if not exists (select from attune.users as u where u.id = next_delivery_at.user_id) then
@@ -482,12 +482,12 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  recipient constant uuid := coalesce(create_notification.user_id, attune.require_user_id());
+  recipient constant uuid := coalesce(create_notification.user_id, attune_hidden.require_user_id());
   per_day constant integer := attune_private.system_number('NOTIFICATIONS_PER_DAY', 1000);
   created attune.notifications;
 begin
   if (recipient = attune.current_user_id()) is not true then
-    perform attune.require_admin();
+    perform attune_hidden.require_admin();
   end if;
 
   if not exists (select from attune.users as u where u.id = recipient) then
@@ -580,7 +580,7 @@ rows 10
 begin atomic
   select n.category, count(*)::integer
   from attune.notifications as n
-  where n.user_id = (select attune.require_user_id())
+  where n.user_id = (select attune_hidden.require_user_id())
     and n.read_at is null
     and n.archived_at is null
   group by n.category
@@ -598,7 +598,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   perform attune_private.check_size('The list', coalesce(cardinality(ids), 0), 1000, 'notifications');
 
@@ -654,7 +654,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   marked integer;
 begin
   update attune.notifications as n
@@ -679,7 +679,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   perform attune_private.check_size('The list', coalesce(cardinality(ids), 0), 1000, 'notifications');
 
@@ -717,7 +717,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   perform attune_private.check_size('The list', coalesce(cardinality(ids), 0), 1000, 'notifications');
 

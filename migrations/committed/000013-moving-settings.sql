@@ -1,5 +1,5 @@
---! Previous: sha1:5d9afa4cf77b616531e1567c12e14ab829e8d0e9
---! Hash: sha1:107f89700ba04ad98bd3e8180bdc5e5b47080d19
+--! Previous: sha1:0c0fca4b3fe96374fd6e7539317acb2a3649f90e
+--! Hash: sha1:7f2210e6b31c75b28adf3712f5ce9cd47b38cd1c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -28,10 +28,12 @@ comment on column attune.setting_change.new_value is 'What will be; null when no
 comment on column attune.setting_change.previous_attributes is 'The other columns before, such as `is_active`.';
 comment on column attune.setting_change.new_attributes is 'The other columns after.';
 
---! Included moving-settings/private/value_problem.sql
-create or replace function attune_private.value_problem(key text, layer attune.setting_layer, value jsonb)
+--! Included moving-settings/hidden/value_problem.sql
+create or replace function attune_hidden.value_problem(key text, layer attune.setting_layer, value jsonb)
 returns text
-language sql volatile security invoker
+-- Definer, because adopt_legacy_settings runs with the rights of its caller.
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
 begin atomic
   select case
     when d.key is null then 'there is no such setting'
@@ -41,7 +43,7 @@ begin atomic
       '; ',
       attune_private.invalid_value_message(
         d.schema,
-        attune.json_merge_patch(d.default_value, value_problem.value)
+        attune_hidden.json_merge_patch(d.default_value, value_problem.value)
       ),
       (
         select string_agg(ltrim(left(p.message, 300)), '; ' order by p.message)
@@ -52,10 +54,11 @@ begin atomic
   from (select) as one
   left join attune.setting_definitions as d on d.key = value_problem.key;
 end;
-comment on function attune_private.value_problem(text, attune.setting_layer, jsonb) is
+comment on function attune_hidden.value_problem(text, attune.setting_layer, jsonb) is
   'Why a value cannot be stored for a key in a layer, in the words of its validation; NULL when it can.';
-revoke all on function attune_private.value_problem(text, attune.setting_layer, jsonb) from public;
---! EndIncluded moving-settings/private/value_problem.sql
+revoke all on function attune_hidden.value_problem(text, attune.setting_layer, jsonb) from public;
+grant execute on function attune_hidden.value_problem(text, attune.setting_layer, jsonb) to service_role;
+--! EndIncluded moving-settings/hidden/value_problem.sql
 --! Included moving-settings/private/refuse_import.sql
 create or replace function attune_private.refuse_import(problems text[])
 returns void
@@ -113,7 +116,7 @@ begin atomic
       '{}'
     )
   )
-  from (select attune.require_user_id()) as caller (id);
+  from (select attune_hidden.require_user_id()) as caller (id);
 end;
 comment on function attune.export_preferences() is
   E'@notNull\nAll that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for `importPreferences`. What only administrators may write is not in it. Refused: `not_signed_in`.';
@@ -160,7 +163,7 @@ begin atomic
           when w.key is null then null
           -- What is stored may hold nulls, which hide members of the default: as it was exported it stays.
           when mode = 'replace' or w.value = p.value then w.value
-          else attune.json_merge_patch(coalesce(p.value, '{}'), w.value)
+          else attune_hidden.json_merge_patch(coalesce(p.value, '{}'), w.value)
         end as new_value,
         w.is_active as new_active
       from wanted as w
@@ -201,7 +204,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   import_mode constant attune.import_mode := coalesce(mode, 'merge');
   problems text[];
   changes attune.setting_change[];
@@ -245,7 +248,7 @@ begin
       when c.action <> 'removed' and exists (
         select from attune_private.judged_settings(caller, null) as j where j.key = c.key and j.enforced_by < 'user'
       ) then 'it is locked by an administrator'
-      when c.action <> 'removed' then attune_private.value_problem(c.key, c.layer, c.new_value)
+      when c.action <> 'removed' then attune_hidden.value_problem(c.key, c.layer, c.new_value)
     end
   ) as p (problem)
   where c.action <> 'unchanged'
@@ -307,7 +310,7 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   return jsonb_build_object(
     'global', (
@@ -401,7 +404,7 @@ declare
   problems text[];
   changes attune.setting_change[];
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   problems := array_remove(array[
     attune_private.invalid_value_message(
@@ -439,7 +442,7 @@ begin
       select case
         when c.layer = 'plan' and not exists (select from attune.plans as p where p.name = c.scope)
           then 'there is no such plan'
-        else attune_private.value_problem(c.key, c.layer, c.new_value)
+        else attune_hidden.value_problem(c.key, c.layer, c.new_value)
       end
     ) as p (problem)
     where c.action in ('added', 'changed')
@@ -572,7 +575,7 @@ begin
     cross join lateral (
       select case
         when d.writable_by = 'admin' then 'users may not choose it'
-        else attune_private.value_problem(v.key, 'user', v.value)
+        else attune_hidden.value_problem(v.key, 'user', v.value)
       end
     ) as p (problem)
     where p.problem is not null;
@@ -614,9 +617,9 @@ begin
   loop
     begin
       insert into attune.user_preferences as p (user_id, key, value)
-      values (new.id, member.key, attune.json_merge_patch('{}', member.value))
+      values (new.id, member.key, attune_hidden.json_merge_patch('{}', member.value))
       on conflict on constraint user_preferences_pkey
-      do update set value = attune.json_merge_patch(p.value, excluded.value);
+      do update set value = attune_hidden.json_merge_patch(p.value, excluded.value);
     exception
       when sqlstate 'PT404' or sqlstate 'PT422' then null;
     end;
@@ -640,7 +643,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.require_user_id();
+  caller constant uuid := attune_hidden.require_user_id();
   template_values jsonb;
 begin
   select t."values" into template_values from attune.setting_templates as t where t.name = apply_template.name;
@@ -747,7 +750,7 @@ declare
   before attune_private.user_value[];
   changes attune.preview_change[];
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   before := array(select v from attune_private.values_by_user(preview_global_setting.key, null, null) as v);
 
@@ -788,7 +791,7 @@ declare
   before attune_private.user_value[];
   changes attune.preview_change[];
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   before := array(select v from attune_private.values_by_user(preview_plan_setting.key, preview_plan_setting.plan, null) as v);
 
@@ -829,7 +832,7 @@ declare
   before attune_private.user_value[];
   changes attune.preview_change[];
 begin
-  perform attune.require_team_admin(preview_team_setting.team_id);
+  perform attune_hidden.require_team_admin(preview_team_setting.team_id);
 
   -- What is done below is done by the owner, whom the table's own guard lets pass.
   if not attune_private.is_trusted() then
@@ -879,8 +882,8 @@ comment on column attune.adopted_setting.old_value is 'The text in the old table
 comment on column attune.adopted_setting.value is 'What is in the global layer now; null when nothing is.';
 comment on column attune.adopted_setting.problem is 'Why it was not converted; else null.';
 
---! Included moving-settings/private/parse_legacy_value.sql
-create or replace function attune_private.parse_legacy_value(value text)
+--! Included moving-settings/hidden/parse_legacy_value.sql
+create or replace function attune_hidden.parse_legacy_value(value text)
 returns jsonb
 language plpgsql immutable strict parallel safe security invoker
 set search_path = pg_catalog, pg_temp
@@ -903,10 +906,11 @@ exception
     return to_jsonb(value);
 end;
 $$;
-comment on function attune_private.parse_legacy_value(text) is
+comment on function attune_hidden.parse_legacy_value(text) is
   'What a text in a table of settings stands for: a boolean, a number, an object, a list, or itself.';
-revoke all on function attune_private.parse_legacy_value(text) from public;
---! EndIncluded moving-settings/private/parse_legacy_value.sql
+revoke all on function attune_hidden.parse_legacy_value(text) from public;
+grant execute on function attune_hidden.parse_legacy_value(text) to service_role;
+--! EndIncluded moving-settings/hidden/parse_legacy_value.sql
 --! Included moving-settings/adopt_legacy_settings.sql
 create or replace function attune.adopt_legacy_settings(
   source regclass,
@@ -930,7 +934,7 @@ declare
   stored jsonb;
   parsed jsonb;
 begin
-  perform attune.require_admin();
+  perform attune_hidden.require_admin();
 
   if not exists (
     select from pg_catalog.pg_attribute as a
@@ -948,7 +952,7 @@ begin
     result := (legacy.key, null, legacy.value, null, null);
     definition := null;
     stored := null;
-    parsed := attune_private.parse_legacy_value(legacy.value);
+    parsed := attune_hidden.parse_legacy_value(legacy.value);
     select d.* into definition from attune.setting_definitions as d where d.key = legacy.key;
     select g.value into stored from attune.global_settings as g where g.key = legacy.key;
 
@@ -956,8 +960,8 @@ begin
     begin
       -- A key that is known says itself what its text stands for.
       if definition.key is not null
-        and attune_private.value_problem(legacy.key, 'global', parsed) is not null
-        and attune_private.value_problem(legacy.key, 'global', to_jsonb(legacy.value)) is null
+        and attune_hidden.value_problem(legacy.key, 'global', parsed) is not null
+        and attune_hidden.value_problem(legacy.key, 'global', to_jsonb(legacy.value)) is null
       then
         parsed := to_jsonb(legacy.value);
       end if;
@@ -967,12 +971,12 @@ begin
         when legacy.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]{0,199}$' then 'its key is no name for a setting'
         when legacy.value is null then 'it has no value'
         -- A password of digits is one, too.
-        when attune_private.secret_path(
+        when attune_hidden.secret_path(
           jsonb_build_object(legacy.key, case jsonb_typeof(parsed) when 'number' then to_jsonb(legacy.value) else parsed end)
         ) is not null
           then 'it looks like a secret: store it with credentials'
         when definition.key is not null and stored is null
-          then attune_private.value_problem(legacy.key, 'global', parsed)
+          then attune_hidden.value_problem(legacy.key, 'global', parsed)
         when octet_length(parsed::text) > 65536 then 'it is larger than 65536 bytes'
       end;
 
@@ -996,7 +1000,7 @@ begin
           );
         end if;
 
-        parsed := attune.json_merge_patch('{}', parsed);
+        parsed := attune_hidden.json_merge_patch('{}', parsed);
         if stored is null then
           insert into attune.global_settings (key, value) values (legacy.key, parsed);
           result.outcome := 'adopted';
@@ -1028,7 +1032,7 @@ $$;
 comment on function attune.adopt_legacy_settings(
   regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
 ) is
-  E'@behavior -*\nReads a table of old settings (key, value as text, category, description) into definitions and the global layer, with values parsed to their types, and marks its rows as deprecated, in a column that is added when missing; no row is deleted. Can run again: values that are there stay. Returns what became of each row; what cannot be converted is listed, not marked. With `seeding => copy`, `seed_existing_users` then gives the values to existing users. For trusted servers with rights on the table, and its owner. Refused: `admin_required`.';
+  E'@param source The table, with its schema: `public.app_settings`.\n@param layer The narrowest layer of settings that are not defined yet.\n@param seeding What a new user gets of them.\n@param key_column The column with the name of the setting.\n@param value_column The column with its value, as text.\n@param category_column The column with its category.\n@param description_column The column that says what it does.\n@param deprecated_column The column that is set for an adopted row; added when missing.\nReads a table of old settings (key, value as text, category, description) into definitions and the global layer, with values parsed to their types, and marks its rows as deprecated, in a column that is added when missing; no row is deleted. Can run again: values that are there stay. Returns what became of each row; what cannot be converted is listed, not marked. With `seeding => copy`, `seed_existing_users` then gives the values to existing users. For trusted servers with rights on the table, and its owner. Refused: `admin_required`.';
 revoke all on function attune.adopt_legacy_settings(
   regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
 ) from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:107f89700ba04ad98bd3e8180bdc5e5b47080d19
---! Hash: sha1:41125ea9b2a96c31c00a013b2e98fd6d09be3c33
+--! Previous: sha1:7f2210e6b31c75b28adf3712f5ce9cd47b38cd1c
+--! Hash: sha1:ecbfe2875e81c0ce8a3565537861512708855763
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

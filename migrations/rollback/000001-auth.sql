@@ -21,6 +21,7 @@ end;
 $$;
 
 drop schema attune_private;
+drop schema attune_hidden;
 drop schema attune;
 
 -- Roles belong to the cluster: another database may still need them.

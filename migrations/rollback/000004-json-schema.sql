@@ -4,6 +4,6 @@ drop function
   attune_private.json_schema_errors(jsonb, jsonb),
   attune_private.json_schema_problems(jsonb),
   attune_private.invalid_value_message(jsonb, jsonb),
-  attune_private.secret_path(jsonb),
+  attune_hidden.secret_path(jsonb),
   attune_private.annotation_problems(jsonb, jsonb),
   attune_private.check_annotations(text, jsonb, jsonb);

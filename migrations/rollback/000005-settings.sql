@@ -33,7 +33,7 @@ drop policy project_preferences_delete_self_or_admin on attune.project_preferenc
 drop policy project_preferences_all_service_role on attune.project_preferences;
 
 drop function
-  attune.json_merge_patch(jsonb, jsonb, integer),
+  attune_hidden.json_merge_patch(jsonb, jsonb, integer),
   attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer),
   attune_private.system_setting(text),
   attune_private.system_number(text, integer),

@@ -1,6 +1,6 @@
 drop function
   attune_private.document(text, uuid, uuid),
-  attune.patch_document(text, jsonb, uuid),
+  attune_hidden.patch_document(text, jsonb, uuid),
   attune.app_preferences(),
   attune.update_app_preferences(jsonb),
   attune.notification_settings(),

@@ -1,5 +1,5 @@
 drop function
-  attune_private.parse_legacy_value(text),
+  attune_hidden.parse_legacy_value(text),
   attune.adopt_legacy_settings(
     regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
   );
@@ -16,7 +16,7 @@ drop policy setting_templates_delete_admin on attune.setting_templates;
 drop policy setting_templates_all_service_role on attune.setting_templates;
 
 drop function
-  attune_private.value_problem(text, attune.setting_layer, jsonb),
+  attune_hidden.value_problem(text, attune.setting_layer, jsonb),
   attune_private.refuse_import(text[]),
   attune.export_preferences(),
   attune_private.plan_preferences(uuid, jsonb, attune.import_mode),

@@ -30,7 +30,7 @@ insert into documents values
   } $$);
 grant select on documents to public;
 create function pg_temp.document(name text) returns jsonb language sql as $$ select d.document from documents as d where d.name = document.name $$;
-create function pg_temp.patched(patch jsonb) returns jsonb language sql as $$ select attune.json_merge_patch(pg_temp.document('first'), patch) $$;
+create function pg_temp.patched(patch jsonb) returns jsonb language sql as $$ select attune_hidden.json_merge_patch(pg_temp.document('first'), patch) $$;
 
 -- A user: the owner of a value
 
@@ -152,7 +152,7 @@ select set_eq(
 
 -- A layer that is taken away
 select tests.throws_reason(
-  $$ select attune.apply_definitions(attune.json_merge_patch(pg_temp.document('second'), '{"properties": {"editor.theme": {"x-attune": {"layer": "global"}}}}')) $$,
+  $$ select attune.apply_definitions(attune_hidden.json_merge_patch(pg_temp.document('second'), '{"properties": {"editor.theme": {"x-attune": {"layer": "global"}}}}')) $$,
   'PT409', 'stored_values_invalid',
   'an administrator cannot take a layer away from values that people have set'
 );

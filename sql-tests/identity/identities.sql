@@ -17,7 +17,7 @@ select tests.set_request('authenticated', pg_temp.claims('auth0|ada', '{"email":
   "name": " Ada ", "picture": "https://example.com/ada.png", "company": "Analytical"}'));
 
 select is(attune.current_user_id(), null, 'an unknown identity is nobody');
-select tests.throws_reason('select attune.require_user_id()', '42501', 'not_signed_in', 'an unknown identity is not signed in');
+select tests.throws_reason('select attune_hidden.require_user_id()', '42501', 'not_signed_in', 'an unknown identity is not signed in');
 select results_eq(
   $$ select email, name, avatar_url, company_name, plan, is_admin, onboarding_completed from attune.provision_user() $$,
   $$ values ('Ada@Example.com', 'Ada', 'https://example.com/ada.png', 'Analytical', 'bootstrapper', false, false) $$,

@@ -206,7 +206,7 @@ select lives_ok(
 );
 select lives_ok(
   $$ set local statement_timeout = '5s';
-     select attune.json_merge_patch('{}', (select jsonb_object_agg(i, i) from generate_series(1, 20000) as i)) $$,
+     select attune_hidden.json_merge_patch('{}', (select jsonb_object_agg(i, i) from generate_series(1, 20000) as i)) $$,
   'a user cannot keep the server busy with a patch of many members'
 );
 set local statement_timeout = '5min';
@@ -515,7 +515,7 @@ select throws_ok(
 )
 from (values
   ('attune.set_preference(''theme'', ''"dim"'')'), ('attune.set_preferences(''{}'')'), ('attune.reset_preference(''theme'')'),
-  ('attune.reset_preferences()'), ('attune.set_setting(''theme'', ''"dim"'')'), ('attune.json_merge_patch(''{}'', ''{}'')')
+  ('attune.reset_preferences()'), ('attune.set_setting(''theme'', ''"dim"'')'), ('attune_hidden.json_merge_patch(''{}'', ''{}'')')
 ) as c (call);
 
 -- The trusted server

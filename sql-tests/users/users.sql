@@ -123,10 +123,10 @@ select is_empty(
   'a stranger cannot see another''s e-mail'
 );
 select tests.throws_reason(
-  'select attune.require_admin()', '42501', 'admin_required',
+  'select attune_hidden.require_admin()', '42501', 'admin_required',
   'a stranger cannot pass for an administrator'
 );
-select is(attune.require_user_id(), tests.user_id('bob@example.com'), 'a stranger can pass for a user');
+select is(attune_hidden.require_user_id(), tests.user_id('bob@example.com'), 'a stranger can pass for a user');
 
 -- Claims are the word of the server: only the subject counts, and only when there is such a user.
 select tests.set_request('authenticated', jsonb_build_object(
@@ -134,7 +134,7 @@ select tests.set_request('authenticated', jsonb_build_object(
 ));
 select is(attune.is_admin(), false, 'a user cannot become an administrator by claims');
 select tests.throws_reason(
-  'select attune.require_admin()', '42501', 'admin_required',
+  'select attune_hidden.require_admin()', '42501', 'admin_required',
   'a user cannot become a trusted server by claims'
 );
 select results_eq('select email from attune.users', array['bob@example.com'], 'a user cannot see more by claims');
@@ -175,7 +175,7 @@ select ok(
 
 select tests.authenticate_as(gen_random_uuid());
 select tests.throws_reason(
-  'select attune.require_user_id()', '42501', 'not_signed_in',
+  'select attune_hidden.require_user_id()', '42501', 'not_signed_in',
   'a deleted user cannot pass for a user'
 );
 
@@ -184,7 +184,7 @@ select tests.throws_reason(
 select tests.authenticate_as('admin@example.com');
 
 select is(attune.is_admin(), true, 'an administrator is one');
-select lives_ok('select attune.require_admin()', 'an administrator can pass for one');
+select lives_ok('select attune_hidden.require_admin()', 'an administrator can pass for one');
 select set_eq(
   'select email from attune.users', array['ada@example.com', 'bob@example.com', 'admin@example.com'],
   'an administrator can see all users'
@@ -219,8 +219,8 @@ select throws_ok(
 select ok(attune.viewer() is null, 'anon can ask who they are, and is nobody');
 select is(attune.current_user_id(), null, 'anon has no id');
 select is(attune.is_admin(), false, 'anon is no administrator');
-select tests.throws_reason('select attune.require_user_id()', '42501', 'not_signed_in', 'anon cannot pass for a user');
-select tests.throws_reason('select attune.require_admin()', '42501', 'admin_required', 'anon cannot pass for an administrator');
+select tests.throws_reason('select attune_hidden.require_user_id()', '42501', 'not_signed_in', 'anon cannot pass for a user');
+select tests.throws_reason('select attune_hidden.require_admin()', '42501', 'admin_required', 'anon cannot pass for an administrator');
 select results_eq('select name from attune.plans', array['bootstrapper'], 'anon can read the plans');
 select throws_ok(
   'delete from attune.plans', '42501', 'permission denied for table plans', 'anon cannot delete plans'
@@ -232,8 +232,8 @@ select tests.authenticate_as_service_role();
 
 select is((select count(*) from attune.users), 3::bigint, 'service_role can see all users');
 select ok(attune.viewer() is null, 'service_role is no user');
-select lives_ok('select attune.require_admin()', 'service_role can pass for an administrator');
-select tests.throws_reason('select attune.require_user_id()', '42501', 'not_signed_in', 'service_role cannot pass for a user');
+select lives_ok('select attune_hidden.require_admin()', 'service_role can pass for an administrator');
+select tests.throws_reason('select attune_hidden.require_user_id()', '42501', 'not_signed_in', 'service_role cannot pass for a user');
 
 select lives_ok($$ insert into attune.users (email) values ('Carl@Example.com') $$, 'service_role can add a user');
 select results_eq(
