@@ -1,5 +1,5 @@
 --! Previous: sha1:74f45982d279833c3d0e385c5f7efce1567ad027
---! Hash: sha1:a508713463b3e8c2b058ae3f48b9b1066c59ea96
+--! Hash: sha1:deb278da0b9e9e10e167cba6873edf2422e737cb
 --! Message: users
 
 -- Plans
@@ -35,137 +35,6 @@ grant insert (name, title, description, rank), update (title, description, rank)
 
 insert into attune.plans (name, title, description)
 values ('bootstrapper', 'Bootstrapper', 'The plan every user starts with.');
-
--- Users
-
-create table attune.users (
-  id uuid not null default gen_random_uuid()
-    constraint users_pkey primary key,
-  email text
-    constraint users_email_check check (char_length(email) between 3 and 254 and email ~ '^[^@\s]+@[^@\s]+$'),
-  name text
-    constraint users_name_check check (char_length(name) <= 200),
-  avatar_url text
-    constraint users_avatar_url_check check (char_length(avatar_url) <= 2048),
-  company_name text
-    constraint users_company_name_check check (char_length(company_name) <= 200),
-  role text
-    constraint users_role_check check (char_length(role) <= 100),
-  timezone text not null default 'UTC'
-    constraint users_timezone_check check (char_length(timezone) between 1 and 64),
-  onboarding_completed boolean not null default false,
-  plan text not null default 'bootstrapper'
-    constraint users_plan_fkey references attune.plans (name) on update cascade on delete restrict,
-  is_admin boolean not null default false,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
-);
-create index users_plan_idx on attune.users (plan);
-comment on table attune.users is
-  E'@behavior -insert -delete\nThe people whose settings these are. A user sees and edits only their own row; administrators see all.';
-comment on column attune.users.id is 'The subject (`sub`) of the user''s own tokens.';
-comment on column attune.users.email is 'Unique without regard to case; null when an outside provider told none. Not editable here.';
-comment on column attune.users.name is 'The name other people see, at most 200 characters.';
-comment on column attune.users.avatar_url is 'The address of a picture: `https://…`, or a path on the application''s own server; at most 2,048 characters.';
-comment on column attune.users.company_name is 'Where the user works, at most 200 characters.';
-comment on column attune.users.role is 'What the user does there, in their own words. It gives no rights.';
-comment on column attune.users.timezone is 'The user''s time zone, an IANA name: `Europe/Berlin`.';
-comment on column attune.users.onboarding_completed is 'Whether the user has finished the application''s introduction.';
-comment on column attune.users.plan is 'What the user has subscribed to. Not editable by the user.';
-comment on column attune.users.is_admin is 'Whether the user may read everybody''s settings and write the global ones. Not editable by anybody with a token.';
-comment on column attune.users.created_at is 'When the user was registered.';
-comment on column attune.users.updated_at is 'When the row last changed.';
-
-comment on constraint users_plan_fkey on attune.users is
-  E'@behavior -*\nThe plans are few: a client reads them once.';
-
--- Uniqueness of an e-mail lives in a table of its own, because `users` may be sharded by user.
-create table attune.user_emails (
-  email text
-    constraint user_emails_pkey primary key
-    constraint user_emails_email_check check (email = lower(btrim(email) collate "C") and char_length(email) <= 254),
-  user_id uuid not null
-    constraint user_emails_user_id_key unique
-    constraint user_emails_user_id_fkey references attune.users (id) on delete cascade,
-  verified_at timestamptz
-);
-comment on table attune.user_emails is
-  E'@behavior -*\nWhich user an e-mail address belongs to, in lower case. Kept by a trigger on `users`.';
-comment on column attune.user_emails.email is 'The address, trimmed and in lower case.';
-comment on column attune.user_emails.user_id is 'Whose address it is.';
-comment on column attune.user_emails.verified_at is 'When the user showed that the address is theirs; null while they have not.';
-
--- How a user comes in from an outside provider
-
-create table attune.user_identities (
-  issuer text
-    constraint user_identities_issuer_check check (char_length(issuer) between 1 and 2048),
-  subject text
-    constraint user_identities_subject_check check (char_length(subject) between 1 and 255),
-  user_id uuid not null
-    constraint user_identities_user_id_fkey references attune.users (id) on delete cascade,
-  email text
-    constraint user_identities_email_check check (char_length(email) <= 254),
-  name text
-    constraint user_identities_name_check check (char_length(name) <= 200),
-  avatar_url text
-    constraint user_identities_avatar_url_check check (char_length(avatar_url) <= 2048),
-  company_name text
-    constraint user_identities_company_name_check check (char_length(company_name) <= 200),
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
-  constraint user_identities_pkey primary key (issuer, subject)
-);
-create index user_identities_user_id_idx on attune.user_identities (user_id);
-comment on table attune.user_identities is
-  E'@behavior -insert -update -delete -connection +list\nThe accounts at outside providers with which a user signs in. A user sees their own.';
-comment on column attune.user_identities.issuer is 'The provider: the `iss` of its tokens.';
-comment on column attune.user_identities.subject is 'Who the user is there: the `sub` of its tokens, of whatever shape.';
-comment on column attune.user_identities.user_id is 'Who the user is here.';
-comment on column attune.user_identities.email is 'The e-mail address the provider last told.';
-comment on column attune.user_identities.name is 'The name the provider last told.';
-comment on column attune.user_identities.avatar_url is 'The picture the provider last told.';
-comment on column attune.user_identities.company_name is 'The company the provider last told.';
-comment on column attune.user_identities.created_at is 'When the identity was linked.';
-comment on column attune.user_identities.updated_at is 'When the provider last told something else.';
-
--- Where a user is signed in
-
-create table attune.sessions (
-  user_id uuid not null
-    constraint sessions_user_id_fkey references attune.users (id) on delete cascade,
-  id uuid not null default gen_random_uuid(),
-  user_agent text
-    constraint sessions_user_agent_check check (char_length(user_agent) <= 500),
-  address text
-    constraint sessions_address_check check (char_length(address) <= 100),
-  created_at timestamptz not null default now(),
-  last_used_at timestamptz not null default now(),
-  idle_until timestamptz not null,
-  expires_at timestamptz not null,
-  revoked_at timestamptz,
-  revoked_because text
-    constraint sessions_revoked_because_check check (
-      revoked_because in (
-        'logout', 'logout_everywhere', 'revoked', 'password_changed', 'password_reset', 'refresh_token_reused'
-      )
-    ),
-  constraint sessions_pkey primary key (user_id, id),
-  constraint sessions_revoked_check check ((revoked_at is null) = (revoked_because is null))
-);
-comment on table attune.sessions is
-  E'@behavior -insert -update -delete -connection +list\nWhere a user is signed in, and was. A user sees their own and may revoke each (`revokeSession`).';
-comment on column attune.sessions.user_id is 'Who is signed in.';
-comment on column attune.sessions.id is 'The `session_id` of the session''s tokens.';
-comment on column attune.sessions.user_agent is 'The program that signed in, as it calls itself.';
-comment on column attune.sessions.address is 'The network address it signed in from.';
-comment on column attune.sessions.created_at is 'When it signed in.';
-comment on column attune.sessions.last_used_at is 'When its refresh token was last exchanged.';
-comment on column attune.sessions.idle_until is 'When it ends unless its refresh token is exchanged before.';
-comment on column attune.sessions.expires_at is 'When it ends in any case.';
-comment on column attune.sessions.revoked_at is 'When it was ended; null while it is not.';
-comment on column attune.sessions.revoked_because is
-  'Why it was ended: `logout`, `logout_everywhere`, `revoked`, `password_changed`, `password_reset` or `refresh_token_reused`.';
 
 -- Who is asking
 
@@ -221,54 +90,6 @@ comment on function attune.current_user_id() is
 revoke all on function attune.current_user_id() from public;
 grant execute on function attune.current_user_id() to anon, authenticated, service_role;
 --! EndIncluded users/current_user_id.sql
---! Included users/is_admin.sql
-create or replace function attune.is_admin()
-returns boolean
-language sql stable parallel safe security definer
-set search_path = pg_catalog, pg_temp
-begin atomic
-  select exists (
-    select from attune.users as u
-    where u.id = (select attune.current_user_id())
-      and u.is_admin
-  );
-end;
-comment on function attune.is_admin() is
-  'Whether the signed-in user is an administrator; false when nobody is signed in.';
-revoke all on function attune.is_admin() from public;
-grant execute on function attune.is_admin() to anon, authenticated, service_role;
---! EndIncluded users/is_admin.sql
---! Included users/hidden/visible_from.sql
-create or replace function attune_hidden.visible_from()
-returns uuid
-language sql stable parallel safe security definer
-set search_path = pg_catalog, pg_temp
-begin atomic
-  -- A range, because `user_id = … or is_admin` could not use an index: a user's own read would scan everybody's rows.
-  select case when u.is_admin then '00000000-0000-0000-0000-000000000000'::uuid else u.id end
-  from attune.users as u
-  where u.id = (select attune.current_user_id());
-end;
-comment on function attune_hidden.visible_from() is
-  'The first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
-revoke all on function attune_hidden.visible_from() from public;
-grant execute on function attune_hidden.visible_from() to anon, authenticated, service_role;
---! EndIncluded users/hidden/visible_from.sql
---! Included users/hidden/visible_to.sql
-create or replace function attune_hidden.visible_to()
-returns uuid
-language sql stable parallel safe security definer
-set search_path = pg_catalog, pg_temp
-begin atomic
-  select case when u.is_admin then 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid else u.id end
-  from attune.users as u
-  where u.id = (select attune.current_user_id());
-end;
-comment on function attune_hidden.visible_to() is
-  'The last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
-revoke all on function attune_hidden.visible_to() from public;
-grant execute on function attune_hidden.visible_to() to anon, authenticated, service_role;
---! EndIncluded users/hidden/visible_to.sql
 --! Included users/private/request_role.sql
 create or replace function attune_private.request_role()
 returns name
@@ -344,46 +165,7 @@ revoke all on function attune_hidden.require_admin() from public;
 grant execute on function attune_hidden.require_admin() to anon, authenticated, service_role;
 --! EndIncluded users/hidden/require_admin.sql
 
-alter table attune.users enable row level security;
-create policy users_select_self_or_admin on attune.users for select to authenticated
-  using (id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy users_update_self on attune.users for update to authenticated
-  using (id = (select attune.current_user_id()))
-  with check (id = (select attune.current_user_id()));
-create policy users_all_service_role on attune.users for all to service_role using (true) with check (true);
-
-revoke all on attune.users from public;
-grant select on attune.users to authenticated, service_role;
-grant update (name, avatar_url, company_name, role, timezone, onboarding_completed) on attune.users to authenticated;
-grant
-  insert (id, email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
-  update (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
-  delete
-  on attune.users to service_role;
-
-alter table attune.user_emails enable row level security;
-create policy user_emails_select_self_or_admin on attune.user_emails for select to authenticated
-  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy user_emails_select_service_role on attune.user_emails for select to service_role using (true);
-
-revoke all on attune.user_emails from public;
-grant select on attune.user_emails to authenticated, service_role;
-
-alter table attune.user_identities enable row level security;
-create policy user_identities_select_self on attune.user_identities for select to authenticated
-  using (user_id = (select attune.current_user_id()));
-create policy user_identities_select_service_role on attune.user_identities for select to service_role using (true);
-
-revoke all on attune.user_identities from public;
-grant select on attune.user_identities to authenticated, service_role;
-
-alter table attune.sessions enable row level security;
-create policy sessions_select_self on attune.sessions for select to authenticated
-  using (user_id = (select attune.current_user_id()));
-create policy sessions_select_service_role on attune.sessions for select to service_role using (true);
-
-revoke all on attune.sessions from public;
-grant select on attune.sessions to authenticated, service_role;
+-- Users. What asks whether somebody is an administrator reads the table, so it stands between it and its policies.
 
 --! Included users/private/check_size.sql
 create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
@@ -478,18 +260,6 @@ comment on function attune_private.timezone_name(text) is
   'The IANA name of a time zone, spelled as the standard spells it; NULL when there is no such zone.';
 revoke all on function attune_private.timezone_name(text) from public;
 --! EndIncluded users/private/timezone_name.sql
---! Included users/sessions_is_current.sql
-create or replace function attune.sessions_is_current(session attune.sessions)
-returns boolean
-language sql stable parallel safe security invoker
-begin atomic
-  select coalesce(session.id::text = lower(auth.jwt() ->> 'session_id'), false);
-end;
-comment on function attune.sessions_is_current(attune.sessions) is 'Whether it is the session of this request''s token.';
-revoke all on function attune.sessions_is_current(attune.sessions) from public;
-grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;
---! EndIncluded users/sessions_is_current.sql
-
 --! Included users/triggers/tg__timestamps.sql
 create or replace function attune_private.tg__timestamps()
 returns trigger
@@ -591,14 +361,245 @@ comment on function attune_private.tg_users__email() is
 revoke all on function attune_private.tg_users__email() from public;
 --! EndIncluded users/triggers/tg_users__email.sql
 
+create table attune.users (
+  id uuid not null default gen_random_uuid()
+    constraint users_pkey primary key,
+  email text
+    constraint users_email_check check (char_length(email) between 3 and 254 and email ~ '^[^@\s]+@[^@\s]+$'),
+  name text
+    constraint users_name_check check (char_length(name) <= 200),
+  avatar_url text
+    constraint users_avatar_url_check check (char_length(avatar_url) <= 2048),
+  company_name text
+    constraint users_company_name_check check (char_length(company_name) <= 200),
+  role text
+    constraint users_role_check check (char_length(role) <= 100),
+  timezone text not null default 'UTC'
+    constraint users_timezone_check check (char_length(timezone) between 1 and 64),
+  onboarding_completed boolean not null default false,
+  plan text not null default 'bootstrapper'
+    constraint users_plan_fkey references attune.plans (name) on update cascade on delete restrict,
+  is_admin boolean not null default false,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+create index users_plan_idx on attune.users (plan);
+comment on table attune.users is
+  E'@behavior -insert -delete\nThe people whose settings these are. A user sees and edits only their own row; administrators see all.';
+comment on column attune.users.id is 'The subject (`sub`) of the user''s own tokens.';
+comment on column attune.users.email is 'Unique without regard to case; null when an outside provider told none. Not editable here.';
+comment on column attune.users.name is 'The name other people see, at most 200 characters.';
+comment on column attune.users.avatar_url is 'The address of a picture: `https://…`, or a path on the application''s own server; at most 2,048 characters.';
+comment on column attune.users.company_name is 'Where the user works, at most 200 characters.';
+comment on column attune.users.role is 'What the user does there, in their own words. It gives no rights.';
+comment on column attune.users.timezone is 'The user''s time zone, an IANA name: `Europe/Berlin`.';
+comment on column attune.users.onboarding_completed is 'Whether the user has finished the application''s introduction.';
+comment on column attune.users.plan is 'What the user has subscribed to. Not editable by the user.';
+comment on column attune.users.is_admin is 'Whether the user may read everybody''s settings and write the global ones. Not editable by anybody with a token.';
+comment on column attune.users.created_at is 'When the user was registered.';
+comment on column attune.users.updated_at is 'When the row last changed.';
+comment on constraint users_plan_fkey on attune.users is
+  E'@behavior -*\nThe plans are few: a client reads them once.';
+
+--! Included users/is_admin.sql
+create or replace function attune.is_admin()
+returns boolean
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select exists (
+    select from attune.users as u
+    where u.id = (select attune.current_user_id())
+      and u.is_admin
+  );
+end;
+comment on function attune.is_admin() is
+  'Whether the signed-in user is an administrator; false when nobody is signed in.';
+revoke all on function attune.is_admin() from public;
+grant execute on function attune.is_admin() to anon, authenticated, service_role;
+--! EndIncluded users/is_admin.sql
+--! Included users/hidden/visible_from.sql
+create or replace function attune_hidden.visible_from()
+returns uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  -- A range, because `user_id = … or is_admin` could not use an index: a user's own read would scan everybody's rows.
+  select case when u.is_admin then '00000000-0000-0000-0000-000000000000'::uuid else u.id end
+  from attune.users as u
+  where u.id = (select attune.current_user_id());
+end;
+comment on function attune_hidden.visible_from() is
+  'The first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
+revoke all on function attune_hidden.visible_from() from public;
+grant execute on function attune_hidden.visible_from() to anon, authenticated, service_role;
+--! EndIncluded users/hidden/visible_from.sql
+--! Included users/hidden/visible_to.sql
+create or replace function attune_hidden.visible_to()
+returns uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select case when u.is_admin then 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid else u.id end
+  from attune.users as u
+  where u.id = (select attune.current_user_id());
+end;
+comment on function attune_hidden.visible_to() is
+  'The last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
+revoke all on function attune_hidden.visible_to() from public;
+grant execute on function attune_hidden.visible_to() to anon, authenticated, service_role;
+--! EndIncluded users/hidden/visible_to.sql
+
+alter table attune.users enable row level security;
+create policy users_select_self_or_admin on attune.users for select to authenticated
+  using (id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy users_update_self on attune.users for update to authenticated
+  using (id = (select attune.current_user_id()))
+  with check (id = (select attune.current_user_id()));
+create policy users_all_service_role on attune.users for all to service_role using (true) with check (true);
+
+revoke all on attune.users from public;
+grant select on attune.users to authenticated, service_role;
+grant update (name, avatar_url, company_name, role, timezone, onboarding_completed) on attune.users to authenticated;
+grant
+  insert (id, email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
+  update (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
+  delete
+  on attune.users to service_role;
+
 create trigger _050_validate before insert or update on attune.users
   for each row execute function attune_private.tg_users__validate();
 create trigger _100_timestamps before update on attune.users
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_email after insert or update of email on attune.users
   for each row execute function attune_private.tg_users__email();
+
+-- Uniqueness of an e-mail lives in a table of its own, because `users` may be sharded by user.
+create table attune.user_emails (
+  email text
+    constraint user_emails_pkey primary key
+    constraint user_emails_email_check check (email = lower(btrim(email) collate "C") and char_length(email) <= 254),
+  user_id uuid not null
+    constraint user_emails_user_id_key unique
+    constraint user_emails_user_id_fkey references attune.users (id) on delete cascade,
+  verified_at timestamptz
+);
+comment on table attune.user_emails is
+  E'@behavior -*\nWhich user an e-mail address belongs to, in lower case. Kept by a trigger on `users`.';
+comment on column attune.user_emails.email is 'The address, trimmed and in lower case.';
+comment on column attune.user_emails.user_id is 'Whose address it is.';
+comment on column attune.user_emails.verified_at is 'When the user showed that the address is theirs; null while they have not.';
+
+alter table attune.user_emails enable row level security;
+create policy user_emails_select_self_or_admin on attune.user_emails for select to authenticated
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy user_emails_select_service_role on attune.user_emails for select to service_role using (true);
+
+revoke all on attune.user_emails from public;
+grant select on attune.user_emails to authenticated, service_role;
+
+-- How a user comes in from an outside provider
+
+create table attune.user_identities (
+  issuer text
+    constraint user_identities_issuer_check check (char_length(issuer) between 1 and 2048),
+  subject text
+    constraint user_identities_subject_check check (char_length(subject) between 1 and 255),
+  user_id uuid not null
+    constraint user_identities_user_id_fkey references attune.users (id) on delete cascade,
+  email text
+    constraint user_identities_email_check check (char_length(email) <= 254),
+  name text
+    constraint user_identities_name_check check (char_length(name) <= 200),
+  avatar_url text
+    constraint user_identities_avatar_url_check check (char_length(avatar_url) <= 2048),
+  company_name text
+    constraint user_identities_company_name_check check (char_length(company_name) <= 200),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint user_identities_pkey primary key (issuer, subject)
+);
+create index user_identities_user_id_idx on attune.user_identities (user_id);
+comment on table attune.user_identities is
+  E'@behavior -insert -update -delete -connection +list\nThe accounts at outside providers with which a user signs in. A user sees their own.';
+comment on column attune.user_identities.issuer is 'The provider: the `iss` of its tokens.';
+comment on column attune.user_identities.subject is 'Who the user is there: the `sub` of its tokens, of whatever shape.';
+comment on column attune.user_identities.user_id is 'Who the user is here.';
+comment on column attune.user_identities.email is 'The e-mail address the provider last told.';
+comment on column attune.user_identities.name is 'The name the provider last told.';
+comment on column attune.user_identities.avatar_url is 'The picture the provider last told.';
+comment on column attune.user_identities.company_name is 'The company the provider last told.';
+comment on column attune.user_identities.created_at is 'When the identity was linked.';
+comment on column attune.user_identities.updated_at is 'When the provider last told something else.';
+
+alter table attune.user_identities enable row level security;
+create policy user_identities_select_self on attune.user_identities for select to authenticated
+  using (user_id = (select attune.current_user_id()));
+create policy user_identities_select_service_role on attune.user_identities for select to service_role using (true);
+
+revoke all on attune.user_identities from public;
+grant select on attune.user_identities to authenticated, service_role;
+
 create trigger _100_timestamps before update on attune.user_identities
   for each row execute function attune_private.tg__timestamps();
+
+-- Where a user is signed in
+
+create table attune.sessions (
+  user_id uuid not null
+    constraint sessions_user_id_fkey references attune.users (id) on delete cascade,
+  id uuid not null default gen_random_uuid(),
+  user_agent text
+    constraint sessions_user_agent_check check (char_length(user_agent) <= 500),
+  address text
+    constraint sessions_address_check check (char_length(address) <= 100),
+  created_at timestamptz not null default now(),
+  last_used_at timestamptz not null default now(),
+  idle_until timestamptz not null,
+  expires_at timestamptz not null,
+  revoked_at timestamptz,
+  revoked_because text
+    constraint sessions_revoked_because_check check (
+      revoked_because in (
+        'logout', 'logout_everywhere', 'revoked', 'password_changed', 'password_reset', 'refresh_token_reused'
+      )
+    ),
+  constraint sessions_pkey primary key (user_id, id),
+  constraint sessions_revoked_check check ((revoked_at is null) = (revoked_because is null))
+);
+comment on table attune.sessions is
+  E'@behavior -insert -update -delete -connection +list\nWhere a user is signed in, and was. A user sees their own and may revoke each (`revokeSession`).';
+comment on column attune.sessions.user_id is 'Who is signed in.';
+comment on column attune.sessions.id is 'The `session_id` of the session''s tokens.';
+comment on column attune.sessions.user_agent is 'The program that signed in, as it calls itself.';
+comment on column attune.sessions.address is 'The network address it signed in from.';
+comment on column attune.sessions.created_at is 'When it signed in.';
+comment on column attune.sessions.last_used_at is 'When its refresh token was last exchanged.';
+comment on column attune.sessions.idle_until is 'When it ends unless its refresh token is exchanged before.';
+comment on column attune.sessions.expires_at is 'When it ends in any case.';
+comment on column attune.sessions.revoked_at is 'When it was ended; null while it is not.';
+comment on column attune.sessions.revoked_because is
+  'Why it was ended: `logout`, `logout_everywhere`, `revoked`, `password_changed`, `password_reset` or `refresh_token_reused`.';
+
+alter table attune.sessions enable row level security;
+create policy sessions_select_self on attune.sessions for select to authenticated
+  using (user_id = (select attune.current_user_id()));
+create policy sessions_select_service_role on attune.sessions for select to service_role using (true);
+
+revoke all on attune.sessions from public;
+grant select on attune.sessions to authenticated, service_role;
+
+--! Included users/sessions_is_current.sql
+create or replace function attune.sessions_is_current(session attune.sessions)
+returns boolean
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(session.id::text = lower(auth.jwt() ->> 'session_id'), false);
+end;
+comment on function attune.sessions_is_current(attune.sessions) is 'Whether it is the session of this request''s token.';
+revoke all on function attune.sessions_is_current(attune.sessions) from public;
+grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;
+--! EndIncluded users/sessions_is_current.sql
 
 --! Included users/private/ensure_user.sql
 create or replace function attune_private.ensure_user(email text, is_admin boolean default false)

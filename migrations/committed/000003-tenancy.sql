@@ -1,5 +1,5 @@
---! Previous: sha1:a508713463b3e8c2b058ae3f48b9b1066c59ea96
---! Hash: sha1:af64f5e4242063019694cac851670815117353fd
+--! Previous: sha1:deb278da0b9e9e10e167cba6873edf2422e737cb
+--! Hash: sha1:8c13b03a59c4fde7c08d953926d3d5e10a46e5f1
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -10,7 +10,47 @@ create type attune.project_role as enum ('owner', 'editor', 'viewer');
 comment on type attune.project_role is
   'What a member may do in a project: an owner everything, an editor change it, a viewer see it.';
 
--- Teams
+--! Included tenancy/private/valid_name.sql
+create or replace function attune_private.valid_name(name text)
+returns text
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  trimmed constant text := btrim(name);
+begin
+  perform attune_private.check_size('The name', char_length(trimmed), 200, 'characters');
+
+  if coalesce(trimmed, '') = '' then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The name is empty',
+      detail = 'invalid_name',
+      hint = 'Give a name of 1 to 200 characters.';
+  end if;
+
+  return trimmed;
+end;
+$$;
+comment on function attune_private.valid_name(text) is 'A name, trimmed. Refused when there is none (`invalid_name`) or too much of it (`too_large`).';
+revoke all on function attune_private.valid_name(text) from public;
+--! EndIncluded tenancy/private/valid_name.sql
+--! Included tenancy/triggers/tg__validate_name.sql
+create or replace function attune_private.tg__validate_name()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.name := attune_private.valid_name(new.name);
+  return new;
+end;
+$$;
+comment on function attune_private.tg__validate_name() is 'Trims a name, and refuses an empty (`invalid_name`) or long one (`too_large`).';
+revoke all on function attune_private.tg__validate_name() from public;
+--! EndIncluded tenancy/triggers/tg__validate_name.sql
+
+-- Teams. Whose they are is asked of definer functions, because the members' policies would ask about themselves.
 
 create table attune.teams (
   id uuid not null default gen_random_uuid()
@@ -49,6 +89,145 @@ comment on column attune.team_members.team_id is 'To which team.';
 comment on column attune.team_members.role is 'As what.';
 comment on column attune.team_members.created_at is 'Since when.';
 comment on column attune.team_members.updated_at is 'When the role last changed.';
+
+--! Included tenancy/hidden/member_team_ids.sql
+create or replace function attune_hidden.member_team_ids()
+returns setof uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select m.team_id
+  from attune.team_members as m
+  where m.user_id = (select attune.current_user_id());
+end;
+comment on function attune_hidden.member_team_ids() is 'The teams that the caller belongs to.';
+revoke all on function attune_hidden.member_team_ids() from public;
+grant execute on function attune_hidden.member_team_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/member_team_ids.sql
+--! Included tenancy/hidden/managed_team_ids.sql
+create or replace function attune_hidden.managed_team_ids()
+returns setof uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select m.team_id
+  from attune.team_members as m
+  where m.user_id = (select attune.current_user_id())
+    and m.role in ('owner', 'admin');
+end;
+comment on function attune_hidden.managed_team_ids() is 'The teams that the caller owns or administers.';
+revoke all on function attune_hidden.managed_team_ids() from public;
+grant execute on function attune_hidden.managed_team_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/managed_team_ids.sql
+--! Included tenancy/hidden/owned_team_ids.sql
+create or replace function attune_hidden.owned_team_ids()
+returns setof uuid
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select m.team_id
+  from attune.team_members as m
+  where m.user_id = (select attune.current_user_id())
+    and m.role = 'owner';
+end;
+comment on function attune_hidden.owned_team_ids() is 'The teams that the caller owns.';
+revoke all on function attune_hidden.owned_team_ids() from public;
+grant execute on function attune_hidden.owned_team_ids() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/owned_team_ids.sql
+
+alter table attune.teams enable row level security;
+create policy teams_select_member on attune.teams for select to authenticated
+  using (id in (select attune_hidden.member_team_ids()));
+create policy teams_update_manager on attune.teams for update to authenticated
+  using (id in (select attune_hidden.managed_team_ids()))
+  with check (id in (select attune_hidden.managed_team_ids()));
+create policy teams_delete_owner on attune.teams for delete to authenticated
+  using (id in (select attune_hidden.owned_team_ids()));
+create policy teams_all_service_role on attune.teams for all to service_role using (true) with check (true);
+
+revoke all on attune.teams from public;
+grant select, update (name), delete on attune.teams to authenticated;
+grant select, insert (name, created_by), update (name), delete on attune.teams to service_role;
+
+create trigger _050_validate_name before insert or update of name on attune.teams
+  for each row execute function attune_private.tg__validate_name();
+create trigger _100_timestamps before update on attune.teams
+  for each row execute function attune_private.tg__timestamps();
+
+alter table attune.team_members enable row level security;
+create policy team_members_select_member on attune.team_members for select to authenticated
+  using (team_id in (select attune_hidden.member_team_ids()));
+create policy team_members_all_service_role on attune.team_members for all to service_role using (true) with check (true);
+
+revoke all on attune.team_members from public;
+grant select on attune.team_members to authenticated;
+grant select, insert (user_id, team_id, role), update (role), delete on attune.team_members to service_role;
+
+--! Included tenancy/triggers/tg_team_members__keep_owner.sql
+create or replace function attune_private.tg_team_members__keep_owner()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
+  -- mere lock, so that it also fails where a transaction keeps an old snapshot.
+  update attune.teams as t set updated_at = now() where t.id = old.team_id;
+
+  -- Not found: the whole team is being deleted.
+  if not found or exists (
+    select from attune.team_members as m
+    where m.team_id = old.team_id
+      and m.role = 'owner'
+  ) then
+    return null;
+  end if;
+
+  if not exists (select from attune.users as u where u.id = old.user_id)
+    and not exists (select from attune.team_members as m where m.team_id = old.team_id)
+  then
+    -- A deleted user takes along what nobody else belongs to.
+    delete from attune.teams as t where t.id = old.team_id;
+    return null;
+  end if;
+
+  raise exception using
+    errcode = 'PT409',
+    message = 'A team cannot lose its last owner',
+    detail = 'last_owner',
+    hint = 'Make another member an owner first, or delete the team.';
+end;
+$$;
+comment on function attune_private.tg_team_members__keep_owner() is
+  'Refuses to take a team''s last owner away (`last_owner`), except with the team: one of which a deleted user was the only member goes with the user.';
+revoke all on function attune_private.tg_team_members__keep_owner() from public;
+--! EndIncluded tenancy/triggers/tg_team_members__keep_owner.sql
+--! Included tenancy/triggers/tg_team_members__leave_current_team.sql
+create or replace function attune_private.tg_team_members__leave_current_team()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update attune.users as u
+  set current_team_id = null
+  where u.id = old.user_id
+    and u.current_team_id = old.team_id;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_team_members__leave_current_team() is
+  'Whoever no longer belongs to a team no longer has it as the current one.';
+revoke all on function attune_private.tg_team_members__leave_current_team() from public;
+--! EndIncluded tenancy/triggers/tg_team_members__leave_current_team.sql
+
+create trigger _100_timestamps before update on attune.team_members
+  for each row execute function attune_private.tg__timestamps();
+create trigger _200_keep_owner after update of role or delete on attune.team_members
+  for each row when (old.role = 'owner') execute function attune_private.tg_team_members__keep_owner();
+create trigger _300_leave_current_team after delete on attune.team_members
+  for each row execute function attune_private.tg_team_members__leave_current_team();
 
 alter table attune.users
   add column current_team_id uuid
@@ -109,52 +288,6 @@ comment on column attune.project_members.role is 'As what.';
 comment on column attune.project_members.created_at is 'Since when.';
 comment on column attune.project_members.updated_at is 'When the role last changed.';
 
--- Who may see and do what. Definer functions, because the members' policies would ask about themselves.
-
---! Included tenancy/hidden/member_team_ids.sql
-create or replace function attune_hidden.member_team_ids()
-returns setof uuid
-language sql stable parallel safe security definer
-set search_path = pg_catalog, pg_temp
-begin atomic
-  select m.team_id
-  from attune.team_members as m
-  where m.user_id = (select attune.current_user_id());
-end;
-comment on function attune_hidden.member_team_ids() is 'The teams that the caller belongs to.';
-revoke all on function attune_hidden.member_team_ids() from public;
-grant execute on function attune_hidden.member_team_ids() to authenticated, service_role;
---! EndIncluded tenancy/hidden/member_team_ids.sql
---! Included tenancy/hidden/managed_team_ids.sql
-create or replace function attune_hidden.managed_team_ids()
-returns setof uuid
-language sql stable parallel safe security definer
-set search_path = pg_catalog, pg_temp
-begin atomic
-  select m.team_id
-  from attune.team_members as m
-  where m.user_id = (select attune.current_user_id())
-    and m.role in ('owner', 'admin');
-end;
-comment on function attune_hidden.managed_team_ids() is 'The teams that the caller owns or administers.';
-revoke all on function attune_hidden.managed_team_ids() from public;
-grant execute on function attune_hidden.managed_team_ids() to authenticated, service_role;
---! EndIncluded tenancy/hidden/managed_team_ids.sql
---! Included tenancy/hidden/owned_team_ids.sql
-create or replace function attune_hidden.owned_team_ids()
-returns setof uuid
-language sql stable parallel safe security definer
-set search_path = pg_catalog, pg_temp
-begin atomic
-  select m.team_id
-  from attune.team_members as m
-  where m.user_id = (select attune.current_user_id())
-    and m.role = 'owner';
-end;
-comment on function attune_hidden.owned_team_ids() is 'The teams that the caller owns.';
-revoke all on function attune_hidden.owned_team_ids() from public;
-grant execute on function attune_hidden.owned_team_ids() to authenticated, service_role;
---! EndIncluded tenancy/hidden/owned_team_ids.sql
 --! Included tenancy/hidden/member_project_ids.sql
 create or replace function attune_hidden.member_project_ids()
 returns setof uuid
@@ -200,29 +333,6 @@ revoke all on function attune_hidden.owned_project_ids() from public;
 grant execute on function attune_hidden.owned_project_ids() to authenticated, service_role;
 --! EndIncluded tenancy/hidden/owned_project_ids.sql
 
-alter table attune.teams enable row level security;
-create policy teams_select_member on attune.teams for select to authenticated
-  using (id in (select attune_hidden.member_team_ids()));
-create policy teams_update_manager on attune.teams for update to authenticated
-  using (id in (select attune_hidden.managed_team_ids()))
-  with check (id in (select attune_hidden.managed_team_ids()));
-create policy teams_delete_owner on attune.teams for delete to authenticated
-  using (id in (select attune_hidden.owned_team_ids()));
-create policy teams_all_service_role on attune.teams for all to service_role using (true) with check (true);
-
-revoke all on attune.teams from public;
-grant select, update (name), delete on attune.teams to authenticated;
-grant select, insert (name, created_by), update (name), delete on attune.teams to service_role;
-
-alter table attune.team_members enable row level security;
-create policy team_members_select_member on attune.team_members for select to authenticated
-  using (team_id in (select attune_hidden.member_team_ids()));
-create policy team_members_all_service_role on attune.team_members for all to service_role using (true) with check (true);
-
-revoke all on attune.team_members from public;
-grant select on attune.team_members to authenticated;
-grant select, insert (user_id, team_id, role), update (role), delete on attune.team_members to service_role;
-
 alter table attune.projects enable row level security;
 create policy projects_select_member on attune.projects for select to authenticated
   using (id in (select attune_hidden.member_project_ids()));
@@ -238,6 +348,35 @@ grant select, update (name, stage_number), delete on attune.projects to authenti
 grant select, insert (name, stage_number, team_id, created_by), update (name, stage_number, team_id), delete
   on attune.projects to service_role;
 
+--! Included tenancy/triggers/tg_projects__validate_stage.sql
+create or replace function attune_private.tg_projects__validate_stage()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.stage_number not between 1 and 1000 then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A stage is 1 to 1000, not %s', new.stage_number),
+      detail = 'invalid_stage_number',
+      hint = 'Give a whole number from 1 to 1000, or null.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_projects__validate_stage() is 'Refuses a stage that there cannot be (`invalid_stage_number`).';
+revoke all on function attune_private.tg_projects__validate_stage() from public;
+--! EndIncluded tenancy/triggers/tg_projects__validate_stage.sql
+
+create trigger _050_validate_name before insert or update of name on attune.projects
+  for each row execute function attune_private.tg__validate_name();
+create trigger _060_validate_stage before insert or update of stage_number on attune.projects
+  for each row execute function attune_private.tg_projects__validate_stage();
+create trigger _100_timestamps before update on attune.projects
+  for each row execute function attune_private.tg__timestamps();
+
 alter table attune.project_members enable row level security;
 create policy project_members_select_member on attune.project_members for select to authenticated
   using (project_id in (select attune_hidden.member_project_ids()));
@@ -247,6 +386,77 @@ create policy project_members_all_service_role on attune.project_members for all
 revoke all on attune.project_members from public;
 grant select on attune.project_members to authenticated;
 grant select, insert (user_id, project_id, role), update (role), delete on attune.project_members to service_role;
+
+--! Included tenancy/triggers/tg_project_members__keep_owner.sql
+create or replace function attune_private.tg_project_members__keep_owner()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
+  -- mere lock, so that it also fails where a transaction keeps an old snapshot.
+  update attune.projects as t set updated_at = now() where t.id = old.project_id;
+
+  -- Not found: the whole project is being deleted.
+  if not found or exists (
+    select from attune.project_members as m
+    where m.project_id = old.project_id
+      and m.role = 'owner'
+  ) then
+    return null;
+  end if;
+
+  if not exists (select from attune.users as u where u.id = old.user_id)
+    and not exists (select from attune.project_members as m where m.project_id = old.project_id)
+  then
+    -- A deleted user takes along what nobody else belongs to.
+    delete from attune.projects as t where t.id = old.project_id;
+    return null;
+  end if;
+
+  raise exception using
+    errcode = 'PT409',
+    message = 'A project cannot lose its last owner',
+    detail = 'last_owner',
+    hint = 'Make another member an owner first, or delete the project.';
+end;
+$$;
+comment on function attune_private.tg_project_members__keep_owner() is
+  'Refuses to take a project''s last owner away (`last_owner`), except with the project: one of which a deleted user was the only member goes with the user.';
+revoke all on function attune_private.tg_project_members__keep_owner() from public;
+--! EndIncluded tenancy/triggers/tg_project_members__keep_owner.sql
+
+create trigger _100_timestamps before update on attune.project_members
+  for each row execute function attune_private.tg__timestamps();
+create trigger _200_keep_owner after update of role or delete on attune.project_members
+  for each row when (old.role = 'owner') execute function attune_private.tg_project_members__keep_owner();
+
+--! Included tenancy/triggers/tg_users__starter_project.sql
+create or replace function attune_private.tg_users__starter_project()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  starter uuid;
+begin
+  insert into attune.projects (name, created_by)
+  values ('Starter project', new.id)
+  returning id into starter;
+
+  insert into attune.project_members (user_id, project_id, role)
+  values (new.id, starter, 'owner');
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__starter_project() is 'Gives a new user a project to begin with, in no stage yet.';
+revoke all on function attune_private.tg_users__starter_project() from public;
+--! EndIncluded tenancy/triggers/tg_users__starter_project.sql
+
+create trigger _400_starter_project after insert on attune.users
+  for each row execute function attune_private.tg_users__starter_project();
 
 -- What members see of each other
 
@@ -287,31 +497,6 @@ comment on column attune.profiles.avatar_url is 'The address of their picture.';
 revoke all on attune.profiles from public;
 grant select on attune.profiles to authenticated, service_role;
 
---! Included tenancy/private/valid_name.sql
-create or replace function attune_private.valid_name(name text)
-returns text
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  trimmed constant text := btrim(name);
-begin
-  perform attune_private.check_size('The name', char_length(trimmed), 200, 'characters');
-
-  if coalesce(trimmed, '') = '' then
-    raise exception using
-      errcode = 'PT422',
-      message = 'The name is empty',
-      detail = 'invalid_name',
-      hint = 'Give a name of 1 to 200 characters.';
-  end if;
-
-  return trimmed;
-end;
-$$;
-comment on function attune_private.valid_name(text) is 'A name, trimmed. Refused when there is none (`invalid_name`) or too much of it (`too_large`).';
-revoke all on function attune_private.valid_name(text) from public;
---! EndIncluded tenancy/private/valid_name.sql
 --! Included tenancy/private/require_team_role.sql
 create or replace function attune_private.require_team_role(team_id uuid, variadic roles attune.team_role[])
 returns attune.team_role
@@ -733,185 +918,3 @@ comment on function attune.leave_project(uuid) is
 revoke all on function attune.leave_project(uuid) from public;
 grant execute on function attune.leave_project(uuid) to authenticated;
 --! EndIncluded tenancy/leave_project.sql
-
---! Included tenancy/triggers/tg__validate_name.sql
-create or replace function attune_private.tg__validate_name()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  new.name := attune_private.valid_name(new.name);
-  return new;
-end;
-$$;
-comment on function attune_private.tg__validate_name() is 'Trims a name, and refuses an empty (`invalid_name`) or long one (`too_large`).';
-revoke all on function attune_private.tg__validate_name() from public;
---! EndIncluded tenancy/triggers/tg__validate_name.sql
---! Included tenancy/triggers/tg_team_members__keep_owner.sql
-create or replace function attune_private.tg_team_members__keep_owner()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
-  -- mere lock, so that it also fails where a transaction keeps an old snapshot.
-  update attune.teams as t set updated_at = now() where t.id = old.team_id;
-
-  -- Not found: the whole team is being deleted.
-  if not found or exists (
-    select from attune.team_members as m
-    where m.team_id = old.team_id
-      and m.role = 'owner'
-  ) then
-    return null;
-  end if;
-
-  if not exists (select from attune.users as u where u.id = old.user_id)
-    and not exists (select from attune.team_members as m where m.team_id = old.team_id)
-  then
-    -- A deleted user takes along what nobody else belongs to.
-    delete from attune.teams as t where t.id = old.team_id;
-    return null;
-  end if;
-
-  raise exception using
-    errcode = 'PT409',
-    message = 'A team cannot lose its last owner',
-    detail = 'last_owner',
-    hint = 'Make another member an owner first, or delete the team.';
-end;
-$$;
-comment on function attune_private.tg_team_members__keep_owner() is
-  'Refuses to take a team''s last owner away (`last_owner`), except with the team: one of which a deleted user was the only member goes with the user.';
-revoke all on function attune_private.tg_team_members__keep_owner() from public;
---! EndIncluded tenancy/triggers/tg_team_members__keep_owner.sql
---! Included tenancy/triggers/tg_team_members__leave_current_team.sql
-create or replace function attune_private.tg_team_members__leave_current_team()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  update attune.users as u
-  set current_team_id = null
-  where u.id = old.user_id
-    and u.current_team_id = old.team_id;
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg_team_members__leave_current_team() is
-  'Whoever no longer belongs to a team no longer has it as the current one.';
-revoke all on function attune_private.tg_team_members__leave_current_team() from public;
---! EndIncluded tenancy/triggers/tg_team_members__leave_current_team.sql
---! Included tenancy/triggers/tg_projects__validate_stage.sql
-create or replace function attune_private.tg_projects__validate_stage()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if new.stage_number not between 1 and 1000 then
-    raise exception using
-      errcode = 'PT422',
-      message = format('A stage is 1 to 1000, not %s', new.stage_number),
-      detail = 'invalid_stage_number',
-      hint = 'Give a whole number from 1 to 1000, or null.';
-  end if;
-
-  return new;
-end;
-$$;
-comment on function attune_private.tg_projects__validate_stage() is 'Refuses a stage that there cannot be (`invalid_stage_number`).';
-revoke all on function attune_private.tg_projects__validate_stage() from public;
---! EndIncluded tenancy/triggers/tg_projects__validate_stage.sql
---! Included tenancy/triggers/tg_project_members__keep_owner.sql
-create or replace function attune_private.tg_project_members__keep_owner()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
-  -- mere lock, so that it also fails where a transaction keeps an old snapshot.
-  update attune.projects as t set updated_at = now() where t.id = old.project_id;
-
-  -- Not found: the whole project is being deleted.
-  if not found or exists (
-    select from attune.project_members as m
-    where m.project_id = old.project_id
-      and m.role = 'owner'
-  ) then
-    return null;
-  end if;
-
-  if not exists (select from attune.users as u where u.id = old.user_id)
-    and not exists (select from attune.project_members as m where m.project_id = old.project_id)
-  then
-    -- A deleted user takes along what nobody else belongs to.
-    delete from attune.projects as t where t.id = old.project_id;
-    return null;
-  end if;
-
-  raise exception using
-    errcode = 'PT409',
-    message = 'A project cannot lose its last owner',
-    detail = 'last_owner',
-    hint = 'Make another member an owner first, or delete the project.';
-end;
-$$;
-comment on function attune_private.tg_project_members__keep_owner() is
-  'Refuses to take a project''s last owner away (`last_owner`), except with the project: one of which a deleted user was the only member goes with the user.';
-revoke all on function attune_private.tg_project_members__keep_owner() from public;
---! EndIncluded tenancy/triggers/tg_project_members__keep_owner.sql
---! Included tenancy/triggers/tg_users__starter_project.sql
-create or replace function attune_private.tg_users__starter_project()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  starter uuid;
-begin
-  insert into attune.projects (name, created_by)
-  values ('Starter project', new.id)
-  returning id into starter;
-
-  insert into attune.project_members (user_id, project_id, role)
-  values (new.id, starter, 'owner');
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg_users__starter_project() is 'Gives a new user a project to begin with, in no stage yet.';
-revoke all on function attune_private.tg_users__starter_project() from public;
---! EndIncluded tenancy/triggers/tg_users__starter_project.sql
-
-create trigger _050_validate_name before insert or update of name on attune.teams
-  for each row execute function attune_private.tg__validate_name();
-create trigger _100_timestamps before update on attune.teams
-  for each row execute function attune_private.tg__timestamps();
-
-create trigger _100_timestamps before update on attune.team_members
-  for each row execute function attune_private.tg__timestamps();
-create trigger _200_keep_owner after update of role or delete on attune.team_members
-  for each row when (old.role = 'owner') execute function attune_private.tg_team_members__keep_owner();
-create trigger _300_leave_current_team after delete on attune.team_members
-  for each row execute function attune_private.tg_team_members__leave_current_team();
-
-create trigger _050_validate_name before insert or update of name on attune.projects
-  for each row execute function attune_private.tg__validate_name();
-create trigger _060_validate_stage before insert or update of stage_number on attune.projects
-  for each row execute function attune_private.tg_projects__validate_stage();
-create trigger _100_timestamps before update on attune.projects
-  for each row execute function attune_private.tg__timestamps();
-
-create trigger _100_timestamps before update on attune.project_members
-  for each row execute function attune_private.tg__timestamps();
-create trigger _200_keep_owner after update of role or delete on attune.project_members
-  for each row when (old.role = 'owner') execute function attune_private.tg_project_members__keep_owner();
-
-create trigger _400_starter_project after insert on attune.users
-  for each row execute function attune_private.tg_users__starter_project();

@@ -1,5 +1,5 @@
---! Previous: sha1:af64f5e4242063019694cac851670815117353fd
---! Hash: sha1:1e403794fc3840b9213431118cef80b34d93c25b
+--! Previous: sha1:8c13b03a59c4fde7c08d953926d3d5e10a46e5f1
+--! Hash: sha1:ec2e8e391c5ada60d7c76d1444926c3bc0d79256
 --! Message: json schema
 
 -- What a value must be

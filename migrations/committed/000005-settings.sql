@@ -1,8 +1,8 @@
---! Previous: sha1:1e403794fc3840b9213431118cef80b34d93c25b
---! Hash: sha1:ef736c3a96e05a7af7af7930425521d2a45b9758
+--! Previous: sha1:ec2e8e391c5ada60d7c76d1444926c3bc0d79256
+--! Hash: sha1:102ff5dc4fdde5afe95dce1164e6798e20b32a5c
 --! Message: settings
 
--- The registry
+-- Where values are stored, who writes them, and why one applies
 
 create type attune.setting_layer as enum ('default', 'global', 'plan', 'team', 'user', 'project');
 comment on type attune.setting_layer is
@@ -18,6 +18,116 @@ comment on type attune.setting_seeding is
 create type attune.evaluation_reason as enum ('DEFAULT', 'STATIC', 'TARGETING_MATCH', 'SPLIT', 'DISABLED');
 comment on type attune.evaluation_reason is
   'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout or a variant; DISABLED, the default, because what is stored is switched off.';
+
+-- The registry
+
+--! Included settings/triggers/tg_setting_definitions__validate.sql
+create or replace function attune_private.tg_setting_definitions__validate()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  problems text;
+  broken bigint;
+begin
+  perform attune_private.check_size('The key', char_length(new.key), 200, 'characters');
+  perform attune_private.check_size('The description of ' || new.key, char_length(new.description), 8000, 'characters');
+  perform attune_private.check_size('The schema of ' || new.key, octet_length(new.schema::text), 65536, 'bytes');
+  perform attune_private.check_size('The default of ' || new.key, octet_length(new.default_value::text), 65536, 'bytes');
+
+  if new.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$' then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s is no name for a setting', quote_literal(new.key)),
+      detail = 'invalid_key',
+      hint = 'Use letters, digits and _ . : / @ -, and begin with a letter.';
+  end if;
+
+  if tg_op = 'INSERT' or new.schema <> old.schema then
+    select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
+    into problems
+    from (select f.path, f.message from attune_private.json_schema_problems(new.schema) as f limit 10) as p;
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('The schema of %s is not valid: %s', new.key, problems),
+        detail = 'invalid_schema',
+        hint = 'docs/json-schema.md lists the keywords that are supported.';
+    end if;
+  end if;
+
+  if tg_op = 'INSERT' or new.schema <> old.schema or new.default_value <> old.default_value then
+    problems := attune_private.invalid_value_message(new.schema, new.default_value);
+
+    if problems is not null then
+      raise exception using
+        errcode = 'PT422',
+        message = format('The default of %s is not valid: %s', new.key, problems),
+        detail = 'invalid_default',
+        hint = 'Give a default that satisfies the setting''s own schema.';
+    end if;
+
+    perform attune_private.check_annotations(new.key, new.schema, new.default_value);
+  end if;
+
+  if tg_op = 'UPDATE'
+    and (new.schema, new.default_value, new.layer) is distinct from (old.schema, old.default_value, old.layer)
+  then
+    -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one.
+    lock table
+      attune.global_settings, attune.plan_settings, attune.team_settings,
+      attune.user_preferences, attune.project_preferences
+    in share row exclusive mode;
+
+    select count(*) into broken
+    from attune_private.broken_values(new.key, new.schema, new.default_value, new.layer);
+
+    if broken > 0 then
+      raise exception using
+        errcode = 'PT409',
+        message = format('%s stored values of %s would no longer be allowed', broken, new.key),
+        detail = 'stored_values_invalid',
+        hint = 'Change or reset those values first, or let apply_definitions discard them.';
+    end if;
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__validate() is
+  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`), or would break values that are stored (`stored_values_invalid`).';
+revoke all on function attune_private.tg_setting_definitions__validate() from public;
+--! EndIncluded settings/triggers/tg_setting_definitions__validate.sql
+--! Included settings/triggers/tg_setting_definitions__keep_used.sql
+create or replace function attune_private.tg_setting_definitions__keep_used()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  used bigint;
+begin
+  -- The broadest layer there is allows nothing to be stored: every stored value would break.
+  select count(*) into used
+  from attune_private.broken_values(old.key, 'true', old.default_value, 'default');
+
+  if used > 0 then
+    raise exception using
+      errcode = 'PT409',
+      message = format('%s has %s stored values', old.key, used),
+      detail = 'setting_in_use',
+      hint = 'Reset those values first, or let apply_definitions discard them.';
+  end if;
+
+  return old;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__keep_used() is
+  'Refuses to delete a setting that has stored values (`setting_in_use`).';
+revoke all on function attune_private.tg_setting_definitions__keep_used() from public;
+--! EndIncluded settings/triggers/tg_setting_definitions__keep_used.sql
 
 create table attune.setting_definitions (
   key text
@@ -60,136 +170,6 @@ comment on column attune.setting_definitions.source is
 comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
 comment on column attune.setting_definitions.updated_at is 'When the definition last changed.';
 
--- The layers hold only what differs. No row means inherit; `false` and JSON `null` are values.
-
-create table attune.global_settings (
-  key text not null
-    constraint global_settings_pkey primary key
-    constraint global_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
-  value jsonb not null
-    constraint global_settings_value_check check (octet_length(value::text) <= 65536),
-  is_active boolean not null default true,
-  is_enforced boolean not null default false,
-  rollout_percentage integer not null default 100
-    constraint global_settings_rollout_percentage_check check (rollout_percentage between 0 and 100),
-  variants jsonb
-    constraint global_settings_variants_check check (octet_length(variants::text) <= 65536),
-  updated_by uuid,
-  updated_at timestamptz not null default now()
-);
-comment on table attune.global_settings is
-  E'@behavior -connection +list\nWhat administrators chose for everybody.';
-comment on column attune.global_settings.key is 'Which setting.';
-comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396).';
-comment on column attune.global_settings.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.global_settings.is_enforced is 'True ignores every narrower layer: nobody can choose otherwise.';
-comment on column attune.global_settings.rollout_percentage is
-  'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. The others, and requests without a user unless it is 100, fall through to the default.';
-comment on column attune.global_settings.variants is
-  'How the users it applies to are split: `[{"name", "weight", "value"}]`, each value merged over `value` (RFC 7396), or null. Weights are tenths of a percent and sum to 1000, as Unleash''s do, so that a user gets the variant that Unleash would choose. A request without a user gets `value`.';
-comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.global_settings.updated_at is 'When it was last written.';
-
-create table attune.user_preferences (
-  user_id uuid not null
-    constraint user_preferences_user_id_fkey references attune.users (id) on delete cascade,
-  key text not null
-    constraint user_preferences_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
-  value jsonb not null
-    constraint user_preferences_value_check check (octet_length(value::text) <= 65536),
-  is_active boolean not null default true,
-  updated_by uuid,
-  updated_at timestamptz not null default now(),
-  constraint user_preferences_pkey primary key (user_id, key)
-);
-create index user_preferences_key_idx on attune.user_preferences (key);
-comment on constraint user_preferences_key_fkey on attune.user_preferences is
-  E'@foreignFieldName userPreferences\nWhat users chose for this setting.';
-comment on table attune.user_preferences is
-  'What users chose for themselves. A user sees and changes only their own.';
-comment on column attune.user_preferences.user_id is 'Whose choice it is.';
-comment on column attune.user_preferences.key is 'Which setting.';
-comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
-comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.user_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.user_preferences.updated_at is 'When it was last written.';
-
-create table attune.plan_settings (
-  plan text not null
-    constraint plan_settings_plan_fkey references attune.plans (name) on update cascade on delete cascade,
-  key text not null
-    constraint plan_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
-  value jsonb not null
-    constraint plan_settings_value_check check (octet_length(value::text) <= 65536),
-  is_active boolean not null default true,
-  is_enforced boolean not null default false,
-  updated_by uuid,
-  updated_at timestamptz not null default now(),
-  constraint plan_settings_pkey primary key (plan, key)
-);
-create index plan_settings_key_idx on attune.plan_settings (key);
-comment on table attune.plan_settings is
-  E'@behavior -connection +list\nWhat administrators chose for the users of a plan.';
-comment on column attune.plan_settings.plan is 'Which plan.';
-comment on column attune.plan_settings.key is 'Which setting.';
-comment on column attune.plan_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
-comment on column attune.plan_settings.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.plan_settings.is_enforced is 'True ignores every narrower layer: nobody on the plan can choose otherwise.';
-comment on column attune.plan_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.plan_settings.updated_at is 'When it was last written.';
-
-create table attune.team_settings (
-  team_id uuid not null
-    constraint team_settings_team_id_fkey references attune.teams (id) on delete cascade,
-  key text not null
-    constraint team_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
-  value jsonb not null
-    constraint team_settings_value_check check (octet_length(value::text) <= 65536),
-  is_active boolean not null default true,
-  is_enforced boolean not null default false,
-  updated_by uuid,
-  updated_at timestamptz not null default now(),
-  constraint team_settings_pkey primary key (team_id, key)
-);
-create index team_settings_key_idx on attune.team_settings (key);
-comment on table attune.team_settings is
-  'What the owners and administrators of a team chose for its members: those whose current team it is.';
-comment on column attune.team_settings.team_id is 'Which team.';
-comment on column attune.team_settings.key is 'Which setting.';
-comment on column attune.team_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
-comment on column attune.team_settings.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.team_settings.is_enforced is 'True ignores every narrower layer: no member can choose otherwise.';
-comment on column attune.team_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.team_settings.updated_at is 'When it was last written.';
-
-create table attune.project_preferences (
-  user_id uuid not null,
-  project_id uuid not null,
-  key text not null
-    constraint project_preferences_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
-  value jsonb not null
-    constraint project_preferences_value_check check (octet_length(value::text) <= 65536),
-  is_active boolean not null default true,
-  updated_by uuid,
-  updated_at timestamptz not null default now(),
-  constraint project_preferences_pkey primary key (user_id, project_id, key),
-  -- What somebody chose in a project goes with their membership.
-  constraint project_preferences_user_id_project_id_fkey foreign key (user_id, project_id)
-    references attune.project_members (user_id, project_id) on delete cascade
-);
-create index project_preferences_key_idx on attune.project_preferences (key);
-comment on table attune.project_preferences is
-  'What users chose for themselves in one project. A user sees and changes only their own, while a member.';
-comment on column attune.project_preferences.user_id is 'Whose choice it is.';
-comment on column attune.project_preferences.project_id is 'In which project.';
-comment on column attune.project_preferences.key is 'Which setting.';
-comment on column attune.project_preferences.value is 'What was chosen; of an object, only the members that were.';
-comment on column attune.project_preferences.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.project_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.project_preferences.updated_at is 'When it was last written.';
-
--- Who may see and write them
-
 alter table attune.setting_definitions enable row level security;
 create policy setting_definitions_select_anon on attune.setting_definitions for select to anon
   using (is_public);
@@ -214,112 +194,14 @@ grant
   delete
   on attune.setting_definitions to authenticated, service_role;
 
-alter table attune.global_settings enable row level security;
-create policy global_settings_select_admin on attune.global_settings for select to authenticated
-  using ((select attune.is_admin()));
-create policy global_settings_insert_admin on attune.global_settings for insert to authenticated
-  with check ((select attune.is_admin()));
-create policy global_settings_update_admin on attune.global_settings for update to authenticated
-  using ((select attune.is_admin()))
-  with check ((select attune.is_admin()));
-create policy global_settings_delete_admin on attune.global_settings for delete to authenticated
-  using ((select attune.is_admin()));
-create policy global_settings_all_service_role on attune.global_settings for all to service_role
-  using (true) with check (true);
+create trigger _100_validate before insert or update on attune.setting_definitions
+  for each row execute function attune_private.tg_setting_definitions__validate();
+create trigger _200_timestamps before update on attune.setting_definitions
+  for each row execute function attune_private.tg__timestamps();
+create trigger _300_keep_used before delete on attune.setting_definitions
+  for each row execute function attune_private.tg_setting_definitions__keep_used();
 
-revoke all on attune.global_settings from public;
-grant
-  select,
-  insert (key, value, is_active, is_enforced, rollout_percentage, variants),
-  update (value, is_active, is_enforced, rollout_percentage, variants),
-  delete
-  on attune.global_settings to authenticated, service_role;
-
-alter table attune.user_preferences enable row level security;
-create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
-  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy user_preferences_insert_self_or_admin on attune.user_preferences for insert to authenticated
-  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy user_preferences_update_self_or_admin on attune.user_preferences for update to authenticated
-  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()))
-  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy user_preferences_delete_self_or_admin on attune.user_preferences for delete to authenticated
-  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy user_preferences_all_service_role on attune.user_preferences for all to service_role
-  using (true) with check (true);
-
-revoke all on attune.user_preferences from public;
-grant
-  select,
-  insert (user_id, key, value, is_active),
-  update (value, is_active),
-  delete
-  on attune.user_preferences to authenticated, service_role;
-
-alter table attune.plan_settings enable row level security;
-create policy plan_settings_select_admin on attune.plan_settings for select to authenticated
-  using ((select attune.is_admin()));
-create policy plan_settings_insert_admin on attune.plan_settings for insert to authenticated
-  with check ((select attune.is_admin()));
-create policy plan_settings_update_admin on attune.plan_settings for update to authenticated
-  using ((select attune.is_admin()))
-  with check ((select attune.is_admin()));
-create policy plan_settings_delete_admin on attune.plan_settings for delete to authenticated
-  using ((select attune.is_admin()));
-create policy plan_settings_all_service_role on attune.plan_settings for all to service_role
-  using (true) with check (true);
-
-revoke all on attune.plan_settings from public;
-grant
-  select,
-  insert (plan, key, value, is_active, is_enforced),
-  update (value, is_active, is_enforced),
-  delete
-  on attune.plan_settings to authenticated, service_role;
-
-alter table attune.team_settings enable row level security;
-create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
-  using (team_id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()));
-create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
-  with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
-create policy team_settings_update_team_admin_or_admin on attune.team_settings for update to authenticated
-  using (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()))
-  with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
-create policy team_settings_delete_team_admin_or_admin on attune.team_settings for delete to authenticated
-  using (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
-create policy team_settings_all_service_role on attune.team_settings for all to service_role
-  using (true) with check (true);
-
-revoke all on attune.team_settings from public;
-grant
-  select,
-  insert (team_id, key, value, is_active, is_enforced),
-  update (value, is_active, is_enforced),
-  delete
-  on attune.team_settings to authenticated, service_role;
-
-alter table attune.project_preferences enable row level security;
-create policy project_preferences_select_self_or_admin on attune.project_preferences for select to authenticated
-  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy project_preferences_insert_self_or_admin on attune.project_preferences for insert to authenticated
-  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy project_preferences_update_self_or_admin on attune.project_preferences for update to authenticated
-  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()))
-  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy project_preferences_delete_self_or_admin on attune.project_preferences for delete to authenticated
-  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
-create policy project_preferences_all_service_role on attune.project_preferences for all to service_role
-  using (true) with check (true);
-
-revoke all on attune.project_preferences from public;
-grant
-  select,
-  insert (user_id, project_id, key, value, is_active),
-  update (value, is_active),
-  delete
-  on attune.project_preferences to authenticated, service_role;
-
--- What a value must be
+-- What guards a stored value
 
 --! Included settings/hidden/json_merge_patch.sql
 create or replace function attune_hidden.json_merge_patch(target jsonb, patch jsonb, depth integer default 0)
@@ -373,96 +255,6 @@ comment on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) is
 revoke all on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) from public;
 grant execute on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
 --! EndIncluded settings/hidden/json_merge_patch.sql
-
-create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, scope text, value jsonb);
-comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
-
---! Included settings/private/broken_values.sql
-create or replace function attune_private.broken_values(
-  key text,
-  schema jsonb,
-  default_value jsonb,
-  layer attune.setting_layer
-)
-returns setof attune_private.stored_value
-language sql stable parallel safe security invoker
-begin atomic
-  -- A stored object holds only what differs, so it is judged merged over the default.
-  select s.layer, s.user_id, s.scope, s.value
-  from (
-    select 'global'::attune.setting_layer, null::uuid, null::text, g.value
-    from attune.global_settings as g
-    where g.key = broken_values.key
-    union all
-    select 'global', null, null, attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
-    from attune.global_settings as g
-    cross join jsonb_array_elements(g.variants) as v (variant)
-    where g.key = broken_values.key
-    union all
-    select 'plan', null, p.plan, p.value
-    from attune.plan_settings as p
-    where p.key = broken_values.key
-    union all
-    select 'team', null, t.team_id::text, t.value
-    from attune.team_settings as t
-    where t.key = broken_values.key
-    union all
-    select 'user', p.user_id, null, p.value
-    from attune.user_preferences as p
-    where p.key = broken_values.key
-    union all
-    select 'project', p.user_id, p.project_id::text, p.value
-    from attune.project_preferences as p
-    where p.key = broken_values.key
-  ) as s (layer, user_id, scope, value)
-  where s.layer > broken_values.layer
-    or exists (
-      select from attune_private.json_schema_errors(
-        broken_values.schema,
-        attune_hidden.json_merge_patch(broken_values.default_value, s.value)
-      )
-    );
-end;
-comment on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) is
-  'The stored values of a setting that a definition with this schema, default and narrowest layer would not allow.';
-revoke all on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) from public;
---! EndIncluded settings/private/broken_values.sql
---! Included settings/private/system_setting.sql
-create or replace function attune_private.system_setting(key text)
-returns jsonb
-language sql stable parallel safe security invoker
-begin atomic
-  select coalesce(
-    (select g.value from attune.global_settings as g where g.key = system_setting.key and g.is_active),
-    (select d.default_value from attune.setting_definitions as d where d.key = system_setting.key)
-  );
-end;
-comment on function attune_private.system_setting(text) is
-  'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
-revoke all on function attune_private.system_setting(text) from public;
---! EndIncluded settings/private/system_setting.sql
---! Included settings/private/system_number.sql
-create or replace function attune_private.system_number(key text, fallback integer)
-returns integer
-language sql stable parallel safe security invoker
-begin atomic
-  select coalesce(attune_private.system_setting(key)::integer, fallback);
-end;
-comment on function attune_private.system_number(text, integer) is
-  'A setting of category `system` that is a whole number; the fallback where it is not defined.';
-revoke all on function attune_private.system_number(text, integer) from public;
---! EndIncluded settings/private/system_number.sql
---! Included settings/private/system_interval.sql
-create or replace function attune_private.system_interval(key text, fallback interval)
-returns interval
-language sql stable parallel safe security invoker
-begin atomic
-  select coalesce(make_interval(secs => (attune_private.system_setting(key) #>> '{}')::double precision), fallback);
-end;
-comment on function attune_private.system_interval(text, interval) is
-  'A setting of category `system` that is a number of seconds; the fallback where it is not defined.';
-revoke all on function attune_private.system_interval(text, interval) from public;
---! EndIncluded settings/private/system_interval.sql
 --! Included settings/private/check_variants.sql
 create or replace function attune_private.check_variants(variants jsonb)
 returns void
@@ -516,6 +308,77 @@ comment on function attune_private.check_variants(jsonb) is
   'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and weights that sum to 1000.';
 revoke all on function attune_private.check_variants(jsonb) from public;
 --! EndIncluded settings/private/check_variants.sql
+--! Included settings/private/check_preference_limit.sql
+create or replace function attune_private.check_preference_limit(user_ids uuid[])
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  maximum constant integer := attune_private.system_number('PREFERENCES_PER_USER', 1000);
+begin
+  if exists (
+    select from (
+      select p.user_id from attune.user_preferences as p where p.user_id = any (user_ids)
+      union all
+      select p.user_id from attune.project_preferences as p where p.user_id = any (user_ids)
+    ) as held
+    group by held.user_id
+    having count(*) > maximum
+  ) then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A user may hold at most %s preferences', maximum),
+      detail = 'too_many_preferences',
+      hint = 'Reset some that you do not need.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_preference_limit(uuid[]) is
+  'Limits how many preferences each of these users holds, those in projects among them (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
+revoke all on function attune_private.check_preference_limit(uuid[]) from public;
+--! EndIncluded settings/private/check_preference_limit.sql
+--! Included settings/private/authorize_team_setting.sql
+create or replace function attune_private.authorize_team_setting(key text, is_removed boolean)
+returns void
+language plpgsql stable parallel restricted security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if attune.is_admin() then
+    return;
+  end if;
+
+  if exists (
+    select from attune.setting_definitions as d
+    where d.key = authorize_team_setting.key and d.writable_by = 'admin'
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('Only an administrator may change %s', authorize_team_setting.key),
+      detail = 'admin_required',
+      hint = 'Sign in as an administrator, or ask one.';
+  end if;
+
+  if not is_removed and exists (
+    select from attune.global_settings as g
+    where g.key = authorize_team_setting.key
+      and g.is_active
+      and g.is_enforced
+      and g.rollout_percentage = 100
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is locked by an administrator', authorize_team_setting.key),
+      detail = 'setting_enforced',
+      hint = 'Ask an administrator to unlock it.';
+  end if;
+end;
+$$;
+comment on function attune_private.authorize_team_setting(text, boolean) is
+  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or sets what is locked for everybody (`setting_enforced`).';
+revoke all on function attune_private.authorize_team_setting(text, boolean) from public;
+--! EndIncluded settings/private/authorize_team_setting.sql
 --! Included settings/triggers/tg__validate_value.sql
 create or replace function attune_private.tg__validate_value()
 returns trigger
@@ -708,36 +571,6 @@ comment on function attune_private.tg__one_at_a_time() is
   'Has those who add preferences of one user wait for each other, so that each counts what the other has added. Refused: `unknown_user`.';
 revoke all on function attune_private.tg__one_at_a_time() from public;
 --! EndIncluded settings/triggers/tg__one_at_a_time.sql
---! Included settings/private/check_preference_limit.sql
-create or replace function attune_private.check_preference_limit(user_ids uuid[])
-returns void
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  maximum constant integer := attune_private.system_number('PREFERENCES_PER_USER', 1000);
-begin
-  if exists (
-    select from (
-      select p.user_id from attune.user_preferences as p where p.user_id = any (user_ids)
-      union all
-      select p.user_id from attune.project_preferences as p where p.user_id = any (user_ids)
-    ) as held
-    group by held.user_id
-    having count(*) > maximum
-  ) then
-    raise exception using
-      errcode = 'PT422',
-      message = format('A user may hold at most %s preferences', maximum),
-      detail = 'too_many_preferences',
-      hint = 'Reset some that you do not need.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_preference_limit(uuid[]) is
-  'Limits how many preferences each of these users holds, those in projects among them (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
-revoke all on function attune_private.check_preference_limit(uuid[]) from public;
---! EndIncluded settings/private/check_preference_limit.sql
 --! Included settings/triggers/tg__limit_preferences.sql
 create or replace function attune_private.tg__limit_preferences()
 returns trigger
@@ -753,47 +586,6 @@ comment on function attune_private.tg__limit_preferences() is
   'Limits how many preferences one user may hold (`too_many_preferences`).';
 revoke all on function attune_private.tg__limit_preferences() from public;
 --! EndIncluded settings/triggers/tg__limit_preferences.sql
---! Included settings/private/authorize_team_setting.sql
-create or replace function attune_private.authorize_team_setting(key text, is_removed boolean)
-returns void
-language plpgsql stable parallel restricted security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if attune.is_admin() then
-    return;
-  end if;
-
-  if exists (
-    select from attune.setting_definitions as d
-    where d.key = authorize_team_setting.key and d.writable_by = 'admin'
-  ) then
-    raise exception using
-      errcode = '42501',
-      message = format('Only an administrator may change %s', authorize_team_setting.key),
-      detail = 'admin_required',
-      hint = 'Sign in as an administrator, or ask one.';
-  end if;
-
-  if not is_removed and exists (
-    select from attune.global_settings as g
-    where g.key = authorize_team_setting.key
-      and g.is_active
-      and g.is_enforced
-      and g.rollout_percentage = 100
-  ) then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is locked by an administrator', authorize_team_setting.key),
-      detail = 'setting_enforced',
-      hint = 'Ask an administrator to unlock it.';
-  end if;
-end;
-$$;
-comment on function attune_private.authorize_team_setting(text, boolean) is
-  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or sets what is locked for everybody (`setting_enforced`).';
-revoke all on function attune_private.authorize_team_setting(text, boolean) from public;
---! EndIncluded settings/private/authorize_team_setting.sql
 --! Included settings/triggers/tg_team_settings__authorize.sql
 create or replace function attune_private.tg_team_settings__authorize()
 returns trigger
@@ -801,130 +593,67 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  setting constant attune.team_settings := case tg_op when 'DELETE' then old else new end;
+  written_key constant text := case tg_op when 'DELETE' then old.key else new.key end;
 begin
-  perform attune_private.authorize_team_setting(setting.key, tg_op = 'DELETE');
-  return setting;
+  perform attune_private.authorize_team_setting(written_key, tg_op = 'DELETE');
+  return case tg_op when 'DELETE' then old else new end;
 end;
 $$;
 comment on function attune_private.tg_team_settings__authorize() is
   'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or what is locked for everybody (`setting_enforced`).';
 revoke all on function attune_private.tg_team_settings__authorize() from public;
 --! EndIncluded settings/triggers/tg_team_settings__authorize.sql
---! Included settings/triggers/tg_setting_definitions__validate.sql
-create or replace function attune_private.tg_setting_definitions__validate()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  problems text;
-  broken bigint;
-begin
-  perform attune_private.check_size('The key', char_length(new.key), 200, 'characters');
-  perform attune_private.check_size('The description of ' || new.key, char_length(new.description), 8000, 'characters');
-  perform attune_private.check_size('The schema of ' || new.key, octet_length(new.schema::text), 65536, 'bytes');
-  perform attune_private.check_size('The default of ' || new.key, octet_length(new.default_value::text), 65536, 'bytes');
 
-  if new.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$' then
-    raise exception using
-      errcode = 'PT422',
-      message = format('%s is no name for a setting', quote_literal(new.key)),
-      detail = 'invalid_key',
-      hint = 'Use letters, digits and _ . : / @ -, and begin with a letter.';
-  end if;
+-- The layers hold only what differs. No row means inherit; `false` and JSON `null` are values.
 
-  if tg_op = 'INSERT' or new.schema <> old.schema then
-    select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
-    into problems
-    from (select f.path, f.message from attune_private.json_schema_problems(new.schema) as f limit 10) as p;
+create table attune.global_settings (
+  key text not null
+    constraint global_settings_pkey primary key
+    constraint global_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint global_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  rollout_percentage integer not null default 100
+    constraint global_settings_rollout_percentage_check check (rollout_percentage between 0 and 100),
+  variants jsonb
+    constraint global_settings_variants_check check (octet_length(variants::text) <= 65536),
+  updated_by uuid,
+  updated_at timestamptz not null default now()
+);
+comment on table attune.global_settings is
+  E'@behavior -connection +list\nWhat administrators chose for everybody.';
+comment on column attune.global_settings.key is 'Which setting.';
+comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396).';
+comment on column attune.global_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.global_settings.is_enforced is 'True ignores every narrower layer: nobody can choose otherwise.';
+comment on column attune.global_settings.rollout_percentage is
+  'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. The others, and requests without a user unless it is 100, fall through to the default.';
+comment on column attune.global_settings.variants is
+  'How the users it applies to are split: `[{"name", "weight", "value"}]`, each value merged over `value` (RFC 7396), or null. Weights are tenths of a percent and sum to 1000, as Unleash''s do, so that a user gets the variant that Unleash would choose. A request without a user gets `value`.';
+comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.global_settings.updated_at is 'When it was last written.';
 
-    if problems is not null then
-      raise exception using
-        errcode = 'PT422',
-        message = format('The schema of %s is not valid: %s', new.key, problems),
-        detail = 'invalid_schema',
-        hint = 'docs/json-schema.md lists the keywords that are supported.';
-    end if;
-  end if;
+alter table attune.global_settings enable row level security;
+create policy global_settings_select_admin on attune.global_settings for select to authenticated
+  using ((select attune.is_admin()));
+create policy global_settings_insert_admin on attune.global_settings for insert to authenticated
+  with check ((select attune.is_admin()));
+create policy global_settings_update_admin on attune.global_settings for update to authenticated
+  using ((select attune.is_admin()))
+  with check ((select attune.is_admin()));
+create policy global_settings_delete_admin on attune.global_settings for delete to authenticated
+  using ((select attune.is_admin()));
+create policy global_settings_all_service_role on attune.global_settings for all to service_role
+  using (true) with check (true);
 
-  if tg_op = 'INSERT' or new.schema <> old.schema or new.default_value <> old.default_value then
-    problems := attune_private.invalid_value_message(new.schema, new.default_value);
-
-    if problems is not null then
-      raise exception using
-        errcode = 'PT422',
-        message = format('The default of %s is not valid: %s', new.key, problems),
-        detail = 'invalid_default',
-        hint = 'Give a default that satisfies the setting''s own schema.';
-    end if;
-
-    perform attune_private.check_annotations(new.key, new.schema, new.default_value);
-  end if;
-
-  if tg_op = 'UPDATE'
-    and (new.schema, new.default_value, new.layer) is distinct from (old.schema, old.default_value, old.layer)
-  then
-    -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one.
-    lock table
-      attune.global_settings, attune.plan_settings, attune.team_settings,
-      attune.user_preferences, attune.project_preferences
-    in share row exclusive mode;
-
-    select count(*) into broken
-    from attune_private.broken_values(new.key, new.schema, new.default_value, new.layer);
-
-    if broken > 0 then
-      raise exception using
-        errcode = 'PT409',
-        message = format('%s stored values of %s would no longer be allowed', broken, new.key),
-        detail = 'stored_values_invalid',
-        hint = 'Change or reset those values first, or let apply_definitions discard them.';
-    end if;
-  end if;
-
-  return new;
-end;
-$$;
-comment on function attune_private.tg_setting_definitions__validate() is
-  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`), or would break values that are stored (`stored_values_invalid`).';
-revoke all on function attune_private.tg_setting_definitions__validate() from public;
---! EndIncluded settings/triggers/tg_setting_definitions__validate.sql
---! Included settings/triggers/tg_setting_definitions__keep_used.sql
-create or replace function attune_private.tg_setting_definitions__keep_used()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  used bigint;
-begin
-  -- The broadest layer there is allows nothing to be stored: every stored value would break.
-  select count(*) into used
-  from attune_private.broken_values(old.key, 'true', old.default_value, 'default');
-
-  if used > 0 then
-    raise exception using
-      errcode = 'PT409',
-      message = format('%s has %s stored values', old.key, used),
-      detail = 'setting_in_use',
-      hint = 'Reset those values first, or let apply_definitions discard them.';
-  end if;
-
-  return old;
-end;
-$$;
-comment on function attune_private.tg_setting_definitions__keep_used() is
-  'Refuses to delete a setting that has stored values (`setting_in_use`).';
-revoke all on function attune_private.tg_setting_definitions__keep_used() from public;
---! EndIncluded settings/triggers/tg_setting_definitions__keep_used.sql
-
-create trigger _100_validate before insert or update on attune.setting_definitions
-  for each row execute function attune_private.tg_setting_definitions__validate();
-create trigger _200_timestamps before update on attune.setting_definitions
-  for each row execute function attune_private.tg__timestamps();
-create trigger _300_keep_used before delete on attune.setting_definitions
-  for each row execute function attune_private.tg_setting_definitions__keep_used();
+revoke all on attune.global_settings from public;
+grant
+  select,
+  insert (key, value, is_active, is_enforced, rollout_percentage, variants),
+  update (value, is_active, is_enforced, rollout_percentage, variants),
+  delete
+  on attune.global_settings to authenticated, service_role;
 
 create trigger _100_validate_value before insert or update on attune.global_settings
   for each row execute function attune_private.tg__validate_value('global');
@@ -933,6 +662,154 @@ create trigger _110_validate_variants before insert or update on attune.global_s
   execute function attune_private.tg_global_settings__validate_variants();
 create trigger _200_stamp before insert or update on attune.global_settings
   for each row execute function attune_private.tg__stamp();
+
+create table attune.plan_settings (
+  plan text not null
+    constraint plan_settings_plan_fkey references attune.plans (name) on update cascade on delete cascade,
+  key text not null
+    constraint plan_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint plan_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint plan_settings_pkey primary key (plan, key)
+);
+create index plan_settings_key_idx on attune.plan_settings (key);
+comment on table attune.plan_settings is
+  E'@behavior -connection +list\nWhat administrators chose for the users of a plan.';
+comment on column attune.plan_settings.plan is 'Which plan.';
+comment on column attune.plan_settings.key is 'Which setting.';
+comment on column attune.plan_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
+comment on column attune.plan_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.plan_settings.is_enforced is 'True ignores every narrower layer: nobody on the plan can choose otherwise.';
+comment on column attune.plan_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.plan_settings.updated_at is 'When it was last written.';
+
+alter table attune.plan_settings enable row level security;
+create policy plan_settings_select_admin on attune.plan_settings for select to authenticated
+  using ((select attune.is_admin()));
+create policy plan_settings_insert_admin on attune.plan_settings for insert to authenticated
+  with check ((select attune.is_admin()));
+create policy plan_settings_update_admin on attune.plan_settings for update to authenticated
+  using ((select attune.is_admin()))
+  with check ((select attune.is_admin()));
+create policy plan_settings_delete_admin on attune.plan_settings for delete to authenticated
+  using ((select attune.is_admin()));
+create policy plan_settings_all_service_role on attune.plan_settings for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.plan_settings from public;
+grant
+  select,
+  insert (plan, key, value, is_active, is_enforced),
+  update (value, is_active, is_enforced),
+  delete
+  on attune.plan_settings to authenticated, service_role;
+
+create trigger _100_validate_value before insert or update on attune.plan_settings
+  for each row execute function attune_private.tg__validate_value('plan');
+create trigger _200_stamp before insert or update on attune.plan_settings
+  for each row execute function attune_private.tg__stamp();
+
+create table attune.team_settings (
+  team_id uuid not null
+    constraint team_settings_team_id_fkey references attune.teams (id) on delete cascade,
+  key text not null
+    constraint team_settings_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint team_settings_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  is_enforced boolean not null default false,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint team_settings_pkey primary key (team_id, key)
+);
+create index team_settings_key_idx on attune.team_settings (key);
+comment on table attune.team_settings is
+  'What the owners and administrators of a team chose for its members: those whose current team it is.';
+comment on column attune.team_settings.team_id is 'Which team.';
+comment on column attune.team_settings.key is 'Which setting.';
+comment on column attune.team_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
+comment on column attune.team_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.team_settings.is_enforced is 'True ignores every narrower layer: no member can choose otherwise.';
+comment on column attune.team_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.team_settings.updated_at is 'When it was last written.';
+
+alter table attune.team_settings enable row level security;
+create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
+  using (team_id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()));
+create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
+  with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_update_team_admin_or_admin on attune.team_settings for update to authenticated
+  using (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()))
+  with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_delete_team_admin_or_admin on attune.team_settings for delete to authenticated
+  using (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
+create policy team_settings_all_service_role on attune.team_settings for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.team_settings from public;
+grant
+  select,
+  insert (team_id, key, value, is_active, is_enforced),
+  update (value, is_active, is_enforced),
+  delete
+  on attune.team_settings to authenticated, service_role;
+
+create trigger _100_validate_value before insert or update on attune.team_settings
+  for each row execute function attune_private.tg__validate_value('team');
+create trigger _110_authorize before insert or update or delete on attune.team_settings
+  for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
+  execute function attune_private.tg_team_settings__authorize();
+create trigger _200_stamp before insert or update on attune.team_settings
+  for each row execute function attune_private.tg__stamp();
+
+create table attune.user_preferences (
+  user_id uuid not null
+    constraint user_preferences_user_id_fkey references attune.users (id) on delete cascade,
+  key text not null
+    constraint user_preferences_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint user_preferences_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint user_preferences_pkey primary key (user_id, key)
+);
+create index user_preferences_key_idx on attune.user_preferences (key);
+comment on constraint user_preferences_key_fkey on attune.user_preferences is
+  E'@foreignFieldName userPreferences\nWhat users chose for this setting.';
+comment on table attune.user_preferences is
+  'What users chose for themselves. A user sees and changes only their own.';
+comment on column attune.user_preferences.user_id is 'Whose choice it is.';
+comment on column attune.user_preferences.key is 'Which setting.';
+comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
+comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.user_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.user_preferences.updated_at is 'When it was last written.';
+
+alter table attune.user_preferences enable row level security;
+create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy user_preferences_insert_self_or_admin on attune.user_preferences for insert to authenticated
+  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy user_preferences_update_self_or_admin on attune.user_preferences for update to authenticated
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()))
+  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy user_preferences_delete_self_or_admin on attune.user_preferences for delete to authenticated
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy user_preferences_all_service_role on attune.user_preferences for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.user_preferences from public;
+grant
+  select,
+  insert (user_id, key, value, is_active),
+  update (value, is_active),
+  delete
+  on attune.user_preferences to authenticated, service_role;
 
 create trigger _100_validate_value before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__validate_value('user');
@@ -950,18 +827,52 @@ create trigger _400_limit_preferences after insert on attune.user_preferences
   for each statement when (row_security_active('attune.user_preferences'))
   execute function attune_private.tg__limit_preferences();
 
-create trigger _100_validate_value before insert or update on attune.plan_settings
-  for each row execute function attune_private.tg__validate_value('plan');
-create trigger _200_stamp before insert or update on attune.plan_settings
-  for each row execute function attune_private.tg__stamp();
+create table attune.project_preferences (
+  user_id uuid not null,
+  project_id uuid not null,
+  key text not null
+    constraint project_preferences_key_fkey references attune.setting_definitions (key) on update cascade on delete restrict,
+  value jsonb not null
+    constraint project_preferences_value_check check (octet_length(value::text) <= 65536),
+  is_active boolean not null default true,
+  updated_by uuid,
+  updated_at timestamptz not null default now(),
+  constraint project_preferences_pkey primary key (user_id, project_id, key),
+  -- What somebody chose in a project goes with their membership.
+  constraint project_preferences_user_id_project_id_fkey foreign key (user_id, project_id)
+    references attune.project_members (user_id, project_id) on delete cascade
+);
+create index project_preferences_key_idx on attune.project_preferences (key);
+comment on table attune.project_preferences is
+  'What users chose for themselves in one project. A user sees and changes only their own, while a member.';
+comment on column attune.project_preferences.user_id is 'Whose choice it is.';
+comment on column attune.project_preferences.project_id is 'In which project.';
+comment on column attune.project_preferences.key is 'Which setting.';
+comment on column attune.project_preferences.value is 'What was chosen; of an object, only the members that were.';
+comment on column attune.project_preferences.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.project_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.project_preferences.updated_at is 'When it was last written.';
 
-create trigger _100_validate_value before insert or update on attune.team_settings
-  for each row execute function attune_private.tg__validate_value('team');
-create trigger _110_authorize before insert or update or delete on attune.team_settings
-  for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
-  execute function attune_private.tg_team_settings__authorize();
-create trigger _200_stamp before insert or update on attune.team_settings
-  for each row execute function attune_private.tg__stamp();
+alter table attune.project_preferences enable row level security;
+create policy project_preferences_select_self_or_admin on attune.project_preferences for select to authenticated
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy project_preferences_insert_self_or_admin on attune.project_preferences for insert to authenticated
+  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy project_preferences_update_self_or_admin on attune.project_preferences for update to authenticated
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()))
+  with check (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy project_preferences_delete_self_or_admin on attune.project_preferences for delete to authenticated
+  using (user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to()));
+create policy project_preferences_all_service_role on attune.project_preferences for all to service_role
+  using (true) with check (true);
+
+revoke all on attune.project_preferences from public;
+grant
+  select,
+  insert (user_id, project_id, key, value, is_active),
+  update (value, is_active),
+  delete
+  on attune.project_preferences to authenticated, service_role;
 
 create trigger _100_validate_value before insert or update on attune.project_preferences
   for each row execute function attune_private.tg__validate_value('project');
@@ -976,6 +887,98 @@ create trigger _400_limit_preferences after insert on attune.project_preferences
   referencing new table as inserted
   for each statement when (row_security_active('attune.project_preferences'))
   execute function attune_private.tg__limit_preferences();
+
+-- What is stored
+
+create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, scope text, value jsonb);
+comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
+
+--! Included settings/private/broken_values.sql
+create or replace function attune_private.broken_values(
+  key text,
+  schema jsonb,
+  default_value jsonb,
+  layer attune.setting_layer
+)
+returns setof attune_private.stored_value
+language sql stable parallel safe security invoker
+begin atomic
+  -- A stored object holds only what differs, so it is judged merged over the default.
+  select s.layer, s.user_id, s.scope, s.value
+  from (
+    select 'global'::attune.setting_layer, null::uuid, null::text, g.value
+    from attune.global_settings as g
+    where g.key = broken_values.key
+    union all
+    select 'global', null, null, attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
+    from attune.global_settings as g
+    cross join jsonb_array_elements(g.variants) as v (variant)
+    where g.key = broken_values.key
+    union all
+    select 'plan', null, p.plan, p.value
+    from attune.plan_settings as p
+    where p.key = broken_values.key
+    union all
+    select 'team', null, t.team_id::text, t.value
+    from attune.team_settings as t
+    where t.key = broken_values.key
+    union all
+    select 'user', p.user_id, null, p.value
+    from attune.user_preferences as p
+    where p.key = broken_values.key
+    union all
+    select 'project', p.user_id, p.project_id::text, p.value
+    from attune.project_preferences as p
+    where p.key = broken_values.key
+  ) as s (layer, user_id, scope, value)
+  where s.layer > broken_values.layer
+    or exists (
+      select from attune_private.json_schema_errors(
+        broken_values.schema,
+        attune_hidden.json_merge_patch(broken_values.default_value, s.value)
+      )
+    );
+end;
+comment on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) is
+  'The stored values of a setting that a definition with this schema, default and narrowest layer would not allow.';
+revoke all on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) from public;
+--! EndIncluded settings/private/broken_values.sql
+--! Included settings/private/system_setting.sql
+create or replace function attune_private.system_setting(key text)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(
+    (select g.value from attune.global_settings as g where g.key = system_setting.key and g.is_active),
+    (select d.default_value from attune.setting_definitions as d where d.key = system_setting.key)
+  );
+end;
+comment on function attune_private.system_setting(text) is
+  'What applies to everybody for a setting of category `system`: those that shape Attune itself.';
+revoke all on function attune_private.system_setting(text) from public;
+--! EndIncluded settings/private/system_setting.sql
+--! Included settings/private/system_number.sql
+create or replace function attune_private.system_number(key text, fallback integer)
+returns integer
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(attune_private.system_setting(key)::integer, fallback);
+end;
+comment on function attune_private.system_number(text, integer) is
+  'A setting of category `system` that is a whole number; the fallback where it is not defined.';
+revoke all on function attune_private.system_number(text, integer) from public;
+--! EndIncluded settings/private/system_number.sql
+--! Included settings/private/system_interval.sql
+create or replace function attune_private.system_interval(key text, fallback interval)
+returns interval
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(make_interval(secs => (attune_private.system_setting(key) #>> '{}')::double precision), fallback);
+end;
+comment on function attune_private.system_interval(text, interval) is
+  'A setting of category `system` that is a number of seconds; the fallback where it is not defined.';
+revoke all on function attune_private.system_interval(text, interval) from public;
+--! EndIncluded settings/private/system_interval.sql
 
 -- What applies, and why
 

@@ -1,6 +1,62 @@
---! Previous: sha1:ef736c3a96e05a7af7af7930425521d2a45b9758
---! Hash: sha1:fe9467509e183866f7ab16f46fed3bbe647cab5f
+--! Previous: sha1:102ff5dc4fdde5afe95dce1164e6798e20b32a5c
+--! Hash: sha1:efd351449497d391f64e3a6a202c381cbb1def96
 --! Message: audit
+
+--! Included audit/triggers/tg__append_only.sql
+create or replace function attune_private.tg__append_only()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = '42501',
+    message = format('%s is not allowed on %s', tg_op, tg_table_name),
+    detail = 'append_only',
+    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+end;
+$$;
+comment on function attune_private.tg__append_only() is
+  'Refuses (`append_only`) what would make history disappear, for the owner too.';
+revoke all on function attune_private.tg__append_only() from public;
+--! EndIncluded audit/triggers/tg__append_only.sql
+--! Included audit/triggers/tg__erase.sql
+create or replace function attune_private.tg__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Whom erase_user() has written down in this very transaction.
+  recorded constant text[] := array(
+    select m.parameters ->> 'user_id'
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'erase_user'
+  );
+begin
+  if recorded = '{}' or exists (
+    select
+    from previous as p
+    full join changed as c on c.id = p.id
+    where p.user_id::text = any (recorded) is not true
+      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
+      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'The records change only when a user is deleted: then they lose what is personal.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__erase() is
+  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its arguments, for a user whom `erase_user` recorded in the same transaction.';
+revoke all on function attune_private.tg__erase() from public;
+--! EndIncluded audit/triggers/tg__erase.sql
 
 -- What is done to the records themselves, and never undone
 
@@ -42,10 +98,44 @@ create policy maintenance_operations_select_service_role on attune.maintenance_o
 revoke all on attune.maintenance_operations from public;
 grant select on attune.maintenance_operations to authenticated, service_role;
 
+create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
+  for each statement execute function attune_private.tg__append_only();
+
 -- Who changed what
 
 create type attune.audit_operation as enum ('INSERT', 'UPDATE', 'DELETE');
 comment on type attune.audit_operation is 'What was done to a row.';
+
+--! Included audit/triggers/tg_configuration_audit_log__purge.sql
+create or replace function attune_private.tg_configuration_audit_log__purge()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- What purge_audit_log() has written down in this very transaction.
+  recorded constant timestamptz := (
+    select max((m.parameters ->> 'before')::timestamptz)
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'purge_audit_log'
+  );
+begin
+  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_configuration_audit_log__purge() is
+  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge recorded in the same transaction.';
+revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
+--! EndIncluded audit/triggers/tg_configuration_audit_log__purge.sql
 
 create table attune.configuration_audit_log (
   id bigint generated always as identity
@@ -103,91 +193,16 @@ create policy configuration_audit_log_select_service_role on attune.configuratio
 revoke all on attune.configuration_audit_log from public;
 grant select on attune.configuration_audit_log to authenticated, service_role;
 
---! Included audit/triggers/tg__append_only.sql
-create or replace function attune_private.tg__append_only()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  raise exception using
-    errcode = '42501',
-    message = format('%s is not allowed on %s', tg_op, tg_table_name),
-    detail = 'append_only',
-    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
-end;
-$$;
-comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too.';
-revoke all on function attune_private.tg__append_only() from public;
---! EndIncluded audit/triggers/tg__append_only.sql
---! Included audit/triggers/tg_configuration_audit_log__purge.sql
-create or replace function attune_private.tg_configuration_audit_log__purge()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  -- What purge_audit_log() has written down in this very transaction.
-  recorded constant timestamptz := (
-    select max((m.parameters ->> 'before')::timestamptz)
-    from attune.maintenance_operations as m
-    where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = 'purge_audit_log'
-  );
-begin
-  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is not allowed on %s', tg_op, tg_table_name),
-      detail = 'append_only',
-      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
-  end if;
+create trigger _100_append_only before truncate on attune.configuration_audit_log
+  for each statement execute function attune_private.tg__append_only();
+create trigger _200_purge after delete on attune.configuration_audit_log
+  referencing old table as removed
+  for each statement execute function attune_private.tg_configuration_audit_log__purge();
+create trigger _300_erase after update on attune.configuration_audit_log
+  referencing old table as previous new table as changed
+  for each statement
+  execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
 
-  return null;
-end;
-$$;
-comment on function attune_private.tg_configuration_audit_log__purge() is
-  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge recorded in the same transaction.';
-revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
---! EndIncluded audit/triggers/tg_configuration_audit_log__purge.sql
---! Included audit/triggers/tg__erase.sql
-create or replace function attune_private.tg__erase()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  -- Whom erase_user() has written down in this very transaction.
-  recorded constant text[] := array(
-    select m.parameters ->> 'user_id'
-    from attune.maintenance_operations as m
-    where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = 'erase_user'
-  );
-begin
-  if recorded = '{}' or exists (
-    select
-    from previous as p
-    full join changed as c on c.id = p.id
-    where p.user_id::text = any (recorded) is not true
-      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
-      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
-  ) then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is not allowed on %s', tg_op, tg_table_name),
-      detail = 'append_only',
-      hint = 'The records change only when a user is deleted: then they lose what is personal.';
-  end if;
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg__erase() is
-  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its arguments, for a user whom `erase_user` recorded in the same transaction.';
-revoke all on function attune_private.tg__erase() from public;
---! EndIncluded audit/triggers/tg__erase.sql
 --! Included audit/triggers/tg__audit.sql
 create or replace function attune_private.tg__audit()
 returns trigger
@@ -235,6 +250,38 @@ comment on function attune_private.tg__audit() is
   'Writes a change of a definition or a stored value into the audit log. Of what is deleted with its user, no values. Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__audit() from public;
 --! EndIncluded audit/triggers/tg__audit.sql
+
+-- What is audited
+
+create trigger _900_audit after insert or update or delete on attune.setting_definitions
+  for each row execute function attune_private.tg__audit('default');
+create trigger _900_audit after insert or update or delete on attune.global_settings
+  for each row execute function attune_private.tg__audit('global');
+create trigger _900_audit after insert or update or delete on attune.plan_settings
+  for each row execute function attune_private.tg__audit('plan');
+create trigger _900_audit after insert or update or delete on attune.team_settings
+  for each row execute function attune_private.tg__audit('team');
+create trigger _900_audit after insert or update or delete on attune.user_preferences
+  for each row execute function attune_private.tg__audit('user');
+create trigger _900_audit after insert or update or delete on attune.project_preferences
+  for each row execute function attune_private.tg__audit('project');
+
+-- A truncation fires no row trigger: what is audited cannot be truncated.
+create trigger _100_append_only before truncate on attune.setting_definitions
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.global_settings
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.plan_settings
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.team_settings
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.user_preferences
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.project_preferences
+  for each statement execute function attune_private.tg__append_only();
+
+-- What the records lose, and when
+
 --! Included audit/purge_audit_log.sql
 create or replace function attune.purge_audit_log(before timestamptz, reason text)
 returns bigint
@@ -330,45 +377,6 @@ comment on function attune_private.tg_users__erase() is
   'Whoever deletes a user, and however: the records keep nothing personal of the user.';
 revoke all on function attune_private.tg_users__erase() from public;
 --! EndIncluded audit/triggers/tg_users__erase.sql
-
-create trigger _100_append_only before truncate on attune.configuration_audit_log
-  for each statement execute function attune_private.tg__append_only();
-create trigger _200_purge after delete on attune.configuration_audit_log
-  referencing old table as removed
-  for each statement execute function attune_private.tg_configuration_audit_log__purge();
-create trigger _300_erase after update on attune.configuration_audit_log
-  referencing old table as previous new table as changed
-  for each statement
-  execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
-create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
-  for each statement execute function attune_private.tg__append_only();
-
-create trigger _900_audit after insert or update or delete on attune.setting_definitions
-  for each row execute function attune_private.tg__audit('default');
-create trigger _900_audit after insert or update or delete on attune.global_settings
-  for each row execute function attune_private.tg__audit('global');
-create trigger _900_audit after insert or update or delete on attune.plan_settings
-  for each row execute function attune_private.tg__audit('plan');
-create trigger _900_audit after insert or update or delete on attune.team_settings
-  for each row execute function attune_private.tg__audit('team');
-create trigger _900_audit after insert or update or delete on attune.user_preferences
-  for each row execute function attune_private.tg__audit('user');
-create trigger _900_audit after insert or update or delete on attune.project_preferences
-  for each row execute function attune_private.tg__audit('project');
-
--- A truncation fires no row trigger: what is audited cannot be truncated.
-create trigger _100_append_only before truncate on attune.setting_definitions
-  for each statement execute function attune_private.tg__append_only();
-create trigger _100_append_only before truncate on attune.global_settings
-  for each statement execute function attune_private.tg__append_only();
-create trigger _100_append_only before truncate on attune.plan_settings
-  for each statement execute function attune_private.tg__append_only();
-create trigger _100_append_only before truncate on attune.team_settings
-  for each statement execute function attune_private.tg__append_only();
-create trigger _100_append_only before truncate on attune.user_preferences
-  for each statement execute function attune_private.tg__append_only();
-create trigger _100_append_only before truncate on attune.project_preferences
-  for each statement execute function attune_private.tg__append_only();
 
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();

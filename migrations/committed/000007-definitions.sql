@@ -1,5 +1,5 @@
---! Previous: sha1:fe9467509e183866f7ab16f46fed3bbe647cab5f
---! Hash: sha1:bae09b22a4e0b07eb05b84c29fdaf57b579893ec
+--! Previous: sha1:efd351449497d391f64e3a6a202c381cbb1def96
+--! Hash: sha1:c75e1838a56858d26b5097daa35e76d2b8448bea
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:bae09b22a4e0b07eb05b84c29fdaf57b579893ec
---! Hash: sha1:631943637f2889517298abd076f71cbd64ba25fa
+--! Previous: sha1:c75e1838a56858d26b5097daa35e76d2b8448bea
+--! Hash: sha1:22b545e0a98ce6e0aaa8f4f272a42fb73c308777
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -273,6 +273,8 @@ create table attune_private.user_passwords (
 comment on table attune_private.user_passwords is 'Passwords, as blowfish hashes. Who signs in elsewhere only has none.';
 comment on column attune_private.user_passwords.changed_at is 'When the user last chose another; a stronger hash of the same is no change.';
 
+alter table attune_private.user_passwords enable row level security;
+
 create table attune_private.refresh_tokens (
   user_id uuid not null,
   session_id uuid not null,
@@ -294,6 +296,8 @@ comment on column attune_private.refresh_tokens.salt is
   'With the used token as the key it gives the next one: whoever presents the token gets the same successor, and the table alone gives none.';
 comment on column attune_private.refresh_tokens.used_at is 'When it was exchanged; null for the current one.';
 
+alter table attune_private.refresh_tokens enable row level security;
+
 create table attune_private.one_time_tokens (
   user_id uuid not null
     constraint one_time_tokens_user_id_fkey references attune.users (id) on delete cascade,
@@ -310,6 +314,8 @@ comment on table attune_private.one_time_tokens is 'What a mailed link proves. A
 comment on column attune_private.one_time_tokens.token_hash is 'SHA-256 of the whole token.';
 comment on column attune_private.one_time_tokens.email is 'The address it was mailed to: it proves nothing for another.';
 
+alter table attune_private.one_time_tokens enable row level security;
+
 create table attune_private.login_attempts (
   kind text not null
     constraint login_attempts_kind_check check (kind in ('account', 'address')),
@@ -325,6 +331,8 @@ comment on table attune_private.login_attempts is
   'Failures to sign in, by account, whether it exists or not, and by network address. Forgotten after a day.';
 comment on column attune_private.login_attempts.subject_hash is
   'SHA-256 of the e-mail address in lower case, or of the network address: people type passwords where the address belongs.';
+
+alter table attune_private.login_attempts enable row level security;
 
 create table attune_private.mail_outbox (
   id bigint generated always as identity
@@ -350,10 +358,6 @@ comment on column attune_private.mail_outbox.user_id is 'Who asked for it; it go
 comment on column attune_private.mail_outbox.due_at is 'When it may be claimed next: pushed on by a claim (its lease) and by a failure.';
 comment on column attune_private.mail_outbox.problem is 'Why it could not be delivered, the last time.';
 
-alter table attune_private.user_passwords enable row level security;
-alter table attune_private.refresh_tokens enable row level security;
-alter table attune_private.one_time_tokens enable row level security;
-alter table attune_private.login_attempts enable row level security;
 alter table attune_private.mail_outbox enable row level security;
 
 create type attune.mail as (

@@ -1,5 +1,5 @@
---! Previous: sha1:631943637f2889517298abd076f71cbd64ba25fa
---! Hash: sha1:edb2373295cd8588ff20b678de524669da011cca
+--! Previous: sha1:22b545e0a98ce6e0aaa8f4f272a42fb73c308777
+--! Hash: sha1:4de28465efb5fb3430b9324861096eaf027ffa8b
 --! Message: invitations
 
 create table attune.invitations (

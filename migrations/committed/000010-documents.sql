@@ -1,5 +1,5 @@
---! Previous: sha1:edb2373295cd8588ff20b678de524669da011cca
---! Hash: sha1:721f7b7eab68a28b149f72a5120fb676ce1b88ec
+--! Previous: sha1:4de28465efb5fb3430b9324861096eaf027ffa8b
+--! Hash: sha1:0ae1c6d62a4378b85a5e10946b65c86af530e52d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:721f7b7eab68a28b149f72a5120fb676ce1b88ec
---! Hash: sha1:9bcb46ff7e6b9d05eb55f970814b2e6f0a19cf10
+--! Previous: sha1:0ae1c6d62a4378b85a5e10946b65c86af530e52d
+--! Hash: sha1:c2d599bdd7a4e152a353d512a52351970009e608
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:9bcb46ff7e6b9d05eb55f970814b2e6f0a19cf10
---! Hash: sha1:0c0fca4b3fe96374fd6e7539317acb2a3649f90e
+--! Previous: sha1:c2d599bdd7a4e152a353d512a52351970009e608
+--! Hash: sha1:1685446d6631dabdfd5c99e5b3e97f276994981b
 --! Message: notifications
 
 -- What there is to notify of
@@ -80,6 +80,32 @@ values
 
 -- The inbox
 
+--! Included notifications/triggers/tg_notifications__deliver.sql
+create or replace function attune_private.tg_notifications__deliver()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune.notification_deliveries (user_id, notification_id, channel, status, reason, due_at)
+  select
+    new.user_id,
+    new.id,
+    c.channel,
+    case when d.due_at is null then 'skipped' else 'pending' end::attune.delivery_status,
+    d.reason,
+    d.due_at
+  from unnest(enum_range(null::attune.notification_channel)) as c (channel)
+  cross join attune_private.decide_delivery(new.user_id, c.channel, new.category, new.created_at) as d;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_notifications__deliver() is
+  'Decides of each channel whether and when a new notification is sent.';
+revoke all on function attune_private.tg_notifications__deliver() from public;
+--! EndIncluded notifications/triggers/tg_notifications__deliver.sql
+
 create table attune.notifications (
   user_id uuid not null
     constraint notifications_user_id_fkey references attune.users (id) on delete cascade,
@@ -139,6 +165,9 @@ create policy notifications_select_service_role on attune.notifications for sele
 
 revoke all on attune.notifications from public;
 grant select on attune.notifications to authenticated, service_role;
+
+create trigger _500_deliver after insert on attune.notifications
+  for each row execute function attune_private.tg_notifications__deliver();
 
 -- What leaves the application
 
@@ -431,35 +460,6 @@ grant execute on function attune.next_delivery_at(uuid, attune.notification_chan
 --! EndIncluded notifications/next_delivery_at.sql
 
 -- Making and reading them
-
---! Included notifications/triggers/tg_notifications__deliver.sql
-create or replace function attune_private.tg_notifications__deliver()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  insert into attune.notification_deliveries (user_id, notification_id, channel, status, reason, due_at)
-  select
-    new.user_id,
-    new.id,
-    c.channel,
-    case when d.due_at is null then 'skipped' else 'pending' end::attune.delivery_status,
-    d.reason,
-    d.due_at
-  from unnest(enum_range(null::attune.notification_channel)) as c (channel)
-  cross join attune_private.decide_delivery(new.user_id, c.channel, new.category, new.created_at) as d;
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg_notifications__deliver() is
-  'Decides of each channel whether and when a new notification is sent.';
-revoke all on function attune_private.tg_notifications__deliver() from public;
---! EndIncluded notifications/triggers/tg_notifications__deliver.sql
-
-create trigger _500_deliver after insert on attune.notifications
-  for each row execute function attune_private.tg_notifications__deliver();
 
 create type attune.unread_count as (category text, unread integer);
 comment on type attune.unread_count is 'How many notifications of a category are unread.';

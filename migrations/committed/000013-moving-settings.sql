@@ -1,5 +1,5 @@
---! Previous: sha1:0c0fca4b3fe96374fd6e7539317acb2a3649f90e
---! Hash: sha1:7f2210e6b31c75b28adf3712f5ce9cd47b38cd1c
+--! Previous: sha1:1685446d6631dabdfd5c99e5b3e97f276994981b
+--! Hash: sha1:b6a818b5e2172319f48aa4cd04fd771115593864
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -505,6 +505,47 @@ grant execute on function attune.import_configuration(jsonb, attune.import_mode,
 
 -- Templates
 
+--! Included moving-settings/triggers/tg_setting_templates__validate.sql
+create or replace function attune_private.tg_setting_templates__validate()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  problems text;
+begin
+  if jsonb_typeof(new."values") <> 'object' then
+    problems := 'it is no object';
+  else
+    select string_agg(v.key || ': ' || p.problem, '; ' order by v.key)
+    into problems
+    from jsonb_each(new."values") as v
+    left join attune.setting_definitions as d on d.key = v.key
+    cross join lateral (
+      select case
+        when d.writable_by = 'admin' then 'users may not choose it'
+        else attune_hidden.value_problem(v.key, 'user', v.value)
+      end
+    ) as p (problem)
+    where p.problem is not null;
+  end if;
+
+  if problems is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The template is not valid: ' || left(problems, 4000),
+      detail = 'invalid_template',
+      hint = 'Send {key: value} with settings that users may choose.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_setting_templates__validate() is
+  'Refuses (`invalid_template`) a template with keys that are unknown or not the user''s to choose, or with bad values, naming each.';
+revoke all on function attune_private.tg_setting_templates__validate() from public;
+--! EndIncluded moving-settings/triggers/tg_setting_templates__validate.sql
+
 create table attune.setting_templates (
   name text
     constraint setting_templates_pkey primary key
@@ -556,46 +597,11 @@ grant
   delete
   on attune.setting_templates to authenticated, service_role;
 
---! Included moving-settings/triggers/tg_setting_templates__validate.sql
-create or replace function attune_private.tg_setting_templates__validate()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  problems text;
-begin
-  if jsonb_typeof(new."values") <> 'object' then
-    problems := 'it is no object';
-  else
-    select string_agg(v.key || ': ' || p.problem, '; ' order by v.key)
-    into problems
-    from jsonb_each(new."values") as v
-    left join attune.setting_definitions as d on d.key = v.key
-    cross join lateral (
-      select case
-        when d.writable_by = 'admin' then 'users may not choose it'
-        else attune_hidden.value_problem(v.key, 'user', v.value)
-      end
-    ) as p (problem)
-    where p.problem is not null;
-  end if;
+create trigger _100_validate before insert or update on attune.setting_templates
+  for each row execute function attune_private.tg_setting_templates__validate();
+create trigger _200_timestamps before update on attune.setting_templates
+  for each row execute function attune_private.tg__timestamps();
 
-  if problems is not null then
-    raise exception using
-      errcode = 'PT422',
-      message = 'The template is not valid: ' || left(problems, 4000),
-      detail = 'invalid_template',
-      hint = 'Send {key: value} with settings that users may choose.';
-  end if;
-
-  return new;
-end;
-$$;
-comment on function attune_private.tg_setting_templates__validate() is
-  'Refuses (`invalid_template`) a template with keys that are unknown or not the user''s to choose, or with bad values, naming each.';
-revoke all on function attune_private.tg_setting_templates__validate() from public;
---! EndIncluded moving-settings/triggers/tg_setting_templates__validate.sql
 --! Included moving-settings/triggers/tg_users__apply_templates.sql
 create or replace function attune_private.tg_users__apply_templates()
 returns trigger
@@ -679,10 +685,6 @@ revoke all on function attune.apply_template(text, attune.import_mode, boolean) 
 grant execute on function attune.apply_template(text, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/apply_template.sql
 
-create trigger _100_validate before insert or update on attune.setting_templates
-  for each row execute function attune_private.tg_setting_templates__validate();
-create trigger _200_timestamps before update on attune.setting_templates
-  for each row execute function attune_private.tg__timestamps();
 create trigger _510_apply_templates after insert on attune.users
   for each row execute function attune_private.tg_users__apply_templates();
 

@@ -1,5 +1,5 @@
---! Previous: sha1:7f2210e6b31c75b28adf3712f5ce9cd47b38cd1c
---! Hash: sha1:ecbfe2875e81c0ce8a3565537861512708855763
+--! Previous: sha1:b6a818b5e2172319f48aa4cd04fd771115593864
+--! Hash: sha1:46fea75abd20901e35c0e80da1d92c80f57f72eb
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
