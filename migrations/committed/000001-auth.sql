@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:74f45982d279833c3d0e385c5f7efce1567ad027
+--! Hash: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
 --! Message: auth
 
 -- The request roles, as PostgREST and Supabase name them. A cluster may have them already, from another
@@ -51,11 +51,14 @@ grant usage on schema attune to anon, authenticated, service_role;
 
 create schema attune_hidden;
 comment on schema attune_hidden is
-  'What policies and functions need while a request runs, and nobody should call: it is in no API''s list of schemas.';
+  'What policies and functions need while a request runs, and nobody should call: it is in no API''s list of '
+  'schemas.';
 grant usage on schema attune_hidden to anon, authenticated, service_role;
 
 create schema attune_private;
-comment on schema attune_private is 'Secrets and helpers of Attune. No request role may look inside.';
+comment on schema attune_private is
+  'Secrets and helpers of Attune. '
+  'No request role may look inside.';
 
 -- On Supabase the schema and its functions exist, and stay as they are.
 do $$

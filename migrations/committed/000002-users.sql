@@ -1,5 +1,5 @@
---! Previous: sha1:74f45982d279833c3d0e385c5f7efce1567ad027
---! Hash: sha1:deb278da0b9e9e10e167cba6873edf2422e737cb
+--! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
+--! Hash: sha1:3c3c7483c19074d0f39504beb8f98a085da925fb
 --! Message: users
 
 -- Plans
@@ -16,7 +16,9 @@ create table attune.plans (
   created_at timestamptz not null default now()
 );
 comment on table attune.plans is
-  E'@behavior -insert -update -delete -connection +list\nWhat a user has subscribed to. Everybody may read the plans.';
+  E'@behavior -insert -update -delete -connection +list\n'
+  'What a user has subscribed to. '
+  'Everybody may read the plans.';
 comment on column attune.plans.name is 'The plan''s stable name, in lower case: `bootstrapper`.';
 comment on column attune.plans.title is 'What people read.';
 comment on column attune.plans.description is 'What the plan holds, for people.';
@@ -46,7 +48,8 @@ begin atomic
   select 'attune';
 end;
 comment on function attune_private.own_issuer() is
-  'The `iss` of the tokens that Attune signs itself. A token of any other issuer is never a user of ours by its `sub`.';
+  'The `iss` of the tokens that Attune signs itself. '
+  'A token of any other issuer is never a user of ours by its `sub`.';
 revoke all on function attune_private.own_issuer() from public;
 --! EndIncluded users/private/own_issuer.sql
 --! Included users/current_user_id.sql
@@ -86,7 +89,10 @@ begin
 end;
 $$;
 comment on function attune.current_user_id() is
-  'The id of the signed-in user, or NULL. The one place that turns a token''s claims into a user: the `sub` of our own tokens, as long as their session lasts, else the identity (`iss`, `sub`) of an outside provider. A deleted user is nobody.';
+  'The id of the signed-in user, or NULL. '
+  'The one place that turns a token''s claims into a user: the `sub` of our own tokens, as long as their session '
+  'lasts, else the identity (`iss`, `sub`) of an outside provider. '
+  'A deleted user is nobody.';
 revoke all on function attune.current_user_id() from public;
 grant execute on function attune.current_user_id() to anon, authenticated, service_role;
 --! EndIncluded users/current_user_id.sql
@@ -99,7 +105,8 @@ begin atomic
   select case current_setting('role') when 'none' then session_user else current_setting('role')::name end;
 end;
 comment on function attune_private.request_role() is
-  'The database role that the request came with: what was set (`set role`), else who logged in. Claims play no part.';
+  'The database role that the request came with: what was set (`set role`), else who logged in. '
+  'Claims play no part.';
 revoke all on function attune_private.request_role() from public;
 --! EndIncluded users/private/request_role.sql
 --! Included users/private/is_trusted.sql
@@ -139,7 +146,8 @@ begin
 end;
 $$;
 comment on function attune_hidden.require_user_id() is
-  'The id of the signed-in user. Refused (`not_signed_in`) when there is none.';
+  'The id of the signed-in user. '
+  'Refused (`not_signed_in`) when there is none.';
 revoke all on function attune_hidden.require_user_id() from public;
 grant execute on function attune_hidden.require_user_id() to anon, authenticated, service_role;
 --! EndIncluded users/hidden/require_user_id.sql
@@ -325,7 +333,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_users__validate() is
-  'Trims and checks what users write about themselves (`too_large`, `invalid_email`, `invalid_avatar_url`, `invalid_timezone`).';
+  'Trims and checks what users write about themselves (`too_large`, `invalid_email`, `invalid_avatar_url`, '
+  '`invalid_timezone`).';
 revoke all on function attune_private.tg_users__validate() from public;
 --! EndIncluded users/triggers/tg_users__validate.sql
 --! Included users/triggers/tg_users__email.sql
@@ -357,7 +366,8 @@ exception
 end;
 $$;
 comment on function attune_private.tg_users__email() is
-  'Keeps an e-mail unique without regard to case (`email_taken`). Another address has to be verified anew.';
+  'Keeps an e-mail unique without regard to case (`email_taken`). '
+  'Another address has to be verified anew.';
 revoke all on function attune_private.tg_users__email() from public;
 --! EndIncluded users/triggers/tg_users__email.sql
 
@@ -385,21 +395,33 @@ create table attune.users (
 );
 create index users_plan_idx on attune.users (plan);
 comment on table attune.users is
-  E'@behavior -insert -delete\nThe people whose settings these are. A user sees and edits only their own row; administrators see all.';
+  E'@behavior -insert -delete\n'
+  'The people whose settings these are. '
+  'A user sees and edits only their own row; administrators see all.';
 comment on column attune.users.id is 'The subject (`sub`) of the user''s own tokens.';
-comment on column attune.users.email is 'Unique without regard to case; null when an outside provider told none. Not editable here.';
+comment on column attune.users.email is
+  'Unique without regard to case; null when an outside provider told none. '
+  'Not editable here.';
 comment on column attune.users.name is 'The name other people see, at most 200 characters.';
-comment on column attune.users.avatar_url is 'The address of a picture: `https://…`, or a path on the application''s own server; at most 2,048 characters.';
+comment on column attune.users.avatar_url is
+  'The address of a picture: `https://…`, or a path on the application''s own server; at most 2,048 characters.';
 comment on column attune.users.company_name is 'Where the user works, at most 200 characters.';
-comment on column attune.users.role is 'What the user does there, in their own words. It gives no rights.';
+comment on column attune.users.role is
+  'What the user does there, in their own words. '
+  'It gives no rights.';
 comment on column attune.users.timezone is 'The user''s time zone, an IANA name: `Europe/Berlin`.';
 comment on column attune.users.onboarding_completed is 'Whether the user has finished the application''s introduction.';
-comment on column attune.users.plan is 'What the user has subscribed to. Not editable by the user.';
-comment on column attune.users.is_admin is 'Whether the user may read everybody''s settings and write the global ones. Not editable by anybody with a token.';
+comment on column attune.users.plan is
+  'What the user has subscribed to. '
+  'Not editable by the user.';
+comment on column attune.users.is_admin is
+  'Whether the user may read everybody''s settings and write the global ones. '
+  'Not editable by anybody with a token.';
 comment on column attune.users.created_at is 'When the user was registered.';
 comment on column attune.users.updated_at is 'When the row last changed.';
 comment on constraint users_plan_fkey on attune.users is
-  E'@behavior -*\nThe plans are few: a client reads them once.';
+  E'@behavior -*\n'
+  'The plans are few: a client reads them once.';
 
 --! Included users/is_admin.sql
 create or replace function attune.is_admin()
@@ -430,7 +452,8 @@ begin atomic
   where u.id = (select attune.current_user_id());
 end;
 comment on function attune_hidden.visible_from() is
-  'The first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
+  'The first user id whose rows the caller may see: the caller''s own, an administrator''s the lowest there is. '
+  'With `visible_to` the range that policies compare with; NULL when nobody is signed in.';
 revoke all on function attune_hidden.visible_from() from public;
 grant execute on function attune_hidden.visible_from() to anon, authenticated, service_role;
 --! EndIncluded users/hidden/visible_from.sql
@@ -445,7 +468,8 @@ begin atomic
   where u.id = (select attune.current_user_id());
 end;
 comment on function attune_hidden.visible_to() is
-  'The last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
+  'The last user id whose rows the caller may see: the caller''s own, an administrator''s the highest there is. '
+  'With `visible_from` the range that policies compare with; NULL when nobody is signed in.';
 revoke all on function attune_hidden.visible_to() from public;
 grant execute on function attune_hidden.visible_to() to anon, authenticated, service_role;
 --! EndIncluded users/hidden/visible_to.sql
@@ -485,10 +509,13 @@ create table attune.user_emails (
   verified_at timestamptz
 );
 comment on table attune.user_emails is
-  E'@behavior -*\nWhich user an e-mail address belongs to, in lower case. Kept by a trigger on `users`.';
+  E'@behavior -*\n'
+  'Which user an e-mail address belongs to, in lower case. '
+  'Kept by a trigger on `users`.';
 comment on column attune.user_emails.email is 'The address, trimmed and in lower case.';
 comment on column attune.user_emails.user_id is 'Whose address it is.';
-comment on column attune.user_emails.verified_at is 'When the user showed that the address is theirs; null while they have not.';
+comment on column attune.user_emails.verified_at is
+  'When the user showed that the address is theirs; null while they have not.';
 
 alter table attune.user_emails enable row level security;
 create policy user_emails_select_self_or_admin on attune.user_emails for select to authenticated
@@ -521,9 +548,12 @@ create table attune.user_identities (
 );
 create index user_identities_user_id_idx on attune.user_identities (user_id);
 comment on table attune.user_identities is
-  E'@behavior -insert -update -delete -connection +list\nThe accounts at outside providers with which a user signs in. A user sees their own.';
+  E'@behavior -insert -update -delete -connection +list\n'
+  'The accounts at outside providers with which a user signs in. '
+  'A user sees their own.';
 comment on column attune.user_identities.issuer is 'The provider: the `iss` of its tokens.';
-comment on column attune.user_identities.subject is 'Who the user is there: the `sub` of its tokens, of whatever shape.';
+comment on column attune.user_identities.subject is
+  'Who the user is there: the `sub` of its tokens, of whatever shape.';
 comment on column attune.user_identities.user_id is 'Who the user is here.';
 comment on column attune.user_identities.email is 'The e-mail address the provider last told.';
 comment on column attune.user_identities.name is 'The name the provider last told.';
@@ -568,7 +598,9 @@ create table attune.sessions (
   constraint sessions_revoked_check check ((revoked_at is null) = (revoked_because is null))
 );
 comment on table attune.sessions is
-  E'@behavior -insert -update -delete -connection +list\nWhere a user is signed in, and was. A user sees their own and may revoke each (`revokeSession`).';
+  E'@behavior -insert -update -delete -connection +list\n'
+  'Where a user is signed in, and was. '
+  'A user sees their own and may revoke each (`revokeSession`).';
 comment on column attune.sessions.user_id is 'Who is signed in.';
 comment on column attune.sessions.id is 'The `session_id` of the session''s tokens.';
 comment on column attune.sessions.user_agent is 'The program that signed in, as it calls itself.';
@@ -579,7 +611,8 @@ comment on column attune.sessions.idle_until is 'When it ends unless its refresh
 comment on column attune.sessions.expires_at is 'When it ends in any case.';
 comment on column attune.sessions.revoked_at is 'When it was ended; null while it is not.';
 comment on column attune.sessions.revoked_because is
-  'Why it was ended: `logout`, `logout_everywhere`, `revoked`, `password_changed`, `password_reset` or `refresh_token_reused`.';
+  'Why it was ended: `logout`, `logout_everywhere`, `revoked`, `password_changed`, `password_reset` or '
+  '`refresh_token_reused`.';
 
 alter table attune.sessions enable row level security;
 create policy sessions_select_self on attune.sessions for select to authenticated
@@ -596,7 +629,8 @@ language sql stable parallel safe security invoker
 begin atomic
   select coalesce(session.id::text = lower(auth.jwt() ->> 'session_id'), false);
 end;
-comment on function attune.sessions_is_current(attune.sessions) is 'Whether it is the session of this request''s token.';
+comment on function attune.sessions_is_current(attune.sessions) is
+  'Whether it is the session of this request''s token.';
 revoke all on function attune.sessions_is_current(attune.sessions) from public;
 grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;
 --! EndIncluded users/sessions_is_current.sql
@@ -633,7 +667,9 @@ begin
 end;
 $$;
 comment on function attune_private.ensure_user(text, boolean) is
-  'The id of the user with this e-mail, made when missing. For development tokens and tests: it raises rights when asked to and never lowers them. Refused: `invalid_email`.';
+  'The id of the user with this e-mail, made when missing. '
+  'For development tokens and tests: it raises rights when asked to and never lowers them. '
+  'Refused: `invalid_email`.';
 revoke all on function attune_private.ensure_user(text, boolean) from public;
 --! EndIncluded users/private/ensure_user.sql
 --! Included users/private/ensure_single_user.sql

@@ -1,10 +1,11 @@
---! Previous: sha1:deb278da0b9e9e10e167cba6873edf2422e737cb
---! Hash: sha1:8c13b03a59c4fde7c08d953926d3d5e10a46e5f1
+--! Previous: sha1:3c3c7483c19074d0f39504beb8f98a085da925fb
+--! Hash: sha1:00bed9ed6184b2cfa0e4ed9f376473963083d7d2
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
 comment on type attune.team_role is
-  'What a member may do in a team: an owner everything, an admin everything but to owners, a member nothing but see it.';
+  'What a member may do in a team: an owner everything, an admin everything but to owners, a member nothing but see '
+  'it.';
 
 create type attune.project_role as enum ('owner', 'editor', 'viewer');
 comment on type attune.project_role is
@@ -32,7 +33,9 @@ begin
   return trimmed;
 end;
 $$;
-comment on function attune_private.valid_name(text) is 'A name, trimmed. Refused when there is none (`invalid_name`) or too much of it (`too_large`).';
+comment on function attune_private.valid_name(text) is
+  'A name, trimmed. '
+  'Refused when there is none (`invalid_name`) or too much of it (`too_large`).';
 revoke all on function attune_private.valid_name(text) from public;
 --! EndIncluded tenancy/private/valid_name.sql
 --! Included tenancy/triggers/tg__validate_name.sql
@@ -46,7 +49,8 @@ begin
   return new;
 end;
 $$;
-comment on function attune_private.tg__validate_name() is 'Trims a name, and refuses an empty (`invalid_name`) or long one (`too_large`).';
+comment on function attune_private.tg__validate_name() is
+  'Trims a name, and refuses an empty (`invalid_name`) or long one (`too_large`).';
 revoke all on function attune_private.tg__validate_name() from public;
 --! EndIncluded tenancy/triggers/tg__validate_name.sql
 
@@ -62,7 +66,9 @@ create table attune.teams (
   updated_at timestamptz not null default now()
 );
 comment on table attune.teams is
-  E'@behavior -insert -connection +list\nPeople who share settings. Its members see a team; `createTeam` makes one.';
+  E'@behavior -insert -connection +list\n'
+  'People who share settings. '
+  'Its members see a team; `createTeam` makes one.';
 comment on column attune.teams.id is 'Which team.';
 comment on column attune.teams.name is 'What people call it: 1 to 200 characters.';
 comment on column attune.teams.created_by is 'The user who made it, who may be gone.';
@@ -81,9 +87,13 @@ create table attune.team_members (
 );
 create index team_members_team_id_idx on attune.team_members (team_id);
 comment on table attune.team_members is
-  E'@behavior -insert -update -delete -connection +list\n@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\nWho belongs to a team, and as what. The members see each other.';
+  E'@behavior -insert -update -delete -connection +list\n'
+  '@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\n'
+  'Who belongs to a team, and as what. '
+  'The members see each other.';
 comment on constraint team_members_user_id_fkey on attune.team_members is
-  E'@forwardBehavior -*\nWhat members see of each other is the profile.';
+  E'@forwardBehavior -*\n'
+  'What members see of each other is the profile.';
 comment on column attune.team_members.user_id is 'Who belongs to it.';
 comment on column attune.team_members.team_id is 'To which team.';
 comment on column attune.team_members.role is 'As what.';
@@ -199,7 +209,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_team_members__keep_owner() is
-  'Refuses to take a team''s last owner away (`last_owner`), except with the team: one of which a deleted user was the only member goes with the user.';
+  'Refuses to take a team''s last owner away (`last_owner`), except with the team: one of which a deleted user was '
+  'the only member goes with the user.';
 revoke all on function attune_private.tg_team_members__keep_owner() from public;
 --! EndIncluded tenancy/triggers/tg_team_members__keep_owner.sql
 --! Included tenancy/triggers/tg_team_members__leave_current_team.sql
@@ -236,9 +247,11 @@ alter table attune.users
     constraint users_current_team_id_fkey references attune.teams (id) on delete set null;
 create index users_current_team_id_idx on attune.users (current_team_id);
 comment on constraint users_current_team_id_fkey on attune.users is
-  E'@backwardBehavior -*\nThe team whose settings apply to the user.';
+  E'@backwardBehavior -*\n'
+  'The team whose settings apply to the user.';
 comment on column attune.users.current_team_id is
-  'The team whose settings apply to the user; null for none. Chosen with `setCurrentTeam`.';
+  'The team whose settings apply to the user; null for none. '
+  'Chosen with `setCurrentTeam`.';
 
 -- Projects
 
@@ -257,7 +270,10 @@ create table attune.projects (
 );
 create index projects_team_id_idx on attune.projects (team_id);
 comment on table attune.projects is
-  E'@behavior -insert -connection +list\nWhat users work on. Every new user owns a starter project; `createProject` makes another. A project is seen by its own members: belonging to a team gives the rest of the team no right to it.';
+  E'@behavior -insert -connection +list\n'
+  'What users work on. '
+  'Every new user owns a starter project; `createProject` makes another. '
+  'A project is seen by its own members: belonging to a team gives the rest of the team no right to it.';
 comment on column attune.projects.id is 'Which project.';
 comment on column attune.projects.name is 'What people call it: 1 to 200 characters.';
 comment on column attune.projects.stage_number is
@@ -279,9 +295,13 @@ create table attune.project_members (
 );
 create index project_members_project_id_idx on attune.project_members (project_id);
 comment on table attune.project_members is
-  E'@behavior -insert -update -delete -connection +list\n@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\nWho belongs to a project, and as what. The members see each other.';
+  E'@behavior -insert -update -delete -connection +list\n'
+  '@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\n'
+  'Who belongs to a project, and as what. '
+  'The members see each other.';
 comment on constraint project_members_user_id_fkey on attune.project_members is
-  E'@forwardBehavior -*\nWhat members see of each other is the profile.';
+  E'@forwardBehavior -*\n'
+  'What members see of each other is the profile.';
 comment on column attune.project_members.user_id is 'Who belongs to it.';
 comment on column attune.project_members.project_id is 'To which project.';
 comment on column attune.project_members.role is 'As what.';
@@ -366,7 +386,8 @@ begin
   return new;
 end;
 $$;
-comment on function attune_private.tg_projects__validate_stage() is 'Refuses a stage that there cannot be (`invalid_stage_number`).';
+comment on function attune_private.tg_projects__validate_stage() is
+  'Refuses a stage that there cannot be (`invalid_stage_number`).';
 revoke all on function attune_private.tg_projects__validate_stage() from public;
 --! EndIncluded tenancy/triggers/tg_projects__validate_stage.sql
 
@@ -423,7 +444,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_project_members__keep_owner() is
-  'Refuses to take a project''s last owner away (`last_owner`), except with the project: one of which a deleted user was the only member goes with the user.';
+  'Refuses to take a project''s last owner away (`last_owner`), except with the project: one of which a deleted '
+  'user was the only member goes with the user.';
 revoke all on function attune_private.tg_project_members__keep_owner() from public;
 --! EndIncluded tenancy/triggers/tg_project_members__keep_owner.sql
 
@@ -451,7 +473,8 @@ begin
   return null;
 end;
 $$;
-comment on function attune_private.tg_users__starter_project() is 'Gives a new user a project to begin with, in no stage yet.';
+comment on function attune_private.tg_users__starter_project() is
+  'Gives a new user a project to begin with, in no stage yet.';
 revoke all on function attune_private.tg_users__starter_project() from public;
 --! EndIncluded tenancy/triggers/tg_users__starter_project.sql
 
@@ -489,7 +512,9 @@ as
 select p.id, p.name, p.avatar_url
 from attune_hidden.known_profiles() as p;
 comment on view attune.profiles is
-  E'@primaryKey id\n@behavior -insert -update -delete -connection +list\nWhat a user may see of others: those in the same teams and projects, and themselves.';
+  E'@primaryKey id\n'
+  '@behavior -insert -update -delete -connection +list\n'
+  'What a user may see of others: those in the same teams and projects, and themselves.';
 comment on column attune.profiles.id is 'Who it is.';
 comment on column attune.profiles.name is 'Their name.';
 comment on column attune.profiles.avatar_url is 'The address of their picture.';
@@ -540,7 +565,8 @@ begin
 end;
 $$;
 comment on function attune_private.require_team_role(uuid, attune.team_role[]) is
-  'The caller''s role in a team; a trusted server counts as an owner. Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`).';
+  'The caller''s role in a team; a trusted server counts as an owner. '
+  'Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`).';
 revoke all on function attune_private.require_team_role(uuid, attune.team_role[]) from public;
 --! EndIncluded tenancy/private/require_team_role.sql
 --! Included tenancy/private/require_project_role.sql
@@ -586,7 +612,8 @@ begin
 end;
 $$;
 comment on function attune_private.require_project_role(uuid, attune.project_role[]) is
-  'The caller''s role in a project; a trusted server counts as an owner. Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
+  'The caller''s role in a project; a trusted server counts as an owner. '
+  'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
 revoke all on function attune_private.require_project_role(uuid, attune.project_role[]) from public;
 --! EndIncluded tenancy/private/require_project_role.sql
 --! Included tenancy/hidden/require_team_admin.sql
@@ -613,7 +640,8 @@ begin
 end;
 $$;
 comment on function attune_hidden.require_team_admin(uuid) is
-  'Passes for the owners and administrators of a team, for administrators and trusted servers; refused (`team_admin_required`) for everybody else, and when there is no such team.';
+  'Passes for the owners and administrators of a team, for administrators and trusted servers; refused '
+  '(`team_admin_required`) for everybody else, and when there is no such team.';
 revoke all on function attune_hidden.require_team_admin(uuid) from public;
 grant execute on function attune_hidden.require_team_admin(uuid) to anon, authenticated, service_role;
 --! EndIncluded tenancy/hidden/require_team_admin.sql
@@ -638,7 +666,9 @@ begin
 end;
 $$;
 comment on function attune.create_team(text) is
-  E'@param name What people call it.\nMakes a team, which the caller owns. Refused: `not_signed_in`, `invalid_name`, `too_large`.';
+  E'@param name What people call it.\n'
+  'Makes a team, which the caller owns. '
+  'Refused: `not_signed_in`, `invalid_name`, `too_large`.';
 revoke all on function attune.create_team(text) from public;
 grant execute on function attune.create_team(text) to authenticated;
 --! EndIncluded tenancy/create_team.sql
@@ -677,7 +707,9 @@ begin
 end;
 $$;
 comment on function attune.set_current_team(uuid) is
-  E'@param team_id Which team; without, none.\nChooses the team whose settings apply to the caller, of those the caller belongs to; without one, none. Refused: `not_signed_in`, `unknown_team`.';
+  E'@param team_id Which team; without, none.\n'
+  'Chooses the team whose settings apply to the caller, of those the caller belongs to; without one, none. '
+  'Refused: `not_signed_in`, `unknown_team`.';
 revoke all on function attune.set_current_team(uuid) from public;
 grant execute on function attune.set_current_team(uuid) to authenticated;
 --! EndIncluded tenancy/set_current_team.sql
@@ -733,7 +765,11 @@ begin
 end;
 $$;
 comment on function attune.set_team_member_role(uuid, uuid, attune.team_role) is
-  E'@param team_id In which team.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a team; for its owners, and for admins as far as no owner is concerned. Refused: `unknown_team`, `team_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
+  E'@param team_id In which team.\n'
+  '@param user_id Whose role.\n'
+  '@param role The role from now on.\n'
+  'Changes what a member may do in a team; for its owners, and for admins as far as no owner is concerned. '
+  'Refused: `unknown_team`, `team_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_team_member_role(uuid, uuid, attune.team_role) from public;
 grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to authenticated, service_role;
 --! EndIncluded tenancy/set_team_member_role.sql
@@ -775,7 +811,10 @@ begin
 end;
 $$;
 comment on function attune.remove_team_member(uuid, uuid) is
-  E'@param team_id From which team.\n@param user_id Whom.\nTakes a member out of a team; for its owners, and for admins unless it is an owner. Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
+  E'@param team_id From which team.\n'
+  '@param user_id Whom.\n'
+  'Takes a member out of a team; for its owners, and for admins unless it is an owner. '
+  'Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_team_member(uuid, uuid) from public;
 grant execute on function attune.remove_team_member(uuid, uuid) to authenticated, service_role;
 --! EndIncluded tenancy/remove_team_member.sql
@@ -796,7 +835,9 @@ begin
 end;
 $$;
 comment on function attune.leave_team(uuid) is
-  E'@param team_id Which team.\nTakes the caller out of a team. Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
+  E'@param team_id Which team.\n'
+  'Takes the caller out of a team. '
+  'Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
 revoke all on function attune.leave_team(uuid) from public;
 grant execute on function attune.leave_team(uuid) to authenticated;
 --! EndIncluded tenancy/leave_team.sql
@@ -825,7 +866,11 @@ begin
 end;
 $$;
 comment on function attune.create_project(text, uuid, integer) is
-  E'@param name What people call it.\n@param team_id The team it belongs to; without, none.\n@param stage_number The stage it has reached.\nMakes a project, which the caller owns, of the caller''s own or in a team that the caller belongs to. Refused: `not_signed_in`, `unknown_team`, `invalid_name`, `invalid_stage_number`, `too_large`.';
+  E'@param name What people call it.\n'
+  '@param team_id The team it belongs to; without, none.\n'
+  '@param stage_number The stage it has reached.\n'
+  'Makes a project, which the caller owns, of the caller''s own or in a team that the caller belongs to. '
+  'Refused: `not_signed_in`, `unknown_team`, `invalid_name`, `invalid_stage_number`, `too_large`.';
 revoke all on function attune.create_project(text, uuid, integer) from public;
 grant execute on function attune.create_project(text, uuid, integer) to authenticated;
 --! EndIncluded tenancy/create_project.sql
@@ -866,7 +911,11 @@ begin
 end;
 $$;
 comment on function attune.set_project_member_role(uuid, uuid, attune.project_role) is
-  E'@param project_id In which project.\n@param user_id Whose role.\n@param role The role from now on.\nChanges what a member may do in a project; for its owners. Refused: `unknown_project`, `project_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
+  E'@param project_id In which project.\n'
+  '@param user_id Whose role.\n'
+  '@param role The role from now on.\n'
+  'Changes what a member may do in a project; for its owners. '
+  'Refused: `unknown_project`, `project_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_project_member_role(uuid, uuid, attune.project_role) from public;
 grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to authenticated, service_role;
 --! EndIncluded tenancy/set_project_member_role.sql
@@ -893,7 +942,10 @@ begin
 end;
 $$;
 comment on function attune.remove_project_member(uuid, uuid) is
-  E'@param project_id From which project.\n@param user_id Whom.\nTakes a member out of a project; for its owners. Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
+  E'@param project_id From which project.\n'
+  '@param user_id Whom.\n'
+  'Takes a member out of a project; for its owners. '
+  'Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_project_member(uuid, uuid) from public;
 grant execute on function attune.remove_project_member(uuid, uuid) to authenticated, service_role;
 --! EndIncluded tenancy/remove_project_member.sql
@@ -914,7 +966,9 @@ begin
 end;
 $$;
 comment on function attune.leave_project(uuid) is
-  E'@param project_id Which project.\nTakes the caller out of a project. Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
+  E'@param project_id Which project.\n'
+  'Takes the caller out of a project. '
+  'Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
 revoke all on function attune.leave_project(uuid) from public;
 grant execute on function attune.leave_project(uuid) to authenticated;
 --! EndIncluded tenancy/leave_project.sql

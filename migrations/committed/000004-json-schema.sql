@@ -1,5 +1,5 @@
---! Previous: sha1:8c13b03a59c4fde7c08d953926d3d5e10a46e5f1
---! Hash: sha1:ec2e8e391c5ada60d7c76d1444926c3bc0d79256
+--! Previous: sha1:00bed9ed6184b2cfa0e4ed9f376473963083d7d2
+--! Hash: sha1:6a896f4d7d0056f41a4e7c6969381425e11e7063
 --! Message: json schema
 
 -- What a value must be
@@ -68,7 +68,9 @@ begin
 end;
 $$;
 comment on function attune_private.json_schema_regex(text) is
-  'A `pattern` (ECMA-262, with its u flag) as the regular expression of Postgres that matches the same under collation "C". Raises invalid_regular_expression, naming the construct, for what Postgres cannot say; what it returns may still not compile.';
+  'A `pattern` (ECMA-262, with its u flag) as the regular expression of Postgres that matches the same under '
+  'collation "C". Raises invalid_regular_expression, naming the construct, for what Postgres cannot say; what it '
+  'returns may still not compile.';
 revoke all on function attune_private.json_schema_regex(text) from public;
 --! EndIncluded json-schema/private/json_schema_regex.sql
 --! Included json-schema/private/json_schema_check.sql
@@ -302,7 +304,8 @@ begin
 end;
 $$;
 comment on function attune_private.json_schema_check(jsonb, jsonb, text, integer, integer) is
-  'The recursion of json_schema_errors(): pairs of path and message, NULL when the value is valid. path is where the value stands, depth how deep the schema does; it stops soon after as many errors as most.';
+  'The recursion of json_schema_errors(): pairs of path and message, NULL when the value is valid. path is where '
+  'the value stands, depth how deep the schema does; it stops soon after as many errors as most.';
 revoke all on function attune_private.json_schema_check(jsonb, jsonb, text, integer, integer) from public;
 --! EndIncluded json-schema/private/json_schema_check.sql
 --! Included json-schema/private/json_schema_errors.sql
@@ -330,7 +333,10 @@ begin
 end;
 $$;
 comment on function attune_private.json_schema_errors(jsonb, jsonb) is
-  'What is wrong with a value by a JSON Schema (the subset of draft 2020-12 in docs/json-schema.md): a JSON Pointer into the value and a message for each error, the first hundred at most; no row when the value is valid. NULL is never valid. Takes a schema without json_schema_problems(): keywords outside the subset are not looked at.';
+  'What is wrong with a value by a JSON Schema (the subset of draft 2020-12 in docs/json-schema.md): a JSON Pointer '
+  'into the value and a message for each error, the first hundred at most; no row when the value is valid. '
+  'NULL is never valid. '
+  'Takes a schema without json_schema_problems(): keywords outside the subset are not looked at.';
 revoke all on function attune_private.json_schema_errors(jsonb, jsonb) from public;
 --! EndIncluded json-schema/private/json_schema_errors.sql
 --! Included json-schema/private/json_schema_problems.sql
@@ -487,7 +493,9 @@ begin
 end;
 $$;
 comment on function attune_private.json_schema_problems(jsonb) is
-  'What keeps a JSON Schema from being used: a keyword outside the subset in docs/json-schema.md, a keyword of the wrong shape, a pattern that Postgres cannot use, too deep a nesting. A JSON Pointer into the schema and a message each; no row when it can be used.';
+  'What keeps a JSON Schema from being used: a keyword outside the subset in docs/json-schema.md, a keyword of the '
+  'wrong shape, a pattern that Postgres cannot use, too deep a nesting. '
+  'A JSON Pointer into the schema and a message each; no row when it can be used.';
 revoke all on function attune_private.json_schema_problems(jsonb) from public;
 --! EndIncluded json-schema/private/json_schema_problems.sql
 --! Included json-schema/private/invalid_value_message.sql
@@ -504,7 +512,8 @@ begin atomic
   ) as e;
 end;
 comment on function attune_private.invalid_value_message(jsonb, jsonb) is
-  'What is wrong with a value, as one line (`/temperature: must be <= 2; /model: must be string`); NULL when it is valid.';
+  'What is wrong with a value, as one line (`/temperature: must be <= 2; /model: must be string`); NULL when it is '
+  'valid.';
 revoke all on function attune_private.invalid_value_message(jsonb, jsonb) from public;
 --! EndIncluded json-schema/private/invalid_value_message.sql
 --! Included json-schema/hidden/secret_path.sql
@@ -551,7 +560,9 @@ begin atomic
   limit 1;
 end;
 comment on function attune_hidden.secret_path(jsonb) is
-  'Where in a value there is something that looks like a token, key or password, as a JSON Pointer; NULL when nowhere. By well-known prefixes, by the member''s name, or because it is a long mix of letters and digits.';
+  'Where in a value there is something that looks like a token, key or password, as a JSON Pointer; NULL when '
+  'nowhere. '
+  'By well-known prefixes, by the member''s name, or because it is a long mix of letters and digits.';
 revoke all on function attune_hidden.secret_path(jsonb) from public;
 grant execute on function attune_hidden.secret_path(jsonb) to service_role;
 --! EndIncluded json-schema/hidden/secret_path.sql
@@ -573,7 +584,9 @@ begin atomic
     and attune_private.timezone_name(value ->> m.name) is null;
 end;
 comment on function attune_private.annotation_problems(jsonb, jsonb) is
-  'What JSON Schema has no words for: a schema with `x-no-secrets` takes nothing that looks like one (`secret_in_setting`), a property with `x-time-zone` only an IANA name (`invalid_timezone`). Each message begins with where it is.';
+  'What JSON Schema has no words for: a schema with `x-no-secrets` takes nothing that looks like one '
+  '(`secret_in_setting`), a property with `x-time-zone` only an IANA name (`invalid_timezone`). '
+  'Each message begins with where it is.';
 revoke all on function attune_private.annotation_problems(jsonb, jsonb) from public;
 --! EndIncluded json-schema/private/annotation_problems.sql
 --! Included json-schema/private/check_annotations.sql

@@ -1,23 +1,28 @@
---! Previous: sha1:ec2e8e391c5ada60d7c76d1444926c3bc0d79256
---! Hash: sha1:102ff5dc4fdde5afe95dce1164e6798e20b32a5c
+--! Previous: sha1:6a896f4d7d0056f41a4e7c6969381425e11e7063
+--! Hash: sha1:9696ebd132743f94d7e8d4fd3205623223552a71
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
 
 create type attune.setting_layer as enum ('default', 'global', 'plan', 'team', 'user', 'project');
 comment on type attune.setting_layer is
-  'Where a value is stored, from broad to narrow: the definition''s default, everybody, a plan, a team, a user, a user in one project.';
+  'Where a value is stored, from broad to narrow: the definition''s default, everybody, a plan, a team, a user, a '
+  'user in one project.';
 
 create type attune.setting_writer as enum ('user', 'admin');
-comment on type attune.setting_writer is 'Who may write a setting in the layers of a user: the user, or administrators only.';
+comment on type attune.setting_writer is
+  'Who may write a setting in the layers of a user: the user, or administrators only.';
 
 create type attune.setting_seeding as enum ('inherit', 'copy');
 comment on type attune.setting_seeding is
-  'What a new user gets: nothing (`inherit`, later defaults apply), or the value then effective (`copy`, later defaults do not).';
+  'What a new user gets: nothing (`inherit`, later defaults apply), or the value then effective (`copy`, later '
+  'defaults do not).';
 
 create type attune.evaluation_reason as enum ('DEFAULT', 'STATIC', 'TARGETING_MATCH', 'SPLIT', 'DISABLED');
 comment on type attune.evaluation_reason is
-  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout or a variant; DISABLED, the default, because what is stored is switched off.';
+  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for '
+  'everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout or a variant; '
+  'DISABLED, the default, because what is stored is switched off.';
 
 -- The registry
 
@@ -97,7 +102,9 @@ begin
 end;
 $$;
 comment on function attune_private.tg_setting_definitions__validate() is
-  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`), or would break values that are stored (`stored_values_invalid`).';
+  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema '
+  '(`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`), or would break '
+  'values that are stored (`stored_values_invalid`).';
 revoke all on function attune_private.tg_setting_definitions__validate() from public;
 --! EndIncluded settings/triggers/tg_setting_definitions__validate.sql
 --! Included settings/triggers/tg_setting_definitions__keep_used.sql
@@ -153,13 +160,18 @@ create table attune.setting_definitions (
 create index setting_definitions_category_idx on attune.setting_definitions (category, key);
 create index setting_definitions_source_idx on attune.setting_definitions (source);
 comment on table attune.setting_definitions is
-  E'@behavior -connection +list\nThe registry of settings: what keys there are, what their values look like, and what applies when nobody chose. Administrators write it.';
+  E'@behavior -connection +list\n'
+  'The registry of settings: what keys there are, what their values look like, and what applies when nobody chose. '
+  'Administrators write it.';
 comment on column attune.setting_definitions.key is
-  'The setting''s name: at most 200 letters, digits and `_ . : / @ -`, such as `DARK_MODE_ENABLED` or `editor.fontSize`.';
+  'The setting''s name: at most 200 letters, digits and `_ . : / @ -`, such as `DARK_MODE_ENABLED` or '
+  '`editor.fontSize`.';
 comment on column attune.setting_definitions.category is 'What the setting is listed under: `features`.';
-comment on column attune.setting_definitions.description is 'What the setting does, for people; at most 8,000 characters.';
+comment on column attune.setting_definitions.description is
+  'What the setting does, for people; at most 8,000 characters.';
 comment on column attune.setting_definitions.schema is
-  'A JSON Schema (draft 2020-12, the subset of docs/json-schema.md) that every value must satisfy. Annotations, `title` and `enumDescriptions` among them, are kept for user interfaces.';
+  'A JSON Schema (draft 2020-12, the subset of docs/json-schema.md) that every value must satisfy. '
+  'Annotations, `title` and `enumDescriptions` among them, are kept for user interfaces.';
 comment on column attune.setting_definitions.default_value is 'What applies when no layer holds a value.';
 comment on column attune.setting_definitions.layer is 'The narrowest layer that may hold a value.';
 comment on column attune.setting_definitions.writable_by is 'Who may write it in the layers of a user.';
@@ -251,7 +263,9 @@ begin
 end;
 $$;
 comment on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) is
-  'The target with the patch applied (JSON Merge Patch, RFC 7396): members that are null are removed, objects are merged, everything else replaces. `depth` counts the levels above, of which 64 are allowed (`value_too_deep`).';
+  'The target with the patch applied (JSON Merge Patch, RFC 7396): members that are null are removed, objects are '
+  'merged, everything else replaces. '
+  '`depth` counts the levels above, of which 64 are allowed (`value_too_deep`).';
 revoke all on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) from public;
 grant execute on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
 --! EndIncluded settings/hidden/json_merge_patch.sql
@@ -305,7 +319,8 @@ begin
 end;
 $$;
 comment on function attune_private.check_variants(jsonb) is
-  'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and weights that sum to 1000.';
+  'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and weights that sum to '
+  '1000.';
 revoke all on function attune_private.check_variants(jsonb) from public;
 --! EndIncluded settings/private/check_variants.sql
 --! Included settings/private/check_preference_limit.sql
@@ -335,7 +350,8 @@ begin
 end;
 $$;
 comment on function attune_private.check_preference_limit(uuid[]) is
-  'Limits how many preferences each of these users holds, those in projects among them (`too_many_preferences`): the setting `PREFERENCES_PER_USER`.';
+  'Limits how many preferences each of these users holds, those in projects among them (`too_many_preferences`): '
+  'the setting `PREFERENCES_PER_USER`.';
 revoke all on function attune_private.check_preference_limit(uuid[]) from public;
 --! EndIncluded settings/private/check_preference_limit.sql
 --! Included settings/private/authorize_team_setting.sql
@@ -376,7 +392,8 @@ begin
 end;
 $$;
 comment on function attune_private.authorize_team_setting(text, boolean) is
-  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or sets what is locked for everybody (`setting_enforced`).';
+  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or sets what is '
+  'locked for everybody (`setting_enforced`).';
 revoke all on function attune_private.authorize_team_setting(text, boolean) from public;
 --! EndIncluded settings/private/authorize_team_setting.sql
 --! Included settings/triggers/tg__validate_value.sql
@@ -433,7 +450,10 @@ begin
 end;
 $$;
 comment on function attune_private.tg__validate_value() is
-  'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows (`layer_not_allowed`), above its size (`too_large`), against its schema (`invalid_value`) or the annotations that are ours (`secret_in_setting`, `invalid_timezone`). Its argument is the layer that the table holds.';
+  'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows '
+  '(`layer_not_allowed`), above its size (`too_large`), against its schema (`invalid_value`) or the annotations '
+  'that are ours (`secret_in_setting`, `invalid_timezone`). '
+  'Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__validate_value() from public;
 --! EndIncluded settings/triggers/tg__validate_value.sql
 --! Included settings/triggers/tg_global_settings__validate_variants.sql
@@ -479,7 +499,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_global_settings__validate_variants() is
-  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema does not allow (`invalid_value`, `secret_in_setting`, `invalid_timezone`).';
+  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema '
+  'does not allow (`invalid_value`, `secret_in_setting`, `invalid_timezone`).';
 revoke all on function attune_private.tg_global_settings__validate_variants() from public;
 --! EndIncluded settings/triggers/tg_global_settings__validate_variants.sql
 --! Included settings/triggers/tg__stamp.sql
@@ -543,7 +564,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg__authorize_preference() is
-  'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice (`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`).';
+  'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice '
+  '(`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`).';
 revoke all on function attune_private.tg__authorize_preference() from public;
 --! EndIncluded settings/triggers/tg__authorize_preference.sql
 --! Included settings/triggers/tg__one_at_a_time.sql
@@ -568,7 +590,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg__one_at_a_time() is
-  'Has those who add preferences of one user wait for each other, so that each counts what the other has added. Refused: `unknown_user`.';
+  'Has those who add preferences of one user wait for each other, so that each counts what the other has added. '
+  'Refused: `unknown_user`.';
 revoke all on function attune_private.tg__one_at_a_time() from public;
 --! EndIncluded settings/triggers/tg__one_at_a_time.sql
 --! Included settings/triggers/tg__limit_preferences.sql
@@ -600,7 +623,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_team_settings__authorize() is
-  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or what is locked for everybody (`setting_enforced`).';
+  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or what is '
+  'locked for everybody (`setting_enforced`).';
 revoke all on function attune_private.tg_team_settings__authorize() from public;
 --! EndIncluded settings/triggers/tg_team_settings__authorize.sql
 
@@ -622,15 +646,22 @@ create table attune.global_settings (
   updated_at timestamptz not null default now()
 );
 comment on table attune.global_settings is
-  E'@behavior -connection +list\nWhat administrators chose for everybody.';
+  E'@behavior -connection +list\n'
+  'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
 comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396).';
 comment on column attune.global_settings.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.global_settings.is_enforced is 'True ignores every narrower layer: nobody can choose otherwise.';
+comment on column attune.global_settings.is_enforced is
+  'True ignores every narrower layer: nobody can choose otherwise.';
 comment on column attune.global_settings.rollout_percentage is
-  'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. The others, and requests without a user unless it is 100, fall through to the default.';
+  'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. '
+  'The others, and requests without a user unless it is 100, fall through to the default.';
 comment on column attune.global_settings.variants is
-  'How the users it applies to are split: `[{"name", "weight", "value"}]`, each value merged over `value` (RFC 7396), or null. Weights are tenths of a percent and sum to 1000, as Unleash''s do, so that a user gets the variant that Unleash would choose. A request without a user gets `value`.';
+  'How the users it applies to are split: `[{"name", "weight", "value"}]`, each value merged over `value` (RFC '
+  '7396), or null. '
+  'Weights are tenths of a percent and sum to 1000, as Unleash''s do, so that a user gets the variant that Unleash '
+  'would choose. '
+  'A request without a user gets `value`.';
 comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.global_settings.updated_at is 'When it was last written.';
 
@@ -678,12 +709,14 @@ create table attune.plan_settings (
 );
 create index plan_settings_key_idx on attune.plan_settings (key);
 comment on table attune.plan_settings is
-  E'@behavior -connection +list\nWhat administrators chose for the users of a plan.';
+  E'@behavior -connection +list\n'
+  'What administrators chose for the users of a plan.';
 comment on column attune.plan_settings.plan is 'Which plan.';
 comment on column attune.plan_settings.key is 'Which setting.';
 comment on column attune.plan_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
 comment on column attune.plan_settings.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.plan_settings.is_enforced is 'True ignores every narrower layer: nobody on the plan can choose otherwise.';
+comment on column attune.plan_settings.is_enforced is
+  'True ignores every narrower layer: nobody on the plan can choose otherwise.';
 comment on column attune.plan_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.plan_settings.updated_at is 'When it was last written.';
 
@@ -733,7 +766,8 @@ comment on column attune.team_settings.team_id is 'Which team.';
 comment on column attune.team_settings.key is 'Which setting.';
 comment on column attune.team_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
 comment on column attune.team_settings.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.team_settings.is_enforced is 'True ignores every narrower layer: no member can choose otherwise.';
+comment on column attune.team_settings.is_enforced is
+  'True ignores every narrower layer: no member can choose otherwise.';
 comment on column attune.team_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.team_settings.updated_at is 'When it was last written.';
 
@@ -780,14 +814,17 @@ create table attune.user_preferences (
 );
 create index user_preferences_key_idx on attune.user_preferences (key);
 comment on constraint user_preferences_key_fkey on attune.user_preferences is
-  E'@foreignFieldName userPreferences\nWhat users chose for this setting.';
+  E'@foreignFieldName userPreferences\n'
+  'What users chose for this setting.';
 comment on table attune.user_preferences is
-  'What users chose for themselves. A user sees and changes only their own.';
+  'What users chose for themselves. '
+  'A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
 comment on column attune.user_preferences.key is 'Which setting.';
 comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
 comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.user_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.user_preferences.updated_by is
+  'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.user_preferences.updated_at is 'When it was last written.';
 
 alter table attune.user_preferences enable row level security;
@@ -844,13 +881,15 @@ create table attune.project_preferences (
 );
 create index project_preferences_key_idx on attune.project_preferences (key);
 comment on table attune.project_preferences is
-  'What users chose for themselves in one project. A user sees and changes only their own, while a member.';
+  'What users chose for themselves in one project. '
+  'A user sees and changes only their own, while a member.';
 comment on column attune.project_preferences.user_id is 'Whose choice it is.';
 comment on column attune.project_preferences.project_id is 'In which project.';
 comment on column attune.project_preferences.key is 'Which setting.';
 comment on column attune.project_preferences.value is 'What was chosen; of an object, only the members that were.';
 comment on column attune.project_preferences.is_active is 'False keeps the value, and ignores it.';
-comment on column attune.project_preferences.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.project_preferences.updated_by is
+  'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.project_preferences.updated_at is 'When it was last written.';
 
 alter table attune.project_preferences enable row level security;
@@ -995,15 +1034,29 @@ create type attune.effective_setting as (
   updated_at timestamptz
 );
 comment on type attune.effective_setting is 'What applies to one user for one setting, and where it comes from.';
-comment on column attune.effective_setting.key is E'@notNull\nThe setting''s name.';
-comment on column attune.effective_setting.category is E'@notNull\nWhat it is listed under.';
+comment on column attune.effective_setting.key is
+  E'@notNull\n'
+  'The setting''s name.';
+comment on column attune.effective_setting.category is
+  E'@notNull\n'
+  'What it is listed under.';
 comment on column attune.effective_setting.value is 'The value that applies.';
-comment on column attune.effective_setting.layer is E'@notNull\nThe narrowest layer that the value comes from.';
-comment on column attune.effective_setting.reason is E'@notNull\nWhy it applies, in the terms of OpenFeature.';
+comment on column attune.effective_setting.layer is
+  E'@notNull\n'
+  'The narrowest layer that the value comes from.';
+comment on column attune.effective_setting.reason is
+  E'@notNull\n'
+  'Why it applies, in the terms of OpenFeature.';
 comment on column attune.effective_setting.variant is 'The name of the variant the user is in, or null.';
-comment on column attune.effective_setting.is_enforced is E'@notNull\nWhether an administrator locked the value.';
-comment on column attune.effective_setting.can_edit is E'@notNull\nWhether `setSetting` by the caller would be accepted.';
-comment on column attune.effective_setting.description is E'@notNull\nWhat the setting does.';
+comment on column attune.effective_setting.is_enforced is
+  E'@notNull\n'
+  'Whether an administrator locked the value.';
+comment on column attune.effective_setting.can_edit is
+  E'@notNull\n'
+  'Whether `setSetting` by the caller would be accepted.';
+comment on column attune.effective_setting.description is
+  E'@notNull\n'
+  'What the setting does.';
 comment on column attune.effective_setting.updated_at is 'When the value that applies was written; null for a default.';
 
 create type attune.setting_explanation as (
@@ -1018,15 +1071,26 @@ create type attune.setting_explanation as (
   updated_at timestamptz
 );
 comment on type attune.setting_explanation is 'What one layer says about a setting, and whether it counted.';
-comment on column attune.setting_explanation.layer is E'@notNull\nWhich layer.';
+comment on column attune.setting_explanation.layer is
+  E'@notNull\n'
+  'Which layer.';
 comment on column attune.setting_explanation.value is 'What it stores; null where it stores nothing.';
-comment on column attune.setting_explanation.is_set is E'@notNull\nWhether the layer stores a value.';
-comment on column attune.setting_explanation.is_active is E'@notNull\nWhether the stored value is switched on.';
-comment on column attune.setting_explanation.is_enforced is E'@notNull\nWhether it locks the narrower layers.';
+comment on column attune.setting_explanation.is_set is
+  E'@notNull\n'
+  'Whether the layer stores a value.';
+comment on column attune.setting_explanation.is_active is
+  E'@notNull\n'
+  'Whether the stored value is switched on.';
+comment on column attune.setting_explanation.is_enforced is
+  E'@notNull\n'
+  'Whether it locks the narrower layers.';
 comment on column attune.setting_explanation.is_winner is
-  E'@notNull\nWhether the effective value comes from here: the narrowest layer that counted.';
+  E'@notNull\n'
+  'Whether the effective value comes from here: the narrowest layer that counted.';
 comment on column attune.setting_explanation.ignored_because is
-  'Why a stored value does not count: `inactive`, `outside_rollout`, `enforced_by_<layer>`, or `overridden_by_<layer>`; null where it counts or stores nothing. The members of an object count until a narrower layer sets them.';
+  'Why a stored value does not count: `inactive`, `outside_rollout`, `enforced_by_<layer>`, or '
+  '`overridden_by_<layer>`; null where it counts or stores nothing. '
+  'The members of an object count until a narrower layer sets them.';
 comment on column attune.setting_explanation.updated_by is 'The user who wrote it.';
 comment on column attune.setting_explanation.updated_at is 'When it was written.';
 
@@ -1038,7 +1102,8 @@ begin atomic
   -- In halves, because the whole product would not fit into 64 signed bits.
   select (a * (b & 65535) + (((a * (b >> 16)) & 65535) << 16)) & 4294967295;
 end;
-comment on function attune_private.multiply_32(bigint, bigint) is 'The product of two unsigned 32-bit numbers, modulo 2^32.';
+comment on function attune_private.multiply_32(bigint, bigint) is
+  'The product of two unsigned 32-bit numbers, modulo 2^32.';
 revoke all on function attune_private.multiply_32(bigint, bigint) from public;
 --! EndIncluded settings/private/multiply_32.sql
 --! Included settings/private/murmur3_32.sql
@@ -1091,7 +1156,8 @@ begin atomic
   select (attune_private.murmur3_32(group_id || ':' || stickiness) % 100)::integer + 1;
 end;
 comment on function attune_private.bucket(text, text) is
-  'The bucket, 1 to 100, of one user (`stickiness`) in one rollout (`group_id`). It is Unleash''s `normalizedStrategyValue`, so moving from Unleash moves nobody.';
+  'The bucket, 1 to 100, of one user (`stickiness`) in one rollout (`group_id`). '
+  'It is Unleash''s `normalizedStrategyValue`, so moving from Unleash moves nobody.';
 revoke all on function attune_private.bucket(text, text) from public;
 --! EndIncluded settings/private/bucket.sql
 --! Included settings/private/choose_variant.sql
@@ -1110,7 +1176,9 @@ begin atomic
   limit 1;
 end;
 comment on function attune_private.choose_variant(jsonb, text, text) is
-  'Which of the variants, whose weights sum to 1000, one user (`stickiness`) gets in one split (`group_id`); NULL without a user. It is what Unleash''s `selectVariant` chooses, by its `normalizedVariantValue`.';
+  'Which of the variants, whose weights sum to 1000, one user (`stickiness`) gets in one split (`group_id`); NULL '
+  'without a user. '
+  'It is what Unleash''s `selectVariant` chooses, by its `normalizedVariantValue`.';
 revoke all on function attune_private.choose_variant(jsonb, text, text) from public;
 --! EndIncluded settings/private/choose_variant.sql
 --! Included settings/private/stored_settings.sql
@@ -1173,7 +1241,8 @@ begin atomic
     and p.project_id = stored_settings.project_id;
 end;
 comment on function attune_private.stored_settings(uuid, uuid) is
-  'What the layers store for one user, in one project or (NULL) in none, a row each: the place where a further layer joins the resolution.';
+  'What the layers store for one user, in one project or (NULL) in none, a row each: the place where a further '
+  'layer joins the resolution.';
 revoke all on function attune_private.stored_settings(uuid, uuid) from public;
 --! EndIncluded settings/private/stored_settings.sql
 --! Included settings/private/judged_settings.sql
@@ -1207,7 +1276,8 @@ begin atomic
   ) as e;
 end;
 comment on function attune_private.judged_settings(uuid, uuid) is
-  'What the layers store for one user, each with the broadest layer that enforces the setting and whether the value counts: active, meant for this user, and not locked out.';
+  'What the layers store for one user, each with the broadest layer that enforces the setting and whether the value '
+  'counts: active, meant for this user, and not locked out.';
 revoke all on function attune_private.judged_settings(uuid, uuid) from public;
 --! EndIncluded settings/private/judged_settings.sql
 --! Included settings/private/merge_values.sql
@@ -1286,7 +1356,9 @@ begin atomic
   where include_private or d.is_public;
 end;
 comment on function attune_private.resolve_settings(uuid, boolean, boolean, uuid) is
-  'The resolution: what applies to one user for every setting, in one project or in none. `is_admin` is whether the one who asks may write what administrators may; without `include_private` only public settings are shown.';
+  'The resolution: what applies to one user for every setting, in one project or in none. '
+  '`is_admin` is whether the one who asks may write what administrators may; without `include_private` only public '
+  'settings are shown.';
 revoke all on function attune_private.resolve_settings(uuid, boolean, boolean, uuid) from public;
 --! EndIncluded settings/private/resolve_settings.sql
 --! Included settings/private/check_project.sql
@@ -1340,7 +1412,11 @@ begin
 end;
 $$;
 comment on function attune.effective_settings(text, uuid) is
-  E'@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller, for every setting or for those of one category, by category and key. With a project, as its preferences have it (`unknown_project`). Without a user: the public settings, as nobody in particular sees them.';
+  E'@param category Only this category; all when left out.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to the caller, for every setting or for those of one category, by category and key. '
+  'With a project, as its preferences have it (`unknown_project`). '
+  'Without a user: the public settings, as nobody in particular sees them.';
 revoke all on function attune.effective_settings(text, uuid) from public;
 grant execute on function attune.effective_settings(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_settings.sql
@@ -1378,7 +1454,11 @@ begin
 end;
 $$;
 comment on function attune.effective_setting(text, uuid) is
-  E'@notNull\n@param key Which setting.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller for one setting, in a project if one is given (`unknown_project`). Refused (`unknown_setting`) when there is none that the caller may see.';
+  E'@notNull\n'
+  '@param key Which setting.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to the caller for one setting, in a project if one is given (`unknown_project`). '
+  'Refused (`unknown_setting`) when there is none that the caller may see.';
 revoke all on function attune.effective_setting(text, uuid) from public;
 grant execute on function attune.effective_setting(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_setting.sql
@@ -1417,7 +1497,11 @@ begin
 end;
 $$;
 comment on function attune.effective_settings_for(uuid, text, uuid) is
-  E'@param user_id Whose settings.\n@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to another user, as that user sees it; for administrators (`admin_required`). Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
+  E'@param user_id Whose settings.\n'
+  '@param category Only this category; all when left out.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to another user, as that user sees it; for administrators (`admin_required`). '
+  'Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
 revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
 grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
 --! EndIncluded settings/effective_settings_for.sql
@@ -1430,7 +1514,11 @@ begin atomic
   from attune.effective_settings(category, project_id) as s;
 end;
 comment on function attune.settings_document(text, uuid) is
-  E'@notNull\n@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nWhat applies to the caller as one object, `{key: value}`, for every setting or for those of one category; in a project if one is given (`unknown_project`).';
+  E'@notNull\n'
+  '@param category Only this category; all when left out.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to the caller as one object, `{key: value}`, for every setting or for those of one category; in a '
+  'project if one is given (`unknown_project`).';
 revoke all on function attune.settings_document(text, uuid) from public;
 grant execute on function attune.settings_document(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/settings_document.sql
@@ -1522,7 +1610,13 @@ begin
 end;
 $$;
 comment on function attune.explain_setting(text, uuid, uuid) is
-  E'@param key Which setting.\n@param user_id For whom; the caller when left out.\n@param project_id In which project; outside projects when left out.\nEvery layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was ignored if not. For the caller, or, for administrators, for any user; in a project if one is given. Refused: `admin_required`, `unknown_user`, `unknown_project`, `unknown_setting`.';
+  E'@param key Which setting.\n'
+  '@param user_id For whom; the caller when left out.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'Every layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was '
+  'ignored if not. '
+  'For the caller, or, for administrators, for any user; in a project if one is given. '
+  'Refused: `admin_required`, `unknown_user`, `unknown_project`, `unknown_setting`.';
 revoke all on function attune.explain_setting(text, uuid, uuid) from public;
 grant execute on function attune.explain_setting(text, uuid, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/explain_setting.sql
@@ -1571,7 +1665,14 @@ begin
 end;
 $$;
 comment on function attune.set_preference(text, jsonb, uuid) is
-  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param project_id In which project; outside projects when left out.\nStores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients which change different members keep both changes. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, `setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
+  E'@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'Stores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. '
+  'An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients '
+  'which change different members keep both changes. '
+  'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, '
+  '`setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
 revoke all on function attune.set_preference(text, jsonb, uuid) from public;
 grant execute on function attune.set_preference(text, jsonb, uuid) to authenticated, service_role;
 --! EndIncluded settings/set_preference.sql
@@ -1607,7 +1708,12 @@ begin
 end;
 $$;
 comment on function attune.set_preferences(jsonb, uuid) is
-  E'@param patch `{key: value}`; null resets a key.\n@param project_id In which project; outside projects when left out.\nStores several choices of the caller, `{key: value}`, everywhere or in one project, all or nothing, and returns what applies now for each. A merge patch (RFC 7396): null resets a key. Refused: `invalid_patch`, and as `set_preference`.';
+  E'@param patch `{key: value}`; null resets a key.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'Stores several choices of the caller, `{key: value}`, everywhere or in one project, all or nothing, and returns '
+  'what applies now for each. '
+  'A merge patch (RFC 7396): null resets a key. '
+  'Refused: `invalid_patch`, and as `set_preference`.';
 revoke all on function attune.set_preferences(jsonb, uuid) from public;
 grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, service_role;
 --! EndIncluded settings/set_preferences.sql
@@ -1635,7 +1741,11 @@ begin
 end;
 $$;
 comment on function attune.reset_preference(text, uuid) is
-  E'@param key Which setting.\n@param project_id In which project; outside projects when left out.\nDrops the caller''s override of one setting, or the one in a project, and returns what applies now. Resetting what was never set is no error. Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`.';
+  E'@param key Which setting.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'Drops the caller''s override of one setting, or the one in a project, and returns what applies now. '
+  'Resetting what was never set is no error. '
+  'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`.';
 revoke all on function attune.reset_preference(text, uuid) from public;
 grant execute on function attune.reset_preference(text, uuid) to authenticated, service_role;
 --! EndIncluded settings/reset_preference.sql
@@ -1675,7 +1785,12 @@ begin
 end;
 $$;
 comment on function attune.reset_preferences(text, uuid) is
-  E'@param category Only this category; all when left out.\n@param project_id In which project; outside projects when left out.\nDrops all choices of the caller outside projects, or all in one project, or of these those of one category, and returns what applies now. Values that only administrators may write stay. Refused: `not_signed_in`, `unknown_project`.';
+  E'@param category Only this category; all when left out.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'Drops all choices of the caller outside projects, or all in one project, or of these those of one category, and '
+  'returns what applies now. '
+  'Values that only administrators may write stay. '
+  'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.reset_preferences(text, uuid) from public;
 grant execute on function attune.reset_preferences(text, uuid) to authenticated, service_role;
 --! EndIncluded settings/reset_preferences.sql
@@ -1722,7 +1837,18 @@ begin
 end;
 $$;
 comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
-  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody can choose otherwise.\n@param rollout_percentage The share of users it applies to, 0 to 100.\nStores what applies to everybody for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, who stay in as the share grows. Variants end: `setGlobalVariants` splits anew. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
+  E'@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  '@param is_enforced Whether nobody can choose otherwise.\n'
+  '@param rollout_percentage The share of users it applies to, 0 to 100.\n'
+  'Stores what applies to everybody for one setting, and returns what applies to the caller now; for '
+  'administrators. '
+  'An object is merged into what is stored (RFC 7396). '
+  'With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, '
+  'who stay in as the share grows. '
+  'Variants end: `setGlobalVariants` splits anew. '
+  'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, '
+  '`invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;
 grant execute on function attune.set_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
 --! EndIncluded settings/set_global_setting.sql
@@ -1754,7 +1880,15 @@ begin
 end;
 $$;
 comment on function attune.set_global_variants(text, jsonb) is
-  E'@notNull\n@param key Which setting.\n@param variants `[{"name", "weight", "value"}]`; null ends the split.\nSplits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights in tenths of a percent that sum to 1000; null ends the split. Stays within the setting''s rollout and lock. Returns what applies to the caller now; for administrators. Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, `secret_in_setting`, `invalid_timezone`, `too_large`.';
+  E'@notNull\n'
+  '@param key Which setting.\n'
+  '@param variants `[{"name", "weight", "value"}]`; null ends the split.\n'
+  'Splits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights '
+  'in tenths of a percent that sum to 1000; null ends the split. '
+  'Stays within the setting''s rollout and lock. '
+  'Returns what applies to the caller now; for administrators. '
+  'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, '
+  '`secret_in_setting`, `invalid_timezone`, `too_large`.';
 revoke all on function attune.set_global_variants(text, jsonb) from public;
 grant execute on function attune.set_global_variants(text, jsonb) to authenticated, service_role;
 --! EndIncluded settings/set_global_variants.sql
@@ -1773,7 +1907,11 @@ begin
 end;
 $$;
 comment on function attune.reset_global_setting(text) is
-  E'@param key Which setting.\nDrops what administrators chose for everybody for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_setting`.';
+  E'@param key Which setting.\n'
+  'Drops what administrators chose for everybody for one setting, its lock included, and returns what applies to '
+  'the caller now; for administrators. '
+  'Resetting what was never set is no error. '
+  'Refused: `admin_required`, `unknown_setting`.';
 revoke all on function attune.reset_global_setting(text) from public;
 grant execute on function attune.reset_global_setting(text) to authenticated, service_role;
 --! EndIncluded settings/reset_global_setting.sql
@@ -1818,7 +1956,17 @@ begin
 end;
 $$;
 comment on function attune.set_plan_setting(text, text, jsonb, boolean) is
-  E'@notNull\n@param plan Which plan.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nStores what applies to the users of a plan for one setting, and returns what applies to the caller now; for administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
+  E'@notNull\n'
+  '@param plan Which plan.\n'
+  '@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  'Stores what applies to the users of a plan for one setting, and returns what applies to the caller now; for '
+  'administrators. '
+  'An object is merged into what is stored (RFC 7396). '
+  'With `is_enforced` none of them can choose otherwise. '
+  'Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, '
+  '`value_too_deep`.';
 revoke all on function attune.set_plan_setting(text, text, jsonb, boolean) from public;
 grant execute on function attune.set_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded settings/set_plan_setting.sql
@@ -1847,7 +1995,13 @@ begin
 end;
 $$;
 comment on function attune.reset_plan_setting(text, text) is
-  E'@notNull\n@param plan Which plan.\n@param key Which setting.\nDrops what was chosen for the users of a plan for one setting, its lock included, and returns what applies to the caller now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_plan`, `unknown_setting`.';
+  E'@notNull\n'
+  '@param plan Which plan.\n'
+  '@param key Which setting.\n'
+  'Drops what was chosen for the users of a plan for one setting, its lock included, and returns what applies to '
+  'the caller now; for administrators. '
+  'Resetting what was never set is no error. '
+  'Refused: `admin_required`, `unknown_plan`, `unknown_setting`.';
 revoke all on function attune.reset_plan_setting(text, text) from public;
 grant execute on function attune.reset_plan_setting(text, text) to authenticated, service_role;
 --! EndIncluded settings/reset_plan_setting.sql
@@ -1884,7 +2038,17 @@ begin
 end;
 $$;
 comment on function attune.set_team_setting(uuid, text, jsonb, boolean) is
-  E'@notNull\n@param team_id Which team.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nStores what applies to the members of a team for one setting, and returns what applies to the caller now; for the team''s owners and administrators. An object is merged into what is stored (RFC 7396). With `is_enforced` none of them can choose otherwise. Refused: `team_admin_required`, `admin_required`, `setting_enforced`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, `value_too_deep`.';
+  E'@notNull\n'
+  '@param team_id Which team.\n'
+  '@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  'Stores what applies to the members of a team for one setting, and returns what applies to the caller now; for '
+  'the team''s owners and administrators. '
+  'An object is merged into what is stored (RFC 7396). '
+  'With `is_enforced` none of them can choose otherwise. '
+  'Refused: `team_admin_required`, `admin_required`, `setting_enforced`, `unknown_setting`, `layer_not_allowed`, '
+  '`invalid_value`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_team_setting(uuid, text, jsonb, boolean) from public;
 grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded settings/set_team_setting.sql
@@ -1905,7 +2069,13 @@ begin
 end;
 $$;
 comment on function attune.reset_team_setting(uuid, text) is
-  E'@notNull\n@param team_id Which team.\n@param key Which setting.\nDrops what was chosen for the members of a team for one setting, its lock included, and returns what applies to the caller now; for the team''s owners and administrators. Resetting what was never set is no error. Refused: `team_admin_required`, `admin_required`, `unknown_setting`.';
+  E'@notNull\n'
+  '@param team_id Which team.\n'
+  '@param key Which setting.\n'
+  'Drops what was chosen for the members of a team for one setting, its lock included, and returns what applies to '
+  'the caller now; for the team''s owners and administrators. '
+  'Resetting what was never set is no error. '
+  'Refused: `team_admin_required`, `admin_required`, `unknown_setting`.';
 revoke all on function attune.reset_team_setting(uuid, text) from public;
 grant execute on function attune.reset_team_setting(uuid, text) to authenticated, service_role;
 --! EndIncluded settings/reset_team_setting.sql
@@ -1955,7 +2125,15 @@ begin
 end;
 $$;
 comment on function attune.set_user_setting(uuid, text, jsonb) is
-  E'@notNull\n@param user_id Whose.\n@param key Which setting.\n@param value The value; of an object, the members to change.\nGives one user a value that only administrators may, such as a beta feature, and returns what applies to that user; for administrators. What is the user''s own choice stays theirs (`not_your_preference`). Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, `setting_enforced`, `invalid_value`, `too_large`, `too_many_preferences`.';
+  E'@notNull\n'
+  '@param user_id Whose.\n'
+  '@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  'Gives one user a value that only administrators may, such as a beta feature, and returns what applies to that '
+  'user; for administrators. '
+  'What is the user''s own choice stays theirs (`not_your_preference`). '
+  'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, '
+  '`setting_enforced`, `invalid_value`, `too_large`, `too_many_preferences`.';
 revoke all on function attune.set_user_setting(uuid, text, jsonb) from public;
 grant execute on function attune.set_user_setting(uuid, text, jsonb) to authenticated, service_role;
 --! EndIncluded settings/set_user_setting.sql
@@ -1998,7 +2176,12 @@ begin
 end;
 $$;
 comment on function attune.reset_user_setting(uuid, text) is
-  E'@notNull\n@param user_id Whose.\n@param key Which setting.\nTakes from one user what an administrator gave, and returns what applies to that user now; for administrators. Resetting what was never set is no error. Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
+  E'@notNull\n'
+  '@param user_id Whose.\n'
+  '@param key Which setting.\n'
+  'Takes from one user what an administrator gave, and returns what applies to that user now; for administrators. '
+  'Resetting what was never set is no error. '
+  'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
 revoke all on function attune.reset_user_setting(uuid, text) from public;
 grant execute on function attune.reset_user_setting(uuid, text) to authenticated, service_role;
 --! EndIncluded settings/reset_user_setting.sql
@@ -2027,7 +2210,12 @@ begin
 end;
 $$;
 comment on function attune.set_setting(text, jsonb) is
-  E'@param key Which setting.\n@param value The value; of an object, the members to change.\nStores a value where it belongs: a setting that users may hold, for the caller; any other, for everybody, which needs an administrator. Returns what applies to the caller now. Refused as `set_preference` and `set_global_setting`.';
+  E'@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  'Stores a value where it belongs: a setting that users may hold, for the caller; any other, for everybody, which '
+  'needs an administrator. '
+  'Returns what applies to the caller now. '
+  'Refused as `set_preference` and `set_global_setting`.';
 revoke all on function attune.set_setting(text, jsonb) from public;
 grant execute on function attune.set_setting(text, jsonb) to authenticated, service_role;
 --! EndIncluded settings/set_setting.sql
@@ -2056,7 +2244,8 @@ begin
 end;
 $$;
 comment on function attune_private.seed_settings(uuid) is
-  'Puts the value now effective of every setting with `seeding = copy` into a user''s layer, where the user holds none; returns how many.';
+  'Puts the value now effective of every setting with `seeding = copy` into a user''s layer, where the user holds '
+  'none; returns how many.';
 revoke all on function attune_private.seed_settings(uuid) from public;
 --! EndIncluded settings/private/seed_settings.sql
 --! Included settings/triggers/tg_users__seed_settings.sql
@@ -2120,7 +2309,12 @@ begin
 end;
 $$;
 comment on function attune.seed_existing_users(integer) is
-  E'@notNull\n@param batch_size At most so many users, 1 to 100,000.\nGives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for administrators. One batch a call: returns how many users were given something, 0 when nobody is left. Refused: `admin_required`, `invalid_batch_size`.';
+  E'@notNull\n'
+  '@param batch_size At most so many users, 1 to 100,000.\n'
+  'Gives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for '
+  'administrators. '
+  'One batch a call: returns how many users were given something, 0 when nobody is left. '
+  'Refused: `admin_required`, `invalid_batch_size`.';
 revoke all on function attune.seed_existing_users(integer) from public;
 grant execute on function attune.seed_existing_users(integer) to authenticated, service_role;
 --! EndIncluded settings/seed_existing_users.sql

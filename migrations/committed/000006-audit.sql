@@ -1,5 +1,5 @@
---! Previous: sha1:102ff5dc4fdde5afe95dce1164e6798e20b32a5c
---! Hash: sha1:efd351449497d391f64e3a6a202c381cbb1def96
+--! Previous: sha1:9696ebd132743f94d7e8d4fd3205623223552a71
+--! Hash: sha1:94fa31ac3de5ba5655bfb6437071d187f69e3351
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -54,7 +54,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg__erase() is
-  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its arguments, for a user whom `erase_user` recorded in the same transaction.';
+  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its '
+  'arguments, for a user whom `erase_user` recorded in the same transaction.';
 revoke all on function attune_private.tg__erase() from public;
 --! EndIncluded audit/triggers/tg__erase.sql
 
@@ -78,13 +79,16 @@ create table attune.maintenance_operations (
 );
 create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
 comment on table attune.maintenance_operations is
-  'What was done to the records themselves, such as removing old audit rows. Append-only, for administrators to read.';
+  'What was done to the records themselves, such as removing old audit rows. '
+  'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
 comment on column attune.maintenance_operations.operation is 'What was done: `purge_audit_log` or `erase_user`.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
-comment on column attune.maintenance_operations.parameters is 'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
+comment on column attune.maintenance_operations.parameters is
+  'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
 comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
-comment on column attune.maintenance_operations.actor_id is 'The user who did it; null when it was a trusted server or the owner.';
+comment on column attune.maintenance_operations.actor_id is
+  'The user who did it; null when it was a trusted server or the owner.';
 comment on column attune.maintenance_operations.actor_role is 'The database role that did it.';
 comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
 comment on column attune.maintenance_operations.occurred_at is 'When it was done.';
@@ -133,7 +137,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_configuration_audit_log__purge() is
-  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge recorded in the same transaction.';
+  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge '
+  'recorded in the same transaction.';
 revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
 --! EndIncluded audit/triggers/tg_configuration_audit_log__purge.sql
 
@@ -165,20 +170,30 @@ create index configuration_audit_log_user_id_idx on attune.configuration_audit_l
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
 create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log using brin (occurred_at);
 comment on table attune.configuration_audit_log is
-  'Every change of a definition or of a stored value: who, when, where, from what to what. Append-only. Users read what happened to their own settings, administrators everything.';
+  'Every change of a definition or of a stored value: who, when, where, from what to what. '
+  'Append-only. '
+  'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
 comment on column attune.configuration_audit_log.occurred_at is 'When the change was made.';
-comment on column attune.configuration_audit_log.transaction_id is 'Changes with the same number were made together or not at all.';
-comment on column attune.configuration_audit_log.actor_id is 'The user who made the change; null when it was a trusted server or the owner.';
+comment on column attune.configuration_audit_log.transaction_id is
+  'Changes with the same number were made together or not at all.';
+comment on column attune.configuration_audit_log.actor_id is
+  'The user who made the change; null when it was a trusted server or the owner.';
 comment on column attune.configuration_audit_log.actor_role is 'The database role that made the change.';
 comment on column attune.configuration_audit_log.layer is 'Where: `default` is the definition itself.';
 comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
-comment on column attune.configuration_audit_log.scope is 'Which plan, team or project it belongs to, in those layers; else null.';
+comment on column attune.configuration_audit_log.scope is
+  'Which plan, team or project it belongs to, in those layers; else null.';
 comment on column attune.configuration_audit_log.key is 'Which setting.';
 comment on column attune.configuration_audit_log.operation is 'What was done to the row.';
-comment on column attune.configuration_audit_log.previous_value is 'The value before; of a definition, its default. Null after an INSERT.';
-comment on column attune.configuration_audit_log.new_value is 'The value after; of a definition, its default. Null after a DELETE.';
-comment on column attune.configuration_audit_log.previous_attributes is 'The other columns before, such as `is_active` and `is_enforced`.';
+comment on column attune.configuration_audit_log.previous_value is
+  'The value before; of a definition, its default. '
+  'Null after an INSERT.';
+comment on column attune.configuration_audit_log.new_value is
+  'The value after; of a definition, its default. '
+  'Null after a DELETE.';
+comment on column attune.configuration_audit_log.previous_attributes is
+  'The other columns before, such as `is_active` and `is_enforced`.';
 comment on column attune.configuration_audit_log.new_attributes is 'The other columns after.';
 
 alter table attune.configuration_audit_log enable row level security;
@@ -247,7 +262,9 @@ begin
 end;
 $$;
 comment on function attune_private.tg__audit() is
-  'Writes a change of a definition or a stored value into the audit log. Of what is deleted with its user, no values. Its argument is the layer that the table holds.';
+  'Writes a change of a definition or a stored value into the audit log. '
+  'Of what is deleted with its user, no values. '
+  'Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__audit() from public;
 --! EndIncluded audit/triggers/tg__audit.sql
 
@@ -323,7 +340,12 @@ begin
 end;
 $$;
 comment on function attune.purge_audit_log(timestamptz, text) is
-  E'@notNull\n@param before Rows that are older are removed.\n@param reason Why, for the record; at most 1,000 characters.\nRemoves the audit rows from before a moment and returns how many; for trusted servers. It leaves a row in `maintenance_operations`. Refused: `reason_required`, `too_large`.';
+  E'@notNull\n'
+  '@param before Rows that are older are removed.\n'
+  '@param reason Why, for the record; at most 1,000 characters.\n'
+  'Removes the audit rows from before a moment and returns how many; for trusted servers. '
+  'It leaves a row in `maintenance_operations`. '
+  'Refused: `reason_required`, `too_large`.';
 revoke all on function attune.purge_audit_log(timestamptz, text) from public;
 grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
 --! EndIncluded audit/purge_audit_log.sql
@@ -359,7 +381,8 @@ begin
 end;
 $$;
 comment on function attune_private.erase_user(uuid, text) is
-  'Takes the values of a user out of the audit log and returns from how many rows. It leaves a row in `maintenance_operations`.';
+  'Takes the values of a user out of the audit log and returns from how many rows. '
+  'It leaves a row in `maintenance_operations`.';
 revoke all on function attune_private.erase_user(uuid, text) from public;
 --! EndIncluded audit/private/erase_user.sql
 --! Included audit/triggers/tg_users__erase.sql

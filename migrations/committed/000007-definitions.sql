@@ -1,5 +1,5 @@
---! Previous: sha1:efd351449497d391f64e3a6a202c381cbb1def96
---! Hash: sha1:c75e1838a56858d26b5097daa35e76d2b8448bea
+--! Previous: sha1:94fa31ac3de5ba5655bfb6437071d187f69e3351
+--! Hash: sha1:ad3022db88880d90e1cad30dacb1f54ad087fd55
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -7,7 +7,8 @@ comment on type attune.definition_action is 'What applying a document does to on
 
 create type attune.stored_values_action as enum ('refuse', 'discard');
 comment on type attune.stored_values_action is
-  'What to do when stored values would no longer be allowed: `refuse` the document, or `discard` those values (the audit log keeps them).';
+  'What to do when stored values would no longer be allowed: `refuse` the document, or `discard` those values (the '
+  'audit log keeps them).';
 
 create type attune.definition_change as (
   action attune.definition_action,
@@ -16,12 +17,18 @@ create type attune.definition_change as (
   stored_values bigint
 );
 comment on type attune.definition_change is 'What applying a document does to one definition.';
-comment on column attune.definition_change.action is E'@notNull\nWhether it is added, changed, removed, or as it was.';
-comment on column attune.definition_change.key is E'@notNull\nWhich setting.';
+comment on column attune.definition_change.action is
+  E'@notNull\n'
+  'Whether it is added, changed, removed, or as it was.';
+comment on column attune.definition_change.key is
+  E'@notNull\n'
+  'Which setting.';
 comment on column attune.definition_change.changes is
-  E'@notNull\nWhat changes, `{column: {"from": …, "to": …}}`; empty for a definition that is as it was.';
+  E'@notNull\n'
+  'What changes, `{column: {"from": …, "to": …}}`; empty for a definition that is as it was.';
 comment on column attune.definition_change.stored_values is
-  E'@notNull\nHow many stored values the change would no longer allow.';
+  E'@notNull\n'
+  'How many stored values the change would no longer allow.';
 
 --! Included definitions/private/read_definitions.sql
 create or replace function attune_private.read_definitions(document jsonb)
@@ -118,7 +125,8 @@ begin
 end;
 $$;
 comment on function attune_private.read_definitions(jsonb) is
-  'The definitions that a document declares. Refused (`invalid_document`) when it is no such document.';
+  'The definitions that a document declares. '
+  'Refused (`invalid_document`) when it is no such document.';
 revoke all on function attune_private.read_definitions(jsonb) from public;
 --! EndIncluded definitions/private/read_definitions.sql
 --! Included definitions/private/plan_definitions.sql
@@ -225,7 +233,8 @@ begin
 end;
 $$;
 comment on function attune_private.discard_broken_values(text, jsonb, jsonb, attune.setting_layer) is
-  'Deletes the stored values of a setting that a definition with this schema, default and narrowest layer would not allow; without one, all.';
+  'Deletes the stored values of a setting that a definition with this schema, default and narrowest layer would not '
+  'allow; without one, all.';
 revoke all on function attune_private.discard_broken_values(text, jsonb, jsonb, attune.setting_layer) from public;
 --! EndIncluded definitions/private/discard_broken_values.sql
 --! Included definitions/apply_definitions.sql
@@ -330,7 +339,18 @@ begin
 end;
 $$;
 comment on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) is
-  E'@param document The JSON Schema object whose `properties` are the settings.\n@param dry_run True only tells what would be done.\n@param stored_values What to do with stored values that would no longer be allowed.\nBrings the definitions of one source in line with a document, all or nothing, and returns what that changes; for administrators. The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, `properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`category`, `layer`, `writable_by`, `seeding`, `is_public`); an `x-attune` of the document itself holds for all. With `dry_run` nothing is changed. Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, `invalid_default`, `too_large`.';
+  E'@param document The JSON Schema object whose `properties` are the settings.\n'
+  '@param dry_run True only tells what would be done.\n'
+  '@param stored_values What to do with stored values that would no longer be allowed.\n'
+  'Brings the definitions of one source in line with a document, all or nothing, and returns what that changes; for '
+  'administrators. '
+  'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
+  '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`category`, '
+  '`layer`, `writable_by`, `seeding`, `is_public`); an `x-attune` of the document itself holds for all. '
+  'With `dry_run` nothing is changed. '
+  'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the '
+  'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, '
+  '`invalid_default`, `too_large`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) from public;
 grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) to authenticated, service_role;
 --! EndIncluded definitions/apply_definitions.sql
@@ -368,7 +388,10 @@ begin atomic
   where d.source is not distinct from export_definitions.source;
 end;
 comment on function attune.export_definitions(text) is
-  E'@notNull\n@param source The document that declared them; those made by hand when left out.\nThe definitions of one source as the document that `apply_definitions` takes: applying it changes nothing. Without a source, those that were made by hand; give the document an `$id` before it is applied.';
+  E'@notNull\n'
+  '@param source The document that declared them; those made by hand when left out.\n'
+  'The definitions of one source as the document that `apply_definitions` takes: applying it changes nothing. '
+  'Without a source, those that were made by hand; give the document an `$id` before it is applied.';
 revoke all on function attune.export_definitions(text) from public;
 grant execute on function attune.export_definitions(text) to authenticated, service_role;
 --! EndIncluded definitions/export_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:c75e1838a56858d26b5097daa35e76d2b8448bea
---! Hash: sha1:22b545e0a98ce6e0aaa8f4f272a42fb73c308777
+--! Previous: sha1:ad3022db88880d90e1cad30dacb1f54ad087fd55
+--! Hash: sha1:326730a2faa03ce279e02e9f2ba9d81e03648d28
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -51,7 +51,8 @@ begin
 end;
 $do$;
 comment on function attune_private.blowfish_salt(integer) is
-  'A new salt for `blowfish`. Each step of the cost doubles the work.';
+  'A new salt for `blowfish`. '
+  'Each step of the cost doubles the work.';
 revoke all on function attune_private.blowfish_salt(integer) from public;
 --! EndIncluded identity/private/blowfish_salt.sql
 --! Included identity/private/random_bytes.sql
@@ -71,8 +72,7 @@ begin
   );
 end;
 $do$;
-comment on function attune_private.random_bytes(integer) is
-  'So many random bytes, fit for secrets.';
+comment on function attune_private.random_bytes(integer) is 'So many random bytes, fit for secrets.';
 revoke all on function attune_private.random_bytes(integer) from public;
 --! EndIncluded identity/private/random_bytes.sql
 --! Included identity/private/hmac_sha256.sql
@@ -92,8 +92,7 @@ begin
   );
 end;
 $do$;
-comment on function attune_private.hmac_sha256(bytea, bytea) is
-  'What only who knows the key can compute of the data.';
+comment on function attune_private.hmac_sha256(bytea, bytea) is 'What only who knows the key can compute of the data.';
 revoke all on function attune_private.hmac_sha256(bytea, bytea) from public;
 --! EndIncluded identity/private/hmac_sha256.sql
 --! Included identity/private/base64url.sql
@@ -150,7 +149,8 @@ exception
 end;
 $$;
 comment on function attune_private.request_address() is
-  'Where the request came from: the first address in `x-forwarded-for`; NULL when there is none. It is as true as the server that sets it.';
+  'Where the request came from: the first address in `x-forwarded-for`; NULL when there is none. '
+  'It is as true as the server that sets it.';
 revoke all on function attune_private.request_address() from public;
 --! EndIncluded identity/private/request_address.sql
 
@@ -185,12 +185,22 @@ create type attune.refusal as (
   retry_after integer
 );
 comment on type attune.refusal is
-  'A refusal that leaves a trace, such as a counted failure. Raising it would take the trace back, so it is returned; the server makes the usual error of it.';
-comment on column attune.refusal.code is E'@notNull\nAs an SQLSTATE: `PT401`.';
-comment on column attune.refusal.reason is E'@notNull\nWhy, in stable snake_case.';
-comment on column attune.refusal.message is E'@notNull\nWhy, for people.';
-comment on column attune.refusal.hint is E'@notNull\nWhat to do.';
-comment on column attune.refusal.retry_after is 'After how many seconds to try again; null where waiting does not help.';
+  'A refusal that leaves a trace, such as a counted failure. '
+  'Raising it would take the trace back, so it is returned; the server makes the usual error of it.';
+comment on column attune.refusal.code is
+  E'@notNull\n'
+  'As an SQLSTATE: `PT401`.';
+comment on column attune.refusal.reason is
+  E'@notNull\n'
+  'Why, in stable snake_case.';
+comment on column attune.refusal.message is
+  E'@notNull\n'
+  'Why, for people.';
+comment on column attune.refusal.hint is
+  E'@notNull\n'
+  'What to do.';
+comment on column attune.refusal.retry_after is
+  'After how many seconds to try again; null where waiting does not help.';
 
 create type attune.session_tokens as (
   access_token attune.access_token,
@@ -204,13 +214,15 @@ create type attune.session_tokens as (
 comment on type attune.session_tokens is 'What a client holds of a session.';
 comment on column attune.session_tokens.access_token is 'Goes with every request.';
 comment on column attune.session_tokens.refresh_token is
-  'Is exchanged, once, for the next two tokens (`refreshSession`). A secret: keep it where scripts of others can''t read it.';
+  'Is exchanged, once, for the next two tokens (`refreshSession`). '
+  'A secret: keep it where scripts of others can''t read it.';
 comment on column attune.session_tokens.session_id is 'Which session.';
 comment on column attune.session_tokens.user_id is 'Who is signed in.';
 comment on column attune.session_tokens.access_expires_at is 'When the access token expires.';
-comment on column attune.session_tokens.session_expires_at is
-  'When the session ends unless it is refreshed before.';
-comment on column attune.session_tokens.refusal is 'Why there are no tokens; else null. Then all else is null.';
+comment on column attune.session_tokens.session_expires_at is 'When the session ends unless it is refreshed before.';
+comment on column attune.session_tokens.refusal is
+  'Why there are no tokens; else null. '
+  'Then all else is null.';
 
 -- What happened
 
@@ -234,14 +246,19 @@ create table attune.security_log (
 create index security_log_user_id_idx on attune.security_log (user_id, id);
 create index security_log_occurred_at_idx on attune.security_log using brin (occurred_at);
 comment on table attune.security_log is
-  'What happened to accounts and sessions. Append-only. Users read what happened to their own account, administrators everything.';
+  'What happened to accounts and sessions. '
+  'Append-only. '
+  'Users read what happened to their own account, administrators everything.';
 comment on column attune.security_log.id is 'In the order of writing.';
 comment on column attune.security_log.occurred_at is 'When it happened.';
 comment on column attune.security_log.event is 'What happened.';
 comment on column attune.security_log.user_id is
-  'To whose account; null when somebody tried to sign in to one that does not exist, or to get a mail for it. It stays when the account is deleted.';
+  'To whose account; null when somebody tried to sign in to one that does not exist, or to get a mail for it. '
+  'It stays when the account is deleted.';
 comment on column attune.security_log.session_id is 'To which session, where it concerns one.';
-comment on column attune.security_log.address is 'From which network address. It goes when the account is deleted.';
+comment on column attune.security_log.address is
+  'From which network address. '
+  'It goes when the account is deleted.';
 
 alter table attune.security_log enable row level security;
 create policy security_log_select_self_or_admin on attune.security_log for select to authenticated
@@ -270,8 +287,11 @@ create table attune_private.user_passwords (
     constraint user_passwords_password_hash_check check (password_hash ~ '^\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}$'),
   changed_at timestamptz not null default now()
 );
-comment on table attune_private.user_passwords is 'Passwords, as blowfish hashes. Who signs in elsewhere only has none.';
-comment on column attune_private.user_passwords.changed_at is 'When the user last chose another; a stronger hash of the same is no change.';
+comment on table attune_private.user_passwords is
+  'Passwords, as blowfish hashes. '
+  'Who signs in elsewhere only has none.';
+comment on column attune_private.user_passwords.changed_at is
+  'When the user last chose another; a stronger hash of the same is no change.';
 
 alter table attune_private.user_passwords enable row level security;
 
@@ -293,7 +313,8 @@ comment on table attune_private.refresh_tokens is
   'The refresh tokens of a session: one unused, and those that were exchanged, by which a stolen one is recognised.';
 comment on column attune_private.refresh_tokens.token_hash is 'SHA-256 of the whole token.';
 comment on column attune_private.refresh_tokens.salt is
-  'With the used token as the key it gives the next one: whoever presents the token gets the same successor, and the table alone gives none.';
+  'With the used token as the key it gives the next one: whoever presents the token gets the same successor, and '
+  'the table alone gives none.';
 comment on column attune_private.refresh_tokens.used_at is 'When it was exchanged; null for the current one.';
 
 alter table attune_private.refresh_tokens enable row level security;
@@ -310,9 +331,12 @@ create table attune_private.one_time_tokens (
   expires_at timestamptz not null,
   constraint one_time_tokens_pkey primary key (user_id, purpose, token_hash)
 );
-comment on table attune_private.one_time_tokens is 'What a mailed link proves. A used one is deleted.';
+comment on table attune_private.one_time_tokens is
+  'What a mailed link proves. '
+  'A used one is deleted.';
 comment on column attune_private.one_time_tokens.token_hash is 'SHA-256 of the whole token.';
-comment on column attune_private.one_time_tokens.email is 'The address it was mailed to: it proves nothing for another.';
+comment on column attune_private.one_time_tokens.email is
+  'The address it was mailed to: it proves nothing for another.';
 
 alter table attune_private.one_time_tokens enable row level security;
 
@@ -328,9 +352,11 @@ create table attune_private.login_attempts (
 );
 create index login_attempts_last_failed_at_idx on attune_private.login_attempts (last_failed_at);
 comment on table attune_private.login_attempts is
-  'Failures to sign in, by account, whether it exists or not, and by network address. Forgotten after a day.';
+  'Failures to sign in, by account, whether it exists or not, and by network address. '
+  'Forgotten after a day.';
 comment on column attune_private.login_attempts.subject_hash is
-  'SHA-256 of the e-mail address in lower case, or of the network address: people type passwords where the address belongs.';
+  'SHA-256 of the e-mail address in lower case, or of the network address: people type passwords where the address '
+  'belongs.';
 
 alter table attune_private.login_attempts enable row level security;
 
@@ -353,9 +379,14 @@ create table attune_private.mail_outbox (
 create index mail_outbox_user_id_idx on attune_private.mail_outbox (user_id);
 create index mail_outbox_due_at_idx on attune_private.mail_outbox (due_at) where delivered_at is null;
 comment on table attune_private.mail_outbox is
-  'Mails that a trusted worker sends. The token in the payload is the only plain one there is, and goes once the mail is delivered or expired.';
-comment on column attune_private.mail_outbox.user_id is 'Who asked for it; it goes with the user. Null when it was a trusted server. No foreign key: the outbox is one queue, not a part of a user.';
-comment on column attune_private.mail_outbox.due_at is 'When it may be claimed next: pushed on by a claim (its lease) and by a failure.';
+  'Mails that a trusted worker sends. '
+  'The token in the payload is the only plain one there is, and goes once the mail is delivered or expired.';
+comment on column attune_private.mail_outbox.user_id is
+  'Who asked for it; it goes with the user. '
+  'Null when it was a trusted server. '
+  'No foreign key: the outbox is one queue, not a part of a user.';
+comment on column attune_private.mail_outbox.due_at is
+  'When it may be claimed next: pushed on by a claim (its lease) and by a failure.';
 comment on column attune_private.mail_outbox.problem is 'Why it could not be delivered, the last time.';
 
 alter table attune_private.mail_outbox enable row level security;
@@ -370,14 +401,28 @@ create type attune.mail as (
   attempts integer
 );
 comment on type attune.mail is 'A mail to be sent.';
-comment on column attune.mail.id is E'@notNull\nBy which it is completed or failed.';
-comment on column attune.mail.purpose is E'@notNull\nWhat it is for: `verify_email`, `reset_password` or `invitation`.';
-comment on column attune.mail.recipient is E'@notNull\nThe e-mail address.';
+comment on column attune.mail.id is
+  E'@notNull\n'
+  'By which it is completed or failed.';
+comment on column attune.mail.purpose is
+  E'@notNull\n'
+  'What it is for: `verify_email`, `reset_password` or `invitation`.';
+comment on column attune.mail.recipient is
+  E'@notNull\n'
+  'The e-mail address.';
 comment on column attune.mail.payload is
-  E'@notNull\nWhat it says: `{"token": …, "name": …}`, the name that of the recipient; of an invitation `{"token": …, "invitation_id": …, "invited_by": …, "team": …, "project": …}`, all names as their users wrote them.';
-comment on column attune.mail.created_at is E'@notNull\nWhen it was asked for.';
-comment on column attune.mail.expires_at is E'@notNull\nWhen it is of no use any more.';
-comment on column attune.mail.attempts is E'@notNull\nHow often it was claimed, this time included.';
+  E'@notNull\n'
+  'What it says: `{"token": …, "name": …}`, the name that of the recipient; of an invitation `{"token": …, '
+  '"invitation_id": …, "invited_by": …, "team": …, "project": …}`, all names as their users wrote them.';
+comment on column attune.mail.created_at is
+  E'@notNull\n'
+  'When it was asked for.';
+comment on column attune.mail.expires_at is
+  E'@notNull\n'
+  'When it is of no use any more.';
+comment on column attune.mail.attempts is
+  E'@notNull\n'
+  'How often it was claimed, this time included.';
 
 -- The state machine. The functions of attune_private take the time as an argument, so that tests can move it.
 
@@ -523,7 +568,8 @@ begin
 end;
 $$;
 comment on function attune_private.consume_one_time_token(text, text, timestamptz) is
-  'Whose token it is; it and the others for the same purpose are gone then. Refused: `invalid_one_time_token`.';
+  'Whose token it is; it and the others for the same purpose are gone then. '
+  'Refused: `invalid_one_time_token`.';
 revoke all on function attune_private.consume_one_time_token(text, text, timestamptz) from public;
 --! EndIncluded identity/private/consume_one_time_token.sql
 --! Included identity/private/session_tokens.sql
@@ -591,7 +637,8 @@ begin
 end;
 $$;
 comment on function attune_private.start_session(uuid, timestamptz) is
-  'Signs a user in: a session with its first tokens. Whoever calls it has made sure of who it is.';
+  'Signs a user in: a session with its first tokens. '
+  'Whoever calls it has made sure of who it is.';
 revoke all on function attune_private.start_session(uuid, timestamptz) from public;
 --! EndIncluded identity/private/start_session.sql
 --! Included identity/private/revoke_sessions.sql
@@ -627,7 +674,8 @@ begin
 end;
 $$;
 comment on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid) is
-  'Ends the sessions of a user, or one of them, or all but one, and returns how many. It takes effect with the next request.';
+  'Ends the sessions of a user, or one of them, or all but one, and returns how many. '
+  'It takes effect with the next request.';
 revoke all on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid) from public;
 --! EndIncluded identity/private/revoke_sessions.sql
 --! Included identity/private/check_password.sql
@@ -747,7 +795,9 @@ begin
 end;
 $$;
 comment on function attune_private.count_login_failure(text, timestamptz) is
-  'Counts a failure for the account and the address, and makes both wait: longer each time, from the failure that the setting `LOGIN_FREE_FAILURES` says, up to `LOGIN_LONGEST_WAIT`. After a day without one it starts again.';
+  'Counts a failure for the account and the address, and makes both wait: longer each time, from the failure that '
+  'the setting `LOGIN_FREE_FAILURES` says, up to `LOGIN_LONGEST_WAIT`. '
+  'After a day without one it starts again.';
 revoke all on function attune_private.count_login_failure(text, timestamptz) from public;
 --! EndIncluded identity/private/count_login_failure.sql
 --! Included identity/private/forgive_login_failures.sql
@@ -853,7 +903,9 @@ begin
 end;
 $$;
 comment on function attune_private.prove_password(uuid, text, text, timestamptz) is
-  'NULL when it is the user''s password; else a refusal, `invalid_credentials` or `too_many_attempts`, with the failure counted. An unknown user takes as long as a wrong password.';
+  'NULL when it is the user''s password; else a refusal, `invalid_credentials` or `too_many_attempts`, with the '
+  'failure counted. '
+  'An unknown user takes as long as a wrong password.';
 revoke all on function attune_private.prove_password(uuid, text, text, timestamptz) from public;
 --! EndIncluded identity/private/prove_password.sql
 --! Included identity/private/prove_own_password.sql
@@ -1085,7 +1137,8 @@ begin
   return refusal;
 end;
 $$;
-comment on function attune_private.change_password(uuid, uuid, text, text, timestamptz) is 'See `attune.change_password`.';
+comment on function attune_private.change_password(uuid, uuid, text, text, timestamptz) is
+  'See `attune.change_password`.';
 revoke all on function attune_private.change_password(uuid, uuid, text, text, timestamptz) from public;
 --! EndIncluded identity/private/change_password.sql
 --! Included identity/private/request_password_reset.sql
@@ -1198,7 +1251,12 @@ begin
 end;
 $$;
 comment on function attune.register(text, text, text) is
-  E'@param email The e-mail address, which nobody else has.\n@param password The password: 8 to 72 bytes.\n@param name The name other people see.\nMakes a user who signs in with an e-mail address and a password of 8 to 72 bytes, signs them in, and mails them a link that verifies the address (`verifyEmail`). Refused: `password_too_short`, `password_too_long`, `invalid_email`, `email_taken`, `too_large`.';
+  E'@param email The e-mail address, which nobody else has.\n'
+  '@param password The password: 8 to 72 bytes.\n'
+  '@param name The name other people see.\n'
+  'Makes a user who signs in with an e-mail address and a password of 8 to 72 bytes, signs them in, and mails them '
+  'a link that verifies the address (`verifyEmail`). '
+  'Refused: `password_too_short`, `password_too_long`, `invalid_email`, `email_taken`, `too_large`.';
 revoke all on function attune.register(text, text, text) from public;
 grant execute on function attune.register(text, text, text) to anon, authenticated, service_role;
 --! EndIncluded identity/register.sql
@@ -1213,7 +1271,12 @@ begin
 end;
 $$;
 comment on function attune.login(text, text) is
-  E'@param email The e-mail address of the account, in whatever case.\n@param password Its password.\nSigns in with an e-mail address and a password. Refused: `invalid_credentials`, whether there is such an account or not; after some failures `too_many_attempts`, with the seconds to wait. Both are returned as `refusal` by the database, so that failures stay counted.';
+  E'@param email The e-mail address of the account, in whatever case.\n'
+  '@param password Its password.\n'
+  'Signs in with an e-mail address and a password. '
+  'Refused: `invalid_credentials`, whether there is such an account or not; after some failures '
+  '`too_many_attempts`, with the seconds to wait. '
+  'Both are returned as `refusal` by the database, so that failures stay counted.';
 revoke all on function attune.login(text, text) from public;
 grant execute on function attune.login(text, text) to anon, authenticated, service_role;
 --! EndIncluded identity/login.sql
@@ -1228,7 +1291,12 @@ begin
 end;
 $$;
 comment on function attune.refresh_session(text) is
-  E'@param refresh_token The refresh token that came last.\nExchanges a refresh token for the next two tokens. For some seconds (the setting `REFRESH_TOKEN_REUSE_INTERVAL`) the same token gives the same successor, so that parallel tabs agree; after that, its reuse ends the session. Refused: `invalid_refresh_token`, `session_ended`, `refresh_token_reused`; returned as `refusal` by the database, so that the session stays ended.';
+  E'@param refresh_token The refresh token that came last.\n'
+  'Exchanges a refresh token for the next two tokens. '
+  'For some seconds (the setting `REFRESH_TOKEN_REUSE_INTERVAL`) the same token gives the same successor, so that '
+  'parallel tabs agree; after that, its reuse ends the session. '
+  'Refused: `invalid_refresh_token`, `session_ended`, `refresh_token_reused`; returned as `refusal` by the '
+  'database, so that the session stays ended.';
 revoke all on function attune.refresh_session(text) from public;
 grant execute on function attune.refresh_session(text) to anon, authenticated, service_role;
 --! EndIncluded identity/refresh_session.sql
@@ -1257,7 +1325,9 @@ begin
 end;
 $$;
 comment on function attune.open_session(uuid) is
-  E'@param user_id Whom to sign in.\nSigns in a user whom a trusted server has recognised, such as after `linkOrRegisterUser`. Refused: `unknown_user`.';
+  E'@param user_id Whom to sign in.\n'
+  'Signs in a user whom a trusted server has recognised, such as after `linkOrRegisterUser`. '
+  'Refused: `unknown_user`.';
 revoke all on function attune.open_session(uuid) from public;
 grant execute on function attune.open_session(uuid) to service_role;
 --! EndIncluded identity/open_session.sql
@@ -1290,7 +1360,8 @@ begin
 end;
 $$;
 comment on function attune.logout_everywhere() is
-  'Ends all sessions of the caller, this one included, and returns how many. Refused: `not_signed_in`.';
+  'Ends all sessions of the caller, this one included, and returns how many. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.logout_everywhere() from public;
 grant execute on function attune.logout_everywhere() to authenticated;
 --! EndIncluded identity/logout_everywhere.sql
@@ -1323,7 +1394,9 @@ begin
 end;
 $$;
 comment on function attune.revoke_session(uuid) is
-  E'@param session_id Which session.\nEnds one session of the caller, at once; one that was ended stays as it is. Refused: `not_signed_in`, `unknown_session`.';
+  E'@param session_id Which session.\n'
+  'Ends one session of the caller, at once; one that was ended stays as it is. '
+  'Refused: `not_signed_in`, `unknown_session`.';
 revoke all on function attune.revoke_session(uuid) from public;
 grant execute on function attune.revoke_session(uuid) to authenticated;
 --! EndIncluded identity/revoke_session.sql
@@ -1340,7 +1413,12 @@ begin
 end;
 $$;
 comment on function attune.change_password(text, text) is
-  E'@param old_password The password until now.\n@param new_password The password from now on: 8 to 72 bytes.\nChanges the caller''s password and ends all other sessions of theirs. Who has no password yet gets one with `requestPasswordReset`. Refused: `not_signed_in`, `password_too_short`, `password_too_long`; and `wrong_password`, `too_many_attempts`, which the database returns, so that failures stay counted.';
+  E'@param old_password The password until now.\n'
+  '@param new_password The password from now on: 8 to 72 bytes.\n'
+  'Changes the caller''s password and ends all other sessions of theirs. '
+  'Who has no password yet gets one with `requestPasswordReset`. '
+  'Refused: `not_signed_in`, `password_too_short`, `password_too_long`; and `wrong_password`, `too_many_attempts`, '
+  'which the database returns, so that failures stay counted.';
 revoke all on function attune.change_password(text, text) from public;
 grant execute on function attune.change_password(text, text) to authenticated;
 --! EndIncluded identity/change_password.sql
@@ -1355,7 +1433,9 @@ begin
 end;
 $$;
 comment on function attune.request_password_reset(text) is
-  E'@param email The e-mail address of the account.\nMails a link that sets a new password (`resetPassword`), at most one a minute, to the user with this address. It answers the same, and as fast, when there is none.';
+  E'@param email The e-mail address of the account.\n'
+  'Mails a link that sets a new password (`resetPassword`), at most one a minute, to the user with this address. '
+  'It answers the same, and as fast, when there is none.';
 revoke all on function attune.request_password_reset(text) from public;
 grant execute on function attune.request_password_reset(text) to anon, authenticated, service_role;
 --! EndIncluded identity/request_password_reset.sql
@@ -1370,7 +1450,11 @@ begin
 end;
 $$;
 comment on function attune.reset_password(text, text) is
-  E'@param token The token of the mail.\n@param new_password The password from now on: 8 to 72 bytes.\nSets a new password with the token of a mail (`requestPasswordReset`), and ends all sessions of the user. It also shows that the address is theirs; identities that were linked before that was shown are unlinked. Refused: `invalid_one_time_token`, `password_too_short`, `password_too_long`.';
+  E'@param token The token of the mail.\n'
+  '@param new_password The password from now on: 8 to 72 bytes.\n'
+  'Sets a new password with the token of a mail (`requestPasswordReset`), and ends all sessions of the user. '
+  'It also shows that the address is theirs; identities that were linked before that was shown are unlinked. '
+  'Refused: `invalid_one_time_token`, `password_too_short`, `password_too_long`.';
 revoke all on function attune.reset_password(text, text) from public;
 grant execute on function attune.reset_password(text, text) to anon, authenticated, service_role;
 --! EndIncluded identity/reset_password.sql
@@ -1388,7 +1472,9 @@ begin
 end;
 $$;
 comment on function attune.request_email_verification() is
-  'Mails the caller another link that verifies their address (`verifyEmail`), at most one a minute, unless it is verified. Refused: `not_signed_in`.';
+  'Mails the caller another link that verifies their address (`verifyEmail`), at most one a minute, unless it is '
+  'verified. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.request_email_verification() from public;
 grant execute on function attune.request_email_verification() to authenticated;
 --! EndIncluded identity/request_email_verification.sql
@@ -1403,7 +1489,10 @@ begin
 end;
 $$;
 comment on function attune.verify_email(text) is
-  E'@param token The token of the mail.\nShows with the token of a mail that the address is the caller''s own. Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. Refused: `not_signed_in`, `invalid_one_time_token`.';
+  E'@param token The token of the mail.\n'
+  'Shows with the token of a mail that the address is the caller''s own. '
+  'Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. '
+  'Refused: `not_signed_in`, `invalid_one_time_token`.';
 revoke all on function attune.verify_email(text) from public;
 grant execute on function attune.verify_email(text) to authenticated;
 --! EndIncluded identity/verify_email.sql
@@ -1433,7 +1522,12 @@ begin
 end;
 $$;
 comment on function attune.delete_account(text) is
-  E'@param password The password of the account; needless where it has none.\nDeletes the caller and everything of theirs, with the teams and projects to which nobody else belongs. The logs keep that something happened, and no values. The password is asked of those who have one. Refused: `not_signed_in`, `last_owner`; and `wrong_password`, `too_many_attempts`, which the database returns, so that failures stay counted.';
+  E'@param password The password of the account; needless where it has none.\n'
+  'Deletes the caller and everything of theirs, with the teams and projects to which nobody else belongs. '
+  'The logs keep that something happened, and no values. '
+  'The password is asked of those who have one. '
+  'Refused: `not_signed_in`, `last_owner`; and `wrong_password`, `too_many_attempts`, which the database returns, '
+  'so that failures stay counted.';
 revoke all on function attune.delete_account(text) from public;
 grant execute on function attune.delete_account(text) to authenticated;
 --! EndIncluded identity/delete_account.sql
@@ -1590,7 +1684,17 @@ begin
 end;
 $$;
 comment on function attune.link_or_register_user(text, text, text, boolean, text, text, text) is
-  E'@param issuer The provider: the `iss` of its token.\n@param subject Who the user is there: the `sub` of its token.\n@param email The e-mail address the provider tells.\n@param email_verified Whether the provider says that it has verified the address.\n@param name The name the provider tells.\n@param avatar_url The picture the provider tells.\n@param company_name The company the provider tells.\nThe user of an identity that a trusted server has checked: the one it belongs to; else the one with the same e-mail address, when both sides have verified it; else a new one. Name, picture and company follow the provider where the user has not edited them. Refused: `invalid_identity`, `email_taken`.';
+  E'@param issuer The provider: the `iss` of its token.\n'
+  '@param subject Who the user is there: the `sub` of its token.\n'
+  '@param email The e-mail address the provider tells.\n'
+  '@param email_verified Whether the provider says that it has verified the address.\n'
+  '@param name The name the provider tells.\n'
+  '@param avatar_url The picture the provider tells.\n'
+  '@param company_name The company the provider tells.\n'
+  'The user of an identity that a trusted server has checked: the one it belongs to; else the one with the same '
+  'e-mail address, when both sides have verified it; else a new one. '
+  'Name, picture and company follow the provider where the user has not edited them. '
+  'Refused: `invalid_identity`, `email_taken`.';
 revoke all on function attune.link_or_register_user(text, text, text, boolean, text, text, text) from public;
 grant execute on function attune.link_or_register_user(text, text, text, boolean, text, text, text) to service_role;
 --! EndIncluded identity/link_or_register_user.sql
@@ -1626,7 +1730,12 @@ begin
 end;
 $$;
 comment on function attune.provision_user() is
-  'The user of the request''s token. The first time an outside identity comes, with its verified claims (`email`, `email_verified`, `name`, `picture`, `company`), the user is made; later, the profile follows what the provider says, where the user has not edited it. However often and in parallel it is called, there is one user. Refused: `not_signed_in`, `invalid_identity`, `email_taken`.';
+  'The user of the request''s token. '
+  'The first time an outside identity comes, with its verified claims (`email`, `email_verified`, `name`, '
+  '`picture`, `company`), the user is made; later, the profile follows what the provider says, where the user has '
+  'not edited it. '
+  'However often and in parallel it is called, there is one user. '
+  'Refused: `not_signed_in`, `invalid_identity`, `email_taken`.';
 revoke all on function attune.provision_user() from public;
 grant execute on function attune.provision_user() to authenticated;
 --! EndIncluded identity/provision_user.sql
@@ -1692,7 +1801,16 @@ begin
 end;
 $$;
 comment on function attune.link_identity(uuid, text, text, text, text, text, text) is
-  E'@param user_id Who the user is here.\n@param issuer The provider: the `iss` of its token.\n@param subject Who the user is there: the `sub` of its token.\n@param email The e-mail address the provider tells.\n@param name The name the provider tells.\n@param avatar_url The picture the provider tells.\n@param company_name The company the provider tells.\nLets a signed-in user sign in with an outside identity too. For trusted servers, which have checked both: the user''s session, and the identity. Refused: `invalid_identity`, `unknown_user`, `identity_taken`.';
+  E'@param user_id Who the user is here.\n'
+  '@param issuer The provider: the `iss` of its token.\n'
+  '@param subject Who the user is there: the `sub` of its token.\n'
+  '@param email The e-mail address the provider tells.\n'
+  '@param name The name the provider tells.\n'
+  '@param avatar_url The picture the provider tells.\n'
+  '@param company_name The company the provider tells.\n'
+  'Lets a signed-in user sign in with an outside identity too. '
+  'For trusted servers, which have checked both: the user''s session, and the identity. '
+  'Refused: `invalid_identity`, `unknown_user`, `identity_taken`.';
 revoke all on function attune.link_identity(uuid, text, text, text, text, text, text) from public;
 grant execute on function attune.link_identity(uuid, text, text, text, text, text, text) to service_role;
 --! EndIncluded identity/link_identity.sql
@@ -1735,7 +1853,10 @@ begin
 end;
 $$;
 comment on function attune.unlink_identity(text, text) is
-  E'@param issuer The provider: the `iss` of its tokens.\n@param subject Who the caller is there: the `sub` of its tokens.\nLets the caller no longer sign in with an outside identity. Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
+  E'@param issuer The provider: the `iss` of its tokens.\n'
+  '@param subject Who the caller is there: the `sub` of its tokens.\n'
+  'Lets the caller no longer sign in with an outside identity. '
+  'Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
 revoke all on function attune.unlink_identity(text, text) from public;
 grant execute on function attune.unlink_identity(text, text) to authenticated;
 --! EndIncluded identity/unlink_identity.sql
@@ -1797,7 +1918,11 @@ begin
 end;
 $$;
 comment on function attune.claim_mails(integer, interval) is
-  E'@param batch_size How many mails at most, 1 to 1,000.\n@param lease For how long they are the worker''s own, a second to a day.\nGives a trusted worker mails to send. They are its own until the lease is over: say `completeMail` or `failMail` before, or another worker gets them. Refused: `invalid_batch_size`.';
+  E'@param batch_size How many mails at most, 1 to 1,000.\n'
+  '@param lease For how long they are the worker''s own, a second to a day.\n'
+  'Gives a trusted worker mails to send. '
+  'They are its own until the lease is over: say `completeMail` or `failMail` before, or another worker gets them. '
+  'Refused: `invalid_batch_size`.';
 revoke all on function attune.claim_mails(integer, interval) from public;
 grant execute on function attune.claim_mails(integer, interval) to service_role;
 --! EndIncluded identity/claim_mails.sql
@@ -1822,7 +1947,9 @@ begin
 end;
 $$;
 comment on function attune.complete_mail(bigint) is
-  E'@param id Which mail.\nSays that a mail was delivered, and forgets its token; for trusted servers. Refused: `unknown_mail`.';
+  E'@param id Which mail.\n'
+  'Says that a mail was delivered, and forgets its token; for trusted servers. '
+  'Refused: `unknown_mail`.';
 revoke all on function attune.complete_mail(bigint) from public;
 grant execute on function attune.complete_mail(bigint) to service_role;
 --! EndIncluded identity/complete_mail.sql
@@ -1850,7 +1977,11 @@ begin
 end;
 $$;
 comment on function attune.fail_mail(bigint, text) is
-  E'@param id Which mail.\n@param reason Why, for people; cut at 1,000 characters.\nSays why a mail could not be delivered; for trusted servers. It is due again later, and later each time, up to an hour, until it expires. Refused: `unknown_mail`.';
+  E'@param id Which mail.\n'
+  '@param reason Why, for people; cut at 1,000 characters.\n'
+  'Says why a mail could not be delivered; for trusted servers. '
+  'It is due again later, and later each time, up to an hour, until it expires. '
+  'Refused: `unknown_mail`.';
 revoke all on function attune.fail_mail(bigint, text) from public;
 grant execute on function attune.fail_mail(bigint, text) to service_role;
 --! EndIncluded identity/fail_mail.sql
@@ -1879,7 +2010,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_users__erase_traces() is
-  'What would tell of a deleted user outside of the user''s own tables: mails, counted failures, and network addresses in the log.';
+  'What would tell of a deleted user outside of the user''s own tables: mails, counted failures, and network '
+  'addresses in the log.';
 revoke all on function attune_private.tg_users__erase_traces() from public;
 --! EndIncluded identity/triggers/tg_users__erase_traces.sql
 

@@ -1,5 +1,5 @@
---! Previous: sha1:22b545e0a98ce6e0aaa8f4f272a42fb73c308777
---! Hash: sha1:4de28465efb5fb3430b9324861096eaf027ffa8b
+--! Previous: sha1:326730a2faa03ce279e02e9f2ba9d81e03648d28
+--! Hash: sha1:d043ea076c0591d7786d56aae01fee0976fb21e1
 --! Message: invitations
 
 create table attune.invitations (
@@ -29,9 +29,13 @@ create index invitations_project_id_idx on attune.invitations (project_id);
 create index invitations_email_idx on attune.invitations (email);
 create index invitations_invited_by_idx on attune.invitations (invited_by, created_at);
 comment on table attune.invitations is
-  E'@behavior -insert -update -delete -connection +list\nWho was asked by e-mail to join a team or a project. Its owners see them, and the admins of a team; made by `inviteToTeam` and `inviteToProject`.';
+  E'@behavior -insert -update -delete -connection +list\n'
+  'Who was asked by e-mail to join a team or a project. '
+  'Its owners see them, and the admins of a team; made by `inviteToTeam` and `inviteToProject`.';
 comment on column attune.invitations.id is 'Which invitation.';
-comment on column attune.invitations.email is 'Who is invited, in lower case. Whether there is such a user, nobody learns from it.';
+comment on column attune.invitations.email is
+  'Who is invited, in lower case. '
+  'Whether there is such a user, nobody learns from it.';
 comment on column attune.invitations.team_id is 'To which team; null when it is to a project.';
 comment on column attune.invitations.team_role is 'As what, in the team.';
 comment on column attune.invitations.project_id is 'To which project; null when it is to a team.';
@@ -40,7 +44,8 @@ comment on column attune.invitations.invited_by is 'The user who invited; null w
 comment on column attune.invitations.created_at is 'When it was sent.';
 comment on column attune.invitations.expires_at is 'Until when it may be accepted.';
 comment on column attune.invitations.accepted_at is 'When it was accepted; null while it is not.';
-comment on column attune.invitations.revoked_at is 'When it was taken back, or another was sent in its place; null while it is not.';
+comment on column attune.invitations.revoked_at is
+  'When it was taken back, or another was sent in its place; null while it is not.';
 
 alter table attune.invitations enable row level security;
 create policy invitations_select_manager on attune.invitations for select to authenticated
@@ -166,7 +171,9 @@ begin
 end;
 $$;
 comment on function attune_private.invite(attune.invitations) is
-  'Mails an invitation, in the place of an earlier one. Whoever calls it has made sure that the caller may. Refused: `invalid_email`, `too_many_invitations`.';
+  'Mails an invitation, in the place of an earlier one. '
+  'Whoever calls it has made sure that the caller may. '
+  'Refused: `invalid_email`, `too_many_invitations`.';
 revoke all on function attune_private.invite(attune.invitations) from public;
 --! EndIncluded invitations/private/invite.sql
 --! Included invitations/private/accept_invitation.sql
@@ -258,7 +265,12 @@ begin
 end;
 $$;
 comment on function attune.invite_to_team(uuid, text, attune.team_role) is
-  E'@param team_id To which team.\n@param email Who is invited.\n@param role As what.\nAsks somebody by e-mail to join a team; for its owners, and for admins unless as an owner. It takes the place of an earlier invitation. Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`.';
+  E'@param team_id To which team.\n'
+  '@param email Who is invited.\n'
+  '@param role As what.\n'
+  'Asks somebody by e-mail to join a team; for its owners, and for admins unless as an owner. '
+  'It takes the place of an earlier invitation. '
+  'Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`.';
 revoke all on function attune.invite_to_team(uuid, text, attune.team_role) from public;
 grant execute on function attune.invite_to_team(uuid, text, attune.team_role) to authenticated, service_role;
 --! EndIncluded invitations/invite_to_team.sql
@@ -280,7 +292,12 @@ begin
 end;
 $$;
 comment on function attune.invite_to_project(uuid, text, attune.project_role) is
-  E'@param project_id To which project.\n@param email Who is invited.\n@param role As what.\nAsks somebody by e-mail to join a project; for its owners. It takes the place of an earlier invitation. Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`.';
+  E'@param project_id To which project.\n'
+  '@param email Who is invited.\n'
+  '@param role As what.\n'
+  'Asks somebody by e-mail to join a project; for its owners. '
+  'It takes the place of an earlier invitation. '
+  'Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`.';
 revoke all on function attune.invite_to_project(uuid, text, attune.project_role) from public;
 grant execute on function attune.invite_to_project(uuid, text, attune.project_role) to authenticated, service_role;
 --! EndIncluded invitations/invite_to_project.sql
@@ -316,7 +333,10 @@ begin
 end;
 $$;
 comment on function attune.revoke_invitation(uuid) is
-  E'@param invitation_id Which invitation.\nTakes an invitation back; one that was accepted or taken back stays as it is. For those who may invite. Refused: `unknown_invitation`.';
+  E'@param invitation_id Which invitation.\n'
+  'Takes an invitation back; one that was accepted or taken back stays as it is. '
+  'For those who may invite. '
+  'Refused: `unknown_invitation`.';
 revoke all on function attune.revoke_invitation(uuid) from public;
 grant execute on function attune.revoke_invitation(uuid) to authenticated, service_role;
 --! EndIncluded invitations/revoke_invitation.sql
@@ -331,7 +351,10 @@ begin
 end;
 $$;
 comment on function attune.accept_invitation(text) is
-  E'@param token The token of the mail.\nJoins the team or project to which the caller was invited, with the token of the mail. The address of the caller must be the one that was invited. Refused: `not_signed_in`, `invalid_invitation`, `invitation_for_another`.';
+  E'@param token The token of the mail.\n'
+  'Joins the team or project to which the caller was invited, with the token of the mail. '
+  'The address of the caller must be the one that was invited. '
+  'Refused: `not_signed_in`, `invalid_invitation`, `invitation_for_another`.';
 revoke all on function attune.accept_invitation(text) from public;
 grant execute on function attune.accept_invitation(text) to authenticated;
 --! EndIncluded invitations/accept_invitation.sql
@@ -387,7 +410,9 @@ begin
 end;
 $$;
 comment on function attune.remove_expired() is
-  'Removes what has expired, and returns how many rows: one-time tokens and counted failures at once, sessions, mails and invitations after 30 days. For trusted servers, once a day or so.';
+  'Removes what has expired, and returns how many rows: one-time tokens and counted failures at once, sessions, '
+  'mails and invitations after 30 days. '
+  'For trusted servers, once a day or so.';
 revoke all on function attune.remove_expired() from public;
 grant execute on function attune.remove_expired() to service_role;
 --! EndIncluded invitations/remove_expired.sql
@@ -408,7 +433,8 @@ begin
   return null;
 end;
 $$;
-comment on function attune_private.tg_users__erase_invitations() is 'Invitations of a deleted user, and the mails with them, tell the address: they go too.';
+comment on function attune_private.tg_users__erase_invitations() is
+  'Invitations of a deleted user, and the mails with them, tell the address: they go too.';
 revoke all on function attune_private.tg_users__erase_invitations() from public;
 --! EndIncluded invitations/triggers/tg_users__erase_invitations.sql
 --! Included invitations/triggers/tg_team_members__withdraw_invitations.sql
@@ -433,7 +459,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_team_members__withdraw_invitations() is
-  'Takes back what a member has invited others to as, and may no longer: an owner who was removed comes back by no invitation of their own.';
+  'Takes back what a member has invited others to as, and may no longer: an owner who was removed comes back by no '
+  'invitation of their own.';
 revoke all on function attune_private.tg_team_members__withdraw_invitations() from public;
 --! EndIncluded invitations/triggers/tg_team_members__withdraw_invitations.sql
 --! Included invitations/triggers/tg_project_members__withdraw_invitations.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:4de28465efb5fb3430b9324861096eaf027ffa8b
---! Hash: sha1:0ae1c6d62a4378b85a5e10946b65c86af530e52d
+--! Previous: sha1:d043ea076c0591d7786d56aae01fee0976fb21e1
+--! Hash: sha1:c34ac4191b58c98c9c8eeaa48f36c935680d1da9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -12,10 +12,13 @@ create type attune.app_preferences as (
   integration_settings jsonb
 );
 comment on type attune.app_preferences is 'How the application looks and behaves for the caller.';
-comment on column attune.app_preferences.interface_settings is 'theme, language, rtl, sidebarCollapsed, tableDensity, rowsPerPage, enableAnimations.';
-comment on column attune.app_preferences.data_preferences is 'dateFormat, numberFormat, currency, timezone, defaultFilters (autoApply, tier, status, qualityRange).';
+comment on column attune.app_preferences.interface_settings is
+  'theme, language, rtl, sidebarCollapsed, tableDensity, rowsPerPage, enableAnimations.';
+comment on column attune.app_preferences.data_preferences is
+  'dateFormat, numberFormat, currency, timezone, defaultFilters (autoApply, tier, status, qualityRange).';
 comment on column attune.app_preferences.feature_preferences is 'beta, debug.';
-comment on column attune.app_preferences.integration_settings is 'calendly, whatsapp, email: each enabled, autoSync, defaults.';
+comment on column attune.app_preferences.integration_settings is
+  'calendly, whatsapp, email: each enabled, autoSync, defaults.';
 
 create type attune.notification_settings as (
   email_notifications jsonb,
@@ -24,10 +27,13 @@ create type attune.notification_settings as (
   notification_schedule jsonb
 );
 comment on type attune.notification_settings is 'What the caller wants to hear of, by which channel, and when.';
-comment on column attune.notification_settings.email_notifications is 'What comes by e-mail: leadUpdates, meetingReminders, bantQualifications, calendlyBookings, heatProgressions, emailDigest, generationComplete, qualityAlerts, weeklyReport.';
+comment on column attune.notification_settings.email_notifications is
+  'What comes by e-mail: leadUpdates, meetingReminders, bantQualifications, calendlyBookings, heatProgressions, '
+  'emailDigest, generationComplete, qualityAlerts, weeklyReport.';
 comment on column attune.notification_settings.push_notifications is 'What comes as a push message; the same members.';
 comment on column attune.notification_settings.sms_notifications is 'What comes by SMS; the same members.';
-comment on column attune.notification_settings.notification_schedule is 'timezone, workingHours (enabled, and enabled, start and end by weekday), quietHours (enabled, start, end).';
+comment on column attune.notification_settings.notification_schedule is
+  'timezone, workingHours (enabled, and enabled, start and end by weekday), quietHours (enabled, start, end).';
 
 create type attune.dashboard_settings as (
   widget_visibility jsonb,
@@ -35,9 +41,13 @@ create type attune.dashboard_settings as (
   dashboard_preferences jsonb
 );
 comment on type attune.dashboard_settings is 'What the callers dashboard shows, and how.';
-comment on column attune.dashboard_settings.widget_visibility is 'Which widgets are shown: metrics, monthlyPerformance, leadsConversions, revenueChannel, pieCharts, recentActivity, insights, performanceTargets.';
-comment on column attune.dashboard_settings.widget_layout is 'positions ({x, y}), sizes ({width, height}) and collapsed, by widget.';
-comment on column attune.dashboard_settings.dashboard_preferences is 'defaultView, autoRefresh, refreshInterval in milliseconds, compactMode.';
+comment on column attune.dashboard_settings.widget_visibility is
+  'Which widgets are shown: metrics, monthlyPerformance, leadsConversions, revenueChannel, pieCharts, '
+  'recentActivity, insights, performanceTargets.';
+comment on column attune.dashboard_settings.widget_layout is
+  'positions ({x, y}), sizes ({width, height}) and collapsed, by widget.';
+comment on column attune.dashboard_settings.dashboard_preferences is
+  'defaultView, autoRefresh, refreshInterval in milliseconds, compactMode.';
 
 create type attune.ai_configuration as (
   model text,
@@ -52,8 +62,10 @@ comment on column attune.ai_configuration.model is 'The model that is asked firs
 comment on column attune.ai_configuration.max_tokens is 'How long an answer may be, in tokens.';
 comment on column attune.ai_configuration.temperature is 'How freely the model chooses its words, 0 to 2.';
 comment on column attune.ai_configuration.top_p is 'Which share of the probable words it chooses from, 0 to 1.';
-comment on column attune.ai_configuration.fallback_models is 'The models that are asked, in order, when the first does not answer.';
-comment on column attune.ai_configuration.is_active is 'False while the user has switched their own values off, and gets the default.';
+comment on column attune.ai_configuration.fallback_models is
+  'The models that are asked, in order, when the first does not answer.';
+comment on column attune.ai_configuration.is_active is
+  'False while the user has switched their own values off, and gets the default.';
 
 --! Included documents/private/document.sql
 create or replace function attune_private.document(name text, user_id uuid, project_id uuid)
@@ -73,7 +85,8 @@ begin
 end;
 $$;
 comment on function attune_private.document(text, uuid, uuid) is
-  'A document of one user: the settings `<name>.<member>` of category `<name>`, by member. Refused: `unknown_project`.';
+  'A document of one user: the settings `<name>.<member>` of category `<name>`, by member. '
+  'Refused: `unknown_project`.';
 revoke all on function attune_private.document(text, uuid, uuid) from public;
 --! EndIncluded documents/private/document.sql
 --! Included documents/hidden/patch_document.sql
@@ -130,7 +143,9 @@ begin
 end;
 $$;
 comment on function attune_hidden.patch_document(text, jsonb, uuid) is
-  'Stores what the patch (RFC 7396) says of the members of one document of the caller, all or nothing; null resets a member. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  'Stores what the patch (RFC 7396) says of the members of one document of the caller, all or nothing; null resets '
+  'a member. '
+  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
 revoke all on function attune_hidden.patch_document(text, jsonb, uuid) from public;
 grant execute on function attune_hidden.patch_document(text, jsonb, uuid) to authenticated, service_role;
 --! EndIncluded documents/hidden/patch_document.sql
@@ -147,7 +162,9 @@ begin atomic
   ) as d;
 end;
 comment on function attune.app_preferences() is
-  E'@notNull\nHow the application looks and behaves for the caller. Refused: `not_signed_in`.';
+  E'@notNull\n'
+  'How the application looks and behaves for the caller. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.app_preferences() from public;
 grant execute on function attune.app_preferences() to authenticated, service_role;
 --! EndIncluded documents/app_preferences.sql
@@ -163,7 +180,11 @@ begin
 end;
 $$;
 comment on function attune.update_app_preferences(jsonb) is
-  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference` (`secret_in_setting` among it).';
+  E'@notNull\n'
+  '@param patch `{member: value}`; null resets a member.\n'
+  'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
+  'all or nothing, and returns the whole. '
+  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference` (`secret_in_setting` among it).';
 revoke all on function attune.update_app_preferences(jsonb) from public;
 grant execute on function attune.update_app_preferences(jsonb) to authenticated, service_role;
 --! EndIncluded documents/update_app_preferences.sql
@@ -180,7 +201,9 @@ begin atomic
   ) as d;
 end;
 comment on function attune.notification_settings() is
-  E'@notNull\nWhat the caller wants to hear of, by which channel, and when. Refused: `not_signed_in`.';
+  E'@notNull\n'
+  'What the caller wants to hear of, by which channel, and when. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.notification_settings() from public;
 grant execute on function attune.notification_settings() to authenticated, service_role;
 --! EndIncluded documents/notification_settings.sql
@@ -196,7 +219,11 @@ begin
 end;
 $$;
 comment on function attune.update_notification_settings(jsonb) is
-  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  E'@notNull\n'
+  '@param patch `{member: value}`; null resets a member.\n'
+  'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
+  'all or nothing, and returns the whole. '
+  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
 revoke all on function attune.update_notification_settings(jsonb) from public;
 grant execute on function attune.update_notification_settings(jsonb) to authenticated, service_role;
 --! EndIncluded documents/update_notification_settings.sql
@@ -213,7 +240,11 @@ begin atomic
   ) as d;
 end;
 comment on function attune.dashboard_settings(uuid) is
-  E'@notNull\n@param project_id In which project; outside projects when left out.\nWhat the callers dashboard shows, and how. In a project, what was chosen there over what holds everywhere. Refused: `not_signed_in`, `unknown_project`.';
+  E'@notNull\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What the callers dashboard shows, and how. '
+  'In a project, what was chosen there over what holds everywhere. '
+  'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.dashboard_settings(uuid) from public;
 grant execute on function attune.dashboard_settings(uuid) to authenticated, service_role;
 --! EndIncluded documents/dashboard_settings.sql
@@ -229,7 +260,12 @@ begin
 end;
 $$;
 comment on function attune.update_dashboard_settings(jsonb, uuid) is
-  E'@notNull\n@param patch `{member: value}`; null resets a member.\n@param project_id In which project; outside projects when left out.\nChanges what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), everywhere or in one project, all or nothing, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  E'@notNull\n'
+  '@param patch `{member: value}`; null resets a member.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
+  'everywhere or in one project, all or nothing, and returns the whole. '
+  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
 revoke all on function attune.update_dashboard_settings(jsonb, uuid) from public;
 grant execute on function attune.update_dashboard_settings(jsonb, uuid) to authenticated, service_role;
 --! EndIncluded documents/update_dashboard_settings.sql
@@ -254,7 +290,8 @@ begin atomic
   ) as c;
 end;
 comment on function attune_private.ai_configuration_of(uuid) is
-  'Which language model works for one user: their own values over those of the broader layers, unless they are switched off.';
+  'Which language model works for one user: their own values over those of the broader layers, unless they are '
+  'switched off.';
 revoke all on function attune_private.ai_configuration_of(uuid) from public;
 --! EndIncluded documents/private/ai_configuration_of.sql
 --! Included documents/ai_configuration.sql
@@ -266,7 +303,9 @@ begin atomic
   select attune_private.ai_configuration_of(attune_hidden.require_user_id());
 end;
 comment on function attune.ai_configuration() is
-  E'@notNull\nWhich language model works for the caller, and how. Refused: `not_signed_in`.';
+  E'@notNull\n'
+  'Which language model works for the caller, and how. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.ai_configuration() from public;
 grant execute on function attune.ai_configuration() to authenticated, service_role;
 --! EndIncluded documents/ai_configuration.sql
@@ -293,7 +332,10 @@ begin
 end;
 $$;
 comment on function attune.get_effective_ai_config(uuid) is
-  E'@notNull\n@param user_id Whose.\nWhich language model works for a user, and how; for the user, administrators and trusted servers. Refused: `admin_required`, `unknown_user`.';
+  E'@notNull\n'
+  '@param user_id Whose.\n'
+  'Which language model works for a user, and how; for the user, administrators and trusted servers. '
+  'Refused: `admin_required`, `unknown_user`.';
 revoke all on function attune.get_effective_ai_config(uuid) from public;
 grant execute on function attune.get_effective_ai_config(uuid) to authenticated, service_role;
 --! EndIncluded documents/get_effective_ai_config.sql
@@ -319,7 +361,11 @@ begin
 end;
 $$;
 comment on function attune.set_ai_configuration_active(boolean) is
-  E'@notNull\n@param is_active False switches it off.\nSwitches the caller''s own AI configuration off, so that the default applies, without losing it; and on again. Returns what applies now. Refused: `not_signed_in`.';
+  E'@notNull\n'
+  '@param is_active False switches it off.\n'
+  'Switches the caller''s own AI configuration off, so that the default applies, without losing it; and on again. '
+  'Returns what applies now. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.set_ai_configuration_active(boolean) from public;
 grant execute on function attune.set_ai_configuration_active(boolean) to authenticated, service_role;
 --! EndIncluded documents/set_ai_configuration_active.sql
@@ -335,7 +381,11 @@ begin
 end;
 $$;
 comment on function attune.update_ai_configuration(jsonb) is
-  E'@notNull\n@param patch `{member: value}`; null resets a member.\nChanges the members that the patch names (null resets one), all or nothing, switches the caller''s own configuration on, and returns the whole. Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  E'@notNull\n'
+  '@param patch `{member: value}`; null resets a member.\n'
+  'Changes the members that the patch names (null resets one), all or nothing, switches the caller''s own '
+  'configuration on, and returns the whole. '
+  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
 revoke all on function attune.update_ai_configuration(jsonb) from public;
 grant execute on function attune.update_ai_configuration(jsonb) to authenticated, service_role;
 --! EndIncluded documents/update_ai_configuration.sql

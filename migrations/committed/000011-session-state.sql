@@ -1,5 +1,5 @@
---! Previous: sha1:0ae1c6d62a4378b85a5e10946b65c86af530e52d
---! Hash: sha1:c2d599bdd7a4e152a353d512a52351970009e608
+--! Previous: sha1:c34ac4191b58c98c9c8eeaa48f36c935680d1da9
+--! Hash: sha1:10b80bcf23a057b53dac378976f76d9575aa7281
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -19,12 +19,17 @@ create table attune.user_session_state (
 );
 create index user_session_state_expires_at_idx on attune.user_session_state (expires_at);
 comment on table attune.user_session_state is
-  E'@behavior -insert -update -delete\nWhere a user was in the application, by session: kept for seven days after the last save. Only its user sees it, and not once it has expired.';
+  E'@behavior -insert -update -delete\n'
+  'Where a user was in the application, by session: kept for seven days after the last save. '
+  'Only its user sees it, and not once it has expired.';
 comment on column attune.user_session_state.user_id is 'Whose state it is.';
-comment on column attune.user_session_state.session_key is 'Which session: a name of the application''s choice, at most 200 characters.';
+comment on column attune.user_session_state.session_key is
+  'Which session: a name of the application''s choice, at most 200 characters.';
 comment on column attune.user_session_state.current_context is 'What the user was working on; at most 64 KiB.';
 comment on column attune.user_session_state.ui_state is 'What the interface looked like; at most 64 KiB.';
-comment on column attune.user_session_state.expires_at is 'When it will be gone. Every save puts it off.';
+comment on column attune.user_session_state.expires_at is
+  'When it will be gone. '
+  'Every save puts it off.';
 comment on column attune.user_session_state.updated_at is 'When it was last saved.';
 
 alter table attune.user_session_state enable row level security;
@@ -52,7 +57,9 @@ begin atomic
     and s.expires_at > now();
 end;
 comment on function attune.session_state(text) is
-  E'@param session_key A name of the application''s choice, 1 to 200 characters.\nWhat the caller saved for a session; null when nothing, or when it has expired. Refused: `not_signed_in`.';
+  E'@param session_key A name of the application''s choice, 1 to 200 characters.\n'
+  'What the caller saved for a session; null when nothing, or when it has expired. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.session_state(text) from public;
 grant execute on function attune.session_state(text) to authenticated, service_role;
 --! EndIncluded session-state/session_state.sql
@@ -118,7 +125,14 @@ begin
 end;
 $$;
 comment on function attune.save_session_state(text, jsonb, jsonb) is
-  E'@notNull\n@param session_key A name of the application''s choice, 1 to 200 characters.\n@param current_context What the user is working on, at most 64 KiB; null leaves what was saved.\n@param ui_state What the interface looks like, at most 64 KiB; null leaves what was saved.\nKeeps where the caller is, for seven days from now, and returns it. What is null stays as it was saved. A user holds at most fifty sessions: the oldest go. Refused: `not_signed_in`, `invalid_session_key`, `too_large`.';
+  E'@notNull\n'
+  '@param session_key A name of the application''s choice, 1 to 200 characters.\n'
+  '@param current_context What the user is working on, at most 64 KiB; null leaves what was saved.\n'
+  '@param ui_state What the interface looks like, at most 64 KiB; null leaves what was saved.\n'
+  'Keeps where the caller is, for seven days from now, and returns it. '
+  'What is null stays as it was saved. '
+  'A user holds at most fifty sessions: the oldest go. '
+  'Refused: `not_signed_in`, `invalid_session_key`, `too_large`.';
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
 grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
 --! EndIncluded session-state/save_session_state.sql
@@ -158,7 +172,11 @@ begin
 end;
 $$;
 comment on function attune.cleanup_expired_sessions(integer) is
-  E'@notNull\n@param batch_size At most so many, 1 to 100,000.\nRemoves session states that have expired, which nobody sees any more; for administrators and trusted servers. One batch a call: returns how many were removed, 0 when none is left. Refused: `admin_required`, `invalid_batch_size`.';
+  E'@notNull\n'
+  '@param batch_size At most so many, 1 to 100,000.\n'
+  'Removes session states that have expired, which nobody sees any more; for administrators and trusted servers. '
+  'One batch a call: returns how many were removed, 0 when none is left. '
+  'Refused: `admin_required`, `invalid_batch_size`.';
 revoke all on function attune.cleanup_expired_sessions(integer) from public;
 grant execute on function attune.cleanup_expired_sessions(integer) to authenticated, service_role;
 --! EndIncluded session-state/cleanup_expired_sessions.sql

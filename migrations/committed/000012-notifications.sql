@@ -1,5 +1,5 @@
---! Previous: sha1:c2d599bdd7a4e152a353d512a52351970009e608
---! Hash: sha1:1685446d6631dabdfd5c99e5b3e97f276994981b
+--! Previous: sha1:10b80bcf23a057b53dac378976f76d9575aa7281
+--! Hash: sha1:edf0529ab33d8cf1155642004629de89f19b9392
 --! Message: notifications
 
 -- What there is to notify of
@@ -15,7 +15,8 @@ comment on type attune.notification_priority is 'Which notification is sent firs
 
 create type attune.delivery_status as enum ('skipped', 'pending', 'sent', 'failed');
 comment on type attune.delivery_status is
-  'How far a delivery is: `skipped`, it will not be sent; `pending`, it is due at its time; `sent`; `failed`, it was given up.';
+  'How far a delivery is: `skipped`, it will not be sent; `pending`, it is due at its time; `sent`; `failed`, it '
+  'was given up.';
 
 create table attune.notification_categories (
   name text
@@ -32,12 +33,15 @@ create table attune.notification_categories (
   created_at timestamptz not null default now()
 );
 comment on table attune.notification_categories is
-  E'@behavior -connection +list\nWhat there is to notify of, by which channels, and which setting decides. Administrators write it.';
+  E'@behavior -connection +list\n'
+  'What there is to notify of, by which channels, and which setting decides. '
+  'Administrators write it.';
 comment on column attune.notification_categories.name is 'The category''s stable name, in lower case: `lead_update`.';
 comment on column attune.notification_categories.title is 'What people read, at most 200 characters.';
 comment on column attune.notification_categories.description is 'When it is sent, and what its metadata holds.';
 comment on column attune.notification_categories.setting_member is
-  'Which member of the settings `notification_settings.<channel>_notifications` decides, for each channel; null when the user has no choice.';
+  'Which member of the settings `notification_settings.<channel>_notifications` decides, for each channel; null '
+  'when the user has no choice.';
 comment on column attune.notification_categories.channels is 'The channels it can go by; never by another.';
 comment on column attune.notification_categories.is_critical is
   'True is sent at once by every channel of the category, whatever the user''s choice and schedule.';
@@ -142,7 +146,9 @@ create index notifications_unread_idx on attune.notifications (user_id, category
   where read_at is null and archived_at is null;
 create index notifications_category_idx on attune.notifications (category);
 comment on table attune.notifications is
-  E'@behavior -insert -update -delete\nThe inbox. A recipient alone sees their notifications.';
+  E'@behavior -insert -update -delete\n'
+  'The inbox. '
+  'A recipient alone sees their notifications.';
 comment on column attune.notifications.user_id is 'The recipient.';
 comment on column attune.notifications.id is 'Which notification.';
 comment on column attune.notifications.title is 'What happened, at most 200 characters.';
@@ -155,8 +161,12 @@ comment on column attune.notifications.action_url is
 comment on column attune.notifications.metadata is 'What the application needs to show it; at most 16 KiB.';
 comment on column attune.notifications.created_at is 'When it was made.';
 comment on column attune.notifications.seen_at is 'When it was first shown to the recipient.';
-comment on column attune.notifications.read_at is E'@behavior +attribute:filterBy\nWhen the recipient read it; the condition null finds the unread.';
-comment on column attune.notifications.archived_at is E'@behavior +attribute:filterBy\nWhen the recipient put it away; the condition null finds what is in the inbox.';
+comment on column attune.notifications.read_at is
+  E'@behavior +attribute:filterBy\n'
+  'When the recipient read it; the condition null finds the unread.';
+comment on column attune.notifications.archived_at is
+  E'@behavior +attribute:filterBy\n'
+  'When the recipient put it away; the condition null finds what is in the inbox.';
 
 alter table attune.notifications enable row level security;
 create policy notifications_select_self on attune.notifications for select to authenticated
@@ -195,21 +205,33 @@ create table attune.notification_deliveries (
 create index notification_deliveries_due_idx on attune.notification_deliveries (channel, due_at)
   where status = 'pending';
 comment on table attune.notification_deliveries is
-  E'@behavior -insert -update -delete\nWhat was decided of each channel when a notification was made, and what became of it. A recipient alone sees theirs.';
+  E'@behavior -insert -update -delete\n'
+  'What was decided of each channel when a notification was made, and what became of it. '
+  'A recipient alone sees theirs.';
 comment on constraint notification_deliveries_user_id_notification_id_fkey on attune.notification_deliveries is
-  E'@fieldName notification\n@foreignFieldName deliveries\nWhat is delivered.';
+  E'@fieldName notification\n'
+  '@foreignFieldName deliveries\n'
+  'What is delivered.';
 comment on column attune.notification_deliveries.user_id is 'The recipient.';
 comment on column attune.notification_deliveries.notification_id is 'What is delivered.';
 comment on column attune.notification_deliveries.channel is 'By which channel.';
 comment on column attune.notification_deliveries.status is 'How far it is.';
 comment on column attune.notification_deliveries.reason is
-  'Why it is due when it is: `sent_at_once`; `quiet_hours` or `outside_working_hours`, it waits for their end; `disabled`, the recipient does not want it or the category does not go by the channel.';
+  'Why it is due when it is: `sent_at_once`; `quiet_hours` or `outside_working_hours`, it waits for their end; '
+  '`disabled`, the recipient does not want it or the category does not go by the channel.';
 comment on column attune.notification_deliveries.due_at is
-  'When it is to be sent at the earliest; null when never, because it is not wanted or the recipient''s schedule has no opening.';
+  'When it is to be sent at the earliest; null when never, because it is not wanted or the recipient''s schedule '
+  'has no opening.';
 comment on column attune.notification_deliveries.attempts is 'How often it was claimed by a worker.';
-comment on column attune.notification_deliveries.lease_token is E'@behavior -*\nWhat the worker who claimed it last must show; for trusted servers.';
-comment on column attune.notification_deliveries.lease_until is E'@behavior -*\nUntil when nobody else may claim it; for trusted servers.';
-comment on column attune.notification_deliveries.last_error is E'@behavior -*\nWhat went wrong last; for trusted servers.';
+comment on column attune.notification_deliveries.lease_token is
+  E'@behavior -*\n'
+  'What the worker who claimed it last must show; for trusted servers.';
+comment on column attune.notification_deliveries.lease_until is
+  E'@behavior -*\n'
+  'Until when nobody else may claim it; for trusted servers.';
+comment on column attune.notification_deliveries.last_error is
+  E'@behavior -*\n'
+  'What went wrong last; for trusted servers.';
 comment on column attune.notification_deliveries.created_at is 'When it was decided.';
 comment on column attune.notification_deliveries.finished_at is 'When it was sent or given up.';
 
@@ -276,7 +298,8 @@ begin
 end;
 $$;
 comment on function attune_private.delivery_obstacle(jsonb, text, timestamptz) is
-  'What keeps a moment from being one to send at, by a `notification_schedule` in a time zone: `quiet_hours`, `outside_working_hours`, or NULL for nothing.';
+  'What keeps a moment from being one to send at, by a `notification_schedule` in a time zone: `quiet_hours`, '
+  '`outside_working_hours`, or NULL for nothing.';
 revoke all on function attune_private.delivery_obstacle(jsonb, text, timestamptz) from public;
 --! EndIncluded notifications/private/delivery_obstacle.sql
 --! Included notifications/private/next_opening.sql
@@ -350,7 +373,8 @@ begin
 end;
 $$;
 comment on function attune_private.next_opening(jsonb, text, timestamptz) is
-  'The first moment, not before `at`, at which a `notification_schedule` lets something through in a time zone; NULL when it never does.';
+  'The first moment, not before `at`, at which a `notification_schedule` lets something through in a time zone; '
+  'NULL when it never does.';
 revoke all on function attune_private.next_opening(jsonb, text, timestamptz) from public;
 --! EndIncluded notifications/private/next_opening.sql
 --! Included notifications/private/decide_delivery.sql
@@ -453,7 +477,15 @@ begin
 end;
 $$;
 comment on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) is
-  E'@param user_id The recipient.\n@param channel Which channel.\n@param category Which category.\n@param at When the notification is made; now when left out.\nWhen a notification of a category that is made at a moment would be sent to a user by one channel: by the user''s choices, working hours and quiet hours, in their time zone. Null when never. For the user, administrators and trusted servers. Refused: `admin_required`, `unknown_user`, `unknown_category`.';
+  E'@param user_id The recipient.\n'
+  '@param channel Which channel.\n'
+  '@param category Which category.\n'
+  '@param at When the notification is made; now when left out.\n'
+  'When a notification of a category that is made at a moment would be sent to a user by one channel: by the '
+  'user''s choices, working hours and quiet hours, in their time zone. '
+  'Null when never. '
+  'For the user, administrators and trusted servers. '
+  'Refused: `admin_required`, `unknown_user`, `unknown_category`.';
 revoke all on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) from public;
 grant execute on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz)
   to authenticated, service_role;
@@ -564,7 +596,19 @@ $$;
 comment on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) is
-  E'@notNull\n@param category What it is about.\n@param title What happened, 1 to 200 characters.\n@param message The particulars, at most 4,000 characters.\n@param type How it looks.\n@param priority Which is sent first.\n@param action_url Where a click leads: a path, or an address with https.\n@param metadata What the application needs to show it; at most 16 KiB.\n@param user_id The recipient; the caller when left out.\nPuts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for administrators and trusted servers; and decides of each channel whether and when it is sent. Refused: `not_signed_in`, `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, `invalid_action_url`, `too_many_notifications`.';
+  E'@notNull\n'
+  '@param category What it is about.\n'
+  '@param title What happened, 1 to 200 characters.\n'
+  '@param message The particulars, at most 4,000 characters.\n'
+  '@param type How it looks.\n'
+  '@param priority Which is sent first.\n'
+  '@param action_url Where a click leads: a path, or an address with https.\n'
+  '@param metadata What the application needs to show it; at most 16 KiB.\n'
+  '@param user_id The recipient; the caller when left out.\n'
+  'Puts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for '
+  'administrators and trusted servers; and decides of each channel whether and when it is sent. '
+  'Refused: `not_signed_in`, `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, '
+  '`invalid_action_url`, `too_many_notifications`.';
 revoke all on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) from public;
@@ -587,7 +631,9 @@ begin atomic
   order by n.category;
 end;
 comment on function attune.unread_notification_counts() is
-  E'@behavior -connection +list\nHow many notifications of the caller are unread, by category; a category without any is not listed. Refused: `not_signed_in`.';
+  E'@behavior -connection +list\n'
+  'How many notifications of the caller are unread, by category; a category without any is not listed. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.unread_notification_counts() from public;
 grant execute on function attune.unread_notification_counts() to authenticated, service_role;
 --! EndIncluded notifications/unread_notification_counts.sql
@@ -625,7 +671,10 @@ begin
 end;
 $$;
 comment on function attune.mark_notifications_read(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as read, all or none, and returns them in the order given; those that were read keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\n'
+  'Marks up to 1,000 notifications of the caller as read, all or none, and returns them in the order given; those '
+  'that were read keep their time. '
+  'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_read(uuid[]) from public;
 grant execute on function attune.mark_notifications_read(uuid[]) to authenticated, service_role;
 --! EndIncluded notifications/mark_notifications_read.sql
@@ -643,7 +692,10 @@ begin
 end;
 $$;
 comment on function attune.mark_notification_read(uuid) is
-  E'@notNull\n@param id Which notification.\nMarks a notification of the caller as read, and returns it; one that was read keeps its time. Refused: `not_signed_in`, `unknown_notification`.';
+  E'@notNull\n'
+  '@param id Which notification.\n'
+  'Marks a notification of the caller as read, and returns it; one that was read keeps its time. '
+  'Refused: `not_signed_in`, `unknown_notification`.';
 revoke all on function attune.mark_notification_read(uuid) from public;
 grant execute on function attune.mark_notification_read(uuid) to authenticated, service_role;
 --! EndIncluded notifications/mark_notification_read.sql
@@ -668,7 +720,10 @@ begin
 end;
 $$;
 comment on function attune.mark_all_notifications_read(text) is
-  E'@notNull\n@param category Only this category; all when left out.\nMarks all notifications of the caller as read, or those of one category, and returns how many were not. Refused: `not_signed_in`.';
+  E'@notNull\n'
+  '@param category Only this category; all when left out.\n'
+  'Marks all notifications of the caller as read, or those of one category, and returns how many were not. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.mark_all_notifications_read(text) from public;
 grant execute on function attune.mark_all_notifications_read(text) to authenticated, service_role;
 --! EndIncluded notifications/mark_all_notifications_read.sql
@@ -706,7 +761,10 @@ begin
 end;
 $$;
 comment on function attune.mark_notifications_seen(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nMarks up to 1,000 notifications of the caller as seen, all or none, and returns them in the order given; those that were seen keep their time. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\n'
+  'Marks up to 1,000 notifications of the caller as seen, all or none, and returns them in the order given; those '
+  'that were seen keep their time. '
+  'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_seen(uuid[]) from public;
 grant execute on function attune.mark_notifications_seen(uuid[]) to authenticated, service_role;
 --! EndIncluded notifications/mark_notifications_seen.sql
@@ -744,7 +802,10 @@ begin
 end;
 $$;
 comment on function attune.archive_notifications(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\nPuts up to 1,000 notifications of the caller away, all or none, and returns them in the order given; they no longer count as unread. Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
+  E'@param ids Which notifications, at most 1,000.\n'
+  'Puts up to 1,000 notifications of the caller away, all or none, and returns them in the order given; they no '
+  'longer count as unread. '
+  'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.archive_notifications(uuid[]) from public;
 grant execute on function attune.archive_notifications(uuid[]) to authenticated, service_role;
 --! EndIncluded notifications/archive_notifications.sql
@@ -863,7 +924,15 @@ begin
 end;
 $$;
 comment on function attune.claim_deliveries(attune.notification_channel, integer, interval) is
-  E'@param channel Which channel.\n@param limit At most so many, 1 to 1,000.\n@param lease For how long the worker has them to itself, one second to one day.\n@behavior -connection +list\nGives a worker deliveries of one channel that are due, what is critical first, then the most urgent, and keeps them from every other worker until the lease runs out; for trusted servers. The worker sends each and calls `complete_delivery` or `fail_delivery`. What nobody finished is claimed again, eight times at most. Refused: `invalid_claim`.';
+  E'@param channel Which channel.\n'
+  '@param limit At most so many, 1 to 1,000.\n'
+  '@param lease For how long the worker has them to itself, one second to one day.\n'
+  '@behavior -connection +list\n'
+  'Gives a worker deliveries of one channel that are due, what is critical first, then the most urgent, and keeps '
+  'them from every other worker until the lease runs out; for trusted servers. '
+  'The worker sends each and calls `complete_delivery` or `fail_delivery`. '
+  'What nobody finished is claimed again, eight times at most. '
+  'Refused: `invalid_claim`.';
 revoke all on function attune.claim_deliveries(attune.notification_channel, integer, interval) from public;
 grant execute on function attune.claim_deliveries(attune.notification_channel, integer, interval) to service_role;
 --! EndIncluded notifications/claim_deliveries.sql
@@ -901,7 +970,8 @@ begin
 end;
 $$;
 comment on function attune_private.leased_delivery(uuid, uuid, attune.notification_channel, uuid) is
-  'The delivery that a worker holds, locked. Refused (`lease_lost`) when the token is not the last that was given out.';
+  'The delivery that a worker holds, locked. '
+  'Refused (`lease_lost`) when the token is not the last that was given out.';
 revoke all on function attune_private.leased_delivery(uuid, uuid, attune.notification_channel, uuid) from public;
 --! EndIncluded notifications/private/leased_delivery.sql
 --! Included notifications/complete_delivery.sql
@@ -932,7 +1002,13 @@ begin
 end;
 $$;
 comment on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) is
-  E'@notNull\n@param user_id Whose.\n@param notification_id Which notification.\n@param channel Which channel.\n@param lease_token What the worker was given when it claimed the delivery.\nNotes that a claimed delivery was sent; for trusted servers. A worker whose lease ran out may still do so, until another has claimed it (`lease_lost`).';
+  E'@notNull\n'
+  '@param user_id Whose.\n'
+  '@param notification_id Which notification.\n'
+  '@param channel Which channel.\n'
+  '@param lease_token What the worker was given when it claimed the delivery.\n'
+  'Notes that a claimed delivery was sent; for trusted servers. '
+  'A worker whose lease ran out may still do so, until another has claimed it (`lease_lost`).';
 revoke all on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) from public;
 grant execute on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) to service_role;
 --! EndIncluded notifications/complete_delivery.sql
@@ -977,7 +1053,17 @@ begin
 end;
 $$;
 comment on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) is
-  E'@notNull\n@param user_id Whose.\n@param notification_id Which notification.\n@param channel Which channel.\n@param lease_token What the worker was given when it claimed the delivery.\n@param error What went wrong, for whoever runs the server.\n@param retry False gives up at once.\nNotes that a claimed delivery could not be sent, and why; for trusted servers. It is due again after a minute, then two, four and so on, and given up after the eighth attempt, or at once without `retry`. Refused: `lease_lost`.';
+  E'@notNull\n'
+  '@param user_id Whose.\n'
+  '@param notification_id Which notification.\n'
+  '@param channel Which channel.\n'
+  '@param lease_token What the worker was given when it claimed the delivery.\n'
+  '@param error What went wrong, for whoever runs the server.\n'
+  '@param retry False gives up at once.\n'
+  'Notes that a claimed delivery could not be sent, and why; for trusted servers. '
+  'It is due again after a minute, then two, four and so on, and given up after the eighth attempt, or at once '
+  'without `retry`. '
+  'Refused: `lease_lost`.';
 revoke all on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) from public;
 grant execute on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) to service_role;
 --! EndIncluded notifications/fail_delivery.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:1685446d6631dabdfd5c99e5b3e97f276994981b
---! Hash: sha1:b6a818b5e2172319f48aa4cd04fd771115593864
+--! Previous: sha1:edf0529ab33d8cf1155642004629de89f19b9392
+--! Hash: sha1:609901e79dfd62fc8f85e8f172dd7c7cb65dfd40
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -119,7 +119,11 @@ begin atomic
   from (select attune_hidden.require_user_id()) as caller (id);
 end;
 comment on function attune.export_preferences() is
-  E'@notNull\nAll that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for `importPreferences`. What only administrators may write is not in it. Refused: `not_signed_in`.';
+  E'@notNull\n'
+  'All that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for '
+  '`importPreferences`. '
+  'What only administrators may write is not in it. '
+  'Refused: `not_signed_in`.';
 revoke all on function attune.export_preferences() from public;
 grant execute on function attune.export_preferences() to authenticated, service_role;
 --! EndIncluded moving-settings/export_preferences.sql
@@ -296,7 +300,15 @@ begin
 end;
 $$;
 comment on function attune.import_preferences(jsonb, attune.import_mode, boolean) is
-  E'@param document What `exportPreferences` gave.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nTakes a document of `exportPreferences`, all or nothing, and returns what it changes. `merge` merges its objects into the caller''s and leaves what it does not mention; `replace` makes the caller''s preferences what it says. With `dry_run` nothing is changed. Refused: `not_signed_in`, `invalid_import` (naming each key that is unknown, not allowed or locked, and each bad value), `too_many_preferences`.';
+  E'@param document What `exportPreferences` gave.\n'
+  '@param mode What becomes of values that are not mentioned.\n'
+  '@param dry_run True only tells what would be done.\n'
+  'Takes a document of `exportPreferences`, all or nothing, and returns what it changes. '
+  '`merge` merges its objects into the caller''s and leaves what it does not mention; `replace` makes the caller''s '
+  'preferences what it says. '
+  'With `dry_run` nothing is changed. '
+  'Refused: `not_signed_in`, `invalid_import` (naming each key that is unknown, not allowed or locked, and each bad '
+  'value), `too_many_preferences`.';
 revoke all on function attune.import_preferences(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_preferences(jsonb, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/import_preferences.sql
@@ -332,7 +344,10 @@ begin
 end;
 $$;
 comment on function attune.export_configuration() is
-  E'@notNull\nWhat administrators chose for everybody and for plans, `{"global": {key: {"value", "is_active", …}}, "plans": {plan: {key: {…}}}}`, for `importConfiguration`, such as from staging into production; for administrators (`admin_required`).';
+  E'@notNull\n'
+  'What administrators chose for everybody and for plans, `{"global": {key: {"value", "is_active", …}}, "plans": '
+  '{plan: {key: {…}}}}`, for `importConfiguration`, such as from staging into production; for administrators '
+  '(`admin_required`).';
 revoke all on function attune.export_configuration() from public;
 grant execute on function attune.export_configuration() to authenticated, service_role;
 --! EndIncluded moving-settings/export_configuration.sql
@@ -498,7 +513,15 @@ begin
 end;
 $$;
 comment on function attune.import_configuration(jsonb, attune.import_mode, boolean) is
-  E'@param document What `exportConfiguration` gave.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nTakes a document of `exportConfiguration`, all or nothing, and returns what it changes: with `dry_run` first, which changes nothing, it is the difference between two places. Each value it names becomes what it says; `replace` drops the others. For administrators. Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), `invalid_variants`, and for the value of a variant as `setGlobalVariants`.';
+  E'@param document What `exportConfiguration` gave.\n'
+  '@param mode What becomes of values that are not mentioned.\n'
+  '@param dry_run True only tells what would be done.\n'
+  'Takes a document of `exportConfiguration`, all or nothing, and returns what it changes: with `dry_run` first, '
+  'which changes nothing, it is the difference between two places. '
+  'Each value it names becomes what it says; `replace` drops the others. '
+  'For administrators. '
+  'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), '
+  '`invalid_variants`, and for the value of a variant as `setGlobalVariants`.';
 revoke all on function attune.import_configuration(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/import_configuration.sql
@@ -542,7 +565,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_setting_templates__validate() is
-  'Refuses (`invalid_template`) a template with keys that are unknown or not the user''s to choose, or with bad values, naming each.';
+  'Refuses (`invalid_template`) a template with keys that are unknown or not the user''s to choose, or with bad '
+  'values, naming each.';
 revoke all on function attune_private.tg_setting_templates__validate() from public;
 --! EndIncluded moving-settings/triggers/tg_setting_templates__validate.sql
 
@@ -565,14 +589,19 @@ create table attune.setting_templates (
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
 comment on table attune.setting_templates is
-  E'@behavior -connection +list\nNamed sets of values, for a user to apply, and for those who sign up with a plan or a role. Administrators write them.';
+  E'@behavior -connection +list\n'
+  'Named sets of values, for a user to apply, and for those who sign up with a plan or a role. '
+  'Administrators write them.';
 comment on column attune.setting_templates.name is 'The template''s stable name, in lower case.';
 comment on column attune.setting_templates.title is 'What people read, at most 200 characters.';
 comment on column attune.setting_templates.description is 'What it is good for.';
 comment on column attune.setting_templates."values" is
-  'The values, `{key: value}`, of settings that users may choose; an object holds only the members that the template sets.';
-comment on column attune.setting_templates.plan is 'Applied to who signs up with this plan; with a `role`, to who has both.';
-comment on column attune.setting_templates.role is 'Applied to who signs up with this role, compared without regard to case.';
+  'The values, `{key: value}`, of settings that users may choose; an object holds only the members that the '
+  'template sets.';
+comment on column attune.setting_templates.plan is
+  'Applied to who signs up with this plan; with a `role`, to who has both.';
+comment on column attune.setting_templates.role is
+  'Applied to who signs up with this role, compared without regard to case.';
 comment on column attune.setting_templates.created_at is 'When the template was made.';
 comment on column attune.setting_templates.updated_at is 'When it was last changed.';
 
@@ -680,7 +709,13 @@ begin
 end;
 $$;
 comment on function attune.apply_template(text, attune.import_mode, boolean) is
-  E'@param name Which template.\n@param mode What becomes of values that are not mentioned.\n@param dry_run True only tells what would be done.\nGives the caller the values of a template, all or nothing, and returns what that changes. `merge` leaves what the template does not mention; `replace` resets it, outside projects. With `dry_run` nothing is changed: what would be is shown first. Refused: `not_signed_in`, `unknown_template`, and as `importPreferences`.';
+  E'@param name Which template.\n'
+  '@param mode What becomes of values that are not mentioned.\n'
+  '@param dry_run True only tells what would be done.\n'
+  'Gives the caller the values of a template, all or nothing, and returns what that changes. '
+  '`merge` leaves what the template does not mention; `replace` resets it, outside projects. '
+  'With `dry_run` nothing is changed: what would be is shown first. '
+  'Refused: `not_signed_in`, `unknown_template`, and as `importPreferences`.';
 revoke all on function attune.apply_template(text, attune.import_mode, boolean) from public;
 grant execute on function attune.apply_template(text, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/apply_template.sql
@@ -774,7 +809,15 @@ begin
 end;
 $$;
 comment on function attune.preview_global_setting(text, jsonb, boolean, integer) is
-  E'@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\n@param rollout_percentage The share of users it would apply to, 0 to 100.\nTo how many users another value would apply, from what to what, if `setGlobalSetting` were called so: by the same resolution, outside projects. Changes nothing. For administrators. Refused: `admin_required`, and as `set_global_setting`.';
+  E'@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  '@param rollout_percentage The share of users it would apply to, 0 to 100.\n'
+  'To how many users another value would apply, from what to what, if `setGlobalSetting` were called so: by the '
+  'same resolution, outside projects. '
+  'Changes nothing. '
+  'For administrators. '
+  'Refused: `admin_required`, and as `set_global_setting`.';
 revoke all on function attune.preview_global_setting(text, jsonb, boolean, integer) from public;
 grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_global_setting.sql
@@ -815,7 +858,15 @@ begin
 end;
 $$;
 comment on function attune.preview_plan_setting(text, text, jsonb, boolean) is
-  E'@param plan Which plan.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nTo how many users another value would apply, from what to what, if `setPlanSetting` were called so: by the same resolution, outside projects. Changes nothing. For administrators. Refused: `admin_required`, and as `set_plan_setting`.';
+  E'@param plan Which plan.\n'
+  '@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  'To how many users another value would apply, from what to what, if `setPlanSetting` were called so: by the same '
+  'resolution, outside projects. '
+  'Changes nothing. '
+  'For administrators. '
+  'Refused: `admin_required`, and as `set_plan_setting`.';
 revoke all on function attune.preview_plan_setting(text, text, jsonb, boolean) from public;
 grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_plan_setting.sql
@@ -861,14 +912,23 @@ begin
 end;
 $$;
 comment on function attune.preview_team_setting(uuid, text, jsonb, boolean) is
-  E'@param team_id Which team.\n@param key Which setting.\n@param value The value; of an object, the members to change.\n@param is_enforced Whether nobody of them can choose otherwise.\nTo how many users another value would apply, from what to what, if `setTeamSetting` were called so: by the same resolution, outside projects. Changes nothing. For the team''s owners and administrators. Refused: `team_admin_required`, and as `set_team_setting`.';
+  E'@param team_id Which team.\n'
+  '@param key Which setting.\n'
+  '@param value The value; of an object, the members to change.\n'
+  '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  'To how many users another value would apply, from what to what, if `setTeamSetting` were called so: by the same '
+  'resolution, outside projects. '
+  'Changes nothing. '
+  'For the team''s owners and administrators. '
+  'Refused: `team_admin_required`, and as `set_team_setting`.';
 revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean) from public;
 grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_team_setting.sql
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');
 comment on type attune.adoption_outcome is
-  'What became of an old setting: `adopted` into the global layer; `unchanged`, it was there; `kept`, another value is there and stays; `not_converted`, and why.';
+  'What became of an old setting: `adopted` into the global layer; `unchanged`, it was there; `kept`, another value '
+  'is there and stays; `not_converted`, and why.';
 
 create type attune.adopted_setting as (
   key text,
@@ -880,7 +940,8 @@ create type attune.adopted_setting as (
 comment on type attune.adopted_setting is 'What became of one row of a table of old settings.';
 comment on column attune.adopted_setting.key is 'Which setting.';
 comment on column attune.adopted_setting.outcome is 'What became of it.';
-comment on column attune.adopted_setting.old_value is 'The text in the old table; null for a secret, which is not repeated.';
+comment on column attune.adopted_setting.old_value is
+  'The text in the old table; null for a secret, which is not repeated.';
 comment on column attune.adopted_setting.value is 'What is in the global layer now; null when nothing is.';
 comment on column attune.adopted_setting.problem is 'Why it was not converted; else null.';
 
@@ -1034,7 +1095,22 @@ $$;
 comment on function attune.adopt_legacy_settings(
   regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
 ) is
-  E'@param source The table, with its schema: `public.app_settings`.\n@param layer The narrowest layer of settings that are not defined yet.\n@param seeding What a new user gets of them.\n@param key_column The column with the name of the setting.\n@param value_column The column with its value, as text.\n@param category_column The column with its category.\n@param description_column The column that says what it does.\n@param deprecated_column The column that is set for an adopted row; added when missing.\nReads a table of old settings (key, value as text, category, description) into definitions and the global layer, with values parsed to their types, and marks its rows as deprecated, in a column that is added when missing; no row is deleted. Can run again: values that are there stay. Returns what became of each row; what cannot be converted is listed, not marked. With `seeding => copy`, `seed_existing_users` then gives the values to existing users. For trusted servers with rights on the table, and its owner. Refused: `admin_required`.';
+  E'@param source The table, with its schema: `public.app_settings`.\n'
+  '@param layer The narrowest layer of settings that are not defined yet.\n'
+  '@param seeding What a new user gets of them.\n'
+  '@param key_column The column with the name of the setting.\n'
+  '@param value_column The column with its value, as text.\n'
+  '@param category_column The column with its category.\n'
+  '@param description_column The column that says what it does.\n'
+  '@param deprecated_column The column that is set for an adopted row; added when missing.\n'
+  'Reads a table of old settings (key, value as text, category, description) into definitions and the global layer, '
+  'with values parsed to their types, and marks its rows as deprecated, in a column that is added when missing; no '
+  'row is deleted. '
+  'Can run again: values that are there stay. '
+  'Returns what became of each row; what cannot be converted is listed, not marked. '
+  'With `seeding => copy`, `seed_existing_users` then gives the values to existing users. '
+  'For trusted servers with rights on the table, and its owner. '
+  'Refused: `admin_required`.';
 revoke all on function attune.adopt_legacy_settings(
   regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
 ) from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:b6a818b5e2172319f48aa4cd04fd771115593864
---! Hash: sha1:46fea75abd20901e35c0e80da1d92c80f57f72eb
+--! Previous: sha1:609901e79dfd62fc8f85e8f172dd7c7cb65dfd40
+--! Hash: sha1:5fb867f11a80b1a163deb360d6eefc9be66cb589
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
