@@ -1,5 +1,5 @@
 --! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:3c3c7483c19074d0f39504beb8f98a085da925fb
+--! Hash: sha1:d530e2e039e9f781e0b83394a9694b4bb013e79b
 --! Message: users
 
 -- Plans
@@ -39,6 +39,9 @@ insert into attune.plans (name, title, description)
 values ('bootstrapper', 'Bootstrapper', 'The plan every user starts with.');
 
 -- Who is asking
+
+create type attune_private.caller as (user_id uuid, is_admin boolean, is_trusted boolean);
+comment on type attune_private.caller is 'Who is asking: which user, if any, an administrator or not, a trusted server or not.';
 
 --! Included users/private/own_issuer.sql
 create or replace function attune_private.own_issuer()
@@ -125,24 +128,110 @@ comment on function attune_private.is_trusted() is
   'Whether the request comes from a trusted server (`service_role`) or from the owner of the schema.';
 revoke all on function attune_private.is_trusted() from public;
 --! EndIncluded users/private/is_trusted.sql
---! Included users/hidden/require_user_id.sql
-create or replace function attune_hidden.require_user_id()
-returns uuid
-language plpgsql stable parallel safe security invoker
+--! Included users/private/current_caller.sql
+create or replace function attune_private.current_caller()
+returns attune_private.caller
+language plpgsql stable parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.current_user_id();
+  caller attune_private.caller;
 begin
-  if caller is null then
+  caller.user_id := attune.current_user_id();
+  caller.is_admin := exists (select from attune.users as u where u.id = caller.user_id and u.is_admin);
+  caller.is_trusted := attune_private.is_trusted();
+  return caller;
+end;
+$$;
+comment on function attune_private.current_caller() is
+  'Who is asking, and what they may do: found out once by the function that was called, and handed on to those that '
+  'work for it.';
+revoke all on function attune_private.current_caller() from public;
+--! EndIncluded users/private/current_caller.sql
+--! Included users/private/require_user.sql
+create or replace function attune_private.require_user(caller attune_private.caller)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if caller.user_id is null then
     raise exception using
       errcode = '42501',
       message = 'Nobody is signed in',
       detail = 'not_signed_in',
       hint = 'Send the access token of a user who still exists.';
   end if;
-
-  return caller;
+end;
+$$;
+comment on function attune_private.require_user(attune_private.caller) is
+  'Refuses (`not_signed_in`) who is no user.';
+revoke all on function attune_private.require_user(attune_private.caller) from public;
+--! EndIncluded users/private/require_user.sql
+--! Included users/private/require_administrator.sql
+create or replace function attune_private.require_administrator(caller attune_private.caller)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if (caller.is_admin or caller.is_trusted) is not true then
+    raise exception using
+      errcode = '42501',
+      message = 'Only an administrator may do this',
+      detail = 'admin_required',
+      hint = 'Sign in as an administrator, or ask one.';
+  end if;
+end;
+$$;
+comment on function attune_private.require_administrator(attune_private.caller) is
+  'Passes for administrators and trusted servers; refuses (`admin_required`) everybody else.';
+revoke all on function attune_private.require_administrator(attune_private.caller) from public;
+--! EndIncluded users/private/require_administrator.sql
+--! Included users/private/refuse_unknown_user.sql
+create or replace function attune_private.refuse_unknown_user()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT404',
+    message = 'There is no such user',
+    detail = 'unknown_user',
+    hint = 'Give the id of a user who exists.';
+end;
+$$;
+comment on function attune_private.refuse_unknown_user() is 'Refuses: `unknown_user`.';
+revoke all on function attune_private.refuse_unknown_user() from public;
+--! EndIncluded users/private/refuse_unknown_user.sql
+--! Included users/private/check_user.sql
+create or replace function attune_private.check_user(user_id uuid)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (select from attune.users as u where u.id = check_user.user_id) then
+    perform attune_private.refuse_unknown_user();
+  end if;
+end;
+$$;
+comment on function attune_private.check_user(uuid) is 'Refuses (`unknown_user`) the id of nobody, NULL among them.';
+revoke all on function attune_private.check_user(uuid) from public;
+--! EndIncluded users/private/check_user.sql
+--! Included users/hidden/require_user_id.sql
+create or replace function attune_hidden.require_user_id()
+returns uuid
+language plpgsql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller attune_private.caller;
+begin
+  caller.user_id := attune.current_user_id();
+  perform attune_private.require_user(caller);
+  return caller.user_id;
 end;
 $$;
 comment on function attune_hidden.require_user_id() is
@@ -158,13 +247,7 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if (attune.is_admin() or attune_private.is_trusted()) is not true then
-    raise exception using
-      errcode = '42501',
-      message = 'Only an administrator may do this',
-      detail = 'admin_required',
-      hint = 'Sign in as an administrator, or ask one.';
-  end if;
+  perform attune_private.require_administrator(attune_private.current_caller());
 end;
 $$;
 comment on function attune_hidden.require_admin() is

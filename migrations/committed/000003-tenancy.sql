@@ -1,5 +1,5 @@
---! Previous: sha1:3c3c7483c19074d0f39504beb8f98a085da925fb
---! Hash: sha1:00bed9ed6184b2cfa0e4ed9f376473963083d7d2
+--! Previous: sha1:d530e2e039e9f781e0b83394a9694b4bb013e79b
+--! Hash: sha1:01a7364aa2620c9324fe66b1c248f36047f060c0
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:00bed9ed6184b2cfa0e4ed9f376473963083d7d2
---! Hash: sha1:6a896f4d7d0056f41a4e7c6969381425e11e7063
+--! Previous: sha1:01a7364aa2620c9324fe66b1c248f36047f060c0
+--! Hash: sha1:16ac406b1135cdb7b4d2777ccdee12a8d4c1f823
 --! Message: json schema
 
 -- What a value must be

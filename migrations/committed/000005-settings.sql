@@ -1,5 +1,5 @@
---! Previous: sha1:6a896f4d7d0056f41a4e7c6969381425e11e7063
---! Hash: sha1:9696ebd132743f94d7e8d4fd3205623223552a71
+--! Previous: sha1:16ac406b1135cdb7b4d2777ccdee12a8d4c1f823
+--! Hash: sha1:dc13719bbb5bbd61a7c5a45c1adffd02972f9d5c
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -579,11 +579,7 @@ begin
   perform from attune.users as u where u.id = new.user_id for no key update;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
+    perform attune_private.refuse_unknown_user();
   end if;
 
   return new;
@@ -1476,13 +1472,7 @@ as $$
 begin
   perform attune_hidden.require_admin();
 
-  if not exists (select from attune.users as u where u.id = effective_settings_for.user_id) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
-  end if;
+  perform attune_private.check_user(effective_settings_for.user_id);
 
   perform attune_private.check_project(effective_settings_for.user_id, effective_settings_for.project_id);
 
@@ -1539,13 +1529,7 @@ begin
   if subject is distinct from caller then
     perform attune_hidden.require_admin();
 
-    if not exists (select from attune.users as u where u.id = subject) then
-      raise exception using
-        errcode = 'PT404',
-        message = 'There is no such user',
-        detail = 'unknown_user',
-        hint = 'Give the id of a user who exists.';
-    end if;
+    perform attune_private.check_user(subject);
   end if;
 
   perform attune_private.check_project(subject, explain_setting.project_id);

@@ -1,5 +1,5 @@
---! Previous: sha1:9696ebd132743f94d7e8d4fd3205623223552a71
---! Hash: sha1:94fa31ac3de5ba5655bfb6437071d187f69e3351
+--! Previous: sha1:dc13719bbb5bbd61a7c5a45c1adffd02972f9d5c
+--! Hash: sha1:98add23e4f489edb7190aa181a7fbbb7095b3645
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:94fa31ac3de5ba5655bfb6437071d187f69e3351
---! Hash: sha1:ad3022db88880d90e1cad30dacb1f54ad087fd55
+--! Previous: sha1:98add23e4f489edb7190aa181a7fbbb7095b3645
+--! Hash: sha1:e083bf2bbd955ce334b8c06489ef2789934e5498
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

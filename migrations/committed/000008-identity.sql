@@ -1,5 +1,5 @@
---! Previous: sha1:ad3022db88880d90e1cad30dacb1f54ad087fd55
---! Hash: sha1:326730a2faa03ce279e02e9f2ba9d81e03648d28
+--! Previous: sha1:e083bf2bbd955ce334b8c06489ef2789934e5498
+--! Hash: sha1:249cf9e94a63808a89c0a72c2ff6290d3a9ad2e4
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -1312,11 +1312,7 @@ begin
   perform from attune.users as u where u.id = open_session.user_id for key share;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
+    perform attune_private.refuse_unknown_user();
   end if;
 
   tokens := attune_private.start_session(open_session.user_id);
@@ -1760,11 +1756,7 @@ begin
   perform from attune.users as u where u.id = link_identity.user_id for key share;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
+    perform attune_private.refuse_unknown_user();
   end if;
 
   perform pg_advisory_xact_lock(hashtextextended(format('attune identity %s %s', issuer, subject), 0));

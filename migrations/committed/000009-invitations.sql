@@ -1,5 +1,5 @@
---! Previous: sha1:326730a2faa03ce279e02e9f2ba9d81e03648d28
---! Hash: sha1:d043ea076c0591d7786d56aae01fee0976fb21e1
+--! Previous: sha1:249cf9e94a63808a89c0a72c2ff6290d3a9ad2e4
+--! Hash: sha1:e5745983d39994433cc480ec90554420effbd06a
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:d043ea076c0591d7786d56aae01fee0976fb21e1
---! Hash: sha1:c34ac4191b58c98c9c8eeaa48f36c935680d1da9
+--! Previous: sha1:e5745983d39994433cc480ec90554420effbd06a
+--! Hash: sha1:278a38c2e1082577b182f8a83e20133ba8c33ef9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -320,13 +320,7 @@ begin
     perform attune_hidden.require_admin();
   end if;
 
-  if not exists (select from attune.users as u where u.id = get_effective_ai_config.user_id) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
-  end if;
+  perform attune_private.check_user(get_effective_ai_config.user_id);
 
   return attune_private.ai_configuration_of(get_effective_ai_config.user_id);
 end;

@@ -1,5 +1,5 @@
---! Previous: sha1:c34ac4191b58c98c9c8eeaa48f36c935680d1da9
---! Hash: sha1:10b80bcf23a057b53dac378976f76d9575aa7281
+--! Previous: sha1:278a38c2e1082577b182f8a83e20133ba8c33ef9
+--! Hash: sha1:0e75ab2b7d83a32f9d84fa4d47dc2a9d96585300
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:10b80bcf23a057b53dac378976f76d9575aa7281
---! Hash: sha1:edf0529ab33d8cf1155642004629de89f19b9392
+--! Previous: sha1:0e75ab2b7d83a32f9d84fa4d47dc2a9d96585300
+--! Hash: sha1:a5130dc26312dbd0d433084fe5f7a30b4e17536f
 --! Message: notifications
 
 -- What there is to notify of
@@ -452,13 +452,7 @@ begin
     perform attune_hidden.require_admin();
   end if;
 
-  if not exists (select from attune.users as u where u.id = next_delivery_at.user_id) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
-  end if;
+  perform attune_private.check_user(next_delivery_at.user_id);
 
   if not exists (select from attune.notification_categories as c where c.name = next_delivery_at.category) then
     raise exception using
@@ -522,13 +516,7 @@ begin
     perform attune_hidden.require_admin();
   end if;
 
-  if not exists (select from attune.users as u where u.id = recipient) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
-  end if;
+  perform attune_private.check_user(recipient);
 
   if not exists (select from attune.notification_categories as c where c.name = create_notification.category) then
     raise exception using

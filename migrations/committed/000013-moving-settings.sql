@@ -1,5 +1,5 @@
---! Previous: sha1:edf0529ab33d8cf1155642004629de89f19b9392
---! Hash: sha1:609901e79dfd62fc8f85e8f172dd7c7cb65dfd40
+--! Previous: sha1:a5130dc26312dbd0d433084fe5f7a30b4e17536f
+--! Hash: sha1:87eb10ffafc59bbd64e98b33c566916929fe50dd
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:609901e79dfd62fc8f85e8f172dd7c7cb65dfd40
---! Hash: sha1:5fb867f11a80b1a163deb360d6eefc9be66cb589
+--! Previous: sha1:87eb10ffafc59bbd64e98b33c566916929fe50dd
+--! Hash: sha1:0c9258af81451029316abb4b07880d8f4cb9d085
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

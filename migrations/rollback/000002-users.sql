@@ -19,6 +19,11 @@ drop function
   attune_hidden.visible_to(),
   attune_private.request_role(),
   attune_private.is_trusted(),
+  attune_private.current_caller(),
+  attune_private.require_user(attune_private.caller),
+  attune_private.require_administrator(attune_private.caller),
+  attune_private.refuse_unknown_user(),
+  attune_private.check_user(uuid),
   attune_hidden.require_user_id(),
   attune_hidden.require_admin(),
   attune_private.check_size(text, integer, integer, text),
@@ -41,3 +46,5 @@ drop function
   attune_private.tg__timestamps(),
   attune_private.tg_users__validate(),
   attune_private.tg_users__email();
+
+drop type attune_private.caller;
