@@ -1,5 +1,5 @@
 --! Previous: sha1:d530e2e039e9f781e0b83394a9694b4bb013e79b
---! Hash: sha1:01a7364aa2620c9324fe66b1c248f36047f060c0
+--! Hash: sha1:2aff8f579f83e131dd2161413b767c6856053939
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -616,19 +616,24 @@ comment on function attune_private.require_project_role(uuid, attune.project_rol
   'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
 revoke all on function attune_private.require_project_role(uuid, attune.project_role[]) from public;
 --! EndIncluded tenancy/private/require_project_role.sql
---! Included tenancy/hidden/require_team_admin.sql
-create or replace function attune_hidden.require_team_admin(team_id uuid)
+--! Included tenancy/private/require_team_administrator.sql
+create or replace function attune_private.require_team_administrator(caller attune_private.caller, team_id uuid)
 returns void
-language plpgsql stable parallel restricted security definer
+language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if exists (select from attune_hidden.managed_team_ids() as t (id) where t.id = team_id) then
+  if exists (
+    select from attune.team_members as m
+    where m.user_id = caller.user_id
+      and m.team_id = require_team_administrator.team_id
+      and m.role in ('owner', 'admin')
+  ) then
     return;
   end if;
 
-  if (attune.is_admin() or attune_private.is_trusted()) is not true
-    or not exists (select from attune.teams as t where t.id = team_id)
+  if (caller.is_admin or caller.is_trusted) is not true
+    or not exists (select from attune.teams as t where t.id = require_team_administrator.team_id)
   then
     -- The same for a team that does not exist: who is no member learns nothing.
     raise exception using
@@ -639,12 +644,11 @@ begin
   end if;
 end;
 $$;
-comment on function attune_hidden.require_team_admin(uuid) is
-  'Passes for the owners and administrators of a team, for administrators and trusted servers; refused '
-  '(`team_admin_required`) for everybody else, and when there is no such team.';
-revoke all on function attune_hidden.require_team_admin(uuid) from public;
-grant execute on function attune_hidden.require_team_admin(uuid) to anon, authenticated, service_role;
---! EndIncluded tenancy/hidden/require_team_admin.sql
+comment on function attune_private.require_team_administrator(attune_private.caller, uuid) is
+  'Passes for the owners and administrators of a team, for administrators and trusted servers; refuses '
+  '(`team_admin_required`) everybody else, and when there is no such team.';
+revoke all on function attune_private.require_team_administrator(attune_private.caller, uuid) from public;
+--! EndIncluded tenancy/private/require_team_administrator.sql
 --! Included tenancy/create_team.sql
 create or replace function attune.create_team(name text)
 returns attune.teams

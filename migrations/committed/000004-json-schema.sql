@@ -1,5 +1,5 @@
---! Previous: sha1:01a7364aa2620c9324fe66b1c248f36047f060c0
---! Hash: sha1:16ac406b1135cdb7b4d2777ccdee12a8d4c1f823
+--! Previous: sha1:2aff8f579f83e131dd2161413b767c6856053939
+--! Hash: sha1:8d5d23583ef9a9a1f7c4c6ba53f92e91f6ff93e6
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:16ac406b1135cdb7b4d2777ccdee12a8d4c1f823
---! Hash: sha1:dc13719bbb5bbd61a7c5a45c1adffd02972f9d5c
+--! Previous: sha1:8d5d23583ef9a9a1f7c4c6ba53f92e91f6ff93e6
+--! Hash: sha1:e31a20d48dd6294100293453a51b6b49bc21bfb5
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -354,47 +354,154 @@ comment on function attune_private.check_preference_limit(uuid[]) is
   'the setting `PREFERENCES_PER_USER`.';
 revoke all on function attune_private.check_preference_limit(uuid[]) from public;
 --! EndIncluded settings/private/check_preference_limit.sql
---! Included settings/private/authorize_team_setting.sql
-create or replace function attune_private.authorize_team_setting(key text, is_removed boolean)
+--! Included settings/private/refuse_unknown_setting.sql
+create or replace function attune_private.refuse_unknown_setting(key text)
 returns void
-language plpgsql stable parallel restricted security invoker
+language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if attune.is_admin() then
-    return;
+  raise exception using
+    errcode = 'PT404',
+    message = format('There is no setting %s', quote_nullable(left(key, 200))),
+    detail = 'unknown_setting',
+    hint = 'List what there is with settingDefinitions.';
+end;
+$$;
+comment on function attune_private.refuse_unknown_setting(text) is 'Refuses: `unknown_setting`.';
+revoke all on function attune_private.refuse_unknown_setting(text) from public;
+--! EndIncluded settings/private/refuse_unknown_setting.sql
+--! Included settings/private/check_plan.sql
+create or replace function attune_private.check_plan(plan text)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (select from attune.plans as p where p.name = check_plan.plan) then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no plan %s', quote_nullable(left(check_plan.plan, 100))),
+      detail = 'unknown_plan',
+      hint = 'List what there is with plans.';
   end if;
-
-  if exists (
+end;
+$$;
+comment on function attune_private.check_plan(text) is 'Refuses (`unknown_plan`) the name of no plan, NULL among them.';
+revoke all on function attune_private.check_plan(text) from public;
+--! EndIncluded settings/private/check_plan.sql
+--! Included settings/private/check_writer.sql
+create or replace function attune_private.check_writer(caller attune_private.caller, key text)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if caller.is_admin is not true and exists (
     select from attune.setting_definitions as d
-    where d.key = authorize_team_setting.key and d.writable_by = 'admin'
+    where d.key = check_writer.key and d.writable_by = 'admin'
   ) then
     raise exception using
       errcode = '42501',
-      message = format('Only an administrator may change %s', authorize_team_setting.key),
+      message = format('Only an administrator may change %s', check_writer.key),
       detail = 'admin_required',
       hint = 'Sign in as an administrator, or ask one.';
   end if;
-
-  if not is_removed and exists (
-    select from attune.global_settings as g
-    where g.key = authorize_team_setting.key
-      and g.is_active
-      and g.is_enforced
-      and g.rollout_percentage = 100
+end;
+$$;
+comment on function attune_private.check_writer(attune_private.caller, text) is
+  'Refuses (`admin_required`) a setting that only administrators may write to who is none.';
+revoke all on function attune_private.check_writer(attune_private.caller, text) from public;
+--! EndIncluded settings/private/check_writer.sql
+--! Included settings/private/check_lock.sql
+create or replace function attune_private.check_lock(key text, layer attune.setting_layer, user_id uuid default null)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (
+    select from attune_private.judged_settings(check_lock.user_id, null) as j
+    where j.key = check_lock.key
+      and j.enforced_by < check_lock.layer
   ) then
     raise exception using
       errcode = '42501',
-      message = format('%s is locked by an administrator', authorize_team_setting.key),
+      message = format('%s is locked by an administrator', check_lock.key),
       detail = 'setting_enforced',
       hint = 'Ask an administrator to unlock it.';
   end if;
 end;
 $$;
-comment on function attune_private.authorize_team_setting(text, boolean) is
-  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or sets what is '
-  'locked for everybody (`setting_enforced`).';
-revoke all on function attune_private.authorize_team_setting(text, boolean) from public;
+comment on function attune_private.check_lock(text, attune.setting_layer, uuid) is
+  'Refuses (`setting_enforced`) to set in a layer what a broader one locks: for one user, or, without one, for '
+  'everybody.';
+revoke all on function attune_private.check_lock(text, attune.setting_layer, uuid) from public;
+--! EndIncluded settings/private/check_lock.sql
+--! Included settings/private/authorize_preference.sql
+create or replace function attune_private.authorize_preference(
+  caller attune_private.caller,
+  user_id uuid,
+  key text,
+  is_removed boolean
+)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_writer(caller, authorize_preference.key);
+
+  if (authorize_preference.user_id = caller.user_id) is not true and exists (
+    select from attune.setting_definitions as d
+    where d.key = authorize_preference.key and d.writable_by = 'user'
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is for its user to choose', authorize_preference.key),
+      detail = 'not_your_preference',
+      hint = 'Set it in a broader layer, for everybody, or let the user set it.';
+  end if;
+
+  if not is_removed then
+    perform attune_private.check_lock(authorize_preference.key, 'user', authorize_preference.user_id);
+  end if;
+end;
+$$;
+comment on function attune_private.authorize_preference(attune_private.caller, uuid, text, boolean) is
+  'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice '
+  '(`not_your_preference`), and everybody who sets what a broader layer enforces (`setting_enforced`).';
+revoke all on function attune_private.authorize_preference(attune_private.caller, uuid, text, boolean) from public;
+--! EndIncluded settings/private/authorize_preference.sql
+--! Included settings/private/authorize_team_setting.sql
+create or replace function attune_private.authorize_team_setting(
+  caller attune_private.caller,
+  team_id uuid,
+  key text,
+  is_removed boolean
+)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.require_team_administrator(caller, authorize_team_setting.team_id);
+
+  if caller.is_admin or caller.is_trusted then
+    return;
+  end if;
+
+  perform attune_private.check_writer(caller, authorize_team_setting.key);
+
+  if not is_removed then
+    perform attune_private.check_lock(authorize_team_setting.key, 'team');
+  end if;
+end;
+$$;
+comment on function attune_private.authorize_team_setting(attune_private.caller, uuid, text, boolean) is
+  'Refuses who does not administer the team (`team_admin_required`), and, of those who do, who writes what only '
+  'administrators may (`admin_required`) or sets what is locked for everybody (`setting_enforced`).';
+revoke all on function attune_private.authorize_team_setting(attune_private.caller, uuid, text, boolean) from public;
 --! EndIncluded settings/private/authorize_team_setting.sql
 --! Included settings/triggers/tg__validate_value.sql
 create or replace function attune_private.tg__validate_value()
@@ -414,11 +521,7 @@ begin
   select d.* into definition from attune.setting_definitions as d where d.key = new.key;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no setting %s', quote_nullable(left(new.key, 200))),
-      detail = 'unknown_setting',
-      hint = 'List what there is with settingDefinitions.';
+    perform attune_private.refuse_unknown_setting(new.key);
   end if;
 
   if stored_layer > definition.layer then
@@ -510,12 +613,18 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- Our own functions have found out who is asking, and say so: nobody else may write these columns.
+  if new.updated_at is distinct from 'infinity' then
+    new.updated_by := attune.current_user_id();
+  end if;
+
   new.updated_at := now();
-  new.updated_by := attune.current_user_id();
   return new;
 end;
 $$;
-comment on function attune_private.tg__stamp() is 'Keeps who last wrote a stored value, and when.';
+comment on function attune_private.tg__stamp() is
+  'Keeps who last wrote a stored value, and when. '
+  'A function that has found out who is asking hands that on: it writes `updated_by`, with `infinity` as `updated_at`.';
 revoke all on function attune_private.tg__stamp() from public;
 --! EndIncluded settings/triggers/tg__stamp.sql
 --! Included settings/triggers/tg__authorize_preference.sql
@@ -525,42 +634,13 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  owner_id constant uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
-  written_key constant text := case tg_op when 'DELETE' then old.key else new.key end;
-  for_admins constant boolean := exists (
-    select from attune.setting_definitions as d
-    where d.key = written_key and d.writable_by = 'admin'
-  );
+  written constant record := case tg_op when 'DELETE' then old else new end;
 begin
-  if for_admins and attune.is_admin() is not true then
-    raise exception using
-      errcode = '42501',
-      message = format('Only an administrator may change %s', written_key),
-      detail = 'admin_required',
-      hint = 'Sign in as an administrator, or ask one.';
-  end if;
+  perform attune_private.authorize_preference(
+    attune_private.current_caller(), written.user_id, written.key, tg_op = 'DELETE'
+  );
 
-  if not for_admins and (owner_id = attune.current_user_id()) is not true then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is for its user to choose', written_key),
-      detail = 'not_your_preference',
-      hint = 'Set it in a broader layer, for everybody, or let the user set it.';
-  end if;
-
-  if tg_op <> 'DELETE' and exists (
-    select from attune_private.judged_settings(owner_id, null) as j
-    where j.key = written_key
-      and j.enforced_by < 'user'
-  ) then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is locked by an administrator', written_key),
-      detail = 'setting_enforced',
-      hint = 'Ask an administrator to unlock it.';
-  end if;
-
-  return case tg_op when 'DELETE' then old else new end;
+  return written;
 end;
 $$;
 comment on function attune_private.tg__authorize_preference() is
@@ -612,15 +692,18 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  written_key constant text := case tg_op when 'DELETE' then old.key else new.key end;
+  written constant record := case tg_op when 'DELETE' then old else new end;
 begin
-  perform attune_private.authorize_team_setting(written_key, tg_op = 'DELETE');
-  return case tg_op when 'DELETE' then old else new end;
+  perform attune_private.authorize_team_setting(
+    attune_private.current_caller(), written.team_id, written.key, tg_op = 'DELETE'
+  );
+
+  return written;
 end;
 $$;
 comment on function attune_private.tg_team_settings__authorize() is
-  'Refuses the administrator of a team who writes what only administrators may (`admin_required`), or what is '
-  'locked for everybody (`setting_enforced`).';
+  'Refuses who does not administer the team (`team_admin_required`), and, of those who do, who writes what only '
+  'administrators may (`admin_required`) or sets what is locked for everybody (`setting_enforced`).';
 revoke all on function attune_private.tg_team_settings__authorize() from public;
 --! EndIncluded settings/triggers/tg_team_settings__authorize.sql
 
@@ -788,11 +871,11 @@ grant
   delete
   on attune.team_settings to authenticated, service_role;
 
-create trigger _100_validate_value before insert or update on attune.team_settings
-  for each row execute function attune_private.tg__validate_value('team');
-create trigger _110_authorize before insert or update or delete on attune.team_settings
+create trigger _050_authorize before insert or update or delete on attune.team_settings
   for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg_team_settings__authorize();
+create trigger _100_validate_value before insert or update on attune.team_settings
+  for each row execute function attune_private.tg__validate_value('team');
 create trigger _200_stamp before insert or update on attune.team_settings
   for each row execute function attune_private.tg__stamp();
 
@@ -844,12 +927,12 @@ grant
   delete
   on attune.user_preferences to authenticated, service_role;
 
-create trigger _100_validate_value before insert or update on attune.user_preferences
-  for each row execute function attune_private.tg__validate_value('user');
 -- Who may write follows the rows that row level security guards: not for the owner, whose functions seed and discard.
-create trigger _110_authorize_preference before insert or update or delete on attune.user_preferences
+create trigger _050_authorize_preference before insert or update or delete on attune.user_preferences
   for each row when (row_security_active('attune.user_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg__authorize_preference();
+create trigger _100_validate_value before insert or update on attune.user_preferences
+  for each row execute function attune_private.tg__validate_value('user');
 create trigger _200_stamp before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__stamp();
 create trigger _300_one_at_a_time before insert on attune.user_preferences
@@ -909,11 +992,11 @@ grant
   delete
   on attune.project_preferences to authenticated, service_role;
 
-create trigger _100_validate_value before insert or update on attune.project_preferences
-  for each row execute function attune_private.tg__validate_value('project');
-create trigger _110_authorize_preference before insert or update or delete on attune.project_preferences
+create trigger _050_authorize_preference before insert or update or delete on attune.project_preferences
   for each row when (row_security_active('attune.project_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg__authorize_preference();
+create trigger _100_validate_value before insert or update on attune.project_preferences
+  for each row execute function attune_private.tg__validate_value('project');
 create trigger _200_stamp before insert or update on attune.project_preferences
   for each row execute function attune_private.tg__stamp();
 create trigger _300_one_at_a_time before insert on attune.project_preferences
@@ -1381,6 +1464,418 @@ comment on function attune_private.check_project(uuid, uuid) is
   'Refuses (`unknown_project`) a project that the user is no member of; NULL is none, and passes.';
 revoke all on function attune_private.check_project(uuid, uuid) from public;
 --! EndIncluded settings/private/check_project.sql
+--! Included settings/private/effective_settings.sql
+create or replace function attune_private.effective_settings(
+  caller attune_private.caller,
+  category text,
+  project_id uuid
+)
+returns setof attune.effective_setting
+language plpgsql stable parallel safe security invoker
+rows 50
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Constants: as arguments of a function that is inlined they would be computed for every setting.
+  may_administer constant boolean := caller.is_trusted or caller.is_admin;
+  is_known constant boolean := caller.is_trusted or caller.user_id is not null;
+begin
+  perform attune_private.check_project(caller.user_id, effective_settings.project_id);
+
+  return query
+    select r.*
+    from attune_private.resolve_settings(
+      caller.user_id, may_administer, is_known, effective_settings.project_id
+    ) as r
+    where effective_settings.category is null
+      or r.category = effective_settings.category
+    order by r.category, r.key;
+end;
+$$;
+comment on function attune_private.effective_settings(attune_private.caller, text, uuid) is
+  'What applies to a caller, and what they may edit; see `attune.effective_settings`. '
+  'Refused: `unknown_project`.';
+revoke all on function attune_private.effective_settings(attune_private.caller, text, uuid) from public;
+--! EndIncluded settings/private/effective_settings.sql
+--! Included settings/private/effective_setting.sql
+create or replace function attune_private.effective_setting(
+  caller attune_private.caller,
+  key text,
+  project_id uuid default null
+)
+returns attune.effective_setting
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  may_administer constant boolean := caller.is_trusted or caller.is_admin;
+  is_known constant boolean := caller.is_trusted or caller.user_id is not null;
+  setting attune.effective_setting;
+begin
+  perform attune_private.check_project(caller.user_id, effective_setting.project_id);
+
+  select r.* into setting
+  from attune_private.resolve_settings(
+    caller.user_id, may_administer, is_known, effective_setting.project_id
+  ) as r
+  where r.key = effective_setting.key;
+
+  if not found then
+    perform attune_private.refuse_unknown_setting(effective_setting.key);
+  end if;
+
+  return setting;
+end;
+$$;
+comment on function attune_private.effective_setting(attune_private.caller, text, uuid) is
+  'What applies to a caller for one setting; see `attune.effective_setting`. '
+  'Refused: `unknown_project`, `unknown_setting`.';
+revoke all on function attune_private.effective_setting(attune_private.caller, text, uuid) from public;
+--! EndIncluded settings/private/effective_setting.sql
+--! Included settings/private/check_patch.sql
+create or replace function attune_private.check_patch(patch jsonb)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if jsonb_typeof(patch) is distinct from 'object' then
+    raise exception using
+      errcode = 'PT400',
+      message = 'The patch is no object',
+      detail = 'invalid_patch',
+      hint = 'Send an object of what changes, {"name": value, …}; null resets a member.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_patch(jsonb) is 'Refuses (`invalid_patch`) a merge patch that is no object.';
+revoke all on function attune_private.check_patch(jsonb) from public;
+--! EndIncluded settings/private/check_patch.sql
+--! Included settings/private/write_preference.sql
+create or replace function attune_private.write_preference(
+  caller attune_private.caller,
+  user_id uuid,
+  key text,
+  patch jsonb,
+  project_id uuid default null
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_project(write_preference.user_id, write_preference.project_id);
+
+  if not caller.is_trusted then
+    perform attune_private.authorize_preference(caller, write_preference.user_id, write_preference.key, false);
+  end if;
+
+  if write_preference.project_id is null then
+    update attune.user_preferences as p
+    set
+      value = attune_hidden.json_merge_patch(p.value, patch),
+      is_active = true,
+      updated_by = caller.user_id,
+      updated_at = 'infinity'
+    where p.user_id = write_preference.user_id
+      and p.key = write_preference.key;
+
+    if not found then
+      insert into attune.user_preferences as p (user_id, key, value, updated_by, updated_at)
+      values (
+        write_preference.user_id,
+        write_preference.key,
+        attune_hidden.json_merge_patch('{}', patch),
+        caller.user_id,
+        'infinity'
+      )
+      on conflict on constraint user_preferences_pkey
+      do update set
+        value = attune_hidden.json_merge_patch(p.value, patch),
+        is_active = true,
+        updated_by = caller.user_id,
+        updated_at = 'infinity';
+
+      perform attune_private.check_preference_limit(array[write_preference.user_id]);
+    end if;
+  else
+    update attune.project_preferences as p
+    set
+      value = attune_hidden.json_merge_patch(p.value, patch),
+      is_active = true,
+      updated_by = caller.user_id,
+      updated_at = 'infinity'
+    where p.user_id = write_preference.user_id
+      and p.project_id = write_preference.project_id
+      and p.key = write_preference.key;
+
+    if not found then
+      insert into attune.project_preferences as p (user_id, project_id, key, value, updated_by, updated_at)
+      values (
+        write_preference.user_id,
+        write_preference.project_id,
+        write_preference.key,
+        attune_hidden.json_merge_patch('{}', patch),
+        caller.user_id,
+        'infinity'
+      )
+      on conflict on constraint project_preferences_pkey
+      do update set
+        value = attune_hidden.json_merge_patch(p.value, patch),
+        is_active = true,
+        updated_by = caller.user_id,
+        updated_at = 'infinity';
+
+      perform attune_private.check_preference_limit(array[write_preference.user_id]);
+    end if;
+  end if;
+end;
+$$;
+comment on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid) is
+  'Merges a patch into what a user stores for one setting, everywhere or in one project, when the caller may. '
+  'Refused as `attune.set_preference` and `attune.set_user_setting`.';
+revoke all on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid) from public;
+--! EndIncluded settings/private/write_preference.sql
+--! Included settings/private/write_preferences.sql
+create or replace function attune_private.write_preferences(
+  caller attune_private.caller,
+  patch jsonb,
+  project_id uuid
+)
+returns setof text
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  member record;
+begin
+  -- One writer of several rows at a time for each user, so that two never wait for each other.
+  perform from attune.users as u where u.id = caller.user_id for no key update;
+
+  -- Resets come first: they make room where the number of preferences is limited.
+  for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
+    if jsonb_typeof(member.value) = 'null' then
+      perform attune_private.drop_preference(caller, caller.user_id, member.key, write_preferences.project_id);
+    else
+      perform attune_private.write_preference(
+        caller, caller.user_id, member.key, member.value, write_preferences.project_id
+      );
+    end if;
+
+    return next member.key;
+  end loop;
+end;
+$$;
+comment on function attune_private.write_preferences(attune_private.caller, jsonb, uuid) is
+  'Stores several choices of the caller, `{key: value}` (null resets a key), and returns the keys in the order of '
+  'writing. '
+  'Refused as `attune.set_preference`.';
+revoke all on function attune_private.write_preferences(attune_private.caller, jsonb, uuid) from public;
+--! EndIncluded settings/private/write_preferences.sql
+--! Included settings/private/drop_preference.sql
+create or replace function attune_private.drop_preference(
+  caller attune_private.caller,
+  user_id uuid,
+  key text,
+  project_id uuid default null
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if drop_preference.project_id is null then
+    delete from attune.user_preferences as p
+    where p.user_id = drop_preference.user_id
+      and p.key = drop_preference.key;
+  else
+    delete from attune.project_preferences as p
+    where p.user_id = drop_preference.user_id
+      and p.project_id = drop_preference.project_id
+      and p.key = drop_preference.key;
+  end if;
+
+  -- Only now, because dropping what was never set is no error.
+  if found and not caller.is_trusted then
+    perform attune_private.authorize_preference(caller, drop_preference.user_id, drop_preference.key, true);
+  end if;
+end;
+$$;
+comment on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid) is
+  'Drops what a user stores for one setting, everywhere or in one project, when the caller may. '
+  'Refused: `admin_required`, `not_your_preference`.';
+revoke all on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid) from public;
+--! EndIncluded settings/private/drop_preference.sql
+--! Included settings/private/write_global_setting.sql
+create or replace function attune_private.write_global_setting(
+  caller attune_private.caller,
+  key text,
+  patch jsonb,
+  is_enforced boolean,
+  rollout_percentage integer
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  lock constant boolean := coalesce(write_global_setting.is_enforced, false);
+  share constant integer := coalesce(write_global_setting.rollout_percentage, 100);
+begin
+  perform attune_private.require_administrator(caller);
+
+  if share not between 0 and 100 then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A rollout percentage is 0 to 100, not %s', share),
+      detail = 'invalid_rollout_percentage',
+      hint = 'Give a whole number from 0 to 100.';
+  end if;
+
+  update attune.global_settings as g
+  set
+    value = attune_hidden.json_merge_patch(g.value, patch),
+    is_active = true,
+    is_enforced = lock,
+    rollout_percentage = share,
+    variants = null,
+    updated_by = caller.user_id,
+    updated_at = 'infinity'
+  where g.key = write_global_setting.key;
+
+  if not found then
+    insert into attune.global_settings as g (key, value, is_enforced, rollout_percentage, updated_by, updated_at)
+    values (
+      write_global_setting.key,
+      attune_hidden.json_merge_patch('{}', patch),
+      lock,
+      share,
+      caller.user_id,
+      'infinity'
+    )
+    on conflict on constraint global_settings_pkey
+    do update set
+      value = attune_hidden.json_merge_patch(g.value, patch),
+      is_active = true,
+      is_enforced = lock,
+      rollout_percentage = share,
+      variants = null,
+      updated_by = caller.user_id,
+      updated_at = 'infinity';
+  end if;
+end;
+$$;
+comment on function attune_private.write_global_setting(attune_private.caller, text, jsonb, boolean, integer) is
+  'Merges a patch into what applies to everybody for one setting, when the caller may; variants end. '
+  'Refused as `attune.set_global_setting`.';
+revoke all on function attune_private.write_global_setting(attune_private.caller, text, jsonb, boolean, integer)
+  from public;
+--! EndIncluded settings/private/write_global_setting.sql
+--! Included settings/private/write_plan_setting.sql
+create or replace function attune_private.write_plan_setting(
+  caller attune_private.caller,
+  plan text,
+  key text,
+  patch jsonb,
+  is_enforced boolean
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  lock constant boolean := coalesce(write_plan_setting.is_enforced, false);
+begin
+  perform attune_private.require_administrator(caller);
+  perform attune_private.check_plan(write_plan_setting.plan);
+
+  update attune.plan_settings as s
+  set
+    value = attune_hidden.json_merge_patch(s.value, patch),
+    is_active = true,
+    is_enforced = lock,
+    updated_by = caller.user_id,
+    updated_at = 'infinity'
+  where s.plan = write_plan_setting.plan
+    and s.key = write_plan_setting.key;
+
+  if not found then
+    insert into attune.plan_settings as s (plan, key, value, is_enforced, updated_by, updated_at)
+    values (
+      write_plan_setting.plan,
+      write_plan_setting.key,
+      attune_hidden.json_merge_patch('{}', patch),
+      lock,
+      caller.user_id,
+      'infinity'
+    )
+    on conflict on constraint plan_settings_pkey
+    do update set
+      value = attune_hidden.json_merge_patch(s.value, patch),
+      is_active = true,
+      is_enforced = lock,
+      updated_by = caller.user_id,
+      updated_at = 'infinity';
+  end if;
+end;
+$$;
+comment on function attune_private.write_plan_setting(attune_private.caller, text, text, jsonb, boolean) is
+  'Merges a patch into what applies to the users of a plan for one setting, when the caller may. '
+  'Refused as `attune.set_plan_setting`.';
+revoke all on function attune_private.write_plan_setting(attune_private.caller, text, text, jsonb, boolean) from public;
+--! EndIncluded settings/private/write_plan_setting.sql
+--! Included settings/private/write_team_setting.sql
+create or replace function attune_private.write_team_setting(
+  caller attune_private.caller,
+  team_id uuid,
+  key text,
+  patch jsonb,
+  is_enforced boolean
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  lock constant boolean := coalesce(write_team_setting.is_enforced, false);
+begin
+  perform attune_private.authorize_team_setting(caller, write_team_setting.team_id, write_team_setting.key, false);
+
+  update attune.team_settings as s
+  set
+    value = attune_hidden.json_merge_patch(s.value, patch),
+    is_active = true,
+    is_enforced = lock,
+    updated_by = caller.user_id,
+    updated_at = 'infinity'
+  where s.team_id = write_team_setting.team_id
+    and s.key = write_team_setting.key;
+
+  if not found then
+    insert into attune.team_settings as s (team_id, key, value, is_enforced, updated_by, updated_at)
+    values (
+      write_team_setting.team_id,
+      write_team_setting.key,
+      attune_hidden.json_merge_patch('{}', patch),
+      lock,
+      caller.user_id,
+      'infinity'
+    )
+    on conflict on constraint team_settings_pkey
+    do update set
+      value = attune_hidden.json_merge_patch(s.value, patch),
+      is_active = true,
+      is_enforced = lock,
+      updated_by = caller.user_id,
+      updated_at = 'infinity';
+  end if;
+end;
+$$;
+comment on function attune_private.write_team_setting(attune_private.caller, uuid, text, jsonb, boolean) is
+  'Merges a patch into what applies to the members of a team for one setting, when the caller may. '
+  'Refused as `attune.set_team_setting`.';
+revoke all on function attune_private.write_team_setting(attune_private.caller, uuid, text, jsonb, boolean) from public;
+--! EndIncluded settings/private/write_team_setting.sql
 --! Included settings/effective_settings.sql
 create or replace function attune.effective_settings(category text default null, project_id uuid default null)
 returns setof attune.effective_setting
@@ -1389,22 +1884,11 @@ rows 50
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.current_user_id();
-  is_trusted constant boolean := attune_private.is_trusted();
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.check_project(caller, effective_settings.project_id);
-
   return query
-    select r.*
-    from attune_private.resolve_settings(
-      caller,
-      is_trusted or attune.is_admin(),
-      is_trusted or caller is not null,
-      effective_settings.project_id
-    ) as r
-    where effective_settings.category is null
-      or r.category = effective_settings.category
-    order by r.category, r.key;
+    select s.*
+    from attune_private.effective_settings(caller, effective_settings.category, effective_settings.project_id) as s;
 end;
 $$;
 comment on function attune.effective_settings(text, uuid) is
@@ -1423,30 +1907,9 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.current_user_id();
-  is_trusted constant boolean := attune_private.is_trusted();
-  setting attune.effective_setting;
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.check_project(caller, effective_setting.project_id);
-
-  select r.* into setting
-  from attune_private.resolve_settings(
-    caller,
-    is_trusted or attune.is_admin(),
-    is_trusted or caller is not null,
-    effective_setting.project_id
-  ) as r
-  where r.key = effective_setting.key;
-
-  if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no setting %s', quote_nullable(left(effective_setting.key, 200))),
-      detail = 'unknown_setting',
-      hint = 'List what there is with settingDefinitions.';
-  end if;
-
-  return setting;
+  return attune_private.effective_setting(caller, effective_setting.key, effective_setting.project_id);
 end;
 $$;
 comment on function attune.effective_setting(text, uuid) is
@@ -1471,19 +1934,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_hidden.require_admin();
-
   perform attune_private.check_user(effective_settings_for.user_id);
 
-  perform attune_private.check_project(effective_settings_for.user_id, effective_settings_for.project_id);
-
   return query
-    select r.*
-    from attune_private.resolve_settings(
-      effective_settings_for.user_id, false, true, effective_settings_for.project_id
-    ) as r
-    where effective_settings_for.category is null
-      or r.category = effective_settings_for.category
-    order by r.category, r.key;
+    select s.*
+    from attune_private.effective_settings(
+      (effective_settings_for.user_id, false, false)::attune_private.caller,
+      effective_settings_for.category,
+      effective_settings_for.project_id
+    ) as s;
 end;
 $$;
 comment on function attune.effective_settings_for(uuid, text, uuid) is
@@ -1520,14 +1979,14 @@ rows 6
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune.current_user_id();
-  subject constant uuid := coalesce(explain_setting.user_id, caller);
+  caller constant attune_private.caller := attune_private.current_caller();
+  subject constant uuid := coalesce(explain_setting.user_id, caller.user_id);
   -- Without a token, what is public shows, but not who set it.
-  is_known constant boolean := caller is not null or attune_private.is_trusted();
+  is_known constant boolean := caller.user_id is not null or caller.is_trusted;
   definition attune.setting_definitions;
 begin
-  if subject is distinct from caller then
-    perform attune_hidden.require_admin();
+  if subject is distinct from caller.user_id then
+    perform attune_private.require_administrator(caller);
 
     perform attune_private.check_user(subject);
   end if;
@@ -1540,11 +1999,7 @@ begin
     and (d.is_public or is_known);
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no setting %s', quote_nullable(left(explain_setting.key, 200))),
-      detail = 'unknown_setting',
-      hint = 'List what there is with settingDefinitions.';
+    perform attune_private.refuse_unknown_setting(explain_setting.key);
   end if;
 
   return query
@@ -1561,7 +2016,8 @@ begin
         j.updated_at,
         coalesce(j.counts, l.layer = 'default') as counts
       from unnest(enum_range(null::attune.setting_layer)) as l (layer)
-      left join attune_private.judged_settings(subject, explain_setting.project_id) as j on j.layer = l.layer and j.key = definition.key
+      left join attune_private.judged_settings(subject, explain_setting.project_id) as j
+        on j.layer = l.layer and j.key = definition.key
       where l.layer <= definition.layer
     ),
     narrowed as (
@@ -1607,45 +2063,24 @@ grant execute on function attune.explain_setting(text, uuid, uuid) to anon, auth
 --! Included settings/set_preference.sql
 create or replace function attune.set_preference(key text, value jsonb, project_id uuid default null)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
-  -- A client that sends null means JSON's null, which is a value.
-  patch constant jsonb := coalesce(set_preference.value, 'null');
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  if set_preference.project_id is null then
-    update attune.user_preferences as p
-    set value = attune_hidden.json_merge_patch(p.value, patch), is_active = true
-    where p.user_id = caller
-      and p.key = set_preference.key;
+  perform attune_private.require_user(caller);
 
-    if not found then
-      insert into attune.user_preferences as p (user_id, key, value)
-      values (caller, set_preference.key, attune_hidden.json_merge_patch('{}', patch))
-      on conflict on constraint user_preferences_pkey
-      do update set value = attune_hidden.json_merge_patch(p.value, patch), is_active = true;
-    end if;
-  else
-    update attune.project_preferences as p
-    set value = attune_hidden.json_merge_patch(p.value, patch), is_active = true
-    where p.user_id = caller
-      and p.project_id = set_preference.project_id
-      and p.key = set_preference.key;
+  perform attune_private.write_preference(
+    caller,
+    caller.user_id,
+    set_preference.key,
+    -- A client that sends null means JSON's null, which is a value.
+    coalesce(set_preference.value, 'null'),
+    set_preference.project_id
+  );
 
-    if not found then
-      -- Refuses a project that is not the caller's.
-      perform attune.effective_setting(set_preference.key, set_preference.project_id);
-
-      insert into attune.project_preferences as p (user_id, project_id, key, value)
-      values (caller, set_preference.project_id, set_preference.key, attune_hidden.json_merge_patch('{}', patch))
-      on conflict on constraint project_preferences_pkey
-      do update set value = attune_hidden.json_merge_patch(p.value, patch), is_active = true;
-    end if;
-  end if;
-
-  return attune.effective_setting(set_preference.key, set_preference.project_id);
+  return attune_private.effective_setting(caller, set_preference.key, set_preference.project_id);
 end;
 $$;
 comment on function attune.set_preference(text, jsonb, uuid) is
@@ -1663,31 +2098,18 @@ grant execute on function attune.set_preference(text, jsonb, uuid) to authentica
 --! Included settings/set_preferences.sql
 create or replace function attune.set_preferences(patch jsonb, project_id uuid default null)
 returns setof attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
-  member record;
+  caller constant attune_private.caller := attune_private.current_caller();
+  written text;
 begin
-  if jsonb_typeof(patch) is distinct from 'object' then
-    raise exception using
-      errcode = 'PT400',
-      message = 'The patch is no object',
-      detail = 'invalid_patch',
-      hint = 'Send {"KEY": value, …}; null resets a key.';
-  end if;
+  perform attune_private.require_user(caller);
+  perform attune_private.check_patch(patch);
 
-  -- One writer of several rows at a time for each user, so that two never wait for each other.
-  perform from attune.users as u where u.id = caller for no key update;
-
-  -- Resets come first: they make room where the number of preferences is limited.
-  for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
-    if jsonb_typeof(member.value) = 'null' then
-      return next attune.reset_preference(member.key, set_preferences.project_id);
-    else
-      return next attune.set_preference(member.key, member.value, set_preferences.project_id);
-    end if;
+  for written in select w from attune_private.write_preferences(caller, patch, set_preferences.project_id) as w loop
+    return next attune_private.effective_setting(caller, written, set_preferences.project_id);
   end loop;
 end;
 $$;
@@ -1704,24 +2126,18 @@ grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, 
 --! Included settings/reset_preference.sql
 create or replace function attune.reset_preference(key text, project_id uuid default null)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  if reset_preference.project_id is null then
-    delete from attune.user_preferences as p
-    where p.user_id = caller
-      and p.key = reset_preference.key;
-  else
-    delete from attune.project_preferences as p
-    where p.user_id = caller
-      and p.project_id = reset_preference.project_id
-      and p.key = reset_preference.key;
-  end if;
+  perform attune_private.require_user(caller);
+  perform attune_private.drop_preference(
+    caller, caller.user_id, reset_preference.key, reset_preference.project_id
+  );
 
-  return attune.effective_setting(reset_preference.key, reset_preference.project_id);
+  return attune_private.effective_setting(caller, reset_preference.key, reset_preference.project_id);
 end;
 $$;
 comment on function attune.reset_preference(text, uuid) is
@@ -1736,27 +2152,29 @@ grant execute on function attune.reset_preference(text, uuid) to authenticated, 
 --! Included settings/reset_preferences.sql
 create or replace function attune.reset_preferences(category text default null, project_id uuid default null)
 returns setof attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
+  perform attune_private.require_user(caller);
+
   -- One writer of several rows at a time, as in set_preferences.
-  perform from attune.users as u where u.id = caller for no key update;
+  perform from attune.users as u where u.id = caller.user_id for no key update;
 
   -- What administrators gave the user is not the user's to drop.
   if reset_preferences.project_id is null then
     delete from attune.user_preferences as p
     using attune.setting_definitions as d
-    where p.user_id = caller
+    where p.user_id = caller.user_id
       and d.key = p.key
       and d.writable_by = 'user'
       and (reset_preferences.category is null or d.category = reset_preferences.category);
   else
     delete from attune.project_preferences as p
     using attune.setting_definitions as d
-    where p.user_id = caller
+    where p.user_id = caller.user_id
       and p.project_id = reset_preferences.project_id
       and d.key = p.key
       and d.writable_by = 'user'
@@ -1765,7 +2183,7 @@ begin
 
   return query
     select s.*
-    from attune.effective_settings(reset_preferences.category, reset_preferences.project_id) as s;
+    from attune_private.effective_settings(caller, reset_preferences.category, reset_preferences.project_id) as s;
 end;
 $$;
 comment on function attune.reset_preferences(text, uuid) is
@@ -1786,38 +2204,21 @@ create or replace function attune.set_global_setting(
   rollout_percentage integer default 100
 )
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  patch constant jsonb := coalesce(set_global_setting.value, 'null');
-  lock constant boolean := coalesce(set_global_setting.is_enforced, false);
-  share constant integer := coalesce(set_global_setting.rollout_percentage, 100);
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.write_global_setting(
+    caller,
+    set_global_setting.key,
+    coalesce(set_global_setting.value, 'null'),
+    set_global_setting.is_enforced,
+    set_global_setting.rollout_percentage
+  );
 
-  if share not between 0 and 100 then
-    raise exception using
-      errcode = 'PT422',
-      message = format('A rollout percentage is 0 to 100, not %s', share),
-      detail = 'invalid_rollout_percentage',
-      hint = 'Give a whole number from 0 to 100.';
-  end if;
-
-  update attune.global_settings as g
-  set value = attune_hidden.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
-    rollout_percentage = share, variants = null
-  where g.key = set_global_setting.key;
-
-  if not found then
-    insert into attune.global_settings as g (key, value, is_enforced, rollout_percentage)
-    values (set_global_setting.key, attune_hidden.json_merge_patch('{}', patch), lock, share)
-    on conflict on constraint global_settings_pkey
-    do update set value = attune_hidden.json_merge_patch(g.value, patch), is_active = true, is_enforced = lock,
-      rollout_percentage = share, variants = null;
-  end if;
-
-  return attune.effective_setting(set_global_setting.key);
+  return attune_private.effective_setting(caller, set_global_setting.key);
 end;
 $$;
 comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
@@ -1839,28 +2240,35 @@ grant execute on function attune.set_global_setting(text, jsonb, boolean, intege
 --! Included settings/set_global_variants.sql
 create or replace function attune.set_global_variants(key text, variants jsonb)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   split constant jsonb := nullif(set_global_variants.variants, 'null');
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
 
   update attune.global_settings as g
-  set variants = split, is_active = true
+  set variants = split, is_active = true, updated_by = caller.user_id, updated_at = 'infinity'
   where g.key = set_global_variants.key;
 
   if not found and split is not null then
     -- Whoever is in no variant, because nobody is signed in, gets the default.
-    insert into attune.global_settings as g (key, value, variants)
-    select d.key, case jsonb_typeof(d.default_value) when 'object' then '{}' else d.default_value end, split
+    insert into attune.global_settings as g (key, value, variants, updated_by, updated_at)
+    select
+      d.key,
+      case jsonb_typeof(d.default_value) when 'object' then '{}' else d.default_value end,
+      split,
+      caller.user_id,
+      'infinity'
     from attune.setting_definitions as d
     where d.key = set_global_variants.key
-    on conflict on constraint global_settings_pkey do update set variants = split, is_active = true;
+    on conflict on constraint global_settings_pkey
+    do update set variants = split, is_active = true, updated_by = caller.user_id, updated_at = 'infinity';
   end if;
 
-  return attune.effective_setting(set_global_variants.key);
+  return attune_private.effective_setting(caller, set_global_variants.key);
 end;
 $$;
 comment on function attune.set_global_variants(text, jsonb) is
@@ -1879,15 +2287,17 @@ grant execute on function attune.set_global_variants(text, jsonb) to authenticat
 --! Included settings/reset_global_setting.sql
 create or replace function attune.reset_global_setting(key text)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
 
   delete from attune.global_settings as g where g.key = reset_global_setting.key;
 
-  return attune.effective_setting(reset_global_setting.key);
+  return attune_private.effective_setting(caller, reset_global_setting.key);
 end;
 $$;
 comment on function attune.reset_global_setting(text) is
@@ -1907,36 +2317,21 @@ create or replace function attune.set_plan_setting(
   is_enforced boolean default false
 )
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  patch constant jsonb := coalesce(set_plan_setting.value, 'null');
-  lock constant boolean := coalesce(set_plan_setting.is_enforced, false);
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.write_plan_setting(
+    caller,
+    set_plan_setting.plan,
+    set_plan_setting.key,
+    coalesce(set_plan_setting.value, 'null'),
+    set_plan_setting.is_enforced
+  );
 
-  if not exists (select from attune.plans as p where p.name = set_plan_setting.plan) then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no plan %s', quote_nullable(left(set_plan_setting.plan, 100))),
-      detail = 'unknown_plan',
-      hint = 'List what there is with plans.';
-  end if;
-
-  update attune.plan_settings as s
-  set value = attune_hidden.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
-  where s.plan = set_plan_setting.plan
-    and s.key = set_plan_setting.key;
-
-  if not found then
-    insert into attune.plan_settings as s (plan, key, value, is_enforced)
-    values (set_plan_setting.plan, set_plan_setting.key, attune_hidden.json_merge_patch('{}', patch), lock)
-    on conflict on constraint plan_settings_pkey
-    do update set value = attune_hidden.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
-  end if;
-
-  return attune.effective_setting(set_plan_setting.key);
+  return attune_private.effective_setting(caller, set_plan_setting.key);
 end;
 $$;
 comment on function attune.set_plan_setting(text, text, jsonb, boolean) is
@@ -1957,25 +2352,20 @@ grant execute on function attune.set_plan_setting(text, text, jsonb, boolean) to
 --! Included settings/reset_plan_setting.sql
 create or replace function attune.reset_plan_setting(plan text, key text)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_admin();
-
-  if not exists (select from attune.plans as p where p.name = reset_plan_setting.plan) then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no plan %s', quote_nullable(left(reset_plan_setting.plan, 100))),
-      detail = 'unknown_plan',
-      hint = 'List what there is with plans.';
-  end if;
+  perform attune_private.require_administrator(caller);
+  perform attune_private.check_plan(reset_plan_setting.plan);
 
   delete from attune.plan_settings as s
   where s.plan = reset_plan_setting.plan
     and s.key = reset_plan_setting.key;
 
-  return attune.effective_setting(reset_plan_setting.key);
+  return attune_private.effective_setting(caller, reset_plan_setting.key);
 end;
 $$;
 comment on function attune.reset_plan_setting(text, text) is
@@ -1997,28 +2387,21 @@ create or replace function attune.set_team_setting(
   is_enforced boolean default false
 )
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  patch constant jsonb := coalesce(set_team_setting.value, 'null');
-  lock constant boolean := coalesce(set_team_setting.is_enforced, false);
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_team_admin(set_team_setting.team_id);
+  perform attune_private.write_team_setting(
+    caller,
+    set_team_setting.team_id,
+    set_team_setting.key,
+    coalesce(set_team_setting.value, 'null'),
+    set_team_setting.is_enforced
+  );
 
-  update attune.team_settings as s
-  set value = attune_hidden.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock
-  where s.team_id = set_team_setting.team_id
-    and s.key = set_team_setting.key;
-
-  if not found then
-    insert into attune.team_settings as s (team_id, key, value, is_enforced)
-    values (set_team_setting.team_id, set_team_setting.key, attune_hidden.json_merge_patch('{}', patch), lock)
-    on conflict on constraint team_settings_pkey
-    do update set value = attune_hidden.json_merge_patch(s.value, patch), is_active = true, is_enforced = lock;
-  end if;
-
-  return attune.effective_setting(set_team_setting.key);
+  return attune_private.effective_setting(caller, set_team_setting.key);
 end;
 $$;
 comment on function attune.set_team_setting(uuid, text, jsonb, boolean) is
@@ -2039,17 +2422,26 @@ grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean) to
 --! Included settings/reset_team_setting.sql
 create or replace function attune.reset_team_setting(team_id uuid, key text)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_team_admin(reset_team_setting.team_id);
+  perform attune_private.require_team_administrator(caller, reset_team_setting.team_id);
 
   delete from attune.team_settings as s
   where s.team_id = reset_team_setting.team_id
     and s.key = reset_team_setting.key;
 
-  return attune.effective_setting(reset_team_setting.key);
+  -- Only now, because dropping what was never set is no error.
+  if found then
+    perform attune_private.authorize_team_setting(
+      caller, reset_team_setting.team_id, reset_team_setting.key, true
+    );
+  end if;
+
+  return attune_private.effective_setting(caller, reset_team_setting.key);
 end;
 $$;
 comment on function attune.reset_team_setting(uuid, text) is
@@ -2066,46 +2458,22 @@ grant execute on function attune.reset_team_setting(uuid, text) to authenticated
 --! Included settings/set_user_setting.sql
 create or replace function attune.set_user_setting(user_id uuid, key text, value jsonb)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  setting attune.effective_setting;
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
+  perform attune_private.check_user(set_user_setting.user_id);
 
-  if not exists (select from attune.users as u where u.id = set_user_setting.user_id) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
-  end if;
+  perform attune_private.write_preference(
+    caller, set_user_setting.user_id, set_user_setting.key, coalesce(set_user_setting.value, 'null')
+  );
 
-  insert into attune.user_preferences as p (user_id, key, value)
-  values (
-    set_user_setting.user_id,
-    set_user_setting.key,
-    attune_hidden.json_merge_patch('{}', coalesce(set_user_setting.value, 'null'))
-  )
-  on conflict on constraint user_preferences_pkey
-  do update set
-    value = attune_hidden.json_merge_patch(p.value, coalesce(set_user_setting.value, 'null')),
-    is_active = true;
-
-  select e.* into setting
-  from attune.effective_settings_for(set_user_setting.user_id) as e
-  where e.key = set_user_setting.key;
-
-  if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no setting %s', quote_nullable(left(set_user_setting.key, 200))),
-      detail = 'unknown_setting',
-      hint = 'List what there is with settingDefinitions.';
-  end if;
-
-  return setting;
+  return attune_private.effective_setting(
+    (set_user_setting.user_id, false, false)::attune_private.caller, set_user_setting.key
+  );
 end;
 $$;
 comment on function attune.set_user_setting(uuid, text, jsonb) is
@@ -2124,39 +2492,19 @@ grant execute on function attune.set_user_setting(uuid, text, jsonb) to authenti
 --! Included settings/reset_user_setting.sql
 create or replace function attune.reset_user_setting(user_id uuid, key text)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  setting attune.effective_setting;
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
+  perform attune_private.check_user(reset_user_setting.user_id);
+  perform attune_private.drop_preference(caller, reset_user_setting.user_id, reset_user_setting.key);
 
-  if not exists (select from attune.users as u where u.id = reset_user_setting.user_id) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such user',
-      detail = 'unknown_user',
-      hint = 'Give the id of a user who exists.';
-  end if;
-
-  delete from attune.user_preferences as p
-  where p.user_id = reset_user_setting.user_id
-    and p.key = reset_user_setting.key;
-
-  select e.* into setting
-  from attune.effective_settings_for(reset_user_setting.user_id) as e
-  where e.key = reset_user_setting.key;
-
-  if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no setting %s', quote_nullable(left(reset_user_setting.key, 200))),
-      detail = 'unknown_setting',
-      hint = 'List what there is with settingDefinitions.';
-  end if;
-
-  return setting;
+  return attune_private.effective_setting(
+    (reset_user_setting.user_id, false, false)::attune_private.caller, reset_user_setting.key
+  );
 end;
 $$;
 comment on function attune.reset_user_setting(uuid, text) is
@@ -2172,25 +2520,29 @@ grant execute on function attune.reset_user_setting(uuid, text) to authenticated
 --! Included settings/set_setting.sql
 create or replace function attune.set_setting(key text, value jsonb)
 returns attune.effective_setting
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  held_by_users constant boolean := exists (
-    select from attune.setting_definitions as d
-    where d.key = set_setting.key and d.layer >= 'user'
-  );
+  caller constant attune_private.caller := attune_private.current_caller();
+  patch constant jsonb := coalesce(set_setting.value, 'null');
   stored attune.global_settings;
 begin
-  if held_by_users then
-    return attune.set_preference(set_setting.key, set_setting.value);
+  if exists (
+    select from attune.setting_definitions as d
+    where d.key = set_setting.key and d.layer >= 'user'
+  ) then
+    perform attune_private.require_user(caller);
+    perform attune_private.write_preference(caller, caller.user_id, set_setting.key, patch);
+  else
+    -- A lock and a rollout are decisions of their own: changing the value leaves them.
+    select g.* into stored from attune.global_settings as g where g.key = set_setting.key;
+    perform attune_private.write_global_setting(
+      caller, set_setting.key, patch, stored.is_enforced, stored.rollout_percentage
+    );
   end if;
 
-  perform attune_hidden.require_admin();
-  select g.* into stored from attune.global_settings as g where g.key = set_setting.key;
-
-  -- A lock and a rollout are decisions of their own: changing the value leaves them.
-  return attune.set_global_setting(set_setting.key, set_setting.value, stored.is_enforced, stored.rollout_percentage);
+  return attune_private.effective_setting(caller, set_setting.key);
 end;
 $$;
 comment on function attune.set_setting(text, jsonb) is
@@ -2207,7 +2559,7 @@ grant execute on function attune.set_setting(text, jsonb) to authenticated, serv
 -- What a new user starts with
 
 --! Included settings/private/seed_settings.sql
-create or replace function attune_private.seed_settings(user_id uuid)
+create or replace function attune_private.seed_settings(user_id uuid, updated_by uuid)
 returns bigint
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -2215,8 +2567,8 @@ as $$
 declare
   stored bigint;
 begin
-  insert into attune.user_preferences (user_id, key, value)
-  select seed_settings.user_id, r.key, r.value
+  insert into attune.user_preferences (user_id, key, value, updated_by, updated_at)
+  select seed_settings.user_id, r.key, r.value, seed_settings.updated_by, 'infinity'
   from attune_private.resolve_settings(seed_settings.user_id, false, true) as r
   join attune.setting_definitions as d on d.key = r.key
   where d.seeding = 'copy'
@@ -2227,10 +2579,10 @@ begin
   return stored;
 end;
 $$;
-comment on function attune_private.seed_settings(uuid) is
+comment on function attune_private.seed_settings(uuid, uuid) is
   'Puts the value now effective of every setting with `seeding = copy` into a user''s layer, where the user holds '
   'none; returns how many.';
-revoke all on function attune_private.seed_settings(uuid) from public;
+revoke all on function attune_private.seed_settings(uuid, uuid) from public;
 --! EndIncluded settings/private/seed_settings.sql
 --! Included settings/triggers/tg_users__seed_settings.sql
 create or replace function attune_private.tg_users__seed_settings()
@@ -2239,7 +2591,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune_private.seed_settings(new.id);
+  perform attune_private.seed_settings(new.id, attune.current_user_id());
   return null;
 end;
 $$;
@@ -2253,10 +2605,11 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   seeded integer := 0;
   unseeded uuid[];
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
 
   if batch_size between 1 and 100000 is not true then
     raise exception using
@@ -2283,7 +2636,7 @@ begin
 
     select count(*) into seeded
     from unnest(unseeded) as u (id)
-    where attune_private.seed_settings(u.id) > 0;
+    where attune_private.seed_settings(u.id, caller.user_id) > 0;
 
     -- A batch that somebody else has seeded meanwhile is not the end.
     exit when seeded > 0 or cardinality(unseeded) = 0;

@@ -1,5 +1,5 @@
---! Previous: sha1:dc13719bbb5bbd61a7c5a45c1adffd02972f9d5c
---! Hash: sha1:98add23e4f489edb7190aa181a7fbbb7095b3645
+--! Previous: sha1:e31a20d48dd6294100293453a51b6b49bc21bfb5
+--! Hash: sha1:d2dbb452e7fdbdaaf10286c9288ce77e13c41bb4
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -225,63 +225,128 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  previous constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
-  new_ constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
-  row_ constant jsonb := coalesce(new_, previous);
+  previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
+  written constant jsonb := to_jsonb(new);
   value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
   -- What has a column of its own in the log, or says only when it was written.
   told_elsewhere constant text[] := array[
     'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', value_column
   ] || case
-    when previous -> 'key' <> new_ -> 'key' or previous -> 'user_id' <> new_ -> 'user_id' then '{}'
+    when previous -> 'key' <> written -> 'key' or previous -> 'user_id' <> written -> 'user_id' then '{}'
     else '{key,user_id}'::text[]
   end;
-  -- What goes with a deleted user leaves no values behind.
-  is_erased constant boolean := tg_op = 'DELETE' and row_ ? 'user_id'
-    and not exists (select from attune.users as u where u.id = (row_ ->> 'user_id')::uuid);
+  -- What is stamped says who wrote it.
+  actor constant uuid := case
+    when written ? 'updated_by' then (written ->> 'updated_by')::uuid
+    else attune.current_user_id()
+  end;
 begin
   insert into attune.configuration_audit_log (
     actor_id, actor_role, layer, user_id, scope, key, operation,
     previous_value, new_value, previous_attributes, new_attributes
   )
   values (
-    attune.current_user_id(),
+    actor,
     attune_private.request_role(),
     tg_argv[0]::attune.setting_layer,
-    (row_ ->> 'user_id')::uuid,
-    coalesce(row_ ->> 'plan', row_ ->> 'team_id', row_ ->> 'project_id'),
-    row_ ->> 'key',
+    (written ->> 'user_id')::uuid,
+    coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id'),
+    written ->> 'key',
     tg_op::attune.audit_operation,
-    case when not is_erased then previous -> value_column end,
-    new_ -> value_column,
-    case when not is_erased then previous - told_elsewhere end,
-    new_ - told_elsewhere
+    previous -> value_column,
+    written -> value_column,
+    previous - told_elsewhere,
+    written - told_elsewhere
   );
 
   return null;
 end;
 $$;
 comment on function attune_private.tg__audit() is
-  'Writes a change of a definition or a stored value into the audit log. '
-  'Of what is deleted with its user, no values. '
+  'Writes a new or changed definition or stored value into the audit log. '
   'Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__audit() from public;
 --! EndIncluded audit/triggers/tg__audit.sql
+--! Included audit/triggers/tg__audit_removed.sql
+create or replace function attune_private.tg__audit_removed()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  actor uuid;
+  value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
+  told_elsewhere constant text[] := array[
+    'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', 'key', 'user_id', value_column
+  ];
+begin
+  if not exists (select from removed) then
+    return null;
+  end if;
+
+  actor := attune.current_user_id();
+
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, layer, user_id, scope, key, operation, previous_value, previous_attributes
+  )
+  select
+    actor,
+    attune_private.request_role(),
+    tg_argv[0]::attune.setting_layer,
+    (p.previous ->> 'user_id')::uuid,
+    coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id'),
+    p.previous ->> 'key',
+    'DELETE',
+    -- What goes with a deleted user leaves no values behind.
+    case when u.id is not null or not p.previous ? 'user_id' then p.previous -> value_column end,
+    case when u.id is not null or not p.previous ? 'user_id' then p.previous - told_elsewhere end
+  from removed as r
+  cross join lateral (select to_jsonb(r)) as p (previous)
+  left join attune.users as u on u.id = (p.previous ->> 'user_id')::uuid
+  order by p.previous ->> 'key', 5;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__audit_removed() is
+  'Writes what a statement deletes, of definitions or stored values, into the audit log. '
+  'Of what is deleted with its user, no values. '
+  'Its argument is the layer that the table holds.';
+revoke all on function attune_private.tg__audit_removed() from public;
+--! EndIncluded audit/triggers/tg__audit_removed.sql
 
 -- What is audited
 
-create trigger _900_audit after insert or update or delete on attune.setting_definitions
+create trigger _900_audit after insert or update on attune.setting_definitions
   for each row execute function attune_private.tg__audit('default');
-create trigger _900_audit after insert or update or delete on attune.global_settings
+create trigger _910_audit_removed after delete on attune.setting_definitions
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('default');
+create trigger _900_audit after insert or update on attune.global_settings
   for each row execute function attune_private.tg__audit('global');
-create trigger _900_audit after insert or update or delete on attune.plan_settings
+create trigger _910_audit_removed after delete on attune.global_settings
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('global');
+create trigger _900_audit after insert or update on attune.plan_settings
   for each row execute function attune_private.tg__audit('plan');
-create trigger _900_audit after insert or update or delete on attune.team_settings
+create trigger _910_audit_removed after delete on attune.plan_settings
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('plan');
+create trigger _900_audit after insert or update on attune.team_settings
   for each row execute function attune_private.tg__audit('team');
-create trigger _900_audit after insert or update or delete on attune.user_preferences
+create trigger _910_audit_removed after delete on attune.team_settings
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('team');
+create trigger _900_audit after insert or update on attune.user_preferences
   for each row execute function attune_private.tg__audit('user');
-create trigger _900_audit after insert or update or delete on attune.project_preferences
+create trigger _910_audit_removed after delete on attune.user_preferences
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('user');
+create trigger _900_audit after insert or update on attune.project_preferences
   for each row execute function attune_private.tg__audit('project');
+create trigger _910_audit_removed after delete on attune.project_preferences
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('project');
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
 create trigger _100_append_only before truncate on attune.setting_definitions

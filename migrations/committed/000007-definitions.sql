@@ -1,5 +1,5 @@
---! Previous: sha1:98add23e4f489edb7190aa181a7fbbb7095b3645
---! Hash: sha1:e083bf2bbd955ce334b8c06489ef2789934e5498
+--! Previous: sha1:d2dbb452e7fdbdaaf10286c9288ce77e13c41bb4
+--! Hash: sha1:328457ed67e13d40b98c8cc7794a6d9bf4512259
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -129,8 +129,8 @@ comment on function attune_private.read_definitions(jsonb) is
   'Refused (`invalid_document`) when it is no such document.';
 revoke all on function attune_private.read_definitions(jsonb) from public;
 --! EndIncluded definitions/private/read_definitions.sql
---! Included definitions/private/plan_definitions.sql
-create or replace function attune_private.plan_definitions(source text, wanted attune.setting_definitions[])
+--! Included definitions/private/definition_changes.sql
+create or replace function attune_private.definition_changes(source text, wanted attune.setting_definitions[])
 returns setof attune.definition_change
 language sql stable parallel safe security invoker
 begin atomic
@@ -138,7 +138,7 @@ begin atomic
     present as (
       select d.*
       from attune.setting_definitions as d
-      where d.source = plan_definitions.source
+      where d.source = definition_changes.source
         or d.key in (select u.key from unnest(wanted) as u)
     ),
     compared as (
@@ -181,10 +181,10 @@ begin atomic
   from differing as d
   order by d.key;
 end;
-comment on function attune_private.plan_definitions(text, attune.setting_definitions[]) is
+comment on function attune_private.definition_changes(text, attune.setting_definitions[]) is
   'What bringing the definitions of one source in line with the wanted ones would do.';
-revoke all on function attune_private.plan_definitions(text, attune.setting_definitions[]) from public;
---! EndIncluded definitions/private/plan_definitions.sql
+revoke all on function attune_private.definition_changes(text, attune.setting_definitions[]) from public;
+--! EndIncluded definitions/private/definition_changes.sql
 --! Included definitions/private/discard_broken_values.sql
 create or replace function attune_private.discard_broken_values(
   key text,
@@ -279,7 +279,7 @@ begin
         hint = 'Rename the settings, or remove them from the other document first.';
     end if;
 
-    changes := array(select c from attune_private.plan_definitions(own_source, wanted) as c);
+    changes := array(select c from attune_private.definition_changes(own_source, wanted) as c);
 
     select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts
     from unnest(changes) as c

@@ -1,5 +1,5 @@
---! Previous: sha1:e083bf2bbd955ce334b8c06489ef2789934e5498
---! Hash: sha1:249cf9e94a63808a89c0a72c2ff6290d3a9ad2e4
+--! Previous: sha1:328457ed67e13d40b98c8cc7794a6d9bf4512259
+--! Hash: sha1:3d4147611b59a5d47f0d19be170c944aa6b58c30
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:249cf9e94a63808a89c0a72c2ff6290d3a9ad2e4
---! Hash: sha1:e5745983d39994433cc480ec90554420effbd06a
+--! Previous: sha1:3d4147611b59a5d47f0d19be170c944aa6b58c30
+--! Hash: sha1:94e7bcf040fb35d62a4f7c087c6b57869ddfc27a
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:e5745983d39994433cc480ec90554420effbd06a
---! Hash: sha1:278a38c2e1082577b182f8a83e20133ba8c33ef9
+--! Previous: sha1:94e7bcf040fb35d62a4f7c087c6b57869ddfc27a
+--! Hash: sha1:1166efae3f34d56878b8cb69daf794e2f15f7e1d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -89,8 +89,13 @@ comment on function attune_private.document(text, uuid, uuid) is
   'Refused: `unknown_project`.';
 revoke all on function attune_private.document(text, uuid, uuid) from public;
 --! EndIncluded documents/private/document.sql
---! Included documents/hidden/patch_document.sql
-create or replace function attune_hidden.patch_document(name text, patch jsonb, project_id uuid default null)
+--! Included documents/private/patch_document.sql
+create or replace function attune_private.patch_document(
+  caller attune_private.caller,
+  name text,
+  patch jsonb,
+  project_id uuid default null
+)
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -101,15 +106,8 @@ declare
   unknown text;
   known text;
 begin
-  perform attune_hidden.require_user_id();
-
-  if jsonb_typeof(patch) is distinct from 'object' then
-    raise exception using
-      errcode = 'PT400',
-      message = 'The patch is no object',
-      detail = 'invalid_patch',
-      hint = 'Send {"member": value, …}; null resets a member.';
-  end if;
+  perform attune_private.require_user(caller);
+  perform attune_private.check_patch(patch);
 
   select jsonb_object_agg(
     patch_document.name || '.' || lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g')),
@@ -135,20 +133,19 @@ begin
     raise exception using
       errcode = 'PT422',
       message = format('%s has no member %s', patch_document.name, left(unknown, 500)),
-      detail = 'unknown_member',
+      detail = 'unknown_document_member',
       hint = format('There are %s.', known);
   end if;
 
-  perform attune.set_preferences(coalesce(members, '{}'), patch_document.project_id);
+  perform attune_private.write_preferences(caller, coalesce(members, '{}'), patch_document.project_id);
 end;
 $$;
-comment on function attune_hidden.patch_document(text, jsonb, uuid) is
+comment on function attune_private.patch_document(attune_private.caller, text, jsonb, uuid) is
   'Stores what the patch (RFC 7396) says of the members of one document of the caller, all or nothing; null resets '
   'a member. '
-  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
-revoke all on function attune_hidden.patch_document(text, jsonb, uuid) from public;
-grant execute on function attune_hidden.patch_document(text, jsonb, uuid) to authenticated, service_role;
---! EndIncluded documents/hidden/patch_document.sql
+  'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
+revoke all on function attune_private.patch_document(attune_private.caller, text, jsonb, uuid) from public;
+--! EndIncluded documents/private/patch_document.sql
 --! Included documents/app_preferences.sql
 create or replace function attune.app_preferences()
 returns attune.app_preferences
@@ -171,12 +168,18 @@ grant execute on function attune.app_preferences() to authenticated, service_rol
 --! Included documents/update_app_preferences.sql
 create or replace function attune.update_app_preferences(patch jsonb)
 returns attune.app_preferences
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.patch_document('app_preferences', patch);
-  return attune.app_preferences();
+  perform attune_private.patch_document(caller, 'app_preferences', patch);
+
+  return jsonb_populate_record(
+    null::attune.app_preferences,
+    attune_private.document('app_preferences', caller.user_id, null)
+  );
 end;
 $$;
 comment on function attune.update_app_preferences(jsonb) is
@@ -184,7 +187,7 @@ comment on function attune.update_app_preferences(jsonb) is
   '@param patch `{member: value}`; null resets a member.\n'
   'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
   'all or nothing, and returns the whole. '
-  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference` (`secret_in_setting` among it).';
+  'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference` (`secret_in_setting` among it).';
 revoke all on function attune.update_app_preferences(jsonb) from public;
 grant execute on function attune.update_app_preferences(jsonb) to authenticated, service_role;
 --! EndIncluded documents/update_app_preferences.sql
@@ -210,12 +213,18 @@ grant execute on function attune.notification_settings() to authenticated, servi
 --! Included documents/update_notification_settings.sql
 create or replace function attune.update_notification_settings(patch jsonb)
 returns attune.notification_settings
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.patch_document('notification_settings', patch);
-  return attune.notification_settings();
+  perform attune_private.patch_document(caller, 'notification_settings', patch);
+
+  return jsonb_populate_record(
+    null::attune.notification_settings,
+    attune_private.document('notification_settings', caller.user_id, null)
+  );
 end;
 $$;
 comment on function attune.update_notification_settings(jsonb) is
@@ -223,7 +232,7 @@ comment on function attune.update_notification_settings(jsonb) is
   '@param patch `{member: value}`; null resets a member.\n'
   'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
   'all or nothing, and returns the whole. '
-  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_notification_settings(jsonb) from public;
 grant execute on function attune.update_notification_settings(jsonb) to authenticated, service_role;
 --! EndIncluded documents/update_notification_settings.sql
@@ -251,12 +260,20 @@ grant execute on function attune.dashboard_settings(uuid) to authenticated, serv
 --! Included documents/update_dashboard_settings.sql
 create or replace function attune.update_dashboard_settings(patch jsonb, project_id uuid default null)
 returns attune.dashboard_settings
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.patch_document('dashboard_settings', patch, update_dashboard_settings.project_id);
-  return attune.dashboard_settings(update_dashboard_settings.project_id);
+  perform attune_private.patch_document(
+    caller, 'dashboard_settings', patch, update_dashboard_settings.project_id
+  );
+
+  return jsonb_populate_record(
+    null::attune.dashboard_settings,
+    attune_private.document('dashboard_settings', caller.user_id, update_dashboard_settings.project_id)
+  );
 end;
 $$;
 comment on function attune.update_dashboard_settings(jsonb, uuid) is
@@ -265,7 +282,7 @@ comment on function attune.update_dashboard_settings(jsonb, uuid) is
   '@param project_id In which project; outside projects when left out.\n'
   'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
   'everywhere or in one project, all or nothing, and returns the whole. '
-  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_dashboard_settings(jsonb, uuid) from public;
 grant execute on function attune.update_dashboard_settings(jsonb, uuid) to authenticated, service_role;
 --! EndIncluded documents/update_dashboard_settings.sql
@@ -315,9 +332,11 @@ returns attune.ai_configuration
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  if (get_effective_ai_config.user_id = attune.current_user_id()) is not true then
-    perform attune_hidden.require_admin();
+  if (get_effective_ai_config.user_id = caller.user_id) is not true then
+    perform attune_private.require_administrator(caller);
   end if;
 
   perform attune_private.check_user(get_effective_ai_config.user_id);
@@ -333,25 +352,37 @@ comment on function attune.get_effective_ai_config(uuid) is
 revoke all on function attune.get_effective_ai_config(uuid) from public;
 grant execute on function attune.get_effective_ai_config(uuid) to authenticated, service_role;
 --! EndIncluded documents/get_effective_ai_config.sql
+--! Included documents/private/activate_ai_configuration.sql
+create or replace function attune_private.activate_ai_configuration(caller attune_private.caller, is_active boolean)
+returns void
+language sql volatile security invoker
+begin atomic
+  -- What is locked does not count either way, and cannot be written.
+  update attune.user_preferences as p
+  set is_active = activate_ai_configuration.is_active, updated_by = caller.user_id, updated_at = 'infinity'
+  from attune_private.effective_settings(caller, 'ai_configuration', null) as e
+  where p.user_id = caller.user_id
+    and p.key = e.key
+    and e.can_edit
+    and p.is_active is distinct from activate_ai_configuration.is_active;
+end;
+comment on function attune_private.activate_ai_configuration(attune_private.caller, boolean) is
+  'Switches what the caller chose of the AI configuration on or off.';
+revoke all on function attune_private.activate_ai_configuration(attune_private.caller, boolean) from public;
+--! EndIncluded documents/private/activate_ai_configuration.sql
 --! Included documents/set_ai_configuration_active.sql
 create or replace function attune.set_ai_configuration_active(is_active boolean)
 returns attune.ai_configuration
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  -- What is locked does not count either way, and cannot be written.
-  update attune.user_preferences as p
-  set is_active = coalesce(set_ai_configuration_active.is_active, true)
-  from attune.effective_settings('ai_configuration') as e
-  where p.user_id = caller
-    and p.key = e.key
-    and e.can_edit
-    and p.is_active is distinct from coalesce(set_ai_configuration_active.is_active, true);
+  perform attune_private.require_user(caller);
+  perform attune_private.activate_ai_configuration(caller, coalesce(set_ai_configuration_active.is_active, true));
 
-  return attune.ai_configuration();
+  return attune_private.ai_configuration_of(caller.user_id);
 end;
 $$;
 comment on function attune.set_ai_configuration_active(boolean) is
@@ -366,12 +397,16 @@ grant execute on function attune.set_ai_configuration_active(boolean) to authent
 --! Included documents/update_ai_configuration.sql
 create or replace function attune.update_ai_configuration(patch jsonb)
 returns attune.ai_configuration
-language plpgsql volatile security invoker
+language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.patch_document('ai_configuration', patch);
-  return attune.set_ai_configuration_active(true);
+  perform attune_private.patch_document(caller, 'ai_configuration', patch);
+  perform attune_private.activate_ai_configuration(caller, true);
+
+  return attune_private.ai_configuration_of(caller.user_id);
 end;
 $$;
 comment on function attune.update_ai_configuration(jsonb) is
@@ -379,7 +414,7 @@ comment on function attune.update_ai_configuration(jsonb) is
   '@param patch `{member: value}`; null resets a member.\n'
   'Changes the members that the patch names (null resets one), all or nothing, switches the caller''s own '
   'configuration on, and returns the whole. '
-  'Refused: `invalid_patch`, `unknown_member`, and as `set_preference`.';
+  'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_ai_configuration(jsonb) from public;
 grant execute on function attune.update_ai_configuration(jsonb) to authenticated, service_role;
 --! EndIncluded documents/update_ai_configuration.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:278a38c2e1082577b182f8a83e20133ba8c33ef9
---! Hash: sha1:0e75ab2b7d83a32f9d84fa4d47dc2a9d96585300
+--! Previous: sha1:1166efae3f34d56878b8cb69daf794e2f15f7e1d
+--! Hash: sha1:400487fb705725888ea7799cd6b7c31dcaa078db
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:0e75ab2b7d83a32f9d84fa4d47dc2a9d96585300
---! Hash: sha1:a5130dc26312dbd0d433084fe5f7a30b4e17536f
+--! Previous: sha1:400487fb705725888ea7799cd6b7c31dcaa078db
+--! Hash: sha1:cdafc3f19b5b8d4927cb8e11489f5784303a1c52
 --! Message: notifications
 
 -- What there is to notify of

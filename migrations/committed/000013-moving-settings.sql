@@ -1,5 +1,5 @@
---! Previous: sha1:a5130dc26312dbd0d433084fe5f7a30b4e17536f
---! Hash: sha1:87eb10ffafc59bbd64e98b33c566916929fe50dd
+--! Previous: sha1:cdafc3f19b5b8d4927cb8e11489f5784303a1c52
+--! Hash: sha1:59c912a15b9280d14c8e2768385e66a4e46131dc
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -84,11 +84,10 @@ revoke all on function attune_private.refuse_import(text[]) from public;
 
 -- A user's own
 
---! Included moving-settings/export_preferences.sql
-create or replace function attune.export_preferences()
+--! Included moving-settings/private/exported_preferences.sql
+create or replace function attune_private.exported_preferences(user_id uuid)
 returns jsonb
-language sql stable parallel restricted security definer
-set search_path = pg_catalog, pg_temp
+language sql stable parallel safe security invoker
 begin atomic
   select jsonb_build_object(
     'preferences', coalesce(
@@ -96,7 +95,7 @@ begin atomic
         select jsonb_object_agg(p.key, jsonb_build_object('value', p.value, 'is_active', p.is_active))
         from attune.user_preferences as p
         join attune.setting_definitions as d on d.key = p.key and d.writable_by = 'user'
-        where p.user_id = caller.id
+        where p.user_id = exported_preferences.user_id
       ),
       '{}'
     ),
@@ -109,15 +108,27 @@ begin atomic
             jsonb_object_agg(p.key, jsonb_build_object('value', p.value, 'is_active', p.is_active)) as preferences
           from attune.project_preferences as p
           join attune.setting_definitions as d on d.key = p.key and d.writable_by = 'user'
-          where p.user_id = caller.id
+          where p.user_id = exported_preferences.user_id
           group by p.project_id
         ) as g
       ),
       '{}'
     )
-  )
-  from (select attune_hidden.require_user_id()) as caller (id);
+  );
 end;
+comment on function attune_private.exported_preferences(uuid) is 'All that a user chose; see `attune.export_preferences`.';
+revoke all on function attune_private.exported_preferences(uuid) from public;
+--! EndIncluded moving-settings/private/exported_preferences.sql
+--! Included moving-settings/export_preferences.sql
+create or replace function attune.export_preferences()
+returns jsonb
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.exported_preferences(attune_hidden.require_user_id());
+end;
+$$;
 comment on function attune.export_preferences() is
   E'@notNull\n'
   'All that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for '
@@ -127,8 +138,8 @@ comment on function attune.export_preferences() is
 revoke all on function attune.export_preferences() from public;
 grant execute on function attune.export_preferences() to authenticated, service_role;
 --! EndIncluded moving-settings/export_preferences.sql
---! Included moving-settings/private/plan_preferences.sql
-create or replace function attune_private.plan_preferences(user_id uuid, document jsonb, mode attune.import_mode)
+--! Included moving-settings/private/preference_changes.sql
+create or replace function attune_private.preference_changes(user_id uuid, document jsonb, mode attune.import_mode)
 returns setof attune.setting_change
 language sql stable parallel safe security invoker
 begin atomic
@@ -149,11 +160,11 @@ begin atomic
       from (
         select null::text as project_id, p.key, p.value, to_jsonb(p.is_active) as is_active
         from attune.user_preferences as p
-        where p.user_id = plan_preferences.user_id
+        where p.user_id = preference_changes.user_id
         union all
         select p.project_id::text, p.key, p.value, to_jsonb(p.is_active)
         from attune.project_preferences as p
-        where p.user_id = plan_preferences.user_id
+        where p.user_id = preference_changes.user_id
       ) as s
     ),
     compared as (
@@ -193,28 +204,28 @@ begin atomic
     or mode = 'replace' and d.writable_by = 'user'
   order by c.project_id nulls first, c.key;
 end;
-comment on function attune_private.plan_preferences(uuid, jsonb, attune.import_mode) is
+comment on function attune_private.preference_changes(uuid, jsonb, attune.import_mode) is
   'What importing a document would do to the preferences of one user.';
-revoke all on function attune_private.plan_preferences(uuid, jsonb, attune.import_mode) from public;
---! EndIncluded moving-settings/private/plan_preferences.sql
---! Included moving-settings/import_preferences.sql
-create or replace function attune.import_preferences(
+revoke all on function attune_private.preference_changes(uuid, jsonb, attune.import_mode) from public;
+--! EndIncluded moving-settings/private/preference_changes.sql
+--! Included moving-settings/private/import_preferences.sql
+create or replace function attune_private.import_preferences(
+  user_id uuid,
   document jsonb,
-  mode attune.import_mode default 'merge',
-  dry_run boolean default false
+  mode attune.import_mode,
+  dry_run boolean
 )
 returns setof attune.setting_change
-language plpgsql volatile security definer
+language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
   import_mode constant attune.import_mode := coalesce(mode, 'merge');
   problems text[];
   changes attune.setting_change[];
 begin
   -- Whoever writes these preferences now finishes first.
-  perform from attune.users as u where u.id = caller for no key update;
+  perform from attune.users as u where u.id = import_preferences.user_id for no key update;
 
   problems := array_remove(array[
     attune_private.invalid_value_message(
@@ -237,7 +248,7 @@ begin
   ], null);
   perform attune_private.refuse_import(problems);
 
-  changes := array(select c from attune_private.plan_preferences(caller, document, import_mode) as c);
+  changes := array(select c from attune_private.preference_changes(import_preferences.user_id, document, import_mode) as c);
 
   select array_agg(concat_ws(' in project ', c.key, left(c.scope, 50)) || ': ' || p.problem order by c.key, c.scope)
   into problems
@@ -246,11 +257,12 @@ begin
   cross join lateral (
     select case
       when c.scope is not null and not exists (
-        select from attune.project_members as m where m.user_id = caller and m.project_id::text = c.scope
+        select from attune.project_members as m where m.user_id = import_preferences.user_id and m.project_id::text = c.scope
       ) then 'there is no such project'
       when d.writable_by = 'admin' then 'only an administrator may change it'
       when c.action <> 'removed' and exists (
-        select from attune_private.judged_settings(caller, null) as j where j.key = c.key and j.enforced_by < 'user'
+        select from attune_private.judged_settings(import_preferences.user_id, null) as j
+        where j.key = c.key and j.enforced_by < 'user'
       ) then 'it is locked by an administrator'
       when c.action <> 'removed' then attune_hidden.value_problem(c.key, c.layer, c.new_value)
     end
@@ -263,31 +275,52 @@ begin
   begin
     delete from attune.user_preferences as p
     using unnest(changes) as c
-    where c.action = 'removed' and c.layer = 'user' and p.user_id = caller and p.key = c.key;
+    where c.action = 'removed' and c.layer = 'user' and p.user_id = import_preferences.user_id and p.key = c.key;
 
     delete from attune.project_preferences as p
     using unnest(changes) as c
     where c.action = 'removed'
       and c.layer = 'project'
-      and p.user_id = caller
+      and p.user_id = import_preferences.user_id
       and p.project_id::text = c.scope
       and p.key = c.key;
 
-    insert into attune.user_preferences as p (user_id, key, value, is_active)
-    select caller, c.key, c.new_value, (c.new_attributes -> 'is_active')::boolean
+    insert into attune.user_preferences as p (user_id, key, value, is_active, updated_by, updated_at)
+    select
+      import_preferences.user_id,
+      c.key,
+      c.new_value,
+      (c.new_attributes -> 'is_active')::boolean,
+      import_preferences.user_id,
+      'infinity'
     from unnest(changes) as c
     where c.action in ('added', 'changed') and c.layer = 'user'
     on conflict on constraint user_preferences_pkey
-    do update set value = excluded.value, is_active = excluded.is_active;
+    do update set
+      value = excluded.value,
+      is_active = excluded.is_active,
+      updated_by = excluded.updated_by,
+      updated_at = 'infinity';
 
-    insert into attune.project_preferences as p (user_id, project_id, key, value, is_active)
-    select caller, c.scope::uuid, c.key, c.new_value, (c.new_attributes -> 'is_active')::boolean
+    insert into attune.project_preferences as p (user_id, project_id, key, value, is_active, updated_by, updated_at)
+    select
+      import_preferences.user_id,
+      c.scope::uuid,
+      c.key,
+      c.new_value,
+      (c.new_attributes -> 'is_active')::boolean,
+      import_preferences.user_id,
+      'infinity'
     from unnest(changes) as c
     where c.action in ('added', 'changed') and c.layer = 'project'
     on conflict on constraint project_preferences_pkey
-    do update set value = excluded.value, is_active = excluded.is_active;
+    do update set
+      value = excluded.value,
+      is_active = excluded.is_active,
+      updated_by = excluded.updated_by,
+      updated_at = 'infinity';
 
-    perform attune_private.check_preference_limit(array[caller]);
+    perform attune_private.check_preference_limit(array[import_preferences.user_id]);
 
     if dry_run then
       raise exception using errcode = 'AT000';
@@ -297,6 +330,26 @@ begin
   end;
 
   return query select c.* from unnest(changes) as c;
+end;
+$$;
+comment on function attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean) is
+  'Makes the preferences of a user, who is asking, what a document says; see `attune.import_preferences`.';
+revoke all on function attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean) from public;
+--! EndIncluded moving-settings/private/import_preferences.sql
+--! Included moving-settings/import_preferences.sql
+create or replace function attune.import_preferences(
+  document jsonb,
+  mode attune.import_mode default 'merge',
+  dry_run boolean default false
+)
+returns setof attune.setting_change
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+    select c.*
+    from attune_private.import_preferences(attune_hidden.require_user_id(), document, mode, dry_run) as c;
 end;
 $$;
 comment on function attune.import_preferences(jsonb, attune.import_mode, boolean) is
@@ -351,8 +404,8 @@ comment on function attune.export_configuration() is
 revoke all on function attune.export_configuration() from public;
 grant execute on function attune.export_configuration() to authenticated, service_role;
 --! EndIncluded moving-settings/export_configuration.sql
---! Included moving-settings/private/plan_configuration.sql
-create or replace function attune_private.plan_configuration(document jsonb, mode attune.import_mode)
+--! Included moving-settings/private/configuration_changes.sql
+create or replace function attune_private.configuration_changes(document jsonb, mode attune.import_mode)
 returns setof attune.setting_change
 language sql stable parallel safe security invoker
 begin atomic
@@ -400,10 +453,10 @@ begin atomic
     or mode = 'replace'
   order by 1, 2, 3;
 end;
-comment on function attune_private.plan_configuration(jsonb, attune.import_mode) is
+comment on function attune_private.configuration_changes(jsonb, attune.import_mode) is
   'What importing a document would do to the global layer and to those of plans.';
-revoke all on function attune_private.plan_configuration(jsonb, attune.import_mode) from public;
---! EndIncluded moving-settings/private/plan_configuration.sql
+revoke all on function attune_private.configuration_changes(jsonb, attune.import_mode) from public;
+--! EndIncluded moving-settings/private/configuration_changes.sql
 --! Included moving-settings/import_configuration.sql
 create or replace function attune.import_configuration(
   document jsonb,
@@ -415,11 +468,12 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   import_mode constant attune.import_mode := coalesce(mode, 'merge');
   problems text[];
   changes attune.setting_change[];
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
 
   problems := array_remove(array[
     attune_private.invalid_value_message(
@@ -448,7 +502,7 @@ begin
   -- A dry run does the same and takes it back, so that it finds the same problems.
   begin
     lock table attune.global_settings, attune.plan_settings in share row exclusive mode;
-    changes := array(select c from attune_private.plan_configuration(document, import_mode) as c);
+    changes := array(select c from attune_private.configuration_changes(document, import_mode) as c);
 
     select array_agg(concat_ws(' of plan ', c.key, left(c.scope, 100)) || ': ' || p.problem order by c.key, c.scope)
     into problems
@@ -472,14 +526,18 @@ begin
     using unnest(changes) as c
     where c.action = 'removed' and c.layer = 'plan' and p.plan = c.scope and p.key = c.key;
 
-    insert into attune.global_settings as g (key, value, is_active, is_enforced, rollout_percentage, variants)
+    insert into attune.global_settings as g (
+      key, value, is_active, is_enforced, rollout_percentage, variants, updated_by, updated_at
+    )
     select
       c.key,
       c.new_value,
       (c.new_attributes -> 'is_active')::boolean,
       (c.new_attributes -> 'is_enforced')::boolean,
       (c.new_attributes -> 'rollout_percentage')::integer,
-      nullif(c.new_attributes -> 'variants', 'null')
+      nullif(c.new_attributes -> 'variants', 'null'),
+      caller.user_id,
+      'infinity'
     from unnest(changes) as c
     where c.action in ('added', 'changed') and c.layer = 'global'
     on conflict on constraint global_settings_pkey
@@ -488,19 +546,28 @@ begin
       is_active = excluded.is_active,
       is_enforced = excluded.is_enforced,
       rollout_percentage = excluded.rollout_percentage,
-      variants = excluded.variants;
+      variants = excluded.variants,
+      updated_by = excluded.updated_by,
+      updated_at = 'infinity';
 
-    insert into attune.plan_settings as p (plan, key, value, is_active, is_enforced)
+    insert into attune.plan_settings as p (plan, key, value, is_active, is_enforced, updated_by, updated_at)
     select
       c.scope,
       c.key,
       c.new_value,
       (c.new_attributes -> 'is_active')::boolean,
-      (c.new_attributes -> 'is_enforced')::boolean
+      (c.new_attributes -> 'is_enforced')::boolean,
+      caller.user_id,
+      'infinity'
     from unnest(changes) as c
     where c.action in ('added', 'changed') and c.layer = 'plan'
     on conflict on constraint plan_settings_pkey
-    do update set value = excluded.value, is_active = excluded.is_active, is_enforced = excluded.is_enforced;
+    do update set
+      value = excluded.value,
+      is_active = excluded.is_active,
+      is_enforced = excluded.is_enforced,
+      updated_by = excluded.updated_by,
+      updated_at = 'infinity';
 
     if dry_run then
       raise exception using errcode = 'AT000';
@@ -638,6 +705,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  writer constant uuid := attune.current_user_id();
   member record;
 begin
   -- A definition may have changed since the template was written: what it no longer allows must not keep anybody out.
@@ -651,10 +719,13 @@ begin
     order by (t.plan is not null)::integer + (t.role is not null)::integer, t.name, v.key
   loop
     begin
-      insert into attune.user_preferences as p (user_id, key, value)
-      values (new.id, member.key, attune_hidden.json_merge_patch('{}', member.value))
+      insert into attune.user_preferences as p (user_id, key, value, updated_by, updated_at)
+      values (new.id, member.key, attune_hidden.json_merge_patch('{}', member.value), writer, 'infinity')
       on conflict on constraint user_preferences_pkey
-      do update set value = attune_hidden.json_merge_patch(p.value, excluded.value);
+      do update set
+        value = attune_hidden.json_merge_patch(p.value, excluded.value),
+        updated_by = writer,
+        updated_at = 'infinity';
     exception
       when sqlstate 'PT404' or sqlstate 'PT422' then null;
     end;
@@ -694,13 +765,14 @@ begin
   -- What the user chose in projects is not the template's to drop.
   return query
     select c.*
-    from attune.import_preferences(
+    from attune_private.import_preferences(
+      caller,
       jsonb_build_object(
         'preferences', (
           select coalesce(jsonb_object_agg(v.key, jsonb_build_object('value', v.value)), '{}')
           from jsonb_each(template_values) as v
         ),
-        'projects', attune.export_preferences() -> 'projects'
+        'projects', attune_private.exported_preferences(caller) -> 'projects'
       ),
       apply_template.mode,
       apply_template.dry_run
@@ -784,22 +856,30 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   before attune_private.user_value[];
   changes attune.preview_change[];
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
 
-  before := array(select v from attune_private.values_by_user(preview_global_setting.key, null, null) as v);
+  before := array(
+    select v
+    from attune_private.values_by_user(preview_global_setting.key, null, null) as v
+  );
 
   -- It is done and taken back: so it is refused as it would be, and resolved as it would be.
   begin
-    perform attune.set_global_setting(
+    perform attune_private.write_global_setting(
+      caller,
       preview_global_setting.key,
-      preview_global_setting.value,
+      coalesce(preview_global_setting.value, 'null'),
       preview_global_setting.is_enforced,
       preview_global_setting.rollout_percentage
     );
-    changes := array(select c from attune_private.changed_values(preview_global_setting.key, null, null, before) as c);
+    changes := array(
+      select c
+      from attune_private.changed_values(preview_global_setting.key, null, null, before) as c
+    );
     raise exception using errcode = 'AT000';
   exception
     when sqlstate 'AT000' then null;
@@ -833,22 +913,30 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   before attune_private.user_value[];
   changes attune.preview_change[];
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
 
-  before := array(select v from attune_private.values_by_user(preview_plan_setting.key, preview_plan_setting.plan, null) as v);
+  before := array(
+    select v
+    from attune_private.values_by_user(preview_plan_setting.key, preview_plan_setting.plan, null) as v
+  );
 
   -- It is done and taken back: so it is refused as it would be, and resolved as it would be.
   begin
-    perform attune.set_plan_setting(
+    perform attune_private.write_plan_setting(
+      caller,
       preview_plan_setting.plan,
       preview_plan_setting.key,
-      preview_plan_setting.value,
+      coalesce(preview_plan_setting.value, 'null'),
       preview_plan_setting.is_enforced
     );
-    changes := array(select c from attune_private.changed_values(preview_plan_setting.key, preview_plan_setting.plan, null, before) as c);
+    changes := array(
+      select c
+      from attune_private.changed_values(preview_plan_setting.key, preview_plan_setting.plan, null, before) as c
+    );
     raise exception using errcode = 'AT000';
   exception
     when sqlstate 'AT000' then null;
@@ -882,27 +970,30 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   before attune_private.user_value[];
   changes attune.preview_change[];
 begin
-  perform attune_hidden.require_team_admin(preview_team_setting.team_id);
+  perform attune_private.authorize_team_setting(caller, preview_team_setting.team_id, preview_team_setting.key, false);
 
-  -- What is done below is done by the owner, whom the table's own guard lets pass.
-  if not attune_private.is_trusted() then
-    perform attune_private.authorize_team_setting(preview_team_setting.key, false);
-  end if;
-
-  before := array(select v from attune_private.values_by_user(preview_team_setting.key, null, preview_team_setting.team_id) as v);
+  before := array(
+    select v
+    from attune_private.values_by_user(preview_team_setting.key, null, preview_team_setting.team_id) as v
+  );
 
   -- It is done and taken back: so it is refused as it would be, and resolved as it would be.
   begin
-    perform attune.set_team_setting(
+    perform attune_private.write_team_setting(
+      caller,
       preview_team_setting.team_id,
       preview_team_setting.key,
-      preview_team_setting.value,
+      coalesce(preview_team_setting.value, 'null'),
       preview_team_setting.is_enforced
     );
-    changes := array(select c from attune_private.changed_values(preview_team_setting.key, null, preview_team_setting.team_id, before) as c);
+    changes := array(
+      select c
+      from attune_private.changed_values(preview_team_setting.key, null, preview_team_setting.team_id, before) as c
+    );
     raise exception using errcode = 'AT000';
   exception
     when sqlstate 'AT000' then null;

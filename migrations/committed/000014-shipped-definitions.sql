@@ -1,5 +1,5 @@
---! Previous: sha1:87eb10ffafc59bbd64e98b33c566916929fe50dd
---! Hash: sha1:0c9258af81451029316abb4b07880d8f4cb9d085
+--! Previous: sha1:59c912a15b9280d14c8e2768385e66a4e46131dc
+--! Hash: sha1:83ae7ff637b92e450a1e26f96d2c459bb8607662
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

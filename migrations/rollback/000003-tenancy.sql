@@ -26,7 +26,7 @@ drop function
   attune_private.valid_name(text),
   attune_private.require_team_role(uuid, attune.team_role[]),
   attune_private.require_project_role(uuid, attune.project_role[]),
-  attune_hidden.require_team_admin(uuid),
+  attune_private.require_team_administrator(attune_private.caller, uuid),
   attune.create_team(text),
   attune.set_current_team(uuid),
   attune.set_team_member_role(uuid, uuid, attune.team_role),

@@ -49,6 +49,21 @@ drop function
   attune_private.merge_values(jsonb, jsonb[]),
   attune_private.resolve_settings(uuid, boolean, boolean, uuid),
   attune_private.check_project(uuid, uuid),
+  attune_private.refuse_unknown_setting(text),
+  attune_private.check_plan(text),
+  attune_private.check_writer(attune_private.caller, text),
+  attune_private.check_lock(text, attune.setting_layer, uuid),
+  attune_private.authorize_preference(attune_private.caller, uuid, text, boolean),
+  attune_private.authorize_team_setting(attune_private.caller, uuid, text, boolean),
+  attune_private.effective_settings(attune_private.caller, text, uuid),
+  attune_private.effective_setting(attune_private.caller, text, uuid),
+  attune_private.check_patch(jsonb),
+  attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid),
+  attune_private.write_preferences(attune_private.caller, jsonb, uuid),
+  attune_private.drop_preference(attune_private.caller, uuid, text, uuid),
+  attune_private.write_global_setting(attune_private.caller, text, jsonb, boolean, integer),
+  attune_private.write_plan_setting(attune_private.caller, text, text, jsonb, boolean),
+  attune_private.write_team_setting(attune_private.caller, uuid, text, jsonb, boolean),
   attune.effective_settings(text, uuid),
   attune.effective_setting(text, uuid),
   attune.effective_settings_for(uuid, text, uuid),
@@ -68,7 +83,7 @@ drop function
   attune.set_user_setting(uuid, text, jsonb),
   attune.reset_user_setting(uuid, text),
   attune.set_setting(text, jsonb),
-  attune_private.seed_settings(uuid),
+  attune_private.seed_settings(uuid, uuid),
   attune.seed_existing_users(integer);
 
 drop table attune.project_preferences;
@@ -86,7 +101,6 @@ drop function
   attune_private.tg__one_at_a_time(),
   attune_private.tg__limit_preferences(),
   attune_private.tg_team_settings__authorize(),
-  attune_private.authorize_team_setting(text, boolean),
   attune_private.tg_setting_definitions__validate(),
   attune_private.tg_setting_definitions__keep_used(),
   attune_private.tg_users__seed_settings();

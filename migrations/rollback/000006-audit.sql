@@ -1,9 +1,15 @@
 drop trigger _900_audit on attune.setting_definitions;
+drop trigger _910_audit_removed on attune.setting_definitions;
 drop trigger _900_audit on attune.global_settings;
+drop trigger _910_audit_removed on attune.global_settings;
 drop trigger _900_audit on attune.plan_settings;
+drop trigger _910_audit_removed on attune.plan_settings;
 drop trigger _900_audit on attune.team_settings;
+drop trigger _910_audit_removed on attune.team_settings;
 drop trigger _900_audit on attune.user_preferences;
+drop trigger _910_audit_removed on attune.user_preferences;
 drop trigger _900_audit on attune.project_preferences;
+drop trigger _910_audit_removed on attune.project_preferences;
 drop trigger _100_append_only on attune.setting_definitions;
 drop trigger _100_append_only on attune.global_settings;
 drop trigger _100_append_only on attune.plan_settings;
@@ -29,6 +35,7 @@ drop function
   attune_private.tg_configuration_audit_log__purge(),
   attune_private.tg__erase(),
   attune_private.tg__audit(),
+  attune_private.tg__audit_removed(),
   attune_private.tg_users__erase();
 
 drop type attune.audit_operation;

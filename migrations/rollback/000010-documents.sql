@@ -1,6 +1,6 @@
 drop function
   attune_private.document(text, uuid, uuid),
-  attune_hidden.patch_document(text, jsonb, uuid),
+  attune_private.patch_document(attune_private.caller, text, jsonb, uuid),
   attune.app_preferences(),
   attune.update_app_preferences(jsonb),
   attune.notification_settings(),
@@ -10,6 +10,7 @@ drop function
   attune_private.ai_configuration_of(uuid),
   attune.ai_configuration(),
   attune.get_effective_ai_config(uuid),
+  attune_private.activate_ai_configuration(attune_private.caller, boolean),
   attune.set_ai_configuration_active(boolean),
   attune.update_ai_configuration(jsonb);
 

@@ -231,7 +231,7 @@ select throws_ok(
 );
 select throws_ok(
   $$ insert into attune.team_settings (team_id, key, value) values ('00000000-0000-4000-8000-00000000000a', 'TEST_NUMBER', '1') $$,
-  '42501', 'new row violates row-level security policy for table "team_settings"', 'nor its table'
+  '42501', 'Only an owner or administrator of the team may do this', 'nor its table'
 );
 select is(
   (select count(*) from attune.team_settings where team_id = '00000000-0000-4000-8000-00000000000a'), 2::bigint,

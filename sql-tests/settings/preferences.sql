@@ -122,10 +122,15 @@ from (values
 ) as bad (key, value);
 select is(pg_temp.stored('ada@example.com') -> 'temperature', '2', 'what was refused changes nothing');
 select tests.throws_reason(
-  $$ insert into attune.user_preferences (user_id, key, value) values (attune.current_user_id(), 'quota', '"x"') $$,
+  $$ insert into attune.user_preferences (user_id, key, value) values (attune.current_user_id(), 'PROJECTS_ENABLED', '"x"') $$,
   'PT422', 'invalid_value',
   'a user cannot store what the schema does not allow by the table'
 );
+select tests.throws_reason(statement, '42501', 'admin_required', 'who may not write at all is told so before the value is judged')
+from (values
+  ($$ insert into attune.user_preferences (user_id, key, value) values (attune.current_user_id(), 'quota', '"x"') $$),
+  ($$ select attune.set_preference('quota', '"x"') $$)
+) as s (statement);
 select tests.throws_reason(
   $$ update attune.user_preferences set value = '9' where key = 'temperature' $$, 'PT422', 'invalid_value',
   'a user cannot change to what the schema does not allow by the table'
@@ -396,7 +401,7 @@ select is(pg_temp.stored('bob@example.com'), '{"theme": "dark"}', 'a stranger ch
 select lives_ok('delete from attune.user_preferences', 'a stranger can delete whatever they may');
 select is(pg_temp.stored('bob@example.com'), '{}', 'a stranger deleted their own');
 select tests.reset_role();
-alter table attune.user_preferences disable trigger _110_authorize_preference;
+alter table attune.user_preferences disable trigger _050_authorize_preference;
 select tests.authenticate_as('bob@example.com');
 select throws_ok(
   $$ insert into attune.user_preferences (user_id, key, value) values (tests.user_id('ada@example.com'), 'greeting', '"Bob was here"') $$,
@@ -410,7 +415,7 @@ select is(
   'a stranger cannot change or delete another''s choices, by row level security alone'
 );
 select tests.reset_role();
-alter table attune.user_preferences enable trigger _110_authorize_preference;
+alter table attune.user_preferences enable trigger _050_authorize_preference;
 select tests.authenticate_as('bob@example.com');
 select throws_ok(
   $$ merge into attune.user_preferences as p using (select tests.user_id('ada@example.com') as id) as a on p.user_id = a.id
