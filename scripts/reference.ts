@@ -1,4 +1,4 @@
-/** Writes docs/reference.md from the catalogue of a database made for it; `--check` only compares. */
+/** Writes docs/reference/schema.md from the catalogue of a database made for it; `--check` only compares. */
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { withClient } from "../src/database/client.ts";
@@ -15,7 +15,7 @@ import {
   type Type,
 } from "./catalogue.ts";
 
-const FILE = resolve(import.meta.dirname, "../docs/reference.md");
+const FILE = resolve(import.meta.dirname, "../docs/reference/schema.md");
 
 /** The whole page. The same migrations give the same text. */
 function page({ schemas, tables, types, routines }: Catalogue): string {
@@ -180,7 +180,7 @@ try {
   if (!process.argv.includes("--check")) {
     await writeFile(FILE, reference);
   } else if ((await readFile(FILE, "utf8").catch(() => "")) !== reference) {
-    console.error("docs/reference.md is not what the migrations make: run `npm run reference` and commit it.");
+    console.error("docs/reference/schema.md is not what the migrations make: run `npm run reference` and commit it.");
     process.exitCode = 1;
   }
 } finally {

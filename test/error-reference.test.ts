@@ -1,4 +1,4 @@
-/** docs/errors.md lists every reason that the sources give, with its code, and no other. */
+/** docs/reference/errors.md lists every reason that the sources give, with its code, and no other. */
 import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
@@ -33,7 +33,9 @@ function coded(): string[] {
 }
 
 const documented = [
-  ...readFileSync(resolve(ROOT, "docs/errors.md"), "utf8").matchAll(/^\| `([a-z_]+)` \| ([^|]+) \| (.+) \|$/gm),
+  ...readFileSync(resolve(ROOT, "docs/reference/errors.md"), "utf8").matchAll(
+    /^\| `([a-z_]+)` \| ([^|]+) \| (.+) \|$/gm,
+  ),
 ].flatMap(([, reason, codes = ""]) => codes.split(", ").map((code) => ({ reason: reason ?? "", code: code.trim() })));
 
 test("documents what the database raises, with its code", () => {

@@ -11,6 +11,7 @@ import {
   isSpecifiedScalarType,
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { withClient } from "../src/database/client.ts";
 import { graphqlSchema } from "../src/graphql/schema.ts";
 import {
   createTestDatabase,
@@ -42,8 +43,9 @@ test("schema.graphql is what the migrations make; `npm run schema` writes it", a
   expect(committed === text).toBe(true);
 });
 
-test("every type, field and argument is described", () => {
-  const missing = Object.values(schema.getTypeMap()).flatMap((type) => {
+/** All that has a description: types, fields, arguments, and members of inputs. */
+const described = (): { name: string; description: string | null | undefined }[] =>
+  Object.values(schema.getTypeMap()).flatMap((type) => {
     if (type.name.startsWith("__") || isSpecifiedScalarType(type)) return [];
     const fields = isObjectType(type) ? Object.values(type.getFields()) : [];
     const inputs = isInputObjectType(type) ? Object.values(type.getFields()) : [];
@@ -53,30 +55,45 @@ test("every type, field and argument is described", () => {
       ...fields.flatMap(({ name: of, args }) =>
         args.map(({ name, description }) => ({ name: `${type.name}.${of}(${name})`, description })),
       ),
-    ].flatMap(({ name, description }) => (description ? [] : [name]));
+    ];
   });
+
+test("every type, field and argument is described", () => {
+  const missing = described().flatMap(({ name, description }) => (description ? [] : [name]));
   // Of a function's argument: a line `@param name What it is.` at the head of the function's comment.
   expect(missing).toEqual([]);
 });
 
-test("every function of the schema attune is a field", async () => {
-  const rows = await database.query<{ name: string; table: string | null }>(
-    `select p.proname as name,
-            (select c.relname from pg_class as c where c.reltype = p.proargtypes[0] and starts_with(p.proname::text, c.relname || '_')) as table
-     from pg_proc as p
-     where p.pronamespace = 'attune'::regnamespace
-     order by 1`,
-  );
-  const camelCase = (name: string): string => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-  const types = Object.values(schema.getTypeMap()).filter(isObjectType);
-  const missing = rows.filter(({ name, table }) => {
-    const wanted = camelCase(table === null ? name : name.slice(table.length + 1));
-    const places = table === null ? [schema.getQueryType(), schema.getMutationType()] : types;
-    return !places.some((type) => type?.getFields()[wanted] !== undefined);
+describe("comments name things as SQL does, descriptions as GraphQL does", () => {
+  test("functions, arguments, columns and tables", () => {
+    expect(field("Mutation", "setSetting")?.description).toMatch(/Refused as `setPreference` and `setGlobalSetting`/);
+    expect(field("Mutation", "setGlobalSetting")?.description).toMatch(/With `isEnforced` .* a `rolloutPercentage`/);
+    expect(field("Mutation", "purgeAuditLog")?.description).toMatch(/leaves a row in `maintenanceOperations`/);
   });
-  expect(rows.length).toBeGreaterThan(80);
-  // What nobody should call belongs into attune_hidden, or attune_private.
-  expect(missing).toEqual([]);
+
+  test("reasons and other values stay as they are", () => {
+    expect(field("Mutation", "setSetting")?.description).not.toMatch(/notSignedIn/);
+    expect(field("Mutation", "setPreference")?.description).toMatch(/`setting_enforced`/);
+  });
+
+  test("no name of SQL is left that has another in GraphQL", async () => {
+    const { rows } = await withClient(database.ownerUrl, (client) =>
+      client.query<{ name: string }>(`
+        with names as (
+          select proname::text as name from pg_proc where pronamespace = 'attune'::regnamespace
+          union select unnest(proargnames) from pg_proc where pronamespace = 'attune'::regnamespace
+          union select a.attname from pg_attribute as a join pg_class as c on c.oid = a.attrelid
+            where c.relnamespace = 'attune'::regnamespace and c.relkind in ('r', 'c')
+        )
+        select name from names where name like '%\\_%'`),
+    );
+    const sql = new Set(rows.map(({ name }) => name));
+    expect(sql.size).toBeGreaterThan(100);
+    const left = described().filter(({ description }) =>
+      [...(description ?? "").matchAll(/`(\w+)`/g)].some(([, name = ""]) => sql.has(name)),
+    );
+    expect(left).toEqual([]);
+  });
 });
 
 test("functions and short tables give lists, long tables give pages", () => {

@@ -5,7 +5,7 @@ export class RequestError extends Error {
   readonly status: number;
   /** As PostgREST writes it: `PT` and the status, or `42501`. */
   readonly code: string;
-  /** Stable and snake_case; docs/errors.md lists all of them. */
+  /** Stable and snake_case; docs/reference/errors.md lists all of them. */
   readonly reason: string;
   readonly hint: string;
   /** After how many seconds to try again, where waiting helps. */

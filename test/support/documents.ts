@@ -5,9 +5,7 @@ import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import pg from "pg";
-import { withClient } from "../../src/database/client.ts";
-import { attune, type Environment, startServer } from "./cli.ts";
+import { attune, type Finished, startServer } from "./cli.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 /** Where the documents say that the server is. */
@@ -42,7 +40,7 @@ export function readBlocks(document: string): Block[] {
 /**
  * What can be run. `graphql` (its first line says who asks) is followed by its variables, as `json variables`, where it
  * has some, and by its answer as `json`; `sql` by what psql prints as `text`; `console` holds commands after `$` with
- * their output; a block with a file's name makes that file.
+ * their output; a block with a file's name makes that file. Whatever says `plain` is only shown.
  */
 export function readSteps(document: string): Step[] {
   const blocks = readBlocks(document);
@@ -67,15 +65,17 @@ export async function openSession(): Promise<Session> {
   const home = await mkdtemp(join(tmpdir(), "attune-document-"));
   // PostgreSQL runs as another user where this is root.
   await chmod(home, 0o755);
-  const environment: Environment = { ATTUNE_DATA_DIR: join(home, ".attune") };
-  const server = await startServer(environment);
+  const server = await startServer({ ATTUNE_DATA_DIR: join(home, ".attune") });
   const tokens = new Map<string, string>();
   /** The ids that this server gave, by those that the document shows in their place. */
   const ids = new Map<string, string>();
   const real = (text: string): string => text.replaceAll(ID, (id) => ids.get(id) ?? id);
 
-  const command = async (args: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await attune(args, environment);
+  const finish = (args: string[], dataDir = ".attune"): Promise<Finished> =>
+    attune(args, { ATTUNE_DATA_DIR: join(home, dataDir) });
+
+  const command = async (args: string[], dataDir?: string): Promise<string> => {
+    const { code, stdout, stderr } = await finish(args, dataDir);
     return code === 0 ? stdout : `${stdout}${stderr}`;
   };
 
@@ -104,14 +104,19 @@ export async function openSession(): Promise<Session> {
 
   const shell = async (line: string): Promise<string> => {
     if (line === "npm start") return server.output().stdout;
-    const [, script] = /^sh (\S+\.sh)$/.exec(line) ?? [];
-    if (script !== undefined) return execute("sh", [script], home, { PATH: process.env["PATH"] });
-    const [, token, program = "", rest = ""] =
-      /^(?:TOKEN=\$\(npx attune (.+)\) )?(npx attune|node) (.+)$/.exec(line) ?? [];
-    const args = rest.split(" ");
-    if (program === "npx attune") return command(args.map((arg) => (arg.endsWith(".json") ? join(home, arg) : arg)));
-    if (program === "node" && token !== undefined)
-      return execute(process.execPath, args, home, { TOKEN: (await command(token.split(" "))).trim() });
+    const [, dataDir, attuneArgs] = /^(?:ATTUNE_DATA_DIR=(\S+) )?npx attune (.+)$/.exec(line) ?? [];
+    if (attuneArgs !== undefined) {
+      const args = attuneArgs.split(" ");
+      return command(
+        args.map((arg) => (arg.endsWith(".json") ? join(home, arg) : arg)),
+        dataDir,
+      );
+    }
+    const [, token, script] = /^(?:TOKEN=\$\(npx attune (.+)\) )?node (\S+)$/.exec(line) ?? [];
+    if (script !== undefined)
+      return execute(process.execPath, [script], home, {
+        ...(token !== undefined && { TOKEN: (await command(token.split(" "))).trim() }),
+      });
     throw new Error(`Nobody knows how to run: ${line}`);
   };
 
@@ -128,9 +133,10 @@ export async function openSession(): Promise<Session> {
       return { actual: normalize(actual), expected: normalize(wanted) };
     }
     if (block.language === "sql") {
-      const url = (await command(["url", "--owner"])).trim();
-      const actual = await psql(url, real(block.text));
-      return { actual, expected: expected?.text.replaceAll(/ +$/gm, "").trim() ?? actual };
+      const args = ["query", real(block.text)];
+      // What is not shown must at least be there.
+      if (expected === undefined) return { actual: (await finish(args)).code, expected: 0 };
+      return { actual: trimmed(await command(args)), expected: trimmed(expected.text) };
     }
     if (block.language === "console") {
       const transcript = block.text.split(/^\$ /m).slice(1);
@@ -162,43 +168,9 @@ async function execute(program: string, args: string[], cwd: string, env: NodeJS
   return output;
 }
 
-const { INT2, INT4, INT8, NUMERIC } = pg.types.builtins;
-/** The types that psql aligns to the right. */
-const NUMERIC_TYPES: ReadonlySet<number> = new Set([INT2, INT4, INT8, NUMERIC]);
-
-/** What psql prints for one statement. */
-async function psql(url: string, sql: string): Promise<string> {
-  const raw = { getTypeParser: () => (value: string) => value };
-  const { fields, rows } = await withClient(url, (client) =>
-    client.query<string[]>({ text: sql, rowMode: "array", types: raw }),
-  );
-  const widths = fields.map(({ name }, index) =>
-    Math.max(name.length, ...rows.map((row) => (row[index] ?? "").length)),
-  );
-  const center = (text: string, width: number): string =>
-    " "
-      .repeat(Math.floor((width - text.length) / 2))
-      .concat(text)
-      .padEnd(width);
-  const isNumber = fields.map(({ dataTypeID }) => NUMERIC_TYPES.has(dataTypeID));
-  const lines = [
-    fields.map(({ name }, index) => ` ${center(name, widths[index] ?? 0)} `).join("|"),
-    widths.map((width) => "-".repeat(width + 2)).join("+"),
-    ...rows.map((row) =>
-      row
-        .map((value, index) => {
-          const width = widths[index] ?? 0;
-          return ` ${isNumber[index] === true ? (value ?? "").padStart(width) : (value ?? "").padEnd(width)}`;
-        })
-        .join(" |")
-        .trimEnd(),
-    ),
-    `(${rows.length} row${rows.length === 1 ? "" : "s"})`,
-  ];
-  return lines
-    .map((line) => line.trimEnd())
-    .join("\n")
-    .trim();
+/** No line ends with spaces in a document, as the aligned rows of a table do. */
+function trimmed(text: string): string {
+  return text.replaceAll(/ +$/gm, "").trim();
 }
 
 /** `…` in the expected output stands for whatever is there; then the output is put in the expected words. */
