@@ -9,7 +9,7 @@ const find = (...patterns: string[]): string[] =>
   globSync(patterns, { cwd: ROOT, exclude: (name) => /(^|\/)(node_modules|\.[^/]+)$/.test(name) });
 
 const DOCUMENTS = find("**/*.md");
-const SOURCES = find("{bench,bin,scripts,sql-tests,src,test}/**/*.{js,mjs,ts,sql}", "*.ts");
+const SOURCES = find("{bench,bin,migrations,scripts,sql-tests,src,test}/**/*.{js,mjs,ts,sql}", "*.ts");
 
 const withoutCode = (markdown: string): string =>
   markdown.replaceAll(/^ *```[^]*?^ *```$/gm, "").replaceAll(/`[^`\n]*`/g, "");

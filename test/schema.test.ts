@@ -76,6 +76,20 @@ describe("comments name things as SQL does, descriptions as GraphQL does", () =>
     expect(field("Mutation", "setPreference")?.description).toMatch(/`setting_enforced`/);
   });
 
+  test("no comment uses a name of GraphQL that SQL has not", async () => {
+    const { rows } = await withClient(database.ownerUrl, (client) =>
+      client.query<{ description: string }>(
+        "select description from pg_description where objoid in (select oid from pg_proc union select oid from pg_class)",
+      ),
+    );
+    const graphql = new Set(described().flatMap(({ name }) => name.match(/\w+/g) ?? []));
+    const used = rows.flatMap(({ description }) =>
+      [...description.matchAll(/`([a-z]+[A-Z]\w*)`/g)].filter(([, name = ""]) => graphql.has(name)),
+    );
+    expect(rows.length).toBeGreaterThan(500);
+    expect(used.map(([name]) => name)).toEqual([]);
+  });
+
   test("no name of SQL is left that has another in GraphQL", async () => {
     const { rows } = await withClient(database.ownerUrl, (client) =>
       client.query<{ name: string }>(`

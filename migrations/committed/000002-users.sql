@@ -1,5 +1,5 @@
 --! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:d530e2e039e9f781e0b83394a9694b4bb013e79b
+--! Hash: sha1:f8380ca0708b6c915267a453daf998fe0b9458f5
 --! Message: users
 
 -- Plans
@@ -683,7 +683,7 @@ create table attune.sessions (
 comment on table attune.sessions is
   E'@behavior -insert -update -delete -connection +list\n'
   'Where a user is signed in, and was. '
-  'A user sees their own and may revoke each (`revokeSession`).';
+  'A user sees their own and may revoke each (`revoke_session`).';
 comment on column attune.sessions.user_id is 'Who is signed in.';
 comment on column attune.sessions.id is 'The `session_id` of the session''s tokens.';
 comment on column attune.sessions.user_agent is 'The program that signed in, as it calls itself.';
@@ -694,8 +694,8 @@ comment on column attune.sessions.idle_until is 'When it ends unless its refresh
 comment on column attune.sessions.expires_at is 'When it ends in any case.';
 comment on column attune.sessions.revoked_at is 'When it was ended; null while it is not.';
 comment on column attune.sessions.revoked_because is
-  'Why it was ended: `logout`, `logout_everywhere`, `revoked`, `password_changed`, `password_reset` or '
-  '`refresh_token_reused`.';
+  'Why it was ended: `"logout"`, `"logout_everywhere"`, `"revoked"`, `"password_changed"`, `"password_reset"` or '
+  '`"refresh_token_reused"`.';
 
 alter table attune.sessions enable row level security;
 create policy sessions_select_self on attune.sessions for select to authenticated

@@ -1,5 +1,5 @@
---! Previous: sha1:d530e2e039e9f781e0b83394a9694b4bb013e79b
---! Hash: sha1:2aff8f579f83e131dd2161413b767c6856053939
+--! Previous: sha1:f8380ca0708b6c915267a453daf998fe0b9458f5
+--! Hash: sha1:2a7acffc0a39d58e3c27f3ab127fe84f214ac812
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -68,7 +68,7 @@ create table attune.teams (
 comment on table attune.teams is
   E'@behavior -insert -connection +list\n'
   'People who share settings. '
-  'Its members see a team; `createTeam` makes one.';
+  'Its members see a team; `create_team` makes one.';
 comment on column attune.teams.id is 'Which team.';
 comment on column attune.teams.name is 'What people call it: 1 to 200 characters.';
 comment on column attune.teams.created_by is 'The user who made it, who may be gone.';
@@ -251,7 +251,7 @@ comment on constraint users_current_team_id_fkey on attune.users is
   'The team whose settings apply to the user.';
 comment on column attune.users.current_team_id is
   'The team whose settings apply to the user; null for none. '
-  'Chosen with `setCurrentTeam`.';
+  'Chosen with `set_current_team`.';
 
 -- Projects
 
@@ -272,7 +272,7 @@ create index projects_team_id_idx on attune.projects (team_id);
 comment on table attune.projects is
   E'@behavior -insert -connection +list\n'
   'What users work on. '
-  'Every new user owns a starter project; `createProject` makes another. '
+  'Every new user owns a starter project; `create_project` makes another. '
   'A project is seen by its own members: belonging to a team gives the rest of the team no right to it.';
 comment on column attune.projects.id is 'Which project.';
 comment on column attune.projects.name is 'What people call it: 1 to 200 characters.';

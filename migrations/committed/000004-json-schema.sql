@@ -1,5 +1,5 @@
---! Previous: sha1:2aff8f579f83e131dd2161413b767c6856053939
---! Hash: sha1:8d5d23583ef9a9a1f7c4c6ba53f92e91f6ff93e6
+--! Previous: sha1:2a7acffc0a39d58e3c27f3ab127fe84f214ac812
+--! Hash: sha1:f95bd85a9da34c5036d7581e51f506b0ed05f41a
 --! Message: json schema
 
 -- What a value must be
@@ -333,8 +333,8 @@ begin
 end;
 $$;
 comment on function attune_private.json_schema_errors(jsonb, jsonb) is
-  'What is wrong with a value by a JSON Schema (the subset of draft 2020-12 in docs/json-schema.md): a JSON Pointer '
-  'into the value and a message for each error, the first hundred at most; no row when the value is valid. '
+  'What is wrong with a value by a JSON Schema (the subset of draft 2020-12 in docs/reference/json-schema.md): a JSON '
+  'Pointer into the value and a message for each error, the first hundred at most; no row when the value is valid. '
   'NULL is never valid. '
   'Takes a schema without json_schema_problems(): keywords outside the subset are not looked at.';
 revoke all on function attune_private.json_schema_errors(jsonb, jsonb) from public;
@@ -493,8 +493,8 @@ begin
 end;
 $$;
 comment on function attune_private.json_schema_problems(jsonb) is
-  'What keeps a JSON Schema from being used: a keyword outside the subset in docs/json-schema.md, a keyword of the '
-  'wrong shape, a pattern that Postgres cannot use, too deep a nesting. '
+  'What keeps a JSON Schema from being used: a keyword outside the subset in docs/reference/json-schema.md, a keyword '
+  'of the wrong shape, a pattern that Postgres cannot use, too deep a nesting. '
   'A JSON Pointer into the schema and a message each; no row when it can be used.';
 revoke all on function attune_private.json_schema_problems(jsonb) from public;
 --! EndIncluded json-schema/private/json_schema_problems.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:8d5d23583ef9a9a1f7c4c6ba53f92e91f6ff93e6
---! Hash: sha1:e31a20d48dd6294100293453a51b6b49bc21bfb5
+--! Previous: sha1:f95bd85a9da34c5036d7581e51f506b0ed05f41a
+--! Hash: sha1:bd0c88ec3f0ca9dbce0c947084d0018b6a1db5a5
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -59,7 +59,7 @@ begin
         errcode = 'PT422',
         message = format('The schema of %s is not valid: %s', new.key, problems),
         detail = 'invalid_schema',
-        hint = 'docs/json-schema.md lists the keywords that are supported.';
+        hint = 'docs/reference/json-schema.md lists the keywords that are supported.';
     end if;
   end if;
 
@@ -170,7 +170,7 @@ comment on column attune.setting_definitions.category is 'What the setting is li
 comment on column attune.setting_definitions.description is
   'What the setting does, for people; at most 8,000 characters.';
 comment on column attune.setting_definitions.schema is
-  'A JSON Schema (draft 2020-12, the subset of docs/json-schema.md) that every value must satisfy. '
+  'A JSON Schema (draft 2020-12, the subset of docs/reference/json-schema.md) that every value must satisfy. '
   'Annotations, `title` and `enumDescriptions` among them, are kept for user interfaces.';
 comment on column attune.setting_definitions.default_value is 'What applies when no layer holds a value.';
 comment on column attune.setting_definitions.layer is 'The narrowest layer that may hold a value.';
@@ -1132,7 +1132,7 @@ comment on column attune.effective_setting.is_enforced is
   'Whether an administrator locked the value.';
 comment on column attune.effective_setting.can_edit is
   E'@notNull\n'
-  'Whether `setSetting` by the caller would be accepted.';
+  'Whether `set_setting` by the caller would be accepted.';
 comment on column attune.effective_setting.description is
   E'@notNull\n'
   'What the setting does.';
@@ -2231,7 +2231,7 @@ comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
   'An object is merged into what is stored (RFC 7396). '
   'With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, '
   'who stay in as the share grows. '
-  'Variants end: `setGlobalVariants` splits anew. '
+  'Variants end: `set_global_variants` splits anew. '
   'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, '
   '`invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
 revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:e31a20d48dd6294100293453a51b6b49bc21bfb5
---! Hash: sha1:d2dbb452e7fdbdaaf10286c9288ce77e13c41bb4
+--! Previous: sha1:bd0c88ec3f0ca9dbce0c947084d0018b6a1db5a5
+--! Hash: sha1:c46f6d2da6a791a4867314517d74aa507c967ac3
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -82,7 +82,7 @@ comment on table attune.maintenance_operations is
   'What was done to the records themselves, such as removing old audit rows. '
   'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
-comment on column attune.maintenance_operations.operation is 'What was done: `purge_audit_log` or `erase_user`.';
+comment on column attune.maintenance_operations.operation is 'What was done: `"purge_audit_log"` or `"erase_user"`.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
 comment on column attune.maintenance_operations.parameters is
   'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
@@ -193,7 +193,7 @@ comment on column attune.configuration_audit_log.new_value is
   'The value after; of a definition, its default. '
   'Null after a DELETE.';
 comment on column attune.configuration_audit_log.previous_attributes is
-  'The other columns before, such as `is_active` and `is_enforced`.';
+  'The other columns before, such as `"is_active"` and `"is_enforced"`.';
 comment on column attune.configuration_audit_log.new_attributes is 'The other columns after.';
 
 alter table attune.configuration_audit_log enable row level security;

@@ -1,5 +1,5 @@
---! Previous: sha1:d2dbb452e7fdbdaaf10286c9288ce77e13c41bb4
---! Hash: sha1:328457ed67e13d40b98c8cc7794a6d9bf4512259
+--! Previous: sha1:c46f6d2da6a791a4867314517d74aa507c967ac3
+--! Hash: sha1:4b6622df1015a9846130b437ea362d659ce2bd87
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -345,8 +345,8 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'Brings the definitions of one source in line with a document, all or nothing, and returns what that changes; for '
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
-  '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`category`, '
-  '`layer`, `writable_by`, `seeding`, `is_public`); an `x-attune` of the document itself holds for all. '
+  '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"is_public"`); an `x-attune` of the document itself holds for all. '
   'With `dry_run` nothing is changed. '
   'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the '
   'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, '

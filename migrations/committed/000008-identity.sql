@@ -1,5 +1,5 @@
---! Previous: sha1:328457ed67e13d40b98c8cc7794a6d9bf4512259
---! Hash: sha1:3d4147611b59a5d47f0d19be170c944aa6b58c30
+--! Previous: sha1:4b6622df1015a9846130b437ea362d659ce2bd87
+--! Hash: sha1:911c298210964fc29b1df74d9cb04a504b796add
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -214,7 +214,7 @@ create type attune.session_tokens as (
 comment on type attune.session_tokens is 'What a client holds of a session.';
 comment on column attune.session_tokens.access_token is 'Goes with every request.';
 comment on column attune.session_tokens.refresh_token is
-  'Is exchanged, once, for the next two tokens (`refreshSession`). '
+  'Is exchanged, once, for the next two tokens (`refresh_session`). '
   'A secret: keep it where scripts of others can''t read it.';
 comment on column attune.session_tokens.session_id is 'Which session.';
 comment on column attune.session_tokens.user_id is 'Who is signed in.';
@@ -406,7 +406,7 @@ comment on column attune.mail.id is
   'By which it is completed or failed.';
 comment on column attune.mail.purpose is
   E'@notNull\n'
-  'What it is for: `verify_email`, `reset_password` or `invitation`.';
+  'What it is for: `"verify_email"`, `"reset_password"` or `"invitation"`.';
 comment on column attune.mail.recipient is
   E'@notNull\n'
   'The e-mail address.';
@@ -1255,7 +1255,7 @@ comment on function attune.register(text, text, text) is
   '@param password The password: 8 to 72 bytes.\n'
   '@param name The name other people see.\n'
   'Makes a user who signs in with an e-mail address and a password of 8 to 72 bytes, signs them in, and mails them '
-  'a link that verifies the address (`verifyEmail`). '
+  'a link that verifies the address (`verify_email`). '
   'Refused: `password_too_short`, `password_too_long`, `invalid_email`, `email_taken`, `too_large`.';
 revoke all on function attune.register(text, text, text) from public;
 grant execute on function attune.register(text, text, text) to anon, authenticated, service_role;
@@ -1322,7 +1322,7 @@ end;
 $$;
 comment on function attune.open_session(uuid) is
   E'@param user_id Whom to sign in.\n'
-  'Signs in a user whom a trusted server has recognised, such as after `linkOrRegisterUser`. '
+  'Signs in a user whom a trusted server has recognised, such as after `link_or_register_user`. '
   'Refused: `unknown_user`.';
 revoke all on function attune.open_session(uuid) from public;
 grant execute on function attune.open_session(uuid) to service_role;
@@ -1412,7 +1412,7 @@ comment on function attune.change_password(text, text) is
   E'@param old_password The password until now.\n'
   '@param new_password The password from now on: 8 to 72 bytes.\n'
   'Changes the caller''s password and ends all other sessions of theirs. '
-  'Who has no password yet gets one with `requestPasswordReset`. '
+  'Who has no password yet gets one with `request_password_reset`. '
   'Refused: `not_signed_in`, `password_too_short`, `password_too_long`; and `wrong_password`, `too_many_attempts`, '
   'which the database returns, so that failures stay counted.';
 revoke all on function attune.change_password(text, text) from public;
@@ -1430,7 +1430,7 @@ end;
 $$;
 comment on function attune.request_password_reset(text) is
   E'@param email The e-mail address of the account.\n'
-  'Mails a link that sets a new password (`resetPassword`), at most one a minute, to the user with this address. '
+  'Mails a link that sets a new password (`reset_password`), at most one a minute, to the user with this address. '
   'It answers the same, and as fast, when there is none.';
 revoke all on function attune.request_password_reset(text) from public;
 grant execute on function attune.request_password_reset(text) to anon, authenticated, service_role;
@@ -1448,7 +1448,7 @@ $$;
 comment on function attune.reset_password(text, text) is
   E'@param token The token of the mail.\n'
   '@param new_password The password from now on: 8 to 72 bytes.\n'
-  'Sets a new password with the token of a mail (`requestPasswordReset`), and ends all sessions of the user. '
+  'Sets a new password with the token of a mail (`request_password_reset`), and ends all sessions of the user. '
   'It also shows that the address is theirs; identities that were linked before that was shown are unlinked. '
   'Refused: `invalid_one_time_token`, `password_too_short`, `password_too_long`.';
 revoke all on function attune.reset_password(text, text) from public;
@@ -1468,7 +1468,7 @@ begin
 end;
 $$;
 comment on function attune.request_email_verification() is
-  'Mails the caller another link that verifies their address (`verifyEmail`), at most one a minute, unless it is '
+  'Mails the caller another link that verifies their address (`verify_email`), at most one a minute, unless it is '
   'verified. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.request_email_verification() from public;
@@ -1727,8 +1727,8 @@ end;
 $$;
 comment on function attune.provision_user() is
   'The user of the request''s token. '
-  'The first time an outside identity comes, with its verified claims (`email`, `email_verified`, `name`, '
-  '`picture`, `company`), the user is made; later, the profile follows what the provider says, where the user has '
+  'The first time an outside identity comes, with its verified claims (`"email"`, `"email_verified"`, `"name"`, '
+  '`"picture"`, `"company"`), the user is made; later, the profile follows what the provider says, where the user has '
   'not edited it. '
   'However often and in parallel it is called, there is one user. '
   'Refused: `not_signed_in`, `invalid_identity`, `email_taken`.';
@@ -1913,7 +1913,7 @@ comment on function attune.claim_mails(integer, interval) is
   E'@param batch_size How many mails at most, 1 to 1,000.\n'
   '@param lease For how long they are the worker''s own, a second to a day.\n'
   'Gives a trusted worker mails to send. '
-  'They are its own until the lease is over: say `completeMail` or `failMail` before, or another worker gets them. '
+  'They are its own until the lease is over: say `complete_mail` or `fail_mail` before, or another worker gets them. '
   'Refused: `invalid_batch_size`.';
 revoke all on function attune.claim_mails(integer, interval) from public;
 grant execute on function attune.claim_mails(integer, interval) to service_role;

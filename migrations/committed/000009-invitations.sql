@@ -1,5 +1,5 @@
---! Previous: sha1:3d4147611b59a5d47f0d19be170c944aa6b58c30
---! Hash: sha1:94e7bcf040fb35d62a4f7c087c6b57869ddfc27a
+--! Previous: sha1:911c298210964fc29b1df74d9cb04a504b796add
+--! Hash: sha1:4d62deb1fb14407b781b48d0dc45633c6ae4aad5
 --! Message: invitations
 
 create table attune.invitations (
@@ -31,7 +31,7 @@ create index invitations_invited_by_idx on attune.invitations (invited_by, creat
 comment on table attune.invitations is
   E'@behavior -insert -update -delete -connection +list\n'
   'Who was asked by e-mail to join a team or a project. '
-  'Its owners see them, and the admins of a team; made by `inviteToTeam` and `inviteToProject`.';
+  'Its owners see them, and the admins of a team; made by `invite_to_team` and `invite_to_project`.';
 comment on column attune.invitations.id is 'Which invitation.';
 comment on column attune.invitations.email is
   'Who is invited, in lower case. '

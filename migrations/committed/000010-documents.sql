@@ -1,5 +1,5 @@
---! Previous: sha1:94e7bcf040fb35d62a4f7c087c6b57869ddfc27a
---! Hash: sha1:1166efae3f34d56878b8cb69daf794e2f15f7e1d
+--! Previous: sha1:4d62deb1fb14407b781b48d0dc45633c6ae4aad5
+--! Hash: sha1:d82562c89c715eb213489acc521eac31b35768a3
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:1166efae3f34d56878b8cb69daf794e2f15f7e1d
---! Hash: sha1:400487fb705725888ea7799cd6b7c31dcaa078db
+--! Previous: sha1:d82562c89c715eb213489acc521eac31b35768a3
+--! Hash: sha1:083ee9ae2e0e02b744bb9a206ce6291847fead86
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:400487fb705725888ea7799cd6b7c31dcaa078db
---! Hash: sha1:cdafc3f19b5b8d4927cb8e11489f5784303a1c52
+--! Previous: sha1:083ee9ae2e0e02b744bb9a206ce6291847fead86
+--! Hash: sha1:d65cd0fe8ddc9a15bdef5d66c324711abad233c8
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:cdafc3f19b5b8d4927cb8e11489f5784303a1c52
---! Hash: sha1:59c912a15b9280d14c8e2768385e66a4e46131dc
+--! Previous: sha1:d65cd0fe8ddc9a15bdef5d66c324711abad233c8
+--! Hash: sha1:ec1f1e3557d1e1b2c39ce2a06e6bd792254358aa
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -25,7 +25,7 @@ comment on column attune.setting_change.key is 'Which setting.';
 comment on column attune.setting_change.action is 'Whether it is added, changed, removed, or as it was.';
 comment on column attune.setting_change.previous_value is 'What was stored; null when nothing.';
 comment on column attune.setting_change.new_value is 'What will be; null when nothing.';
-comment on column attune.setting_change.previous_attributes is 'The other columns before, such as `is_active`.';
+comment on column attune.setting_change.previous_attributes is 'The other columns before, such as `"is_active"`.';
 comment on column attune.setting_change.new_attributes is 'The other columns after.';
 
 --! Included moving-settings/hidden/value_problem.sql
@@ -132,7 +132,7 @@ $$;
 comment on function attune.export_preferences() is
   E'@notNull\n'
   'All that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for '
-  '`importPreferences`. '
+  '`import_preferences`. '
   'What only administrators may write is not in it. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.export_preferences() from public;
@@ -353,10 +353,10 @@ begin
 end;
 $$;
 comment on function attune.import_preferences(jsonb, attune.import_mode, boolean) is
-  E'@param document What `exportPreferences` gave.\n'
+  E'@param document What `export_preferences` gave.\n'
   '@param mode What becomes of values that are not mentioned.\n'
   '@param dry_run True only tells what would be done.\n'
-  'Takes a document of `exportPreferences`, all or nothing, and returns what it changes. '
+  'Takes a document of `export_preferences`, all or nothing, and returns what it changes. '
   '`merge` merges its objects into the caller''s and leaves what it does not mention; `replace` makes the caller''s '
   'preferences what it says. '
   'With `dry_run` nothing is changed. '
@@ -399,7 +399,7 @@ $$;
 comment on function attune.export_configuration() is
   E'@notNull\n'
   'What administrators chose for everybody and for plans, `{"global": {key: {"value", "is_active", …}}, "plans": '
-  '{plan: {key: {…}}}}`, for `importConfiguration`, such as from staging into production; for administrators '
+  '{plan: {key: {…}}}}`, for `import_configuration`, such as from staging into production; for administrators '
   '(`admin_required`).';
 revoke all on function attune.export_configuration() from public;
 grant execute on function attune.export_configuration() to authenticated, service_role;
@@ -580,15 +580,15 @@ begin
 end;
 $$;
 comment on function attune.import_configuration(jsonb, attune.import_mode, boolean) is
-  E'@param document What `exportConfiguration` gave.\n'
+  E'@param document What `export_configuration` gave.\n'
   '@param mode What becomes of values that are not mentioned.\n'
   '@param dry_run True only tells what would be done.\n'
-  'Takes a document of `exportConfiguration`, all or nothing, and returns what it changes: with `dry_run` first, '
+  'Takes a document of `export_configuration`, all or nothing, and returns what it changes: with `dry_run` first, '
   'which changes nothing, it is the difference between two places. '
   'Each value it names becomes what it says; `replace` drops the others. '
   'For administrators. '
   'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), '
-  '`invalid_variants`, and for the value of a variant as `setGlobalVariants`.';
+  '`invalid_variants`, and for the value of a variant as `set_global_variants`.';
 revoke all on function attune.import_configuration(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/import_configuration.sql
@@ -787,7 +787,7 @@ comment on function attune.apply_template(text, attune.import_mode, boolean) is
   'Gives the caller the values of a template, all or nothing, and returns what that changes. '
   '`merge` leaves what the template does not mention; `replace` resets it, outside projects. '
   'With `dry_run` nothing is changed: what would be is shown first. '
-  'Refused: `not_signed_in`, `unknown_template`, and as `importPreferences`.';
+  'Refused: `not_signed_in`, `unknown_template`, and as `import_preferences`.';
 revoke all on function attune.apply_template(text, attune.import_mode, boolean) from public;
 grant execute on function attune.apply_template(text, attune.import_mode, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/apply_template.sql
@@ -893,7 +893,7 @@ comment on function attune.preview_global_setting(text, jsonb, boolean, integer)
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
   '@param rollout_percentage The share of users it would apply to, 0 to 100.\n'
-  'To how many users another value would apply, from what to what, if `setGlobalSetting` were called so: by the '
+  'To how many users another value would apply, from what to what, if `set_global_setting` were called so: by the '
   'same resolution, outside projects. '
   'Changes nothing. '
   'For administrators. '
@@ -950,7 +950,7 @@ comment on function attune.preview_plan_setting(text, text, jsonb, boolean) is
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
-  'To how many users another value would apply, from what to what, if `setPlanSetting` were called so: by the same '
+  'To how many users another value would apply, from what to what, if `set_plan_setting` were called so: by the same '
   'resolution, outside projects. '
   'Changes nothing. '
   'For administrators. '
@@ -1007,7 +1007,7 @@ comment on function attune.preview_team_setting(uuid, text, jsonb, boolean) is
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
-  'To how many users another value would apply, from what to what, if `setTeamSetting` were called so: by the same '
+  'To how many users another value would apply, from what to what, if `set_team_setting` were called so: by the same '
   'resolution, outside projects. '
   'Changes nothing. '
   'For the team''s owners and administrators. '

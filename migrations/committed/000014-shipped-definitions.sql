@@ -1,5 +1,5 @@
---! Previous: sha1:59c912a15b9280d14c8e2768385e66a4e46131dc
---! Hash: sha1:83ae7ff637b92e450a1e26f96d2c459bb8607662
+--! Previous: sha1:ec1f1e3557d1e1b2c39ce2a06e6bd792254358aa
+--! Hash: sha1:27159ca0b5403a93826e4ea545444d81d9ad45b6
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
