@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { withClient } from "../src/database/client.ts";
 import { openDatabase } from "../src/database/open.ts";
-import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/cluster.ts";
+import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { signToken } from "../src/sign-in/jwt.ts";
 import { readOptions } from "../src/options/options.ts";
 import { withDatabase } from "../src/pgtap/test-databases.ts";

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { calculateHash } from "graphile-migrate/dist/hash.js";
 import { compileIncludes, parseMigrationText, serializeMigration } from "graphile-migrate/dist/migration.js";
 import { parseSettings } from "graphile-migrate/dist/settings.js";
-import { startThrowawayCluster } from "../src/embedded/cluster.ts";
+import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { messageOf, UserError } from "../src/user-error.ts";
 import { migrate, MIGRATIONS_FOLDER } from "../src/database/migrations.ts";
 

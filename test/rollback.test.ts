@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../src/database/client.ts";
-import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/cluster.ts";
+import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import {
   migrate,
   type Migration,

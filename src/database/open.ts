@@ -101,6 +101,7 @@ export async function openOwner(options: Options, purpose: Purpose): Promise<Own
 
 async function openEmbedded(options: Options, purpose: Purpose): Promise<OwnerConnection> {
   const cluster = await openCluster(options.dataDir, {
+    major: options.embeddedMajor,
     serve: purpose.serve === true,
     ...(purpose.signal && { signal: purpose.signal }),
   });

@@ -6,7 +6,7 @@ import pg from "pg";
 import { Parser, type Result } from "tap-parser";
 import { connect } from "../database/client.ts";
 import { openOwner } from "../database/open.ts";
-import { startThrowawayCluster } from "../embedded/cluster.ts";
+import { startThrowawayCluster } from "../embedded/testing/throwaway.ts";
 import { messageOf, UserError } from "../user-error.ts";
 import { readOptions } from "../options/options.ts";
 import { installTestSupport, SEARCH_PATH } from "./install.ts";
