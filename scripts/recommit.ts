@@ -13,7 +13,8 @@ import { compileIncludes, parseMigrationText, serializeMigration } from "graphil
 import { parseSettings } from "graphile-migrate/dist/settings.js";
 import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { messageOf, UserError } from "../src/user-error.ts";
-import { migrate, MIGRATIONS_FOLDER } from "../src/database/migrations.ts";
+import { MIGRATIONS_FOLDER } from "../src/database/migrations.ts";
+import { migrate } from "../src/database/migrate.ts";
 
 const COMMITTED = join(MIGRATIONS_FOLDER, "committed");
 

@@ -9,7 +9,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { connect, withClient } from "../src/database/client.ts";
 import { clusterState } from "../src/embedded/cluster.ts";
 import { createVerifier } from "../src/sign-in/jwt.ts";
-import { migrate, MIGRATIONS_FOLDER, readMigrations, schemaScript } from "../src/database/migrations.ts";
+import { MIGRATIONS_FOLDER, readMigrations } from "../src/database/migrations.ts";
+import { migrate } from "../src/database/migrate.ts";
+import { schemaScript } from "../src/database/schema-script.ts";
 import { readCatalogue } from "./support/catalogue.ts";
 import { attune, type Environment } from "./support/cli.ts";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";

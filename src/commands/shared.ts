@@ -2,10 +2,9 @@
 import { createInterface } from "node:readline/promises";
 import pg from "pg";
 import { openOwner, type OwnerConnection, type Purpose } from "../database/open.ts";
+import { SIGNALS } from "../signals.ts";
 import { UserError } from "../user-error.ts";
 import { type Options, readOptions } from "../options/options.ts";
-
-export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Runs `work` on the database that the environment names. An embedded server that had to be started for it is stopped
@@ -55,11 +54,6 @@ export async function confirm(question: string, otherwise: string): Promise<bool
   } finally {
     terminal.close();
   }
-}
-
-/** "1 row", "2 rows" */
-export function plural(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 /** Lines with their first column padded to the same width. */

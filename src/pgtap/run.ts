@@ -7,14 +7,15 @@ import { Parser, type Result } from "tap-parser";
 import { connect } from "../database/client.ts";
 import { openOwner } from "../database/open.ts";
 import { startThrowawayCluster } from "../embedded/testing/throwaway.ts";
+import { SIGNALS } from "../signals.ts";
 import { messageOf, UserError } from "../user-error.ts";
 import { readOptions } from "../options/options.ts";
+import { plural } from "../words.ts";
 import { installTestSupport, SEARCH_PATH } from "./install.ts";
 import { positionOf, scanSql } from "./sql-script.ts";
 import { cloneTemplate, createTemplate } from "./test-databases.ts";
 
 const TESTS = resolve(import.meta.dirname, "../../sql-tests");
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export type PgtapOptions = {
   /** Connects as a role that may create databases; without it a throwaway PostgreSQL is started. */
@@ -75,7 +76,7 @@ export async function runPgtap(options: PgtapOptions): Promise<{ passed: number;
     await Promise.all(Array.from({ length: Math.min(jobs, files.length) }, work));
     signal.throwIfAborted();
 
-    report(`${count(files.length, "file")}, ${total.passed} passed, ${total.failed} failed`);
+    report(`${plural(files.length, "file")}, ${total.passed} passed, ${total.failed} failed`);
     return total;
   });
 }
@@ -214,7 +215,7 @@ function readTap(): {
       if (died !== undefined) failures.push(died);
       else if (ran === 0) fail("asserts nothing");
       else if (plan?.end == null) fail("has no plan: start with plan(n), or with no_plan() and end with finish()");
-      else if (plan.end !== ran) fail(`planned ${count(plan.end, "assertion")}, ran ${ran}`);
+      else if (plan.end !== ran) fail(`planned ${plural(plan.end, "assertion")}, ran ${ran}`);
       return { passed, failures };
     },
   };
@@ -232,8 +233,4 @@ function describe(file: string, { passed, failures, notices }: FileResult): stri
     ...failures.flatMap(({ title, details }) => [`  ${title}`, ...details.map((line) => `    ${line}`)]),
     ...notices.map((notice) => `  ${notice}`),
   ];
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
