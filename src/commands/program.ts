@@ -11,7 +11,7 @@ import { testCommand } from "./test.ts";
 import { tokenCommand } from "./token.ts";
 import { urlCommand } from "./url.ts";
 import { environmentHelp } from "../options/documentation.ts";
-import { given } from "../options/variables.ts";
+import { given } from "../options/read-variable.ts";
 import { messageOf } from "../user-error.ts";
 
 function version(): string {

@@ -2,7 +2,8 @@
 import { isLoopback } from "../server/loopback.ts";
 import { OWN, type OutsideIssuer } from "../sign-in/jwt.ts";
 import { UserError } from "../user-error.ts";
-import { given, type Name, readVariable } from "./variables.ts";
+import { type Name } from "./variables.ts";
+import { given, readVariable } from "./read-variable.ts";
 
 export type JwtOptions = {
   /** Shared secret of our own tokens (HS256), at least 32 bytes. */

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Pool } from "pg";
 import { cameFrom, type Identity, TRUSTED } from "./claims.ts";
 import { reportFailure } from "../server/error-responses.ts";
+import type { Identify } from "./identify.ts";
 import { signClaims } from "./jwt.ts";
 import { type Checks, createProvider, expired, type OpenIdProvider, type OutsideUser } from "./openid.ts";
 import type { SignInOptions } from "../options/options.ts";
@@ -16,7 +17,7 @@ type Setting = SignInOptions & {
   /** Signs our tokens. */
   secret: string;
   /** Finds out who asks, and sets `request.identity`. */
-  identify: (request: FastifyRequest) => Promise<void>;
+  identify: Identify;
 };
 
 /** What the browser keeps until the provider sends it back. `linkTo` is the user who is to get another identity. */

@@ -4,7 +4,7 @@ import pg from "pg";
 import { inject } from "vitest";
 import { authenticate } from "../../src/sign-in/claims.ts";
 import { createVerifier, type ResolvedJwtOptions, signToken } from "../../src/sign-in/jwt.ts";
-import type { ServerOptions } from "../../src/server/server.ts";
+import type { ServerOptions } from "../../src/server/server-options.ts";
 import { cloneTemplate } from "../../src/pgtap/test-databases.ts";
 import { urlOfDatabase } from "../../src/database/connection-string.ts";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { withClient } from "../../database/client.ts";
-import { readVariable } from "../../options/variables.ts";
+import { readVariable } from "../../options/read-variable.ts";
 import { createOwnerRole, localUrl, superuserUrl } from "../connection.ts";
 import { initdb } from "../initdb.ts";
 import { freePort, startPostgres } from "../postgres.ts";
