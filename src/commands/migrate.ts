@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { status } from "../database/migrations.ts";
 import { migrate } from "../database/migrate.ts";
 import { plural } from "../words.ts";
-import { withDatabase } from "./shared.ts";
+import { withDatabase } from "./with-database.ts";
 
 export function migrateCommand(): Command {
   return new Command("migrate")

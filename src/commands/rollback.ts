@@ -3,7 +3,8 @@ import { Command, InvalidArgumentError } from "commander";
 import type { Loss } from "../database/losses.ts";
 import { planRollback, rollback } from "../database/rollback.ts";
 import { plural, pluralOf } from "../words.ts";
-import { columns, confirm, withDatabase } from "./shared.ts";
+import { columns, confirm } from "./terminal.ts";
+import { withDatabase } from "./with-database.ts";
 
 export function rollbackCommand(): Command {
   return new Command("rollback")

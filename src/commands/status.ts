@@ -6,7 +6,8 @@ import { plural } from "../words.ts";
 import { clusterState } from "../embedded/cluster.ts";
 import { status } from "../database/migrations.ts";
 import { readOptions } from "../options/options.ts";
-import { columns, withDatabase } from "./shared.ts";
+import { columns } from "./terminal.ts";
+import { withDatabase } from "./with-database.ts";
 
 type Status = {
   /** Null when there is none yet. */

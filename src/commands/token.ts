@@ -5,7 +5,7 @@ import { resolveJwt } from "../sign-in/resolve-jwt.ts";
 import { UserError } from "../user-error.ts";
 import { signToken } from "../sign-in/jwt.ts";
 import { readOptions } from "../options/options.ts";
-import { withDatabase } from "./shared.ts";
+import { withDatabase } from "./with-database.ts";
 
 type TokenOptions = { email?: string; admin?: true; role: string; expires: string };
 
