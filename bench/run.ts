@@ -7,11 +7,11 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { withClient } from "../src/database/client.ts";
+import { urlOfDatabase } from "../src/database/connection-string.ts";
 import { openDatabase } from "../src/database/open.ts";
-import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/cluster.ts";
-import { signToken } from "../src/sign-in/jwt.ts";
+import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { readOptions } from "../src/options/options.ts";
-import { withDatabase } from "../src/pgtap/test-databases.ts";
+import { signToken } from "../src/sign-in/jwt.ts";
 import { compare, type Comparison, type Effort, type Variant } from "./compare.ts";
 import { DEFINITIONS, PREFERENCES_PER_USER, seed } from "./seed.ts";
 import { startService } from "./service.ts";
@@ -77,7 +77,7 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
     many: await openSession(many.authenticatorUrl),
     few: await openSession(few.authenticatorUrl),
     owner: await openSession(many.ownerUrl),
-    unaudited: await openSession(withDatabase(many.authenticatorUrl, "attune_unaudited")),
+    unaudited: await openSession(urlOfDatabase(many.authenticatorUrl, "attune_unaudited")),
   };
   const service = await startService(many.ownerUrl, SECRET);
   try {

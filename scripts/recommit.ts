@@ -11,9 +11,10 @@ import { join } from "node:path";
 import { calculateHash } from "graphile-migrate/dist/hash.js";
 import { compileIncludes, parseMigrationText, serializeMigration } from "graphile-migrate/dist/migration.js";
 import { parseSettings } from "graphile-migrate/dist/settings.js";
-import { startThrowawayCluster } from "../src/embedded/cluster.ts";
+import { migrate } from "../src/database/migrate.ts";
+import { MIGRATIONS_FOLDER } from "../src/database/migrations.ts";
+import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { messageOf, UserError } from "../src/user-error.ts";
-import { migrate, MIGRATIONS_FOLDER } from "../src/database/migrations.ts";
 
 const COMMITTED = join(MIGRATIONS_FOLDER, "committed");
 

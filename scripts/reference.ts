@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { withClient } from "../src/database/client.ts";
 import { openDatabase } from "../src/database/open.ts";
-import { startThrowawayCluster } from "../src/embedded/cluster.ts";
+import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { readOptions } from "../src/options/options.ts";
 import {
   type Catalogue,

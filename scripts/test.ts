@@ -7,8 +7,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { startVitest } from "vitest/node";
-import { messageOf } from "../src/user-error.ts";
 import { runPgtap } from "../src/pgtap/run.ts";
+import { messageOf } from "../src/user-error.ts";
 
 type Counts = { passed: number; failed: number };
 

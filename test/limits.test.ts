@@ -1,7 +1,7 @@
 /** What one request may ask for. */
 import { getIntrospectionQuery } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { LIMITS } from "../src/graphql/plugins/limits.ts";
+import { LIMITS } from "../src/graphql/limits.ts";
 import {
   createTestDatabase,
   createTestServer,

@@ -1,9 +1,10 @@
 /** The environment: what is read from it, and how a wrong value is refused. */
 import { generateKeyPairSync } from "node:crypto";
+import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { resolveJwt } from "../src/database/open.ts";
 import { readOptions } from "../src/options/options.ts";
+import { resolveJwt } from "../src/sign-in/resolve-jwt.ts";
 
 const pem = (type: "public" | "private", bits = 2048): string => {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", {
@@ -21,6 +22,7 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     databaseUrl: undefined,
     authenticatorUrl: undefined,
     dataDir: resolve(import.meta.dirname, "../.attune"),
+    embeddedMajor: 18,
     jwt: { secret: undefined, outside: undefined },
     logLevel: "info",
     corsOrigins: [],
@@ -104,6 +106,7 @@ describe("is refused", () => {
       "10.0.0.0/33",
       'TRUST_PROXY must be the number of proxies in front of the server, or their addresses like 10.0.0.0/8, not "10.0.0.0/33".',
     ],
+    ["ATTUNE_EMBEDDED_MAJOR", "14", 'ATTUNE_EMBEDDED_MAJOR must be 15, 16, 17 or 18, not "14".'],
     ["ATTUNE_SINGLE_USER", "yes", 'ATTUNE_SINGLE_USER must be one of true, false, not "yes".'],
     [
       "AUTH_REDIRECT_URL",
@@ -232,4 +235,17 @@ test("providers to sign in with are known by their variables", () => {
     publicUrl: "https://settings.example.com",
     redirectUrl: "https://app.example.com/signed-in",
   });
+});
+
+test("nothing but the schema of the environment reads it", () => {
+  const SRC = resolve(import.meta.dirname, "../src");
+  const uses = globSync("**/*.ts", { cwd: SRC }).flatMap((file) =>
+    Array.from(readFileSync(resolve(SRC, file), "utf8").matchAll(/^.*\bprocess\.env\b.*$/gm), ([line]) => line.trim()),
+  );
+  // PATH is handed on to PostgreSQL's programs.
+  const others = uses.filter(
+    (line) => !/\b(readOptions|readVariable|given)\(process\.env\b|process\.env\["PATH"\]/.test(line),
+  );
+  expect(uses.length).toBeGreaterThan(5);
+  expect(others).toEqual([]);
 });

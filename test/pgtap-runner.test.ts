@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withClient } from "../src/database/client.ts";
-import { startThrowawayCluster } from "../src/embedded/cluster.ts";
+import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { runPgtap } from "../src/pgtap/run.ts";
 import { positionOf, scanSql } from "../src/pgtap/sql-script.ts";
 

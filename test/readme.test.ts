@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { withClient } from "../src/database/client.ts";
 import { readCatalogue, rightsMatrix } from "../scripts/catalogue.ts";
+import { withClient } from "../src/database/client.ts";
 import { openSession, readBlocks, readSteps, type Session } from "./support/documents.ts";
 import { createTestDatabase } from "./support/harness.ts";
 
@@ -69,12 +69,4 @@ test("the matrix of rights is what policies and grants give", async () => {
   } finally {
     await database.close();
   }
-});
-
-test("docs/reference/configuration.md lists every variable that is read", () => {
-  const options = [...read("src/options/options.ts").matchAll(/\btext\("([A-Z_]+)"\)/g)].map(([, name]) => name);
-  const documented = [...read("docs/reference/configuration.md").matchAll(/^\| `([A-Z_]+)` \|/gm)].map(
-    ([, name]) => name,
-  );
-  expect(new Set(documented)).toEqual(new Set([...options, "ATTUNE_EMBEDDED_MAJOR"]));
 });

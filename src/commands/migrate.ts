@@ -1,7 +1,9 @@
 /** `attune migrate`: brings the database up to date. */
 import { Command } from "commander";
-import { migrate, status } from "../database/migrations.ts";
-import { plural, withDatabase } from "./shared.ts";
+import { migrate } from "../database/migrate.ts";
+import { status } from "../database/migrations.ts";
+import { plural } from "../words.ts";
+import { withDatabase } from "./with-database.ts";
 
 export function migrateCommand(): Command {
   return new Command("migrate")

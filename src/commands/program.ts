@@ -1,6 +1,9 @@
 /** The command line: `attune start`, `migrate`, `token`…, each with --help. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { environmentHelp } from "../options/documentation.ts";
+import { given } from "../options/read-variable.ts";
+import { messageOf } from "../user-error.ts";
 import { definitionsCommand } from "./definitions.ts";
 import { migrateCommand } from "./migrate.ts";
 import { rollbackCommand } from "./rollback.ts";
@@ -10,24 +13,6 @@ import { statusCommand } from "./status.ts";
 import { testCommand } from "./test.ts";
 import { tokenCommand } from "./token.ts";
 import { urlCommand } from "./url.ts";
-import { messageOf } from "../user-error.ts";
-
-const ENVIRONMENT = `
-Environment, all optional:
-  DATABASE_URL       the owner's connection string of a PostgreSQL 15 or newer; without it an embedded one is used
-  AUTHENTICATOR_URL  the connection string of the role authenticator, where that role was there before Attune
-  ATTUNE_DATA_DIR    folder of the embedded PostgreSQL (.attune in the project)
-  HOST, PORT         where to listen (127.0.0.1, 5678)
-  JWT_SECRET         signs and checks our own tokens, 32 bytes or more; required with DATABASE_URL, else one is made
-  JWT_ISSUER         an identity provider whose tokens are accepted too: the \`iss\` that they have
-  JWT_JWKS_URL, JWT_PUBLIC_KEY   its keys, one of the two
-  JWT_AUDIENCE       the \`aud\` that they have (authenticated)
-  AUTH_<NAME>_ISSUER, _CLIENT_ID, _CLIENT_SECRET, _SCOPES   a provider to sign in with at /auth/<name>; GOOGLE needs no issuer
-  AUTH_REDIRECT_URL  the page of your application that is given the tokens then
-  PUBLIC_URL         how browsers reach this server (http://localhost:PORT)
-  TRUST_PROXY        how many proxies are in front of the server, or their addresses (none)
-  ATTUNE_SINGLE_USER true: no sign-in, every request is the user system's; on this machine only
-  LOG_LEVEL, CORS_ORIGINS, RATE_LIMIT, POOL_SIZE`;
 
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
@@ -39,7 +24,7 @@ const program = new Command("attune")
   .version(version(), "-V, --version", "print the version")
   .helpOption("-h, --help", "print this help")
   .helpCommand(false)
-  .addHelpText("after", ENVIRONMENT)
+  .addHelpText("after", () => `\nEnvironment, all optional:\n${environmentHelp().join("\n")}`)
   .configureHelp({ sortSubcommands: false, showGlobalOptions: false });
 
 const commands = [
@@ -83,7 +68,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 /** Whatever goes wrong is one sentence; with LOG_LEVEL=debug its stack follows. */
 function fail(error: unknown): never {
   console.error(`attune: ${oneLine(messageOf(error))}`);
-  if (process.env["LOG_LEVEL"] === "debug" && error instanceof Error) console.error(error.stack);
+  if (given(process.env, "LOG_LEVEL") === "debug" && error instanceof Error) console.error(error.stack);
   process.exit(1);
 }
 

@@ -1,7 +1,10 @@
 /** `attune rollback --to N`: takes migrations back, after saying what that loses. */
 import { Command, InvalidArgumentError } from "commander";
-import { type Loss, planRollback, rollback } from "../database/migrations.ts";
-import { columns, confirm, plural, withDatabase } from "./shared.ts";
+import type { Loss } from "../database/losses.ts";
+import { planRollback, rollback } from "../database/rollback.ts";
+import { plural, pluralOf } from "../words.ts";
+import { columns, confirm } from "./terminal.ts";
+import { withDatabase } from "./with-database.ts";
 
 export function rollbackCommand(): Command {
   return new Command("rollback")
@@ -55,7 +58,7 @@ function describe(losses: Loss[]): string[] {
   const lines = [
     ...columns(data),
     ...(functions > 0 ? [plural(functions, "function")] : []),
-    ...(roles.length > 0 ? [`the role${roles.length > 1 ? "s" : ""} ${roles.join(", ")}`] : []),
+    ...(roles.length > 0 ? [`the ${pluralOf("role", roles.length)} ${roles.join(", ")}`] : []),
   ];
   return lines.length > 0 ? lines : ["nothing that holds data"];
 }

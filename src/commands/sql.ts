@@ -1,6 +1,6 @@
 /** `attune sql`: the whole schema as one script. */
 import { Command } from "commander";
-import { schemaScript } from "../database/migrations.ts";
+import { schemaScript } from "../database/schema-script.ts";
 
 export function sqlCommand(): Command {
   return new Command("sql")

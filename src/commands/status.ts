@@ -1,11 +1,13 @@
 /** `attune status`: which database, and which migrations it has. */
 import { Command } from "commander";
 import { withClient } from "../database/client.ts";
-import { describeDatabase } from "../database/open.ts";
-import { clusterState } from "../embedded/cluster.ts";
+import { describeDatabase } from "../database/connection-string.ts";
 import { status } from "../database/migrations.ts";
+import { clusterState } from "../embedded/cluster.ts";
 import { readOptions } from "../options/options.ts";
-import { columns, plural, withDatabase } from "./shared.ts";
+import { plural } from "../words.ts";
+import { columns } from "./terminal.ts";
+import { withDatabase } from "./with-database.ts";
 
 type Status = {
   /** Null when there is none yet. */

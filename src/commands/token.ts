@@ -1,11 +1,11 @@
 /** `attune token`: a development token and nothing else. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { withClient } from "../database/client.ts";
-import { resolveJwt } from "../database/open.ts";
-import { UserError } from "../user-error.ts";
-import { signToken } from "../sign-in/jwt.ts";
 import { readOptions } from "../options/options.ts";
-import { withDatabase } from "./shared.ts";
+import { signToken } from "../sign-in/jwt.ts";
+import { resolveJwt } from "../sign-in/resolve-jwt.ts";
+import { UserError } from "../user-error.ts";
+import { withDatabase } from "./with-database.ts";
 
 type TokenOptions = { email?: string; admin?: true; role: string; expires: string };
 

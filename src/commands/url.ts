@@ -1,9 +1,9 @@
 /** `attune url`: the connection string, for psql and the like. */
 import { Command } from "commander";
-import { authenticatorUrlOf } from "../database/open.ts";
+import { authenticatorUrlOf } from "../database/authenticator.ts";
 import { clusterState } from "../embedded/cluster.ts";
-import { UserError } from "../user-error.ts";
 import { readOptions } from "../options/options.ts";
+import { UserError } from "../user-error.ts";
 
 export function urlCommand(): Command {
   return new Command("url")

@@ -18,9 +18,18 @@ export async function connect(connectionString: string, name = "attune"): Promis
   return client;
 }
 
-/** Runs `work` on a connection of its own, which is closed whatever happens. */
-export async function withClient<T>(connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = await connect(connectionString);
+/**
+ * Runs `work` on a connection of its own, which is closed whatever happens.
+ * @param explain makes another error of the one that kept it from connecting
+ */
+export async function withClient<T>(
+  connectionString: string,
+  work: (client: pg.Client) => Promise<T>,
+  explain: (error: unknown) => unknown = (error) => error,
+): Promise<T> {
+  const client = await connect(connectionString).catch((error: unknown) => {
+    throw explain(error);
+  });
   try {
     return await work(client);
   } finally {

@@ -11,7 +11,7 @@ import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
 import { NamesPlugin } from "./plugins/names.ts";
-import { RefusalsPlugin } from "./plugins/returned-refusals.ts";
+import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
 
@@ -56,7 +56,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       ArgumentsPlugin,
       CollectionsPlugin,
       TransactionIdsPlugin,
-      RefusalsPlugin,
+      ReturnedRefusalsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),
       DescriptionsPlugin,
     ],

@@ -1,2 +1,4 @@
 /** Tells Grafast that this is production, unless the environment says otherwise. Imported before Grafast is. */
-process.env["GRAPHILE_ENV"] ??= "production";
+import { readVariable } from "../options/read-variable.ts";
+
+process.env["GRAPHILE_ENV"] = readVariable(process.env, "GRAPHILE_ENV");

@@ -2,18 +2,12 @@
 import { randomBytes } from "node:crypto";
 import type pg from "pg";
 import { connect, withClient } from "../database/client.ts";
-import { connectionError } from "../database/open.ts";
+import { connectionError } from "../database/connection-error.ts";
+import { urlOfDatabase } from "../database/connection-string.ts";
 import { codeOf, UserError } from "../user-error.ts";
 
 export type TestClone = { name: string; url: string; drop: () => Promise<void> };
 export type Template = { name: string; drop: () => Promise<void> };
-
-/** The same connection string, for another database. */
-export function withDatabase(url: string, database: string): string {
-  const changed = new URL(url);
-  changed.pathname = `/${encodeURIComponent(database)}`;
-  return changed.href;
-}
 
 /**
  * Makes a database, has `prepare` fill it, and keeps it for {@link cloneTemplate} until it is dropped, with all its
@@ -42,7 +36,7 @@ export async function createTemplate(ownerUrl: string, prepare: (url: string) =>
   try {
     await dropLeftovers(admin);
     await create(admin, `${name} template template0 encoding 'UTF8'`);
-    await prepare(withDatabase(ownerUrl, name));
+    await prepare(urlOfDatabase(ownerUrl, name));
   } catch (error: unknown) {
     await drop();
     throw error;
@@ -56,7 +50,7 @@ export async function cloneTemplate(ownerUrl: string, template: string): Promise
   await withClient(ownerUrl, (admin) => create(admin, `${name} template ${template}`));
   return {
     name,
-    url: withDatabase(ownerUrl, name),
+    url: urlOfDatabase(ownerUrl, name),
     drop: () => withClient(ownerUrl, (admin) => dropDatabases(admin, name)),
   };
 }

@@ -6,8 +6,8 @@ import { httpError, RequestError, statusOfCode } from "./request-error.ts";
 
 type Failure = { errors: GraphQLFormattedError[] };
 
-/** Answers what is thrown, and what is not found, on `app`; completes and logs the errors of every response. */
-export function handleFailures(app: FastifyInstance): void {
+/** Answers what is thrown, and what is not found, on `app`. */
+export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, _request, reply) => {
     const { status, headers, failure } = failureOf(error);
     return reply.code(status).headers(headers).send(failure);
@@ -15,9 +15,11 @@ export function handleFailures(app: FastifyInstance): void {
   app.setNotFoundHandler(() => {
     throw httpError(404);
   });
-  app.addHook("preSerialization", async (request, reply, payload) => {
-    return hasErrors(payload) ? complete(request, reply.statusCode, payload) : payload;
-  });
+}
+
+/** The hook that completes and logs the errors of a response. */
+export async function completeErrors(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
+  return hasErrors(payload) ? complete(request, reply.statusCode, payload) : payload;
 }
 
 /** Answers a request that Fastify could not even route, so that no hook sees it. */
@@ -36,14 +38,14 @@ export function reportFailure(
 }
 
 function failureOf(error: unknown): { status: number; headers: Record<string, string>; failure: Failure } {
-  const refusal = refusalOf(error);
+  const refusal = requestErrorOf(error);
   const masked = maskThrown(refusal ?? error);
   const status = refusal?.status ?? statusOfCode(masked.extensions?.["code"]);
   return { status, headers: refusal?.headers ?? {}, failure: { errors: [masked] } };
 }
 
 /** An error that is no fault of ours. Those of Fastify carry their status. */
-function refusalOf(error: unknown): RequestError | undefined {
+function requestErrorOf(error: unknown): RequestError | undefined {
   if (error instanceof RequestError) return error;
   const { statusCode = 500 } = error as Partial<FastifyError>;
   return statusCode >= 400 && statusCode < 500 ? httpError(statusCode) : undefined;

@@ -19,13 +19,13 @@ export type Identity = { pgSettings: PgSettings; issuer: string | undefined; sub
 
 const ROLES = ["anon", "authenticated", "service_role"];
 /** Who asks without a token. */
-export const NOBODY: Identity = identify({ role: "anon" });
+export const NOBODY: Identity = identityOf({ role: "anon" });
 /** A server that is trusted with everything: we, when we act for nobody. */
-export const TRUSTED: Identity = identify({ role: "service_role", iss: OWN.issuer });
+export const TRUSTED: Identity = identityOf({ role: "service_role", iss: OWN.issuer });
 
 /** Who asks in single-user mode. */
 export function onlyUser(id: string): Identity {
-  return identify({ role: "authenticated", sub: id, iss: OWN.issuer });
+  return identityOf({ role: "authenticated", sub: id, iss: OWN.issuer });
 }
 
 /**
@@ -67,7 +67,7 @@ export async function authenticate(
       "The claim `sub` must name the user.",
     );
   }
-  return identify({ ...claims, role });
+  return identityOf({ ...claims, role });
 }
 
 /** The same, with what SQL may know of where the request came from. */
@@ -82,7 +82,7 @@ export function cameFrom(
   return { ...identity, pgSettings: { ...identity.pgSettings, "request.headers": JSON.stringify(headers) } };
 }
 
-function identify(claims: { role: string; iss?: string; sub?: string }): Identity {
+function identityOf(claims: { role: string; iss?: string; sub?: string }): Identity {
   const pgSettings = {
     role: claims.role,
     "request.jwt.claims": JSON.stringify(claims),

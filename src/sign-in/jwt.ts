@@ -1,8 +1,8 @@
 /** Signs our own tokens and verifies those of the issuers that are trusted: signature by one agreed algorithm, audience, issuer, lifetime. */
 import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
-import { createKeySet } from "./jwks.ts";
 import { RequestError } from "../server/request-error.ts";
+import { createKeySet } from "./jwks.ts";
 
 /** What our own tokens say of themselves. SQL says the same: `attune_private.own_issuer()`. */
 export const OWN = { issuer: "attune", audience: "authenticated" } as const;
@@ -131,7 +131,7 @@ function verify(token: string, key: KeyObject, { audience, issuer }: Issuer): Jw
   try {
     claims = jwt.verify(token, key, { algorithms: [algorithmOf(key)], audience, issuer });
   } catch (error) {
-    throw refusal(error);
+    throw unauthorized(error);
   }
   if (!isClaims(claims)) throw invalid("The token has no expiry, or a claim of the wrong type");
   return claims;
@@ -147,7 +147,7 @@ function isStringOrAbsent(value: unknown): boolean {
   return value === undefined || typeof value === "string";
 }
 
-function refusal(error: unknown): UnauthorizedError {
+function unauthorized(error: unknown): UnauthorizedError {
   const message = error instanceof Error ? error.message : "";
   if (error instanceof jwt.TokenExpiredError) {
     return new UnauthorizedError("token_expired", "The token has expired", "Sign in again, or refresh the session.");

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { TestProject } from "vitest/node";
 import { openDatabase } from "../../src/database/open.ts";
-import { startThrowawayCluster } from "../../src/embedded/cluster.ts";
+import { startThrowawayCluster } from "../../src/embedded/testing/throwaway.ts";
 import { readOptions } from "../../src/options/options.ts";
 import { createTemplate } from "../../src/pgtap/test-databases.ts";
 

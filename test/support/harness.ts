@@ -2,10 +2,11 @@
 import type { FastifyInstance } from "fastify";
 import pg from "pg";
 import { inject } from "vitest";
+import { urlOfDatabase } from "../../src/database/connection-string.ts";
+import { cloneTemplate } from "../../src/pgtap/test-databases.ts";
+import type { ServerOptions } from "../../src/server/server-options.ts";
 import { authenticate } from "../../src/sign-in/claims.ts";
 import { createVerifier, type ResolvedJwtOptions, signToken } from "../../src/sign-in/jwt.ts";
-import type { ServerOptions } from "../../src/server/server.ts";
-import { cloneTemplate, withDatabase } from "../../src/pgtap/test-databases.ts";
 
 export type TestUser = { id: string; email: string; token: string };
 
@@ -40,7 +41,7 @@ function openPool(connectionString: string): pg.Pool {
 export async function createTestDatabase(): Promise<TestDatabase> {
   const cluster = inject("cluster");
   const clone = await cloneTemplate(cluster.ownerUrl, cluster.template);
-  const authenticatorUrl = withDatabase(cluster.authenticatorUrl, clone.name);
+  const authenticatorUrl = urlOfDatabase(cluster.authenticatorUrl, clone.name);
   const jwt = { secret: cluster.jwtSecret };
   const verify = createVerifier(jwt);
   const owner = openPool(clone.url);

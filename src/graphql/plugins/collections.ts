@@ -1,8 +1,6 @@
 /** Functions give lists, tables give connections, and a connection gives a page. */
 import type {} from "postgraphile";
-
-/** Rows of a page when the client does not say, and at most. */
-export const PAGE = { usual: 50, most: 100 };
+import { PAGE } from "../limits.ts";
 
 export const CollectionsPlugin: GraphileConfig.Plugin = {
   name: "AttuneCollectionsPlugin",

@@ -10,24 +10,24 @@ import { functionOf, isComposite } from "./mutations.ts";
 type Refusal = { code: string | null; reason: string; message: string; hint: string; retry_after: number | null };
 
 /** The attribute of a result that says why there is none. */
-function refusalOf(codec: PgCodec): string | undefined {
+function refusalAttribute(codec: PgCodec): string | undefined {
   return Object.entries(codec.attributes ?? {}).find(([, attribute]) => isComposite(attribute.codec, "refusal"))?.[0];
 }
 
 /** Where the refusal is in a row of this type: an attribute, or all of it. */
 function refusalIn(codec: PgCodec): ((row: SQL) => SQL) | undefined {
   if (isComposite(codec, "refusal")) return (row) => row;
-  const attribute = refusalOf(codec);
+  const attribute = refusalAttribute(codec);
   return attribute === undefined ? undefined : (row) => sql`${row}.${sql.identifier(attribute)}`;
 }
 
-export const RefusalsPlugin: GraphileConfig.Plugin = {
-  name: "AttuneRefusalsPlugin",
+export const ReturnedRefusalsPlugin: GraphileConfig.Plugin = {
+  name: "AttuneReturnedRefusalsPlugin",
   schema: {
     entityBehavior: {
       pgCodecAttribute: {
         override: (behavior, [codec, attributeName]) =>
-          refusalOf(codec) === attributeName ? [behavior, "-attribute:select"] : behavior,
+          refusalAttribute(codec) === attributeName ? [behavior, "-attribute:select"] : behavior,
       },
     },
     hooks: {

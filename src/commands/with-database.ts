@@ -1,11 +1,9 @@
-/** What commands have in common: a database for their duration, and an answer to Ctrl-C. */
-import { createInterface } from "node:readline/promises";
+/** The database that a command works on, for its duration, and an answer to Ctrl-C. */
 import pg from "pg";
 import { openOwner, type OwnerConnection, type Purpose } from "../database/open.ts";
-import { UserError } from "../user-error.ts";
 import { type Options, readOptions } from "../options/options.ts";
-
-export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+import { SIGNALS } from "../signals.ts";
+import { UserError } from "../user-error.ts";
 
 /**
  * Runs `work` on the database that the environment names. An embedded server that had to be started for it is stopped
@@ -41,29 +39,4 @@ function sayWhatToDo(error: unknown): unknown {
   if (!(error instanceof pg.DatabaseError) || !/^(42501|PT4)/.test(error.code ?? "")) return error;
   const message = error.message.replace(/\.$/, "");
   return new UserError(error.hint === undefined ? `${message}.` : `${message}. ${error.hint}`);
-}
-
-/**
- * Asks a question at the terminal.
- * @throws UserError when there is no terminal to ask at
- */
-export async function confirm(question: string, otherwise: string): Promise<boolean> {
-  if (!process.stdin.isTTY) throw new UserError(otherwise);
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
-  } finally {
-    terminal.close();
-  }
-}
-
-/** "1 row", "2 rows" */
-export function plural(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-/** Lines with their first column padded to the same width. */
-export function columns(rows: [string, string][]): string[] {
-  const width = Math.max(0, ...rows.map(([first]) => first.length));
-  return rows.map(([first, second]) => `${first.padEnd(width)}  ${second}`.trimEnd());
 }

@@ -1,0 +1,23 @@
+/** What commands ask and print at the terminal. */
+import { createInterface } from "node:readline/promises";
+import { UserError } from "../user-error.ts";
+
+/**
+ * Asks a question at the terminal.
+ * @throws UserError when there is no terminal to ask at
+ */
+export async function confirm(question: string, otherwise: string): Promise<boolean> {
+  if (!process.stdin.isTTY) throw new UserError(otherwise);
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Lines with their first column padded to the same width. */
+export function columns(rows: [string, string][]): string[] {
+  const width = Math.max(0, ...rows.map(([first]) => first.length));
+  return rows.map(([first, second]) => `${first.padEnd(width)}  ${second}`.trimEnd());
+}

@@ -1,0 +1,93 @@
+/** The way back: the files in migrations/rollback/ take migrations back, after an attempt that says what is lost. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type pg from "pg";
+import { messageOf, UserError } from "../user-error.ts";
+import { inTransaction, withClient } from "./client.ts";
+import { countRows, findLosses, inventory, type Loss } from "./losses.ts";
+import { historyOf, type Migration, MIGRATION_LOCK, MIGRATIONS_FOLDER } from "./migrations.ts";
+
+export type RollbackPlan = { migrations: Migration[]; losses: Loss[] };
+
+/**
+ * Tries the way back down to migration `to` and finds out what would be lost, then takes the attempt back.
+ * @param to the migration that stays the last; 0 for none
+ * @throws UserError when there is no such migration, or no way back, or it fails
+ */
+export async function planRollback(ownerUrl: string, to: number, folder = MIGRATIONS_FOLDER): Promise<RollbackPlan> {
+  return withClient(ownerUrl, async (client) => {
+    const { migrations, scripts } = await wayBack(client, to, folder);
+    await client.query("begin");
+    await client.query("set local lock_timeout = '10s'");
+    const before = await inventory(client);
+    await client.query("savepoint here");
+    await runBack(client, scripts);
+    const after = await inventory(client);
+    const remaining = await countRows(client, after.tables);
+    await client.query("rollback to savepoint here");
+    const losses = await findLosses(client, before, after, remaining);
+    await client.query("rollback");
+    return { migrations, losses };
+  });
+}
+
+/**
+ * Goes back down to migration `to`, in one transaction.
+ * @returns the migrations that were taken back, newest first
+ */
+export async function rollback(ownerUrl: string, to: number, folder = MIGRATIONS_FOLDER): Promise<Migration[]> {
+  return withClient(ownerUrl, async (client) => {
+    await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
+    const { migrations, scripts } = await wayBack(client, to, folder);
+    await inTransaction(client, async () => {
+      await client.query("set local lock_timeout = '10s'");
+      await runBack(client, scripts);
+      if (to === 0) await client.query("drop schema graphile_migrate cascade");
+    });
+    return migrations;
+  });
+}
+
+type Script = { migration: Migration; sql: string };
+
+async function wayBack(
+  client: pg.Client,
+  to: number,
+  folder: string,
+): Promise<{ migrations: Migration[]; scripts: Script[] }> {
+  const { applied } = await historyOf(client, folder);
+  const newest = applied.at(-1)?.number ?? 0;
+  if (to !== 0 && !applied.some(({ number }) => number === to)) {
+    throw new UserError(
+      newest === 0
+        ? "There is nothing to roll back: no migration is applied."
+        : `There is no migration ${to} to roll back to: the database is at ${newest}, and 0 removes everything.`,
+    );
+  }
+  const migrations = applied.filter(({ number }) => number > to).toReversed();
+  if (migrations.length === 0)
+    throw new UserError(`There is nothing to roll back: the database is at migration ${newest}.`);
+  const scripts: Script[] = [];
+  for (const migration of migrations) {
+    const sql = await readFile(join(folder, "rollback", migration.file), "utf8").catch(() => undefined);
+    if (sql === undefined)
+      throw new UserError(
+        `There is no way back from migration ${migration.file}: migrations/rollback/${migration.file} is missing.`,
+      );
+    scripts.push({ migration, sql });
+  }
+  return { migrations, scripts };
+}
+
+async function runBack(client: pg.Client, scripts: Script[]): Promise<void> {
+  for (const { migration, sql } of scripts) {
+    try {
+      await client.query(sql);
+      await client.query("delete from graphile_migrate.migrations where filename = $1", [migration.recordedAs]);
+    } catch (error) {
+      throw new UserError(
+        `The way back from migration ${migration.file} failed, and nothing was changed: ${messageOf(error).replace(/\.$/, "")}.`,
+      );
+    }
+  }
+}

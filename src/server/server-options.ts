@@ -1,0 +1,25 @@
+/** What the server is built from. */
+import type { Options } from "../options/options.ts";
+import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
+
+export type ServerOptions = {
+  /** How to reach the database as `authenticator`. */
+  authenticatorUrl: string;
+  /** Connections to the database. */
+  poolSize: number;
+  jwt: ResolvedJwtOptions;
+  /** One of pino's levels, or `silent`. */
+  logLevel: string;
+  /** Origins of pages that may call the API from a browser; `*` is any. */
+  corsOrigins: string[];
+  /** GraphQL requests a minute and address; 0 is no limit. */
+  rateLimitPerMinute: number;
+  /** Proxies whose `X-Forwarded-For` is believed. */
+  trustProxy?: Options["trustProxy"];
+  /** Whose the requests without a token are, in single-user mode. */
+  singleUserId?: string | undefined;
+  /** The providers that people sign in with. */
+  signIn?: Options["signIn"];
+  /** Where the log goes, when not to standard output. */
+  logDestination?: { write(line: string): void };
+};
