@@ -1,5 +1,5 @@
 --! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:f8380ca0708b6c915267a453daf998fe0b9458f5
+--! Hash: sha1:0cb8938a8c87079cee28fe37576134ebd9070e86
 --! Message: users
 
 -- Plans
@@ -351,6 +351,21 @@ comment on function attune_private.timezone_name(text) is
   'The IANA name of a time zone, spelled as the standard spells it; NULL when there is no such zone.';
 revoke all on function attune_private.timezone_name(text) from public;
 --! EndIncluded users/private/timezone_name.sql
+--! Included users/triggers/tg__require_admin.sql
+create or replace function attune_private.tg__require_admin()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  return null;
+end;
+$$;
+comment on function attune_private.tg__require_admin() is
+  'Refuses (`admin_required`) who is no administrator before a row is judged: row level security would come after it.';
+revoke all on function attune_private.tg__require_admin() from public;
+--! EndIncluded users/triggers/tg__require_admin.sql
 --! Included users/triggers/tg__timestamps.sql
 create or replace function attune_private.tg__timestamps()
 returns trigger

@@ -1,5 +1,5 @@
---! Previous: sha1:f8380ca0708b6c915267a453daf998fe0b9458f5
---! Hash: sha1:2a7acffc0a39d58e3c27f3ab127fe84f214ac812
+--! Previous: sha1:0cb8938a8c87079cee28fe37576134ebd9070e86
+--! Hash: sha1:ef5c2a39d1e06e3d198ca74c6bb638c52d37943a
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

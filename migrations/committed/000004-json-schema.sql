@@ -1,5 +1,5 @@
---! Previous: sha1:2a7acffc0a39d58e3c27f3ab127fe84f214ac812
---! Hash: sha1:f95bd85a9da34c5036d7581e51f506b0ed05f41a
+--! Previous: sha1:ef5c2a39d1e06e3d198ca74c6bb638c52d37943a
+--! Hash: sha1:724afef0e3545fb8877635aa10ad427732e6a1ba
 --! Message: json schema
 
 -- What a value must be

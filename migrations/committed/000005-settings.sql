@@ -1,5 +1,5 @@
---! Previous: sha1:f95bd85a9da34c5036d7581e51f506b0ed05f41a
---! Hash: sha1:bd0c88ec3f0ca9dbce0c947084d0018b6a1db5a5
+--! Previous: sha1:724afef0e3545fb8877635aa10ad427732e6a1ba
+--! Hash: sha1:182d5f06cb5e938eb227855a6a2af5b53b8c066e
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -206,6 +206,9 @@ grant
   delete
   on attune.setting_definitions to authenticated, service_role;
 
+create trigger _010_require_admin before insert on attune.setting_definitions
+  for each statement when (row_security_active('attune.setting_definitions'))
+  execute function attune_private.tg__require_admin();
 create trigger _100_validate before insert or update on attune.setting_definitions
   for each row execute function attune_private.tg_setting_definitions__validate();
 create trigger _200_timestamps before update on attune.setting_definitions
@@ -452,9 +455,12 @@ as $$
 begin
   perform attune_private.check_writer(caller, authorize_preference.key);
 
-  if (authorize_preference.user_id = caller.user_id) is not true and exists (
-    select from attune.setting_definitions as d
-    where d.key = authorize_preference.key and d.writable_by = 'user'
+  if (authorize_preference.user_id = caller.user_id) is not true and (
+    caller.is_admin is not true
+    or exists (
+      select from attune.setting_definitions as d
+      where d.key = authorize_preference.key and d.writable_by = 'user'
+    )
   ) then
     raise exception using
       errcode = '42501',
@@ -640,12 +646,17 @@ begin
     attune_private.current_caller(), written.user_id, written.key, tg_op = 'DELETE'
   );
 
+  if tg_table_name = 'project_preferences' and tg_op <> 'DELETE' then
+    perform attune_private.check_project(written.user_id, written.project_id);
+  end if;
+
   return written;
 end;
 $$;
 comment on function attune_private.tg__authorize_preference() is
   'Refuses a user who writes what only administrators may (`admin_required`), anybody who writes another''s choice '
-  '(`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`).';
+  '(`not_your_preference`), and everybody while a broader layer enforces (`setting_enforced`), or in a '
+  'project that is not the user''s (`unknown_project`).';
 revoke all on function attune_private.tg__authorize_preference() from public;
 --! EndIncluded settings/triggers/tg__authorize_preference.sql
 --! Included settings/triggers/tg__one_at_a_time.sql
@@ -765,6 +776,9 @@ grant
   delete
   on attune.global_settings to authenticated, service_role;
 
+create trigger _010_require_admin before insert on attune.global_settings
+  for each statement when (row_security_active('attune.global_settings'))
+  execute function attune_private.tg__require_admin();
 create trigger _100_validate_value before insert or update on attune.global_settings
   for each row execute function attune_private.tg__validate_value('global');
 create trigger _110_validate_variants before insert or update on attune.global_settings
@@ -820,6 +834,9 @@ grant
   delete
   on attune.plan_settings to authenticated, service_role;
 
+create trigger _010_require_admin before insert on attune.plan_settings
+  for each statement when (row_security_active('attune.plan_settings'))
+  execute function attune_private.tg__require_admin();
 create trigger _100_validate_value before insert or update on attune.plan_settings
   for each row execute function attune_private.tg__validate_value('plan');
 create trigger _200_stamp before insert or update on attune.plan_settings
@@ -1564,11 +1581,11 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune_private.check_project(write_preference.user_id, write_preference.project_id);
-
   if not caller.is_trusted then
     perform attune_private.authorize_preference(caller, write_preference.user_id, write_preference.key, false);
   end if;
+
+  perform attune_private.check_project(write_preference.user_id, write_preference.project_id);
 
   if write_preference.project_id is null then
     update attune.user_preferences as p

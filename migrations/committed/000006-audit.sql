@@ -1,5 +1,5 @@
---! Previous: sha1:bd0c88ec3f0ca9dbce0c947084d0018b6a1db5a5
---! Hash: sha1:c46f6d2da6a791a4867314517d74aa507c967ac3
+--! Previous: sha1:182d5f06cb5e938eb227855a6a2af5b53b8c066e
+--! Hash: sha1:1c6068c9de82b921983567487888ba3529fd41e9
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

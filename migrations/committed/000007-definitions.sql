@@ -1,5 +1,5 @@
---! Previous: sha1:c46f6d2da6a791a4867314517d74aa507c967ac3
---! Hash: sha1:4b6622df1015a9846130b437ea362d659ce2bd87
+--! Previous: sha1:1c6068c9de82b921983567487888ba3529fd41e9
+--! Hash: sha1:85ec086ba0c16ad5394b8cb908bccc5709f44015
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:4b6622df1015a9846130b437ea362d659ce2bd87
---! Hash: sha1:911c298210964fc29b1df74d9cb04a504b796add
+--! Previous: sha1:85ec086ba0c16ad5394b8cb908bccc5709f44015
+--! Hash: sha1:6025b2d44b9bd1bd9af5b640ddd2e8bf4888a8b1
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:911c298210964fc29b1df74d9cb04a504b796add
---! Hash: sha1:4d62deb1fb14407b781b48d0dc45633c6ae4aad5
+--! Previous: sha1:6025b2d44b9bd1bd9af5b640ddd2e8bf4888a8b1
+--! Hash: sha1:252ee8bf55abc769a4e04b5fda03dc8eda24c674
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:4d62deb1fb14407b781b48d0dc45633c6ae4aad5
---! Hash: sha1:d82562c89c715eb213489acc521eac31b35768a3
+--! Previous: sha1:252ee8bf55abc769a4e04b5fda03dc8eda24c674
+--! Hash: sha1:3874954202588afaa16f8ada9db3b9fb49fb9f8d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:d82562c89c715eb213489acc521eac31b35768a3
---! Hash: sha1:083ee9ae2e0e02b744bb9a206ce6291847fead86
+--! Previous: sha1:3874954202588afaa16f8ada9db3b9fb49fb9f8d
+--! Hash: sha1:70bd34e031770ee550db8fd332ca1bfc5066932c
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:083ee9ae2e0e02b744bb9a206ce6291847fead86
---! Hash: sha1:d65cd0fe8ddc9a15bdef5d66c324711abad233c8
+--! Previous: sha1:70bd34e031770ee550db8fd332ca1bfc5066932c
+--! Hash: sha1:721dbba9b7241111f1c4a11c7868a5f4eb6ec0da
 --! Message: notifications
 
 -- What there is to notify of

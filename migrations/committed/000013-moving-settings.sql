@@ -1,5 +1,5 @@
---! Previous: sha1:d65cd0fe8ddc9a15bdef5d66c324711abad233c8
---! Hash: sha1:ec1f1e3557d1e1b2c39ce2a06e6bd792254358aa
+--! Previous: sha1:721dbba9b7241111f1c4a11c7868a5f4eb6ec0da
+--! Hash: sha1:e295af5d6a40c808166ea3b7123f5dbeede08486
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -693,6 +693,9 @@ grant
   delete
   on attune.setting_templates to authenticated, service_role;
 
+create trigger _010_require_admin before insert on attune.setting_templates
+  for each statement when (row_security_active('attune.setting_templates'))
+  execute function attune_private.tg__require_admin();
 create trigger _100_validate before insert or update on attune.setting_templates
   for each row execute function attune_private.tg_setting_templates__validate();
 create trigger _200_timestamps before update on attune.setting_templates

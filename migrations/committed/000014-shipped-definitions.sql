@@ -1,5 +1,5 @@
---! Previous: sha1:ec1f1e3557d1e1b2c39ce2a06e6bd792254358aa
---! Hash: sha1:27159ca0b5403a93826e4ea545444d81d9ad45b6
+--! Previous: sha1:e295af5d6a40c808166ea3b7123f5dbeede08486
+--! Hash: sha1:ade234e16bf63af3dc54b607bab6fc5319ea6e9a
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -43,6 +43,7 @@ drop table attune.users;
 drop table attune.plans;
 
 drop function
+  attune_private.tg__require_admin(),
   attune_private.tg__timestamps(),
   attune_private.tg_users__validate(),
   attune_private.tg_users__email();

@@ -108,7 +108,7 @@ select throws_ok(
 select is((select count(*) from attune.setting_templates), 4::bigint, 'a user reads the templates');
 select throws_ok(
   $$ insert into attune.setting_templates (name, title, "values") values ('mine', 'Mine', '{}') $$,
-  '42501', 'new row violates row-level security policy for table "setting_templates"', 'and writes none'
+  '42501', 'Only an administrator may do this', 'and writes none'
 );
 select is_empty($$ update attune.setting_templates set title = 'x' returning name $$, 'nor changes any');
 

@@ -24,7 +24,7 @@ select is(
 );
 select throws_ok(
   $$ insert into attune.setting_definitions (key, category, schema, default_value) values ('mine', 'test', '{}', '1') $$,
-  '42501', 'new row violates row-level security policy for table "setting_definitions"',
+  '42501', 'Only an administrator may do this',
   'a user cannot add a definition'
 );
 select is_empty(

@@ -33,7 +33,7 @@ from (values
 ) as c (call);
 select throws_ok(
   $$ insert into attune.global_settings (key, value) values ('theme', '"dark"') $$,
-  '42501', 'new row violates row-level security policy for table "global_settings"',
+  '42501', 'Only an administrator may do this',
   'a user cannot add a global value'
 );
 
