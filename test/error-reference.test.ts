@@ -1,4 +1,4 @@
-/** docs/reference/errors.md lists every reason that the sources give, with its code, and no other. */
+/** docs/reference/errors.md lists every reason that the sources give, each with its one code, and no other. */
 import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
@@ -9,48 +9,75 @@ const read = (pattern: string): string =>
     .map((file) => readFileSync(resolve(ROOT, file), "utf8"))
     .join("\n");
 
-/** Every `raise` of the migrations says its code and its reason, in this order or the other. What leaves a trace is returned. */
-function raised(): string[] {
+/** A reason and its code. */
+type Pair = `${string} ${string}`;
+
+/** What the migrations raise: each `raise` says code and reason. What leaves a trace is returned. */
+function ofDatabase(): Pair[] {
   const sources = read("migrations/committed/*.sql");
-  const raises = [...sources.matchAll(/raise exception using([^;]*);/g)].flatMap(([, options = ""]) => {
+  const raises = [...sources.matchAll(/raise exception using([^;]*);/g)].flatMap(([, options = ""]): Pair[] => {
     const code = /errcode = '([^']+)'/.exec(options)?.[1];
     const reason = /detail = '([a-z_]+)'/.exec(options)?.[1];
-    return reason === undefined ? [] : [`${reason} ${code}`];
+    // Without a reason it is a signal between our own functions.
+    return reason === undefined || code === undefined ? [] : [`${reason} ${code}`];
   });
   const returns = [...sources.matchAll(/\brefuse\(\s*'([A-Z0-9]{5})', '([a-z_]+)'/g)];
-  return [...raises, ...returns.map(([, code, reason]) => `${reason} ${code}`)];
+  return [...raises, ...returns.map(([, code = "", reason = ""]): Pair => `${reason} ${code}`)];
 }
 
-/** The reasons in TypeScript: of the tables, and of the functions that make errors. Their codes are in other tests. */
-function coded(): string[] {
+/** What the server refuses: tables of errors, and the functions that make one. */
+function ofServer(): Pair[] {
   const sources = read("src/**/*.ts");
-  const patterns = [
-    /\breason: "([a-z_]+)"/g,
-    /\b(?:UnauthorizedError|refusedQuery)\(\s*"([a-z_]+)"/g,
-    /\bRequestError\(\s*\d+,\s*"([a-z_]+)"/g,
+  const patterns: [RegExp, (match: string[]) => Pair][] = [
+    [/\bcode: "(\w+)",\s+reason: "(\w+)"/g, ([code = "", reason = ""]) => `${reason} ${code}`],
+    [/^ {2}(\d{3}): \{\s+reason: "(\w+)"/gm, ([status = "", reason = ""]) => `${reason} PT${status}`],
+    [/\bBAD_REQUEST: Words = \{\s+reason: "(\w+)"/g, ([reason = ""]) => `${reason} PT400`],
+    [/\bUnauthorizedError\(\s*"(\w+)"/g, ([reason = ""]) => `${reason} PT401`],
+    [/\brefusedQuery\(\s*"(\w+)"/g, ([reason = ""]) => `${reason} GRAPHQL_VALIDATION_FAILED`],
+    [
+      /\bRequestError\(\s*(\d+),\s*"(\w+)"[^;]*?\)(?:;|\s*$)/gm,
+      ([status = "", reason = "", code = `PT${status}`]) => `${reason} ${code}`,
+    ],
   ];
-  return patterns.flatMap((pattern) => [...sources.matchAll(pattern)].map(([, reason = ""]) => reason));
+  return patterns.flatMap(([pattern, pairOf]) =>
+    [...sources.matchAll(pattern)].map((match) =>
+      pairOf([
+        ...match.slice(1),
+        ...(/\bcode: "(\w+)"/.exec(match[0].startsWith("RequestError") ? match[0] : "")?.slice(1) ?? []),
+      ]),
+    ),
+  );
 }
 
-const documented = [
-  ...readFileSync(resolve(ROOT, "docs/reference/errors.md"), "utf8").matchAll(
-    /^\| `([a-z_]+)` \| ([^|]+) \| (.+) \|$/gm,
-  ),
-].flatMap(([, reason, codes = ""]) => codes.split(", ").map((code) => ({ reason: reason ?? "", code: code.trim() })));
+/** Every place in the server that names a reason, however it is written. */
+function namedInServer(): string[] {
+  const sources = read("src/**/*.ts");
+  return [
+    /\breason: "(\w+)"/g,
+    /\b(?:UnauthorizedError|refusedQuery)\(\s*"(\w+)"/g,
+    /\bRequestError\(\s*\d+,\s*"(\w+)"/g,
+  ].flatMap((pattern) => [...sources.matchAll(pattern)].map(([, reason = ""]) => reason));
+}
 
-test("documents what the database raises, with its code", () => {
-  const pairs = new Set(documented.map(({ reason, code }) => `${reason} ${code}`));
-  expect(raised().length).toBeGreaterThan(20);
-  expect(raised().filter((pair) => !pairs.has(pair))).toEqual([]);
+const documented = Array.from(
+  read("docs/reference/errors.md").matchAll(/^\| `([a-z_]+)` \| ([^|]+) \| (.+) \|$/gm),
+  ([, reason = "", code = ""]): Pair => `${reason} ${code}`,
+);
+const given = new Set([...ofDatabase(), ...ofServer()]);
+
+test("every reason that is given is found", () => {
+  const reasons = new Set([...given].map((pair) => pair.split(" ")[0]));
+  expect(given.size).toBeGreaterThan(100);
+  expect(namedInServer().filter((reason) => !reasons.has(reason))).toEqual([]);
 });
 
-test("documents what the server refuses", () => {
-  const reasons = new Set(documented.map(({ reason }) => reason));
-  expect(coded().length).toBeGreaterThan(20);
-  expect(coded().filter((reason) => !reasons.has(reason))).toEqual([]);
+test("a reason has one code, and one line in the documentation", () => {
+  const reasonsOf = (pairs: Iterable<Pair>): string[] => Array.from(pairs, (pair) => pair.split(" ")[0] ?? "");
+  const twice = (reasons: string[]): string[] => reasons.filter((reason, at) => reasons.indexOf(reason) !== at);
+  expect(twice(reasonsOf(given))).toEqual([]);
+  expect(twice(reasonsOf(documented))).toEqual([]);
 });
 
-test("documents nothing that is no longer there", () => {
-  const known = new Set([...raised().map((pair) => pair.split(" ")[0]), ...coded()]);
-  expect(documented.map(({ reason }) => reason).filter((reason) => !known.has(reason))).toEqual([]);
+test("what is given is documented with its code, and nothing else is", () => {
+  expect([...given].toSorted()).toEqual(documented.toSorted());
 });

@@ -116,13 +116,13 @@ describe("an error that nobody intended", () => {
     ["unique", "PT409", "already_exists"],
     ["foreign key", "PT409", "missing_or_referenced"],
     ["referenced", "PT409", "missing_or_referenced"],
-    ["null", "PT422", "invalid_input"],
-    ["check", "PT422", "invalid_input"],
-    ["number", "PT400", "invalid_input"],
+    ["null", "PT422", "unstorable_value"],
+    ["check", "PT422", "unstorable_value"],
+    ["number", "PT400", "malformed_value"],
     ["serialization", "PT409", "conflict"],
     ["deadlock", "PT409", "conflict"],
     ["slow", "PT408", "statement_timeout"],
-    ["too deep", "PT422", "invalid_input"],
+    ["too deep", "PT422", "unstorable_value"],
     ["no reason", "INTERNAL_SERVER_ERROR", "internal_error"],
     ["a sentence", "INTERNAL_SERVER_ERROR", "internal_error"],
     ["not ours", "INTERNAL_SERVER_ERROR", "internal_error"],
@@ -182,7 +182,7 @@ describe("several errors of one request", () => {
 
 describe("a query that can't be run", () => {
   test.each([
-    ["is no GraphQL", "{ viewer", {}, "GRAPHQL_PARSE_FAILED", "invalid_query"],
+    ["is no GraphQL", "{ viewer", {}, "GRAPHQL_PARSE_FAILED", "malformed_query"],
     ["asks for what is not there", "{ nothing }", {}, "GRAPHQL_VALIDATION_FAILED", "invalid_query"],
     [
       "lacks a variable",

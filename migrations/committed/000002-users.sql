@@ -1,5 +1,5 @@
 --! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:0cb8938a8c87079cee28fe37576134ebd9070e86
+--! Hash: sha1:31bbcc766103412f645a49d6a02ed341e424f96a
 --! Message: users
 
 -- Plans
@@ -278,6 +278,63 @@ comment on function attune_private.check_size(text, integer, integer, text) is
   'Refuses (`too_large`) what is above its limit, naming both.';
 revoke all on function attune_private.check_size(text, integer, integer, text) from public;
 --! EndIncluded users/private/check_size.sql
+--! Included users/private/check_batch_size.sql
+create or replace function attune_private.check_batch_size(batch_size integer, maximum integer, what text)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if batch_size between 1 and maximum is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A batch is 1 to %s %s', maximum, what),
+      detail = 'invalid_batch_size',
+      hint = format('Give a whole number from 1 to %s.', maximum);
+  end if;
+end;
+$$;
+comment on function attune_private.check_batch_size(integer, integer, text) is
+  'Refuses (`invalid_batch_size`) how many a batch is to have, unless it is from 1 to a maximum.';
+revoke all on function attune_private.check_batch_size(integer, integer, text) from public;
+--! EndIncluded users/private/check_batch_size.sql
+--! Included users/private/check_claim.sql
+create or replace function attune_private.check_claim(amount integer, lease interval, what text)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if (amount between 1 and 1000 and lease between interval '1 second' and interval '1 day') is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = format('A worker claims 1 to 1000 %s for one second to one day', what),
+      detail = 'invalid_claim',
+      hint = 'Give a smaller number, or another lease.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_claim(integer, interval, text) is
+  'Refuses (`invalid_claim`) what a worker wants to hold, unless it is a number from 1 to 1,000 for a second to a day.';
+revoke all on function attune_private.check_claim(integer, interval, text) from public;
+--! EndIncluded users/private/check_claim.sql
+--! Included users/private/refuse_email.sql
+create or replace function attune_private.refuse_email()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT422',
+    message = 'This is no e-mail address',
+    detail = 'invalid_email',
+    hint = 'Send an address such as ada@example.com.';
+end;
+$$;
+comment on function attune_private.refuse_email() is 'Refuses: `invalid_email`.';
+revoke all on function attune_private.refuse_email() from public;
+--! EndIncluded users/private/refuse_email.sql
 --! Included users/private/email_key.sql
 create or replace function attune_private.email_key(email text)
 returns text
@@ -398,11 +455,7 @@ begin
   perform attune_private.check_size('The role', char_length(new.role), 100, 'characters');
 
   if new.email is not null and not attune_private.is_address(new.email) then
-    raise exception using
-      errcode = 'PT422',
-      message = 'This is no e-mail address',
-      detail = 'invalid_email',
-      hint = 'Send an address such as ada@example.com.';
+    perform attune_private.refuse_email();
   end if;
 
   if new.avatar_url is not null and not attune_private.is_avatar_url(new.avatar_url) then
@@ -744,11 +797,7 @@ declare
   found_id uuid;
 begin
   if address is null then
-    raise exception using
-      errcode = 'PT422',
-      message = 'This is no e-mail address',
-      detail = 'invalid_email',
-      hint = 'Send an address such as ada@example.com.';
+    perform attune_private.refuse_email();
   end if;
 
   select e.user_id into found_id from attune.user_emails as e where e.email = address;

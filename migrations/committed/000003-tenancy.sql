@@ -1,5 +1,5 @@
---! Previous: sha1:0cb8938a8c87079cee28fe37576134ebd9070e86
---! Hash: sha1:ef5c2a39d1e06e3d198ca74c6bb638c52d37943a
+--! Previous: sha1:31bbcc766103412f645a49d6a02ed341e424f96a
+--! Hash: sha1:c1e4249c08e1e75171b4e0ccf105dfb5eb23fe31
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -11,6 +11,91 @@ create type attune.project_role as enum ('owner', 'editor', 'viewer');
 comment on type attune.project_role is
   'What a member may do in a project: an owner everything, an editor change it, a viewer see it.';
 
+--! Included tenancy/private/refuse_unknown_team.sql
+create or replace function attune_private.refuse_unknown_team()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT404',
+    message = 'There is no such team',
+    detail = 'unknown_team',
+    hint = 'Give the id of a team that you belong to.';
+end;
+$$;
+comment on function attune_private.refuse_unknown_team() is 'Refuses: `unknown_team`.';
+revoke all on function attune_private.refuse_unknown_team() from public;
+--! EndIncluded tenancy/private/refuse_unknown_team.sql
+--! Included tenancy/private/refuse_unknown_member.sql
+create or replace function attune_private.refuse_unknown_member()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT404',
+    message = 'There is no such member',
+    detail = 'unknown_member',
+    hint = 'Give the id of a user who belongs to it.';
+end;
+$$;
+comment on function attune_private.refuse_unknown_member() is 'Refuses: `unknown_member`.';
+revoke all on function attune_private.refuse_unknown_member() from public;
+--! EndIncluded tenancy/private/refuse_unknown_member.sql
+--! Included tenancy/private/refuse_team_role.sql
+create or replace function attune_private.refuse_team_role(message text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = '42501',
+    message = message,
+    detail = 'team_role_required',
+    hint = 'Ask an owner of the team.';
+end;
+$$;
+comment on function attune_private.refuse_team_role(text) is 'Refuses, saying what the role is not enough for: `team_role_required`.';
+revoke all on function attune_private.refuse_team_role(text) from public;
+--! EndIncluded tenancy/private/refuse_team_role.sql
+--! Included tenancy/private/refuse_missing_role.sql
+create or replace function attune_private.refuse_missing_role(roles text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT422',
+    message = 'The role is missing',
+    detail = 'invalid_role',
+    hint = format('Give one of %s.', roles);
+end;
+$$;
+comment on function attune_private.refuse_missing_role(text) is 'Refuses, naming the roles there are: `invalid_role`.';
+revoke all on function attune_private.refuse_missing_role(text) from public;
+--! EndIncluded tenancy/private/refuse_missing_role.sql
+--! Included tenancy/private/refuse_last_owner.sql
+create or replace function attune_private.refuse_last_owner(what text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT409',
+    message = format('A %s cannot lose its last owner', what),
+    detail = 'last_owner',
+    hint = format('Make another member an owner first, or delete the %s.', what);
+end;
+$$;
+comment on function attune_private.refuse_last_owner(text) is 'Refuses: `last_owner`.';
+revoke all on function attune_private.refuse_last_owner(text) from public;
+--! EndIncluded tenancy/private/refuse_last_owner.sql
 --! Included tenancy/private/valid_name.sql
 create or replace function attune_private.valid_name(name text)
 returns text
@@ -201,11 +286,7 @@ begin
     return null;
   end if;
 
-  raise exception using
-    errcode = 'PT409',
-    message = 'A team cannot lose its last owner',
-    detail = 'last_owner',
-    hint = 'Make another member an owner first, or delete the team.';
+  perform attune_private.refuse_last_owner('team');
 end;
 $$;
 comment on function attune_private.tg_team_members__keep_owner() is
@@ -436,11 +517,7 @@ begin
     return null;
   end if;
 
-  raise exception using
-    errcode = 'PT409',
-    message = 'A project cannot lose its last owner',
-    detail = 'last_owner',
-    hint = 'Make another member an owner first, or delete the project.';
+  perform attune_private.refuse_last_owner('project');
 end;
 $$;
 comment on function attune_private.tg_project_members__keep_owner() is
@@ -490,14 +567,21 @@ language sql stable parallel safe security definer
 rows 100
 set search_path = pg_catalog, pg_temp
 begin atomic
+  with caller (id) as materialized (select attune.current_user_id())
   select u.id, u.name, u.avatar_url
   from attune.users as u
   where u.id in (
-    select attune.current_user_id()
+    select c.id from caller as c
     union
-    select m.user_id from attune.team_members as m where m.team_id in (select attune_hidden.member_team_ids())
+    select m.user_id
+    from caller as c
+    join attune.team_members as own on own.user_id = c.id
+    join attune.team_members as m on m.team_id = own.team_id
     union
-    select m.user_id from attune.project_members as m where m.project_id in (select attune_hidden.member_project_ids())
+    select m.user_id
+    from caller as c
+    join attune.project_members as own on own.user_id = c.id
+    join attune.project_members as m on m.project_id = own.project_id
   );
 end;
 comment on function attune_hidden.known_profiles() is
@@ -523,7 +607,11 @@ revoke all on attune.profiles from public;
 grant select on attune.profiles to authenticated, service_role;
 
 --! Included tenancy/private/require_team_role.sql
-create or replace function attune_private.require_team_role(team_id uuid, variadic roles attune.team_role[])
+create or replace function attune_private.require_team_role(
+  caller attune_private.caller,
+  team_id uuid,
+  variadic roles attune.team_role[]
+)
 returns attune.team_role
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -537,40 +625,38 @@ begin
   if found then
     select m.role into held
     from attune.team_members as m
-    where m.user_id = attune.current_user_id()
+    where m.user_id = caller.user_id
       and m.team_id = require_team_role.team_id;
 
-    if not found and attune_private.is_trusted() then
+    if not found and caller.is_trusted then
       held := 'owner';
     end if;
   end if;
 
   if held is null then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such team',
-      detail = 'unknown_team',
-      hint = 'Give the id of a team that you belong to.';
+    perform attune_private.refuse_unknown_team();
   end if;
 
   if held <> all (roles) then
-    raise exception using
-      errcode = '42501',
-      message = format('Your role in this team is %s, and this takes %s', held, array_to_string(roles, ' or ')),
-      detail = 'team_role_required',
-      hint = 'Ask an owner of the team.';
+    perform attune_private.refuse_team_role(
+      format('Your role in this team is %s, and this takes %s', held, array_to_string(roles, ' or '))
+    );
   end if;
 
   return held;
 end;
 $$;
-comment on function attune_private.require_team_role(uuid, attune.team_role[]) is
+comment on function attune_private.require_team_role(attune_private.caller, uuid, attune.team_role[]) is
   'The caller''s role in a team; a trusted server counts as an owner. '
   'Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`).';
-revoke all on function attune_private.require_team_role(uuid, attune.team_role[]) from public;
+revoke all on function attune_private.require_team_role(attune_private.caller, uuid, attune.team_role[]) from public;
 --! EndIncluded tenancy/private/require_team_role.sql
 --! Included tenancy/private/require_project_role.sql
-create or replace function attune_private.require_project_role(project_id uuid, variadic roles attune.project_role[])
+create or replace function attune_private.require_project_role(
+  caller attune_private.caller,
+  project_id uuid,
+  variadic roles attune.project_role[]
+)
 returns attune.project_role
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -584,10 +670,10 @@ begin
   if found then
     select m.role into held
     from attune.project_members as m
-    where m.user_id = attune.current_user_id()
+    where m.user_id = caller.user_id
       and m.project_id = require_project_role.project_id;
 
-    if not found and attune_private.is_trusted() then
+    if not found and caller.is_trusted then
       held := 'owner';
     end if;
   end if;
@@ -611,10 +697,10 @@ begin
   return held;
 end;
 $$;
-comment on function attune_private.require_project_role(uuid, attune.project_role[]) is
+comment on function attune_private.require_project_role(attune_private.caller, uuid, attune.project_role[]) is
   'The caller''s role in a project; a trusted server counts as an owner. '
   'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
-revoke all on function attune_private.require_project_role(uuid, attune.project_role[]) from public;
+revoke all on function attune_private.require_project_role(attune_private.caller, uuid, attune.project_role[]) from public;
 --! EndIncluded tenancy/private/require_project_role.sql
 --! Included tenancy/private/require_team_administrator.sql
 create or replace function attune_private.require_team_administrator(caller attune_private.caller, team_id uuid)
@@ -694,11 +780,7 @@ begin
     for share;
 
     if not found then
-      raise exception using
-        errcode = 'PT404',
-        message = 'There is no such team',
-        detail = 'unknown_team',
-        hint = 'Give the id of a team that you belong to.';
+      perform attune_private.refuse_unknown_team();
     end if;
   end if;
 
@@ -724,16 +806,15 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller_role constant attune.team_role := attune_private.require_team_role(set_team_member_role.team_id, 'owner', 'admin');
+  caller constant attune_private.caller := attune_private.current_caller();
+  caller_role constant attune.team_role := attune_private.require_team_role(
+    caller, set_team_member_role.team_id, 'owner', 'admin'
+  );
   previous_role attune.team_role;
   member attune.team_members;
 begin
   if set_team_member_role.role is null then
-    raise exception using
-      errcode = 'PT422',
-      message = 'The role is missing',
-      detail = 'invalid_role',
-      hint = 'Give one of owner, admin and member.';
+    perform attune_private.refuse_missing_role('owner, admin and member');
   end if;
 
   select m.role into previous_role
@@ -743,20 +824,12 @@ begin
   for no key update;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such member',
-      detail = 'unknown_member',
-      hint = 'Give the id of a user who belongs to the team.';
+    perform attune_private.refuse_unknown_member();
   end if;
 
   -- An admin manages those below the owners, and makes nobody an owner.
   if caller_role = 'admin' and 'owner' in (previous_role, set_team_member_role.role) then
-    raise exception using
-      errcode = '42501',
-      message = 'Only an owner may make or unmake an owner',
-      detail = 'team_role_required',
-      hint = 'Ask an owner of the team.';
+    perform attune_private.refuse_team_role('Only an owner may make or unmake an owner');
   end if;
 
   update attune.team_members as m
@@ -784,7 +857,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller_role constant attune.team_role := attune_private.require_team_role(remove_team_member.team_id, 'owner', 'admin');
+  caller constant attune_private.caller := attune_private.current_caller();
+  caller_role constant attune.team_role := attune_private.require_team_role(
+    caller, remove_team_member.team_id, 'owner', 'admin'
+  );
   removed_role attune.team_role;
 begin
   select m.role into removed_role
@@ -794,19 +870,11 @@ begin
   for update;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such member',
-      detail = 'unknown_member',
-      hint = 'Give the id of a user who belongs to the team.';
+    perform attune_private.refuse_unknown_member();
   end if;
 
   if caller_role = 'admin' and removed_role = 'owner' then
-    raise exception using
-      errcode = '42501',
-      message = 'Only an owner may remove an owner',
-      detail = 'team_role_required',
-      hint = 'Ask an owner of the team.';
+    perform attune_private.refuse_team_role('Only an owner may remove an owner');
   end if;
 
   delete from attune.team_members as m
@@ -829,12 +897,15 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.require_team_role(leave_team.team_id, variadic enum_range(null::attune.team_role));
+  perform attune_private.require_user(caller);
+  perform attune_private.require_team_role(
+    caller, leave_team.team_id, variadic enum_range(null::attune.team_role)
+  );
 
   delete from attune.team_members as m
-  where m.user_id = caller
+  where m.user_id = caller.user_id
     and m.team_id = leave_team.team_id;
 end;
 $$;
@@ -852,19 +923,23 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
+  caller constant attune_private.caller := attune_private.current_caller();
   project attune.projects;
 begin
+  perform attune_private.require_user(caller);
+
   if create_project.team_id is not null then
-    perform attune_private.require_team_role(create_project.team_id, variadic enum_range(null::attune.team_role));
+    perform attune_private.require_team_role(
+      caller, create_project.team_id, variadic enum_range(null::attune.team_role)
+    );
   end if;
 
   insert into attune.projects (name, stage_number, team_id, created_by)
-  values (create_project.name, create_project.stage_number, create_project.team_id, caller)
+  values (create_project.name, create_project.stage_number, create_project.team_id, caller.user_id)
   returning * into project;
 
   insert into attune.project_members (user_id, project_id, role)
-  values (caller, project.id, 'owner');
+  values (caller.user_id, project.id, 'owner');
 
   return project;
 end;
@@ -885,16 +960,13 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   member attune.project_members;
 begin
-  perform attune_private.require_project_role(set_project_member_role.project_id, 'owner');
+  perform attune_private.require_project_role(caller, set_project_member_role.project_id, 'owner');
 
   if set_project_member_role.role is null then
-    raise exception using
-      errcode = 'PT422',
-      message = 'The role is missing',
-      detail = 'invalid_role',
-      hint = 'Give one of owner, editor and viewer.';
+    perform attune_private.refuse_missing_role('owner, editor and viewer');
   end if;
 
   update attune.project_members as m
@@ -904,11 +976,7 @@ begin
   returning m.* into member;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such member',
-      detail = 'unknown_member',
-      hint = 'Give the id of a user who belongs to the project.';
+    perform attune_private.refuse_unknown_member();
   end if;
 
   return member;
@@ -929,19 +997,17 @@ returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.require_project_role(remove_project_member.project_id, 'owner');
+  perform attune_private.require_project_role(caller, remove_project_member.project_id, 'owner');
 
   delete from attune.project_members as m
   where m.user_id = remove_project_member.user_id
     and m.project_id = remove_project_member.project_id;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such member',
-      detail = 'unknown_member',
-      hint = 'Give the id of a user who belongs to the project.';
+    perform attune_private.refuse_unknown_member();
   end if;
 end;
 $$;
@@ -960,12 +1026,15 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.require_project_role(leave_project.project_id, variadic enum_range(null::attune.project_role));
+  perform attune_private.require_user(caller);
+  perform attune_private.require_project_role(
+    caller, leave_project.project_id, variadic enum_range(null::attune.project_role)
+  );
 
   delete from attune.project_members as m
-  where m.user_id = caller
+  where m.user_id = caller.user_id
     and m.project_id = leave_project.project_id;
 end;
 $$;

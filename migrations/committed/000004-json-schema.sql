@@ -1,5 +1,5 @@
---! Previous: sha1:ef5c2a39d1e06e3d198ca74c6bb638c52d37943a
---! Hash: sha1:724afef0e3545fb8877635aa10ad427732e6a1ba
+--! Previous: sha1:c1e4249c08e1e75171b4e0ccf105dfb5eb23fe31
+--! Hash: sha1:53414209c61ccb5441a9bbfd497ac74a76f60fe9
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:724afef0e3545fb8877635aa10ad427732e6a1ba
---! Hash: sha1:182d5f06cb5e938eb227855a6a2af5b53b8c066e
+--! Previous: sha1:53414209c61ccb5441a9bbfd497ac74a76f60fe9
+--! Hash: sha1:6f53cb5b645450b4f0fcd8ead78f39784d1bd962
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -2628,13 +2628,7 @@ declare
 begin
   perform attune_private.require_administrator(caller);
 
-  if batch_size between 1 and 100000 is not true then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A batch is 1 to 100000 users',
-      detail = 'invalid_batch_size',
-      hint = 'Give a whole number from 1 to 100000.';
-  end if;
+  perform attune_private.check_batch_size(batch_size, 100000, 'users');
 
   loop
     unseeded := array(

@@ -1,5 +1,5 @@
---! Previous: sha1:182d5f06cb5e938eb227855a6a2af5b53b8c066e
---! Hash: sha1:1c6068c9de82b921983567487888ba3529fd41e9
+--! Previous: sha1:6f53cb5b645450b4f0fcd8ead78f39784d1bd962
+--! Hash: sha1:964813a10d4d5613594f6c868bf1188496ddf2a9
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

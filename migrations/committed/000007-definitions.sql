@@ -1,5 +1,5 @@
---! Previous: sha1:1c6068c9de82b921983567487888ba3529fd41e9
---! Hash: sha1:85ec086ba0c16ad5394b8cb908bccc5709f44015
+--! Previous: sha1:964813a10d4d5613594f6c868bf1188496ddf2a9
+--! Hash: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

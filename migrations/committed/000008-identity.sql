@@ -1,5 +1,5 @@
---! Previous: sha1:85ec086ba0c16ad5394b8cb908bccc5709f44015
---! Hash: sha1:6025b2d44b9bd1bd9af5b640ddd2e8bf4888a8b1
+--! Previous: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
+--! Hash: sha1:47e9faa93db0d386e9eb4d3ca1a18163bb637e6f
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -426,17 +426,26 @@ comment on column attune.mail.attempts is
 
 -- The state machine. The functions of attune_private take the time as an argument, so that tests can move it.
 
+create type attune_private.attempt_subjects as (account_hash bytea, address_hash bytea);
+comment on type attune_private.attempt_subjects is
+  'By what failures to sign in are counted: hashes of an account and of a network address; NULL where it is not known.';
+
 --! Included identity/private/log_security.sql
-create or replace function attune_private.log_security(event attune.security_event, user_id uuid, session_id uuid default null)
+create or replace function attune_private.log_security(
+  event attune.security_event,
+  user_id uuid,
+  session_id uuid default null,
+  address inet default attune_private.request_address()
+)
 returns void
 language sql volatile security invoker
 begin atomic
   insert into attune.security_log (event, user_id, session_id, address)
-  values (log_security.event, log_security.user_id, log_security.session_id, host(attune_private.request_address()));
+  values (log_security.event, log_security.user_id, log_security.session_id, host(log_security.address));
 end;
-comment on function attune_private.log_security(attune.security_event, uuid, uuid) is
+comment on function attune_private.log_security(attune.security_event, uuid, uuid, inet) is
   'Writes down what happened to an account, and from where.';
-revoke all on function attune_private.log_security(attune.security_event, uuid, uuid) from public;
+revoke all on function attune_private.log_security(attune.security_event, uuid, uuid, inet) from public;
 --! EndIncluded identity/private/log_security.sql
 --! Included identity/private/refuse.sql
 create or replace function attune_private.refuse(
@@ -608,7 +617,11 @@ comment on function attune_private.session_tokens(attune.sessions, bytea, timest
 revoke all on function attune_private.session_tokens(attune.sessions, bytea, timestamptz) from public;
 --! EndIncluded identity/private/session_tokens.sql
 --! Included identity/private/start_session.sql
-create or replace function attune_private.start_session(user_id uuid, at timestamptz default now())
+create or replace function attune_private.start_session(
+  user_id uuid,
+  at timestamptz default now(),
+  address inet default attune_private.request_address()
+)
 returns attune.session_tokens
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -622,7 +635,7 @@ begin
   values (
     start_session.user_id,
     left(attune_private.request_header('user-agent'), 500),
-    host(attune_private.request_address()),
+    host(start_session.address),
     at,
     at,
     least(at + attune_private.system_interval('SESSION_IDLE_LIFETIME', '14 days'), ends_at),
@@ -636,10 +649,10 @@ begin
   return attune_private.session_tokens(session, secret, at);
 end;
 $$;
-comment on function attune_private.start_session(uuid, timestamptz) is
+comment on function attune_private.start_session(uuid, timestamptz, inet) is
   'Signs a user in: a session with its first tokens. '
   'Whoever calls it has made sure of who it is.';
-revoke all on function attune_private.start_session(uuid, timestamptz) from public;
+revoke all on function attune_private.start_session(uuid, timestamptz, inet) from public;
 --! EndIncluded identity/private/start_session.sql
 --! Included identity/private/revoke_sessions.sql
 create or replace function attune_private.revoke_sessions(
@@ -732,40 +745,45 @@ comment on function attune_private.set_password(uuid, text, timestamptz) is
 revoke all on function attune_private.set_password(uuid, text, timestamptz) from public;
 --! EndIncluded identity/private/set_password.sql
 --! Included identity/private/attempt_subjects.sql
-create or replace function attune_private.attempt_subjects(account text, out account_hash bytea, out address_hash bytea)
-language sql stable parallel safe security invoker
+create or replace function attune_private.attempt_subjects(account text, address inet)
+returns attune_private.attempt_subjects
+language sql immutable parallel safe security invoker
 begin atomic
   -- Who has one IPv6 address has the 2^64 beside it.
-  select
+  select row(
     sha256(convert_to(account, 'UTF8')),
     sha256(convert_to(
-      case family(a.address) when 6 then network(set_masklen(a.address, 64))::text else host(a.address) end,
+      case family(address) when 6 then network(set_masklen(address, 64))::text else host(address) end,
       'UTF8'
     ))
-  from attune_private.request_address() as a (address);
+  )::attune_private.attempt_subjects;
 end;
-comment on function attune_private.attempt_subjects(text) is
+comment on function attune_private.attempt_subjects(text, inet) is
   'By what failures are counted: the account that somebody tries, and the network address, where it is known.';
-revoke all on function attune_private.attempt_subjects(text) from public;
+revoke all on function attune_private.attempt_subjects(text, inet) from public;
 --! EndIncluded identity/private/attempt_subjects.sql
 --! Included identity/private/login_wait.sql
-create or replace function attune_private.login_wait(account text, at timestamptz default now())
+create or replace function attune_private.login_wait(subjects attune_private.attempt_subjects, at timestamptz default now())
 returns integer
 language sql stable parallel safe security invoker
 begin atomic
   select coalesce(max(ceil(extract(epoch from a.blocked_until - login_wait.at))::integer), 0)
-  from attune_private.attempt_subjects(account) as s
-  join attune_private.login_attempts as a
-    on a.kind = 'account' and a.subject_hash = s.account_hash
-    or a.kind = 'address' and a.subject_hash = s.address_hash
-  where a.blocked_until > login_wait.at;
+  from attune_private.login_attempts as a
+  where a.blocked_until > login_wait.at
+    and (
+      a.kind = 'account' and a.subject_hash = subjects.account_hash
+      or a.kind = 'address' and a.subject_hash = subjects.address_hash
+    );
 end;
-comment on function attune_private.login_wait(text, timestamptz) is
+comment on function attune_private.login_wait(attune_private.attempt_subjects, timestamptz) is
   'For how many seconds more nobody may try this account, or this address any account; 0 for not at all.';
-revoke all on function attune_private.login_wait(text, timestamptz) from public;
+revoke all on function attune_private.login_wait(attune_private.attempt_subjects, timestamptz) from public;
 --! EndIncluded identity/private/login_wait.sql
 --! Included identity/private/count_login_failure.sql
-create or replace function attune_private.count_login_failure(account text, at timestamptz default now())
+create or replace function attune_private.count_login_failure(
+  subjects attune_private.attempt_subjects,
+  at timestamptz default now()
+)
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -777,8 +795,7 @@ begin
   -- The account first and then the address, everywhere: whoever counts at the same moment waits for the other.
   insert into attune_private.login_attempts as a (kind, subject_hash, failures, last_failed_at)
   select c.kind, c.subject_hash, 1, count_login_failure.at
-  from attune_private.attempt_subjects(account) as s
-  cross join lateral (values ('account', s.account_hash), ('address', s.address_hash)) as c (kind, subject_hash)
+  from (values ('account', subjects.account_hash), ('address', subjects.address_hash)) as c (kind, subject_hash)
   where c.subject_hash is not null
   order by c.kind
   on conflict on constraint login_attempts_pkey do update set
@@ -789,50 +806,49 @@ begin
   update attune_private.login_attempts as a
   set blocked_until = a.last_failed_at
     + least(interval '1 second' * power(2, least(a.failures - free, 24)), longest)
-  from attune_private.attempt_subjects(account) as s
-  where (a.kind, a.subject_hash) in (('account', s.account_hash), ('address', s.address_hash))
+  where (a.kind, a.subject_hash) in (('account', subjects.account_hash), ('address', subjects.address_hash))
     and a.failures >= free;
 end;
 $$;
-comment on function attune_private.count_login_failure(text, timestamptz) is
+comment on function attune_private.count_login_failure(attune_private.attempt_subjects, timestamptz) is
   'Counts a failure for the account and the address, and makes both wait: longer each time, from the failure that '
   'the setting `LOGIN_FREE_FAILURES` says, up to `LOGIN_LONGEST_WAIT`. '
   'After a day without one it starts again.';
-revoke all on function attune_private.count_login_failure(text, timestamptz) from public;
+revoke all on function attune_private.count_login_failure(attune_private.attempt_subjects, timestamptz) from public;
 --! EndIncluded identity/private/count_login_failure.sql
 --! Included identity/private/forgive_login_failures.sql
-create or replace function attune_private.forgive_login_failures(account text)
+create or replace function attune_private.forgive_login_failures(subjects attune_private.attempt_subjects)
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  subject constant record := attune_private.attempt_subjects(account);
   forgiven integer;
 begin
   delete from attune_private.login_attempts as a
   where a.kind = 'account'
-    and a.subject_hash = subject.account_hash
+    and a.subject_hash = subjects.account_hash
   returning a.failures into forgiven;
 
   -- No more than this account's: who tries everybody's password from here does not get away with signing in as himself.
   update attune_private.login_attempts as a
   set failures = greatest(a.failures - forgiven, 0), blocked_until = null
   where a.kind = 'address'
-    and a.subject_hash = subject.address_hash
+    and a.subject_hash = subjects.address_hash
     and forgiven > 0;
 end;
 $$;
-comment on function attune_private.forgive_login_failures(text) is
+comment on function attune_private.forgive_login_failures(attune_private.attempt_subjects) is
   'After a success: forgets the failures of the account, and takes as many off those of the address.';
-revoke all on function attune_private.forgive_login_failures(text) from public;
+revoke all on function attune_private.forgive_login_failures(attune_private.attempt_subjects) from public;
 --! EndIncluded identity/private/forgive_login_failures.sql
 --! Included identity/private/prove_password.sql
 create or replace function attune_private.prove_password(
   user_id uuid,
   account text,
   password text,
-  at timestamptz default now()
+  at timestamptz default now(),
+  address inet default attune_private.request_address()
 )
 returns attune.refusal
 language plpgsql volatile security invoker
@@ -840,8 +856,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   cost constant integer := attune_private.system_number('PASSWORD_COST', 12);
-  subject constant record := attune_private.attempt_subjects(account);
-  wait integer := attune_private.login_wait(account, at);
+  subjects constant attune_private.attempt_subjects := attune_private.attempt_subjects(account, address);
+  wait integer := attune_private.login_wait(subjects, at);
   stored text;
   locked text;
   matches boolean;
@@ -869,13 +885,13 @@ begin
     end loop;
 
     -- Guesses that come all at once are judged one after the other, and are no more than those that do come so.
-    perform pg_advisory_xact_lock(hashtextextended(format('attune attempt %s', subject.account_hash), 0));
-    perform pg_advisory_xact_lock(hashtextextended('attune attempt ' || subject.address_hash::text, 0));
-    wait := attune_private.login_wait(account, at);
+    perform pg_advisory_xact_lock(hashtextextended(format('attune attempt %s', subjects.account_hash), 0));
+    perform pg_advisory_xact_lock(hashtextextended('attune attempt ' || subjects.address_hash::text, 0));
+    wait := attune_private.login_wait(subjects, at);
   end if;
 
   if wait > 0 then
-    perform attune_private.log_security('login_blocked', prove_password.user_id);
+    perform attune_private.log_security('login_blocked', prove_password.user_id, address => prove_password.address);
     return attune_private.refuse(
       'PT429', 'too_many_attempts', format('Too many failures: wait %s seconds', wait),
       'Try again after the wait. Whoever is signed in stays so.', wait
@@ -883,8 +899,8 @@ begin
   end if;
 
   if matches is not true then
-    perform attune_private.count_login_failure(account, at);
-    perform attune_private.log_security('login_failed', prove_password.user_id);
+    perform attune_private.count_login_failure(subjects, at);
+    perform attune_private.log_security('login_failed', prove_password.user_id, address => prove_password.address);
     return attune_private.refuse(
       'PT401', 'invalid_credentials', 'The e-mail address or the password is wrong',
       'Check both, or ask for a mail to reset the password.'
@@ -898,29 +914,36 @@ begin
     where p.user_id = prove_password.user_id;
   end if;
 
-  perform attune_private.forgive_login_failures(account);
+  perform attune_private.forgive_login_failures(subjects);
   return null;
 end;
 $$;
-comment on function attune_private.prove_password(uuid, text, text, timestamptz) is
+comment on function attune_private.prove_password(uuid, text, text, timestamptz, inet) is
   'NULL when it is the user''s password; else a refusal, `invalid_credentials` or `too_many_attempts`, with the '
   'failure counted. '
   'An unknown user takes as long as a wrong password.';
-revoke all on function attune_private.prove_password(uuid, text, text, timestamptz) from public;
+revoke all on function attune_private.prove_password(uuid, text, text, timestamptz, inet) from public;
 --! EndIncluded identity/private/prove_password.sql
 --! Included identity/private/prove_own_password.sql
-create or replace function attune_private.prove_own_password(user_id uuid, password text, at timestamptz default now())
+create or replace function attune_private.prove_own_password(
+  user_id uuid,
+  password text,
+  at timestamptz default now(),
+  address inet default attune_private.request_address()
+)
 returns attune.refusal
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  account constant text := (select attune_private.email_key(u.email) from attune.users as u where u.id = prove_own_password.user_id);
+  account constant text := (
+    select attune_private.email_key(u.email) from attune.users as u where u.id = prove_own_password.user_id
+  );
   refusal attune.refusal;
 begin
   -- Counted like a login: with a stolen token nobody can try passwords faster than without.
   refusal := attune_private.prove_password(
-    prove_own_password.user_id, coalesce(account, prove_own_password.user_id::text), password, at
+    prove_own_password.user_id, coalesce(account, prove_own_password.user_id::text), password, at, address
   );
 
   if refusal.reason = 'invalid_credentials' then
@@ -930,25 +953,25 @@ begin
   return refusal;
 end;
 $$;
-comment on function attune_private.prove_own_password(uuid, text, timestamptz) is
+comment on function attune_private.prove_own_password(uuid, text, timestamptz, inet) is
   'As `prove_password`, for somebody who is signed in: `wrong_password` or `too_many_attempts`.';
-revoke all on function attune_private.prove_own_password(uuid, text, timestamptz) from public;
+revoke all on function attune_private.prove_own_password(uuid, text, timestamptz, inet) from public;
 --! EndIncluded identity/private/prove_own_password.sql
 --! Included identity/private/current_session_id.sql
-create or replace function attune_private.current_session_id()
+create or replace function attune_private.current_session_id(user_id uuid)
 returns uuid
 language sql stable parallel safe security invoker
 begin atomic
-  -- Of our own tokens only: `current_user_id` has made sure that it is the user's.
+  -- Of our own tokens only: `current_user_id` has made sure that it is the caller's.
   select case
     when coalesce(auth.jwt() ->> 'iss', attune_private.own_issuer()) = attune_private.own_issuer()
-      and attune.current_user_id() is not null
+      and current_session_id.user_id is not null
       then (auth.jwt() ->> 'session_id')::uuid
   end;
 end;
-comment on function attune_private.current_session_id() is
-  'The session of the request''s token; NULL when it has none, or nobody is signed in.';
-revoke all on function attune_private.current_session_id() from public;
+comment on function attune_private.current_session_id(uuid) is
+  'The session of the request''s token, whose user was found out; NULL when it has none, or nobody is signed in.';
+revoke all on function attune_private.current_session_id(uuid) from public;
 --! EndIncluded identity/private/current_session_id.sql
 --! Included identity/private/register.sql
 create or replace function attune_private.register(email text, password text, name text, at timestamptz default now())
@@ -957,16 +980,13 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  address constant inet := attune_private.request_address();
   registered uuid;
 begin
   perform attune_private.check_password(password);
 
   if coalesce(btrim(register.email), '') = '' then
-    raise exception using
-      errcode = 'PT422',
-      message = 'This is no e-mail address',
-      detail = 'invalid_email',
-      hint = 'Send an address such as ada@example.com.';
+    perform attune_private.refuse_email();
   end if;
 
   insert into attune.users (email, name)
@@ -975,8 +995,8 @@ begin
 
   perform attune_private.set_password(registered, password, at);
   perform attune_private.mail_one_time_token(registered, 'verify_email', at);
-  perform attune_private.log_security('registered', registered);
-  return attune_private.start_session(registered, at);
+  perform attune_private.log_security('registered', registered, null, address);
+  return attune_private.start_session(registered, at, address);
 end;
 $$;
 comment on function attune_private.register(text, text, text, timestamptz) is 'See `attune.register`.';
@@ -990,16 +1010,17 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   account constant text := coalesce(attune_private.email_key(login.email), '');
+  address constant inet := attune_private.request_address();
   known uuid;
   tokens attune.session_tokens;
 begin
   select e.user_id into known from attune.user_emails as e where e.email = account;
 
-  tokens.refusal := attune_private.prove_password(known, account, password, at);
+  tokens.refusal := attune_private.prove_password(known, account, password, at, address);
 
   if (tokens.refusal).code is null then
-    tokens := attune_private.start_session(known, at);
-    perform attune_private.log_security('logged_in', known, tokens.session_id);
+    tokens := attune_private.start_session(known, at, address);
+    perform attune_private.log_security('logged_in', known, tokens.session_id, address);
   end if;
 
   return tokens;
@@ -1120,18 +1141,19 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  address constant inet := attune_private.request_address();
   refusal attune.refusal;
 begin
   perform attune_private.check_password(new_password);
 
-  refusal := attune_private.prove_own_password(change_password.user_id, old_password, at);
+  refusal := attune_private.prove_own_password(change_password.user_id, old_password, at, address);
 
   if refusal.code is null then
     perform attune_private.set_password(change_password.user_id, new_password, at);
     perform attune_private.revoke_sessions(
       change_password.user_id, 'password_changed', at, except_session => current_session
     );
-    perform attune_private.log_security('password_changed', change_password.user_id, current_session);
+    perform attune_private.log_security('password_changed', change_password.user_id, current_session, address);
   end if;
 
   return refusal;
@@ -1174,6 +1196,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  address constant inet := attune_private.request_address();
   owner_id uuid;
 begin
   perform attune_private.check_password(new_password);
@@ -1186,9 +1209,9 @@ begin
 
   if found then
     -- Until now nobody had shown that the address is theirs: whoever took it first keeps no way in.
-    perform attune_private.log_security('email_verified', owner_id);
+    perform attune_private.log_security('email_verified', owner_id, null, address);
 
-    perform attune_private.log_security('identity_unlinked', owner_id)
+    perform attune_private.log_security('identity_unlinked', owner_id, null, address)
     from attune.user_identities as i
     where i.user_id = owner_id;
 
@@ -1197,10 +1220,12 @@ begin
 
   perform attune_private.set_password(owner_id, new_password, at);
   perform attune_private.revoke_sessions(owner_id, 'password_reset', at);
-  perform attune_private.log_security('password_reset', owner_id);
+  perform attune_private.log_security('password_reset', owner_id, null, address);
 
   -- Whoever made the account wait does not keep its owner out.
-  perform attune_private.forgive_login_failures(e.email)
+  perform attune_private.forgive_login_failures(
+    attune_private.attempt_subjects(e.email, address)
+  )
   from attune.user_emails as e
   where e.user_id = owner_id;
 end;
@@ -1307,6 +1332,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  address constant inet := attune_private.request_address();
   tokens attune.session_tokens;
 begin
   perform from attune.users as u where u.id = open_session.user_id for key share;
@@ -1315,8 +1341,8 @@ begin
     perform attune_private.refuse_unknown_user();
   end if;
 
-  tokens := attune_private.start_session(open_session.user_id);
-  perform attune_private.log_security('logged_in', open_session.user_id, tokens.session_id);
+  tokens := attune_private.start_session(open_session.user_id, now(), address);
+  perform attune_private.log_security('logged_in', open_session.user_id, tokens.session_id, address);
   return tokens;
 end;
 $$;
@@ -1334,10 +1360,11 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  session_id constant uuid := attune_private.current_session_id();
+  caller constant uuid := attune.current_user_id();
+  session_id constant uuid := attune_private.current_session_id(caller);
 begin
   return session_id is not null
-    and attune_private.revoke_sessions(attune.current_user_id(), 'logout', only_session => session_id) > 0;
+    and attune_private.revoke_sessions(caller, 'logout', only_session => session_id) > 0;
 end;
 $$;
 comment on function attune.logout() is
@@ -1402,9 +1429,11 @@ returns attune.refusal
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   return attune_private.change_password(
-    attune_hidden.require_user_id(), attune_private.current_session_id(), old_password, new_password
+    caller, attune_private.current_session_id(caller), old_password, new_password
   );
 end;
 $$;
@@ -1460,10 +1489,12 @@ returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
 begin
   perform attune_private.mail_one_time_token(e.user_id, 'verify_email')
   from attune.user_emails as e
-  where e.user_id = attune_hidden.require_user_id()
+  where e.user_id = caller
     and e.verified_at is null;
 end;
 $$;
@@ -1508,8 +1539,17 @@ begin
 
   if refusal.code is null then
     -- What the user belongs to first and then the user, as those do who change its members.
-    perform from attune.teams as t where t.id in (select attune_hidden.member_team_ids()) order by t.id for no key update;
-    perform from attune.projects as p where p.id in (select attune_hidden.member_project_ids()) order by p.id for no key update;
+    perform
+    from attune.teams as t
+    where t.id in (select m.team_id from attune.team_members as m where m.user_id = caller)
+    order by t.id
+    for no key update;
+
+    perform
+    from attune.projects as p
+    where p.id in (select m.project_id from attune.project_members as m where m.user_id = caller)
+    order by p.id
+    for no key update;
 
     delete from attune.users as u where u.id = caller;
   end if;
@@ -1863,13 +1903,7 @@ rows 10
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if (batch_size between 1 and 1000 and lease between interval '1 second' and interval '1 day') is not true then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A batch is 1 to 1000 mails, for a second to a day',
-      detail = 'invalid_batch_size',
-      hint = 'Give a whole number from 1 to 1000, and an interval such as 1 minute.';
-  end if;
+  perform attune_private.check_claim(batch_size, lease, 'mails');
 
   -- The token of what comes too late is gone.
   update attune_private.mail_outbox as m
@@ -1914,7 +1948,7 @@ comment on function attune.claim_mails(integer, interval) is
   '@param lease For how long they are the worker''s own, a second to a day.\n'
   'Gives a trusted worker mails to send. '
   'They are its own until the lease is over: say `complete_mail` or `fail_mail` before, or another worker gets them. '
-  'Refused: `invalid_batch_size`.';
+  'Refused: `invalid_claim`.';
 revoke all on function attune.claim_mails(integer, interval) from public;
 grant execute on function attune.claim_mails(integer, interval) to service_role;
 --! EndIncluded identity/claim_mails.sql

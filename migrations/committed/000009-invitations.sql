@@ -1,5 +1,5 @@
---! Previous: sha1:6025b2d44b9bd1bd9af5b640ddd2e8bf4888a8b1
---! Hash: sha1:252ee8bf55abc769a4e04b5fda03dc8eda24c674
+--! Previous: sha1:47e9faa93db0d386e9eb4d3ca1a18163bb637e6f
+--! Hash: sha1:2e107fb8cb209eb32c449e908fe02f364d06469e
 --! Message: invitations
 
 create table attune.invitations (
@@ -95,7 +95,7 @@ comment on function attune_private.withdraw_invitation(uuid) is
 revoke all on function attune_private.withdraw_invitation(uuid) from public;
 --! EndIncluded invitations/private/withdraw_invitation.sql
 --! Included invitations/private/invite.sql
-create or replace function attune_private.invite(invitation attune.invitations)
+create or replace function attune_private.invite(caller attune_private.caller, invitation attune.invitations)
 returns attune.invitations
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -107,16 +107,12 @@ declare
 begin
   invitation.id := gen_random_uuid();
   invitation.email := attune_private.email_key(invitation.email);
-  invitation.invited_by := attune.current_user_id();
+  invitation.invited_by := caller.user_id;
   invitation.created_at := now();
   invitation.expires_at := now() + attune_private.system_interval('INVITATION_LIFETIME', '7 days');
 
   if not attune_private.is_address(invitation.email) then
-    raise exception using
-      errcode = 'PT422',
-      message = 'This is no e-mail address',
-      detail = 'invalid_email',
-      hint = 'Send an address such as ada@example.com.';
+    perform attune_private.refuse_email();
   end if;
 
   -- One at a time, so that they can be counted.
@@ -170,11 +166,11 @@ begin
   return invitation;
 end;
 $$;
-comment on function attune_private.invite(attune.invitations) is
+comment on function attune_private.invite(attune_private.caller, attune.invitations) is
   'Mails an invitation, in the place of an earlier one. '
   'Whoever calls it has made sure that the caller may. '
   'Refused: `invalid_email`, `too_many_invitations`.';
-revoke all on function attune_private.invite(attune.invitations) from public;
+revoke all on function attune_private.invite(attune_private.caller, attune.invitations) from public;
 --! EndIncluded invitations/private/invite.sql
 --! Included invitations/private/accept_invitation.sql
 create or replace function attune_private.accept_invitation(user_id uuid, token text, at timestamptz default now())
@@ -247,21 +243,20 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller_role constant attune.team_role := attune_private.require_team_role(invite_to_team.team_id, 'owner', 'admin');
+  caller constant attune_private.caller := attune_private.current_caller();
+  caller_role constant attune.team_role := attune_private.require_team_role(
+    caller, invite_to_team.team_id, 'owner', 'admin'
+  );
   invitation attune.invitations;
 begin
   if caller_role = 'admin' and role = 'owner' then
-    raise exception using
-      errcode = '42501',
-      message = 'Only an owner may make or unmake an owner',
-      detail = 'team_role_required',
-      hint = 'Ask an owner of the team.';
+    perform attune_private.refuse_team_role('Only an owner may make or unmake an owner');
   end if;
 
   invitation.team_id := invite_to_team.team_id;
   invitation.team_role := coalesce(role, 'member');
   invitation.email := invite_to_team.email;
-  return attune_private.invite(invitation);
+  return attune_private.invite(caller, invitation);
 end;
 $$;
 comment on function attune.invite_to_team(uuid, text, attune.team_role) is
@@ -281,14 +276,15 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   invitation attune.invitations;
 begin
-  perform attune_private.require_project_role(invite_to_project.project_id, 'owner');
+  perform attune_private.require_project_role(caller, invite_to_project.project_id, 'owner');
 
   invitation.project_id := invite_to_project.project_id;
   invitation.project_role := coalesce(role, 'viewer');
   invitation.email := invite_to_project.email;
-  return attune_private.invite(invitation);
+  return attune_private.invite(caller, invitation);
 end;
 $$;
 comment on function attune.invite_to_project(uuid, text, attune.project_role) is
@@ -308,15 +304,26 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   invitation attune.invitations;
 begin
   select i.* into invitation
   from attune.invitations as i
   where i.id = invitation_id
     and (
-      i.team_id in (select attune_hidden.managed_team_ids())
-      or i.project_id in (select attune_hidden.owned_project_ids())
-      or attune_private.is_trusted()
+      caller.is_trusted
+      or exists (
+        select from attune.team_members as m
+        where m.user_id = caller.user_id
+          and m.team_id = i.team_id
+          and m.role in ('owner', 'admin')
+      )
+      or exists (
+        select from attune.project_members as m
+        where m.user_id = caller.user_id
+          and m.project_id = i.project_id
+          and m.role = 'owner'
+      )
     );
 
   if not found then

@@ -1,5 +1,5 @@
---! Previous: sha1:252ee8bf55abc769a4e04b5fda03dc8eda24c674
---! Hash: sha1:3874954202588afaa16f8ada9db3b9fb49fb9f8d
+--! Previous: sha1:2e107fb8cb209eb32c449e908fe02f364d06469e
+--! Hash: sha1:e96331ea61a54091efe6e3c14d80b683f555b9c9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:3874954202588afaa16f8ada9db3b9fb49fb9f8d
---! Hash: sha1:70bd34e031770ee550db8fd332ca1bfc5066932c
+--! Previous: sha1:e96331ea61a54091efe6e3c14d80b683f555b9c9
+--! Hash: sha1:0f044c9b9971f5fac239424716dab0c62e2b0e04
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -47,15 +47,22 @@ grant select on attune.user_session_state to service_role;
 --! Included session-state/session_state.sql
 create or replace function attune.session_state(session_key text)
 returns attune.user_session_state
-language sql stable parallel restricted security definer
+language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
-begin atomic
-  select s
+as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
+  saved attune.user_session_state;
+begin
+  select s.* into saved
   from attune.user_session_state as s
-  where s.user_id = attune_hidden.require_user_id()
+  where s.user_id = caller
     and s.session_key = session_state.session_key
     and s.expires_at > now();
+
+  return saved;
 end;
+$$;
 comment on function attune.session_state(text) is
   E'@param session_key A name of the application''s choice, 1 to 200 characters.\n'
   'What the caller saved for a session; null when nothing, or when it has expired. '
@@ -147,13 +154,7 @@ declare
 begin
   perform attune_hidden.require_admin();
 
-  if batch_size between 1 and 100000 is not true then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A batch is 1 to 100000 sessions',
-      detail = 'invalid_batch_size',
-      hint = 'Give a whole number from 1 to 100000.';
-  end if;
+  perform attune_private.check_batch_size(batch_size, 100000, 'sessions');
 
   delete from attune.user_session_state as s
   using (

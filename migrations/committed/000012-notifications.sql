@@ -1,5 +1,5 @@
---! Previous: sha1:70bd34e031770ee550db8fd332ca1bfc5066932c
---! Hash: sha1:721dbba9b7241111f1c4a11c7868a5f4eb6ec0da
+--! Previous: sha1:0f044c9b9971f5fac239424716dab0c62e2b0e04
+--! Hash: sha1:4ba088cf1cc86b622ec9dd78142684223d7f0334
 --! Message: notifications
 
 -- What there is to notify of
@@ -67,6 +67,10 @@ grant
   update (title, description, setting_member, channels, is_critical),
   delete
   on attune.notification_categories to authenticated, service_role;
+
+create trigger _010_require_admin before insert on attune.notification_categories
+  for each statement when (row_security_active('attune.notification_categories'))
+  execute function attune_private.tg__require_admin();
 
 insert into attune.notification_categories (name, title, description, setting_member, channels, is_critical)
 values
@@ -436,6 +440,26 @@ comment on function attune_private.decide_delivery(uuid, attune.notification_cha
   'Whether, when and why a notification of a category made at a moment is sent to a user by one channel.';
 revoke all on function attune_private.decide_delivery(uuid, attune.notification_channel, text, timestamptz) from public;
 --! EndIncluded notifications/private/decide_delivery.sql
+--! Included notifications/private/check_category.sql
+create or replace function attune_private.check_category(category text)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (select from attune.notification_categories as c where c.name = check_category.category) then
+    raise exception using
+      errcode = 'PT404',
+      message = format('There is no category %s', quote_nullable(left(check_category.category, 100))),
+      detail = 'unknown_category',
+      hint = 'List what there is with notificationCategories.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_category(text) is
+  'Refuses (`unknown_category`) the name of no category of notifications, NULL among them.';
+revoke all on function attune_private.check_category(text) from public;
+--! EndIncluded notifications/private/check_category.sql
 --! Included notifications/next_delivery_at.sql
 create or replace function attune.next_delivery_at(
   user_id uuid,
@@ -447,20 +471,16 @@ returns timestamptz
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  if (next_delivery_at.user_id = attune.current_user_id()) is not true then
-    perform attune_hidden.require_admin();
+  if (next_delivery_at.user_id = caller.user_id) is not true then
+    perform attune_private.require_administrator(caller);
   end if;
 
   perform attune_private.check_user(next_delivery_at.user_id);
 
-  if not exists (select from attune.notification_categories as c where c.name = next_delivery_at.category) then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no category %s', quote_nullable(left(next_delivery_at.category, 100))),
-      detail = 'unknown_category',
-      hint = 'List what there is with notificationCategories.';
-  end if;
+  perform attune_private.check_category(next_delivery_at.category);
 
   return (attune_private.decide_delivery(
     next_delivery_at.user_id,
@@ -492,6 +512,34 @@ comment on type attune.unread_count is 'How many notifications of a category are
 comment on column attune.unread_count.category is 'Which category.';
 comment on column attune.unread_count.unread is 'How many there are, archived ones not among them.';
 
+--! Included notifications/private/check_notifications.sql
+create or replace function attune_private.check_notifications(user_id uuid, ids uuid[])
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_size('The list', coalesce(cardinality(ids), 0), 1000, 'notifications');
+
+  if exists (
+    select from unnest(ids) as i (id)
+    where not exists (
+      select from attune.notifications as n where n.user_id = check_notifications.user_id and n.id = i.id
+    )
+  ) then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such notification',
+      detail = 'unknown_notification',
+      hint = 'Give the ids of notifications in your own inbox.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_notifications(uuid, uuid[]) is
+  'Refuses more than 1,000 ids (`too_large`), and those of notifications that are not in the user''s inbox '
+  '(`unknown_notification`).';
+revoke all on function attune_private.check_notifications(uuid, uuid[]) from public;
+--! EndIncluded notifications/private/check_notifications.sql
 --! Included notifications/create_notification.sql
 create or replace function attune.create_notification(
   category text,
@@ -508,23 +556,20 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  recipient constant uuid := coalesce(create_notification.user_id, attune_hidden.require_user_id());
+  caller constant attune_private.caller := attune_private.current_caller();
+  recipient constant uuid := coalesce(create_notification.user_id, caller.user_id);
   per_day constant integer := attune_private.system_number('NOTIFICATIONS_PER_DAY', 1000);
   created attune.notifications;
 begin
-  if (recipient = attune.current_user_id()) is not true then
-    perform attune_hidden.require_admin();
+  if create_notification.user_id is null then
+    perform attune_private.require_user(caller);
+  elsif (recipient = caller.user_id) is not true then
+    perform attune_private.require_administrator(caller);
   end if;
 
   perform attune_private.check_user(recipient);
 
-  if not exists (select from attune.notification_categories as c where c.name = create_notification.category) then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no category %s', quote_nullable(left(create_notification.category, 100))),
-      detail = 'unknown_category',
-      hint = 'List what there is with notificationCategories.';
-  end if;
+  perform attune_private.check_category(create_notification.category);
 
   if (create_notification.title ~ '\S') is not true then
     raise exception using
@@ -535,7 +580,7 @@ begin
   end if;
 
   -- Each may cost a mail or an SMS. One at a time, so that they can be counted; whom we trust is not limited.
-  if (attune.is_admin() or attune_private.is_trusted()) is not true then
+  if (caller.is_admin or caller.is_trusted) is not true then
     perform from attune.users as u where u.id = recipient for no key update;
 
     if per_day <= (
@@ -607,17 +652,23 @@ grant execute on function attune.create_notification(
 --! Included notifications/unread_notification_counts.sql
 create or replace function attune.unread_notification_counts()
 returns setof attune.unread_count
-language sql stable parallel restricted security invoker
+language plpgsql stable parallel restricted security definer
 rows 10
-begin atomic
-  select n.category, count(*)::integer
-  from attune.notifications as n
-  where n.user_id = (select attune_hidden.require_user_id())
-    and n.read_at is null
-    and n.archived_at is null
-  group by n.category
-  order by n.category;
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
+begin
+  return query
+    select n.category, count(*)::integer
+    from attune.notifications as n
+    where n.user_id = caller
+      and n.read_at is null
+      and n.archived_at is null
+    group by n.category
+    order by n.category;
 end;
+$$;
 comment on function attune.unread_notification_counts() is
   E'@behavior -connection +list\n'
   'How many notifications of the caller are unread, by category; a category without any is not listed. '
@@ -634,18 +685,7 @@ as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
 begin
-  perform attune_private.check_size('The list', coalesce(cardinality(ids), 0), 1000, 'notifications');
-
-  if exists (
-    select from unnest(ids) as i (id)
-    where not exists (select from attune.notifications as n where n.user_id = caller and n.id = i.id)
-  ) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such notification',
-      detail = 'unknown_notification',
-      hint = 'Give the ids of notifications in your own inbox.';
-  end if;
+  perform attune_private.check_notifications(caller, ids);
 
   return query
     with changed as (
@@ -724,18 +764,7 @@ as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
 begin
-  perform attune_private.check_size('The list', coalesce(cardinality(ids), 0), 1000, 'notifications');
-
-  if exists (
-    select from unnest(ids) as i (id)
-    where not exists (select from attune.notifications as n where n.user_id = caller and n.id = i.id)
-  ) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such notification',
-      detail = 'unknown_notification',
-      hint = 'Give the ids of notifications in your own inbox.';
-  end if;
+  perform attune_private.check_notifications(caller, ids);
 
   return query
     with changed as (
@@ -765,18 +794,7 @@ as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
 begin
-  perform attune_private.check_size('The list', coalesce(cardinality(ids), 0), 1000, 'notifications');
-
-  if exists (
-    select from unnest(ids) as i (id)
-    where not exists (select from attune.notifications as n where n.user_id = caller and n.id = i.id)
-  ) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such notification',
-      detail = 'unknown_notification',
-      hint = 'Give the ids of notifications in your own inbox.';
-  end if;
+  perform attune_private.check_notifications(caller, ids);
 
   return query
     with changed as (
@@ -847,13 +865,7 @@ declare
   due record;
   decision attune_private.delivery_decision;
 begin
-  if (claim_deliveries."limit" between 1 and 1000 and lease between '1 second' and '1 day') is not true then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A worker claims 1 to 1000 deliveries for one second to one day',
-      detail = 'invalid_claim',
-      hint = 'Give a smaller limit, or another lease.';
-  end if;
+  perform attune_private.check_claim(claim_deliveries."limit", lease, 'deliveries');
 
   for due in
     select d.user_id, d.notification_id, d.attempts, n.category

@@ -1,5 +1,5 @@
---! Previous: sha1:721dbba9b7241111f1c4a11c7868a5f4eb6ec0da
---! Hash: sha1:e295af5d6a40c808166ea3b7123f5dbeede08486
+--! Previous: sha1:4ba088cf1cc86b622ec9dd78142684223d7f0334
+--! Hash: sha1:3222480d059243852c69b79014ba4dd45466ab3d
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:e295af5d6a40c808166ea3b7123f5dbeede08486
---! Hash: sha1:ade234e16bf63af3dc54b607bab6fc5319ea6e9a
+--! Previous: sha1:3222480d059243852c69b79014ba4dd45466ab3d
+--! Hash: sha1:65ec33c8919e2090c3114d2f975cd90c52caad1c
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

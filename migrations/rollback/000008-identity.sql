@@ -12,23 +12,23 @@ drop function
   attune_private.from_base64url(text, integer),
   attune_private.request_header(text),
   attune_private.request_address(),
-  attune_private.log_security(attune.security_event, uuid, uuid),
+  attune_private.log_security(attune.security_event, uuid, uuid, inet),
   attune_private.refuse(text, text, text, text, integer),
   attune_private.send_mail(uuid, text, text, jsonb, timestamptz, timestamptz),
   attune_private.mail_one_time_token(uuid, text, timestamptz),
   attune_private.consume_one_time_token(text, text, timestamptz),
   attune_private.session_tokens(attune.sessions, bytea, timestamptz),
-  attune_private.start_session(uuid, timestamptz),
+  attune_private.start_session(uuid, timestamptz, inet),
   attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid),
   attune_private.check_password(text),
   attune_private.set_password(uuid, text, timestamptz),
-  attune_private.attempt_subjects(text),
-  attune_private.login_wait(text, timestamptz),
-  attune_private.count_login_failure(text, timestamptz),
-  attune_private.forgive_login_failures(text),
-  attune_private.prove_password(uuid, text, text, timestamptz),
-  attune_private.prove_own_password(uuid, text, timestamptz),
-  attune_private.current_session_id(),
+  attune_private.attempt_subjects(text, inet),
+  attune_private.login_wait(attune_private.attempt_subjects, timestamptz),
+  attune_private.count_login_failure(attune_private.attempt_subjects, timestamptz),
+  attune_private.forgive_login_failures(attune_private.attempt_subjects),
+  attune_private.prove_password(uuid, text, text, timestamptz, inet),
+  attune_private.prove_own_password(uuid, text, timestamptz, inet),
+  attune_private.current_session_id(uuid),
   attune_private.register(text, text, text, timestamptz),
   attune_private.login(text, text, timestamptz),
   attune_private.refresh_session(text, timestamptz),
@@ -70,6 +70,7 @@ drop table attune.security_log;
 drop function
   attune_private.tg_users__erase_traces();
 
+drop type attune_private.attempt_subjects;
 drop type attune.mail;
 drop type attune.security_event;
 drop type attune.session_tokens;

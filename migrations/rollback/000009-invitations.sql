@@ -7,7 +7,7 @@ drop policy invitations_select_service_role on attune.invitations;
 
 drop function
   attune_private.withdraw_invitation(uuid),
-  attune_private.invite(attune.invitations),
+  attune_private.invite(attune_private.caller, attune.invitations),
   attune_private.accept_invitation(uuid, text, timestamptz),
   attune.invite_to_team(uuid, text, attune.team_role),
   attune.invite_to_project(uuid, text, attune.project_role),

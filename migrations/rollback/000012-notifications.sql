@@ -13,6 +13,8 @@ drop function
   attune_private.next_opening(jsonb, text, timestamptz),
   attune_private.decide_delivery(uuid, attune.notification_channel, text, timestamptz),
   attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz),
+  attune_private.check_category(text),
+  attune_private.check_notifications(uuid, uuid[]),
   attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ),

@@ -40,7 +40,7 @@ select results_eq(
 );
 select is_empty('select attune.claim_mails()', 'there is nothing more to claim');
 select tests.throws_reason(
-  format('select attune.claim_mails(%L, %L)', bad.size, bad.lease), 'PT422', 'invalid_batch_size',
+  format('select attune.claim_mails(%L, %L)', bad.size, bad.lease), 'PT422', 'invalid_claim',
   format('service_role cannot claim %s mails for %s', bad.size, bad.lease)
 )
 from (values (0, '1 minute'), (1001, '1 minute'), (null, '1 minute'), (1, '0 seconds'), (1, '2 days'), (1, null)) as bad (size, lease);

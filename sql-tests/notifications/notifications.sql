@@ -263,7 +263,7 @@ select throws_ok(
 );
 select throws_ok(
   $$ insert into attune.notification_categories (name, title) values ('mine', 'Mine') $$,
-  '42501', 'new row violates row-level security policy for table "notification_categories"', 'nor makes a category'
+  '42501', 'Only an administrator may do this', 'nor makes a category'
 );
 select throws_ok(
   $$ select attune.claim_deliveries('email') $$,

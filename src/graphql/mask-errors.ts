@@ -28,12 +28,29 @@ const UNAVAILABLE: PublicError = {
   hint: "Try again in a few seconds.",
 };
 
-const INVALID_INPUT = { message: "A value is not one that can be stored", reason: "invalid_input" };
+const MALFORMED_QUERY = {
+  code: "GRAPHQL_PARSE_FAILED",
+  reason: "malformed_query",
+  hint: "Check the query's syntax.",
+};
+
+const INVALID_QUERY = {
+  code: "GRAPHQL_VALIDATION_FAILED",
+  reason: "invalid_query",
+  hint: "Check the query against the schema.",
+};
+
+const UNSTORABLE = { message: "A value is not one that can be stored", code: "PT422", reason: "unstorable_value" };
 
 /** Errors of PostgreSQL that nobody raised on purpose, by SQLSTATE or its class. Their own words name our tables. */
 const SQLSTATES: Readonly<Record<string, PublicError>> = {
-  "22": { ...INVALID_INPUT, code: "PT400", hint: "Check the type, format and range of each value." },
-  "23502": { ...INVALID_INPUT, code: "PT422", hint: "Check that no required value is missing." },
+  "22": {
+    message: "A value is malformed",
+    code: "PT400",
+    reason: "malformed_value",
+    hint: "Check the type, format and range of each value.",
+  },
+  "23502": { ...UNSTORABLE, hint: "Check that no required value is missing." },
   "23503": {
     message: "Something that this refers to is missing, or something else still refers to it",
     code: "PT409",
@@ -46,7 +63,7 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     reason: "already_exists",
     hint: "Change the one that is there.",
   },
-  "23": { ...INVALID_INPUT, code: "PT422", hint: "Check each value against the description of its field." },
+  "23": { ...UNSTORABLE, hint: "Check each value against the description of its field." },
   "40": {
     message: "Another change came in between",
     code: "PT409",
@@ -60,7 +77,7 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     hint: "Sign in as somebody who may, or ask an administrator.",
   },
   // Nested too deep for PostgreSQL, or with more parts than it takes.
-  "54": { ...INVALID_INPUT, code: "PT422", hint: "Make the value flatter, or smaller." },
+  "54": { ...UNSTORABLE, hint: "Make the value flatter, or smaller." },
   "57014": {
     message: "It took too long and was stopped",
     code: "PT408",
@@ -156,10 +173,5 @@ export function completeError(error: GraphQLFormattedError, status: number): Gra
   const isOfQuery = status === 200 || (status === 400 && !("statusCode" in extensions));
   if (!isOfQuery) return maskThrown(status < 500 ? httpError(status) : error);
 
-  const code = message.startsWith("Syntax Error") ? "GRAPHQL_PARSE_FAILED" : "GRAPHQL_VALIDATION_FAILED";
-  return {
-    message,
-    ...where,
-    extensions: { code, reason: "invalid_query", hint: "Check the query against the schema." },
-  };
+  return { message, ...where, extensions: message.startsWith("Syntax Error") ? MALFORMED_QUERY : INVALID_QUERY };
 }

@@ -1,0 +1,256 @@
+/** Who is asking is found out once: every function of the API is called, and counted is what it asks. */
+import type pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connect } from "../src/database/client.ts";
+import { migrate } from "../src/database/migrate.ts";
+import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
+
+type Who = "user" | "admin" | "anon" | "service_role";
+/** What a call names: ids, and tokens that are good once. */
+type Names = Record<"user" | "other" | "project" | "team" | "notification" | "refreshToken" | "session", string>;
+/** How often `current_user_id` may run, when not once at most: each says why. */
+type Call = { who: Who; sql: string; times?: number };
+
+const PASSWORD = "correct horse battery";
+
+/** One call, or more, of every function that a request may call. */
+const calls = (of: Names): Call[] => [
+  { who: "anon", sql: "effective_settings()" },
+  { who: "user", sql: "effective_settings('features')" },
+  { who: "user", sql: `effective_settings(null, '${of.project}')` },
+  { who: "user", sql: "effective_setting('DARK_MODE_ENABLED')" },
+  { who: "admin", sql: `effective_settings_for('${of.user}')` },
+  { who: "user", sql: "settings_document()" },
+  { who: "user", sql: "explain_setting('DARK_MODE_ENABLED')" },
+  { who: "admin", sql: `explain_setting('DARK_MODE_ENABLED', '${of.user}')` },
+  { who: "user", sql: "set_preference('DARK_MODE_ENABLED', 'false')" },
+  { who: "user", sql: "set_preference('PROJECTS_ENABLED', 'false')" },
+  { who: "user", sql: `set_preference('dashboard_settings.widget_visibility', '{"metrics": false}', '${of.project}')` },
+  { who: "user", sql: `set_preferences('{"PROJECTS_ENABLED": false, "AGENT_WORK_ORDERS_ENABLED": false}')` },
+  { who: "user", sql: "set_setting('DARK_MODE_ENABLED', 'false')" },
+  { who: "admin", sql: "set_setting('PASSWORD_COST', '5')" },
+  { who: "admin", sql: "set_global_setting('DARK_MODE_ENABLED', 'true')" },
+  { who: "admin", sql: `set_global_variants('DARK_MODE_ENABLED', '[{"name": "a", "weight": 1000, "value": true}]')` },
+  { who: "admin", sql: "set_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
+  { who: "user", sql: `set_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
+  { who: "admin", sql: `set_user_setting('${of.user}', 'beta.admin_only', 'true')` },
+  // What is removed has no row any more that could say who removed it: the trigger asks, once a statement.
+  { who: "user", sql: "reset_preference('DARK_MODE_ENABLED')", times: 2 },
+  { who: "user", sql: "reset_preferences()", times: 2 },
+  { who: "admin", sql: `reset_user_setting('${of.user}', 'beta.admin_only')`, times: 2 },
+  { who: "admin", sql: "reset_global_setting('PASSWORD_COST')", times: 2 },
+  { who: "admin", sql: "reset_plan_setting('bootstrapper', 'PROJECTS_ENABLED')", times: 2 },
+  { who: "user", sql: `reset_team_setting('${of.team}', 'PROJECTS_ENABLED')`, times: 2 },
+  { who: "admin", sql: "seed_existing_users(100)" },
+  { who: "user", sql: "app_preferences()" },
+  { who: "user", sql: "notification_settings()" },
+  { who: "user", sql: "dashboard_settings()" },
+  { who: "user", sql: "ai_configuration()" },
+  { who: "admin", sql: `get_effective_ai_config('${of.user}')` },
+  { who: "user", sql: `update_app_preferences('{"interface_settings": {"theme": "dark"}}')` },
+  { who: "user", sql: `update_notification_settings('{"email_notifications": {"leadUpdates": false}}')` },
+  { who: "user", sql: `update_dashboard_settings('{"widget_visibility": {"metrics": false}}')` },
+  { who: "user", sql: `update_ai_configuration('{"temperature": 0.5}')` },
+  { who: "user", sql: "set_ai_configuration_active(false)" },
+  { who: "user", sql: "session_state('tab')" },
+  { who: "user", sql: "save_session_state('tab', '{}', '{}')" },
+  { who: "admin", sql: "cleanup_expired_sessions()" },
+  { who: "user", sql: "create_notification('system', 'Hello')" },
+  { who: "admin", sql: `create_notification('system', 'Hello', user_id => '${of.user}')` },
+  { who: "user", sql: "unread_notification_counts()" },
+  { who: "user", sql: `mark_notification_read('${of.notification}')` },
+  { who: "user", sql: `mark_notifications_read(array['${of.notification}'::uuid])` },
+  { who: "user", sql: "mark_all_notifications_read()" },
+  { who: "user", sql: `mark_notifications_seen(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `archive_notifications(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `next_delivery_at('${of.user}', 'email', 'security', now())` },
+  { who: "user", sql: "export_preferences()" },
+  { who: "user", sql: `import_preferences('{"preferences": {"PROJECTS_ENABLED": {"value": false}}}')` },
+  { who: "user", sql: "apply_template('dark')" },
+  { who: "admin", sql: "export_configuration()" },
+  { who: "admin", sql: `import_configuration('{"global": {"DARK_MODE_ENABLED": {"value": true}}}')` },
+  { who: "admin", sql: "preview_global_setting('DARK_MODE_ENABLED', 'true')" },
+  { who: "admin", sql: "preview_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
+  { who: "user", sql: `preview_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
+  { who: "admin", sql: "export_definitions()" },
+  // The registry has no column that says who wrote it: its trigger asks for each definition that changes.
+  { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
+  { who: "user", sql: "create_team('Another')" },
+  { who: "user", sql: "create_project('Another')" },
+  { who: "user", sql: `set_current_team('${of.team}')` },
+  { who: "user", sql: `set_team_member_role('${of.team}', '${of.other}', 'admin')` },
+  { who: "user", sql: `remove_team_member('${of.team}', '${of.other}')` },
+  { who: "user", sql: `set_project_member_role('${of.project}', '${of.other}', 'editor')` },
+  { who: "user", sql: `remove_project_member('${of.project}', '${of.other}')` },
+  { who: "user", sql: `invite_to_team('${of.team}', 'new@example.com')` },
+  { who: "user", sql: `invite_to_project('${of.project}', 'new@example.com')` },
+  { who: "user", sql: "viewer()" },
+  { who: "user", sql: "current_user_id()" },
+  { who: "user", sql: "is_admin()" },
+  { who: "anon", sql: `login('known@example.com', '${PASSWORD}')` },
+  { who: "anon", sql: "login('known@example.com', 'wrong password')" },
+  // A new user is given copies, by a trigger that asks whom they come from.
+  { who: "anon", sql: `register('new@example.com', '${PASSWORD}', 'New')`, times: 2 },
+  { who: "anon", sql: `refresh_session('${of.refreshToken}')` },
+  { who: "anon", sql: "request_password_reset('known@example.com')" },
+  { who: "user", sql: "request_email_verification()" },
+  { who: "user", sql: "logout()" },
+  { who: "user", sql: "logout_everywhere()" },
+];
+
+/** These are called with what only a mail, a provider or a worker has, or by trusted servers for anybody. */
+const ELSEWHERE = [
+  "accept_invitation",
+  "adopt_legacy_settings",
+  "change_password",
+  "claim_deliveries",
+  "claim_mails",
+  "complete_delivery",
+  "complete_mail",
+  "delete_account",
+  "fail_delivery",
+  "fail_mail",
+  "leave_project",
+  "leave_team",
+  "link_identity",
+  "link_or_register_user",
+  "open_session",
+  "provision_user",
+  "purge_audit_log",
+  "remove_expired",
+  "reset_password",
+  "revoke_invitation",
+  "revoke_session",
+  "sessions_is_current",
+  "unlink_identity",
+  "verify_email",
+];
+
+let cluster: ThrowawayCluster;
+let client: pg.Client;
+let table: Call[];
+const claims: Record<Who, Record<string, string>> = {
+  user: { role: "authenticated" },
+  admin: { role: "authenticated" },
+  anon: { role: "anon" },
+  service_role: { role: "service_role" },
+};
+
+beforeAll(async () => {
+  cluster = await startThrowawayCluster({ settings: { track_functions: "all" } });
+  const url = await cluster.createDatabase("attune");
+  await migrate(url);
+  client = await connect(url);
+  const value = async (sql: string, parameters: unknown[] = []): Promise<string> =>
+    String(Object.values<unknown>((await client.query<Record<string, unknown>>(sql, parameters)).rows[0] ?? {})[0]);
+
+  await client.query(`
+    insert into attune.global_settings (key, value) values ('PASSWORD_COST', '4');
+    insert into attune.setting_definitions (key, category, schema, default_value, writable_by)
+      values ('beta.admin_only', 'beta', '{"type": "boolean"}', 'false', 'admin');
+    insert into attune.plan_settings (plan, key, value) values ('bootstrapper', 'PROJECTS_ENABLED', 'true');
+    insert into attune.setting_templates (name, title, values) values ('dark', 'Dark', '{"PROJECTS_ENABLED": true}')`);
+  const [user = "", other = "", admin = ""] = [
+    await value("select attune_private.ensure_user('ada@example.com')"),
+    await value("select attune_private.ensure_user('bob@example.com')"),
+    await value("select attune_private.ensure_user('root@example.com', true)"),
+  ];
+  claims.user["sub"] = user;
+  claims.admin["sub"] = admin;
+  const project = await value("select project_id from attune.project_members where user_id = $1", [user]);
+  const team = await value("insert into attune.teams (name) values ('Team') returning id");
+  await client.query(
+    "insert into attune.team_members (user_id, team_id, role) values ($1, $2, 'owner'), ($3, $2, 'member')",
+    [user, team, other],
+  );
+  await client.query("insert into attune.project_members (user_id, project_id, role) values ($1, $2, 'viewer')", [
+    other,
+    project,
+  ]);
+  await client.query("insert into attune.team_settings (team_id, key, value) values ($1, 'PROJECTS_ENABLED', 'true')", [
+    team,
+  ]);
+  await client.query(
+    `insert into attune.user_preferences (user_id, key, value)
+     values ($1, 'DARK_MODE_ENABLED', 'true'), ($1, 'PROJECTS_ENABLED', 'true'), ($1, 'beta.admin_only', 'true')`,
+    [user],
+  );
+  const tokens = await client.query<{ session_id: string; refresh_token: string }>(
+    "select session_id, refresh_token from attune.register('known@example.com', $1, 'Known')",
+    [PASSWORD],
+  );
+  const [{ session_id: session = "", refresh_token: refreshToken = "" } = {}] = tokens.rows;
+  const notification = await value(
+    "insert into attune.notifications (user_id, title, category) values ($1, 'Hello', 'system') returning id",
+    [user],
+  );
+  table = calls({ user, other, project, team, notification, refreshToken, session });
+});
+
+afterAll(async () => {
+  await client.end();
+  await cluster.stop();
+});
+
+/** How often each function ran in this transaction. */
+async function counted(): Promise<Map<string, number>> {
+  const { rows } = await client.query<{ name: string; calls: string }>(
+    "select schemaname || '.' || funcname as name, calls from pg_catalog.pg_stat_xact_user_functions",
+  );
+  return new Map(rows.map(({ name, calls: times }) => [name, Number(times)]));
+}
+
+/** Runs a statement as the server would, takes it back, and says how often the functions ran that find out who asks. */
+async function ask(who: Who, sql: string): Promise<Record<string, number>> {
+  await client.query("begin");
+  try {
+    const before = await counted();
+    await client.query("select set_config('request.jwt.claims', $1, true)", [JSON.stringify(claims[who])]);
+    await client.query(`set local role ${claims[who]["role"]}`);
+    await client.query(sql);
+    await client.query("reset role");
+    const after = await counted();
+    const times = (name: string): number => (after.get(name) ?? 0) - (before.get(name) ?? 0);
+    return {
+      users: times("attune.current_user_id"),
+      administrators: times("attune.is_admin"),
+      addresses: times("attune_private.request_address"),
+    };
+  } finally {
+    await client.query("rollback");
+  }
+}
+
+test("every function of the API finds out once who is asking", async () => {
+  const offenders: string[] = [];
+  for (const { who, sql, times = 1 } of table) {
+    const { users = 0, administrators = 0, addresses = 0 } = await ask(who, `select * from attune.${sql}`);
+    if (users > times || administrators > 1 || addresses > 1) {
+      offenders.push(`${sql} by ${who}: ${users} users, ${administrators} administrators, ${addresses} addresses`);
+    }
+  }
+  expect(offenders).toEqual([]);
+});
+
+test("the table walks every function that a request may call", async () => {
+  const { rows } = await client.query<{ name: string }>(
+    `select distinct p.proname as name
+     from pg_catalog.pg_proc as p
+     where p.pronamespace = 'attune'::regnamespace
+     order by 1`,
+  );
+  const walked = new Set([...table.map(({ sql }) => sql.slice(0, sql.indexOf("("))), ...ELSEWHERE]);
+  expect(rows.map(({ name }) => name).filter((name) => !walked.has(name))).toEqual([]);
+});
+
+test("a list of settings asks no more often, however long it is", async () => {
+  const few = await ask("user", "select * from attune.effective_settings('features')");
+  const all = await ask("user", "select * from attune.effective_settings()");
+  expect(all).toEqual(few);
+});
+
+test("a table is asked about once a policy, whatever the number of its rows", async () => {
+  const own = "select count(*) from attune.user_preferences";
+  expect(await ask("user", own)).toMatchObject({ users: 2 });
+  expect(await ask("admin", own)).toMatchObject({ users: 2 });
+});
