@@ -1,10 +1,10 @@
 /** Writes docs/reference/schema.md from the catalogue of a database made for it; `--check` only compares. */
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { withClient } from "../src/database/client.ts";
-import { openDatabase } from "../src/database/open.ts";
-import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
-import { readOptions } from "../src/options/options.ts";
+import { withClient } from "../../src/database/client.ts";
+import { openDatabase } from "../../src/database/open.ts";
+import { startThrowawayCluster } from "../../src/embedded/testing/throwaway.ts";
+import { readOptions } from "../../src/options/options.ts";
 import {
   type Catalogue,
   type Column,
@@ -13,9 +13,9 @@ import {
   type Schema,
   type Table,
   type Type,
-} from "./catalogue.ts";
+} from "../catalogue.ts";
 
-const FILE = resolve(import.meta.dirname, "../docs/reference/schema.md");
+const FILE = resolve(import.meta.dirname, "../../docs/reference/schema.md");
 
 /** The whole page. The same migrations give the same text. */
 function page({ schemas, tables, types, routines }: Catalogue): string {
