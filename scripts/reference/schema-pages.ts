@@ -1,42 +1,75 @@
-/** Writes docs/reference/schema.md from the catalogue of a database made for it; `--check` only compares. */
-import { readFile, writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
-import { withClient } from "../../src/database/client.ts";
-import { openDatabase } from "../../src/database/open.ts";
-import { startThrowawayCluster } from "../../src/embedded/testing/throwaway.ts";
-import { readOptions } from "../../src/options/options.ts";
-import {
-  type Catalogue,
-  type Column,
-  readCatalogue,
-  type Routine,
-  type Schema,
-  type Table,
-  type Type,
-} from "../catalogue.ts";
+/** The pages of the schema: one a subject, and the index of them all. */
+import type { Catalogue, Column, Constraint, Routine, Schema, Table, Type } from "../catalogue.ts";
+import type { GraphqlName } from "./graphql-names.ts";
+import { capital, code, headingAnchor, list, markdownTable, page } from "./markdown.ts";
+import { GROUPS, linkTo, type SqlObject } from "./objects.ts";
+import type { Subject } from "./subjects.ts";
 
-const FILE = resolve(import.meta.dirname, "../../docs/reference/schema.md");
-
-/** The whole page. The same migrations give the same text. */
-function page({ schemas, tables, types, routines }: Catalogue): string {
-  return [
-    "# Reference",
-    "Every table, column, policy, grant, function and type that a request can reach. Written from the catalogue and its comments by `npm run reference`; do not edit it here.",
+/** Every subject with its objects, each linked. */
+export function schemaIndex({ schemas }: Catalogue, subjects: Subject[], objects: SqlObject[]): string {
+  return page([
+    "# Schema",
+    "Every table, column, policy, grant, function and type that a request can reach, by subject. Written from the catalogue and its comments by `npm run reference`; do not edit it here. What it makes in GraphQL is in [GraphQL](graphql.md).",
     "The owner of the schema has all rights, and row level security does not hold for it. A role that is not named has none.",
     ...schemas.map(schemaLine),
-    "## Tables",
-    ...tables.map(tableSection),
-    "## Functions",
-    ...routines.map(routineSection),
-    "## Types",
-    ...types.map(typeSection),
-  ]
-    .join("\n\n")
-    .concat("\n");
+    ...subjects.flatMap(({ name, about }) => {
+      const groups = groupsOf(objects.filter(({ subject }) => subject === name));
+      return [
+        `## ${name}`,
+        groups.length > 0
+          ? `[${capital(about)}](schema/${name}.md).`
+          : `${capital(about)}. Nothing of it is reached by a request.`,
+        ...groups.map(([group, own]) => `${group}: ${own.map((object) => linkTo(object, "schema/")).join(", ")}.`),
+      ];
+    }),
+  ]);
+}
+
+/** The page of a subject: everything about each of its objects. */
+export function schemaPage({ name, about }: Subject, objects: SqlObject[], names: GraphqlName[]): string {
+  return page([
+    `# Schema: ${name}`,
+    `${capital(about)}. Written by \`npm run reference\`; do not edit it here. [All subjects](../schema.md).`,
+    ...groupsOf(objects).flatMap(([group, own]) => [
+      `## ${group}`,
+      ...(group === "For policies"
+        ? ["Policies, column defaults and functions need these while a request runs, and nobody should call them."]
+        : []),
+      ...own.flatMap((object) => [
+        `### ${object.name}`,
+        sectionOf(object),
+        ...graphqlLine(names.filter((named) => named.object === object)),
+      ]),
+    ]),
+  ]);
+}
+
+/** The groups that have objects, with them. */
+function groupsOf(objects: SqlObject[]): [group: string, objects: SqlObject[]][] {
+  return GROUPS.map((group): [string, SqlObject[]] => [
+    group,
+    objects.filter((object) => object.group === group),
+  ]).filter(([, own]) => own.length > 0);
+}
+
+function sectionOf(object: SqlObject): string {
+  if (object.group === "Tables") return tableSection(object.it);
+  return object.group === "Types" ? typeSection(object.it) : routineSection(object.it);
+}
+
+/** What the object is called in GraphQL: types, then fields. Queries and mutations have a heading there. */
+function graphqlLine(names: GraphqlName[]): string[] {
+  const isField = ({ coordinate }: GraphqlName): boolean => coordinate.includes(".");
+  const words = [...names.filter((name) => !isField(name)), ...names.filter(isField)].map(({ coordinate }) =>
+    /^(Query|Mutation)\./.test(coordinate)
+      ? `[\`${coordinate}\`](../graphql.md#${headingAnchor(coordinate)})`
+      : code(coordinate),
+  );
+  return words.length > 0 ? [`In GraphQL: ${words.join(", ")}.`] : [];
 }
 
 function schemaLine({ name, comment, roles }: Schema): string {
-  return `**Schema \`${name}\`**, for ${list(roles)}: ${text(comment)}`;
+  return `**Schema \`${name}\`**, for ${rolesOf(roles)}: ${text(comment)}`;
 }
 
 function tableSection(table: Table): string {
@@ -45,12 +78,11 @@ function tableSection(table: Table): string {
     ...table.indexes.map(({ name, definition }) => ({ name, definition: `index ${definition}` })),
   ];
   return [
-    `### ${table.schema}.${table.name}`,
     text(table.comment),
-    columnTable(table.columns),
-    `Constraints and indexes:\n\n${constraints.map(({ name, definition }) => `- \`${name}\`: ${code(definition)}`).join("\n")}`,
+    columnTable(table),
+    ...(constraints.length > 0 ? [constraintList(constraints)] : []),
     grantTable(table),
-    policyTable(table),
+    ...(table.policies.length > 0 ? [policyTable(table)] : []),
     ...(table.triggers.length > 0 ? [triggerTable(table)] : []),
   ].join("\n\n");
 }
@@ -62,12 +94,18 @@ function fieldTable(columns: Column[]): string {
   );
 }
 
-function columnTable(columns: Column[]): string {
+function constraintList(constraints: Constraint[]): string {
+  const items = constraints.map(({ name, definition }) => `- \`${name}\`: ${code(definition)}`);
+  return `Constraints and indexes:\n\n${items.join("\n")}`;
+}
+
+/** Of a view's columns, PostgreSQL does not know which are never null. */
+function columnTable({ columns, isView }: Table): string {
   return markdownTable(
     ["Column", "Type", "Default", "What it is"],
     columns.map((column) => [
       `\`${column.name}\``,
-      `${code(column.type)}${column.notNull ? "" : ", or null"}`,
+      `${code(column.type)}${column.notNull || isView ? "" : ", or null"}`,
       code(column.default),
       text(column.comment),
     ]),
@@ -115,11 +153,10 @@ function routineSection(routine: Routine): string {
     return found === null ? [] : [`- \`${found[1]}\`: ${found[2]}`];
   });
   return [
-    `### ${routine.schema}.${routine.name}`,
     `\`\`\`sql\n${signature(routine)}\n\`\`\``,
     description,
     ...(parameters.length > 0 ? [parameters.join("\n")] : []),
-    `${capital(routine.volatility)}, runs with the rights of ${routine.isDefiner ? "the owner" : "the caller"}; may be called by ${list(routine.roles)}.`,
+    `${capital(routine.volatility)}, runs with the rights of ${routine.isDefiner ? "the owner" : "the caller"}; may be called by ${rolesOf(routine.roles)}.`,
   ].join("\n\n");
 }
 
@@ -132,12 +169,8 @@ function signature({ schema, name, arguments: parameters, returns }: Routine): s
   return `${schema}.${name}(${plain}) returns ${returns.replace("SETOF", "setof")}`;
 }
 
-function typeSection({ schema, name, comment, labels, columns }: Type): string {
-  return [
-    `### ${schema}.${name}`,
-    text(comment),
-    labels.length > 0 ? `One of ${list(labels)}.` : fieldTable(columns),
-  ].join("\n\n");
+function typeSection({ comment, labels, columns }: Type): string {
+  return [text(comment), labels.length > 0 ? `One of ${list(labels)}.` : fieldTable(columns)].join("\n\n");
 }
 
 /** A comment without the smart tags at its head, which are for PostGraphile. */
@@ -153,36 +186,6 @@ function split(comment: string): { tags: string[]; description: string } {
     : { tags: lines.slice(0, end), description: lines.slice(end).join(" ").trim() };
 }
 
-function markdownTable(head: string[], rows: string[][]): string {
-  const row = (cells: string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
-}
-
-/** On one line, as a table's cell needs it. */
-function code(sql: string): string {
-  return sql === "" ? "" : `\`${sql.replaceAll(/\s+/g, " ")}\``;
-}
-
-function list(names: string[]): string {
-  return names.length > 0 ? names.map((name) => `\`${name}\``).join(", ") : "nobody";
-}
-
-function capital(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1);
-}
-
-const cluster = await startThrowawayCluster();
-try {
-  const options = readOptions({ DATABASE_URL: await cluster.createDatabase("attune"), JWT_SECRET: "-".repeat(32) });
-  const { ownerUrl } = await openDatabase(options, { migrate: true });
-  const reference = page(await withClient(ownerUrl, readCatalogue));
-
-  if (!process.argv.includes("--check")) {
-    await writeFile(FILE, reference);
-  } else if ((await readFile(FILE, "utf8").catch(() => "")) !== reference) {
-    console.error("docs/reference/schema.md is not what the migrations make: run `npm run reference` and commit it.");
-    process.exitCode = 1;
-  }
-} finally {
-  await cluster.stop();
+function rolesOf(roles: string[]): string {
+  return roles.length > 0 ? list(roles) : "nobody";
 }
