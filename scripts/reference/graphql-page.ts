@@ -24,7 +24,10 @@ import type { Subject } from "./subjects.ts";
 const WIDTH = 100;
 const FOLDER = "schema/";
 
-/** @param schema read from its text, so that it has the text's defaults */
+/**
+ * The whole page.
+ * @param schema read from its text, so that it has the text's defaults
+ */
 export function graphqlPage(schema: GraphQLSchema, subjects: Subject[], names: GraphqlName[]): string {
   return page([
     "# GraphQL",

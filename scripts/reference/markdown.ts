@@ -1,5 +1,6 @@
 /** Markdown, as the pages of the reference need it. */
 
+/** A table of cells that are Markdown themselves. */
 export function markdownTable(head: string[], rows: string[][]): string {
   const row = (cells: string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n");
@@ -15,11 +16,12 @@ export function list(names: readonly string[]): string {
   return names.map(code).join(", ");
 }
 
+/** As a sentence begins. */
 export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Its parts, with blank lines between them. */
+/** A page of these parts, with blank lines between them. */
 export function page(parts: string[]): string {
   return parts.join("\n\n").concat("\n");
 }
