@@ -8,9 +8,11 @@ export type Policy = { name: string; command: string; role: string; using: strin
 export type Grant = { role: string; command: string; columns: string[] | null };
 export type Trigger = { name: string; when: string; comment: string };
 
+/** A table, or a view, which has columns and grants, and no more. */
 export type Table = {
   schema: string;
   name: string;
+  isView: boolean;
   comment: string;
   columns: Column[];
   constraints: Constraint[];
@@ -38,7 +40,7 @@ export type Catalogue = { schemas: Schema[]; tables: Table[]; types: Type[]; rou
 /** The roles of requests, from the least trusted to the most. */
 const ROLES = ["anon", "authenticated", "service_role"];
 /** What is documented. `attune_private` is nobody's business. */
-const SCHEMAS = ["attune", "auth"];
+const SCHEMAS = ["attune", "attune_hidden", "auth"];
 
 const COLUMNS = `
   (select coalesce(jsonb_agg(jsonb_build_object(
@@ -55,6 +57,7 @@ const COLUMNS = `
 const TABLES = `
   select n.nspname as schema,
          c.relname as name,
+         c.relkind = 'v' as "isView",
          coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') as comment,
          ${COLUMNS} as columns,
          (select coalesce(jsonb_agg(jsonb_build_object(
@@ -106,7 +109,7 @@ const TABLES = `
           where t.tgrelid = c.oid and not t.tgisinternal) as triggers
   from pg_catalog.pg_class as c
   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-  where n.nspname = any ($1) and c.relkind in ('r', 'p')
+  where n.nspname = any ($1) and c.relkind in ('r', 'p', 'v')
   order by n.nspname, c.relname`;
 
 const TYPES = `
@@ -143,7 +146,7 @@ const SCHEMA_LIST = `
   where n.nspname = any ($1)
   order by n.nspname`;
 
-/** Everything of the schemas `attune` and `auth`, in a fixed order, with every name written out. */
+/** Everything of the schemas `attune`, `attune_hidden` and `auth`, in a fixed order, with every name written out. */
 export async function readCatalogue(client: pg.ClientBase): Promise<Catalogue> {
   await client.query("set search_path = ''");
   const { rows: schemas } = await client.query<Schema>(SCHEMA_LIST, [SCHEMAS, ROLES]);
@@ -178,7 +181,9 @@ const REACH: Record<string, Partial<Record<Persona, string>>> = {
 
 /** The rows of the matrix: a table, then what each persona may do with its rows. */
 export function rightsMatrix({ tables }: Catalogue): string[][] {
-  return tables.map((table) => [`\`${table.name}\``, ...PERSONAS.map((persona) => rightsOf(table, persona))]);
+  return tables
+    .filter(({ isView }) => !isView)
+    .map((table) => [`\`${table.name}\``, ...PERSONAS.map((persona) => rightsOf(table, persona))]);
 }
 
 function rightsOf(table: Table, persona: Persona): string {
