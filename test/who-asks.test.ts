@@ -7,7 +7,7 @@ import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/te
 
 type Who = "user" | "admin" | "anon" | "service_role";
 /** What a call names: ids, and tokens that are good once. */
-type Names = Record<"user" | "other" | "project" | "team" | "notification" | "refreshToken" | "session", string>;
+type Names = Record<"user" | "other" | "project" | "team" | "notification" | "refreshToken", string>;
 /** How often `current_user_id` may run, when not once at most: each says why. */
 type Call = { who: Who; sql: string; times?: number };
 
@@ -150,11 +150,9 @@ beforeAll(async () => {
       values ('beta.admin_only', 'beta', '{"type": "boolean"}', 'false', 'admin');
     insert into attune.plan_settings (plan, key, value) values ('bootstrapper', 'PROJECTS_ENABLED', 'true');
     insert into attune.setting_templates (name, title, values) values ('dark', 'Dark', '{"PROJECTS_ENABLED": true}')`);
-  const [user = "", other = "", admin = ""] = [
-    await value("select attune_private.ensure_user('ada@example.com')"),
-    await value("select attune_private.ensure_user('bob@example.com')"),
-    await value("select attune_private.ensure_user('root@example.com', true)"),
-  ];
+  const user = await value("select attune_private.ensure_user('ada@example.com')");
+  const other = await value("select attune_private.ensure_user('bob@example.com')");
+  const admin = await value("select attune_private.ensure_user('root@example.com', true)");
   claims.user["sub"] = user;
   claims.admin["sub"] = admin;
   const project = await value("select project_id from attune.project_members where user_id = $1", [user]);
@@ -175,16 +173,14 @@ beforeAll(async () => {
      values ($1, 'DARK_MODE_ENABLED', 'true'), ($1, 'PROJECTS_ENABLED', 'true'), ($1, 'beta.admin_only', 'true')`,
     [user],
   );
-  const tokens = await client.query<{ session_id: string; refresh_token: string }>(
-    "select session_id, refresh_token from attune.register('known@example.com', $1, 'Known')",
-    [PASSWORD],
-  );
-  const [{ session_id: session = "", refresh_token: refreshToken = "" } = {}] = tokens.rows;
+  const refreshToken = await value("select refresh_token from attune.register('known@example.com', $1, 'Known')", [
+    PASSWORD,
+  ]);
   const notification = await value(
     "insert into attune.notifications (user_id, title, category) values ($1, 'Hello', 'system') returning id",
     [user],
   );
-  table = calls({ user, other, project, team, notification, refreshToken, session });
+  table = calls({ user, other, project, team, notification, refreshToken });
 });
 
 afterAll(async () => {
