@@ -87,7 +87,7 @@ async function run(...files: string[]): Promise<{ passed: number; failed: number
     files: files.map((file) => join(folder, file)),
     reporter: (line) => lines.push(line.replace(/\S*attune-pgtap-\w*\//, "")),
   });
-  return { ...total, report: lines.join("\n") };
+  return { passed: total.passed, failed: total.failures.length, report: lines.join("\n") };
 }
 
 async function testDatabases(): Promise<string[]> {
