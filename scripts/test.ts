@@ -87,12 +87,12 @@ function nameOf(part: TestCase | TestSuite | TestModule): string {
 }
 
 /** The message, the first place in a file of ours, and what was expected. */
-function detailsOf(errors: readonly { name?: unknown; message: string; diff?: unknown; stacks?: Place[] }[]): string[] {
+function detailsOf(errors: readonly { name?: string; message: string; diff?: string; stacks?: Place[] }[]): string[] {
   return errors.flatMap(({ name = "Error", message, diff = "", stacks: [at] = [] }) =>
     [
       `${name}: ${message}`,
       at === undefined ? "" : `at ${relative(process.cwd(), at.file)}:${at.line}`,
-      stripVTControlCharacters(String(diff)),
+      stripVTControlCharacters(diff),
     ].flatMap((text) => text.split("\n").filter((line) => line.trim() !== "")),
   );
 }
