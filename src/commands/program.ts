@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { definitionsCommand } from "./definitions.ts";
+import { dumpCommand } from "./dump.ts";
 import { migrateCommand } from "./migrate.ts";
+import { restoreCommand } from "./restore.ts";
 import { rollbackCommand } from "./rollback.ts";
 import { sqlCommand } from "./sql.ts";
 import { startCommand } from "./start.ts";
@@ -37,6 +39,8 @@ const commands = [
   testCommand(),
   sqlCommand(),
   definitionsCommand(),
+  dumpCommand(),
+  restoreCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 
