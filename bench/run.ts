@@ -7,11 +7,11 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { withClient } from "../src/database/client.ts";
-import { openDatabase } from "../src/database/open.ts";
 import { urlOfDatabase } from "../src/database/connection-string.ts";
+import { openDatabase } from "../src/database/open.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
-import { signToken } from "../src/sign-in/jwt.ts";
 import { readOptions } from "../src/options/options.ts";
+import { signToken } from "../src/sign-in/jwt.ts";
 import { compare, type Comparison, type Effort, type Variant } from "./compare.ts";
 import { DEFINITIONS, PREFERENCES_PER_USER, seed } from "./seed.ts";
 import { startService } from "./service.ts";

@@ -3,8 +3,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { openDatabase } from "../src/database/open.ts";
 import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
-import { readOptions } from "../src/options/options.ts";
 import { graphqlSchema } from "../src/graphql/schema.ts";
+import { readOptions } from "../src/options/options.ts";
 
 const FILE = resolve(import.meta.dirname, "../schema.graphql");
 

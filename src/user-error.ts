@@ -1,4 +1,4 @@
-/** Errors a person can mend: one clear sentence on stderr, exit code 1, never a stack trace. */
+/** Errors a person can mend: one clear sentence on stderr, exit code 1, no stack trace. And what anything thrown says. */
 
 export class UserError extends Error {
   override readonly name = "UserError";

@@ -107,7 +107,7 @@ test("restored with DATABASE_URL: the same rows, sequences and schema, with its 
     await expect(client.query("update attune.configuration_audit_log set key = 'x'")).rejects.toThrow(
       "UPDATE is not allowed",
     );
-    await expect(client.query("delete from attune.plans")).rejects.toThrow("violates foreign key constraint");
+    await expect(client.query("delete from attune.plans")).rejects.toThrow(/violates .*foreign key constraint/);
   });
   const again = await attune(["restore", file], { DATABASE_URL: url });
   expect(again).toMatchObject({ code: 1, stdout: "" });

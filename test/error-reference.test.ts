@@ -26,7 +26,7 @@ function coded(): string[] {
   const sources = read("src/**/*.ts");
   const patterns = [
     /\breason: "([a-z_]+)"/g,
-    /\b(?:UnauthorizedError|refused)\(\s*"([a-z_]+)"/g,
+    /\b(?:UnauthorizedError|refusedQuery)\(\s*"([a-z_]+)"/g,
     /\bRequestError\(\s*\d+,\s*"([a-z_]+)"/g,
   ];
   return patterns.flatMap((pattern) => [...sources.matchAll(pattern)].map(([, reason = ""]) => reason));

@@ -3,8 +3,8 @@ import { generateKeyPairSync } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { resolveJwt } from "../src/sign-in/resolve-jwt.ts";
 import { readOptions } from "../src/options/options.ts";
+import { resolveJwt } from "../src/sign-in/resolve-jwt.ts";
 
 const pem = (type: "public" | "private", bits = 2048): string => {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", {

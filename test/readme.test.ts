@@ -2,8 +2,8 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { withClient } from "../src/database/client.ts";
 import { readCatalogue, rightsMatrix } from "../scripts/catalogue.ts";
+import { withClient } from "../src/database/client.ts";
 import { openSession, readSteps, type Session } from "./support/documents.ts";
 import { createTestDatabase } from "./support/harness.ts";
 

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../src/database/client.ts";
-import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
-import { type Migration, MIGRATIONS_FOLDER, readMigrations } from "../src/database/migrations.ts";
 import { migrate } from "../src/database/migrate.ts";
+import { type Migration, MIGRATIONS_FOLDER, readMigrations } from "../src/database/migrations.ts";
 import { planRollback, rollback } from "../src/database/rollback.ts";
+import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { readCatalogue, readRowCounts } from "./support/catalogue.ts";
 
 /** A cluster of its own: the roles that the first migration makes belong to the cluster. */

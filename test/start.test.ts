@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { withClient } from "../src/database/client.ts";
 import { assertServerVersion } from "../src/database/checks.ts";
-import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
+import { withClient } from "../src/database/client.ts";
 import { readMigrations } from "../src/database/migrations.ts";
+import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { attune, isRunning, launch, postmaster, type Running, startServer } from "./support/cli.ts";
 
 let home: string;

@@ -4,9 +4,9 @@ import { Command, Option } from "commander";
 import type pg from "pg";
 import { inTransaction, withClient } from "../database/client.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { plural } from "../words.ts";
 import { columns } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
-import { plural } from "../words.ts";
 
 type Change = {
   action: "added" | "changed" | "removed" | "unchanged";

@@ -1,7 +1,7 @@
 /** `attune migrate`: brings the database up to date. */
 import { Command } from "commander";
-import { status } from "../database/migrations.ts";
 import { migrate } from "../database/migrate.ts";
+import { status } from "../database/migrations.ts";
 import { plural } from "../words.ts";
 import { withDatabase } from "./with-database.ts";
 

@@ -1,6 +1,9 @@
 /** The command line: `attune start`, `migrate`, `token`…, each with --help. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { environmentHelp } from "../options/documentation.ts";
+import { given } from "../options/read-variable.ts";
+import { messageOf } from "../user-error.ts";
 import { definitionsCommand } from "./definitions.ts";
 import { dumpCommand } from "./dump.ts";
 import { migrateCommand } from "./migrate.ts";
@@ -12,9 +15,6 @@ import { statusCommand } from "./status.ts";
 import { testCommand } from "./test.ts";
 import { tokenCommand } from "./token.ts";
 import { urlCommand } from "./url.ts";
-import { environmentHelp } from "../options/documentation.ts";
-import { given } from "../options/read-variable.ts";
-import { messageOf } from "../user-error.ts";
 
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));

@@ -4,12 +4,12 @@ import { relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { withClient } from "../database/client.ts";
-import { type Connections, openDatabase, openOwner } from "../database/open.ts";
 import { describeDatabase } from "../database/connection-string.ts";
-import { SIGNALS } from "../signals.ts";
+import { type Connections, openDatabase, openOwner } from "../database/open.ts";
 import { clusterState } from "../embedded/cluster.ts";
-import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { type Options, readOptions } from "../options/options.ts";
+import { SIGNALS } from "../signals.ts";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
 
 /** How long requests that are running get to end, and then the whole, in milliseconds. */
 const PATIENCE = { requests: 500, all: 1900 };

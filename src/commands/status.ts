@@ -2,10 +2,10 @@
 import { Command } from "commander";
 import { withClient } from "../database/client.ts";
 import { describeDatabase } from "../database/connection-string.ts";
-import { plural } from "../words.ts";
-import { clusterState } from "../embedded/cluster.ts";
 import { status } from "../database/migrations.ts";
+import { clusterState } from "../embedded/cluster.ts";
 import { readOptions } from "../options/options.ts";
+import { plural } from "../words.ts";
 import { columns } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
 

@@ -1,10 +1,10 @@
 /** `attune token`: a development token and nothing else. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { withClient } from "../database/client.ts";
+import { readOptions } from "../options/options.ts";
+import { signToken } from "../sign-in/jwt.ts";
 import { resolveJwt } from "../sign-in/resolve-jwt.ts";
 import { UserError } from "../user-error.ts";
-import { signToken } from "../sign-in/jwt.ts";
-import { readOptions } from "../options/options.ts";
 import { withDatabase } from "./with-database.ts";
 
 type TokenOptions = { email?: string; admin?: true; role: string; expires: string };

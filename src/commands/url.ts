@@ -2,8 +2,8 @@
 import { Command } from "commander";
 import { authenticatorUrlOf } from "../database/authenticator.ts";
 import { clusterState } from "../embedded/cluster.ts";
-import { UserError } from "../user-error.ts";
 import { readOptions } from "../options/options.ts";
+import { UserError } from "../user-error.ts";
 
 export function urlCommand(): Command {
   return new Command("url")

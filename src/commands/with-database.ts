@@ -1,9 +1,9 @@
 /** The database that a command works on, for its duration, and an answer to Ctrl-C. */
 import pg from "pg";
 import { openOwner, type OwnerConnection, type Purpose } from "../database/open.ts";
+import { type Options, readOptions } from "../options/options.ts";
 import { SIGNALS } from "../signals.ts";
 import { UserError } from "../user-error.ts";
-import { type Options, readOptions } from "../options/options.ts";
 
 /**
  * Runs `work` on the database that the environment names. An embedded server that had to be started for it is stopped

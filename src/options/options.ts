@@ -2,8 +2,8 @@
 import { isLoopback } from "../server/loopback.ts";
 import { OWN, type OutsideIssuer } from "../sign-in/jwt.ts";
 import { UserError } from "../user-error.ts";
-import { type Name } from "./variables.ts";
 import { given, readVariable } from "./read-variable.ts";
+import { type Name } from "./variables.ts";
 
 export type JwtOptions = {
   /** Shared secret of our own tokens (HS256), at least 32 bytes. */

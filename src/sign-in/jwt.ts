@@ -1,8 +1,8 @@
 /** Signs our own tokens and verifies those of the issuers that are trusted: signature by one agreed algorithm, audience, issuer, lifetime. */
 import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
-import { createKeySet } from "./jwks.ts";
 import { RequestError } from "../server/request-error.ts";
+import { createKeySet } from "./jwks.ts";
 
 /** What our own tokens say of themselves. SQL says the same: `attune_private.own_issuer()`. */
 export const OWN = { issuer: "attune", audience: "authenticated" } as const;

@@ -1,8 +1,8 @@
 /** The first request of an outside identity makes its user. */
 import type { Pool } from "pg";
+import { queryAs } from "../database/query-as.ts";
 import type { Identity } from "./claims.ts";
 import { OWN } from "./jwt.ts";
-import { queryAs } from "../database/query-as.ts";
 
 /** How many identities are remembered, and for how long, in milliseconds: so the profile follows what the provider says. */
 const KNOWN = { most: 10_000, lifetime: 10 * 60_000 };

@@ -2,15 +2,15 @@
 import fastifyCookie from "@fastify/cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Pool } from "pg";
-import { cameFrom, type Identity, TRUSTED } from "./claims.ts";
+import { queryAs } from "../database/query-as.ts";
+import type { SignInOptions } from "../options/options.ts";
 import { reportFailure } from "../server/error-responses.ts";
+import { RequestError } from "../server/request-error.ts";
+import { cameFrom, type Identity, TRUSTED } from "./claims.ts";
 import type { Identify } from "./identify.ts";
 import { signClaims } from "./jwt.ts";
 import { type Checks, createProvider, expired, type OpenIdProvider, type OutsideUser } from "./openid.ts";
-import type { SignInOptions } from "../options/options.ts";
-import { RequestError } from "../server/request-error.ts";
 import { createSeals } from "./sealed.ts";
-import { queryAs } from "../database/query-as.ts";
 
 type Setting = SignInOptions & {
   pool: Pool;

@@ -2,11 +2,11 @@
 import type { FastifyInstance } from "fastify";
 import pg from "pg";
 import { inject } from "vitest";
+import { urlOfDatabase } from "../../src/database/connection-string.ts";
+import { cloneTemplate } from "../../src/pgtap/test-databases.ts";
+import type { ServerOptions } from "../../src/server/server-options.ts";
 import { authenticate } from "../../src/sign-in/claims.ts";
 import { createVerifier, type ResolvedJwtOptions, signToken } from "../../src/sign-in/jwt.ts";
-import type { ServerOptions } from "../../src/server/server-options.ts";
-import { cloneTemplate } from "../../src/pgtap/test-databases.ts";
-import { urlOfDatabase } from "../../src/database/connection-string.ts";
 
 export type TestUser = { id: string; email: string; token: string };
 
