@@ -10,7 +10,7 @@ import { sluggify } from "graphile-migrate/dist/sluggify.js";
 import { migrate } from "../src/database/migrate.ts";
 import { MIGRATIONS_FOLDER, readMigrations } from "../src/database/migrations.ts";
 import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
-import { scanSql } from "../src/pgtap/sql-script.ts";
+import { scanSql } from "../src/database/sql-script.ts";
 import { UserError } from "../src/user-error.ts";
 
 /** The texts of committed migrations, by file name. */
