@@ -48,6 +48,7 @@ describe("help", () => {
     "status",
     "token",
     "url",
+    "query",
     "test",
     "sql",
     "definitions",

@@ -7,6 +7,7 @@ import { messageOf } from "../user-error.ts";
 import { definitionsCommand } from "./definitions.ts";
 import { dumpCommand } from "./dump.ts";
 import { migrateCommand } from "./migrate.ts";
+import { queryCommand } from "./query.ts";
 import { restoreCommand } from "./restore.ts";
 import { rollbackCommand } from "./rollback.ts";
 import { sqlCommand } from "./sql.ts";
@@ -36,6 +37,7 @@ const commands = [
   statusCommand(),
   tokenCommand(),
   urlCommand(),
+  queryCommand(),
   testCommand(),
   sqlCommand(),
   definitionsCommand(),
