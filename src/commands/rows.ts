@@ -6,21 +6,7 @@ import stringWidth from "string-width";
 export type Rows = { fields: Field[]; rows: (string | null)[][] };
 export type Field = { name: string; dataTypeID: number };
 
-const {
-  BOOL,
-  CID,
-  FLOAT4,
-  FLOAT8,
-  INT2,
-  INT4,
-  INT8,
-  JSON: JSON_TYPE,
-  JSONB,
-  MONEY,
-  NUMERIC,
-  OID,
-  XID,
-} = pg.types.builtins;
+const { CID, FLOAT4, FLOAT8, INT2, INT4, INT8, MONEY, NUMERIC, OID, XID } = pg.types.builtins;
 const XID8 = 5069;
 const ALIGNED_RIGHT: ReadonlySet<number> = new Set([
   CID,
@@ -35,6 +21,8 @@ const ALIGNED_RIGHT: ReadonlySet<number> = new Set([
   XID,
   XID8,
 ]);
+const BOOL: number = pg.types.builtins.BOOL;
+const DOCUMENTS: ReadonlySet<number> = new Set([pg.types.builtins.JSON, pg.types.builtins.JSONB]);
 /** What PostgreSQL writes as JSON does, save for values like NaN. */
 const NUMBERS: ReadonlySet<number> = new Set([FLOAT4, FLOAT8, INT2, INT4, INT8, NUMERIC]);
 
@@ -88,7 +76,7 @@ export function json({ fields, rows }: Rows): string {
   const member = (value: string | null, { dataTypeID }: Field): string => {
     if (value === null) return "null";
     if (dataTypeID === BOOL) return value === "t" ? "true" : "false";
-    if (dataTypeID === JSON_TYPE || dataTypeID === JSONB) return value;
+    if (DOCUMENTS.has(dataTypeID)) return value;
     return NUMBERS.has(dataTypeID) && /^-?\d/.test(value) ? value : JSON.stringify(value);
   };
   const objects = rows.map(
