@@ -41,7 +41,20 @@ afterAll(async () => {
 });
 
 describe("help", () => {
-  const commands = ["start", "migrate", "rollback", "status", "token", "url", "test", "sql", "definitions"];
+  const commands = [
+    "start",
+    "migrate",
+    "rollback",
+    "status",
+    "token",
+    "url",
+    "query",
+    "test",
+    "sql",
+    "definitions",
+    "dump",
+    "restore",
+  ];
 
   test("names every command, and the environment", async () => {
     const { code, stdout } = await attune(["--help"]);

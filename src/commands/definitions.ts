@@ -41,7 +41,7 @@ function applyCommand(): Command {
     )
     .action(async (file: string, { dryRun, stored }: { dryRun?: true; stored: string }) => {
       const document = settingsDocument(await readJson(file), file);
-      await withDatabase({ migrate: true }, ({ ownerUrl }) =>
+      await withDatabase({ migrate: "existing" }, ({ ownerUrl }) =>
         withClient(ownerUrl, (client) =>
           inTransaction(client, async () => {
             const changes = await apply(client, document, true, stored);
@@ -71,7 +71,7 @@ function exportCommand(): Command {
       "the $id (or title) of the document they came from; without it, those that were made by hand",
     )
     .action(({ source }: { source?: string }) =>
-      withDatabase({ migrate: true }, ({ ownerUrl }) =>
+      withDatabase({ migrate: "existing" }, ({ ownerUrl }) =>
         withClient(ownerUrl, async (client) => {
           const {
             rows: [row],

@@ -5,7 +5,10 @@ import { environmentHelp } from "../options/documentation.ts";
 import { given } from "../options/read-variable.ts";
 import { messageOf } from "../user-error.ts";
 import { definitionsCommand } from "./definitions.ts";
+import { dumpCommand } from "./dump.ts";
 import { migrateCommand } from "./migrate.ts";
+import { queryCommand } from "./query.ts";
+import { restoreCommand } from "./restore.ts";
 import { rollbackCommand } from "./rollback.ts";
 import { sqlCommand } from "./sql.ts";
 import { startCommand } from "./start.ts";
@@ -34,9 +37,12 @@ const commands = [
   statusCommand(),
   tokenCommand(),
   urlCommand(),
+  queryCommand(),
   testCommand(),
   sqlCommand(),
   definitionsCommand(),
+  dumpCommand(),
+  restoreCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 

@@ -10,6 +10,7 @@ import { clusterState } from "../embedded/cluster.ts";
 import { type Options, readOptions } from "../options/options.ts";
 import { SIGNALS } from "../signals.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { isAttune, noteServer, runningServers, sayIfSecond } from "./servers.ts";
 
 /** How long requests that are running get to end, and then the whole, in milliseconds. */
 const PATIENCE = { requests: 500, all: 1900 };
@@ -33,6 +34,9 @@ async function start(): Promise<void> {
   void stop.then(() => process.removeAllListeners("uncaughtException").on("uncaughtException", () => undefined));
 
   await assertPortFree(options);
+  if (options.databaseUrl === undefined && (await clusterState(options.dataDir)).state === "absent") {
+    await sayIfSecond(options.dataDir);
+  }
   // Loading PostGraphile takes as long as opening the database does.
   const loading = import("../server/server.ts");
   loading.catch(() => undefined);
@@ -72,7 +76,9 @@ async function start(): Promise<void> {
     if (!stopping.signal.aborted) {
       await server.listen({ host, port: options.port });
       const address = server.server.address();
-      announce(options, typeof address === "object" && address !== null ? address.port : options.port);
+      const port = typeof address === "object" && address !== null ? address.port : options.port;
+      await noteServer(addressOf(options, port), options);
+      announce(options, addressOf(options, port));
       failure = await Promise.race([stop.then(() => undefined), opened.lost]);
     }
   } catch (error) {
@@ -110,6 +116,13 @@ async function assertPortFree(options: Options): Promise<void> {
     const owner = await openOwner(options, { migrate: false, serve: true });
     await owner.stop();
   }
+  if (codeOf(error) === "EADDRINUSE" && (await isAttune(addressOf(options, options.port)))) {
+    const taken = (await runningServers()).find(({ address }) => new URL(address).port === String(options.port));
+    const database = taken === undefined ? "" : `, on the database ${taken.database}`;
+    throw new UserError(
+      `Port ${options.port} of ${options.host} is taken by another Attune${database}: stop that one, or set PORT to another.`,
+    );
+  }
   throw listenError(error, options);
 }
 
@@ -132,13 +145,13 @@ function listenError(error: unknown, { host, port }: Options): UserError {
   }
 }
 
-function announce(options: Options, port: number): void {
-  const host = ["0.0.0.0", "::"].includes(options.host)
-    ? "localhost"
-    : options.host.includes(":")
-      ? `[${options.host}]`
-      : options.host;
-  const address = `http://${host}:${port}`;
+/** Where this machine reaches the server. */
+function addressOf({ host }: Options, port: number): string {
+  const name = ["0.0.0.0", "::"].includes(host) ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return `http://${name}:${port}`;
+}
+
+function announce(options: Options, address: string): void {
   const folder = relative(process.cwd(), options.dataDir);
   const database =
     options.databaseUrl === undefined

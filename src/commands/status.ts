@@ -4,8 +4,9 @@ import { withClient } from "../database/client.ts";
 import { describeDatabase } from "../database/connection-string.ts";
 import { status } from "../database/migrations.ts";
 import { clusterState } from "../embedded/cluster.ts";
-import { readOptions } from "../options/options.ts";
+import { type Options, readOptions } from "../options/options.ts";
 import { plural } from "../words.ts";
+import { serversElsewhere } from "./servers.ts";
 import { columns } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
 
@@ -20,13 +21,18 @@ export function statusCommand(): Command {
     .description("print which database is used and which migrations it has; changes nothing")
     .option("--json", "as JSON")
     .action(async ({ json }: { json?: true }) => {
-      const found = await find();
-      console.log(json === true ? JSON.stringify(found, null, 2) : describe(found).join("\n"));
+      const options = readOptions(process.env);
+      const found = await find(options);
+      if (json === true) console.log(JSON.stringify(found, null, 2));
+      else if (found.database !== null) console.log(describe(found.database, found.migrations).join("\n"));
+      else {
+        const elsewhere = await serversElsewhere(options.dataDir);
+        console.log(`There is no database in ${options.dataDir} yet: \`npm start\` makes one.${elsewhere}`);
+      }
     });
 }
 
-async function find(): Promise<Status> {
-  const options = readOptions(process.env);
+async function find(options: Options): Promise<Status> {
   const embedded = options.databaseUrl === undefined ? await clusterState(options.dataDir) : undefined;
   let found: Status = { database: null, migrations: { applied: [], pending: [] } };
   if (embedded?.state === "absent") return found;
@@ -54,8 +60,7 @@ async function find(): Promise<Status> {
   return found;
 }
 
-function describe({ database, migrations: { applied, pending } }: Status): string[] {
-  if (database === null) return ["There is no database yet: `npm start` makes one."];
+function describe(database: NonNullable<Status["database"]>, { applied, pending }: Status["migrations"]): string[] {
   const state = database.running ? "running" : "not running";
   return columns([
     ["Database", database.kind === "server" ? database.at : `embedded, in ${database.at}, ${state}`],

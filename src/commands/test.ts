@@ -14,12 +14,12 @@ export function testCommand(): Command {
     .action(async (files: string[], { jobs }: { jobs?: number }) => {
       const { databaseUrl } = readOptions(process.env);
       const { runPgtap } = await import("../pgtap/run.ts");
-      const { passed, failed } = await runPgtap({
+      const { passed, failures } = await runPgtap({
         files,
         ...(databaseUrl !== undefined && { ownerUrl: databaseUrl }),
         ...(jobs !== undefined && { jobs }),
       });
-      if (failed > 0 || passed === 0) process.exitCode = 1;
+      if (failures.length > 0 || passed === 0) process.exitCode = 1;
     });
 }
 

@@ -27,7 +27,7 @@ export function tokenCommand(): Command {
         throw new UserError("--admin makes a user an administrator, so name one with --email.");
       const options = readOptions(process.env);
       await withDatabase(
-        { migrate: true },
+        { migrate: "existing" },
         async ({ ownerUrl, embedded }) => {
           const { secret } = resolveJwt(options, embedded?.jwtSecret);
           if (secret === undefined)

@@ -4,6 +4,7 @@ import { authenticatorUrlOf } from "../database/authenticator.ts";
 import { clusterState } from "../embedded/cluster.ts";
 import { readOptions } from "../options/options.ts";
 import { UserError } from "../user-error.ts";
+import { serversElsewhere } from "./servers.ts";
 
 export function urlCommand(): Command {
   return new Command("url")
@@ -18,7 +19,9 @@ export function urlCommand(): Command {
       }
       const cluster = await clusterState(options.dataDir);
       if (cluster.state !== "running") {
-        throw new UserError(`The embedded PostgreSQL in ${options.dataDir} is not running: \`npm start\` starts it.`);
+        throw new UserError(
+          `The embedded PostgreSQL in ${options.dataDir} is not running: \`npm start\` starts it.${await serversElsewhere(options.dataDir)}`,
+        );
       }
       console.log(owner === true ? cluster.ownerUrl : cluster.authenticatorUrl);
     });

@@ -1,9 +1,11 @@
 /** The database that a command works on, for its duration, and an answer to Ctrl-C. */
 import pg from "pg";
-import { openOwner, type OwnerConnection, type Purpose } from "../database/open.ts";
+import { mayCreate, openOwner, type OwnerConnection, type Purpose } from "../database/open.ts";
+import { clusterState } from "../embedded/cluster.ts";
 import { type Options, readOptions } from "../options/options.ts";
 import { SIGNALS } from "../signals.ts";
 import { UserError } from "../user-error.ts";
+import { sayIfSecond, serversElsewhere } from "./servers.ts";
 
 /**
  * Runs `work` on the database that the environment names. An embedded server that had to be started for it is stopped
@@ -23,6 +25,7 @@ export async function withDatabase(
   };
   for (const signal of SIGNALS) process.once(signal, interrupt);
   try {
+    await sayWhichDatabase(options, purpose);
     owner = await openOwner(options, { ...purpose, signal: controller.signal });
     await work(owner, options);
   } catch (error) {
@@ -31,6 +34,27 @@ export async function withDatabase(
   } finally {
     await owner?.stop();
     for (const signal of SIGNALS) process.off(signal, interrupt);
+  }
+}
+
+/**
+ * Says which embedded database is meant where that may be a surprise: nobody serves it, or there is none yet.
+ * @throws UserError when there is none, and none is to be made
+ */
+async function sayWhichDatabase({ databaseUrl, dataDir }: Options, purpose: Purpose): Promise<void> {
+  if (databaseUrl !== undefined) return;
+  const { state } = await clusterState(dataDir);
+  if (state === "running") return;
+  if (state === "absent" && mayCreate(purpose)) return sayIfSecond(dataDir);
+  const elsewhere = await serversElsewhere(dataDir);
+  if (state === "stopped") {
+    if (elsewhere !== "" || !mayCreate(purpose))
+      console.error(
+        `attune: Starts the database in ${dataDir} for this command, as no server uses it now.${elsewhere}`,
+      );
+  } else {
+    const otherwise = elsewhere === "" ? " Set ATTUNE_DATA_DIR if it is in another folder." : elsewhere;
+    throw new UserError(`There is no database in ${dataDir}: \`npm start\` makes one.${otherwise}`);
   }
 }
 

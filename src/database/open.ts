@@ -7,9 +7,10 @@ import { UserError } from "../user-error.ts";
 import { authenticatorUrlOf, canLogIn, letAuthenticatorIn } from "./authenticator.ts";
 import { assertRights, assertVersion } from "./checks.ts";
 import { withOwner } from "./connection-error.ts";
-import { describeServer } from "./connection-string.ts";
+import { describeDatabase, describeServer } from "./connection-string.ts";
 import { createDatabase } from "./create.ts";
 import { migrate } from "./migrate.ts";
+import { status } from "./migrations.ts";
 
 export type OwnerConnection = {
   ownerUrl: string;
@@ -30,13 +31,21 @@ export type Connections = {
 };
 
 export type Purpose = {
-  /** Create what is missing and apply the migrations; `prepare` leaves the latter to the caller, false changes nothing. */
-  migrate: boolean | "prepare";
+  /**
+   * Create what is missing and apply the migrations; `prepare` leaves the latter to the caller, `existing` makes no
+   * database and no schema where there is none, false changes nothing.
+   */
+  migrate: boolean | "prepare" | "existing";
   /** Take the embedded cluster for a serving process, of which there is one at a time. */
   serve?: boolean;
   /** Gives up: the embedded server is stopped, and with it whatever runs there. */
   signal?: AbortSignal;
 };
+
+/** Whether it makes a database where there is none. */
+export function mayCreate({ migrate: how }: Purpose): boolean {
+  return how === true || how === "prepare";
+}
 
 /**
  * Makes sure that a database can be used as a server needs it: reached (the embedded cluster is started or joined),
@@ -81,12 +90,17 @@ export async function openOwner(options: Options, purpose: Purpose): Promise<Own
   purpose.signal?.addEventListener("abort", giveUp, { once: true });
   try {
     purpose.signal?.throwIfAborted();
-    if (purpose.migrate !== false) await createDatabase(owner.ownerUrl);
+    if (mayCreate(purpose)) await createDatabase(owner.ownerUrl);
     await withOwner(owner.ownerUrl, async (client) => {
       await assertVersion(client);
       if (purpose.migrate !== false) await assertRights(client, { schemas: true });
     });
-    if (purpose.migrate === true) await migrate(owner.ownerUrl);
+    if (purpose.migrate === "existing" && (await status(owner.ownerUrl)).applied.length === 0) {
+      throw new UserError(
+        `There is no Attune in the database ${describeDatabase(owner.ownerUrl)}: \`attune migrate\` makes it.`,
+      );
+    }
+    if (purpose.migrate === true || purpose.migrate === "existing") await migrate(owner.ownerUrl);
     purpose.signal?.throwIfAborted();
     return owner;
   } catch (error) {

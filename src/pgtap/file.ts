@@ -4,7 +4,7 @@ import pg from "pg";
 import { connect } from "../database/client.ts";
 import { messageOf, UserError } from "../user-error.ts";
 import { SEARCH_PATH } from "./install.ts";
-import { positionOf, scanSql } from "./sql-script.ts";
+import { positionOf, scanSql } from "../database/sql-script.ts";
 import { type Failure, readTap, type TapResult } from "./tap.ts";
 import { cloneTemplate } from "./test-databases.ts";
 

@@ -10,6 +10,7 @@ import { messageOf, UserError } from "../user-error.ts";
 import { plural } from "../words.ts";
 import { type FileResult, runFile } from "./file.ts";
 import { installTestSupport } from "./install.ts";
+import type { Failure } from "./tap.ts";
 import { createTemplate } from "./test-databases.ts";
 
 const TESTS = resolve(import.meta.dirname, "../../sql-tests");
@@ -27,15 +28,17 @@ export type PgtapOptions = {
   reporter?: (line: string) => void;
 };
 
+export type PgtapResult = { passed: number; failures: (Failure & { file: string })[] };
+
 /**
  * Runs pgTAP files against the schema as migrated, and reports a line for each file that passes and every failure of
  * one that does not: assertions, plans that do not add up, files that died, and files that assert nothing.
  * The databases it made are gone when it returns, and when it is interrupted.
  *
- * @returns how many assertions passed, and how many failures there were
+ * @returns how many assertions passed, and what failed
  * @throws UserError when no file is found, the server can't be used, or the run is interrupted
  */
-export async function runPgtap(options: PgtapOptions): Promise<{ passed: number; failed: number }> {
+export async function runPgtap(options: PgtapOptions): Promise<PgtapResult> {
   const report = options.reporter ?? ((line: string): void => console.log(line));
   const files = await findFiles(options.files);
 
@@ -56,22 +59,23 @@ export async function runPgtap(options: PgtapOptions): Promise<{ passed: number;
     // What can't be removed now, because the server is gone, goes at the start of the next run.
     cleanup.defer(() => template.drop().catch(() => undefined));
 
-    const total = { passed: 0, failed: 0 };
+    const total: PgtapResult = { passed: 0, failures: [] };
     const queue = files.values();
     const work = async (): Promise<void> => {
       for (const file of queue) {
         const result = await runFile(url, template.name, file, signal).catch(couldNotRun);
         if (signal.aborted) return;
         total.passed += result.passed;
-        total.failed += result.failures.length;
-        for (const line of describe(displayName(file), result)) report(line);
+        const name = displayName(file);
+        total.failures.push(...result.failures.map((failure) => ({ ...failure, file: name })));
+        for (const line of describe(name, result)) report(line);
       }
     };
     const jobs = Math.max(options.jobs ?? Math.min(availableParallelism(), 4), 1);
     await Promise.all(Array.from({ length: Math.min(jobs, files.length) }, work));
     signal.throwIfAborted();
 
-    report(`${plural(files.length, "file")}, ${total.passed} passed, ${total.failed} failed`);
+    report(`${plural(files.length, "file")}, ${total.passed} passed, ${total.failures.length} failed`);
     return total;
   });
 }

@@ -23,7 +23,7 @@ export const NOBODY: Identity = identityOf({ role: "anon" });
 /** A server that is trusted with everything: we, when we act for nobody. */
 export const TRUSTED: Identity = identityOf({ role: "service_role", iss: OWN.issuer });
 
-/** Who asks in single-user mode. */
+/** A user who shows no token: in single-user mode, and in `attune query --as`. */
 export function onlyUser(id: string): Identity {
   return identityOf({ role: "authenticated", sub: id, iss: OWN.issuer });
 }

@@ -1,8 +1,9 @@
 /** The command line as people use it: in a process of its own, with an environment of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -22,10 +23,20 @@ export type Running = {
   finished: Promise<Finished>;
 };
 
+/** Apart from other test files', whose servers are none of these commands' business. */
+const temporary = mkdtempSync(join(tmpdir(), "attune-cli-"));
+chmodSync(temporary, 0o755);
+process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
+
 /** Starts a command and lets it run. */
 export function launch(args: string[], environment: Environment = {}): Running {
   const child: ChildProcess = spawn(process.execPath, [CLI, ...args], {
-    env: { PATH: process.env["PATH"], ATTUNE_EMBEDDED_MAJOR: process.env["ATTUNE_EMBEDDED_MAJOR"], ...environment },
+    env: {
+      PATH: process.env["PATH"],
+      TMPDIR: temporary,
+      ATTUNE_EMBEDDED_MAJOR: process.env["ATTUNE_EMBEDDED_MAJOR"],
+      ...environment,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };

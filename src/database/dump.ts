@@ -1,0 +1,72 @@
+/** Dumps a database: everything that Attune stores, as it was at one moment. */
+import { createHash } from "node:crypto";
+import type pg from "pg";
+import { to as copyTo } from "pg-copy-streams";
+import { UserError } from "../user-error.ts";
+import {
+  CHECKSUM,
+  copyLine,
+  END_OF_ROWS,
+  type Header,
+  sequenceLine,
+  sequencesOf,
+  SETTINGS,
+  tablesOf,
+  TITLE,
+} from "./dump-format.ts";
+import { historyOf, MIGRATIONS_FOLDER } from "./migrations.ts";
+
+/**
+ * Reads everything in one transaction that blocks nobody, and gives it piece by piece.
+ * @param client a connection of the owner's, for nothing else meanwhile
+ * @returns how many rows it was
+ * @throws UserError when there is no Attune in the database
+ */
+export async function* dump(client: pg.Client, folder = MIGRATIONS_FOLDER): AsyncGenerator<Buffer, number> {
+  const hash = createHash("sha256");
+  const piece = (content: string | Buffer): Buffer => {
+    hash.update(content);
+    return Buffer.from(content);
+  };
+  let rows = 0;
+
+  await client.query(`begin isolation level repeatable read read only; ${SETTINGS}`);
+  try {
+    yield piece(`${TITLE}${JSON.stringify(await headerOf(client, folder))}\n`);
+    for (const table of await tablesOf(client)) {
+      yield piece(`\n${copyLine(table)}`);
+      const stream = client.query(copyTo(`copy ${table.name} (${table.columns}) to stdout`));
+      for await (const chunk of stream) yield piece(chunk as Buffer);
+      rows += stream.rowCount;
+      yield piece(END_OF_ROWS);
+    }
+    yield piece("\n");
+    for (const name of await sequencesOf(client)) {
+      const {
+        rows: [state],
+      } = await client.query<{ value: string; called: boolean }>(
+        `select last_value as value, is_called as called from ${name}`,
+      );
+      if (state !== undefined) yield piece(sequenceLine(name, state.value, state.called));
+    }
+    yield Buffer.from(`${CHECKSUM}${hash.digest("hex")}\n`);
+  } finally {
+    await client.query("rollback").catch(() => undefined);
+  }
+  return rows;
+}
+
+async function headerOf(client: pg.Client, folder: string): Promise<Header> {
+  const newest = (await historyOf(client, folder)).applied.at(-1);
+  if (newest === undefined) throw new UserError("There is nothing to dump: the database has no schema attune.");
+  const {
+    rows: [server],
+  } = await client.query<{ version: string; now: Date }>("select current_setting('server_version') as version, now()");
+  return {
+    format: 1,
+    migration: newest.number,
+    hash: newest.hash,
+    postgres: server?.version ?? "",
+    at: server?.now.toISOString() ?? "",
+  };
+}

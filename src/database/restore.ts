@@ -1,0 +1,223 @@
+/** Restores a dump into a database without Attune: the schema as it was then, the rows, the sequences; all or nothing. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { _migrateMigrationSchema } from "graphile-migrate/dist/migration.js";
+import { parseSettings } from "graphile-migrate/dist/settings.js";
+import pg from "pg";
+import { from as copyFrom } from "pg-copy-streams";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { inTransaction, withClient } from "./client.ts";
+import { databaseOf } from "./connection-string.ts";
+import {
+  CHECKSUM,
+  CHECKSUM_LENGTH,
+  copyLine,
+  END_OF_ROWS,
+  type Header,
+  readSequenceLine,
+  sequencesOf,
+  SETTINGS,
+  type Table,
+  tablesOf,
+  TITLE,
+} from "./dump-format.ts";
+import { migrate } from "./migrate.ts";
+import { historyOf, type Migration, MIGRATION_LOCK, MIGRATIONS_FOLDER, readMigrations } from "./migrations.ts";
+
+/** A dump that was looked at from end to end, and can be restored by this version. */
+export type Dump = { file: string; header: Header; migrations: Migration[] };
+
+/** As many bytes go to the server at once. */
+const BATCH = 65_536;
+const END = Buffer.from(END_OF_ROWS);
+
+/**
+ * Looks at a dump before anything is made for it.
+ * @throws UserError when it can't be read, is no dump, is not whole, or is of a schema that this version does not have
+ */
+export async function checkDump(file: string, folder = MIGRATIONS_FOLDER): Promise<Dump> {
+  const handle = await open(file).catch((error: unknown) => {
+    throw new UserError(
+      codeOf(error) === "ENOENT"
+        ? `There is no file ${file}.`
+        : `${file} can't be read (${codeOf(error) ?? messageOf(error)}).`,
+    );
+  });
+  try {
+    const header = await readHeader(handle, file);
+    await checkSum(handle, file);
+    const migrations = (await readMigrations(folder)).filter(({ number }) => number <= header.migration);
+    const newest = migrations.at(-1);
+    if (newest?.number !== header.migration)
+      throw new UserError(
+        `${file} was made by a newer version of Attune (it is at migration ${header.migration}): update this one.`,
+      );
+    if (newest.hash !== header.hash)
+      throw new UserError(
+        `${file} was made by another version of Attune, with a different text of ${newest.file} or of one before it: restore it with that version.`,
+      );
+    return { file, header, migrations };
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Makes the schema that the dump is of and fills it, in one transaction; then brings it up to the newest migration.
+ * @throws UserError when the database has Attune already, or refuses what is in the dump; nothing was changed then
+ */
+export async function restore(ownerUrl: string, dump: Dump, folder = MIGRATIONS_FOLDER): Promise<void> {
+  await withClient(ownerUrl, async (client) => {
+    await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
+    if ((await historyOf(client, folder)).applied.length > 0)
+      throw new UserError(
+        `The database ${databaseOf(ownerUrl)} has Attune already, and a dump is restored only where there is none: name another in DATABASE_URL or ATTUNE_DATA_DIR, or take everything away with \`attune rollback --to 0\`.`,
+      );
+    const settings = await parseSettings({ connectionString: ownerUrl, migrationsFolder: folder });
+    try {
+      await inTransaction(client, async () => {
+        await client.query(SETTINGS);
+        // It only queries.
+        await _migrateMigrationSchema(client as pg.Client & pg.PoolClient, settings);
+        await makeSchema(client, dump.migrations);
+        const tables = await tablesOf(client);
+        await withoutRules(client, tables, () => fill(client, tables, dump.file));
+      });
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      throw new UserError(
+        `${dump.file} was not restored, and nothing was changed: ${messageOf(error).replace(/\.$/, "")}.`,
+      );
+    }
+  });
+  await migrate(ownerUrl, folder);
+}
+
+async function readHeader(handle: FileHandle, file: string): Promise<Header> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(1000), 0, 1000, 0);
+  const [first = ""] = buffer.toString("utf8", 0, bytesRead).split("\n");
+  if (!first.startsWith(TITLE)) throw new UserError(`${file} is not a dump of Attune's.`);
+  try {
+    const header: unknown = JSON.parse(first.slice(TITLE.length));
+    if (isHeader(header)) return header;
+  } catch {
+    throw damaged(file);
+  }
+  throw new UserError(`${file} was made by another version of Attune: restore it with that version.`);
+}
+
+function isHeader(value: unknown): value is Header {
+  if (typeof value !== "object" || value === null) return false;
+  const members = new Map<string, unknown>(Object.entries(value));
+  return (
+    members.get("format") === 1 &&
+    typeof members.get("migration") === "number" &&
+    typeof members.get("hash") === "string"
+  );
+}
+
+async function checkSum(handle: FileHandle, file: string): Promise<void> {
+  const { size } = await handle.stat();
+  const end = size - CHECKSUM_LENGTH;
+  const { buffer } = await handle.read(Buffer.alloc(CHECKSUM_LENGTH), 0, CHECKSUM_LENGTH, Math.max(end, 0));
+  const hash = createHash("sha256");
+  if (end > 0) await pipeline(handle.createReadStream({ start: 0, end: end - 1, autoClose: false }), hash);
+  if (buffer.toString() !== `${CHECKSUM}${hash.digest("hex")}\n`) throw damaged(file);
+}
+
+function damaged(file: string): UserError {
+  return new UserError(`${file} is not whole, or was changed: its checksum is wrong.`);
+}
+
+/** What graphile-migrate does for each, in a transaction that is ours. */
+async function makeSchema(client: pg.Client, migrations: Migration[]): Promise<void> {
+  for (const { body, hash, previousHash, recordedAs } of migrations) {
+    await client.query(body);
+    await client.query("insert into graphile_migrate.migrations (hash, previous_hash, filename) values ($1, $2, $3)", [
+      hash,
+      previousHash ?? null,
+      recordedAs,
+    ]);
+  }
+}
+
+/** Runs `work` while triggers rest, and foreign keys are checked at its end: rows come in the order of their tables' names. */
+async function withoutRules(client: pg.Client, tables: Table[], work: () => Promise<void>): Promise<void> {
+  const { rows: keys } = await client.query<{ table: string; name: string }>(
+    `select conrelid::regclass::text as table, pg_catalog.quote_ident(conname) as name
+     from pg_catalog.pg_constraint
+     where contype = 'f' and not condeferrable and conrelid = any ($1::regclass[])`,
+    [tables.map(({ name }) => name)],
+  );
+  for (const { name } of tables) await client.query(`alter table ${name} disable trigger user`);
+  for (const { table, name } of keys)
+    await client.query(`alter table ${table} alter constraint ${name} deferrable initially deferred`);
+  await work();
+  await client.query("set constraints all immediate");
+  for (const { table, name } of keys)
+    await client.query(`alter table ${table} alter constraint ${name} not deferrable`);
+  for (const { name } of tables) await client.query(`alter table ${name} enable trigger user`);
+}
+
+/** Replaces what the migrations put into the tables by what the dump has. No text of the file is run as SQL. */
+async function fill(client: pg.Client, tables: Table[], file: string): Promise<void> {
+  await client.query(`truncate ${tables.map(({ name }) => name).join(", ")}`);
+  const missing = new Map(tables.map((table) => [copyLine(table), table]));
+  const sequences = new Set(await sequencesOf(client));
+  const lines = linesOf(createReadStream(file));
+  for await (const bytes of lines) {
+    const line = bytes.toString();
+    const table = missing.get(line);
+    const sequence = readSequenceLine(line);
+    if (table !== undefined) {
+      missing.delete(line);
+      const stream = client.query(copyFrom(`copy ${table.name} (${table.columns}) from stdin`));
+      await pipeline(Readable.from(rowsOf(lines, file)), stream);
+    } else if (sequence !== null && sequences.delete(sequence[0])) {
+      await client.query("select pg_catalog.setval($1::text::regclass, $2::bigint, $3::boolean)", sequence);
+    } else if (line.trim() !== "" && !line.startsWith(TITLE) && !line.startsWith(CHECKSUM)) {
+      throw new UserError(`${file} has a line that does not belong there: ${line.trim().slice(0, 100)}`);
+    }
+  }
+  const [lacking] = [...Array.from(missing.values(), ({ name }) => name), ...sequences];
+  if (lacking !== undefined) throw new UserError(`${file} lacks ${lacking}.`);
+}
+
+/** The lines of a stream, with their ends. */
+async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+  let parts: Buffer[] = [];
+  for await (const chunk of stream) {
+    let start = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
+      yield Buffer.concat([...parts, chunk.subarray(start, end + 1)]);
+      parts = [];
+      start = end + 1;
+    }
+    parts.push(chunk.subarray(start));
+  }
+  yield Buffer.concat(parts);
+}
+
+/** The lines up to the end of a table's rows, in larger pieces. Leaves the lines after them to whoever reads on. */
+async function* rowsOf(lines: AsyncGenerator<Buffer, void>, file: string): AsyncGenerator<Buffer, void> {
+  let batch: Buffer[] = [];
+  let size = 0;
+  for (;;) {
+    const { value: line, done } = await lines.next();
+    if (done === true || line === undefined) throw damaged(file);
+    const ended = line.equals(END);
+    if (!ended) {
+      batch.push(line);
+      size += line.length;
+    }
+    if (batch.length > 0 && (ended || size >= BATCH)) {
+      yield Buffer.concat(batch);
+      batch = [];
+      size = 0;
+    }
+    if (ended) return;
+  }
+}
