@@ -1,5 +1,5 @@
---! Previous: sha1:6f53cb5b645450b4f0fcd8ead78f39784d1bd962
---! Hash: sha1:964813a10d4d5613594f6c868bf1188496ddf2a9
+--! Previous: sha1:d3a5f9757096ffd0bbdd16bc6a041b95be1ff58a
+--! Hash: sha1:278ec35fa97c4ffd6ac35e518aaf5de9a043873c
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

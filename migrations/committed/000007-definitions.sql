@@ -1,5 +1,5 @@
---! Previous: sha1:964813a10d4d5613594f6c868bf1188496ddf2a9
---! Hash: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
+--! Previous: sha1:278ec35fa97c4ffd6ac35e518aaf5de9a043873c
+--! Hash: sha1:c23045a17aab97ede78b07f76cf6e48f3ab27321
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
---! Hash: sha1:47e9faa93db0d386e9eb4d3ca1a18163bb637e6f
+--! Previous: sha1:c23045a17aab97ede78b07f76cf6e48f3ab27321
+--! Hash: sha1:ac1fd4e34bef76ca5f1639c4fe0847064666c905
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

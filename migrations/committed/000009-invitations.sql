@@ -1,5 +1,5 @@
---! Previous: sha1:47e9faa93db0d386e9eb4d3ca1a18163bb637e6f
---! Hash: sha1:2e107fb8cb209eb32c449e908fe02f364d06469e
+--! Previous: sha1:ac1fd4e34bef76ca5f1639c4fe0847064666c905
+--! Hash: sha1:7d112fe747e646ea59c61d22be937b43f593eb0a
 --! Message: invitations
 
 create table attune.invitations (

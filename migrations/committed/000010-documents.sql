@@ -1,5 +1,5 @@
---! Previous: sha1:2e107fb8cb209eb32c449e908fe02f364d06469e
---! Hash: sha1:e96331ea61a54091efe6e3c14d80b683f555b9c9
+--! Previous: sha1:7d112fe747e646ea59c61d22be937b43f593eb0a
+--! Hash: sha1:ffa9faf7803a764f3ef61839a0344d2dbf1bfc00
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

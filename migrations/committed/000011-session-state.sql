@@ -1,5 +1,5 @@
---! Previous: sha1:e96331ea61a54091efe6e3c14d80b683f555b9c9
---! Hash: sha1:0f044c9b9971f5fac239424716dab0c62e2b0e04
+--! Previous: sha1:ffa9faf7803a764f3ef61839a0344d2dbf1bfc00
+--! Hash: sha1:5d9f1c3b0ed105abbc3ad4721f1bbf985989c887
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:0f044c9b9971f5fac239424716dab0c62e2b0e04
---! Hash: sha1:4ba088cf1cc86b622ec9dd78142684223d7f0334
+--! Previous: sha1:5d9f1c3b0ed105abbc3ad4721f1bbf985989c887
+--! Hash: sha1:f85b9b55e6cd57360c8c45f0510613b5ad78ca0b
 --! Message: notifications
 
 -- What there is to notify of

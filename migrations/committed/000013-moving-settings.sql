@@ -1,5 +1,5 @@
---! Previous: sha1:4ba088cf1cc86b622ec9dd78142684223d7f0334
---! Hash: sha1:3222480d059243852c69b79014ba4dd45466ab3d
+--! Previous: sha1:f85b9b55e6cd57360c8c45f0510613b5ad78ca0b
+--! Hash: sha1:7fa75d8e368bdb44650aa4b3342d25a74ca570e5
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3222480d059243852c69b79014ba4dd45466ab3d
---! Hash: sha1:65ec33c8919e2090c3114d2f975cd90c52caad1c
+--! Previous: sha1:7fa75d8e368bdb44650aa4b3342d25a74ca570e5
+--! Hash: sha1:f2701bb2df20da5f5bda6237b876d4c29712d114
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
