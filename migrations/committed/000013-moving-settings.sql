@@ -1,5 +1,5 @@
---! Previous: sha1:4ba088cf1cc86b622ec9dd78142684223d7f0334
---! Hash: sha1:3222480d059243852c69b79014ba4dd45466ab3d
+--! Previous: sha1:fd006f4d8a94b3f5a7c7dd750b47fe108815b311
+--! Hash: sha1:78be1a6d63a9f38c91bfb1354b327c5ba308f6f6
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3222480d059243852c69b79014ba4dd45466ab3d
---! Hash: sha1:65ec33c8919e2090c3114d2f975cd90c52caad1c
+--! Previous: sha1:78be1a6d63a9f38c91bfb1354b327c5ba308f6f6
+--! Hash: sha1:07b73c0de8b54f33c6dfd42fb2854d6ce6aacc74
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
