@@ -1,5 +1,5 @@
---! Previous: sha1:6f53cb5b645450b4f0fcd8ead78f39784d1bd962
---! Hash: sha1:964813a10d4d5613594f6c868bf1188496ddf2a9
+--! Previous: sha1:18bdfc865c21757591c73923c2b4e96127dc0116
+--! Hash: sha1:46386fcab91b1586f36650d6645e6e6ce62f2f25
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

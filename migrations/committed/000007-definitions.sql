@@ -1,5 +1,5 @@
---! Previous: sha1:964813a10d4d5613594f6c868bf1188496ddf2a9
---! Hash: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
+--! Previous: sha1:46386fcab91b1586f36650d6645e6e6ce62f2f25
+--! Hash: sha1:3019beec6d34d24deee661fee0431bff30da0e53
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

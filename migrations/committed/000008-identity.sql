@@ -1,5 +1,5 @@
---! Previous: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
---! Hash: sha1:47e9faa93db0d386e9eb4d3ca1a18163bb637e6f
+--! Previous: sha1:3019beec6d34d24deee661fee0431bff30da0e53
+--! Hash: sha1:2c83ae54e7721ed57a63fd2450c7377f0b94cdc7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:47e9faa93db0d386e9eb4d3ca1a18163bb637e6f
---! Hash: sha1:2e107fb8cb209eb32c449e908fe02f364d06469e
+--! Previous: sha1:2c83ae54e7721ed57a63fd2450c7377f0b94cdc7
+--! Hash: sha1:460e690fe04fbb26cfc35a8ef59dc06076369b3e
 --! Message: invitations
 
 create table attune.invitations (

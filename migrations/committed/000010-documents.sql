@@ -1,5 +1,5 @@
---! Previous: sha1:2e107fb8cb209eb32c449e908fe02f364d06469e
---! Hash: sha1:e96331ea61a54091efe6e3c14d80b683f555b9c9
+--! Previous: sha1:460e690fe04fbb26cfc35a8ef59dc06076369b3e
+--! Hash: sha1:7c9c800d8efbcc6ead65dc070a7e567cee17e51f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

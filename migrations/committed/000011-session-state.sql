@@ -1,5 +1,5 @@
---! Previous: sha1:e96331ea61a54091efe6e3c14d80b683f555b9c9
---! Hash: sha1:0f044c9b9971f5fac239424716dab0c62e2b0e04
+--! Previous: sha1:7c9c800d8efbcc6ead65dc070a7e567cee17e51f
+--! Hash: sha1:1be0cc8166849180b585f63149ed0ff21e1d042b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

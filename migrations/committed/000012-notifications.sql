@@ -1,5 +1,5 @@
---! Previous: sha1:0f044c9b9971f5fac239424716dab0c62e2b0e04
---! Hash: sha1:fd006f4d8a94b3f5a7c7dd750b47fe108815b311
+--! Previous: sha1:1be0cc8166849180b585f63149ed0ff21e1d042b
+--! Hash: sha1:a5ac7890d7e98241d63cf940c02abf43f7c03736
 --! Message: notifications
 
 -- What there is to notify of

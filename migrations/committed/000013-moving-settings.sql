@@ -1,5 +1,5 @@
---! Previous: sha1:fd006f4d8a94b3f5a7c7dd750b47fe108815b311
---! Hash: sha1:78be1a6d63a9f38c91bfb1354b327c5ba308f6f6
+--! Previous: sha1:a5ac7890d7e98241d63cf940c02abf43f7c03736
+--! Hash: sha1:f9f34cb894922a8bfd1c6697b3557e5e02236c86
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:78be1a6d63a9f38c91bfb1354b327c5ba308f6f6
---! Hash: sha1:07b73c0de8b54f33c6dfd42fb2854d6ce6aacc74
+--! Previous: sha1:f9f34cb894922a8bfd1c6697b3557e5e02236c86
+--! Hash: sha1:ea96d518e3f08899a0eab71be24702d8e3053c49
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
