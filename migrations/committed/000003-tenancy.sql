@@ -1,5 +1,5 @@
 --! Previous: sha1:31bbcc766103412f645a49d6a02ed341e424f96a
---! Hash: sha1:c1e4249c08e1e75171b4e0ccf105dfb5eb23fe31
+--! Hash: sha1:dd4fb71dd9707d34d6a5836e918ac15c4ea3355c
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -28,6 +28,23 @@ $$;
 comment on function attune_private.refuse_unknown_team() is 'Refuses: `unknown_team`.';
 revoke all on function attune_private.refuse_unknown_team() from public;
 --! EndIncluded tenancy/private/refuse_unknown_team.sql
+--! Included tenancy/private/refuse_unknown_project.sql
+create or replace function attune_private.refuse_unknown_project()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT404',
+    message = 'There is no such project',
+    detail = 'unknown_project',
+    hint = 'Give the id of a project that the user belongs to.';
+end;
+$$;
+comment on function attune_private.refuse_unknown_project() is 'Refuses: `unknown_project`.';
+revoke all on function attune_private.refuse_unknown_project() from public;
+--! EndIncluded tenancy/private/refuse_unknown_project.sql
 --! Included tenancy/private/refuse_unknown_member.sql
 create or replace function attune_private.refuse_unknown_member()
 returns void
@@ -679,11 +696,7 @@ begin
   end if;
 
   if held is null then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such project',
-      detail = 'unknown_project',
-      hint = 'Give the id of a project that you belong to.';
+    perform attune_private.refuse_unknown_project();
   end if;
 
   if held <> all (roles) then
@@ -813,10 +826,6 @@ declare
   previous_role attune.team_role;
   member attune.team_members;
 begin
-  if set_team_member_role.role is null then
-    perform attune_private.refuse_missing_role('owner, admin and member');
-  end if;
-
   select m.role into previous_role
   from attune.team_members as m
   where m.user_id = set_team_member_role.user_id
@@ -830,6 +839,10 @@ begin
   -- An admin manages those below the owners, and makes nobody an owner.
   if caller_role = 'admin' and 'owner' in (previous_role, set_team_member_role.role) then
     perform attune_private.refuse_team_role('Only an owner may make or unmake an owner');
+  end if;
+
+  if set_team_member_role.role is null then
+    perform attune_private.refuse_missing_role('owner, admin and member');
   end if;
 
   update attune.team_members as m

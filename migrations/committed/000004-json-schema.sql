@@ -1,5 +1,5 @@
---! Previous: sha1:c1e4249c08e1e75171b4e0ccf105dfb5eb23fe31
---! Hash: sha1:53414209c61ccb5441a9bbfd497ac74a76f60fe9
+--! Previous: sha1:dd4fb71dd9707d34d6a5836e918ac15c4ea3355c
+--! Hash: sha1:6d8216ad488dc1f274f8cd8e80180e5e452bdb21
 --! Message: json schema
 
 -- What a value must be

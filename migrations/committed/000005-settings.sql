@@ -1,5 +1,5 @@
---! Previous: sha1:53414209c61ccb5441a9bbfd497ac74a76f60fe9
---! Hash: sha1:d3a5f9757096ffd0bbdd16bc6a041b95be1ff58a
+--! Previous: sha1:6d8216ad488dc1f274f8cd8e80180e5e452bdb21
+--! Hash: sha1:18aab5c8c4c8df689a070b26a4a2e570c82ed012
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1469,11 +1469,7 @@ begin
     where m.user_id = check_project.user_id
       and m.project_id = check_project.project_id
   ) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such project',
-      detail = 'unknown_project',
-      hint = 'Give the id of a project that the user is a member of.';
+    perform attune_private.refuse_unknown_project();
   end if;
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:d3a5f9757096ffd0bbdd16bc6a041b95be1ff58a
---! Hash: sha1:278ec35fa97c4ffd6ac35e518aaf5de9a043873c
+--! Previous: sha1:18aab5c8c4c8df689a070b26a4a2e570c82ed012
+--! Hash: sha1:4910ffb8271578f974d12e505aa6b54ecaf5136e
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

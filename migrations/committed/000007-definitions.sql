@@ -1,5 +1,5 @@
---! Previous: sha1:278ec35fa97c4ffd6ac35e518aaf5de9a043873c
---! Hash: sha1:c23045a17aab97ede78b07f76cf6e48f3ab27321
+--! Previous: sha1:4910ffb8271578f974d12e505aa6b54ecaf5136e
+--! Hash: sha1:7ce6131f505b31f5389774b74272e019f6a818b3
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:c23045a17aab97ede78b07f76cf6e48f3ab27321
---! Hash: sha1:ac1fd4e34bef76ca5f1639c4fe0847064666c905
+--! Previous: sha1:7ce6131f505b31f5389774b74272e019f6a818b3
+--! Hash: sha1:24689b602ec6fff406fa08b6be53df036cf39b20
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

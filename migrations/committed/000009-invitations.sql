@@ -1,5 +1,5 @@
---! Previous: sha1:ac1fd4e34bef76ca5f1639c4fe0847064666c905
---! Hash: sha1:7d112fe747e646ea59c61d22be937b43f593eb0a
+--! Previous: sha1:24689b602ec6fff406fa08b6be53df036cf39b20
+--! Hash: sha1:272286cf30e26d1fc852c8987b85e7b75574f029
 --! Message: invitations
 
 create table attune.invitations (

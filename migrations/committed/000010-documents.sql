@@ -1,5 +1,5 @@
---! Previous: sha1:7d112fe747e646ea59c61d22be937b43f593eb0a
---! Hash: sha1:ffa9faf7803a764f3ef61839a0344d2dbf1bfc00
+--! Previous: sha1:272286cf30e26d1fc852c8987b85e7b75574f029
+--! Hash: sha1:dd57088dc99e40cf6bcbea585886f92cbd0a038c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

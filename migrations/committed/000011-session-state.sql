@@ -1,5 +1,5 @@
---! Previous: sha1:ffa9faf7803a764f3ef61839a0344d2dbf1bfc00
---! Hash: sha1:5d9f1c3b0ed105abbc3ad4721f1bbf985989c887
+--! Previous: sha1:dd57088dc99e40cf6bcbea585886f92cbd0a038c
+--! Hash: sha1:03785c6e9cb41e7625a89c325488b42e4180924d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:5d9f1c3b0ed105abbc3ad4721f1bbf985989c887
---! Hash: sha1:f85b9b55e6cd57360c8c45f0510613b5ad78ca0b
+--! Previous: sha1:03785c6e9cb41e7625a89c325488b42e4180924d
+--! Hash: sha1:455817aba51d0f1cb1682332ef0951284dbd2e0e
 --! Message: notifications
 
 -- What there is to notify of
@@ -512,10 +512,15 @@ comment on type attune.unread_count is 'How many notifications of a category are
 comment on column attune.unread_count.category is 'Which category.';
 comment on column attune.unread_count.unread is 'How many there are, archived ones not among them.';
 
---! Included notifications/private/check_notifications.sql
-create or replace function attune_private.check_notifications(user_id uuid, ids uuid[])
-returns void
-language plpgsql stable parallel safe security invoker
+--! Included notifications/private/stamp_notifications.sql
+create or replace function attune_private.stamp_notifications(
+  user_id uuid,
+  ids uuid[],
+  is_read boolean default false,
+  is_archived boolean default false
+)
+returns setof attune.notifications
+language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
@@ -524,7 +529,7 @@ begin
   if exists (
     select from unnest(ids) as i (id)
     where not exists (
-      select from attune.notifications as n where n.user_id = check_notifications.user_id and n.id = i.id
+      select from attune.notifications as n where n.user_id = stamp_notifications.user_id and n.id = i.id
     )
   ) then
     raise exception using
@@ -533,13 +538,27 @@ begin
       detail = 'unknown_notification',
       hint = 'Give the ids of notifications in your own inbox.';
   end if;
+
+  return query
+    with changed as (
+      update attune.notifications as n
+      set
+        seen_at = coalesce(n.seen_at, now()),
+        read_at = case when is_read then coalesce(n.read_at, now()) else n.read_at end,
+        archived_at = case when is_archived then coalesce(n.archived_at, now()) else n.archived_at end
+      where n.user_id = stamp_notifications.user_id
+        and n.id = any (ids)
+      returning n.*
+    )
+    select c.* from changed as c order by array_position(ids, c.id);
 end;
 $$;
-comment on function attune_private.check_notifications(uuid, uuid[]) is
-  'Refuses more than 1,000 ids (`too_large`), and those of notifications that are not in the user''s inbox '
-  '(`unknown_notification`).';
-revoke all on function attune_private.check_notifications(uuid, uuid[]) from public;
---! EndIncluded notifications/private/check_notifications.sql
+comment on function attune_private.stamp_notifications(uuid, uuid[], boolean, boolean) is
+  'Marks up to 1,000 notifications of a user as seen, all or none, and as read or archived if told so, and returns '
+  'them in the order given; what they were already keeps its time. '
+  'Refused: `unknown_notification`, `too_large`.';
+revoke all on function attune_private.stamp_notifications(uuid, uuid[], boolean, boolean) from public;
+--! EndIncluded notifications/private/stamp_notifications.sql
 --! Included notifications/create_notification.sql
 create or replace function attune.create_notification(
   category text,
@@ -682,20 +701,10 @@ returns setof attune.notifications
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  caller constant uuid := attune_hidden.require_user_id();
 begin
-  perform attune_private.check_notifications(caller, ids);
-
   return query
-    with changed as (
-      update attune.notifications as n
-      set read_at = coalesce(n.read_at, now()), seen_at = coalesce(n.seen_at, now())
-      where n.user_id = caller
-        and n.id = any (ids)
-      returning n.*
-    )
-    select c.* from changed as c order by array_position(ids, c.id);
+    select n.*
+    from attune_private.stamp_notifications(attune_hidden.require_user_id(), ids, is_read => true) as n;
 end;
 $$;
 comment on function attune.mark_notifications_read(uuid[]) is
@@ -761,20 +770,10 @@ returns setof attune.notifications
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  caller constant uuid := attune_hidden.require_user_id();
 begin
-  perform attune_private.check_notifications(caller, ids);
-
   return query
-    with changed as (
-      update attune.notifications as n
-      set seen_at = coalesce(n.seen_at, now())
-      where n.user_id = caller
-        and n.id = any (ids)
-      returning n.*
-    )
-    select c.* from changed as c order by array_position(ids, c.id);
+    select n.*
+    from attune_private.stamp_notifications(attune_hidden.require_user_id(), ids) as n;
 end;
 $$;
 comment on function attune.mark_notifications_seen(uuid[]) is
@@ -791,20 +790,10 @@ returns setof attune.notifications
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  caller constant uuid := attune_hidden.require_user_id();
 begin
-  perform attune_private.check_notifications(caller, ids);
-
   return query
-    with changed as (
-      update attune.notifications as n
-      set archived_at = coalesce(n.archived_at, now()), seen_at = coalesce(n.seen_at, now())
-      where n.user_id = caller
-        and n.id = any (ids)
-      returning n.*
-    )
-    select c.* from changed as c order by array_position(ids, c.id);
+    select n.*
+    from attune_private.stamp_notifications(attune_hidden.require_user_id(), ids, is_archived => true) as n;
 end;
 $$;
 comment on function attune.archive_notifications(uuid[]) is

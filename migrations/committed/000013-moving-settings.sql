@@ -1,5 +1,5 @@
---! Previous: sha1:f85b9b55e6cd57360c8c45f0510613b5ad78ca0b
---! Hash: sha1:7fa75d8e368bdb44650aa4b3342d25a74ca570e5
+--! Previous: sha1:455817aba51d0f1cb1682332ef0951284dbd2e0e
+--! Hash: sha1:e8ace22f6723ebddb0e2c487b10019c61653162c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

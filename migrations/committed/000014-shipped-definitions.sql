@@ -1,5 +1,5 @@
---! Previous: sha1:7fa75d8e368bdb44650aa4b3342d25a74ca570e5
---! Hash: sha1:f2701bb2df20da5f5bda6237b876d4c29712d114
+--! Previous: sha1:e8ace22f6723ebddb0e2c487b10019c61653162c
+--! Hash: sha1:91b91c0e7267caa6ce94f1b4f5b24eda8f199de3
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

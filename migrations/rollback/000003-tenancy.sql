@@ -25,6 +25,7 @@ drop function
   attune_hidden.known_profiles(),
   attune_private.valid_name(text),
   attune_private.refuse_unknown_team(),
+  attune_private.refuse_unknown_project(),
   attune_private.refuse_unknown_member(),
   attune_private.refuse_team_role(text),
   attune_private.refuse_missing_role(text),

@@ -14,7 +14,7 @@ drop function
   attune_private.decide_delivery(uuid, attune.notification_channel, text, timestamptz),
   attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz),
   attune_private.check_category(text),
-  attune_private.check_notifications(uuid, uuid[]),
+  attune_private.stamp_notifications(uuid, uuid[], boolean, boolean),
   attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ),

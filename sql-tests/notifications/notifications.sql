@@ -1,6 +1,6 @@
 -- The inbox, what leaves it, and when.
 begin;
-select plan(108);
+select plan(119);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -265,6 +265,20 @@ select throws_ok(
   $$ insert into attune.notification_categories (name, title) values ('mine', 'Mine') $$,
   '42501', 'Only an administrator may do this', 'nor makes a category'
 );
+select tests.throws_reason(
+  $$ insert into attune.notification_categories (name, title) values ('No name', '') $$,
+  '42501', 'admin_required', 'and is told so before the category is judged'
+);
+select is_empty(
+  $$ update attune.notification_categories set title = '' returning name $$, 'nor changes one, however badly'
+);
+select tests.throws_reason(
+  format('select attune.%s', f.call), '42501', 'admin_required', 'nor learns what is wrong with ' || f.what
+)
+from (values
+  ('create_notification(''nothing'', '''', user_id => tests.user_id(''ada@example.com''))', 'what another is to be told'),
+  ('next_delivery_at(tests.user_id(''ada@example.com''), ''email'', ''nothing'')', 'a question about another')
+) as f (call, what);
 select throws_ok(
   $$ select attune.claim_deliveries('email') $$,
   '42501', 'permission denied for function claim_deliveries', 'nor works as a worker'
@@ -275,6 +289,11 @@ select is_empty($$ select from attune.notifications $$, 'an administrator reads 
 select lives_ok(
   $$ insert into attune.notification_categories (name, title, setting_member) values ('mine', 'Mine', 'leadUpdates') $$,
   'but makes categories'
+);
+select throws_ok(
+  $$ insert into attune.notification_categories (name, title) values ('No name', '') $$,
+  '23514', 'new row for relation "notification_categories" violates check constraint "notification_categories_name_check"',
+  'with a proper name'
 );
 select lives_ok(
   $$ select attune.create_notification('mine', 'Hello', user_id => tests.user_id('bob@example.com')) $$,
@@ -385,6 +404,11 @@ select tests.throws_reason(
   $$ select attune.create_notification('lead_update', 'x') $$, '42501', 'not_signed_in', 'nobody makes no notification'
 );
 select tests.throws_reason(
+  format('select attune.%s(array_fill(gen_random_uuid(), array[1001]))', f.name), '42501', 'not_signed_in',
+  format('nobody calls %s, with however many', f.name)
+)
+from (values ('mark_notifications_read'), ('mark_notifications_seen'), ('archive_notifications')) as f (name);
+select tests.throws_reason(
   $$ select attune.next_delivery_at(null, 'email', 'lead_update') $$, '42501', 'admin_required', 'nobody''s hours are not told'
 );
 select tests.throws_reason(
@@ -400,6 +424,11 @@ select tests.throws_reason(
   $$ select attune.next_delivery_at(attune.current_user_id(), 'email', 'nothing') $$,
   'PT404', 'unknown_category', 'and a user of categories that exist'
 );
+select tests.throws_reason(
+  format('select attune.%s(array_fill(gen_random_uuid(), array[1001]))', f.name), 'PT422', 'too_large',
+  format('nor does a user call %s with more than 1,000', f.name)
+)
+from (values ('mark_notifications_read'), ('mark_notifications_seen'), ('archive_notifications')) as f (name);
 select tests.throws_reason(
   $$ select attune.create_notification('lead_update', E' \t\n') $$, 'PT422', 'title_required', 'blanks are no title'
 );

@@ -1,6 +1,6 @@
 -- Session state: kept for seven days, for its user alone.
 begin;
-select plan(26);
+select plan(29);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -68,6 +68,9 @@ select is((attune.session_state('tab 50')).session_key, null, 'nor asks for anot
 select throws_ok(
   $$ select attune.cleanup_expired_sessions() $$, '42501', 'Only an administrator may do this', 'nor cleans up'
 );
+select tests.throws_reason(
+  'select attune.cleanup_expired_sessions(0)', '42501', 'admin_required', 'and is told so before the batch is judged'
+);
 
 select tests.reset_role();
 update attune.user_session_state set expires_at = now() where session_key in ('tab 5', 'tab 6', 'tab 7');
@@ -77,6 +80,14 @@ select results_eq(
   $$ select attune.cleanup_expired_sessions(2) union all select attune.cleanup_expired_sessions(2) union all select attune.cleanup_expired_sessions(2) $$,
   'values (2), (1), (0)',
   'but cleans up, in batches'
+);
+select tests.throws_reason(
+  'select attune.cleanup_expired_sessions(0)', 'PT422', 'invalid_batch_size', 'of at least one'
+);
+
+select tests.authenticate_as('00000000-0000-4000-8000-0000000000ff'::uuid);
+select tests.throws_reason(
+  $$ select attune.save_session_state('') $$, '42501', 'not_signed_in', 'nobody saves nothing, whatever it is called'
 );
 
 select tests.authenticate_as_anon();

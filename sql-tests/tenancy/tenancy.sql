@@ -69,12 +69,14 @@ select bag_eq(
 select results_eq('select email from attune.users', array['cid@example.com'], 'a member cannot see the others'' addresses');
 select is_empty($$ update attune.teams set name = 'Mine' returning id $$, 'a member cannot rename the team');
 select is_empty('delete from attune.teams returning id', 'a member cannot delete the team');
+select is_empty($$ update attune.teams set name = '' returning id $$, 'nor is told that a name is no name');
 select tests.throws_reason(
   format('select attune.%s', f.call), '42501', 'team_role_required', format('a member cannot call %s', split_part(f.call, '(', 1))
 )
 from (values
   ('set_team_member_role((select id from team), pg_temp.id(''cid''), ''owner'')'),
-  ('remove_team_member((select id from team), pg_temp.id(''dan''))')
+  ('remove_team_member((select id from team), pg_temp.id(''dan''))'),
+  ('set_team_member_role((select id from team), pg_temp.id(''dan''), null)')
 ) as f (call);
 select is((attune.set_current_team((select id from team))).current_team_id, (select id from team), 'a member can choose the team');
 select throws_ok(
@@ -84,6 +86,9 @@ select is((attune.set_current_team()).current_team_id, null, 'a member can choos
 select attune.set_current_team((select id from team));
 select is(
   (attune.create_project('Engine', (select id from team), 2)).team_id, (select id from team), 'a member can make a project in the team'
+);
+select tests.throws_reason(
+  $$ select attune.create_project('', (select id from team)) $$, 'PT422', 'invalid_name', 'a project of the team has a name too'
 );
 
 -- An admin
@@ -103,8 +108,13 @@ select tests.throws_reason(
 from (values
   ('set_team_member_role((select id from team), pg_temp.id(''bob''), ''owner'')', 'become an owner'),
   ('set_team_member_role((select id from team), pg_temp.id(''ada''), ''member'')', 'unmake an owner'),
+  ('set_team_member_role((select id from team), pg_temp.id(''ada''), null)', 'unmake an owner, and is told so before the role is judged'),
   ('remove_team_member((select id from team), pg_temp.id(''ada''))', 'remove an owner')
 ) as f (call, what);
+select tests.throws_reason(
+  $$ select attune.set_team_member_role((select id from team), pg_temp.id('dan'), null) $$, 'PT422', 'invalid_role',
+  'an admin cannot give a member no role'
+);
 select tests.throws_reason(
   format('select attune.%s', f.call), 'PT404', 'unknown_member', 'an admin cannot do anything with who is no member'
 )
@@ -137,7 +147,8 @@ select tests.throws_reason(
 from (values
   ('set_current_team((select id from team))'), ('leave_team((select id from team))'),
   ('remove_team_member((select id from team), pg_temp.id(''ada''))'), ('create_project(''x'', (select id from team))'),
-  ('set_team_member_role((select id from team), pg_temp.id(''eve''), ''owner'')'), ('leave_team(null)')
+  ('set_team_member_role((select id from team), pg_temp.id(''eve''), ''owner'')'), ('leave_team(null)'),
+  ('create_project('''', (select id from team))'), ('set_team_member_role((select id from team), pg_temp.id(''ada''), null)')
 ) as f (call);
 
 -- The last owner, once more
@@ -183,6 +194,10 @@ from project, (values ('bob', 'editor'), ('dan', 'viewer')) as m (name, role);
 select pg_temp.be('dan');
 select isnt_empty('select from attune.projects where id = (select id from project)', 'a viewer can see the project');
 select is_empty($$ update attune.projects set name = 'x' where id = (select id from project) returning id $$, 'a viewer cannot change the project');
+select is_empty(
+  $$ update attune.projects set name = '', stage_number = 0 where id = (select id from project) returning id $$,
+  'nor is told what is wrong with a change'
+);
 select bag_eq('select name from attune.profiles', array['Bob', 'Cid', 'Dan'], 'a viewer can see who else is in the project');
 select is_empty('select from attune.profiles where name = ''Ada''', 'a viewer cannot see who is not');
 
@@ -199,6 +214,7 @@ select tests.throws_reason(
 )
 from (values
   ('set_project_member_role((select id from project), pg_temp.id(''bob''), ''owner'')'),
+  ('set_project_member_role((select id from project), pg_temp.id(''bob''), null)'),
   ('remove_project_member((select id from project), pg_temp.id(''dan''))')
 ) as f (call);
 select lives_ok('select attune.leave_project((select id from project))', 'an editor can leave');
