@@ -1,5 +1,5 @@
 --! Previous: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
---! Hash: sha1:47e9faa93db0d386e9eb4d3ca1a18163bb637e6f
+--! Hash: sha1:a32ffd75a1029d537deb0bb2e20103b67739d025
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -660,7 +660,8 @@ create or replace function attune_private.revoke_sessions(
   because text,
   at timestamptz default now(),
   only_session uuid default null,
-  except_session uuid default null
+  except_session uuid default null,
+  address inet default attune_private.request_address()
 )
 returns integer
 language plpgsql volatile security invoker
@@ -679,17 +680,17 @@ begin
       and s.id is distinct from except_session
     returning s.id
   loop
-    perform attune_private.log_security('session_revoked', revoke_sessions.user_id, ended);
+    perform attune_private.log_security('session_revoked', revoke_sessions.user_id, ended, revoke_sessions.address);
     revoked := revoked + 1;
   end loop;
 
   return revoked;
 end;
 $$;
-comment on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid) is
+comment on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet) is
   'Ends the sessions of a user, or one of them, or all but one, and returns how many. '
   'It takes effect with the next request.';
-revoke all on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid) from public;
+revoke all on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet) from public;
 --! EndIncluded identity/private/revoke_sessions.sql
 --! Included identity/private/check_password.sql
 create or replace function attune_private.check_password(password text)
@@ -747,7 +748,7 @@ revoke all on function attune_private.set_password(uuid, text, timestamptz) from
 --! Included identity/private/attempt_subjects.sql
 create or replace function attune_private.attempt_subjects(account text, address inet)
 returns attune_private.attempt_subjects
-language sql immutable parallel safe security invoker
+language sql stable parallel safe security invoker
 begin atomic
   -- Who has one IPv6 address has the 2^64 beside it.
   select row(
@@ -1042,6 +1043,7 @@ declare
   secret bytea := substring(bytes from 33);
   session attune.sessions;
   token attune_private.refresh_tokens;
+  address inet;
   tokens attune.session_tokens;
 begin
   -- Who knows the secret may make others wait for the session; a guess may not.
@@ -1113,8 +1115,11 @@ begin
         and t.token_hash = sha256(names || secret);
     end loop;
   else
-    perform attune_private.log_security('refresh_token_reused', session.user_id, session.id);
-    perform attune_private.revoke_sessions(session.user_id, 'refresh_token_reused', at, only_session => session.id);
+    address := attune_private.request_address();
+    perform attune_private.log_security('refresh_token_reused', session.user_id, session.id, address);
+    perform attune_private.revoke_sessions(
+      session.user_id, 'refresh_token_reused', at, only_session => session.id, address => address
+    );
     tokens.refusal := attune_private.refuse(
       'PT401', 'refresh_token_reused', 'This refresh token was used before: the session is ended, because somebody may have stolen it',
       'Sign in again.'
@@ -1151,7 +1156,7 @@ begin
   if refusal.code is null then
     perform attune_private.set_password(change_password.user_id, new_password, at);
     perform attune_private.revoke_sessions(
-      change_password.user_id, 'password_changed', at, except_session => current_session
+      change_password.user_id, 'password_changed', at, except_session => current_session, address => address
     );
     perform attune_private.log_security('password_changed', change_password.user_id, current_session, address);
   end if;
@@ -1219,13 +1224,11 @@ begin
   end if;
 
   perform attune_private.set_password(owner_id, new_password, at);
-  perform attune_private.revoke_sessions(owner_id, 'password_reset', at);
+  perform attune_private.revoke_sessions(owner_id, 'password_reset', at, address => address);
   perform attune_private.log_security('password_reset', owner_id, null, address);
 
   -- Whoever made the account wait does not keep its owner out.
-  perform attune_private.forgive_login_failures(
-    attune_private.attempt_subjects(e.email, address)
-  )
+  perform attune_private.forgive_login_failures(attune_private.attempt_subjects(e.email, address))
   from attune.user_emails as e
   where e.user_id = owner_id;
 end;
@@ -1746,11 +1749,14 @@ declare
     when 'object' then claims -> 'user_metadata'
     else '{}'
   end;
+  caller uuid;
+  result attune.users;
 begin
   if coalesce(claims ->> 'iss', attune_private.own_issuer()) = attune_private.own_issuer() then
     -- Our own token: its user exists, or it is nobody's.
-    perform attune_hidden.require_user_id();
-    return attune.viewer();
+    caller := attune_hidden.require_user_id();
+    select u.* into result from attune.users as u where u.id = caller;
+    return result;
   end if;
 
   return attune.link_or_register_user(

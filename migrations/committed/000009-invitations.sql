@@ -1,5 +1,5 @@
---! Previous: sha1:47e9faa93db0d386e9eb4d3ca1a18163bb637e6f
---! Hash: sha1:2e107fb8cb209eb32c449e908fe02f364d06469e
+--! Previous: sha1:a32ffd75a1029d537deb0bb2e20103b67739d025
+--! Hash: sha1:eb19d16d0a78f520f34b0faf6a9767fbffd58a3f
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:2e107fb8cb209eb32c449e908fe02f364d06469e
---! Hash: sha1:e96331ea61a54091efe6e3c14d80b683f555b9c9
+--! Previous: sha1:eb19d16d0a78f520f34b0faf6a9767fbffd58a3f
+--! Hash: sha1:1abbc04f7c3ee5f2009cdcc405c9601fe039807e
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

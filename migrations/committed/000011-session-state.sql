@@ -1,5 +1,5 @@
---! Previous: sha1:e96331ea61a54091efe6e3c14d80b683f555b9c9
---! Hash: sha1:0f044c9b9971f5fac239424716dab0c62e2b0e04
+--! Previous: sha1:1abbc04f7c3ee5f2009cdcc405c9601fe039807e
+--! Hash: sha1:8d2f27f15c5068cabe93388143fdc5ac6f9aea4e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:0f044c9b9971f5fac239424716dab0c62e2b0e04
---! Hash: sha1:4ba088cf1cc86b622ec9dd78142684223d7f0334
+--! Previous: sha1:8d2f27f15c5068cabe93388143fdc5ac6f9aea4e
+--! Hash: sha1:2d48534beef765cc61b8de1b5475139eb1f89dce
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:4ba088cf1cc86b622ec9dd78142684223d7f0334
---! Hash: sha1:3222480d059243852c69b79014ba4dd45466ab3d
+--! Previous: sha1:2d48534beef765cc61b8de1b5475139eb1f89dce
+--! Hash: sha1:e7e9f8cd71ee443e1fe61552cbecfc8ae8554d70
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3222480d059243852c69b79014ba4dd45466ab3d
---! Hash: sha1:65ec33c8919e2090c3114d2f975cd90c52caad1c
+--! Previous: sha1:e7e9f8cd71ee443e1fe61552cbecfc8ae8554d70
+--! Hash: sha1:e1314bf449c74833f2de044cd7082cf5f1db560d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -19,7 +19,7 @@ drop function
   attune_private.consume_one_time_token(text, text, timestamptz),
   attune_private.session_tokens(attune.sessions, bytea, timestamptz),
   attune_private.start_session(uuid, timestamptz, inet),
-  attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid),
+  attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet),
   attune_private.check_password(text),
   attune_private.set_password(uuid, text, timestamptz),
   attune_private.attempt_subjects(text, inet),
