@@ -1,5 +1,5 @@
---! Previous: sha1:31bbcc766103412f645a49d6a02ed341e424f96a
---! Hash: sha1:c1e4249c08e1e75171b4e0ccf105dfb5eb23fe31
+--! Previous: sha1:184923eaff93bdea482fee63749c8d0b790a2e3b
+--! Hash: sha1:288ff8155e1f3e6b3a72eca37ab10926b5795f96
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:c1e4249c08e1e75171b4e0ccf105dfb5eb23fe31
---! Hash: sha1:53414209c61ccb5441a9bbfd497ac74a76f60fe9
+--! Previous: sha1:288ff8155e1f3e6b3a72eca37ab10926b5795f96
+--! Hash: sha1:6c9509f6aa0e09366b283398481b586423ab7b44
 --! Message: json schema
 
 -- What a value must be

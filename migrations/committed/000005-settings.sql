@@ -1,5 +1,5 @@
---! Previous: sha1:53414209c61ccb5441a9bbfd497ac74a76f60fe9
---! Hash: sha1:6f53cb5b645450b4f0fcd8ead78f39784d1bd962
+--! Previous: sha1:6c9509f6aa0e09366b283398481b586423ab7b44
+--! Hash: sha1:bebd5fd9e34b19725d9821f0d2b8ef00f20742a3
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

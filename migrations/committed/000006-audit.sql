@@ -1,5 +1,5 @@
---! Previous: sha1:6f53cb5b645450b4f0fcd8ead78f39784d1bd962
---! Hash: sha1:964813a10d4d5613594f6c868bf1188496ddf2a9
+--! Previous: sha1:bebd5fd9e34b19725d9821f0d2b8ef00f20742a3
+--! Hash: sha1:a54ca6400217d451a77a11253842b5889880b2dc
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

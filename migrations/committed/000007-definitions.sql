@@ -1,5 +1,5 @@
---! Previous: sha1:964813a10d4d5613594f6c868bf1188496ddf2a9
---! Hash: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
+--! Previous: sha1:a54ca6400217d451a77a11253842b5889880b2dc
+--! Hash: sha1:c2ac0e8b6491643ec342d77913056263e5549e97
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:f4e442cdd9ac6a622d956adc6edeb77053b4dfce
---! Hash: sha1:a32ffd75a1029d537deb0bb2e20103b67739d025
+--! Previous: sha1:c2ac0e8b6491643ec342d77913056263e5549e97
+--! Hash: sha1:c7e198192b3cb3dc28ee2af61dba140d32e52681
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -540,6 +540,24 @@ comment on function attune_private.mail_one_time_token(uuid, text, timestamptz) 
   'Mails a user a token that shows that the mailbox is theirs, at most one a minute; returns whether it did.';
 revoke all on function attune_private.mail_one_time_token(uuid, text, timestamptz) from public;
 --! EndIncluded identity/private/mail_one_time_token.sql
+--! Included identity/private/refuse_one_time_token.sql
+create or replace function attune_private.refuse_one_time_token(message text, hint text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT400',
+    message = message,
+    detail = 'invalid_one_time_token',
+    hint = hint;
+end;
+$$;
+comment on function attune_private.refuse_one_time_token(text, text) is
+  'Refuses, saying what is wrong with the token: `invalid_one_time_token`.';
+revoke all on function attune_private.refuse_one_time_token(text, text) from public;
+--! EndIncluded identity/private/refuse_one_time_token.sql
 --! Included identity/private/consume_one_time_token.sql
 create or replace function attune_private.consume_one_time_token(token text, purpose text, at timestamptz default now())
 returns uuid
@@ -562,11 +580,9 @@ begin
   returning t.user_id into owner_id;
 
   if owner_id is null then
-    raise exception using
-      errcode = 'PT400',
-      message = 'The link is no longer valid',
-      detail = 'invalid_one_time_token',
-      hint = 'Ask for another mail: a link works once, and not for ever.';
+    perform attune_private.refuse_one_time_token(
+      'The link is no longer valid', 'Ask for another mail: a link works once, and not for ever.'
+    );
   end if;
 
   delete from attune_private.one_time_tokens as t
@@ -1247,11 +1263,10 @@ declare
 begin
   -- Whoever reads the mail must also know the password: else they would vouch for a stranger who registered their address.
   if owner_id is distinct from caller then
-    raise exception using
-      errcode = 'PT400',
-      message = 'The token is for the address of another account',
-      detail = 'invalid_one_time_token',
-      hint = 'Sign in to the account that the mail is about; if it is not yours, ignore the mail.';
+    perform attune_private.refuse_one_time_token(
+      'The token is for the address of another account',
+      'Sign in to the account that the mail is about; if it is not yours, ignore the mail.'
+    );
   end if;
 
   update attune.user_emails as e
@@ -1693,11 +1708,7 @@ begin
     elsif is_verified and holder.verified_at is not null then
       found_id := holder.user_id;
     else
-      raise exception using
-        errcode = 'PT409',
-        message = 'This e-mail address is taken',
-        detail = 'email_taken',
-        hint = 'Sign in as before, verify the address, and link this identity then.';
+      perform attune_private.refuse_taken_email('Sign in as before, verify the address, and link this identity then.');
     end if;
 
     insert into attune.user_identities (issuer, subject, user_id)
@@ -1958,6 +1969,23 @@ comment on function attune.claim_mails(integer, interval) is
 revoke all on function attune.claim_mails(integer, interval) from public;
 grant execute on function attune.claim_mails(integer, interval) to service_role;
 --! EndIncluded identity/claim_mails.sql
+--! Included identity/private/refuse_unknown_mail.sql
+create or replace function attune_private.refuse_unknown_mail()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT404',
+    message = 'There is no such mail to deliver',
+    detail = 'unknown_mail',
+    hint = 'It was delivered, or its user was deleted: nothing is left to do.';
+end;
+$$;
+comment on function attune_private.refuse_unknown_mail() is 'Refuses: `unknown_mail`.';
+revoke all on function attune_private.refuse_unknown_mail() from public;
+--! EndIncluded identity/private/refuse_unknown_mail.sql
 --! Included identity/complete_mail.sql
 create or replace function attune.complete_mail(id bigint)
 returns void
@@ -1970,11 +1998,7 @@ begin
   where m.id = complete_mail.id;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such mail',
-      detail = 'unknown_mail',
-      hint = 'Its user may have been deleted: nothing is left to do.';
+    perform attune_private.refuse_unknown_mail();
   end if;
 end;
 $$;
@@ -2000,11 +2024,7 @@ begin
     and m.delivered_at is null;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such mail to deliver',
-      detail = 'unknown_mail',
-      hint = 'It was delivered, or its user was deleted: nothing is left to do.';
+    perform attune_private.refuse_unknown_mail();
   end if;
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:a32ffd75a1029d537deb0bb2e20103b67739d025
---! Hash: sha1:eb19d16d0a78f520f34b0faf6a9767fbffd58a3f
+--! Previous: sha1:c7e198192b3cb3dc28ee2af61dba140d32e52681
+--! Hash: sha1:2e0b6e308c0410f59778d987f977bfe6824d2cb4
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:eb19d16d0a78f520f34b0faf6a9767fbffd58a3f
---! Hash: sha1:1abbc04f7c3ee5f2009cdcc405c9601fe039807e
+--! Previous: sha1:2e0b6e308c0410f59778d987f977bfe6824d2cb4
+--! Hash: sha1:d5ea88268b1366f93e9d028c980659c1aa1edea0
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

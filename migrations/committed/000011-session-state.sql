@@ -1,5 +1,5 @@
---! Previous: sha1:1abbc04f7c3ee5f2009cdcc405c9601fe039807e
---! Hash: sha1:8d2f27f15c5068cabe93388143fdc5ac6f9aea4e
+--! Previous: sha1:d5ea88268b1366f93e9d028c980659c1aa1edea0
+--! Hash: sha1:64b70f56820d6354fcb1733d3c793222260d266f
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:8d2f27f15c5068cabe93388143fdc5ac6f9aea4e
---! Hash: sha1:2d48534beef765cc61b8de1b5475139eb1f89dce
+--! Previous: sha1:64b70f56820d6354fcb1733d3c793222260d266f
+--! Hash: sha1:dfd5e26d50bbe6d27167bbb564e6b6d458091fd4
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:2d48534beef765cc61b8de1b5475139eb1f89dce
---! Hash: sha1:e7e9f8cd71ee443e1fe61552cbecfc8ae8554d70
+--! Previous: sha1:dfd5e26d50bbe6d27167bbb564e6b6d458091fd4
+--! Hash: sha1:cf1c88a0f90eaa02f32d38f2555c6c510866abac
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:e7e9f8cd71ee443e1fe61552cbecfc8ae8554d70
---! Hash: sha1:e1314bf449c74833f2de044cd7082cf5f1db560d
+--! Previous: sha1:cf1c88a0f90eaa02f32d38f2555c6c510866abac
+--! Hash: sha1:26e062ea50da244dba897bd1a85e7941062d9f1b
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
