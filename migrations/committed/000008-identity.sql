@@ -1,5 +1,5 @@
 --! Previous: sha1:c2ac0e8b6491643ec342d77913056263e5549e97
---! Hash: sha1:c7e198192b3cb3dc28ee2af61dba140d32e52681
+--! Hash: sha1:fb891bd3c8747f24db699d6b7c5302e95ed657be
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -1218,10 +1218,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant inet := attune_private.request_address();
-  owner_id uuid;
+  owner_id constant uuid := attune_private.consume_one_time_token(token, 'reset_password', at);
 begin
   perform attune_private.check_password(new_password);
-  owner_id := attune_private.consume_one_time_token(token, 'reset_password', at);
 
   update attune.user_emails as e
   set verified_at = reset_password.at

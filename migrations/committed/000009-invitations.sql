@@ -1,5 +1,5 @@
---! Previous: sha1:c7e198192b3cb3dc28ee2af61dba140d32e52681
---! Hash: sha1:2e0b6e308c0410f59778d987f977bfe6824d2cb4
+--! Previous: sha1:fb891bd3c8747f24db699d6b7c5302e95ed657be
+--! Hash: sha1:0cc6247ae88dacb3ce2ab8e7f5c57d8da685a4c0
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:2e0b6e308c0410f59778d987f977bfe6824d2cb4
---! Hash: sha1:d5ea88268b1366f93e9d028c980659c1aa1edea0
+--! Previous: sha1:0cc6247ae88dacb3ce2ab8e7f5c57d8da685a4c0
+--! Hash: sha1:98462913cc9d759d6b12917b82c45bd0d37bce85
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

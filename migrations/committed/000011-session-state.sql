@@ -1,5 +1,5 @@
---! Previous: sha1:d5ea88268b1366f93e9d028c980659c1aa1edea0
---! Hash: sha1:64b70f56820d6354fcb1733d3c793222260d266f
+--! Previous: sha1:98462913cc9d759d6b12917b82c45bd0d37bce85
+--! Hash: sha1:b5685e0aef873f00b67569a7526e4644049ef7ed
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

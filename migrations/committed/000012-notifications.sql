@@ -1,5 +1,5 @@
---! Previous: sha1:64b70f56820d6354fcb1733d3c793222260d266f
---! Hash: sha1:dfd5e26d50bbe6d27167bbb564e6b6d458091fd4
+--! Previous: sha1:b5685e0aef873f00b67569a7526e4644049ef7ed
+--! Hash: sha1:6b1eed406cc54ec64322a7a3e99341cc9fb32e16
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:dfd5e26d50bbe6d27167bbb564e6b6d458091fd4
---! Hash: sha1:cf1c88a0f90eaa02f32d38f2555c6c510866abac
+--! Previous: sha1:6b1eed406cc54ec64322a7a3e99341cc9fb32e16
+--! Hash: sha1:c353a926a82be3cc5199c7f6ac62b053c401eef7
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

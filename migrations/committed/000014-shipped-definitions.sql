@@ -1,5 +1,5 @@
---! Previous: sha1:cf1c88a0f90eaa02f32d38f2555c6c510866abac
---! Hash: sha1:26e062ea50da244dba897bd1a85e7941062d9f1b
+--! Previous: sha1:c353a926a82be3cc5199c7f6ac62b053c401eef7
+--! Hash: sha1:d86a8e3d9fc1ceebc3e0a56c262cea457fa0bbf6
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
