@@ -1,5 +1,5 @@
---! Previous: sha1:bebd5fd9e34b19725d9821f0d2b8ef00f20742a3
---! Hash: sha1:a54ca6400217d451a77a11253842b5889880b2dc
+--! Previous: sha1:0893994ffdfd6a5d8c278e4435ff36cc7013cdb6
+--! Hash: sha1:f949482b483877b01f6beffbebadfb1ff12464f0
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

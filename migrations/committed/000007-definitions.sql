@@ -1,5 +1,5 @@
---! Previous: sha1:a54ca6400217d451a77a11253842b5889880b2dc
---! Hash: sha1:c2ac0e8b6491643ec342d77913056263e5549e97
+--! Previous: sha1:f949482b483877b01f6beffbebadfb1ff12464f0
+--! Hash: sha1:6d7aac4d32faf4538bf663e35a67310dec74cecd
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

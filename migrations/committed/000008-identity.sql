@@ -1,5 +1,5 @@
---! Previous: sha1:c2ac0e8b6491643ec342d77913056263e5549e97
---! Hash: sha1:fb891bd3c8747f24db699d6b7c5302e95ed657be
+--! Previous: sha1:6d7aac4d32faf4538bf663e35a67310dec74cecd
+--! Hash: sha1:b3c2e4323ecae861709eda839d49e72c0d68c553
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

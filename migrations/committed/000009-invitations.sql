@@ -1,5 +1,5 @@
---! Previous: sha1:fb891bd3c8747f24db699d6b7c5302e95ed657be
---! Hash: sha1:0cc6247ae88dacb3ce2ab8e7f5c57d8da685a4c0
+--! Previous: sha1:b3c2e4323ecae861709eda839d49e72c0d68c553
+--! Hash: sha1:285373d0e818f1e1fb13197d42238652f7c266d6
 --! Message: invitations
 
 create table attune.invitations (

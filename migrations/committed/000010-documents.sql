@@ -1,5 +1,5 @@
---! Previous: sha1:0cc6247ae88dacb3ce2ab8e7f5c57d8da685a4c0
---! Hash: sha1:98462913cc9d759d6b12917b82c45bd0d37bce85
+--! Previous: sha1:285373d0e818f1e1fb13197d42238652f7c266d6
+--! Hash: sha1:ee7f1409e939f48200b2de8b4c44278252efe002
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

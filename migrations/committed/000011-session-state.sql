@@ -1,5 +1,5 @@
---! Previous: sha1:98462913cc9d759d6b12917b82c45bd0d37bce85
---! Hash: sha1:b5685e0aef873f00b67569a7526e4644049ef7ed
+--! Previous: sha1:ee7f1409e939f48200b2de8b4c44278252efe002
+--! Hash: sha1:d081f74cb3fc4f2ac5594bba1121ddd7d80a56e1
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b5685e0aef873f00b67569a7526e4644049ef7ed
---! Hash: sha1:6b1eed406cc54ec64322a7a3e99341cc9fb32e16
+--! Previous: sha1:d081f74cb3fc4f2ac5594bba1121ddd7d80a56e1
+--! Hash: sha1:d071c14808886cd10db6322e6c5f065ed99f1253
 --! Message: notifications
 
 -- What there is to notify of

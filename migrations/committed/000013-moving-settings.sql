@@ -1,5 +1,5 @@
---! Previous: sha1:6b1eed406cc54ec64322a7a3e99341cc9fb32e16
---! Hash: sha1:c353a926a82be3cc5199c7f6ac62b053c401eef7
+--! Previous: sha1:d071c14808886cd10db6322e6c5f065ed99f1253
+--! Hash: sha1:c063f2d62b4f7c0259be8225aeea12a02ce08dc3
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

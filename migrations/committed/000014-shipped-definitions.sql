@@ -1,5 +1,5 @@
---! Previous: sha1:c353a926a82be3cc5199c7f6ac62b053c401eef7
---! Hash: sha1:d86a8e3d9fc1ceebc3e0a56c262cea457fa0bbf6
+--! Previous: sha1:c063f2d62b4f7c0259be8225aeea12a02ce08dc3
+--! Hash: sha1:21e3b889e4476e3d5418c3699043693203c2a051
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -18,7 +18,7 @@ export type RunningServer = {
 };
 
 /** How long a server may take to answer, in milliseconds. */
-const PATIENCE = 500;
+const PATIENCE = 2000;
 
 /** Leaves the note until this process ends. Where there is no place for one, there is none. */
 export async function noteServer(address: string, { databaseUrl, dataDir }: Options): Promise<void> {

@@ -5,6 +5,7 @@ import { connect, withClient } from "../database/client.ts";
 import { connectionError } from "../database/connection-error.ts";
 import { urlOfDatabase } from "../database/connection-string.ts";
 import { codeOf, UserError } from "../user-error.ts";
+import { countCalls, prepareCounting } from "./coverage.ts";
 
 export type TestClone = { name: string; url: string; drop: () => Promise<void> };
 export type Template = { name: string; drop: () => Promise<void> };
@@ -37,6 +38,7 @@ export async function createTemplate(ownerUrl: string, prepare: (url: string) =>
     await dropLeftovers(admin);
     await create(admin, `${name} template template0 encoding 'UTF8'`);
     await prepare(urlOfDatabase(ownerUrl, name));
+    await prepareCounting(urlOfDatabase(ownerUrl, name));
   } catch (error: unknown) {
     await drop();
     throw error;
@@ -48,10 +50,14 @@ export async function createTemplate(ownerUrl: string, prepare: (url: string) =>
 export async function cloneTemplate(ownerUrl: string, template: string): Promise<TestClone> {
   const name = `${template.replace(/_template$/, "")}_${randomBytes(4).toString("hex")}`;
   await withClient(ownerUrl, (admin) => create(admin, `${name} template ${template}`));
+  const url = urlOfDatabase(ownerUrl, name);
   return {
     name,
-    url: urlOfDatabase(ownerUrl, name),
-    drop: () => withClient(ownerUrl, (admin) => dropDatabases(admin, name)),
+    url,
+    drop: async () => {
+      await countCalls(url);
+      await withClient(ownerUrl, (admin) => dropDatabases(admin, name));
+    },
   };
 }
 

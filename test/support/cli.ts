@@ -35,6 +35,7 @@ export function launch(args: string[], environment: Environment = {}): Running {
       PATH: process.env["PATH"],
       TMPDIR: temporary,
       ATTUNE_EMBEDDED_MAJOR: process.env["ATTUNE_EMBEDDED_MAJOR"],
+      NODE_DISABLE_COMPILE_CACHE: process.env["NODE_DISABLE_COMPILE_CACHE"],
       ...environment,
     },
     stdio: ["ignore", "pipe", "pipe"],

@@ -47,6 +47,7 @@ export async function startThrowawayCluster(
     max_connections: "200",
     max_wal_size: "4GB",
     autovacuum_naptime: "1h",
+    track_functions: process.env["ATTUNE_SQL_COVERAGE"] === undefined ? "none" : "all",
     ...options.settings,
   };
 
