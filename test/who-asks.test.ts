@@ -5,9 +5,24 @@ import { connect } from "../src/database/client.ts";
 import { migrate } from "../src/database/migrate.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 
-type Who = "user" | "admin" | "anon" | "service_role";
+type Who = "user" | "registered" | "admin" | "anon" | "service_role";
 /** What a call names: ids, and tokens that are good once. */
-type Names = Record<"user" | "other" | "project" | "team" | "notification" | "refreshToken", string>;
+type Names = Record<
+  | "user"
+  | "other"
+  | "registered"
+  | "project"
+  | "team"
+  | "notification"
+  | "session"
+  | "invitation"
+  | "refreshToken"
+  | "usedToken"
+  | "resetToken"
+  | "verificationToken"
+  | "invitationToken",
+  string
+>;
 /** How often `current_user_id` may run, when not once at most: each says why. */
 type Call = { who: Who; sql: string; times?: number };
 
@@ -92,38 +107,42 @@ const calls = (of: Names): Call[] => [
   // A new user is given copies, by a trigger that asks whom they come from.
   { who: "anon", sql: `register('new@example.com', '${PASSWORD}', 'New')`, times: 2 },
   { who: "anon", sql: `refresh_session('${of.refreshToken}')` },
+  { who: "anon", sql: `refresh_session('${of.usedToken}')` },
   { who: "anon", sql: "request_password_reset('known@example.com')" },
-  { who: "user", sql: "request_email_verification()" },
-  { who: "user", sql: "logout()" },
-  { who: "user", sql: "logout_everywhere()" },
+  { who: "anon", sql: `reset_password('${of.resetToken}', '${PASSWORD}')` },
+  { who: "registered", sql: "request_email_verification()" },
+  { who: "registered", sql: `verify_email('${of.verificationToken}')` },
+  { who: "registered", sql: `change_password('${PASSWORD}', '${PASSWORD} again')` },
+  { who: "registered", sql: `change_password('wrong password', '${PASSWORD} again')` },
+  { who: "registered", sql: "provision_user()" },
+  { who: "registered", sql: `revoke_session('${of.session}')` },
+  { who: "registered", sql: "logout()" },
+  { who: "registered", sql: "logout_everywhere()" },
+  // What goes with the user is removed by triggers, of which two ask who removes it.
+  { who: "registered", sql: `delete_account('${PASSWORD}')`, times: 3 },
+  { who: "registered", sql: "unlink_identity('https://id.example.com', 'known')" },
+  { who: "registered", sql: `accept_invitation('${of.invitationToken}')` },
+  { who: "user", sql: `revoke_invitation('${of.invitation}')` },
+  { who: "service_role", sql: `open_session('${of.registered}')` },
+  { who: "service_role", sql: `link_identity('${of.registered}', 'https://id.example.com', 'another')` },
+  // As in `register`.
+  { who: "service_role", sql: "link_or_register_user('https://id.example.com', 'new')", times: 2 },
 ];
 
-/** These are called with what only a mail, a provider or a worker has, or by trusted servers for anybody. */
+/** Not walked: what workers and maintenance call, and what asks just as another function does that is walked. */
 const ELSEWHERE = [
-  "accept_invitation",
   "adopt_legacy_settings",
-  "change_password",
   "claim_deliveries",
   "claim_mails",
   "complete_delivery",
   "complete_mail",
-  "delete_account",
   "fail_delivery",
   "fail_mail",
   "leave_project",
   "leave_team",
-  "link_identity",
-  "link_or_register_user",
-  "open_session",
-  "provision_user",
   "purge_audit_log",
   "remove_expired",
-  "reset_password",
-  "revoke_invitation",
-  "revoke_session",
   "sessions_is_current",
-  "unlink_identity",
-  "verify_email",
 ];
 
 let cluster: ThrowawayCluster;
@@ -131,6 +150,7 @@ let client: pg.Client;
 let table: Call[];
 const claims: Record<Who, Record<string, string>> = {
   user: { role: "authenticated" },
+  registered: { role: "authenticated" },
   admin: { role: "authenticated" },
   anon: { role: "anon" },
   service_role: { role: "service_role" },
@@ -176,11 +196,47 @@ beforeAll(async () => {
   const refreshToken = await value("select refresh_token from attune.register('known@example.com', $1, 'Known')", [
     PASSWORD,
   ]);
+  const registered = await value("select user_id from attune.user_emails where email = 'known@example.com'");
+  const session = await value("select id from attune.sessions where user_id = $1", [registered]);
+  claims.registered["sub"] = registered;
+  claims.registered["session_id"] = session;
+  // Several sessions and identities: each that ends is written down.
+  await client.query("select attune.login('known@example.com', $1) from generate_series(1, 3)", [PASSWORD]);
+  const usedToken = await value("select refresh_token from attune.login('known@example.com', $1)", [PASSWORD]);
+  await client.query("select attune.refresh_session($1)", [usedToken]);
+  await client.query("insert into attune.global_settings (key, value) values ('REFRESH_TOKEN_REUSE_INTERVAL', '0')");
+  await client.query(
+    "insert into attune.user_identities (issuer, subject, user_id) values ('https://id.example.com', 'known', $1)",
+    [registered],
+  );
+  const invitation = await value("select id from attune.invite_to_team($1, 'known@example.com')", [team]);
+  await client.query("select attune.request_password_reset('known@example.com')");
+  const mailed = async (purpose: string): Promise<string> =>
+    value("select payload ->> 'token' from attune_private.mail_outbox where user_id = $1 and purpose = $2", [
+      registered,
+      purpose,
+    ]);
   const notification = await value(
     "insert into attune.notifications (user_id, title, category) values ($1, 'Hello', 'system') returning id",
     [user],
   );
-  table = calls({ user, other, project, team, notification, refreshToken });
+  table = calls({
+    user,
+    other,
+    registered,
+    project,
+    team,
+    notification,
+    session,
+    invitation,
+    refreshToken,
+    usedToken,
+    resetToken: await mailed("reset_password"),
+    verificationToken: await mailed("verify_email"),
+    invitationToken: await value(
+      "select payload ->> 'token' from attune_private.mail_outbox where purpose = 'invitation'",
+    ),
+  });
 });
 
 afterAll(async () => {

@@ -1,5 +1,5 @@
 --! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:31bbcc766103412f645a49d6a02ed341e424f96a
+--! Hash: sha1:184923eaff93bdea482fee63749c8d0b790a2e3b
 --! Message: users
 
 -- Plans
@@ -335,6 +335,23 @@ $$;
 comment on function attune_private.refuse_email() is 'Refuses: `invalid_email`.';
 revoke all on function attune_private.refuse_email() from public;
 --! EndIncluded users/private/refuse_email.sql
+--! Included users/private/refuse_taken_email.sql
+create or replace function attune_private.refuse_taken_email(hint text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT409',
+    message = 'This e-mail address is taken',
+    detail = 'email_taken',
+    hint = hint;
+end;
+$$;
+comment on function attune_private.refuse_taken_email(text) is 'Refuses, saying what to do instead: `email_taken`.';
+revoke all on function attune_private.refuse_taken_email(text) from public;
+--! EndIncluded users/private/refuse_taken_email.sql
 --! Included users/private/email_key.sql
 create or replace function attune_private.email_key(email text)
 returns text
@@ -509,11 +526,7 @@ begin
   return null;
 exception
   when unique_violation then
-    raise exception using
-      errcode = 'PT409',
-      message = 'This e-mail address is taken',
-      detail = 'email_taken',
-      hint = 'Sign in with it, or use another address.';
+    perform attune_private.refuse_taken_email('Sign in with it, or use another address.');
 end;
 $$;
 comment on function attune_private.tg_users__email() is

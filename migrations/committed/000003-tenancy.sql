@@ -1,5 +1,5 @@
---! Previous: sha1:31bbcc766103412f645a49d6a02ed341e424f96a
---! Hash: sha1:dd4fb71dd9707d34d6a5836e918ac15c4ea3355c
+--! Previous: sha1:184923eaff93bdea482fee63749c8d0b790a2e3b
+--! Hash: sha1:1038de0a9b1ddc5e3270687e0d56df1061c6a5eb
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

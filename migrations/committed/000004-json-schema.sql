@@ -1,5 +1,5 @@
---! Previous: sha1:dd4fb71dd9707d34d6a5836e918ac15c4ea3355c
---! Hash: sha1:6d8216ad488dc1f274f8cd8e80180e5e452bdb21
+--! Previous: sha1:1038de0a9b1ddc5e3270687e0d56df1061c6a5eb
+--! Hash: sha1:a73f5dd8618cacbc075af4c8d0d8acd4a3ca0d3a
 --! Message: json schema
 
 -- What a value must be

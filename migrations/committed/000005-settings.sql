@@ -1,5 +1,5 @@
---! Previous: sha1:6d8216ad488dc1f274f8cd8e80180e5e452bdb21
---! Hash: sha1:18aab5c8c4c8df689a070b26a4a2e570c82ed012
+--! Previous: sha1:a73f5dd8618cacbc075af4c8d0d8acd4a3ca0d3a
+--! Hash: sha1:aac6bbe3d47b2cc62379e1cff4960c9ef65df7ba
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -619,7 +619,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- Our own functions have found out who is asking, and say so: nobody else may write these columns.
+  -- Our own functions have found out who is asking, and say so: nobody but the owner may write these columns.
   if new.updated_at is distinct from 'infinity' then
     new.updated_by := attune.current_user_id();
   end if;
@@ -1676,8 +1676,20 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  unknown text;
   member record;
 begin
+  -- Before anything is done: a patch may have thousands of members.
+  select e.key into unknown
+  from jsonb_each(patch) as e
+  where not exists (select from attune.setting_definitions as d where d.key = e.key)
+  order by e.value <> 'null', e.key
+  limit 1;
+
+  if found then
+    perform attune_private.refuse_unknown_setting(unknown);
+  end if;
+
   -- One writer of several rows at a time for each user, so that two never wait for each other.
   perform from attune.users as u where u.id = caller.user_id for no key update;
 
@@ -1868,6 +1880,8 @@ as $$
 declare
   lock constant boolean := coalesce(write_team_setting.is_enforced, false);
 begin
+  perform attune_private.require_team_administrator(caller, write_team_setting.team_id);
+
   -- Whoever writes the row now finishes first: a right or a lock that changes meanwhile is seen below.
   perform
   from attune.team_settings as s

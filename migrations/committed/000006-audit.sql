@@ -1,5 +1,5 @@
---! Previous: sha1:18aab5c8c4c8df689a070b26a4a2e570c82ed012
---! Hash: sha1:4910ffb8271578f974d12e505aa6b54ecaf5136e
+--! Previous: sha1:aac6bbe3d47b2cc62379e1cff4960c9ef65df7ba
+--! Hash: sha1:19c99fd7038b644607b1d565cf12ceadfc6dd3d4
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:4910ffb8271578f974d12e505aa6b54ecaf5136e
---! Hash: sha1:7ce6131f505b31f5389774b74272e019f6a818b3
+--! Previous: sha1:19c99fd7038b644607b1d565cf12ceadfc6dd3d4
+--! Hash: sha1:93391ada001f28435012fc3a0efc31d8ac3f0c91
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:7ce6131f505b31f5389774b74272e019f6a818b3
---! Hash: sha1:24689b602ec6fff406fa08b6be53df036cf39b20
+--! Previous: sha1:93391ada001f28435012fc3a0efc31d8ac3f0c91
+--! Hash: sha1:652a5405d2c130561af2b59f1f5aa3b0caa5efcd
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -540,6 +540,24 @@ comment on function attune_private.mail_one_time_token(uuid, text, timestamptz) 
   'Mails a user a token that shows that the mailbox is theirs, at most one a minute; returns whether it did.';
 revoke all on function attune_private.mail_one_time_token(uuid, text, timestamptz) from public;
 --! EndIncluded identity/private/mail_one_time_token.sql
+--! Included identity/private/refuse_one_time_token.sql
+create or replace function attune_private.refuse_one_time_token(message text, hint text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT400',
+    message = message,
+    detail = 'invalid_one_time_token',
+    hint = hint;
+end;
+$$;
+comment on function attune_private.refuse_one_time_token(text, text) is
+  'Refuses, saying what is wrong with the token: `invalid_one_time_token`.';
+revoke all on function attune_private.refuse_one_time_token(text, text) from public;
+--! EndIncluded identity/private/refuse_one_time_token.sql
 --! Included identity/private/consume_one_time_token.sql
 create or replace function attune_private.consume_one_time_token(token text, purpose text, at timestamptz default now())
 returns uuid
@@ -562,11 +580,9 @@ begin
   returning t.user_id into owner_id;
 
   if owner_id is null then
-    raise exception using
-      errcode = 'PT400',
-      message = 'The link is no longer valid',
-      detail = 'invalid_one_time_token',
-      hint = 'Ask for another mail: a link works once, and not for ever.';
+    perform attune_private.refuse_one_time_token(
+      'The link is no longer valid', 'Ask for another mail: a link works once, and not for ever.'
+    );
   end if;
 
   delete from attune_private.one_time_tokens as t
@@ -660,7 +676,8 @@ create or replace function attune_private.revoke_sessions(
   because text,
   at timestamptz default now(),
   only_session uuid default null,
-  except_session uuid default null
+  except_session uuid default null,
+  address inet default attune_private.request_address()
 )
 returns integer
 language plpgsql volatile security invoker
@@ -679,17 +696,17 @@ begin
       and s.id is distinct from except_session
     returning s.id
   loop
-    perform attune_private.log_security('session_revoked', revoke_sessions.user_id, ended);
+    perform attune_private.log_security('session_revoked', revoke_sessions.user_id, ended, revoke_sessions.address);
     revoked := revoked + 1;
   end loop;
 
   return revoked;
 end;
 $$;
-comment on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid) is
+comment on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet) is
   'Ends the sessions of a user, or one of them, or all but one, and returns how many. '
   'It takes effect with the next request.';
-revoke all on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid) from public;
+revoke all on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet) from public;
 --! EndIncluded identity/private/revoke_sessions.sql
 --! Included identity/private/check_password.sql
 create or replace function attune_private.check_password(password text)
@@ -747,7 +764,7 @@ revoke all on function attune_private.set_password(uuid, text, timestamptz) from
 --! Included identity/private/attempt_subjects.sql
 create or replace function attune_private.attempt_subjects(account text, address inet)
 returns attune_private.attempt_subjects
-language sql immutable parallel safe security invoker
+language sql stable parallel safe security invoker
 begin atomic
   -- Who has one IPv6 address has the 2^64 beside it.
   select row(
@@ -1042,6 +1059,7 @@ declare
   secret bytea := substring(bytes from 33);
   session attune.sessions;
   token attune_private.refresh_tokens;
+  address inet;
   tokens attune.session_tokens;
 begin
   -- Who knows the secret may make others wait for the session; a guess may not.
@@ -1113,8 +1131,11 @@ begin
         and t.token_hash = sha256(names || secret);
     end loop;
   else
-    perform attune_private.log_security('refresh_token_reused', session.user_id, session.id);
-    perform attune_private.revoke_sessions(session.user_id, 'refresh_token_reused', at, only_session => session.id);
+    address := attune_private.request_address();
+    perform attune_private.log_security('refresh_token_reused', session.user_id, session.id, address);
+    perform attune_private.revoke_sessions(
+      session.user_id, 'refresh_token_reused', at, only_session => session.id, address => address
+    );
     tokens.refusal := attune_private.refuse(
       'PT401', 'refresh_token_reused', 'This refresh token was used before: the session is ended, because somebody may have stolen it',
       'Sign in again.'
@@ -1151,7 +1172,7 @@ begin
   if refusal.code is null then
     perform attune_private.set_password(change_password.user_id, new_password, at);
     perform attune_private.revoke_sessions(
-      change_password.user_id, 'password_changed', at, except_session => current_session
+      change_password.user_id, 'password_changed', at, except_session => current_session, address => address
     );
     perform attune_private.log_security('password_changed', change_password.user_id, current_session, address);
   end if;
@@ -1197,10 +1218,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant inet := attune_private.request_address();
-  owner_id uuid;
+  owner_id constant uuid := attune_private.consume_one_time_token(token, 'reset_password', at);
 begin
   perform attune_private.check_password(new_password);
-  owner_id := attune_private.consume_one_time_token(token, 'reset_password', at);
 
   update attune.user_emails as e
   set verified_at = reset_password.at
@@ -1219,13 +1239,11 @@ begin
   end if;
 
   perform attune_private.set_password(owner_id, new_password, at);
-  perform attune_private.revoke_sessions(owner_id, 'password_reset', at);
+  perform attune_private.revoke_sessions(owner_id, 'password_reset', at, address => address);
   perform attune_private.log_security('password_reset', owner_id, null, address);
 
   -- Whoever made the account wait does not keep its owner out.
-  perform attune_private.forgive_login_failures(
-    attune_private.attempt_subjects(e.email, address)
-  )
+  perform attune_private.forgive_login_failures(attune_private.attempt_subjects(e.email, address))
   from attune.user_emails as e
   where e.user_id = owner_id;
 end;
@@ -1244,11 +1262,10 @@ declare
 begin
   -- Whoever reads the mail must also know the password: else they would vouch for a stranger who registered their address.
   if owner_id is distinct from caller then
-    raise exception using
-      errcode = 'PT400',
-      message = 'The token is for the address of another account',
-      detail = 'invalid_one_time_token',
-      hint = 'Sign in to the account that the mail is about; if it is not yours, ignore the mail.';
+    perform attune_private.refuse_one_time_token(
+      'The token is for the address of another account',
+      'Sign in to the account that the mail is about; if it is not yours, ignore the mail.'
+    );
   end if;
 
   update attune.user_emails as e
@@ -1690,11 +1707,7 @@ begin
     elsif is_verified and holder.verified_at is not null then
       found_id := holder.user_id;
     else
-      raise exception using
-        errcode = 'PT409',
-        message = 'This e-mail address is taken',
-        detail = 'email_taken',
-        hint = 'Sign in as before, verify the address, and link this identity then.';
+      perform attune_private.refuse_taken_email('Sign in as before, verify the address, and link this identity then.');
     end if;
 
     insert into attune.user_identities (issuer, subject, user_id)
@@ -1746,11 +1759,14 @@ declare
     when 'object' then claims -> 'user_metadata'
     else '{}'
   end;
+  caller uuid;
+  result attune.users;
 begin
   if coalesce(claims ->> 'iss', attune_private.own_issuer()) = attune_private.own_issuer() then
     -- Our own token: its user exists, or it is nobody's.
-    perform attune_hidden.require_user_id();
-    return attune.viewer();
+    caller := attune_hidden.require_user_id();
+    select u.* into result from attune.users as u where u.id = caller;
+    return result;
   end if;
 
   return attune.link_or_register_user(
@@ -1952,6 +1968,23 @@ comment on function attune.claim_mails(integer, interval) is
 revoke all on function attune.claim_mails(integer, interval) from public;
 grant execute on function attune.claim_mails(integer, interval) to service_role;
 --! EndIncluded identity/claim_mails.sql
+--! Included identity/private/refuse_unknown_mail.sql
+create or replace function attune_private.refuse_unknown_mail()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT404',
+    message = 'There is no such mail to deliver',
+    detail = 'unknown_mail',
+    hint = 'It was delivered, or its user was deleted: nothing is left to do.';
+end;
+$$;
+comment on function attune_private.refuse_unknown_mail() is 'Refuses: `unknown_mail`.';
+revoke all on function attune_private.refuse_unknown_mail() from public;
+--! EndIncluded identity/private/refuse_unknown_mail.sql
 --! Included identity/complete_mail.sql
 create or replace function attune.complete_mail(id bigint)
 returns void
@@ -1964,11 +1997,7 @@ begin
   where m.id = complete_mail.id;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such mail',
-      detail = 'unknown_mail',
-      hint = 'Its user may have been deleted: nothing is left to do.';
+    perform attune_private.refuse_unknown_mail();
   end if;
 end;
 $$;
@@ -1994,11 +2023,7 @@ begin
     and m.delivered_at is null;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such mail to deliver',
-      detail = 'unknown_mail',
-      hint = 'It was delivered, or its user was deleted: nothing is left to do.';
+    perform attune_private.refuse_unknown_mail();
   end if;
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:24689b602ec6fff406fa08b6be53df036cf39b20
---! Hash: sha1:272286cf30e26d1fc852c8987b85e7b75574f029
+--! Previous: sha1:652a5405d2c130561af2b59f1f5aa3b0caa5efcd
+--! Hash: sha1:cb3b086a479827479aa351cd63785d9d75a1ef51
 --! Message: invitations
 
 create table attune.invitations (

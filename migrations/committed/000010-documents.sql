@@ -1,5 +1,5 @@
---! Previous: sha1:272286cf30e26d1fc852c8987b85e7b75574f029
---! Hash: sha1:dd57088dc99e40cf6bcbea585886f92cbd0a038c
+--! Previous: sha1:cb3b086a479827479aa351cd63785d9d75a1ef51
+--! Hash: sha1:c055d1dd90d7a21cbea1df9ab23867166e817ae9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:dd57088dc99e40cf6bcbea585886f92cbd0a038c
---! Hash: sha1:03785c6e9cb41e7625a89c325488b42e4180924d
+--! Previous: sha1:c055d1dd90d7a21cbea1df9ab23867166e817ae9
+--! Hash: sha1:bb8f9cfa742b93d8220e207d3b303dd51a3eebfa
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:03785c6e9cb41e7625a89c325488b42e4180924d
---! Hash: sha1:455817aba51d0f1cb1682332ef0951284dbd2e0e
+--! Previous: sha1:bb8f9cfa742b93d8220e207d3b303dd51a3eebfa
+--! Hash: sha1:52781ffd196852207903aecb3f029eaf3b8327f5
 --! Message: notifications
 
 -- What there is to notify of

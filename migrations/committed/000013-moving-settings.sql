@@ -1,5 +1,5 @@
---! Previous: sha1:455817aba51d0f1cb1682332ef0951284dbd2e0e
---! Hash: sha1:e8ace22f6723ebddb0e2c487b10019c61653162c
+--! Previous: sha1:52781ffd196852207903aecb3f029eaf3b8327f5
+--! Hash: sha1:9eb5a17de92967791ecfa13f19ec735ae94a7f13
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

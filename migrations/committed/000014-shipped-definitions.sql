@@ -1,5 +1,5 @@
---! Previous: sha1:e8ace22f6723ebddb0e2c487b10019c61653162c
---! Hash: sha1:91b91c0e7267caa6ce94f1b4f5b24eda8f199de3
+--! Previous: sha1:9eb5a17de92967791ecfa13f19ec735ae94a7f13
+--! Hash: sha1:8be9faee870e7ca0311e881f648de69ddcb0e738
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -30,6 +30,7 @@ drop function
   attune_private.check_batch_size(integer, integer, text),
   attune_private.check_claim(integer, interval, text),
   attune_private.refuse_email(),
+  attune_private.refuse_taken_email(text),
   attune_private.email_key(text),
   attune_private.is_address(text),
   attune_private.is_avatar_url(text),

@@ -16,10 +16,11 @@ drop function
   attune_private.refuse(text, text, text, text, integer),
   attune_private.send_mail(uuid, text, text, jsonb, timestamptz, timestamptz),
   attune_private.mail_one_time_token(uuid, text, timestamptz),
+  attune_private.refuse_one_time_token(text, text),
   attune_private.consume_one_time_token(text, text, timestamptz),
   attune_private.session_tokens(attune.sessions, bytea, timestamptz),
   attune_private.start_session(uuid, timestamptz, inet),
-  attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid),
+  attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet),
   attune_private.check_password(text),
   attune_private.set_password(uuid, text, timestamptz),
   attune_private.attempt_subjects(text, inet),
@@ -57,6 +58,7 @@ drop function
   attune.unlink_identity(text, text),
   attune_private.claim_mails(integer, interval, timestamptz),
   attune.claim_mails(integer, interval),
+  attune_private.refuse_unknown_mail(),
   attune.complete_mail(bigint),
   attune.fail_mail(bigint, text);
 

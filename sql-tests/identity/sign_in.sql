@@ -280,6 +280,10 @@ select tests.throws_reason(
   $$ select attune.change_password('battery staple', 'correct horse') $$, '42501', 'not_signed_in',
   'who is no longer signed in cannot change the password'
 );
+select tests.throws_reason(
+  $$ select attune.change_password('battery staple', 'short') $$, '42501', 'not_signed_in',
+  'who is no longer signed in is told so before the new password is judged'
+);
 select is(
   pg_temp.reason(attune.refresh_session((select refresh_token from there))), 'session_ended', 'another session cannot be refreshed'
 );
@@ -334,8 +338,13 @@ select tests.throws_reason(
 )
 from (values (''), ('guess'), (repeat('A', 64)), (null)) as bad (token);
 select tests.throws_reason(
+  format('select attune.reset_password(''guess'', %L)', bad.password), 'PT400', 'invalid_one_time_token',
+  format('who has no token is told so before a new password of %s bytes is judged', octet_length(bad.password))
+)
+from (values ('short'), (repeat('a', 73))) as bad (password);
+select tests.throws_reason(
   $$ select attune.reset_password((select token from mailed), 'short') $$, 'PT422', 'password_too_short',
-  'anon cannot reset a password to a short one'
+  'anon cannot reset a password to a short one, and the token stays good'
 );
 select lives_ok(
   $$ select attune.reset_password((select token from mailed), 'new password') $$, 'anon can reset a password with the mailed token'

@@ -59,6 +59,14 @@ select tests.throws_reason(
   $$ select attune.invite_to_project((select id from project), 'dan@example.com') $$, 'PT404', 'unknown_project', 'a stranger cannot invite to a project'
 );
 select tests.throws_reason(
+  $$ select attune.invite_to_team((select id from team), 'bob') $$, 'PT404', 'unknown_team',
+  'a stranger to a team is told so before the address is judged'
+);
+select tests.throws_reason(
+  $$ select attune.invite_to_project((select id from project), 'bob') $$, 'PT404', 'unknown_project',
+  'a stranger to a project is told so before the address is judged'
+);
+select tests.throws_reason(
   $$ select attune.accept_invitation((select token from tokens)) $$, '42501', 'invitation_for_another',
   'a stranger cannot accept the invitation of another, who got hold of it'
 );
@@ -86,6 +94,10 @@ select tests.throws_reason(
 select tests.throws_reason(
   $$ select attune.invite_to_project((select id from project), 'cid@example.com') $$, '42501', 'project_role_required', 'a viewer cannot invite'
 );
+select tests.throws_reason(
+  $$ select attune.invite_to_project((select id from project), 'cid') $$, '42501', 'project_role_required',
+  'a viewer is told so before the address is judged'
+);
 
 -- By the clock
 
@@ -107,6 +119,10 @@ select pg_temp.be('bob');
 select tests.throws_reason(
   $$ select attune.invite_to_team((select id from team), 'cid@example.com', 'owner') $$, '42501', 'team_role_required',
   'an admin cannot invite an owner'
+);
+select tests.throws_reason(
+  $$ select attune.invite_to_team((select id from team), 'cid', 'owner') $$, '42501', 'team_role_required',
+  'an admin is told so before the address is judged'
 );
 select attune.invite_to_team((select id from team), 'cid@example.com');
 select lives_ok($$ select attune.invite_to_team((select id from team), 'cid@example.com', 'admin') $$, 'an admin can invite again');

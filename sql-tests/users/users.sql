@@ -119,6 +119,20 @@ select isnt_empty(
   'a stranger can edit their own row by the same statement'
 );
 select is_empty(
+  format('update attune.users set %s where id = tests.user_id(''ada@example.com'') returning id', bad.change),
+  format('what a stranger writes of another user is not even judged: %s', bad.change)
+)
+from (values ('timezone = ''Mars/Olympus'''), ('avatar_url = ''a.png'''), ('name = repeat(''a'', 201)')) as bad (change);
+select tests.throws_reason(
+  $$ update attune.users set timezone = 'Mars/Olympus' where id = tests.user_id('bob@example.com') $$, 'PT422', 'invalid_timezone',
+  'what a stranger writes of themselves is judged by the same statement'
+);
+select throws_ok(
+  bad.statement, '42501', 'permission denied for table users',
+  format('who may not write at all is told so before the value is judged: %s', bad.statement)
+)
+from (values ('insert into attune.users (email) values (''ada'')'), ('update attune.users set email = ''bob''')) as bad (statement);
+select is_empty(
   'select from attune.user_emails where user_id = tests.user_id(''ada@example.com'')',
   'a stranger cannot see another''s e-mail'
 );
