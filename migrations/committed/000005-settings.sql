@@ -1,5 +1,5 @@
 --! Previous: sha1:a73f5dd8618cacbc075af4c8d0d8acd4a3ca0d3a
---! Hash: sha1:aac6bbe3d47b2cc62379e1cff4960c9ef65df7ba
+--! Hash: sha1:d06f534ec63b9e9ce71f1c9e7239caa1bc00b326
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1577,14 +1577,17 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- Whoever writes the row now finishes first: a right or a lock that changes meanwhile is seen below.
+  -- Whoever writes the row now finishes first: a right or a lock that changes meanwhile is seen below. The table as for
+  -- writing, so that nobody who locks the whole table waits for a row of ours while we wait for the table.
   if write_preference.project_id is null then
+    lock table attune.user_preferences in row exclusive mode;
     perform
     from attune.user_preferences as p
     where p.user_id = write_preference.user_id
       and p.key = write_preference.key
     for no key update;
   else
+    lock table attune.project_preferences in row exclusive mode;
     perform
     from attune.project_preferences as p
     where p.user_id = write_preference.user_id
@@ -1882,7 +1885,8 @@ declare
 begin
   perform attune_private.require_team_administrator(caller, write_team_setting.team_id);
 
-  -- Whoever writes the row now finishes first: a right or a lock that changes meanwhile is seen below.
+  -- As in write_preference: a right or a lock that changes while the row is another's is seen below.
+  lock table attune.team_settings in row exclusive mode;
   perform
   from attune.team_settings as s
   where s.team_id = write_team_setting.team_id

@@ -1,5 +1,5 @@
---! Previous: sha1:aac6bbe3d47b2cc62379e1cff4960c9ef65df7ba
---! Hash: sha1:19c99fd7038b644607b1d565cf12ceadfc6dd3d4
+--! Previous: sha1:d06f534ec63b9e9ce71f1c9e7239caa1bc00b326
+--! Hash: sha1:093f7059d497e48ad864f3e39f3bf6cf268a88f3
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:19c99fd7038b644607b1d565cf12ceadfc6dd3d4
---! Hash: sha1:93391ada001f28435012fc3a0efc31d8ac3f0c91
+--! Previous: sha1:093f7059d497e48ad864f3e39f3bf6cf268a88f3
+--! Hash: sha1:98d9326140ed9d343a69138df699468ffdf47902
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

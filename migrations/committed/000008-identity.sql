@@ -1,5 +1,5 @@
---! Previous: sha1:93391ada001f28435012fc3a0efc31d8ac3f0c91
---! Hash: sha1:652a5405d2c130561af2b59f1f5aa3b0caa5efcd
+--! Previous: sha1:98d9326140ed9d343a69138df699468ffdf47902
+--! Hash: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:652a5405d2c130561af2b59f1f5aa3b0caa5efcd
---! Hash: sha1:cb3b086a479827479aa351cd63785d9d75a1ef51
+--! Previous: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
+--! Hash: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
 --! Message: invitations
 
 create table attune.invitations (

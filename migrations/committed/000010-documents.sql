@@ -1,5 +1,5 @@
---! Previous: sha1:cb3b086a479827479aa351cd63785d9d75a1ef51
---! Hash: sha1:c055d1dd90d7a21cbea1df9ab23867166e817ae9
+--! Previous: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
+--! Hash: sha1:7cd236515230f59d1cffcae0911d542fc12cc11d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:c055d1dd90d7a21cbea1df9ab23867166e817ae9
---! Hash: sha1:bb8f9cfa742b93d8220e207d3b303dd51a3eebfa
+--! Previous: sha1:7cd236515230f59d1cffcae0911d542fc12cc11d
+--! Hash: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

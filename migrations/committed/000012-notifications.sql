@@ -1,5 +1,5 @@
---! Previous: sha1:bb8f9cfa742b93d8220e207d3b303dd51a3eebfa
---! Hash: sha1:52781ffd196852207903aecb3f029eaf3b8327f5
+--! Previous: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
+--! Hash: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
 --! Message: notifications
 
 -- What there is to notify of

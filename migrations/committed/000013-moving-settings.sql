@@ -1,5 +1,5 @@
---! Previous: sha1:52781ffd196852207903aecb3f029eaf3b8327f5
---! Hash: sha1:9eb5a17de92967791ecfa13f19ec735ae94a7f13
+--! Previous: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
+--! Hash: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

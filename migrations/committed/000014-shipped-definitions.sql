@@ -1,5 +1,5 @@
---! Previous: sha1:9eb5a17de92967791ecfa13f19ec735ae94a7f13
---! Hash: sha1:8be9faee870e7ca0311e881f648de69ddcb0e738
+--! Previous: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
+--! Hash: sha1:4d889718ebe0158b4a7941e1f2157401fae882cb
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
