@@ -5,7 +5,7 @@ import { connect } from "../src/database/client.ts";
 import { migrate } from "../src/database/migrate.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 
-type Who = "user" | "admin" | "anon" | "service_role";
+type Who = "user" | "other" | "admin" | "anon" | "service_role";
 /** What a call names: ids, and tokens that are good once. */
 type Names = Record<"user" | "other" | "project" | "team" | "notification" | "refreshToken", string>;
 /** How often `current_user_id` may run, when not once at most: each says why. */
@@ -77,11 +77,14 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
+  { who: "user", sql: `create_project('Another', '${of.team}')` },
   { who: "user", sql: `set_current_team('${of.team}')` },
   { who: "user", sql: `set_team_member_role('${of.team}', '${of.other}', 'admin')` },
   { who: "user", sql: `remove_team_member('${of.team}', '${of.other}')` },
   { who: "user", sql: `set_project_member_role('${of.project}', '${of.other}', 'editor')` },
   { who: "user", sql: `remove_project_member('${of.project}', '${of.other}')` },
+  { who: "other", sql: `leave_team('${of.team}')` },
+  { who: "other", sql: `leave_project('${of.project}')` },
   { who: "user", sql: `invite_to_team('${of.team}', 'new@example.com')` },
   { who: "user", sql: `invite_to_project('${of.project}', 'new@example.com')` },
   { who: "user", sql: "viewer()" },
@@ -110,8 +113,6 @@ const ELSEWHERE = [
   "delete_account",
   "fail_delivery",
   "fail_mail",
-  "leave_project",
-  "leave_team",
   "link_identity",
   "link_or_register_user",
   "open_session",
@@ -131,6 +132,7 @@ let client: pg.Client;
 let table: Call[];
 const claims: Record<Who, Record<string, string>> = {
   user: { role: "authenticated" },
+  other: { role: "authenticated" },
   admin: { role: "authenticated" },
   anon: { role: "anon" },
   service_role: { role: "service_role" },
@@ -154,6 +156,7 @@ beforeAll(async () => {
   const other = await value("select attune_private.ensure_user('bob@example.com')");
   const admin = await value("select attune_private.ensure_user('root@example.com', true)");
   claims.user["sub"] = user;
+  claims.other["sub"] = other;
   claims.admin["sub"] = admin;
   const project = await value("select project_id from attune.project_members where user_id = $1", [user]);
   const team = await value("insert into attune.teams (name) values ('Team') returning id");
