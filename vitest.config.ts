@@ -5,10 +5,11 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
-    setupFiles: ["test/support/seed.ts"],
+    setupFiles: ["test/support/coverage.ts", "test/support/seed.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
+    // Counting what is run takes its time.
+    testTimeout: process.env["NODE_V8_COVERAGE"] === undefined ? 60_000 : 300_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
     // Node imports the modules itself, as it does in production: Vite would bring in a second copy of `graphql`.

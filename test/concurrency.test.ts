@@ -1,4 +1,5 @@
 /** What happens when several connections write at the same moment. */
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase, type TestUser } from "./support/harness.ts";
@@ -36,6 +37,21 @@ async function refusalOf(statement: Promise<unknown> | undefined): Promise<strin
   } catch (error: unknown) {
     return error instanceof pg.DatabaseError ? `${error.code} ${error.detail}` : String(error);
   }
+}
+
+/** Whether a connection to this database comes to wait for another. */
+async function isBlocked(): Promise<boolean> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const [found] = await database.query<{ n: number }>(
+      `select count(*)::int as n
+       from pg_locks as l
+       join pg_stat_activity as a on a.pid = l.pid
+       where a.datname = current_database() and not l.granted`,
+    );
+    if ((found?.n ?? 0) > 0) return true;
+    await sleep(25);
+  }
+  return false;
 }
 
 function times<T>(n: number, work: (index: number) => T): T[] {
@@ -146,6 +162,41 @@ test("a user's limit holds when many connections add at once", async () => {
     [user.id],
   );
   expect(stored).toHaveLength(5);
+});
+
+test.each<{ what: string; change: string; refusal: string }>([
+  {
+    what: "a lock that comes",
+    change: "insert into attune.global_settings (key, value, is_enforced) values ('AWAITED', '1', true)",
+    refusal: "42501 setting_enforced",
+  },
+  {
+    what: "a right that is taken",
+    change: "update attune.setting_definitions set writable_by = 'admin' where key = 'AWAITED'",
+    refusal: "42501 admin_required",
+  },
+])("$what while a write waits is seen by it", async ({ what, change, refusal }) => {
+  const user = await database.createUser(`${what.replaceAll(" ", "-")}@example.com`);
+  await database.query(`
+    insert into attune.setting_definitions (key, category, schema, default_value)
+    values ('AWAITED', 'test', '{"type": "integer"}', '0')`);
+  await database.query("insert into attune.user_preferences (user_id, key, value) values ($1, 'AWAITED', '1')", [
+    user.id,
+  ]);
+  const [first, second] = await Promise.all([openTab(user), openTab(user)]);
+
+  await first.query("begin");
+  await first.query("select attune.set_preference('AWAITED', '2')");
+  const waiting = refusalOf(second.query("select attune.set_preference('AWAITED', '3')"));
+  const [blocked] = await Promise.all([isBlocked(), database.query(change)]);
+  await first.query("commit");
+
+  expect(blocked).toBe(true);
+  expect(await waiting).toBe(refusal);
+  await Promise.all([first.end(), second.end()]);
+  await database.query("delete from attune.user_preferences where key = 'AWAITED'");
+  await database.query("delete from attune.global_settings where key = 'AWAITED'");
+  await database.query("delete from attune.setting_definitions where key = 'AWAITED'");
 });
 
 test("users who are seeded by several administrators at once are seeded once", async () => {

@@ -1,5 +1,5 @@
 --! Previous: sha1:6d8216ad488dc1f274f8cd8e80180e5e452bdb21
---! Hash: sha1:18bdfc865c21757591c73923c2b4e96127dc0116
+--! Hash: sha1:18aab5c8c4c8df689a070b26a4a2e570c82ed012
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1577,6 +1577,22 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- Whoever writes the row now finishes first: a right or a lock that changes meanwhile is seen below.
+  if write_preference.project_id is null then
+    perform
+    from attune.user_preferences as p
+    where p.user_id = write_preference.user_id
+      and p.key = write_preference.key
+    for no key update;
+  else
+    perform
+    from attune.project_preferences as p
+    where p.user_id = write_preference.user_id
+      and p.project_id = write_preference.project_id
+      and p.key = write_preference.key
+    for no key update;
+  end if;
+
   if not caller.is_trusted then
     perform attune_private.authorize_preference(caller, write_preference.user_id, write_preference.key, false);
   end if;
@@ -1852,6 +1868,13 @@ as $$
 declare
   lock constant boolean := coalesce(write_team_setting.is_enforced, false);
 begin
+  -- Whoever writes the row now finishes first: a right or a lock that changes meanwhile is seen below.
+  perform
+  from attune.team_settings as s
+  where s.team_id = write_team_setting.team_id
+    and s.key = write_team_setting.key
+  for no key update;
+
   perform attune_private.authorize_team_setting(caller, write_team_setting.team_id, write_team_setting.key, false);
 
   update attune.team_settings as s

@@ -1,5 +1,5 @@
---! Previous: sha1:18bdfc865c21757591c73923c2b4e96127dc0116
---! Hash: sha1:46386fcab91b1586f36650d6645e6e6ce62f2f25
+--! Previous: sha1:18aab5c8c4c8df689a070b26a4a2e570c82ed012
+--! Hash: sha1:4910ffb8271578f974d12e505aa6b54ecaf5136e
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

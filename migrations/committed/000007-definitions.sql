@@ -1,5 +1,5 @@
---! Previous: sha1:46386fcab91b1586f36650d6645e6e6ce62f2f25
---! Hash: sha1:3019beec6d34d24deee661fee0431bff30da0e53
+--! Previous: sha1:4910ffb8271578f974d12e505aa6b54ecaf5136e
+--! Hash: sha1:7ce6131f505b31f5389774b74272e019f6a818b3
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:3019beec6d34d24deee661fee0431bff30da0e53
---! Hash: sha1:2c83ae54e7721ed57a63fd2450c7377f0b94cdc7
+--! Previous: sha1:7ce6131f505b31f5389774b74272e019f6a818b3
+--! Hash: sha1:24689b602ec6fff406fa08b6be53df036cf39b20
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:2c83ae54e7721ed57a63fd2450c7377f0b94cdc7
---! Hash: sha1:460e690fe04fbb26cfc35a8ef59dc06076369b3e
+--! Previous: sha1:24689b602ec6fff406fa08b6be53df036cf39b20
+--! Hash: sha1:272286cf30e26d1fc852c8987b85e7b75574f029
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:460e690fe04fbb26cfc35a8ef59dc06076369b3e
---! Hash: sha1:7c9c800d8efbcc6ead65dc070a7e567cee17e51f
+--! Previous: sha1:272286cf30e26d1fc852c8987b85e7b75574f029
+--! Hash: sha1:dd57088dc99e40cf6bcbea585886f92cbd0a038c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:7c9c800d8efbcc6ead65dc070a7e567cee17e51f
---! Hash: sha1:1be0cc8166849180b585f63149ed0ff21e1d042b
+--! Previous: sha1:dd57088dc99e40cf6bcbea585886f92cbd0a038c
+--! Hash: sha1:03785c6e9cb41e7625a89c325488b42e4180924d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:1be0cc8166849180b585f63149ed0ff21e1d042b
---! Hash: sha1:a5ac7890d7e98241d63cf940c02abf43f7c03736
+--! Previous: sha1:03785c6e9cb41e7625a89c325488b42e4180924d
+--! Hash: sha1:455817aba51d0f1cb1682332ef0951284dbd2e0e
 --! Message: notifications
 
 -- What there is to notify of

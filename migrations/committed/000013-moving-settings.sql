@@ -1,5 +1,5 @@
---! Previous: sha1:a5ac7890d7e98241d63cf940c02abf43f7c03736
---! Hash: sha1:f9f34cb894922a8bfd1c6697b3557e5e02236c86
+--! Previous: sha1:455817aba51d0f1cb1682332ef0951284dbd2e0e
+--! Hash: sha1:e8ace22f6723ebddb0e2c487b10019c61653162c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:f9f34cb894922a8bfd1c6697b3557e5e02236c86
---! Hash: sha1:ea96d518e3f08899a0eab71be24702d8e3053c49
+--! Previous: sha1:e8ace22f6723ebddb0e2c487b10019c61653162c
+--! Hash: sha1:91b91c0e7267caa6ce94f1b4f5b24eda8f199de3
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -14,7 +14,7 @@ import {
   tablesOf,
   TITLE,
 } from "./dump-format.ts";
-import { historyOf, MIGRATIONS_FOLDER } from "./migrations.ts";
+import { historyOf, MIGRATION_LOCK, MIGRATIONS_FOLDER } from "./migrations.ts";
 
 /**
  * Reads everything in one transaction that blocks nobody, and gives it piece by piece.
@@ -30,6 +30,8 @@ export async function* dump(client: pg.Client, folder = MIGRATIONS_FOLDER): Asyn
   };
   let rows = 0;
 
+  // The schema stays as it is meanwhile.
+  await client.query("select pg_advisory_lock_shared($1)", [MIGRATION_LOCK]);
   await client.query(`begin isolation level repeatable read read only; ${SETTINGS}`);
   try {
     yield piece(`${TITLE}${JSON.stringify(await headerOf(client, folder))}\n`);
@@ -52,6 +54,7 @@ export async function* dump(client: pg.Client, folder = MIGRATIONS_FOLDER): Asyn
     yield Buffer.from(`${CHECKSUM}${hash.digest("hex")}\n`);
   } finally {
     await client.query("rollback").catch(() => undefined);
+    await client.query("select pg_advisory_unlock_shared($1)", [MIGRATION_LOCK]).catch(() => undefined);
   }
   return rows;
 }

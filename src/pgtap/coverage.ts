@@ -7,6 +7,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { withClient } from "../database/client.ts";
 import { databaseOf } from "../database/connection-string.ts";
+import { given } from "../options/read-variable.ts";
+
+/** The file with the names of all functions that are counted: tests make some of their own. */
+export const FUNCTIONS = "functions.json";
 
 /** `attune.viewer()`, and how often it was called. */
 export type Calls = Record<string, number>;
@@ -31,9 +35,12 @@ const CALLS = `
  * setting: so each that it could is given one, which changes nothing.
  */
 export async function prepareCounting(url: string): Promise<void> {
-  if (folder() === undefined) return;
-  await withClient(url, (client) =>
-    client.query(`
+  const target = folder();
+  if (target === undefined) return;
+  await withClient(url, async (client) => {
+    const { rows } = await client.query<{ name: string }>(CALLS);
+    await writeFile(join(target, FUNCTIONS), JSON.stringify(rows.map(({ name }) => name)));
+    await client.query(`
       do $$
       declare
         inlined regprocedure;
@@ -49,8 +56,8 @@ export async function prepareCounting(url: string): Promise<void> {
           execute pg_catalog.format('alter function %s set gin_fuzzy_search_limit = 0', inlined);
         end loop;
       end;
-      $$`),
-  );
+      $$`);
+  });
 }
 
 /** Writes down what was called in a database that is about to be dropped. */
@@ -73,5 +80,5 @@ export async function countCalls(url: string): Promise<void> {
 }
 
 function folder(): string | undefined {
-  return process.env["ATTUNE_SQL_COVERAGE"];
+  return given(process.env, "ATTUNE_SQL_COVERAGE");
 }

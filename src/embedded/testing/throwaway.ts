@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { withClient } from "../../database/client.ts";
-import { readVariable } from "../../options/read-variable.ts";
+import { given, readVariable } from "../../options/read-variable.ts";
 import { createOwnerRole, localUrl, superuserUrl } from "../connection.ts";
 import { initdb } from "../initdb.ts";
 import { freePort, startPostgres } from "../postgres.ts";
@@ -47,7 +47,7 @@ export async function startThrowawayCluster(
     max_connections: "200",
     max_wal_size: "4GB",
     autovacuum_naptime: "1h",
-    track_functions: process.env["ATTUNE_SQL_COVERAGE"] === undefined ? "none" : "all",
+    track_functions: given(process.env, "ATTUNE_SQL_COVERAGE") === undefined ? "none" : "all",
     ...options.settings,
   };
 
