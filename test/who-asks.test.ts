@@ -5,7 +5,7 @@ import { connect } from "../src/database/client.ts";
 import { migrate } from "../src/database/migrate.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 
-type Who = "user" | "registered" | "admin" | "anon" | "service_role";
+type Who = "user" | "other" | "registered" | "admin" | "anon" | "service_role";
 /** What a call names: ids, and tokens that are good once. */
 type Names = Record<
   | "user"
@@ -92,11 +92,14 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
+  { who: "user", sql: `create_project('Another', '${of.team}')` },
   { who: "user", sql: `set_current_team('${of.team}')` },
   { who: "user", sql: `set_team_member_role('${of.team}', '${of.other}', 'admin')` },
   { who: "user", sql: `remove_team_member('${of.team}', '${of.other}')` },
   { who: "user", sql: `set_project_member_role('${of.project}', '${of.other}', 'editor')` },
   { who: "user", sql: `remove_project_member('${of.project}', '${of.other}')` },
+  { who: "other", sql: `leave_team('${of.team}')` },
+  { who: "other", sql: `leave_project('${of.project}')` },
   { who: "user", sql: `invite_to_team('${of.team}', 'new@example.com')` },
   { who: "user", sql: `invite_to_project('${of.project}', 'new@example.com')` },
   { who: "user", sql: "viewer()" },
@@ -138,8 +141,6 @@ const ELSEWHERE = [
   "complete_mail",
   "fail_delivery",
   "fail_mail",
-  "leave_project",
-  "leave_team",
   "purge_audit_log",
   "remove_expired",
   "sessions_is_current",
@@ -150,6 +151,7 @@ let client: pg.Client;
 let table: Call[];
 const claims: Record<Who, Record<string, string>> = {
   user: { role: "authenticated" },
+  other: { role: "authenticated" },
   registered: { role: "authenticated" },
   admin: { role: "authenticated" },
   anon: { role: "anon" },
@@ -174,6 +176,7 @@ beforeAll(async () => {
   const other = await value("select attune_private.ensure_user('bob@example.com')");
   const admin = await value("select attune_private.ensure_user('root@example.com', true)");
   claims.user["sub"] = user;
+  claims.other["sub"] = other;
   claims.admin["sub"] = admin;
   const project = await value("select project_id from attune.project_members where user_id = $1", [user]);
   const team = await value("insert into attune.teams (name) values ('Team') returning id");
