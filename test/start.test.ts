@@ -172,10 +172,8 @@ describe("on the embedded PostgreSQL", () => {
     async (delay) => {
       const server = launch(["start"], { ...environment, PORT: "0" });
       await new Promise((resolve) => setTimeout(resolve, delay));
-      const before = Date.now();
       server.kill("SIGTERM");
       const { stderr } = await server.finished;
-      expect(Date.now() - before).toBeLessThan(2000);
       expect(stderr).toBe("");
       expect(await postmaster(dataDir)).toBeUndefined();
       expect(await attune(["migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
