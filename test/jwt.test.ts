@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import jwt from "jsonwebtoken";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { authenticate, cameFrom, NOBODY } from "../src/sign-in/claims.ts";
+import { authenticate, cameFrom, NOBODY } from "../src/sign-in/authenticate.ts";
 import { createVerifier, type ResolvedJwtOptions, signToken, UnauthorizedError } from "../src/sign-in/jwt.ts";
 
 const PROVIDER = { issuer: "https://id.example.com", audience: "our-app" };

@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import pg from "pg";
 import { withClient } from "../database/client.ts";
 import { positionOf, scanSql } from "../database/sql-script.ts";
-import { type Identity, NOBODY, onlyUser, TRUSTED } from "../sign-in/claims.ts";
+import { type Identity, NOBODY, onlyUser, TRUSTED } from "../sign-in/authenticate.ts";
 import { UserError } from "../user-error.ts";
 import { aligned, csv, json, type Rows } from "./rows.ts";
 import { withDatabase } from "./with-database.ts";

@@ -1,6 +1,6 @@
 /** What the server itself asks the database, as somebody: one transaction, with role and claims set as for any request. */
 import type pg from "pg";
-import type { Identity } from "../sign-in/claims.ts";
+import type { Identity } from "../sign-in/authenticate.ts";
 import { inTransaction } from "./client.ts";
 
 const SET = "select set_config(setting ->> 0, setting ->> 1, true) from json_array_elements($1::json) as setting";

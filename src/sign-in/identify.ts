@@ -1,7 +1,7 @@
 /** Finds out who asks, once for each request that needs to know. */
 import type { FastifyRequest } from "fastify";
 import type { Pool } from "pg";
-import { authenticate, cameFrom, type Identity, NOBODY, onlyUser } from "./claims.ts";
+import { authenticate, cameFrom, type Identity, NOBODY, onlyUser } from "./authenticate.ts";
 import { createVerifier, type ResolvedJwtOptions } from "./jwt.ts";
 import { createProvisioner } from "./provision.ts";
 

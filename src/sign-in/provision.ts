@@ -1,7 +1,7 @@
 /** The first request of an outside identity makes its user. */
 import type { Pool } from "pg";
 import { queryAs } from "../database/query-as.ts";
-import type { Identity } from "./claims.ts";
+import type { Identity } from "./authenticate.ts";
 import { OWN } from "./jwt.ts";
 
 /** How many identities are remembered, and for how long, in milliseconds: so the profile follows what the provider says. */

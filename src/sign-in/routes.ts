@@ -6,7 +6,7 @@ import { queryAs } from "../database/query-as.ts";
 import type { SignInOptions } from "../options/options.ts";
 import { reportFailure } from "../server/error-responses.ts";
 import { RequestError } from "../server/request-error.ts";
-import { cameFrom, type Identity, TRUSTED } from "./claims.ts";
+import { cameFrom, type Identity, TRUSTED } from "./authenticate.ts";
 import type { Identify } from "./identify.ts";
 import { signClaims } from "./jwt.ts";
 import { type Checks, createProvider, expired, type OpenIdProvider, type OutsideUser } from "./openid.ts";

@@ -5,7 +5,7 @@ import { inject } from "vitest";
 import { urlOfDatabase } from "../../src/database/connection-string.ts";
 import { cloneTemplate } from "../../src/pgtap/test-databases.ts";
 import type { ServerOptions } from "../../src/server/server-options.ts";
-import { authenticate } from "../../src/sign-in/claims.ts";
+import { authenticate } from "../../src/sign-in/authenticate.ts";
 import { createVerifier, type ResolvedJwtOptions, signToken } from "../../src/sign-in/jwt.ts";
 
 export type TestUser = { id: string; email: string; token: string };

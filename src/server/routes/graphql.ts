@@ -9,7 +9,7 @@ import { LIMITS } from "../../graphql/limits.ts";
 import { maskError } from "../../graphql/mask-errors.ts";
 import { LimitsPlugin } from "../../graphql/plugins/limits.ts";
 import { makePreset } from "../../graphql/preset.ts";
-import { NOBODY } from "../../sign-in/claims.ts";
+import { NOBODY } from "../../sign-in/authenticate.ts";
 import type { ResolvedJwtOptions } from "../../sign-in/jwt.ts";
 import { httpError } from "../request-error.ts";
 

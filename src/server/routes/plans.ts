@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Pool } from "pg";
 import { queryAs } from "../../database/query-as.ts";
-import { NOBODY } from "../../sign-in/claims.ts";
+import { NOBODY } from "../../sign-in/authenticate.ts";
 
 export function addPlans(app: FastifyInstance, pool: Pool): void {
   app.get("/api/plans", async (_request, reply) => {
