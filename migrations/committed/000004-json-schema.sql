@@ -1,5 +1,5 @@
---! Previous: sha1:1038de0a9b1ddc5e3270687e0d56df1061c6a5eb
---! Hash: sha1:a73f5dd8618cacbc075af4c8d0d8acd4a3ca0d3a
+--! Previous: sha1:057f5fa58a925143c6c1110b6a6bcc20f820cd95
+--! Hash: sha1:2da002b6093f21ebdb923cf24cc9032aba060ea7
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:a73f5dd8618cacbc075af4c8d0d8acd4a3ca0d3a
---! Hash: sha1:d06f534ec63b9e9ce71f1c9e7239caa1bc00b326
+--! Previous: sha1:2da002b6093f21ebdb923cf24cc9032aba060ea7
+--! Hash: sha1:2f4e042fa2c46504f4245017850ec90bbbcab8db
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:d06f534ec63b9e9ce71f1c9e7239caa1bc00b326
---! Hash: sha1:093f7059d497e48ad864f3e39f3bf6cf268a88f3
+--! Previous: sha1:2f4e042fa2c46504f4245017850ec90bbbcab8db
+--! Hash: sha1:0293b7ba3cc6a31c5d04c32ce216144aaba7707f
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:093f7059d497e48ad864f3e39f3bf6cf268a88f3
---! Hash: sha1:98d9326140ed9d343a69138df699468ffdf47902
+--! Previous: sha1:0293b7ba3cc6a31c5d04c32ce216144aaba7707f
+--! Hash: sha1:597985a4a54b235435ab0e658b770e7259839a5c
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

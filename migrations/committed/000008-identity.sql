@@ -1,5 +1,5 @@
---! Previous: sha1:98d9326140ed9d343a69138df699468ffdf47902
---! Hash: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
+--! Previous: sha1:597985a4a54b235435ab0e658b770e7259839a5c
+--! Hash: sha1:1bcad8d8a8eb8633af6794b9ce4f016af38a00ae
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

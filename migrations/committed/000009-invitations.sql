@@ -1,5 +1,5 @@
---! Previous: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
---! Hash: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
+--! Previous: sha1:1bcad8d8a8eb8633af6794b9ce4f016af38a00ae
+--! Hash: sha1:db621be2f6f3baa8d1075deef336f957bd9ae1c5
 --! Message: invitations
 
 create table attune.invitations (

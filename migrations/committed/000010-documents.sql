@@ -1,5 +1,5 @@
---! Previous: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
---! Hash: sha1:7cd236515230f59d1cffcae0911d542fc12cc11d
+--! Previous: sha1:db621be2f6f3baa8d1075deef336f957bd9ae1c5
+--! Hash: sha1:98453d6b010d3b614de8f1c3c9c834c7d4d11eb6
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

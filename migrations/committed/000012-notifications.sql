@@ -1,5 +1,5 @@
---! Previous: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
---! Hash: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
+--! Previous: sha1:547ae766736ef43e5c622ddb4d8a86842ec65ea5
+--! Hash: sha1:dbde5c3b3402393b88b18b5393b20865d9bd1246
 --! Message: notifications
 
 -- What there is to notify of
@@ -619,6 +619,7 @@ begin
   perform attune_private.check_size('The title', char_length(create_notification.title), 200, 'characters');
   perform attune_private.check_size('The message', char_length(create_notification.message), 4000, 'characters');
   perform attune_private.check_size('The metadata', octet_length(create_notification.metadata::text), 16384, 'bytes');
+  perform attune_private.check_depth('The metadata', create_notification.metadata);
 
   begin
     insert into attune.notifications as n (user_id, category, title, message, type, priority, action_url, metadata)
@@ -660,7 +661,7 @@ comment on function attune.create_notification(
   'Puts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for '
   'administrators and trusted servers; and decides of each channel whether and when it is sent. '
   'Refused: `not_signed_in`, `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, '
-  '`invalid_action_url`, `too_many_notifications`.';
+  '`value_too_deep`, `invalid_action_url`, `too_many_notifications`.';
 revoke all on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) from public;

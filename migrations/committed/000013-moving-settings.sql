@@ -1,5 +1,5 @@
---! Previous: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
---! Hash: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
+--! Previous: sha1:dbde5c3b3402393b88b18b5393b20865d9bd1246
+--! Hash: sha1:5259a903a996ad9f2df407c9fdacafe30611de88
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -607,6 +607,8 @@ begin
   if jsonb_typeof(new."values") <> 'object' then
     problems := 'it is no object';
   else
+    perform attune_private.check_depth('The value of ' || v.key, v.value) from jsonb_each(new."values") as v;
+
     select string_agg(v.key || ': ' || p.problem, '; ' order by v.key)
     into problems
     from jsonb_each(new."values") as v
@@ -632,8 +634,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_setting_templates__validate() is
-  'Refuses (`invalid_template`) a template with keys that are unknown or not the user''s to choose, or with bad '
-  'values, naming each.';
+  'Refuses a template with keys that are unknown or not the user''s to choose, or with bad values, naming each '
+  '(`invalid_template`), or with more levels than JSON may have (`value_too_deep`).';
 revoke all on function attune_private.tg_setting_templates__validate() from public;
 --! EndIncluded moving-settings/triggers/tg_setting_templates__validate.sql
 

@@ -1,5 +1,5 @@
---! Previous: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
---! Hash: sha1:4d889718ebe0158b4a7941e1f2157401fae882cb
+--! Previous: sha1:5259a903a996ad9f2df407c9fdacafe30611de88
+--! Hash: sha1:37dd1996bf332a567d7614a1bf7d7925c0725690
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
