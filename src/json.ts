@@ -15,8 +15,8 @@ declare global {
   }
 }
 
-/** Where JavaScript's number may be written otherwise: many digits, an exponent, zeros at the end of a fraction. */
-const MAY_DIFFER = /\d[\d.]{15}|\de|\.\d*0(?!\d)/i;
+/** What JavaScript may write otherwise: a number with many digits, an exponent, zeros at the end of its fraction. */
+const MAY_DIFFER = /(?:^|[[,:\s])-?(?:[\d.]{16}|\d+\.\d*0(?!\d)|[\d.]+e)/i;
 
 /**
  * As `JSON.parse`, but a number that JavaScript would write otherwise is a `RawJson`.

@@ -1,6 +1,7 @@
 /** Variables and literals reach the database as they were sent, or are refused with their place. */
 import {
   type ASTVisitor,
+  type FloatValueNode,
   getNamedType,
   getNullableType,
   getOperationAST,
@@ -8,6 +9,7 @@ import {
   GraphQLFloat,
   GraphQLID,
   type GraphQLInputType,
+  type IntValueNode,
   isInputObjectType,
   isInputType,
   isListType,
@@ -94,14 +96,17 @@ const literalsRule: ValidationRule = (context): ASTVisitor => ({
   VariableDefinition: ({ variable, defaultValue }) => {
     if (defaultValue) reportLiteral(context, defaultValue, `$${variable.name.value}`);
   },
-  FloatValue: (node) => {
-    const type = context.getInputType();
-    if (type && getNamedType(type) === GraphQLFloat && !Number.isFinite(Number(node.value))) {
-      const extensions = { code: "BAD_USER_INPUT", reason: "invalid_input", hint: "Send a smaller number." };
-      context.reportError(new GraphQLError(`Float cannot represent ${node.value}`, { nodes: node, extensions }));
-    }
-  },
+  IntValue: (node) => reportInfinity(context, node),
+  FloatValue: (node) => reportInfinity(context, node),
 });
+
+/** GraphQL lets a literal be a `Float` that it refuses as a variable. */
+function reportInfinity(context: ValidationContext, node: IntValueNode | FloatValueNode): void {
+  const type = context.getInputType();
+  if (!type || getNamedType(type) !== GraphQLFloat || Number.isFinite(Number(node.value))) return;
+  const extensions = { code: "BAD_USER_INPUT", reason: "invalid_input", hint: "Send a smaller number." };
+  context.reportError(new GraphQLError("Float cannot represent so large a number", { nodes: node, extensions }));
+}
 
 function reportLiteral(context: ValidationContext, value: ValueNode, name: string): void {
   const place = { within: undefined, name };

@@ -23,7 +23,8 @@ export const GRAPHQL_PATH = "/graphql";
 export async function addGraphql(app: FastifyInstance, pool: Pool, jwt: ResolvedJwtOptions): Promise<void> {
   const graphql = postgraphile({
     extends: [makePreset(pool, jwt)],
-    plugins: [LimitsPlugin, SentValuesPlugin],
+    // Limits are counted with variables that have been read.
+    plugins: [SentValuesPlugin, LimitsPlugin],
     grafast: {
       context: ({ fastifyv5 }) => ({ pgSettings: (fastifyv5?.request.identity ?? NOBODY).pgSettings }),
     },
