@@ -166,7 +166,8 @@ function ofExecution(error: GraphQLError): PublicError {
   if (typeof code === "string" && typeof reason === "string" && typeof hint === "string")
     return { message, code, reason, hint };
 
-  const isAboutOperation = path === undefined && /^(Unknown operation|Must provide)/.test(message);
+  const isAboutOperation =
+    path === undefined && /^(Unknown operation|Must provide|Expected non-null value)/.test(message);
   return isAboutOperation ? badInput(message) : INTERNAL;
 }
 
