@@ -166,8 +166,7 @@ function ofExecution(error: GraphQLError): PublicError {
   if (typeof code === "string" && typeof reason === "string" && typeof hint === "string")
     return { message, code, reason, hint };
 
-  const isAboutOperation =
-    path === undefined && /^(Unknown operation|Must provide|Expected non-null value)/.test(message);
+  const isAboutOperation = path === undefined && /^(Unknown operation|Must provide)/.test(message);
   return isAboutOperation ? badInput(message) : INTERNAL;
 }
 
