@@ -1,5 +1,5 @@
---! Previous: sha1:98d9326140ed9d343a69138df699468ffdf47902
---! Hash: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
+--! Previous: sha1:12297bf3461bc09b1df57284219e8dcb4756e55b
+--! Hash: sha1:b241dd0d150a9ee79a6bed781452abb1916ab9b3
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
---! Hash: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
+--! Previous: sha1:b241dd0d150a9ee79a6bed781452abb1916ab9b3
+--! Hash: sha1:d16cb7f82b8ad2fd89b202bc900877a9ad03884f
 --! Message: invitations
 
 create table attune.invitations (

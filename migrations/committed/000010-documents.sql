@@ -1,5 +1,5 @@
---! Previous: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
---! Hash: sha1:7cd236515230f59d1cffcae0911d542fc12cc11d
+--! Previous: sha1:d16cb7f82b8ad2fd89b202bc900877a9ad03884f
+--! Hash: sha1:a4da26ff9b506c21cb58de1ec58645570dd8d726
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -78,7 +78,7 @@ begin
 
   return (
     select json_object_agg(substr(r.key, length(document.name) + 2), r.value)
-    from attune_private.resolve_settings(document.user_id, false, true, document.project_id) as r
+    from attune_private.resolve_settings(document.user_id, false, 'admin', document.project_id) as r
     where r.category = document.name
       and starts_with(r.key, document.name || '.')
   );

@@ -1,5 +1,5 @@
---! Previous: sha1:7cd236515230f59d1cffcae0911d542fc12cc11d
---! Hash: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
+--! Previous: sha1:a4da26ff9b506c21cb58de1ec58645570dd8d726
+--! Hash: sha1:a78284f9ac86bd07683d1c8038e1332e8b1d6fae
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
---! Hash: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
+--! Previous: sha1:a78284f9ac86bd07683d1c8038e1332e8b1d6fae
+--! Hash: sha1:0cc6b12ba868fe606ae9a69ac651f7e7e2487047
 --! Message: notifications
 
 -- What there is to notify of

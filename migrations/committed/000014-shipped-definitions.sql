@@ -1,5 +1,5 @@
---! Previous: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
---! Hash: sha1:4d889718ebe0158b4a7941e1f2157401fae882cb
+--! Previous: sha1:ba2443788601785ca308cf73293c3fe16e94cf94
+--! Hash: sha1:92c396f706510b5715ec3e6cf52b62ffd870599e
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
