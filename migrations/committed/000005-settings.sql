@@ -1,5 +1,5 @@
---! Previous: sha1:f5da03bb5a0b19b7ed3e245faf9633e14a0ae395
---! Hash: sha1:5e76948c313c00143c6a141b8407bf6eb4a3bdeb
+--! Previous: sha1:a39bdfa29280f70bb9c68c449cea33dd55c46c36
+--! Hash: sha1:95103a9eb46a90a2e2f3346e0de5fb135d4211ef
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -49,10 +49,9 @@ declare
 begin
   new.rollout_group := coalesce(new.rollout_group, new.key);
   new.default_value := coalesce(new.default_value, 'null');
-  perform attune_private.check_size(
-    'The rollout group of ' || new.key, char_length(new.rollout_group), 200, 'characters'
-  );
+
   perform attune_private.check_size('The key', char_length(new.key), 200, 'characters');
+  perform attune_private.check_size('The rollout group of ' || new.key, char_length(new.rollout_group), 200, 'characters');
   perform attune_private.check_size('The description of ' || new.key, char_length(new.description), 8000, 'characters');
   perform attune_private.check_size('The schema of ' || new.key, octet_length(new.schema::text), 65536, 'bytes');
   perform attune_private.check_size('The default of ' || new.key, octet_length(new.default_value::text), 65536, 'bytes');
@@ -1853,6 +1852,10 @@ begin
 
   select d.* into definition from attune.setting_definitions as d where d.key = written_value.key;
 
+  if not found then
+    perform attune_private.refuse_unknown_setting(written_value.key);
+  end if;
+
   -- In a layer that holds nothing yet, a patch is all that differs, or changes what applies now, of which the whole is
   -- kept.
   if value is null or attune_private.holds_whole_value(definition.merge, definition.seeding, written_value.layer) then
@@ -2072,6 +2075,7 @@ create or replace function attune_private.write_global_setting(
   value jsonb,
   is_enforced boolean,
   rollout_percentage integer,
+  variants jsonb,
   is_active boolean,
   is_whole boolean,
   expected_updated_at timestamptz
@@ -2114,12 +2118,13 @@ begin
         is_active = coalesce(write_global_setting.is_active, g.is_active),
         is_enforced = coalesce(write_global_setting.is_enforced, g.is_enforced),
         rollout_percentage = coalesce(write_global_setting.rollout_percentage, g.rollout_percentage),
+        variants = nullif(coalesce(write_global_setting.variants, g.variants), 'null'),
         updated_by = caller.user_id,
         updated_at = 'infinity'
       where g.key = write_global_setting.key;
     else
       insert into attune.global_settings (
-        key, value, is_active, is_enforced, rollout_percentage, updated_by, updated_at
+        key, value, is_active, is_enforced, rollout_percentage, variants, updated_by, updated_at
       )
       values (
         write_global_setting.key,
@@ -2127,6 +2132,7 @@ begin
         coalesce(write_global_setting.is_active, true),
         coalesce(write_global_setting.is_enforced, false),
         coalesce(write_global_setting.rollout_percentage, 100),
+        nullif(write_global_setting.variants, 'null'),
         caller.user_id,
         'infinity'
       )
@@ -2139,12 +2145,13 @@ begin
 end;
 $$;
 comment on function attune_private.write_global_setting(
-  attune_private.caller, text, jsonb, boolean, integer, boolean, boolean, timestamptz
+  attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz
 ) is
-  'Changes what is mentioned of what applies to everybody for one setting, when the caller may. '
+  'Changes what is mentioned of what applies to everybody for one setting, when the caller may; JSON''s null ends '
+  'its variants. '
   'Refused as `attune.set_global_setting`.';
 revoke all on function attune_private.write_global_setting(
-  attune_private.caller, text, jsonb, boolean, integer, boolean, boolean, timestamptz
+  attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz
 ) from public;
 --! EndIncluded settings/private/write_global_setting.sql
 --! Included settings/private/write_plan_setting.sql
@@ -2681,6 +2688,7 @@ begin
     set_global_setting.value,
     set_global_setting.is_enforced,
     set_global_setting.rollout_percentage,
+    null,
     set_global_setting.is_active,
     set_global_setting.is_whole,
     set_global_setting.expected_updated_at
@@ -2725,6 +2733,8 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
+  perform attune_private.require_administrator(caller);
+
   if set_global_variants.variants is null then
     perform attune_private.refuse_missing_value();
   end if;
@@ -2734,14 +2744,10 @@ begin
     or exists (select from attune.global_settings as g where g.key = set_global_variants.key)
   then
     perform attune_private.write_global_setting(
-      caller, set_global_variants.key, null, null, null, null, false, set_global_variants.expected_updated_at
+      caller, set_global_variants.key, null, null, null, set_global_variants.variants, null, false,
+      set_global_variants.expected_updated_at
     );
-
-    update attune.global_settings as g
-    set variants = nullif(set_global_variants.variants, 'null'), updated_by = caller.user_id, updated_at = 'infinity'
-    where g.key = set_global_variants.key;
   else
-    perform attune_private.require_administrator(caller);
     perform attune_private.check_unchanged(null, set_global_variants.expected_updated_at);
   end if;
 
@@ -2805,7 +2811,7 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_plan_writeting(
+  perform attune_private.write_plan_setting(
     caller,
     set_plan_setting.plan,
     set_plan_setting.key,
@@ -2887,7 +2893,7 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_team_writeting(
+  perform attune_private.write_team_setting(
     caller,
     set_team_setting.team_id,
     set_team_setting.key,
@@ -3053,7 +3059,7 @@ begin
 
     -- A lock, a rollout and variants are decisions of their own: changing the value leaves them.
     perform attune_private.write_global_setting(
-      caller, set_setting.key, set_setting.value, null, null, null, false, null
+      caller, set_setting.key, set_setting.value, null, null, null, null, false, null
     );
   end if;
 

@@ -1,5 +1,5 @@
---! Previous: sha1:5e76948c313c00143c6a141b8407bf6eb4a3bdeb
---! Hash: sha1:8f8031d0ac63ff48678bac4aabe8ee71e726ad97
+--! Previous: sha1:95103a9eb46a90a2e2f3346e0de5fb135d4211ef
+--! Hash: sha1:224a7f4bf89646b1341aa348756bead74b354e27
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:8f8031d0ac63ff48678bac4aabe8ee71e726ad97
---! Hash: sha1:12297bf3461bc09b1df57284219e8dcb4756e55b
+--! Previous: sha1:224a7f4bf89646b1341aa348756bead74b354e27
+--! Hash: sha1:59a2638d0958b9b155ae1998c7a027911598ed93
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:12297bf3461bc09b1df57284219e8dcb4756e55b
---! Hash: sha1:b241dd0d150a9ee79a6bed781452abb1916ab9b3
+--! Previous: sha1:59a2638d0958b9b155ae1998c7a027911598ed93
+--! Hash: sha1:4e1b2b79b0d7a9fcb36616a14b13055a8c8c842a
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:b241dd0d150a9ee79a6bed781452abb1916ab9b3
---! Hash: sha1:d16cb7f82b8ad2fd89b202bc900877a9ad03884f
+--! Previous: sha1:4e1b2b79b0d7a9fcb36616a14b13055a8c8c842a
+--! Hash: sha1:11342c31004eb2d043f38e014f6ec23941055f04
 --! Message: invitations
 
 create table attune.invitations (

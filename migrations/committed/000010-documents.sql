@@ -1,5 +1,5 @@
---! Previous: sha1:d16cb7f82b8ad2fd89b202bc900877a9ad03884f
---! Hash: sha1:a4da26ff9b506c21cb58de1ec58645570dd8d726
+--! Previous: sha1:11342c31004eb2d043f38e014f6ec23941055f04
+--! Hash: sha1:5fca667c9b2c5052e4abb647eed9fc882f68f918
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:a4da26ff9b506c21cb58de1ec58645570dd8d726
---! Hash: sha1:a78284f9ac86bd07683d1c8038e1332e8b1d6fae
+--! Previous: sha1:5fca667c9b2c5052e4abb647eed9fc882f68f918
+--! Hash: sha1:f05a6333af84703c8f7e09cf962ba35a4321d75c
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:a78284f9ac86bd07683d1c8038e1332e8b1d6fae
---! Hash: sha1:0cc6b12ba868fe606ae9a69ac651f7e7e2487047
+--! Previous: sha1:f05a6333af84703c8f7e09cf962ba35a4321d75c
+--! Hash: sha1:f0c21ae158517842e1681958ae16597ce696ba6c
 --! Message: notifications
 
 -- What there is to notify of

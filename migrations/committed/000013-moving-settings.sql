@@ -1,5 +1,5 @@
---! Previous: sha1:0cc6b12ba868fe606ae9a69ac651f7e7e2487047
---! Hash: sha1:ba2443788601785ca308cf73293c3fe16e94cf94
+--! Previous: sha1:f0c21ae158517842e1681958ae16597ce696ba6c
+--! Hash: sha1:3708b5f621e416f1a728bd9459dee75c3df52b4f
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -877,6 +877,7 @@ begin
       preview_global_setting.value,
       preview_global_setting.is_enforced,
       preview_global_setting.rollout_percentage,
+      null,
       preview_global_setting.is_active,
       preview_global_setting.is_whole,
       null

@@ -1,5 +1,5 @@
---! Previous: sha1:ba2443788601785ca308cf73293c3fe16e94cf94
---! Hash: sha1:92c396f706510b5715ec3e6cf52b62ffd870599e
+--! Previous: sha1:3708b5f621e416f1a728bd9459dee75c3df52b4f
+--! Hash: sha1:623eba907f1e9ffc8b74ca1340da997501e97988
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
