@@ -1,6 +1,6 @@
 -- Variants of a global value: who gets which, and what an administrator may split.
 begin;
-select plan(33);
+select plan(32);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('admin@example.com', true);
