@@ -1,5 +1,5 @@
---! Previous: sha1:7cd236515230f59d1cffcae0911d542fc12cc11d
---! Hash: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
+--! Previous: sha1:6d67b129c349c7c445a6d5f0d9cbfd78262ad098
+--! Hash: sha1:26b188a2488785309daebb865be39e3e6bd5c696
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
---! Hash: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
+--! Previous: sha1:26b188a2488785309daebb865be39e3e6bd5c696
+--! Hash: sha1:95b7b987b7457d9b0943aba39834ad7a7244ed1c
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
---! Hash: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
+--! Previous: sha1:95b7b987b7457d9b0943aba39834ad7a7244ed1c
+--! Hash: sha1:770b3e18b55081f9cb033e0bfbc6097db1114a13
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

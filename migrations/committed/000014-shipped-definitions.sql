@@ -1,5 +1,5 @@
---! Previous: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
---! Hash: sha1:4d889718ebe0158b4a7941e1f2157401fae882cb
+--! Previous: sha1:770b3e18b55081f9cb033e0bfbc6097db1114a13
+--! Hash: sha1:0f0ed7a1b64149250bea091174f4fbd2438d6787
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -412,7 +412,7 @@ select from attune.apply_definitions($definitions$
         "dateFormat": "YYYY-MM-DD",
         "numberFormat": "en-US",
         "currency": "USD",
-        "timezone": null,
+        "timezone": "UTC",
         "defaultFilters": {
           "autoApply": false,
           "tier": [],
@@ -1035,7 +1035,7 @@ select from attune.apply_definitions($definitions$
       "type": "string",
       "maxLength": 200,
       "minLength": 1,
-      "default": "gpt-4.1-nano",
+      "default": "claude-sonnet-4-5-20250929",
       "description": "The language model that is asked first.",
       "x-attune": {
         "category": "ai_configuration"
@@ -1055,7 +1055,7 @@ select from attune.apply_definitions($definitions$
       "type": "number",
       "minimum": 0,
       "maximum": 2,
-      "default": 0.7,
+      "default": 1.0,
       "description": "How freely the model chooses its words, 0 to 2.",
       "x-attune": {
         "category": "ai_configuration"
@@ -1065,7 +1065,7 @@ select from attune.apply_definitions($definitions$
       "type": "number",
       "minimum": 0,
       "maximum": 1,
-      "default": 1,
+      "default": 1.0,
       "description": "Which share of the probable words the model chooses from, 0 to 1.",
       "x-attune": {
         "category": "ai_configuration"
