@@ -1,5 +1,5 @@
 --! Previous: sha1:95b7b987b7457d9b0943aba39834ad7a7244ed1c
---! Hash: sha1:770b3e18b55081f9cb033e0bfbc6097db1114a13
+--! Hash: sha1:dd446e65b756dc5b459a4cfe5176e1d6d0efbdcf
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -651,13 +651,14 @@ create table attune.setting_templates (
     constraint setting_templates_plan_fkey references attune.plans (name) on update cascade on delete cascade,
   role text
     constraint setting_templates_role_check check (char_length(role) between 1 and 100),
+  is_admin boolean,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
 comment on table attune.setting_templates is
   E'@behavior -connection +list\n'
-  'Named sets of values, for a user to apply, and for those who sign up with a plan or a role. '
+  'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';
 comment on column attune.setting_templates.name is 'The template''s stable name, in lower case.';
 comment on column attune.setting_templates.title is 'What people read, at most 200 characters.';
@@ -666,9 +667,12 @@ comment on column attune.setting_templates."values" is
   'The values, `{key: value}`, of settings that users may choose; an object holds only the members that the '
   'template sets.';
 comment on column attune.setting_templates.plan is
-  'Applied to who signs up with this plan; with a `role`, to who has both.';
+  'Applied to who signs up with this plan; where `role` or `is_admin` say more, to whom all of it fits.';
 comment on column attune.setting_templates.role is
   'Applied to who signs up with this role, compared without regard to case.';
+comment on column attune.setting_templates.is_admin is
+  'True: applied to who is an administrator from the start; false: to who is none; null: to both. '
+  'Who becomes one later is given nothing by that, and may apply it.';
 comment on column attune.setting_templates.created_at is 'When the template was made.';
 comment on column attune.setting_templates.updated_at is 'When it was last changed.';
 
@@ -688,8 +692,8 @@ create policy setting_templates_all_service_role on attune.setting_templates for
 revoke all on attune.setting_templates from public;
 grant
   select,
-  insert (name, title, description, "values", plan, role),
-  update (title, description, "values", plan, role),
+  insert (name, title, description, "values", plan, role, is_admin),
+  update (title, description, "values", plan, role, is_admin),
   delete
   on attune.setting_templates to authenticated, service_role;
 
@@ -711,15 +715,17 @@ declare
   writer constant uuid := attune.current_user_id();
   member record;
 begin
-  -- A definition may have changed since the template was written: what it no longer allows must not keep anybody out.
+  -- A definition may have changed since the template was written, and two templates may not go together: what can't be
+  -- stored must not keep anybody out.
   for member in
     select v.key, v.value
     from attune.setting_templates as t
     cross join jsonb_each(t."values") as v
-    where (t.plan is not null or t.role is not null)
+    where num_nonnulls(t.plan, t.role, t.is_admin) > 0
       and (t.plan is null or t.plan = new.plan)
       and (t.role is null or lower(t.role) = lower(new.role))
-    order by (t.plan is not null)::integer + (t.role is not null)::integer, t.name, v.key
+      and (t.is_admin is null or t.is_admin = new.is_admin)
+    order by num_nonnulls(t.plan, t.role, t.is_admin), t.name, v.key
   loop
     begin
       insert into attune.user_preferences as p (user_id, key, value, updated_by, updated_at)
@@ -730,7 +736,11 @@ begin
         updated_by = writer,
         updated_at = 'infinity';
     exception
-      when sqlstate 'PT404' or sqlstate 'PT422' then null;
+      when others then
+        -- Refused (PT4…, 42501), or by a constraint or limit of PostgreSQL's. All else is no fault of the template.
+        if sqlstate !~ '^(PT4|42501|22|23|54)' then
+          raise;
+        end if;
     end;
   end loop;
 
@@ -738,7 +748,9 @@ begin
 end;
 $$;
 comment on function attune_private.tg_users__apply_templates() is
-  'Gives a new user the values of the templates for their plan and role, the more particular over the others.';
+  'Gives a new user the values of the templates for their plan, their role and for administrators or others, the more '
+  'particular over the less. '
+  'What a template holds that cannot be stored is left out.';
 revoke all on function attune_private.tg_users__apply_templates() from public;
 --! EndIncluded moving-settings/triggers/tg_users__apply_templates.sql
 --! Included moving-settings/apply_template.sql

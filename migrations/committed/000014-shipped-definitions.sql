@@ -1,5 +1,5 @@
---! Previous: sha1:770b3e18b55081f9cb033e0bfbc6097db1114a13
---! Hash: sha1:0f0ed7a1b64149250bea091174f4fbd2438d6787
+--! Previous: sha1:dd446e65b756dc5b459a4cfe5176e1d6d0efbdcf
+--! Hash: sha1:75e5b8ffca02b79910ab5f0f6f87162dc87da697
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
