@@ -1,5 +1,5 @@
 --! Previous: sha1:a73f5dd8618cacbc075af4c8d0d8acd4a3ca0d3a
---! Hash: sha1:d06f534ec63b9e9ce71f1c9e7239caa1bc00b326
+--! Hash: sha1:e0bf730dc4f343aa68a5df9c0a9296e99d69dd2f
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -63,7 +63,9 @@ begin
     end if;
   end if;
 
-  if tg_op = 'INSERT' or new.schema <> old.schema or new.default_value <> old.default_value then
+  if new.default_value <> 'null'
+    and (tg_op = 'INSERT' or new.schema <> old.schema or new.default_value <> old.default_value)
+  then
     problems := attune_private.invalid_value_message(new.schema, new.default_value);
 
     if problems is not null then

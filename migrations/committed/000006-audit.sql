@@ -1,5 +1,5 @@
---! Previous: sha1:d06f534ec63b9e9ce71f1c9e7239caa1bc00b326
---! Hash: sha1:093f7059d497e48ad864f3e39f3bf6cf268a88f3
+--! Previous: sha1:e0bf730dc4f343aa68a5df9c0a9296e99d69dd2f
+--! Hash: sha1:6b58629b2919b4c8b6823e0aa2dd054f150cbeb8
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

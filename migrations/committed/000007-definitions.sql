@@ -1,5 +1,5 @@
---! Previous: sha1:093f7059d497e48ad864f3e39f3bf6cf268a88f3
---! Hash: sha1:98d9326140ed9d343a69138df699468ffdf47902
+--! Previous: sha1:6b58629b2919b4c8b6823e0aa2dd054f150cbeb8
+--! Hash: sha1:aee56f977a772bf75e69271bcb98f6432e73ff51
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

@@ -1,5 +1,5 @@
---! Previous: sha1:98d9326140ed9d343a69138df699468ffdf47902
---! Hash: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
+--! Previous: sha1:aee56f977a772bf75e69271bcb98f6432e73ff51
+--! Hash: sha1:bc86cf3186883c79a2f72ca6e5b38c765ccadc67
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

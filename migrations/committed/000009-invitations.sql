@@ -1,5 +1,5 @@
---! Previous: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
---! Hash: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
+--! Previous: sha1:bc86cf3186883c79a2f72ca6e5b38c765ccadc67
+--! Hash: sha1:aa36d1d096ecd1cc4ace079bc5573412c6e1bad2
 --! Message: invitations
 
 create table attune.invitations (

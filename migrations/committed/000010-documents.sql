@@ -1,5 +1,5 @@
---! Previous: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
---! Hash: sha1:6d67b129c349c7c445a6d5f0d9cbfd78262ad098
+--! Previous: sha1:aa36d1d096ecd1cc4ace079bc5573412c6e1bad2
+--! Hash: sha1:0dc9119c88fc4f924cf269035f91651d9d2a693c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

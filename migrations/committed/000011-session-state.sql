@@ -1,5 +1,5 @@
---! Previous: sha1:6d67b129c349c7c445a6d5f0d9cbfd78262ad098
---! Hash: sha1:26b188a2488785309daebb865be39e3e6bd5c696
+--! Previous: sha1:0dc9119c88fc4f924cf269035f91651d9d2a693c
+--! Hash: sha1:0e4f1566b16927d6b90217ff3d4c1bad0bf07838
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

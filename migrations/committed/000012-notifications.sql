@@ -1,5 +1,5 @@
---! Previous: sha1:26b188a2488785309daebb865be39e3e6bd5c696
---! Hash: sha1:95b7b987b7457d9b0943aba39834ad7a7244ed1c
+--! Previous: sha1:0e4f1566b16927d6b90217ff3d4c1bad0bf07838
+--! Hash: sha1:05434c0d7452fcdd4859cf1185ab8ab5d6d2c591
 --! Message: notifications
 
 -- What there is to notify of

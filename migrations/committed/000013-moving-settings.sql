@@ -1,5 +1,5 @@
---! Previous: sha1:95b7b987b7457d9b0943aba39834ad7a7244ed1c
---! Hash: sha1:dd446e65b756dc5b459a4cfe5176e1d6d0efbdcf
+--! Previous: sha1:05434c0d7452fcdd4859cf1185ab8ab5d6d2c591
+--! Hash: sha1:6e50a3582d8e5724e11c27863097b78ba4735454
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -1031,17 +1031,18 @@ revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean) f
 grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_team_setting.sql
 
-create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');
+create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'kept_aside', 'not_converted');
 comment on type attune.adoption_outcome is
-  'What became of an old setting: `adopted` into the global layer; `unchanged`, it was there; `kept`, another value '
-  'is there and stays; `not_converted`, and why.';
+  'What became of an old setting: `adopted` into the global layer, or that of its user; `unchanged`, it was there; '
+  '`kept`, another value is there and stays; `kept_aside`, it is encrypted, and was not read; `not_converted`, and why.';
 
 create type attune.adopted_setting as (
   key text,
   outcome attune.adoption_outcome,
   old_value text,
   value jsonb,
-  problem text
+  problem text,
+  is_marked boolean
 );
 comment on type attune.adopted_setting is 'What became of one row of a table of old settings.';
 comment on column attune.adopted_setting.key is 'Which setting.';
@@ -1050,60 +1051,62 @@ comment on column attune.adopted_setting.old_value is
   'The text in the old table; null for a secret, which is not repeated.';
 comment on column attune.adopted_setting.value is 'What is in the global layer now; null when nothing is.';
 comment on column attune.adopted_setting.problem is 'Why it was not converted; else null.';
+comment on column attune.adopted_setting.is_marked is
+  'Whether its row is marked as deprecated: never in a view, nor when it was not converted.';
 
---! Included moving-settings/hidden/parse_legacy_value.sql
-create or replace function attune_hidden.parse_legacy_value(value text)
-returns jsonb
-language plpgsql immutable strict parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  trimmed constant text := btrim(value);
-begin
-  if lower(trimmed) in ('true', 'false') then
-    return lower(trimmed)::jsonb;
-  elsif trimmed ~ '^-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?$' then
-    return trimmed::jsonb;
-  elsif trimmed ~ '^[{[]' then
-    return trimmed::jsonb;
-  end if;
+create type attune.adopted_preference as (
+  user_id text,
+  key text,
+  outcome attune.adoption_outcome,
+  old_value text,
+  value jsonb,
+  problem text,
+  is_marked boolean
+);
+comment on type attune.adopted_preference is 'What became of one row of a table of what users chose.';
+comment on column attune.adopted_preference.user_id is 'Whose it is, as it stands in the old table.';
+comment on column attune.adopted_preference.key is 'Which setting.';
+comment on column attune.adopted_preference.outcome is 'What became of it.';
+comment on column attune.adopted_preference.old_value is
+  'The text in the old table; null for a secret, which is not repeated.';
+comment on column attune.adopted_preference.value is 'What is in the user''s layer now; null when nothing is.';
+comment on column attune.adopted_preference.problem is 'Why it was not converted; else null.';
+comment on column attune.adopted_preference.is_marked is
+  'Whether its row is marked as deprecated: never in a view, nor when it was not converted.';
 
-  return to_jsonb(value);
-exception
-  -- What begins like JSON and is none is text.
-  when data_exception or statement_too_complex then
-    return to_jsonb(value);
+--! Included moving-settings/hidden/legacy_column.sql
+create or replace function attune_hidden.legacy_column(source regclass, column_name name, optional_name name)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select case
+    when column_name is null then 'null::text'
+    when column_name = optional_name and not exists (
+      select from pg_catalog.pg_attribute as a
+      where a.attrelid = source and a.attname = column_name and not a.attisdropped
+    ) then 'null::text'
+    else format('l.%I', column_name)
+  end;
 end;
-$$;
-comment on function attune_hidden.parse_legacy_value(text) is
-  'What a text in a table of settings stands for: a boolean, a number, an object, a list, or itself.';
-revoke all on function attune_hidden.parse_legacy_value(text) from public;
-grant execute on function attune_hidden.parse_legacy_value(text) to service_role;
---! EndIncluded moving-settings/hidden/parse_legacy_value.sql
---! Included moving-settings/adopt_legacy_settings.sql
-create or replace function attune.adopt_legacy_settings(
-  source regclass,
-  layer attune.setting_layer default 'user',
-  seeding attune.setting_seeding default 'inherit',
-  key_column name default 'key',
-  value_column name default 'value',
-  category_column name default 'category',
-  description_column name default 'description',
-  deprecated_column name default 'deprecated_at'
-)
-returns setof attune.adopted_setting
+comment on function attune_hidden.legacy_column(regclass, name, name) is
+  'How a query reads a column of an old table `l` of settings: as NULL where it is not there and still has the name '
+  'that nobody chose, `optional_name`. '
+  'A column that somebody named has to be there.';
+revoke all on function attune_hidden.legacy_column(regclass, name, name) from public;
+grant execute on function attune_hidden.legacy_column(regclass, name, name) to service_role;
+--! EndIncluded moving-settings/hidden/legacy_column.sql
+--! Included moving-settings/hidden/can_mark_legacy_rows.sql
+create or replace function attune_hidden.can_mark_legacy_rows(source regclass, deprecated_column name)
+returns boolean
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  source_name constant text := left('legacy:' || source::text, 200);
-  legacy record;
-  result attune.adopted_setting;
-  definition attune.setting_definitions;
-  stored jsonb;
-  parsed jsonb;
 begin
-  perform attune_hidden.require_admin();
+  if deprecated_column is null
+    or not exists (select from pg_catalog.pg_class as c where c.oid = source and c.relkind in ('r', 'p'))
+  then
+    return false;
+  end if;
 
   if not exists (
     select from pg_catalog.pg_attribute as a
@@ -1112,115 +1115,543 @@ begin
     execute format('alter table %s add column %I timestamptz', source, deprecated_column);
   end if;
 
-  for legacy in execute format(
-    'select l.%I::text as key, l.%I::text as value, l.%I::text as category, l.%I::text as description,
-       l.tableoid as part, l.ctid as place
-     from %s as l order by 1, l.tableoid, l.ctid for update',
-    key_column, value_column, category_column, description_column, source
-  ) loop
-    result := (legacy.key, null, legacy.value, null, null);
-    definition := null;
+  return true;
+end;
+$$;
+comment on function attune_hidden.can_mark_legacy_rows(regclass, name) is
+  'Whether rows of an old table of settings can be marked, in a column that is added when missing. '
+  'False of a view, a materialized view and a foreign table, and where no column is named.';
+revoke all on function attune_hidden.can_mark_legacy_rows(regclass, name) from public;
+grant execute on function attune_hidden.can_mark_legacy_rows(regclass, name) to service_role;
+--! EndIncluded moving-settings/hidden/can_mark_legacy_rows.sql
+--! Included moving-settings/hidden/mark_legacy_rows.sql
+create or replace function attune_hidden.mark_legacy_rows(
+  source regclass,
+  deprecated_column name,
+  parts oid[],
+  places tid[]
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format(
+    'update %s as l set %I = now()
+     from unnest($1, $2) as m (part, place)
+     where l.tableoid = m.part and l.ctid = m.place and l.%2$I is null',
+    source, deprecated_column
+  )
+  using parts, places;
+end;
+$$;
+comment on function attune_hidden.mark_legacy_rows(regclass, name, oid[], tid[]) is
+  'Marks rows of an old table of settings as deprecated, by the part of the table and the place in it.';
+revoke all on function attune_hidden.mark_legacy_rows(regclass, name, oid[], tid[]) from public;
+grant execute on function attune_hidden.mark_legacy_rows(regclass, name, oid[], tid[]) to service_role;
+--! EndIncluded moving-settings/hidden/mark_legacy_rows.sql
+--! Included moving-settings/hidden/legacy_type.sql
+create or replace function attune_hidden.legacy_type(value jsonb)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  select case
+    when jsonb_typeof(value) <> 'number' then jsonb_typeof(value)
+    when value::numeric % 1 = 0 then 'integer'
+    else 'number'
+  end;
+end;
+comment on function attune_hidden.legacy_type(jsonb) is
+  'The type that a definition is given for a value from an old table.';
+revoke all on function attune_hidden.legacy_type(jsonb) from public;
+grant execute on function attune_hidden.legacy_type(jsonb) to service_role;
+--! EndIncluded moving-settings/hidden/legacy_type.sql
+--! Included moving-settings/hidden/is_legacy_secret.sql
+create or replace function attune_hidden.is_legacy_secret(key text, value text, parsed jsonb)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select case jsonb_typeof(parsed)
+    when 'boolean' then false
+    -- A password of digits is one, too; and who writes an object under such a name means all of it.
+    else attune_hidden.secret_path(jsonb_build_object(coalesce(key, ''), btrim(value, '"'))) is not null
+      or attune_hidden.secret_path(jsonb_build_object(coalesce(key, ''), parsed)) is not null
+  end;
+end;
+comment on function attune_hidden.is_legacy_secret(text, text, jsonb) is
+  'Whether a value from an old table looks like a secret, by its key or by itself, as it is written or as it is read.';
+revoke all on function attune_hidden.is_legacy_secret(text, text, jsonb) from public;
+grant execute on function attune_hidden.is_legacy_secret(text, text, jsonb) to service_role;
+--! EndIncluded moving-settings/hidden/is_legacy_secret.sql
+--! Included moving-settings/hidden/legacy_readings.sql
+create or replace function attune_hidden.legacy_readings(value text, is_json boolean, is_boolean boolean)
+returns jsonb[]
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  written text := value;
+  trimmed text;
+  truth jsonb;
+  number jsonb;
+  parsed jsonb;
+begin
+  if is_json or btrim(value) ~ '^[{[]' then
+    begin
+      parsed := value::jsonb;
+    exception
+      -- What begins like JSON and is none is text.
+      when data_exception or program_limit_exceeded then
+        if is_json then
+          return '{}';
+        end if;
+    end;
+
+    if is_json and jsonb_typeof(parsed) = 'string' then
+      written := parsed #>> '{}';
+    elsif is_json then
+      return array[parsed];
+    end if;
+  end if;
+
+  trimmed := lower(btrim(written));
+  truth := case
+    when trimmed in ('true', 'yes', 'on', '1') then 'true'
+    when trimmed in ('false', 'no', 'off', '0') then 'false'
+  end;
+
+  if char_length(trimmed) <= 400 and trimmed ~ '^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)(e[+-]?[0-9]{1,3})?$' then
+    number := to_jsonb(trimmed::numeric);
+  end if;
+
+  return array_remove(
+    array[
+      parsed,
+      case
+        when is_json then null
+        when is_boolean or trimmed in ('true', 'false') then truth
+        -- Only what would be written so again: 1.10 is a version, 007 an agent, +1 a country, and a long one an id.
+        when trimmed ~ '^-?(0|[1-9][0-9]*)([.][0-9]*[1-9])?$'
+          and trimmed <> '-0'
+          and char_length(ltrim(translate(trimmed, '-.', ''), '0')) <= 15
+          then number
+      end,
+      to_jsonb(written),
+      truth,
+      number
+    ],
+    null
+  );
+end;
+$$;
+comment on function attune_hidden.legacy_readings(text, boolean, boolean) is
+  'What a value in an old table of settings may stand for, what it stands for when nobody says first. '
+  'A text is a boolean, a number, an object, a list, or itself. '
+  '`is_json` is whether the value has a type of its own in the table, `is_boolean` whether the other values say that '
+  '`yes` and `1` are booleans. '
+  'Empty for what is to be JSON and cannot be stored as such; NULL is no reading.';
+revoke all on function attune_hidden.legacy_readings(text, boolean, boolean) from public;
+grant execute on function attune_hidden.legacy_readings(text, boolean, boolean) to service_role;
+--! EndIncluded moving-settings/hidden/legacy_readings.sql
+--! Included moving-settings/hidden/legacy_rows.sql
+create or replace function attune_hidden.legacy_rows(
+  source regclass,
+  user_column name,
+  key_column name,
+  value_column name,
+  category_column name,
+  description_column name,
+  encrypted_column name,
+  encrypted_value_column name,
+  is_marked boolean
+)
+returns table (
+  user_id text,
+  key text,
+  value text,
+  category text,
+  description text,
+  is_encrypted boolean,
+  is_json boolean,
+  readings jsonb[],
+  part oid,
+  place tid
+)
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  flag constant text := attune_hidden.legacy_column(source, encrypted_column, 'is_encrypted') || '::text';
+  ciphertext constant text := attune_hidden.legacy_column(source, encrypted_value_column, 'encrypted_value') || '::text';
+  value_type record;
+begin
+  select
+    t.typcategory in ('B', 'N', 'A', 'C') or coalesce(nullif(t.typbasetype, 0), t.oid) in ('json'::regtype, 'jsonb'::regtype)
+      as is_json,
+    coalesce(nullif(t.typbasetype, 0), t.oid) = 'json'::regtype as is_text_already
+  into value_type
+  from pg_catalog.pg_attribute as a
+  join pg_catalog.pg_type as t on t.oid = a.atttypid
+  where a.attrelid = source and a.attname = value_column and not a.attisdropped;
+
+  -- A ciphertext is not even read: all that matters is whether there is one.
+  return query execute format(
+    $query$
+      with
+        present as materialized (
+          select
+            %1$s::text as user_id,
+            l.%2$I::text as key,
+            case when not e.is_encrypted then %3$s end as value,
+            coalesce(nullif(left(btrim(%4$s::text), 100), ''), 'legacy') as category,
+            left(%5$s::text, 8000) as description,
+            e.is_encrypted,
+            %6$s as part,
+            %7$s as place
+          from %8$s as l
+          cross join lateral (
+            select coalesce(lower(btrim(%9$s)) not in ('false', 'f', 'no', 'n', 'off', '0', ''), false)
+              or (nullif(%10$s, '') is not null and (coalesce(l.%11$I::text, '') = '' or %9$s is null))
+          ) as e (is_encrypted)
+          order by 2, 1, 7, 8
+          %12$s
+        )
+      select
+        p.user_id, p.key, p.value, p.category, p.description, p.is_encrypted, $1,
+        attune_hidden.legacy_readings(
+          p.value,
+          $1,
+          count(*) filter (where btrim(p.value) <> '') over alike > 1
+            and bool_and(lower(btrim(p.value)) in ('true', 'false', 'yes', 'no', 'on', 'off', '1', '0', '')) over alike
+            and bool_or(lower(btrim(p.value)) in ('true', 'false', 'yes', 'on', 'off')) over alike
+        ),
+        p.part, p.place
+      from present as p
+      window alike as (partition by %13$s)
+      order by 2, 1, 9, 10
+    $query$,
+    attune_hidden.legacy_column(source, user_column, null),
+    key_column,
+    case
+      when value_type.is_text_already or not value_type.is_json then format('l.%I::text', value_column)
+      else format('to_jsonb(l.%I)::text', value_column)
+    end,
+    attune_hidden.legacy_column(source, category_column, 'category'),
+    attune_hidden.legacy_column(source, description_column, 'description'),
+    case when is_marked then 'l.tableoid' else 'null::oid' end,
+    case when is_marked then 'l.ctid' else 'null::tid' end,
+    source,
+    flag,
+    ciphertext,
+    value_column,
+    case when is_marked then 'for update of l' end,
+    case when user_column is null then 'p.category' else 'p.key' end
+  )
+  using coalesce(value_type.is_json, false);
+end;
+$$;
+comment on function attune_hidden.legacy_rows(regclass, name, name, name, name, name, name, name, boolean) is
+  'The rows of an old table or view of settings, by key and user, with what their values may stand for; of what is '
+  'encrypted nothing but that it is. '
+  'Of users or, with `user_column` NULL, of everybody: then the values of a category, else those of a key, say '
+  'whether `yes` and `1` are booleans: where there are several, all are words or digits for a boolean, and one is '
+  'more than `no`, `0` or `1`. '
+  '`is_marked` locks the rows and says where they are.';
+revoke all on function attune_hidden.legacy_rows(regclass, name, name, name, name, name, name, name, boolean) from public;
+grant execute on function attune_hidden.legacy_rows(regclass, name, name, name, name, name, name, name, boolean) to service_role;
+--! EndIncluded moving-settings/hidden/legacy_rows.sql
+--! Included moving-settings/hidden/adopt_legacy_rows.sql
+create or replace function attune_hidden.adopt_legacy_rows(
+  source regclass,
+  user_column name,
+  key_column name,
+  value_column name,
+  category_column name,
+  description_column name,
+  deprecated_column name,
+  encrypted_column name,
+  encrypted_value_column name,
+  layer attune.setting_layer,
+  seeding attune.setting_seeding,
+  user_categories text[],
+  types jsonb
+)
+returns setof attune.adopted_preference
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  target constant attune.setting_layer := case when user_column is null then 'global' else 'user' end;
+  is_marked boolean;
+  legacy record;
+  definition attune.setting_definitions;
+  narrowest attune.setting_layer;
+  owner uuid;
+  stored jsonb;
+  parsed jsonb;
+  is_secret boolean;
+  result attune.adopted_preference;
+  parts oid[];
+  places tid[];
+begin
+  perform attune_hidden.require_admin();
+  is_marked := attune_hidden.can_mark_legacy_rows(source, deprecated_column);
+
+  for legacy in
+    with
+      present as materialized (
+        select r.*
+        from attune_hidden.legacy_rows(
+          source, user_column, key_column, value_column, category_column, description_column, encrypted_column,
+          encrypted_value_column, is_marked
+        ) as r
+      ),
+      kinds as (
+        select p.key, array_agg(distinct t.type order by t.type) as types, bool_and(p.is_json) as is_json
+        from present as p
+        cross join attune_hidden.legacy_type(p.readings[1]) as t (type)
+        where t.type <> 'null'
+        group by p.key
+      )
+    select
+      p.*,
+      coalesce(
+        adopt_legacy_rows.types -> p.key,
+        case
+          when cardinality(k.types) = 1 then to_jsonb(k.types[1])
+          when k.types = '{integer,number}' then '"number"'
+          -- What one wrote as a number and another as a word was text.
+          when not k.is_json then '"string"'
+          when 'number' = any (k.types) then to_jsonb(array_remove(k.types, 'integer'))
+          else to_jsonb(k.types)
+        end
+      ) as type
+    from present as p
+    left join kinds as k on k.key = p.key
+    order by p.key, p.user_id, p.part, p.place
+  loop
+    result := (legacy.user_id, legacy.key, null, null, null, null, false);
+    owner := null;
     stored := null;
-    parsed := attune_hidden.parse_legacy_value(legacy.value);
     select d.* into definition from attune.setting_definitions as d where d.key = legacy.key;
-    select g.value into stored from attune.global_settings as g where g.key = legacy.key;
+
+    if target = 'global' then
+      select g.value into stored from attune.global_settings as g where g.key = legacy.key;
+    elsif legacy.user_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+      select u.id into owner from attune.users as u where u.id = legacy.user_id::uuid;
+      select p.value into stored from attune.user_preferences as p where p.user_id = owner and p.key = legacy.key;
+    end if;
 
     -- A row that no table takes is listed like any other, and keeps nothing else from being adopted.
     begin
-      -- A key that is known says itself what its text stands for.
-      if definition.key is not null
-        and attune_hidden.value_problem(legacy.key, 'global', parsed) is not null
-        and attune_hidden.value_problem(legacy.key, 'global', to_jsonb(legacy.value)) is null
-      then
-        parsed := to_jsonb(legacy.value);
-      end if;
+      is_secret := attune_hidden.is_legacy_secret(legacy.key, legacy.value, null);
 
+      -- A key that is known says itself what its text stands for.
+      select r.value into parsed
+      from unnest(legacy.readings) with ordinality as r (value, place)
+      cross join attune_hidden.legacy_type(r.value) as t (type)
+      where case
+        when definition.key is not null then attune_hidden.value_problem(legacy.key, target, r.value) is null
+        else legacy.type @> to_jsonb(t.type) or t.type = 'integer' and legacy.type @> '"number"'
+      end
+      order by r.place
+      limit 1;
+
+      is_secret := attune_hidden.is_legacy_secret(legacy.key, legacy.value, coalesce(parsed, legacy.readings[1]));
       result.problem := case
         when legacy.key is null then 'it has no key'
+        when legacy.is_encrypted then 'it is encrypted: store it with credentials'
         when legacy.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]{0,199}$' then 'its key is no name for a setting'
-        when legacy.value is null then 'it has no value'
-        -- A password of digits is one, too.
-        when attune_hidden.secret_path(
-          jsonb_build_object(legacy.key, case jsonb_typeof(parsed) when 'number' then to_jsonb(legacy.value) else parsed end)
-        ) is not null
-          then 'it looks like a secret: store it with credentials'
-        when definition.key is not null and stored is null
-          then attune_hidden.value_problem(legacy.key, 'global', parsed)
+        when target = 'user' and owner is null then 'there is no such user'
+        when legacy.value is null or parsed is null and legacy.readings[1] = 'null' then 'it has no value'
+        when legacy.readings = '{}' then 'it is no JSON that can be stored'
+        when is_secret then 'it looks like a secret: store it with credentials'
+        when target = 'user' and definition.writable_by = 'admin' then 'users may not choose it'
+        when parsed is null and definition.key is null then format('it is no %s', legacy.type #>> '{}')
+        when parsed is null and stored is null
+          then attune_hidden.value_problem(legacy.key, target, legacy.readings[1])
         when octet_length(parsed::text) > 65536 then 'it is larger than 65536 bytes'
       end;
 
-      if result.problem is null then
-        if definition.key is null then
-          insert into attune.setting_definitions (
-            key, category, description, schema, default_value, layer, seeding, source
-          )
-          values (
-            legacy.key,
-            coalesce(nullif(left(btrim(legacy.category), 100), ''), 'legacy'),
-            coalesce(left(legacy.description, 8000), ''),
-            jsonb_build_object('type', case
-              when jsonb_typeof(parsed) = 'number' and parsed::numeric % 1 = 0 then 'integer'
-              else jsonb_typeof(parsed)
-            end),
-            parsed,
-            adopt_legacy_settings.layer,
-            adopt_legacy_settings.seeding,
-            source_name
-          );
-        end if;
+      if result.problem is null and definition.key is null then
+        narrowest := case
+          when target = 'user' then target
+          when adopt_legacy_rows.layer is not null then adopt_legacy_rows.layer
+          when legacy.category = any (user_categories) then 'user'
+          else 'global'
+        end;
 
+        insert into attune.setting_definitions (key, category, description, schema, default_value, layer, seeding, source)
+        values (
+          legacy.key,
+          legacy.category,
+          coalesce(legacy.description, ''),
+          jsonb_build_object('type', legacy.type),
+          -- What one user chose is nobody else's: nothing applies to them.
+          case target when 'global' then parsed else 'null' end,
+          narrowest,
+          case when narrowest >= 'user' then adopt_legacy_rows.seeding else 'inherit' end,
+          left('legacy:' || source::text, 200)
+        );
+      end if;
+
+      if result.problem is null then
         parsed := attune_hidden.json_merge_patch('{}', parsed);
-        if stored is null then
+        result.outcome := case when stored is null then 'adopted' when stored = parsed then 'unchanged' else 'kept' end;
+        result.value := coalesce(stored, parsed);
+
+        if stored is null and target = 'global' then
           insert into attune.global_settings (key, value) values (legacy.key, parsed);
-          result.outcome := 'adopted';
-          result.value := parsed;
-        else
-          result.outcome := case when stored = parsed then 'unchanged' else 'kept' end;
-          result.value := stored;
+        elsif stored is null then
+          insert into attune.user_preferences (user_id, key, value) values (owner, legacy.key, parsed);
         end if;
       end if;
     exception
-      when data_exception or program_limit_exceeded or sqlstate 'PT422' then
+      when others then
+        -- Refused, or by a constraint or limit of PostgreSQL's. All else is no fault of the row.
+        if sqlstate !~ '^(PT4|22|23|54)' then
+          raise;
+        end if;
+
         result.problem := sqlerrm;
     end;
 
+    result.old_value := case when not is_secret then legacy.value end;
+
     if result.problem is not null then
-      result.outcome := 'not_converted';
+      result.outcome := case when legacy.is_encrypted then 'kept_aside' else 'not_converted' end;
       result.value := stored;
-      result.old_value := case when result.problem like '%secret%' then null else legacy.value end;
-      return next result;
-      continue;
+    elsif is_marked then
+      result.is_marked := true;
+      parts := parts || legacy.part;
+      places := places || legacy.place;
     end if;
 
-    execute format('update %s as l set %I = coalesce(l.%2$I, now()) where l.tableoid = $1 and l.ctid = $2', source, deprecated_column)
-    using legacy.part, legacy.place;
     return next result;
   end loop;
+
+  if is_marked then
+    perform attune_hidden.mark_legacy_rows(source, deprecated_column, parts, places);
+  end if;
+end;
+$$;
+comment on function attune_hidden.adopt_legacy_rows(
+  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], jsonb
+) is
+  'Adopts the rows of an old table into the global layer or, with `user_column`, into those of users; see '
+  '`attune.adopt_legacy_settings` and `attune.adopt_legacy_preferences`. '
+  'Refused: `admin_required`.';
+revoke all on function attune_hidden.adopt_legacy_rows(
+  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], jsonb
+) from public;
+grant execute on function attune_hidden.adopt_legacy_rows(
+  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], jsonb
+) to service_role;
+--! EndIncluded moving-settings/hidden/adopt_legacy_rows.sql
+--! Included moving-settings/adopt_legacy_settings.sql
+create or replace function attune.adopt_legacy_settings(
+  source regclass,
+  layer attune.setting_layer default null,
+  seeding attune.setting_seeding default 'inherit',
+  key_column name default 'key',
+  value_column name default 'value',
+  category_column name default 'category',
+  description_column name default 'description',
+  deprecated_column name default 'deprecated_at',
+  encrypted_column name default 'is_encrypted',
+  encrypted_value_column name default 'encrypted_value',
+  user_categories text[] default '{features}',
+  types jsonb default '{}'
+)
+returns setof attune.adopted_setting
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+    select r.key, r.outcome, r.old_value, r.value, r.problem, r.is_marked
+    from attune_hidden.adopt_legacy_rows(
+      source, null, key_column, value_column, category_column, description_column, deprecated_column,
+      encrypted_column, encrypted_value_column, layer, seeding, user_categories, types
+    ) as r;
 end;
 $$;
 comment on function attune.adopt_legacy_settings(
-  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
+  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], jsonb
 ) is
-  E'@param source The table, with its schema: `public.app_settings`.\n'
-  '@param layer The narrowest layer of settings that are not defined yet.\n'
-  '@param seeding What a new user gets of them.\n'
+  E'@param source The table or view, with its schema: `public.app_settings`.\n'
+  '@param layer The narrowest layer of settings that are not defined yet; null goes by their categories.\n'
+  '@param seeding What a new user gets of those that users may hold.\n'
   '@param key_column The column with the name of the setting.\n'
-  '@param value_column The column with its value, as text.\n'
+  '@param value_column The column with its value, as text, JSON, a boolean or a number.\n'
   '@param category_column The column with its category.\n'
   '@param description_column The column that says what it does.\n'
-  '@param deprecated_column The column that is set for an adopted row; added when missing.\n'
-  'Reads a table of old settings (key, value as text, category, description) into definitions and the global layer, '
-  'with values parsed to their types, and marks its rows as deprecated, in a column that is added when missing; no '
-  'row is deleted. '
+  '@param deprecated_column The column that is set for an adopted row, added when missing; null marks nothing.\n'
+  '@param encrypted_column The column that says whether the value is encrypted.\n'
+  '@param encrypted_value_column The column with what is encrypted.\n'
+  '@param user_categories The categories of settings that users may hold; all others stay global.\n'
+  '@param types What a text stands for, `{key: type}`, of settings that are not defined yet: `"number"` for 1.10.\n'
+  'Reads a table of old settings into definitions and the global layer, with values parsed to their types, and marks '
+  'its rows as deprecated, in a column that is added when missing; no row is deleted. '
+  'Rows of views and foreign tables are not marked. '
+  'All columns but those of key and value may be missing, under the names that they have here. '
   'Can run again: values that are there stay. '
-  'Returns what became of each row; what cannot be converted is listed, not marked. '
+  'Returns what became of each row; what cannot be converted is listed, not marked, and so is what is encrypted, of '
+  'which nothing is read. '
   'With `seeding => copy`, `seed_existing_users` then gives the values to existing users. '
   'For trusted servers with rights on the table, and its owner. '
   'Refused: `admin_required`.';
 revoke all on function attune.adopt_legacy_settings(
-  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
+  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], jsonb
 ) from public;
 grant execute on function attune.adopt_legacy_settings(
-  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
+  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], jsonb
 ) to service_role;
 --! EndIncluded moving-settings/adopt_legacy_settings.sql
+--! Included moving-settings/adopt_legacy_preferences.sql
+create or replace function attune.adopt_legacy_preferences(
+  source regclass,
+  user_column name default 'user_id',
+  key_column name default 'preference_key',
+  value_column name default 'preference_value',
+  category_column name default 'category',
+  description_column name default 'description',
+  deprecated_column name default 'deprecated_at',
+  encrypted_column name default 'is_encrypted',
+  encrypted_value_column name default 'encrypted_value',
+  types jsonb default '{}'
+)
+returns setof attune.adopted_preference
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+    select r.*
+    from attune_hidden.adopt_legacy_rows(
+      source, user_column, key_column, value_column, category_column, description_column, deprecated_column,
+      encrypted_column, encrypted_value_column, 'user', 'inherit', null, types
+    ) as r;
+end;
+$$;
+comment on function attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb) is
+  E'@param source The table or view, with its schema: `public.user_settings`.\n'
+  '@param user_column The column with the id of the user.\n'
+  '@param key_column The column with the name of the setting.\n'
+  '@param value_column The column with what the user chose, as text, JSON, a boolean or a number.\n'
+  '@param category_column The column with its category.\n'
+  '@param description_column The column that says what it does.\n'
+  '@param deprecated_column The column that is set for an adopted row, added when missing; null marks nothing.\n'
+  '@param encrypted_column The column that says whether the value is encrypted.\n'
+  '@param encrypted_value_column The column with what is encrypted.\n'
+  '@param types What a text stands for, `{key: type}`, of settings that are not defined yet: `"number"` for 1.10.\n'
+  'Reads a table of what users chose into their layers, as `adopt_legacy_settings` reads one of settings. '
+  'A setting that is not defined yet is, with the type that all its values have (text, where they have several) and no '
+  'default: nothing applies to who has no row. '
+  'The users are those with these ids; others are listed. '
+  'Can run again: what users chose since stays. '
+  'For trusted servers with rights on the table, and its owner. '
+  'Refused: `admin_required`.';
+revoke all on function attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb) from public;
+grant execute on function attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb) to service_role;
+--! EndIncluded moving-settings/adopt_legacy_preferences.sql

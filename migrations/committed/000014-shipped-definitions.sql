@@ -1,5 +1,5 @@
---! Previous: sha1:dd446e65b756dc5b459a4cfe5176e1d6d0efbdcf
---! Hash: sha1:75e5b8ffca02b79910ab5f0f6f87162dc87da697
+--! Previous: sha1:6e50a3582d8e5724e11c27863097b78ba4735454
+--! Hash: sha1:21bf6cd34df7d93b4c3605ab2469956fcaa19b8a
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
