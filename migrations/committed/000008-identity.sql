@@ -1,5 +1,5 @@
---! Previous: sha1:aee56f977a772bf75e69271bcb98f6432e73ff51
---! Hash: sha1:bc86cf3186883c79a2f72ca6e5b38c765ccadc67
+--! Previous: sha1:12297bf3461bc09b1df57284219e8dcb4756e55b
+--! Hash: sha1:b241dd0d150a9ee79a6bed781452abb1916ab9b3
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:bc86cf3186883c79a2f72ca6e5b38c765ccadc67
---! Hash: sha1:aa36d1d096ecd1cc4ace079bc5573412c6e1bad2
+--! Previous: sha1:b241dd0d150a9ee79a6bed781452abb1916ab9b3
+--! Hash: sha1:d16cb7f82b8ad2fd89b202bc900877a9ad03884f
 --! Message: invitations
 
 create table attune.invitations (

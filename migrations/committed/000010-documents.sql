@@ -1,5 +1,5 @@
---! Previous: sha1:aa36d1d096ecd1cc4ace079bc5573412c6e1bad2
---! Hash: sha1:0dc9119c88fc4f924cf269035f91651d9d2a693c
+--! Previous: sha1:d16cb7f82b8ad2fd89b202bc900877a9ad03884f
+--! Hash: sha1:3a65a80f139ff0a7b2b3b0c62627bd68bdae1694
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -78,7 +78,7 @@ begin
 
   return (
     select json_object_agg(substr(r.key, length(document.name) + 2), r.value)
-    from attune_private.resolve_settings(document.user_id, false, true, document.project_id) as r
+    from attune_private.resolve_settings(document.user_id, false, 'admin', document.project_id) as r
     where r.category = document.name
       and starts_with(r.key, document.name || '.')
   );

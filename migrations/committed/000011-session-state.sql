@@ -1,5 +1,5 @@
---! Previous: sha1:0dc9119c88fc4f924cf269035f91651d9d2a693c
---! Hash: sha1:0e4f1566b16927d6b90217ff3d4c1bad0bf07838
+--! Previous: sha1:3a65a80f139ff0a7b2b3b0c62627bd68bdae1694
+--! Hash: sha1:3aaebecee5c7c415205cc65f5cee968c50977b44
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

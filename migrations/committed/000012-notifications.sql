@@ -1,5 +1,5 @@
---! Previous: sha1:0e4f1566b16927d6b90217ff3d4c1bad0bf07838
---! Hash: sha1:05434c0d7452fcdd4859cf1185ab8ab5d6d2c591
+--! Previous: sha1:3aaebecee5c7c415205cc65f5cee968c50977b44
+--! Hash: sha1:c0f07679bc91a81263cad9e61f081187e92aa35f
 --! Message: notifications
 
 -- What there is to notify of

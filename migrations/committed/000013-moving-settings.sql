@@ -1,5 +1,5 @@
---! Previous: sha1:05434c0d7452fcdd4859cf1185ab8ab5d6d2c591
---! Hash: sha1:6e50a3582d8e5724e11c27863097b78ba4735454
+--! Previous: sha1:c0f07679bc91a81263cad9e61f081187e92aa35f
+--! Hash: sha1:cf05e559798670912c56191b63bfc43e6811a3c3
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -41,10 +41,7 @@ begin atomic
     when octet_length(value_problem.value::text) > 65536 then 'it is larger than 65536 bytes'
     else nullif(concat_ws(
       '; ',
-      attune_private.invalid_value_message(
-        d.schema,
-        attune_hidden.json_merge_patch(d.default_value, value_problem.value)
-      ),
+      attune_private.stored_value_problem(d, value_problem.layer, value_problem.value),
       (
         select string_agg(ltrim(left(p.message, 300)), '; ' order by p.message)
         from attune_private.annotation_problems(d.schema, value_problem.value) as p
@@ -614,6 +611,11 @@ begin
     cross join lateral (
       select case
         when d.writable_by = 'admin' then 'users may not choose it'
+        -- Where the whole is stored, it is what applies with the members of the template: at least over the default.
+        when attune_private.holds_whole_value(d.merge, d.seeding, 'user') and jsonb_typeof(v.value) = 'object'
+          then attune_hidden.value_problem(
+            v.key, 'user', attune_hidden.json_merge_patch(nullif(d.default_value, 'null'), v.value)
+          )
         else attune_hidden.value_problem(v.key, 'user', v.value)
       end
     ) as p (problem)
@@ -714,6 +716,7 @@ as $$
 declare
   writer constant uuid := attune.current_user_id();
   member record;
+  stored jsonb;
 begin
   -- A definition may have changed since the template was written, and two templates may not go together: what can't be
   -- stored must not keep anybody out.
@@ -728,13 +731,21 @@ begin
     order by num_nonnulls(t.plan, t.role, t.is_admin), t.name, v.key
   loop
     begin
-      insert into attune.user_preferences as p (user_id, key, value, updated_by, updated_at)
-      values (new.id, member.key, attune_hidden.json_merge_patch('{}', member.value), writer, 'infinity')
+      select p.value into stored
+      from attune.user_preferences as p
+      where p.user_id = new.id
+        and p.key = member.key;
+
+      insert into attune.user_preferences (user_id, key, value, updated_by, updated_at)
+      values (
+        new.id,
+        member.key,
+        attune_private.written_value(member.key, 'user', stored, member.value, false, new.id),
+        writer,
+        'infinity'
+      )
       on conflict on constraint user_preferences_pkey
-      do update set
-        value = attune_hidden.json_merge_patch(p.value, excluded.value),
-        updated_by = writer,
-        updated_at = 'infinity';
+      do update set value = excluded.value, updated_by = writer, updated_at = 'infinity';
     exception
       when others then
         -- Refused (PT4…, 42501), or by a constraint or limit of PostgreSQL's. All else is no fault of the template.
@@ -828,7 +839,7 @@ language sql stable parallel safe security invoker
 begin atomic
   select u.id, r.value
   from attune.users as u
-  cross join lateral attune_private.resolve_settings(u.id, false, true, null) as r
+  cross join lateral attune_private.resolve_settings(u.id, false, 'admin', null) as r
   where r.key = values_by_user.key
     and (values_by_user.plan is null or u.plan = values_by_user.plan)
     and (values_by_user.team_id is null or u.current_team_id = values_by_user.team_id);
@@ -862,9 +873,11 @@ revoke all on function attune_private.changed_values(text, text, uuid, attune_pr
 --! Included moving-settings/preview_global_setting.sql
 create or replace function attune.preview_global_setting(
   key text,
-  value jsonb,
-  is_enforced boolean default false,
-  rollout_percentage integer default 100
+  value jsonb default null,
+  is_enforced boolean default null,
+  rollout_percentage integer default null,
+  is_active boolean default null,
+  is_whole boolean default false
 )
 returns setof attune.preview_change
 language plpgsql volatile security definer
@@ -887,9 +900,12 @@ begin
     perform attune_private.write_global_setting(
       caller,
       preview_global_setting.key,
-      coalesce(preview_global_setting.value, 'null'),
+      preview_global_setting.value,
       preview_global_setting.is_enforced,
-      preview_global_setting.rollout_percentage
+      preview_global_setting.rollout_percentage,
+      preview_global_setting.is_active,
+      preview_global_setting.is_whole,
+      null
     );
     changes := array(
       select c
@@ -903,25 +919,29 @@ begin
   return query select c.* from unnest(changes) as c;
 end;
 $$;
-comment on function attune.preview_global_setting(text, jsonb, boolean, integer) is
+comment on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) is
   E'@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
   '@param rollout_percentage The share of users it would apply to, 0 to 100.\n'
+  '@param is_active False would keep the value, and ignore it.\n'
+  '@param is_whole True would store an object as it is, in place of what is stored.\n'
   'To how many users another value would apply, from what to what, if `set_global_setting` were called so: by the '
   'same resolution, outside projects. '
   'Changes nothing. '
   'For administrators. '
   'Refused: `admin_required`, and as `set_global_setting`.';
-revoke all on function attune.preview_global_setting(text, jsonb, boolean, integer) from public;
-grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
+revoke all on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) from public;
+grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_global_setting.sql
 --! Included moving-settings/preview_plan_setting.sql
 create or replace function attune.preview_plan_setting(
   plan text,
   key text,
-  value jsonb,
-  is_enforced boolean default false
+  value jsonb default null,
+  is_enforced boolean default null,
+  is_active boolean default null,
+  is_whole boolean default false
 )
 returns setof attune.preview_change
 language plpgsql volatile security definer
@@ -945,8 +965,11 @@ begin
       caller,
       preview_plan_setting.plan,
       preview_plan_setting.key,
-      coalesce(preview_plan_setting.value, 'null'),
-      preview_plan_setting.is_enforced
+      preview_plan_setting.value,
+      preview_plan_setting.is_enforced,
+      preview_plan_setting.is_active,
+      preview_plan_setting.is_whole,
+      null
     );
     changes := array(
       select c
@@ -960,25 +983,29 @@ begin
   return query select c.* from unnest(changes) as c;
 end;
 $$;
-comment on function attune.preview_plan_setting(text, text, jsonb, boolean) is
+comment on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) is
   E'@param plan Which plan.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  '@param is_active False would keep the value, and ignore it.\n'
+  '@param is_whole True would store an object as it is, in place of what is stored.\n'
   'To how many users another value would apply, from what to what, if `set_plan_setting` were called so: by the same '
   'resolution, outside projects. '
   'Changes nothing. '
   'For administrators. '
   'Refused: `admin_required`, and as `set_plan_setting`.';
-revoke all on function attune.preview_plan_setting(text, text, jsonb, boolean) from public;
-grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
+revoke all on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) from public;
+grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_plan_setting.sql
 --! Included moving-settings/preview_team_setting.sql
 create or replace function attune.preview_team_setting(
   team_id uuid,
   key text,
-  value jsonb,
-  is_enforced boolean default false
+  value jsonb default null,
+  is_enforced boolean default null,
+  is_active boolean default null,
+  is_whole boolean default false
 )
 returns setof attune.preview_change
 language plpgsql volatile security definer
@@ -1002,8 +1029,11 @@ begin
       caller,
       preview_team_setting.team_id,
       preview_team_setting.key,
-      coalesce(preview_team_setting.value, 'null'),
-      preview_team_setting.is_enforced
+      preview_team_setting.value,
+      preview_team_setting.is_enforced,
+      preview_team_setting.is_active,
+      preview_team_setting.is_whole,
+      null
     );
     changes := array(
       select c
@@ -1017,18 +1047,20 @@ begin
   return query select c.* from unnest(changes) as c;
 end;
 $$;
-comment on function attune.preview_team_setting(uuid, text, jsonb, boolean) is
+comment on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) is
   E'@param team_id Which team.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  '@param is_active False would keep the value, and ignore it.\n'
+  '@param is_whole True would store an object as it is, in place of what is stored.\n'
   'To how many users another value would apply, from what to what, if `set_team_setting` were called so: by the same '
   'resolution, outside projects. '
   'Changes nothing. '
   'For the team''s owners and administrators. '
   'Refused: `team_admin_required`, and as `set_team_setting`.';
-revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean) from public;
-grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
+revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) from public;
+grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_team_setting.sql
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'kept_aside', 'not_converted');
@@ -1374,6 +1406,7 @@ create or replace function attune_hidden.adopt_legacy_rows(
   layer attune.setting_layer,
   seeding attune.setting_seeding,
   user_categories text[],
+  server_categories text[],
   types jsonb
 )
 returns setof attune.adopted_preference
@@ -1446,15 +1479,21 @@ begin
     begin
       is_secret := attune_hidden.is_legacy_secret(legacy.key, legacy.value, null);
 
-      -- A key that is known says itself what its text stands for.
-      select r.value into parsed
+      -- A key that is known says itself what its text stands for, and whether its members may be null.
+      select c.value into parsed
       from unnest(legacy.readings) with ordinality as r (value, place)
       cross join attune_hidden.legacy_type(r.value) as t (type)
+      cross join lateral (
+        select r.value, 1
+        union all
+        select attune_hidden.json_merge_patch('{}', r.value), 2
+        where definition.key is not null and t.type = 'object'
+      ) as c (value, attempt)
       where case
-        when definition.key is not null then attune_hidden.value_problem(legacy.key, target, r.value) is null
+        when definition.key is not null then attune_hidden.value_problem(legacy.key, target, c.value) is null
         else legacy.type @> to_jsonb(t.type) or t.type = 'integer' and legacy.type @> '"number"'
       end
-      order by r.place
+      order by r.place, c.attempt
       limit 1;
 
       is_secret := attune_hidden.is_legacy_secret(legacy.key, legacy.value, coalesce(parsed, legacy.readings[1]));
@@ -1481,7 +1520,9 @@ begin
           else 'global'
         end;
 
-        insert into attune.setting_definitions (key, category, description, schema, default_value, layer, seeding, source)
+        insert into attune.setting_definitions (
+          key, category, description, schema, default_value, layer, seeding, audience, source
+        )
         values (
           legacy.key,
           legacy.category,
@@ -1491,12 +1532,15 @@ begin
           case target when 'global' then parsed else 'null' end,
           narrowest,
           case when narrowest >= 'user' then adopt_legacy_rows.seeding else 'inherit' end,
+          case when legacy.category = any (server_categories) then 'server' else 'client' end::attune.setting_audience,
           left('legacy:' || source::text, 200)
         );
+
+        -- It merges, and what is null in the default stays so.
+        parsed := attune_hidden.json_merge_patch('{}', parsed);
       end if;
 
       if result.problem is null then
-        parsed := attune_hidden.json_merge_patch('{}', parsed);
         result.outcome := case when stored is null then 'adopted' when stored = parsed then 'unchanged' else 'kept' end;
         result.value := coalesce(stored, parsed);
 
@@ -1536,16 +1580,19 @@ begin
 end;
 $$;
 comment on function attune_hidden.adopt_legacy_rows(
-  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], jsonb
+  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[],
+  text[], jsonb
 ) is
   'Adopts the rows of an old table into the global layer or, with `user_column`, into those of users; see '
   '`attune.adopt_legacy_settings` and `attune.adopt_legacy_preferences`. '
   'Refused: `admin_required`.';
 revoke all on function attune_hidden.adopt_legacy_rows(
-  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], jsonb
+  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[],
+  text[], jsonb
 ) from public;
 grant execute on function attune_hidden.adopt_legacy_rows(
-  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], jsonb
+  regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[],
+  text[], jsonb
 ) to service_role;
 --! EndIncluded moving-settings/hidden/adopt_legacy_rows.sql
 --! Included moving-settings/adopt_legacy_settings.sql
@@ -1561,6 +1608,7 @@ create or replace function attune.adopt_legacy_settings(
   encrypted_column name default 'is_encrypted',
   encrypted_value_column name default 'encrypted_value',
   user_categories text[] default '{features}',
+  server_categories text[] default '{server_config,api_keys}',
   types jsonb default '{}'
 )
 returns setof attune.adopted_setting
@@ -1572,12 +1620,13 @@ begin
     select r.key, r.outcome, r.old_value, r.value, r.problem, r.is_marked
     from attune_hidden.adopt_legacy_rows(
       source, null, key_column, value_column, category_column, description_column, deprecated_column,
-      encrypted_column, encrypted_value_column, layer, seeding, user_categories, types
+      encrypted_column, encrypted_value_column, layer, seeding, user_categories, server_categories, types
     ) as r;
 end;
 $$;
 comment on function attune.adopt_legacy_settings(
-  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], jsonb
+  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[],
+  text[], jsonb
 ) is
   E'@param source The table or view, with its schema: `public.app_settings`.\n'
   '@param layer The narrowest layer of settings that are not defined yet; null goes by their categories.\n'
@@ -1590,6 +1639,7 @@ comment on function attune.adopt_legacy_settings(
   '@param encrypted_column The column that says whether the value is encrypted.\n'
   '@param encrypted_value_column The column with what is encrypted.\n'
   '@param user_categories The categories of settings that users may hold; all others stay global.\n'
+  '@param server_categories The categories of settings that no client is shown.\n'
   '@param types What a text stands for, `{key: type}`, of settings that are not defined yet: `"number"` for 1.10.\n'
   'Reads a table of old settings into definitions and the global layer, with values parsed to their types, and marks '
   'its rows as deprecated, in a column that is added when missing; no row is deleted. '
@@ -1602,10 +1652,12 @@ comment on function attune.adopt_legacy_settings(
   'For trusted servers with rights on the table, and its owner. '
   'Refused: `admin_required`.';
 revoke all on function attune.adopt_legacy_settings(
-  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], jsonb
+  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[],
+  text[], jsonb
 ) from public;
 grant execute on function attune.adopt_legacy_settings(
-  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], jsonb
+  regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[],
+  text[], jsonb
 ) to service_role;
 --! EndIncluded moving-settings/adopt_legacy_settings.sql
 --! Included moving-settings/adopt_legacy_preferences.sql
@@ -1630,7 +1682,7 @@ begin
     select r.*
     from attune_hidden.adopt_legacy_rows(
       source, user_column, key_column, value_column, category_column, description_column, deprecated_column,
-      encrypted_column, encrypted_value_column, 'user', 'inherit', null, types
+      encrypted_column, encrypted_value_column, 'user', 'inherit', null, null, types
     ) as r;
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:6e50a3582d8e5724e11c27863097b78ba4735454
---! Hash: sha1:21bf6cd34df7d93b4c3605ab2469956fcaa19b8a
+--! Previous: sha1:cf05e559798670912c56191b63bfc43e6811a3c3
+--! Hash: sha1:fd6d73225f65b54001c0fb439eb9cd9e43285804
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -140,7 +140,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many preferences one user may hold.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "ACCESS_TOKEN_LIFETIME": {
@@ -151,7 +152,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds an access token is good.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "SESSION_IDLE_LIFETIME": {
@@ -162,7 +164,8 @@ select from attune.apply_definitions($definitions$
       "description": "After how many seconds without a refresh a session ends.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "SESSION_LIFETIME": {
@@ -173,7 +176,8 @@ select from attune.apply_definitions($definitions$
       "description": "After how many seconds a session ends in any case.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "REFRESH_TOKEN_REUSE_INTERVAL": {
@@ -184,7 +188,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds a used refresh token still gives the same successor, as parallel tabs need; after that, its reuse ends the session.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "PASSWORD_COST": {
@@ -195,7 +200,8 @@ select from attune.apply_definitions($definitions$
       "description": "The cost of hashing a password, of which each step doubles the work. Hashes of a lower cost are replaced when their user signs in.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "LOGIN_FREE_FAILURES": {
@@ -206,7 +212,8 @@ select from attune.apply_definitions($definitions$
       "description": "After how many failures to sign in an account, or a network address, has to wait: a second, then twice as long each time.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "LOGIN_LONGEST_WAIT": {
@@ -217,7 +224,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds, at most, an account or a network address has to wait after failures to sign in.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "PASSWORD_RESET_LIFETIME": {
@@ -228,7 +236,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds a mailed link resets the password.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "EMAIL_VERIFICATION_LIFETIME": {
@@ -239,7 +248,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds a mailed link verifies the e-mail address.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "INVITATION_LIFETIME": {
@@ -250,7 +260,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds an invitation may be accepted.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "INVITATIONS_PER_DAY": {
@@ -261,7 +272,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many invitations one user may send in a day.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "deep_research": {
@@ -1094,7 +1106,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many session states one user may hold: the oldest go.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "NOTIFICATIONS_PER_DAY": {
@@ -1105,7 +1118,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many notifications an inbox takes in a day before the user's own application may add no more; administrators and trusted servers are not limited.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "SESSION_STATE_DAYS": {
@@ -1116,7 +1130,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many days a session state lasts after it was last saved.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     }
   }

@@ -1,4 +1,7 @@
 drop function
+  attune_private.schema_types(jsonb, jsonb, integer),
+  attune_private.merge_obstacle(jsonb, jsonb),
+  attune_private.resolve_reference(jsonb, text),
   attune_private.json_schema_regex(text),
   attune_private.json_schema_check(jsonb, jsonb, text, integer, integer),
   attune_private.json_schema_errors(jsonb, jsonb),

@@ -1,10 +1,12 @@
 drop function
   attune.adopt_legacy_settings(
-    regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], jsonb
+    regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[],
+    text[], jsonb
   ),
   attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb),
   attune_hidden.adopt_legacy_rows(
-    regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], jsonb
+    regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[],
+    text[], jsonb
   ),
   attune_hidden.legacy_rows(regclass, name, name, name, name, name, name, name, boolean),
   attune_hidden.legacy_readings(text, boolean, boolean),
@@ -40,9 +42,9 @@ drop function
   attune.apply_template(text, attune.import_mode, boolean),
   attune_private.values_by_user(text, text, uuid),
   attune_private.changed_values(text, text, uuid, attune_private.user_value[]),
-  attune.preview_global_setting(text, jsonb, boolean, integer),
-  attune.preview_plan_setting(text, text, jsonb, boolean),
-  attune.preview_team_setting(uuid, text, jsonb, boolean);
+  attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean),
+  attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean),
+  attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean);
 
 drop table attune.setting_templates;
 

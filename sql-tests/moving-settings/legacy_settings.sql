@@ -194,12 +194,18 @@ select results_eq(
   'what is encrypted is kept aside'
 );
 select results_eq(
-  $$ select d.key, d.layer::text from attune.setting_definitions as d where d.key like 'M\_%' order by d.key collate "C" $$,
+  $$
+    select d.key, d.layer::text, d.audience::text
+    from attune.setting_definitions as d
+    where d.key like 'M\_%'
+    order by d.key collate "C"
+  $$,
   $$
     values
-      ('M_BASE_URL', 'global'), ('M_HOST', 'global'), ('M_LEFT', 'global'), ('M_STRATEGY', 'global'), ('M_TOGGLE', 'user')
+      ('M_BASE_URL', 'global', 'server'), ('M_HOST', 'global', 'server'), ('M_LEFT', 'global', 'server'),
+      ('M_STRATEGY', 'global', 'client'), ('M_TOGGLE', 'user', 'client')
   $$,
-  'only features may be held by users'
+  'only features may be held by users, and no client is shown what is for servers'
 );
 select results_eq(
   $$ select key from public.mission where deprecated_at is null order by key collate "C" $$,
@@ -232,17 +238,19 @@ insert into public.other_mission values
 create temp table other_report as
 select * from attune.adopt_legacy_settings(
   'public.other_mission', seeding => 'copy', encrypted_column => 'hidden', encrypted_value_column => 'secret',
-  user_categories => '{Shown,More}', deprecated_column => null
+  user_categories => '{Shown,More}', server_categories => '{Kept}', deprecated_column => null
 );
 select results_eq(
   $$
-    select r.key, r.outcome::text, d.layer::text, d.seeding::text
+    select r.key, r.outcome::text, d.layer::text, d.seeding::text, d.audience::text
     from other_report as r
     left join attune.setting_definitions as d on d.key = r.key
     order by r.key collate "C"
   $$,
   $$
-    values ('MO_A', 'adopted', 'user', 'copy'), ('MO_B', 'adopted', 'global', 'inherit'), ('MO_C', 'kept_aside', null, null)
+    values
+      ('MO_A', 'adopted', 'user', 'copy', 'client'), ('MO_B', 'adopted', 'global', 'inherit', 'server'),
+      ('MO_C', 'kept_aside', null, null, null)
   $$,
   'the columns and the categories can be told, a table need not be marked'
 );
@@ -320,11 +328,12 @@ insert into attune.setting_definitions (key, category, schema, default_value) va
   ('K_BOOLEAN', 'known', '{"type": "boolean"}', 'false'), ('K_NUMBER', 'known', '{"type": "number"}', '0'),
   ('K_INTEGER', 'known', '{"type": "integer"}', '0'), ('K_STRING', 'known', '{"type": "string"}', '""'),
   ('K_CHOICE', 'known', '{"enum": ["on", "off", 1]}', '1'), ('K_ANY', 'known', '{}', '0'),
-  ('K_WRONG', 'known', '{"type": "boolean"}', 'false');
+  ('K_WRONG', 'known', '{"type": "boolean"}', 'false'), ('K_DEEP', 'known', '{"type": "object"}', '{"a": 1}'),
+  ('K_WHOLE', 'known', '{"type": ["object", "boolean"]}', 'false');
 create table public.known (key text, value text);
 insert into public.known values
   ('K_BOOLEAN', 'On'), ('K_NUMBER', '1.10'), ('K_INTEGER', '007'), ('K_STRING', 'true'), ('K_CHOICE', 'off'), ('K_ANY', '1'),
-  ('K_WRONG', 'maybe'), ('N_NUMBER', '1.10'), ('N_BOOLEAN', '0'), ('N_STRING', '1'), ('N_INTEGER', '+5'), ('N_LIST', '[1]'),
+  ('K_WRONG', 'maybe'), ('K_DEEP', '{"b": null, "c": 1}'), ('K_WHOLE', '{"b": null, "c": 1}'), ('N_NUMBER', '1.10'), ('N_BOOLEAN', '0'), ('N_STRING', '1'), ('N_INTEGER', '+5'), ('N_LIST', '[1]'),
   ('N_WRONG', 'a lot'), ('N_NO_TYPE', '1');
 create temp table known_report as
 select * from attune.adopt_legacy_settings(
@@ -342,8 +351,8 @@ select results_eq(
   $$
     values
       ('K_ANY', '1', null, null::jsonb), ('K_BOOLEAN', 'true', null, null), ('K_CHOICE', '"off"', null, null),
-      ('K_INTEGER', '7', null, null), ('K_NUMBER', '1.10', null, null), ('K_STRING', '"true"', null, null),
-      ('K_WRONG', null, 'must be boolean', null),
+      ('K_DEEP', '{"c": 1}', null, null), ('K_INTEGER', '7', null, null), ('K_NUMBER', '1.10', null, null), ('K_STRING', '"true"', null, null),
+      ('K_WHOLE', '{"b": null, "c": 1}', null, null), ('K_WRONG', null, 'must be boolean', null),
       ('N_BOOLEAN', 'false', null, '{"type": "boolean"}'), ('N_INTEGER', '5', null, '{"type": "integer"}'),
       ('N_LIST', '[1]', null, '{"type": "array"}'), ('N_NO_TYPE', null, 'it is no float', null),
       ('N_NUMBER', '1.10', null, '{"type": "number"}'), ('N_STRING', '"1"', null, '{"type": "string"}'),

@@ -1,6 +1,6 @@
 -- Templates: who writes them, who gets them, and what they change.
 begin;
-select plan(44);
+select plan(46);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('admin@example.com', true);
@@ -205,6 +205,24 @@ delete from attune.setting_definitions where key = 'TEST_PAIR';
 select lives_ok(
   $$ insert into attune.users (email, plan, role) values ('later@example.com', 'scaler', null) $$,
   'nor one whose setting is gone'
+);
+
+insert into attune.setting_definitions (key, category, schema, default_value)
+values (
+  'TEST_WHOLE', 'test', '{"type": ["object", "null"], "required": ["host", "port"]}', '{"host": "mail", "port": 25}'
+);
+insert into attune.global_settings (key, value) values ('TEST_WHOLE', '{"host": "post", "port": 465}');
+insert into attune.setting_templates (name, title, "values", plan)
+values ('whole', 'Whole', '{"TEST_WHOLE": {"port": 587}}', 'scaler');
+insert into attune.users (email, plan) values ('whole@example.com', 'scaler');
+select is(
+  (select p.value from attune.user_preferences as p where p.user_id = tests.user_id('whole@example.com') and p.key = 'TEST_WHOLE'),
+  '{"host": "post", "port": 587}',
+  'where the whole is stored, a template changes what applies'
+);
+select throws_ok(
+  $$ insert into attune.setting_templates (name, title, "values") values ('half', 'Half', '{"TEST_WHOLE": {"port": null}}') $$,
+  'PT422', 'The template is not valid: TEST_WHOLE: must have required property ''port''', 'and takes away nothing that has to be there'
 );
 
 insert into attune.setting_definitions (key, category, schema, default_value)
