@@ -63,13 +63,14 @@ create table attune.setting_templates (
     constraint setting_templates_plan_fkey references attune.plans (name) on update cascade on delete cascade,
   role text
     constraint setting_templates_role_check check (char_length(role) between 1 and 100),
+  is_admin boolean,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
 comment on table attune.setting_templates is
   E'@behavior -connection +list\n'
-  'Named sets of values, for a user to apply, and for those who sign up with a plan or a role. '
+  'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';
 comment on column attune.setting_templates.name is 'The template''s stable name, in lower case.';
 comment on column attune.setting_templates.title is 'What people read, at most 200 characters.';
@@ -78,9 +79,12 @@ comment on column attune.setting_templates."values" is
   'The values, `{key: value}`, of settings that users may choose; an object holds only the members that the '
   'template sets.';
 comment on column attune.setting_templates.plan is
-  'Applied to who signs up with this plan; with a `role`, to who has both.';
+  'Applied to who signs up with this plan; where `role` or `is_admin` say more, to whom all of it fits.';
 comment on column attune.setting_templates.role is
   'Applied to who signs up with this role, compared without regard to case.';
+comment on column attune.setting_templates.is_admin is
+  'True: applied to who is an administrator from the start; false: to who is none; null: to both. '
+  'Who becomes one later is given nothing by that, and may apply it.';
 comment on column attune.setting_templates.created_at is 'When the template was made.';
 comment on column attune.setting_templates.updated_at is 'When it was last changed.';
 
@@ -100,8 +104,8 @@ create policy setting_templates_all_service_role on attune.setting_templates for
 revoke all on attune.setting_templates from public;
 grant
   select,
-  insert (name, title, description, "values", plan, role),
-  update (title, description, "values", plan, role),
+  insert (name, title, description, "values", plan, role, is_admin),
+  update (title, description, "values", plan, role, is_admin),
   delete
   on attune.setting_templates to authenticated, service_role;
 
@@ -136,17 +140,18 @@ comment on column attune.preview_change.users is 'How many users they are.';
 --!include moving-settings/preview_plan_setting.sql
 --!include moving-settings/preview_team_setting.sql
 
-create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');
+create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'kept_aside', 'not_converted');
 comment on type attune.adoption_outcome is
-  'What became of an old setting: `adopted` into the global layer; `unchanged`, it was there; `kept`, another value '
-  'is there and stays; `not_converted`, and why.';
+  'What became of an old setting: `adopted` into the global layer, or that of its user; `unchanged`, it was there; '
+  '`kept`, another value is there and stays; `kept_aside`, it is encrypted, and was not read; `not_converted`, and why.';
 
 create type attune.adopted_setting as (
   key text,
   outcome attune.adoption_outcome,
   old_value text,
   value jsonb,
-  problem text
+  problem text,
+  is_marked boolean
 );
 comment on type attune.adopted_setting is 'What became of one row of a table of old settings.';
 comment on column attune.adopted_setting.key is 'Which setting.';
@@ -155,6 +160,36 @@ comment on column attune.adopted_setting.old_value is
   'The text in the old table; null for a secret, which is not repeated.';
 comment on column attune.adopted_setting.value is 'What is in the global layer now; null when nothing is.';
 comment on column attune.adopted_setting.problem is 'Why it was not converted; else null.';
+comment on column attune.adopted_setting.is_marked is
+  'Whether its row is marked as deprecated: never in a view, nor when it was not converted.';
 
---!include moving-settings/hidden/parse_legacy_value.sql
+create type attune.adopted_preference as (
+  user_id text,
+  key text,
+  outcome attune.adoption_outcome,
+  old_value text,
+  value jsonb,
+  problem text,
+  is_marked boolean
+);
+comment on type attune.adopted_preference is 'What became of one row of a table of what users chose.';
+comment on column attune.adopted_preference.user_id is 'Whose it is, as it stands in the old table.';
+comment on column attune.adopted_preference.key is 'Which setting.';
+comment on column attune.adopted_preference.outcome is 'What became of it.';
+comment on column attune.adopted_preference.old_value is
+  'The text in the old table; null for a secret, which is not repeated.';
+comment on column attune.adopted_preference.value is 'What is in the user''s layer now; null when nothing is.';
+comment on column attune.adopted_preference.problem is 'Why it was not converted; else null.';
+comment on column attune.adopted_preference.is_marked is
+  'Whether its row is marked as deprecated: never in a view, nor when it was not converted.';
+
+--!include moving-settings/hidden/legacy_column.sql
+--!include moving-settings/hidden/can_mark_legacy_rows.sql
+--!include moving-settings/hidden/mark_legacy_rows.sql
+--!include moving-settings/hidden/legacy_type.sql
+--!include moving-settings/hidden/is_legacy_secret.sql
+--!include moving-settings/hidden/legacy_readings.sql
+--!include moving-settings/hidden/legacy_rows.sql
+--!include moving-settings/hidden/adopt_legacy_rows.sql
 --!include moving-settings/adopt_legacy_settings.sql
+--!include moving-settings/adopt_legacy_preferences.sql

@@ -1,7 +1,22 @@
 drop function
-  attune_hidden.parse_legacy_value(text),
-  attune.adopt_legacy_settings(regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name);
+  attune.adopt_legacy_settings(
+    regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[],
+    text[], jsonb
+  ),
+  attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb),
+  attune_hidden.adopt_legacy_rows(
+    regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[],
+    text[], jsonb
+  ),
+  attune_hidden.legacy_rows(regclass, name, name, name, name, name, name, name, boolean),
+  attune_hidden.legacy_readings(text, boolean, boolean),
+  attune_hidden.is_legacy_secret(text, text, jsonb),
+  attune_hidden.legacy_type(jsonb),
+  attune_hidden.mark_legacy_rows(regclass, name, oid[], tid[]),
+  attune_hidden.can_mark_legacy_rows(regclass, name),
+  attune_hidden.legacy_column(regclass, name, name);
 
+drop type attune.adopted_preference;
 drop type attune.adopted_setting;
 drop type attune.adoption_outcome;
 
