@@ -1,5 +1,5 @@
---! Previous: sha1:a73f5dd8618cacbc075af4c8d0d8acd4a3ca0d3a
---! Hash: sha1:d06f534ec63b9e9ce71f1c9e7239caa1bc00b326
+--! Previous: sha1:c344e87f57bd85e815520cdd02c7895e91b5ee65
+--! Hash: sha1:34e23a51bb25f8ddcf941d6397bf495b35787da9
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:d06f534ec63b9e9ce71f1c9e7239caa1bc00b326
---! Hash: sha1:093f7059d497e48ad864f3e39f3bf6cf268a88f3
+--! Previous: sha1:34e23a51bb25f8ddcf941d6397bf495b35787da9
+--! Hash: sha1:b5877d9a7c353cb709c483d5145fdf8bd6eeba64
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

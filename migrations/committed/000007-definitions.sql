@@ -1,5 +1,5 @@
---! Previous: sha1:093f7059d497e48ad864f3e39f3bf6cf268a88f3
---! Hash: sha1:98d9326140ed9d343a69138df699468ffdf47902
+--! Previous: sha1:b5877d9a7c353cb709c483d5145fdf8bd6eeba64
+--! Hash: sha1:5d3ec4ae5aa1d26f82d9357ff4fbc3a2335d19a1
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');

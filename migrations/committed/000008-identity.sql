@@ -1,5 +1,5 @@
---! Previous: sha1:98d9326140ed9d343a69138df699468ffdf47902
---! Hash: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
+--! Previous: sha1:5d3ec4ae5aa1d26f82d9357ff4fbc3a2335d19a1
+--! Hash: sha1:fd6bd58a91d553c37b9b808a0a4ff6009932bdb4
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

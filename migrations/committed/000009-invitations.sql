@@ -1,5 +1,5 @@
---! Previous: sha1:fe2fe07e9e12ca64d9f8c95b46a4c0316facfa18
---! Hash: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
+--! Previous: sha1:fd6bd58a91d553c37b9b808a0a4ff6009932bdb4
+--! Hash: sha1:224ef0714f72aca8c77899d10c18ced0d8f354c1
 --! Message: invitations
 
 create table attune.invitations (

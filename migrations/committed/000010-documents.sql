@@ -1,5 +1,5 @@
---! Previous: sha1:538d867c1b269b6fc7916ff489a1d3820fade19d
---! Hash: sha1:7cd236515230f59d1cffcae0911d542fc12cc11d
+--! Previous: sha1:224ef0714f72aca8c77899d10c18ced0d8f354c1
+--! Hash: sha1:2ee7b13ea733a064cb9ff71997762072e12e2824
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

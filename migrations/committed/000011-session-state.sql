@@ -1,5 +1,5 @@
---! Previous: sha1:7cd236515230f59d1cffcae0911d542fc12cc11d
---! Hash: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
+--! Previous: sha1:2ee7b13ea733a064cb9ff71997762072e12e2824
+--! Hash: sha1:a4022a6785e4cc7f56d26f9823c625e8558c6e88
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

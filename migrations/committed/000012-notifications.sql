@@ -1,5 +1,5 @@
---! Previous: sha1:87010250bf405ecdf10d08f593b78b2f3c95ced5
---! Hash: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
+--! Previous: sha1:a4022a6785e4cc7f56d26f9823c625e8558c6e88
+--! Hash: sha1:d4bed936299d55f39b40182093c9f766de3794eb
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:2c3c5017b9f130df657aa3777678e569fb65249d
---! Hash: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
+--! Previous: sha1:d4bed936299d55f39b40182093c9f766de3794eb
+--! Hash: sha1:e391948addf7c89cd85338d19e3a6fdc16c7cda5
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

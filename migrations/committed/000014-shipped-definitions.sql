@@ -1,5 +1,5 @@
---! Previous: sha1:3d76da865e53d264867fb303f9b85e2af9a89f1c
---! Hash: sha1:4d889718ebe0158b4a7941e1f2157401fae882cb
+--! Previous: sha1:e391948addf7c89cd85338d19e3a6fdc16c7cda5
+--! Hash: sha1:73b1f8f7a4c132a8a62224f98dbbe19da29a1608
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
