@@ -1,5 +1,5 @@
 --! Previous: sha1:1038de0a9b1ddc5e3270687e0d56df1061c6a5eb
---! Hash: sha1:c344e87f57bd85e815520cdd02c7895e91b5ee65
+--! Hash: sha1:81701a27e168e5971d7e3fd17d5fb8fdfd431ce8
 --! Message: json schema
 
 -- What a value must be
@@ -286,8 +286,9 @@ begin
         )
       else m.name::integer < jsonb_array_length(schema -> 'prefixItems')
         or schema ?| '{items,unevaluatedItems}'
-        or attune_private.json_schema_check(root, schema -> 'contains', m.member, '', depth + 1, 1) is null
-          and schema ? 'contains'
+        or case when schema ? 'contains' then
+          attune_private.json_schema_check(root, schema -> 'contains', m.member, '', depth + 1, 1) is null
+        end
     end
   );
 
@@ -300,20 +301,21 @@ begin
     from jsonb_array_elements(coalesce(schema -> 'anyOf', '[]') || coalesce(schema -> 'oneOf', '[]')) as b (item)
     where attune_private.json_schema_check(root, b.item, value, '', depth + 1, 1) is null
     union all
-    select d.value
-    from jsonb_each(schema -> 'dependentSchemas') as d
-    where jsonb_typeof(value) = 'object' and value ? d.key
+    select d.demand
+    from jsonb_each(schema -> 'dependentSchemas') as d (given, demand)
+    where jsonb_typeof(value) = 'object' and value ? d.given
     union all
     select i.item
     from (
       select case
+        when not schema ? 'if' then '{}'
         when attune_private.json_schema_check(root, schema -> 'if', value, '', depth + 1, 1) is null
           then array[schema -> 'if', schema -> 'then']
         else array[schema -> 'else']
       end
     ) as c (branches)
     cross join unnest(c.branches) as i (item)
-    where schema ? 'if' and i.item is not null
+    where i.item is not null
   loop
     names := names || attune_private.json_schema_evaluated(root, branch, value, depth + 1);
   end loop;
@@ -343,8 +345,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   kind constant text := jsonb_typeof(value);
-  -- How many calls deep PostgreSQL's default max_stack_depth surely bears.
-  deepest constant integer := 192;
+  -- How many calls deep PostgreSQL's default max_stack_depth bears, and twice over.
+  deepest constant integer := 256;
   errors text[];
   number numeric;
 
@@ -559,11 +561,11 @@ begin
 
     if schema ?| '{dependentRequired,dependentSchemas}' then
       for name, member in
-        select e.key, e.value from jsonb_each(schema -> 'dependentRequired') as e where value ? e.key
+        select d.given, d.demand from jsonb_each(schema -> 'dependentRequired') as d (given, demand) where value ? d.given
       loop
-        select string_agg(r.name, ', ' order by r.n), bool_and(value ? r.name)
+        select string_agg(r.needed, ', ' order by r.n), bool_and(value ? r.needed)
         into listed, matched
-        from jsonb_array_elements_text(member) with ordinality as r (name, n);
+        from jsonb_array_elements_text(member) with ordinality as r (needed, n);
         if not matched then
           errors := errors || array[[path, format(
             'must have %s %s when property %s is present',
@@ -571,7 +573,7 @@ begin
         end if;
       end loop;
       for subschema in
-        select e.value from jsonb_each(schema -> 'dependentSchemas') as e where value ? e.key
+        select d.demand from jsonb_each(schema -> 'dependentSchemas') as d (given, demand) where value ? d.given
       loop
         errors := errors || attune_private.json_schema_check(root, subschema, value, path, depth + 1, most);
       end loop;
@@ -1395,6 +1397,195 @@ comment on function attune_private.invalid_value_message(jsonb, jsonb) is
   'valid.';
 revoke all on function attune_private.invalid_value_message(jsonb, jsonb) from public;
 --! EndIncluded json-schema/private/invalid_value_message.sql
+--! Included json-schema/private/schema_types.sql
+create or replace function attune_private.schema_types(root jsonb, schema jsonb, depth integer default 0)
+returns text[]
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  every constant text[] := '{array,boolean,null,number,object,string}';
+  types text[] := every;
+  branch jsonb;
+  united text[];
+  keyword text;
+begin
+  if schema = 'false' then
+    return '{}';
+  elsif jsonb_typeof(schema) is distinct from 'object' or depth > 64 then
+    return every;
+  end if;
+
+  if schema ? 'type' then
+    types := array(
+      select distinct case t.name when 'integer' then 'number' else t.name end
+      from jsonb_array_elements_text(
+        case jsonb_typeof(schema -> 'type') when 'array' then schema -> 'type' else jsonb_build_array(schema -> 'type') end
+      ) as t (name)
+    );
+  end if;
+
+  if schema ? 'const' then
+    types := array(select t from unnest(types) as t where t = jsonb_typeof(schema -> 'const'));
+  end if;
+
+  if jsonb_typeof(schema -> 'enum') = 'array' then
+    types := array(
+      select t
+      from unnest(types) as t
+      where t in (select jsonb_typeof(e.item) from jsonb_array_elements(schema -> 'enum') as e (item))
+    );
+  end if;
+
+  if schema ? '$ref' then
+    types := array(
+      select t
+      from unnest(types) as t
+      where t = any (attune_private.schema_types(
+        root, attune_private.json_schema_target(root, schema ->> '$ref'), depth + 1
+      ))
+    );
+  end if;
+
+  if jsonb_typeof(schema -> 'allOf') = 'array' then
+    for branch in select b.item from jsonb_array_elements(schema -> 'allOf') as b (item) loop
+      types := array(select t from unnest(types) as t where t = any (attune_private.schema_types(root, branch, depth + 1)));
+    end loop;
+  end if;
+
+  foreach keyword in array '{anyOf,oneOf}'::text[] loop
+    continue when jsonb_typeof(schema -> keyword) is distinct from 'array';
+    united := '{}';
+    for branch in select b.item from jsonb_array_elements(schema -> keyword) as b (item) loop
+      united := united || attune_private.schema_types(root, branch, depth + 1);
+    end loop;
+    types := array(select t from unnest(types) as t where t = any (united));
+  end loop;
+
+  return types;
+end;
+$$;
+comment on function attune_private.schema_types(jsonb, jsonb, integer) is
+  'Which JSON types a value of a schema may have, as `jsonb_typeof` names them; at least those, as `not` and its like '
+  'are not looked at. '
+  '`root` is the schema that a `$ref` points into.';
+revoke all on function attune_private.schema_types(jsonb, jsonb, integer) from public;
+--! EndIncluded json-schema/private/schema_types.sql
+--! Included json-schema/private/merge_obstacle.sql
+create or replace function attune_private.merge_obstacle(schema jsonb, default_value jsonb)
+returns text
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- What is still to look at: a sub-schema, where it stands, what the default has there, whether what is around says
+  -- that the value is an object, and whether a layer can put something else in its place.
+  waiting jsonb[] := array[jsonb_build_object(
+    'schema', schema, 'path', '', 'default', nullif(default_value, 'null'), 'is_object', false, 'may_vanish', false
+  )];
+  followed jsonb[] := '{}';
+  place jsonb;
+  node jsonb;
+  path text;
+  preset jsonb;
+  reference jsonb;
+  types text[];
+  is_object boolean;
+  may_vanish boolean;
+  keyword text;
+begin
+  while cardinality(waiting) > 0 loop
+    place := waiting[1];
+    waiting := waiting[2:];
+    node := place -> 'schema';
+    path := place ->> 'path';
+    preset := place -> 'default';
+    continue when jsonb_typeof(node) <> 'object';
+
+    types := attune_private.schema_types(merge_obstacle.schema, node);
+    is_object := (place -> 'is_object')::boolean or types = '{object}';
+
+    -- What cannot be an object is never merged: the narrowest value replaces the others.
+    if not 'object' = any (types) then
+      if path = '' then
+        return '/type';
+      end if;
+      continue;
+    end if;
+
+    if jsonb_typeof(node -> 'type') = 'array' and not is_object then
+      return path || '/type';
+    end if;
+
+    select k into keyword
+    from unnest('{
+      anyOf,const,dependencies,dependentRequired,dependentSchemas,enum,if,maxProperties,minProperties,not,oneOf,
+      $dynamicRef,$recursiveRef
+    }'::text[]) as k
+    where node ? k
+    limit 1;
+
+    if found then
+      return path || '/' || keyword;
+    end if;
+
+    may_vanish := (place -> 'may_vanish')::boolean or not is_object;
+
+    if jsonb_typeof(node -> 'required') = 'array' and exists (
+      select from jsonb_array_elements_text(node -> 'required') as r (name)
+      where may_vanish or (preset ? r.name) is not true
+    ) then
+      return path || '/required';
+    end if;
+
+    if node ? '$ref' then
+      reference := place || jsonb_build_object(
+        'schema', node -> '$ref', 'path', '', 'is_object', is_object, 'may_vanish', may_vanish
+      );
+      -- A schema may contain itself: the same question is asked once.
+      if not reference = any (followed) then
+        followed := followed || reference;
+        waiting := waiting || (reference || jsonb_build_object(
+          'schema', attune_private.json_schema_target(merge_obstacle.schema, node ->> '$ref'), 'path', path || '/$ref'
+        ));
+      end if;
+    end if;
+
+    waiting := waiting || array(
+      select jsonb_build_object(
+        'schema', s.schema, 'path', path || s.step, 'default', s.preset, 'is_object', s.is_object,
+        'may_vanish', may_vanish
+      )
+      from (
+        select '/allOf/' || b.place - 1 as step, b.item as schema, preset as preset, is_object as is_object
+        from jsonb_array_elements(case jsonb_typeof(node -> 'allOf') when 'array' then node -> 'allOf' end)
+          with ordinality as b (item, place)
+        union all
+        select
+          '/properties/' || replace(replace(p.key, '~', '~0'), '/', '~1'), p.value,
+          case jsonb_typeof(preset) when 'object' then preset -> p.key end, false
+        from jsonb_each(case jsonb_typeof(node -> 'properties') when 'object' then node -> 'properties' end) as p
+        union all
+        select '/patternProperties/' || replace(replace(p.key, '~', '~0'), '/', '~1'), p.value, null, false
+        from jsonb_each(
+          case jsonb_typeof(node -> 'patternProperties') when 'object' then node -> 'patternProperties' end
+        ) as p
+        union all
+        select '/' || k, node -> k, null, false
+        from unnest('{additionalProperties,unevaluatedProperties}'::text[]) as k
+        where node ? k
+      ) as s
+    );
+  end loop;
+
+  return null;
+end;
+$$;
+comment on function attune_private.merge_obstacle(jsonb, jsonb) is
+  'What keeps the values of a schema from being merged member by member, as a JSON Pointer to a keyword that '
+  'constrains members jointly, or that another layer could break; NULL when every mixture of valid values is valid.';
+revoke all on function attune_private.merge_obstacle(jsonb, jsonb) from public;
+--! EndIncluded json-schema/private/merge_obstacle.sql
 --! Included json-schema/hidden/secret_path.sql
 create or replace function attune_hidden.secret_path(value jsonb)
 returns text

@@ -1,5 +1,5 @@
---! Previous: sha1:b5877d9a7c353cb709c483d5145fdf8bd6eeba64
---! Hash: sha1:5d3ec4ae5aa1d26f82d9357ff4fbc3a2335d19a1
+--! Previous: sha1:569fd32a454b19d52c67c617088880d2e4370701
+--! Hash: sha1:87808ff960f7518026c43224b514add980791632
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
@@ -70,7 +70,7 @@ begin
 
     select k into unknown_option
     from jsonb_object_keys(options) as k
-    where k not in ('category', 'layer', 'writable_by', 'seeding', 'is_public')
+    where k not in ('category', 'layer', 'writable_by', 'seeding', 'merge', 'audience', 'rollout_group', 'is_public')
     limit 1;
 
     problem := case
@@ -84,6 +84,13 @@ begin
         then format('"writable_by" is "user" or "admin", not %s', options -> 'writable_by')
       when options ->> 'seeding' <> all (enum_range(null::attune.setting_seeding)::text[])
         then format('"seeding" is "inherit" or "copy", not %s', options -> 'seeding')
+      when options ->> 'merge' <> all (enum_range(null::attune.setting_merge)::text[])
+        then format('"merge" is "deep" or "replace", not %s', options -> 'merge')
+      when options ->> 'audience' <> all (enum_range(null::attune.setting_audience)::text[])
+        then format('there is no audience %s', options -> 'audience')
+      when jsonb_typeof(options -> 'rollout_group') <> 'string' then '"rollout_group" is no string'
+      when char_length(options ->> 'rollout_group') not between 1 and 200
+        then '"rollout_group" is not 1 to 200 characters long'
       when jsonb_typeof(options -> 'is_public') <> 'boolean' then '"is_public" is no boolean'
       when jsonb_typeof(options -> 'category') <> 'string' then '"category" is no string'
       when char_length(options ->> 'category') not between 1 and 100 then '"category" is not 1 to 100 characters long'
@@ -94,7 +101,7 @@ begin
         errcode = 'PT422',
         message = format('The definition of %s is not valid: %s', left(property.key, 200), problem),
         detail = 'invalid_document',
-        hint = '"x-attune" may have category, layer, writable_by, seeding and is_public.';
+        hint = '"x-attune" may have category, layer, writable_by, seeding, merge, audience and rollout_group.';
     end if;
 
     definition := null;
@@ -106,19 +113,17 @@ begin
     definition.layer := coalesce(options ->> 'layer', 'user');
     definition.writable_by := coalesce(options ->> 'writable_by', 'user');
     definition.seeding := coalesce(options ->> 'seeding', 'inherit');
-    definition.is_public := coalesce((options ->> 'is_public')::boolean, false);
-    -- Without a default, an editor takes the empty value of the type (the first, where there are several).
-    definition.default_value := coalesce(
-      property.value -> 'default',
-      case coalesce(property.value #>> '{type,0}', property.value ->> 'type')
-        when 'boolean' then 'false'
-        when 'number' then '0'
-        when 'integer' then '0'
-        when 'string' then '""'
-        when 'array' then '[]'
-        when 'object' then '{}'
-        else 'null'
-      end::jsonb
+    definition.audience := coalesce(
+      options ->> 'audience', case when options -> 'is_public' = 'true' then 'public' else 'client' end
+    );
+    definition.rollout_group := coalesce(options ->> 'rollout_group', property.key);
+    definition.default_value := coalesce(property.value -> 'default', 'null');
+    definition.merge := coalesce(
+      options ->> 'merge',
+      case
+        when attune_private.merge_obstacle(definition.schema, definition.default_value) is null then 'deep'
+        else 'replace'
+      end
     );
     return next definition;
   end loop;
@@ -145,7 +150,6 @@ begin atomic
       select
         coalesce(w.key, p.key) as key,
         case when w.key is null then 'removed' when p.key is null then 'added' else 'changed' end as action,
-        w.schema, w.default_value, w.layer,
         to_jsonb(p) as before,
         to_jsonb(w) as after
       from present as p
@@ -157,7 +161,8 @@ begin atomic
       left join lateral (
         select jsonb_object_agg(a.name, jsonb_build_object('from', c.before -> a.name, 'to', c.after -> a.name)) as changes
         from unnest(array[
-          'category', 'description', 'schema', 'default_value', 'layer', 'writable_by', 'seeding', 'is_public', 'source'
+          'category', 'description', 'schema', 'default_value', 'layer', 'writable_by', 'seeding', 'merge', 'audience',
+          'rollout_group', 'source'
         ]) as a (name)
         where coalesce(c.before -> a.name, 'null') <> coalesce(c.after -> a.name, 'null')
       ) as f on true
@@ -169,12 +174,16 @@ begin atomic
     case d.action
       when 'removed' then (
         select count(*)
-        from attune_private.broken_values(d.key, 'true', 'null', 'default')
+        from attune.setting_definitions as p
+        cross join lateral attune_private.broken_values(attune_private.without_values(p))
+        where p.key = d.key
       )
       when 'changed' then (
         select count(*)
-        from attune_private.broken_values(d.key, d.schema, d.default_value, d.layer)
-        where d.changes ?| array['schema', 'default_value', 'layer']
+        from unnest(wanted) as w
+        cross join lateral attune_private.broken_values(w)
+        where w.key = d.key
+          and d.changes ?| array['schema', 'default_value', 'layer', 'seeding', 'merge']
       )
       else 0
     end
@@ -186,56 +195,43 @@ comment on function attune_private.definition_changes(text, attune.setting_defin
 revoke all on function attune_private.definition_changes(text, attune.setting_definitions[]) from public;
 --! EndIncluded definitions/private/definition_changes.sql
 --! Included definitions/private/discard_broken_values.sql
-create or replace function attune_private.discard_broken_values(
-  key text,
-  schema jsonb,
-  default_value jsonb,
-  layer attune.setting_layer
-)
+create or replace function attune_private.discard_broken_values(definition attune.setting_definitions)
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- Without a definition nothing may be stored.
   broken constant attune_private.stored_value[] := array(
-    select v
-    from attune_private.broken_values(
-      discard_broken_values.key,
-      coalesce(discard_broken_values.schema, 'true'),
-      coalesce(discard_broken_values.default_value, 'null'),
-      coalesce(discard_broken_values.layer, 'default')
-    ) as v
+    select v from attune_private.broken_values(definition) as v
   );
 begin
   delete from attune.global_settings as g
   using unnest(broken) as b
-  where b.layer = 'global' and g.key = discard_broken_values.key;
+  where b.layer = 'global' and g.key = definition.key;
 
   delete from attune.plan_settings as p
   using unnest(broken) as b
-  where b.layer = 'plan' and p.plan = b.scope and p.key = discard_broken_values.key;
+  where b.layer = 'plan' and p.plan = b.scope and p.key = definition.key;
 
   delete from attune.team_settings as t
   using unnest(broken) as b
-  where b.layer = 'team' and t.team_id = b.scope::uuid and t.key = discard_broken_values.key;
+  where b.layer = 'team' and t.team_id = b.scope::uuid and t.key = definition.key;
 
   delete from attune.user_preferences as p
   using unnest(broken) as b
-  where b.layer = 'user' and p.user_id = b.user_id and p.key = discard_broken_values.key;
+  where b.layer = 'user' and p.user_id = b.user_id and p.key = definition.key;
 
   delete from attune.project_preferences as p
   using unnest(broken) as b
   where b.layer = 'project'
     and p.user_id = b.user_id
     and p.project_id = b.scope::uuid
-    and p.key = discard_broken_values.key;
+    and p.key = definition.key;
 end;
 $$;
-comment on function attune_private.discard_broken_values(text, jsonb, jsonb, attune.setting_layer) is
-  'Deletes the stored values of a setting that a definition with this schema, default and narrowest layer would not '
-  'allow; without one, all.';
-revoke all on function attune_private.discard_broken_values(text, jsonb, jsonb, attune.setting_layer) from public;
+comment on function attune_private.discard_broken_values(attune.setting_definitions) is
+  'Deletes the stored values of a setting that this definition of it would not allow.';
+revoke all on function attune_private.discard_broken_values(attune.setting_definitions) from public;
 --! EndIncluded definitions/private/discard_broken_values.sql
 --! Included definitions/apply_definitions.sql
 create or replace function attune.apply_definitions(
@@ -293,8 +289,11 @@ begin
         hint = 'Have them changed first, or apply with stored_values => discard, which deletes them (the audit log keeps them).';
     end if;
 
-    perform attune_private.discard_broken_values(c.key, w.schema, w.default_value, w.layer)
+    perform attune_private.discard_broken_values(
+      case when c.action = 'removed' then attune_private.without_values(d) else w end
+    )
     from unnest(changes) as c
+    join attune.setting_definitions as d on d.key = c.key
     left join unnest(wanted) as w on w.key = c.key
     where c.stored_values > 0;
 
@@ -312,7 +311,9 @@ begin
       layer = w.layer,
       writable_by = w.writable_by,
       seeding = w.seeding,
-      is_public = w.is_public,
+      merge = w.merge,
+      audience = w.audience,
+      rollout_group = w.rollout_group,
       source = w.source
     from unnest(changes) as c
     join unnest(wanted) as w on w.key = c.key
@@ -320,10 +321,12 @@ begin
       and d.key = c.key;
 
     insert into attune.setting_definitions (
-      key, category, description, schema, default_value, layer, writable_by, seeding, is_public, source
+      key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group,
+      source
     )
     select
-      w.key, w.category, w.description, w.schema, w.default_value, w.layer, w.writable_by, w.seeding, w.is_public, w.source
+      w.key, w.category, w.description, w.schema, w.default_value, w.layer, w.writable_by, w.seeding, w.merge,
+      w.audience, w.rollout_group, w.source
     from unnest(changes) as c
     join unnest(wanted) as w on w.key = c.key
     where c.action = 'added';
@@ -346,10 +349,10 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
   '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
-  '`"layer"`, `"writable_by"`, `"seeding"`, `"is_public"`); an `x-attune` of the document itself holds for all. '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`); an `x-attune` of the document itself holds for all. '
   'With `dry_run` nothing is changed. '
   'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the '
-  'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, '
+  'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, `invalid_merge`, '
   '`invalid_default`, `too_large`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) from public;
 grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) to authenticated, service_role;
@@ -372,13 +375,15 @@ begin atomic
           end
           || jsonb_build_object(
             'default', d.default_value,
-            'x-attune', jsonb_build_object(
+            'x-attune', jsonb_strip_nulls(jsonb_build_object(
               'category', d.category,
               'layer', d.layer,
               'writable_by', d.writable_by,
               'seeding', d.seeding,
-              'is_public', d.is_public
-            )
+              'merge', d.merge,
+              'audience', d.audience,
+              'rollout_group', nullif(d.rollout_group, d.key)
+            ))
           )
       ),
       '{}'

@@ -1,5 +1,5 @@
---! Previous: sha1:5d3ec4ae5aa1d26f82d9357ff4fbc3a2335d19a1
---! Hash: sha1:fd6bd58a91d553c37b9b808a0a4ff6009932bdb4
+--! Previous: sha1:87808ff960f7518026c43224b514add980791632
+--! Hash: sha1:9befae45d834ff5537ab593c2b5433bb531fb641
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

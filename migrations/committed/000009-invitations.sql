@@ -1,5 +1,5 @@
---! Previous: sha1:fd6bd58a91d553c37b9b808a0a4ff6009932bdb4
---! Hash: sha1:224ef0714f72aca8c77899d10c18ced0d8f354c1
+--! Previous: sha1:9befae45d834ff5537ab593c2b5433bb531fb641
+--! Hash: sha1:ed8a48db54afceb0d0441698a04044097028a62f
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:224ef0714f72aca8c77899d10c18ced0d8f354c1
---! Hash: sha1:2ee7b13ea733a064cb9ff71997762072e12e2824
+--! Previous: sha1:ed8a48db54afceb0d0441698a04044097028a62f
+--! Hash: sha1:d1ce823de9bc0c52ebb282e32adbea0f3d3e12b9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -78,7 +78,7 @@ begin
 
   return (
     select json_object_agg(substr(r.key, length(document.name) + 2), r.value)
-    from attune_private.resolve_settings(document.user_id, false, true, document.project_id) as r
+    from attune_private.resolve_settings(document.user_id, false, 'admin', document.project_id) as r
     where r.category = document.name
       and starts_with(r.key, document.name || '.')
   );

@@ -1,5 +1,5 @@
---! Previous: sha1:2ee7b13ea733a064cb9ff71997762072e12e2824
---! Hash: sha1:a4022a6785e4cc7f56d26f9823c625e8558c6e88
+--! Previous: sha1:d1ce823de9bc0c52ebb282e32adbea0f3d3e12b9
+--! Hash: sha1:abdf93a681ff33779ea4e04b509f0c585d952d9e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:a4022a6785e4cc7f56d26f9823c625e8558c6e88
---! Hash: sha1:d4bed936299d55f39b40182093c9f766de3794eb
+--! Previous: sha1:abdf93a681ff33779ea4e04b509f0c585d952d9e
+--! Hash: sha1:89e48c4ae959e2fa2b4907b43e14015d03c938c2
 --! Message: notifications
 
 -- What there is to notify of

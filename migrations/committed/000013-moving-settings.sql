@@ -1,5 +1,5 @@
---! Previous: sha1:d4bed936299d55f39b40182093c9f766de3794eb
---! Hash: sha1:e391948addf7c89cd85338d19e3a6fdc16c7cda5
+--! Previous: sha1:89e48c4ae959e2fa2b4907b43e14015d03c938c2
+--! Hash: sha1:f71724dcd513ed0477efa992afafe097e0799c76
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -41,10 +41,7 @@ begin atomic
     when octet_length(value_problem.value::text) > 65536 then 'it is larger than 65536 bytes'
     else nullif(concat_ws(
       '; ',
-      attune_private.invalid_value_message(
-        d.schema,
-        attune_hidden.json_merge_patch(d.default_value, value_problem.value)
-      ),
+      attune_private.stored_value_problem(d, value_problem.layer, value_problem.value),
       (
         select string_agg(ltrim(left(p.message, 300)), '; ' order by p.message)
         from attune_private.annotation_problems(d.schema, value_problem.value) as p
@@ -816,7 +813,7 @@ language sql stable parallel safe security invoker
 begin atomic
   select u.id, r.value
   from attune.users as u
-  cross join lateral attune_private.resolve_settings(u.id, false, true, null) as r
+  cross join lateral attune_private.resolve_settings(u.id, false, 'admin', null) as r
   where r.key = values_by_user.key
     and (values_by_user.plan is null or u.plan = values_by_user.plan)
     and (values_by_user.team_id is null or u.current_team_id = values_by_user.team_id);
@@ -850,9 +847,11 @@ revoke all on function attune_private.changed_values(text, text, uuid, attune_pr
 --! Included moving-settings/preview_global_setting.sql
 create or replace function attune.preview_global_setting(
   key text,
-  value jsonb,
-  is_enforced boolean default false,
-  rollout_percentage integer default 100
+  value jsonb default null,
+  is_enforced boolean default null,
+  rollout_percentage integer default null,
+  is_active boolean default null,
+  is_whole boolean default false
 )
 returns setof attune.preview_change
 language plpgsql volatile security definer
@@ -875,9 +874,12 @@ begin
     perform attune_private.write_global_setting(
       caller,
       preview_global_setting.key,
-      coalesce(preview_global_setting.value, 'null'),
+      preview_global_setting.value,
       preview_global_setting.is_enforced,
-      preview_global_setting.rollout_percentage
+      preview_global_setting.rollout_percentage,
+      preview_global_setting.is_active,
+      preview_global_setting.is_whole,
+      null
     );
     changes := array(
       select c
@@ -891,25 +893,29 @@ begin
   return query select c.* from unnest(changes) as c;
 end;
 $$;
-comment on function attune.preview_global_setting(text, jsonb, boolean, integer) is
+comment on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) is
   E'@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
   '@param rollout_percentage The share of users it would apply to, 0 to 100.\n'
+  '@param is_active False would keep the value, and ignore it.\n'
+  '@param is_whole True would store an object as it is, in place of what is stored.\n'
   'To how many users another value would apply, from what to what, if `set_global_setting` were called so: by the '
   'same resolution, outside projects. '
   'Changes nothing. '
   'For administrators. '
   'Refused: `admin_required`, and as `set_global_setting`.';
-revoke all on function attune.preview_global_setting(text, jsonb, boolean, integer) from public;
-grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
+revoke all on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) from public;
+grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_global_setting.sql
 --! Included moving-settings/preview_plan_setting.sql
 create or replace function attune.preview_plan_setting(
   plan text,
   key text,
-  value jsonb,
-  is_enforced boolean default false
+  value jsonb default null,
+  is_enforced boolean default null,
+  is_active boolean default null,
+  is_whole boolean default false
 )
 returns setof attune.preview_change
 language plpgsql volatile security definer
@@ -933,8 +939,11 @@ begin
       caller,
       preview_plan_setting.plan,
       preview_plan_setting.key,
-      coalesce(preview_plan_setting.value, 'null'),
-      preview_plan_setting.is_enforced
+      preview_plan_setting.value,
+      preview_plan_setting.is_enforced,
+      preview_plan_setting.is_active,
+      preview_plan_setting.is_whole,
+      null
     );
     changes := array(
       select c
@@ -948,25 +957,29 @@ begin
   return query select c.* from unnest(changes) as c;
 end;
 $$;
-comment on function attune.preview_plan_setting(text, text, jsonb, boolean) is
+comment on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) is
   E'@param plan Which plan.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  '@param is_active False would keep the value, and ignore it.\n'
+  '@param is_whole True would store an object as it is, in place of what is stored.\n'
   'To how many users another value would apply, from what to what, if `set_plan_setting` were called so: by the same '
   'resolution, outside projects. '
   'Changes nothing. '
   'For administrators. '
   'Refused: `admin_required`, and as `set_plan_setting`.';
-revoke all on function attune.preview_plan_setting(text, text, jsonb, boolean) from public;
-grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
+revoke all on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) from public;
+grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_plan_setting.sql
 --! Included moving-settings/preview_team_setting.sql
 create or replace function attune.preview_team_setting(
   team_id uuid,
   key text,
-  value jsonb,
-  is_enforced boolean default false
+  value jsonb default null,
+  is_enforced boolean default null,
+  is_active boolean default null,
+  is_whole boolean default false
 )
 returns setof attune.preview_change
 language plpgsql volatile security definer
@@ -990,8 +1003,11 @@ begin
       caller,
       preview_team_setting.team_id,
       preview_team_setting.key,
-      coalesce(preview_team_setting.value, 'null'),
-      preview_team_setting.is_enforced
+      preview_team_setting.value,
+      preview_team_setting.is_enforced,
+      preview_team_setting.is_active,
+      preview_team_setting.is_whole,
+      null
     );
     changes := array(
       select c
@@ -1005,18 +1021,20 @@ begin
   return query select c.* from unnest(changes) as c;
 end;
 $$;
-comment on function attune.preview_team_setting(uuid, text, jsonb, boolean) is
+comment on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) is
   E'@param team_id Which team.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
+  '@param is_active False would keep the value, and ignore it.\n'
+  '@param is_whole True would store an object as it is, in place of what is stored.\n'
   'To how many users another value would apply, from what to what, if `set_team_setting` were called so: by the same '
   'resolution, outside projects. '
   'Changes nothing. '
   'For the team''s owners and administrators. '
   'Refused: `team_admin_required`, and as `set_team_setting`.';
-revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean) from public;
-grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
+revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) from public;
+grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;
 --! EndIncluded moving-settings/preview_team_setting.sql
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'not_converted');

@@ -1,5 +1,5 @@
---! Previous: sha1:e391948addf7c89cd85338d19e3a6fdc16c7cda5
---! Hash: sha1:73b1f8f7a4c132a8a62224f98dbbe19da29a1608
+--! Previous: sha1:f71724dcd513ed0477efa992afafe097e0799c76
+--! Hash: sha1:d80f838a6d058ade760982d65e47d36a8bcc11f5
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

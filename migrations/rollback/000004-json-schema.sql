@@ -1,4 +1,6 @@
 drop function
+  attune_private.schema_types(jsonb, jsonb, integer),
+  attune_private.merge_obstacle(jsonb, jsonb),
   attune_private.json_schema_regex(text),
   attune_private.json_schema_target(jsonb, text),
   attune_private.json_schema_format(text, text),

@@ -1,8 +1,6 @@
 drop function
   attune_hidden.parse_legacy_value(text),
-  attune.adopt_legacy_settings(
-    regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name
-  );
+  attune.adopt_legacy_settings(regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name);
 
 drop type attune.adopted_setting;
 drop type attune.adoption_outcome;
@@ -29,9 +27,9 @@ drop function
   attune.apply_template(text, attune.import_mode, boolean),
   attune_private.values_by_user(text, text, uuid),
   attune_private.changed_values(text, text, uuid, attune_private.user_value[]),
-  attune.preview_global_setting(text, jsonb, boolean, integer),
-  attune.preview_plan_setting(text, text, jsonb, boolean),
-  attune.preview_team_setting(uuid, text, jsonb, boolean);
+  attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean),
+  attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean),
+  attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean);
 
 drop table attune.setting_templates;
 
