@@ -1,5 +1,5 @@
 --! Previous: sha1:1038de0a9b1ddc5e3270687e0d56df1061c6a5eb
---! Hash: sha1:81701a27e168e5971d7e3fd17d5fb8fdfd431ce8
+--! Hash: sha1:7ee9026ff05e345ae3fdcdac8019b28727abdddc
 --! Message: json schema
 
 -- What a value must be
@@ -1227,7 +1227,8 @@ declare
   child record;
   bound text;
 begin
-  if jsonb_typeof(schema) <> 'object' then
+  -- What is nested deeper than a schema may be is refused afterwards.
+  if jsonb_typeof(schema) <> 'object' or cardinality(attune_private.json_pointer_path(place)) > 192 then
     return schema;
   end if;
 
@@ -1359,7 +1360,7 @@ begin
   end loop;
 
   rewritten := attune_private.json_schema_rewritten(schema, place, links, names, is_lone_reference);
-  if place = '' and schema ? '$id' then
+  if schema ->> '$id' ~ '^[^#]' then
     rewritten := rewritten || jsonb_build_object('$id', schema -> '$id');
   end if;
   if defined <> '{}' then

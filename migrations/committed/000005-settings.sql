@@ -1,5 +1,5 @@
---! Previous: sha1:81701a27e168e5971d7e3fd17d5fb8fdfd431ce8
---! Hash: sha1:5c3a9734d7f646405547dcb23e409be0ced871bc
+--! Previous: sha1:7ee9026ff05e345ae3fdcdac8019b28727abdddc
+--! Hash: sha1:756bdabcdf6af738945b999d0d3e4f13f32d30a0
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -66,6 +66,8 @@ begin
   end if;
 
   if tg_op = 'INSERT' or new.schema <> old.schema then
+    new.schema := attune_private.json_schema_resource(new.schema);
+
     select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
     into problems
     from (select f.path, f.message from attune_private.json_schema_problems(new.schema) as f limit 10) as p;

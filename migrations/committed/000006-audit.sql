@@ -1,5 +1,5 @@
---! Previous: sha1:5c3a9734d7f646405547dcb23e409be0ced871bc
---! Hash: sha1:569fd32a454b19d52c67c617088880d2e4370701
+--! Previous: sha1:756bdabcdf6af738945b999d0d3e4f13f32d30a0
+--! Hash: sha1:01ecdbcf34ca725f0b4553998f41c9ff991aca25
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

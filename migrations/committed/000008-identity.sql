@@ -1,5 +1,5 @@
---! Previous: sha1:87808ff960f7518026c43224b514add980791632
---! Hash: sha1:9befae45d834ff5537ab593c2b5433bb531fb641
+--! Previous: sha1:69c30425037f910ace43475139f3ff3d4567afb0
+--! Hash: sha1:66ad69e452a98fdd1635dc77ec009a8985ed7a81
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:9befae45d834ff5537ab593c2b5433bb531fb641
---! Hash: sha1:ed8a48db54afceb0d0441698a04044097028a62f
+--! Previous: sha1:66ad69e452a98fdd1635dc77ec009a8985ed7a81
+--! Hash: sha1:08b2a52847a57bbbe147fa3179fc5ed1b519c669
 --! Message: invitations
 
 create table attune.invitations (

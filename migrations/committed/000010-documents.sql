@@ -1,5 +1,5 @@
---! Previous: sha1:ed8a48db54afceb0d0441698a04044097028a62f
---! Hash: sha1:d1ce823de9bc0c52ebb282e32adbea0f3d3e12b9
+--! Previous: sha1:08b2a52847a57bbbe147fa3179fc5ed1b519c669
+--! Hash: sha1:8a568de0995a1124b7ae39bd76b1ab5a0fb54d90
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:d1ce823de9bc0c52ebb282e32adbea0f3d3e12b9
---! Hash: sha1:abdf93a681ff33779ea4e04b509f0c585d952d9e
+--! Previous: sha1:8a568de0995a1124b7ae39bd76b1ab5a0fb54d90
+--! Hash: sha1:fbfad180f1459f57b5295d09c83845d81a3434f3
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

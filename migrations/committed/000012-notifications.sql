@@ -1,5 +1,5 @@
---! Previous: sha1:abdf93a681ff33779ea4e04b509f0c585d952d9e
---! Hash: sha1:89e48c4ae959e2fa2b4907b43e14015d03c938c2
+--! Previous: sha1:fbfad180f1459f57b5295d09c83845d81a3434f3
+--! Hash: sha1:4f9b967bf44a0c52a7d6035be5ef29dd3da674d4
 --! Message: notifications
 
 -- What there is to notify of

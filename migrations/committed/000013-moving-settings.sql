@@ -1,5 +1,5 @@
---! Previous: sha1:89e48c4ae959e2fa2b4907b43e14015d03c938c2
---! Hash: sha1:f71724dcd513ed0477efa992afafe097e0799c76
+--! Previous: sha1:4f9b967bf44a0c52a7d6035be5ef29dd3da674d4
+--! Hash: sha1:e1cd40c1a854cda6dfc805abd823fd123a02df11
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

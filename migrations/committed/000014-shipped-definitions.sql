@@ -1,5 +1,5 @@
---! Previous: sha1:f71724dcd513ed0477efa992afafe097e0799c76
---! Hash: sha1:d80f838a6d058ade760982d65e47d36a8bcc11f5
+--! Previous: sha1:e1cd40c1a854cda6dfc805abd823fd123a02df11
+--! Hash: sha1:106455ef97b141f6bca026379d87d3c9b8736228
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
