@@ -4,12 +4,28 @@
 
 -- What a value must be
 
+--!include json-schema/private/percent_decoded.sql
+--!include json-schema/private/json_children.sql
+--!include json-schema/private/json_pointer_path.sql
+--!include json-schema/private/json_pointer_step.sql
 --!include json-schema/private/json_schema_regex.sql
+--!include json-schema/private/json_schema_target.sql
+--!include json-schema/private/json_schema_format.sql
+--!include json-schema/private/json_schema_evaluated.sql
 --!include json-schema/private/json_schema_check.sql
 --!include json-schema/private/json_schema_errors.sql
+--!include json-schema/private/json_schema_keywords.sql
+--!include json-schema/private/json_schema_children.sql
+--!include json-schema/private/likely_keyword.sql
+--!include json-schema/private/is_reference_loop.sql
+--!include json-schema/private/json_schema_findings.sql
 --!include json-schema/private/json_schema_problems.sql
+--!include json-schema/private/json_schema_warnings.sql
+--!include json-schema/private/json_schema_pointer.sql
+--!include json-schema/private/json_schema_references.sql
+--!include json-schema/private/json_schema_rewritten.sql
+--!include json-schema/private/json_schema_resource.sql
 --!include json-schema/private/invalid_value_message.sql
---!include json-schema/private/resolve_reference.sql
 --!include json-schema/private/schema_types.sql
 --!include json-schema/private/merge_obstacle.sql
 --!include json-schema/hidden/secret_path.sql

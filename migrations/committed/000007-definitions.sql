@@ -2,7 +2,7 @@
 --! Hash: sha1:59a2638d0958b9b155ae1998c7a027911598ed93
 --! Message: definitions
 
-create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
+create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
 comment on type attune.definition_action is 'What applying a document does to one definition.';
 
 create type attune.stored_values_action as enum ('refuse', 'discard');
@@ -14,12 +14,14 @@ create type attune.definition_change as (
   action attune.definition_action,
   key text,
   changes jsonb,
-  stored_values bigint
+  stored_values bigint,
+  problem text,
+  warnings text[]
 );
 comment on type attune.definition_change is 'What applying a document does to one definition.';
 comment on column attune.definition_change.action is
   E'@notNull\n'
-  'Whether it is added, changed, removed, or as it was.';
+  'Whether it is added, changed, removed, as it was, or skipped: no setting, or not applicable.';
 comment on column attune.definition_change.key is
   E'@notNull\n'
   'Which setting.';
@@ -29,9 +31,31 @@ comment on column attune.definition_change.changes is
 comment on column attune.definition_change.stored_values is
   E'@notNull\n'
   'How many stored values the change would no longer allow.';
+comment on column attune.definition_change.problem is 'Why it was skipped; null when it was not, or is no setting.';
+comment on column attune.definition_change.warnings is
+  E'@notNull\n'
+  'What its author should know of though it can be applied, such as unknown keywords, each with the JSON Pointer to it.';
 
+create type attune_private.declared_setting as (
+  key text,
+  place text,
+  definition attune.setting_definitions,
+  reason text,
+  problem text,
+  warnings text[]
+);
+comment on type attune_private.declared_setting is
+  'What a document says of one property: the definition, or the problem with it and its reason, or neither when it is '
+  'no setting; its place in the document as a JSON Pointer.';
+
+--!include definitions/private/document_source.sql
+--!include definitions/private/document_objects.sql
+--!include definitions/private/declared_schema.sql
+--!include definitions/private/inherited_annotations.sql
 --!include definitions/private/read_definitions.sql
 --!include definitions/private/definition_changes.sql
 --!include definitions/private/discard_broken_values.sql
+--!include definitions/private/write_definition.sql
+--!include definitions/private/refuse_definitions.sql
 --!include definitions/apply_definitions.sql
 --!include definitions/export_definitions.sql
