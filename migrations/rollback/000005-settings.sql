@@ -106,6 +106,7 @@ drop table attune.setting_definitions;
 drop function
   attune_private.tg__validate_value(),
   attune_private.tg_global_settings__validate_variants(),
+  attune_private.tg_global_settings__refuse_split(),
   attune_private.tg__stamp(),
   attune_private.tg__authorize_preference(),
   attune_private.tg__one_at_a_time(),
