@@ -1,5 +1,5 @@
---! Previous: sha1:2da002b6093f21ebdb923cf24cc9032aba060ea7
---! Hash: sha1:2f4e042fa2c46504f4245017850ec90bbbcab8db
+--! Previous: sha1:f343eb87737791181042ac97db3817e1ea42e0c7
+--! Hash: sha1:7d2472f8433e049c4771cc6491733da747039d28
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -18,6 +18,16 @@ comment on type attune.setting_seeding is
   'What a new user gets: nothing (`inherit`, later defaults apply), or the value then effective (`copy`, later '
   'defaults do not).';
 
+create type attune.setting_merge as enum ('deep', 'replace');
+comment on type attune.setting_merge is
+  'How values of several layers make one: `deep`, objects member by member, broad to narrow (RFC 7396); `replace`, the '
+  'narrowest is the whole.';
+
+create type attune.setting_audience as enum ('public', 'client', 'server', 'admin');
+comment on type attune.setting_audience is
+  'Who is shown a setting: everybody (`public`), who is signed in (`client`), trusted servers and administrators '
+  '(`server`), or administrators and who acts for them (`admin`).';
+
 create type attune.evaluation_reason as enum ('DEFAULT', 'STATIC', 'TARGETING_MATCH', 'SPLIT', 'DISABLED');
 comment on type attune.evaluation_reason is
   'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for '
@@ -34,12 +44,20 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   problems text;
+  obstacle text;
   broken bigint;
 begin
+  new.rollout_group := coalesce(new.rollout_group, new.key);
+  new.default_value := coalesce(new.default_value, 'null');
+
   perform attune_private.check_size('The key', char_length(new.key), 200, 'characters');
+  perform attune_private.check_size('The rollout group of ' || new.key, char_length(new.rollout_group), 200, 'characters');
   perform attune_private.check_size('The description of ' || new.key, char_length(new.description), 8000, 'characters');
   perform attune_private.check_size('The schema of ' || new.key, octet_length(new.schema::text), 65536, 'bytes');
   perform attune_private.check_size('The default of ' || new.key, octet_length(new.default_value::text), 65536, 'bytes');
+
+  perform attune_private.check_depth('The default of ' || new.key, new.default_value);
+  perform attune_private.check_depth('The schema of ' || new.key, new.schema);
 
   if new.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$' then
     raise exception using
@@ -50,6 +68,8 @@ begin
   end if;
 
   if tg_op = 'INSERT' or new.schema <> old.schema then
+    new.schema := attune_private.json_schema_resource(new.schema);
+
     select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
     into problems
     from (select f.path, f.message from attune_private.json_schema_problems(new.schema) as f limit 10) as p;
@@ -63,22 +83,43 @@ begin
     end if;
   end if;
 
-  if tg_op = 'INSERT' or new.schema <> old.schema or new.default_value <> old.default_value then
-    problems := attune_private.invalid_value_message(new.schema, new.default_value);
+  if tg_op = 'INSERT'
+    or (new.schema, new.default_value, new.merge) is distinct from (old.schema, old.default_value, old.merge)
+  then
+    -- JSON's null is no default, whatever the schema says: nothing applies until somebody chooses.
+    if new.default_value <> 'null' then
+      problems := attune_private.invalid_value_message(new.schema, new.default_value);
+    end if;
 
     if problems is not null then
       raise exception using
         errcode = 'PT422',
         message = format('The default of %s is not valid: %s', new.key, problems),
         detail = 'invalid_default',
-        hint = 'Give a default that satisfies the setting''s own schema.';
+        hint = 'Give a default that satisfies the setting''s own schema, or none.';
     end if;
 
     perform attune_private.check_annotations(new.key, new.schema, new.default_value);
+
+    obstacle := attune_private.merge_obstacle(new.schema, new.default_value);
+
+    if obstacle is not null and new.merge = 'deep' and (tg_op = 'INSERT' or old.merge is distinct from 'deep') then
+      raise exception using
+        errcode = 'PT422',
+        message = format('The values of %s cannot be merged: %s could make a mixture of them invalid', new.key, obstacle),
+        detail = 'invalid_merge',
+        hint = 'Let merge be replace, or constrain each member on its own.';
+    end if;
+
+    -- Merging that nobody asks for just now gives way to the schema.
+    if obstacle is not null or new.merge is null then
+      new.merge := case when obstacle is null then 'deep' else 'replace' end;
+    end if;
   end if;
 
   if tg_op = 'UPDATE'
-    and (new.schema, new.default_value, new.layer) is distinct from (old.schema, old.default_value, old.layer)
+    and (new.schema, new.default_value, new.layer, new.merge, new.seeding)
+      is distinct from (old.schema, old.default_value, old.layer, old.merge, old.seeding)
   then
     -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one.
     lock table
@@ -86,8 +127,7 @@ begin
       attune.user_preferences, attune.project_preferences
     in share row exclusive mode;
 
-    select count(*) into broken
-    from attune_private.broken_values(new.key, new.schema, new.default_value, new.layer);
+    select count(*) into broken from attune_private.broken_values(new);
 
     if broken > 0 then
       raise exception using
@@ -102,8 +142,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_setting_definitions__validate() is
-  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema '
-  '(`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`), or would break '
+  'Refuses a definition that is too large (`too_large`) or deep (`value_too_deep`), has an unusable key (`invalid_key`), schema '
+  '(`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`) or merging (`invalid_merge`), or would break '
   'values that are stored (`stored_values_invalid`).';
 revoke all on function attune_private.tg_setting_definitions__validate() from public;
 --! EndIncluded settings/triggers/tg_setting_definitions__validate.sql
@@ -116,9 +156,7 @@ as $$
 declare
   used bigint;
 begin
-  -- The broadest layer there is allows nothing to be stored: every stored value would break.
-  select count(*) into used
-  from attune_private.broken_values(old.key, 'true', old.default_value, 'default');
+  select count(*) into used from attune_private.broken_values(attune_private.without_values(old));
 
   if used > 0 then
     raise exception using
@@ -146,12 +184,15 @@ create table attune.setting_definitions (
     constraint setting_definitions_description_check check (char_length(description) <= 8000),
   schema jsonb not null
     constraint setting_definitions_schema_check check (octet_length(schema::text) <= 65536),
-  default_value jsonb not null
+  default_value jsonb not null default 'null'
     constraint setting_definitions_default_value_check check (octet_length(default_value::text) <= 65536),
   layer attune.setting_layer not null default 'user',
   writable_by attune.setting_writer not null default 'user',
   seeding attune.setting_seeding not null default 'inherit',
-  is_public boolean not null default false,
+  merge attune.setting_merge not null,
+  audience attune.setting_audience not null default 'client',
+  rollout_group text not null
+    constraint setting_definitions_rollout_group_check check (char_length(rollout_group) between 1 and 200),
   source text
     constraint setting_definitions_source_check check (char_length(source) between 1 and 200),
   created_at timestamptz not null default now(),
@@ -172,11 +213,20 @@ comment on column attune.setting_definitions.description is
 comment on column attune.setting_definitions.schema is
   'A JSON Schema (draft 2020-12, the subset of docs/reference/json-schema.md) that every value must satisfy. '
   'Annotations, `title` and `enumDescriptions` among them, are kept for user interfaces.';
-comment on column attune.setting_definitions.default_value is 'What applies when no layer holds a value.';
+comment on column attune.setting_definitions.default_value is
+  'What applies when no layer holds a value; null when nothing does until somebody chooses.';
 comment on column attune.setting_definitions.layer is 'The narrowest layer that may hold a value.';
 comment on column attune.setting_definitions.writable_by is 'Who may write it in the layers of a user.';
 comment on column attune.setting_definitions.seeding is 'What a new user gets.';
-comment on column attune.setting_definitions.is_public is 'Whether a request without a token may read it.';
+comment on column attune.setting_definitions.merge is
+  'How the layers make one value. '
+  'Left out, `deep` where the schema constrains each member of an object on its own, so that every mixture of valid '
+  'values is valid; else `replace`.';
+comment on column attune.setting_definitions.audience is 'Who is shown it.';
+comment on column attune.setting_definitions.rollout_group is
+  'Settings of one group draw the same users in their rollouts and variants, Unleash''s `groupId`; the key, unless '
+  'told. '
+  'It stays when the setting is renamed, so that nobody is drawn anew.';
 comment on column attune.setting_definitions.source is
   'The document that declares the setting (`$id` of `apply_definitions`), or null when it was made by hand.';
 comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
@@ -184,9 +234,13 @@ comment on column attune.setting_definitions.updated_at is 'When the definition 
 
 alter table attune.setting_definitions enable row level security;
 create policy setting_definitions_select_anon on attune.setting_definitions for select to anon
-  using (is_public);
+  using (audience = 'public');
 create policy setting_definitions_select_authenticated on attune.setting_definitions for select to authenticated
-  using (is_public or (select attune.current_user_id()) is not null);
+  using (
+    audience = 'public'
+    or audience = 'client' and (select attune.current_user_id()) is not null
+    or (select attune.is_admin())
+  );
 create policy setting_definitions_insert_admin on attune.setting_definitions for insert to authenticated
   with check ((select attune.is_admin()));
 create policy setting_definitions_update_admin on attune.setting_definitions for update to authenticated
@@ -201,8 +255,8 @@ revoke all on attune.setting_definitions from public;
 grant select on attune.setting_definitions to anon;
 grant
   select,
-  insert (key, category, description, schema, default_value, layer, writable_by, seeding, is_public, source),
-  update (category, description, schema, default_value, layer, writable_by, seeding, is_public, source),
+  insert (key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
+  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
   delete
   on attune.setting_definitions to authenticated, service_role;
 
@@ -272,6 +326,25 @@ comment on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) is
 revoke all on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) from public;
 grant execute on function attune_hidden.json_merge_patch(jsonb, jsonb, integer) to authenticated, service_role;
 --! EndIncluded settings/hidden/json_merge_patch.sql
+--! Included settings/private/null_member.sql
+create or replace function attune_private.null_member(value jsonb)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  with recursive members (path, value) as (
+    select '', value
+    union all
+    select m.path || '/' || replace(replace(e.key, '~', '~0'), '/', '~1'), e.value
+    from members as m
+    cross join lateral jsonb_each(case jsonb_typeof(m.value) when 'object' then m.value end) as e
+  )
+  select m.path from members as m where m.path <> '' and m.value = 'null' limit 1;
+end;
+comment on function attune_private.null_member(jsonb) is
+  'Where an object, or one in it, has a member that is null, as a JSON Pointer; NULL when nowhere. '
+  'Lists are not looked into: merging does not.';
+revoke all on function attune_private.null_member(jsonb) from public;
+--! EndIncluded settings/private/null_member.sql
 --! Included settings/private/check_variants.sql
 create or replace function attune_private.check_variants(variants jsonb)
 returns void
@@ -294,7 +367,7 @@ begin
         "additionalProperties": false,
         "properties": {
           "name": {"type": "string", "minLength": 1, "maxLength": 100},
-          "weight": {"type": "integer", "minimum": 0, "maximum": 1000},
+          "weight": {"type": "integer", "minimum": 0, "maximum": 1000000},
           "value": true
         }
       }
@@ -305,8 +378,7 @@ begin
   if problem is null then
     select case
       when count(distinct v.item -> 'name') < count(*) then 'two have the same name'
-      when sum((v.item ->> 'weight')::numeric) <> 1000
-        then format('the weights sum to %s, not to 1000', sum((v.item ->> 'weight')::numeric))
+      when sum((v.item ->> 'weight')::numeric) = 0 then 'no weight is above 0'
     end
     into problem
     from jsonb_array_elements(variants) as v (item);
@@ -317,13 +389,12 @@ begin
       errcode = 'PT422',
       message = 'The variants are not valid: ' || problem,
       detail = 'invalid_variants',
-      hint = 'Send [{"name", "weight", "value"}, …] with unique names, and weights in tenths of a percent.';
+      hint = 'Send [{"name", "weight", "value"}, …] with unique names; a weight is a part of their sum.';
   end if;
 end;
 $$;
 comment on function attune_private.check_variants(jsonb) is
-  'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and weights that sum to '
-  '1000.';
+  'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and some weight.';
 revoke all on function attune_private.check_variants(jsonb) from public;
 --! EndIncluded settings/private/check_variants.sql
 --! Included settings/private/check_preference_limit.sql
@@ -509,6 +580,61 @@ comment on function attune_private.authorize_team_setting(attune_private.caller,
   'administrators may (`admin_required`) or sets what is locked for everybody (`setting_enforced`).';
 revoke all on function attune_private.authorize_team_setting(attune_private.caller, uuid, text, boolean) from public;
 --! EndIncluded settings/private/authorize_team_setting.sql
+--! Included settings/private/holds_whole_value.sql
+create or replace function attune_private.holds_whole_value(
+  merge attune.setting_merge,
+  seeding attune.setting_seeding,
+  layer attune.setting_layer
+)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select merge = 'replace' or seeding = 'copy' and layer = 'user';
+end;
+comment on function attune_private.holds_whole_value(
+  attune.setting_merge, attune.setting_seeding, attune.setting_layer
+) is
+  'Whether what a layer holds is the whole value, and not what is merged over the broader layers: with `replace`, and '
+  'for the holder of a copy.';
+revoke all on function attune_private.holds_whole_value(
+  attune.setting_merge, attune.setting_seeding, attune.setting_layer
+) from public;
+--! EndIncluded settings/private/holds_whole_value.sql
+--! Included settings/private/stored_value_problem.sql
+create or replace function attune_private.stored_value_problem(
+  definition attune.setting_definitions,
+  layer attune.setting_layer,
+  value jsonb
+)
+returns text
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  problem text;
+begin
+  if jsonb_typeof(value) <> 'object'
+    or attune_private.holds_whole_value(definition.merge, definition.seeding, stored_value_problem.layer)
+  then
+    return attune_private.invalid_value_message(definition.schema, value);
+  end if;
+
+  -- Of what is merged, a layer holds what differs, and judged over the default it is judged for good: members are
+  -- constrained one by one, and none is taken out.
+  return coalesce(
+    attune_private.null_member(value) || ': null takes nothing out of a value that is merged: leave it out',
+    attune_private.invalid_value_message(
+      definition.schema, attune_hidden.json_merge_patch(nullif(definition.default_value, 'null'), value)
+    )
+  );
+end;
+$$;
+comment on function attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb) is
+  'Why a layer may not hold a value, by the schema: the whole value alone, or, of what is merged, over the default; '
+  'NULL when it may.';
+revoke all on function attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb)
+  from public;
+--! EndIncluded settings/private/stored_value_problem.sql
 --! Included settings/triggers/tg__validate_value.sql
 create or replace function attune_private.tg__validate_value()
 returns trigger
@@ -539,13 +665,11 @@ begin
   end if;
 
   perform attune_private.check_size('The value of ' || new.key, octet_length(new.value::text), 65536, 'bytes');
+  perform attune_private.check_depth('The value of ' || new.key, new.value);
 
   perform attune_private.check_annotations(new.key, definition.schema, new.value);
 
-  problems := attune_private.invalid_value_message(
-    definition.schema,
-    attune_hidden.json_merge_patch(definition.default_value, new.value)
-  );
+  problems := attune_private.stored_value_problem(definition, stored_layer, new.value);
 
   if problems is not null then
     raise exception using
@@ -560,7 +684,7 @@ end;
 $$;
 comment on function attune_private.tg__validate_value() is
   'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows '
-  '(`layer_not_allowed`), above its size (`too_large`), against its schema (`invalid_value`) or the annotations '
+  '(`layer_not_allowed`), above its size (`too_large`) or depth (`value_too_deep`), against its schema (`invalid_value`) or the annotations '
   'that are ours (`secret_in_setting`, `invalid_timezone`). '
   'Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__validate_value() from public;
@@ -581,18 +705,19 @@ begin
   end if;
 
   perform attune_private.check_variants(new.variants);
+  perform attune_private.check_depth('A variant of ' || new.key, new.variants);
   select d.* into definition from attune.setting_definitions as d where d.key = new.key;
 
   for variant in select v.item from jsonb_array_elements(new.variants) as v (item) loop
     perform attune_private.check_annotations(new.key, definition.schema, variant -> 'value');
 
-    -- As the resolution has it: the variant over the value, and that over the default.
-    problems := attune_private.invalid_value_message(
-      definition.schema,
-      attune_hidden.json_merge_patch(
-        definition.default_value,
-        attune_hidden.json_merge_patch(new.value, variant -> 'value')
-      )
+    problems := attune_private.stored_value_problem(
+      definition,
+      'global',
+      case
+        when definition.merge = 'replace' then variant -> 'value'
+        else attune_hidden.json_merge_patch(new.value, variant -> 'value')
+      end
     );
 
     if problems is not null then
@@ -608,10 +733,32 @@ begin
 end;
 $$;
 comment on function attune_private.tg_global_settings__validate_variants() is
-  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema '
+  'Refuses variants that are no such list (`invalid_variants`, `too_large`, `value_too_deep`), or whose values the setting''s schema '
   'does not allow (`invalid_value`, `secret_in_setting`, `invalid_timezone`).';
 revoke all on function attune_private.tg_global_settings__validate_variants() from public;
 --! EndIncluded settings/triggers/tg_global_settings__validate_variants.sql
+--! Included settings/triggers/tg_global_settings__refuse_split.sql
+create or replace function attune_private.tg_global_settings__refuse_split()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from attune.setting_definitions as d where d.key = new.key and d.category = 'system') then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s shapes Attune itself, for everybody alike', new.key),
+      detail = 'system_setting',
+      hint = 'Set it without a rollout and without variants.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_global_settings__refuse_split() is
+  'Refuses (`system_setting`) to split what shapes Attune itself, which is no user, by a rollout or by variants.';
+revoke all on function attune_private.tg_global_settings__refuse_split() from public;
+--! EndIncluded settings/triggers/tg_global_settings__refuse_split.sql
 --! Included settings/triggers/tg__stamp.sql
 create or replace function attune_private.tg__stamp()
 returns trigger
@@ -619,6 +766,15 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- Who writes what is there already has not changed it.
+  if tg_op = 'UPDATE' then
+    if to_jsonb(new) - '{updated_by,updated_at}'::text[] = to_jsonb(old) - '{updated_by,updated_at}'::text[]
+      and new.value::text = old.value::text
+    then
+      return old;
+    end if;
+  end if;
+
   -- Our own functions have found out who is asking, and say so: nobody but the owner may write these columns.
   if new.updated_at is distinct from 'infinity' then
     new.updated_by := attune.current_user_id();
@@ -629,7 +785,7 @@ begin
 end;
 $$;
 comment on function attune_private.tg__stamp() is
-  'Keeps who last wrote a stored value, and when. '
+  'Keeps who last changed a stored value, and when. '
   'A function that has found out who is asking hands that on: it writes `updated_by`, with `infinity` as `updated_at`.';
 revoke all on function attune_private.tg__stamp() from public;
 --! EndIncluded settings/triggers/tg__stamp.sql
@@ -739,18 +895,17 @@ comment on table attune.global_settings is
   E'@behavior -connection +list\n'
   'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
-comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396).';
+comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396), unless the setting''s `merge` is `replace`.';
 comment on column attune.global_settings.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.global_settings.is_enforced is
   'True ignores every narrower layer: nobody can choose otherwise.';
 comment on column attune.global_settings.rollout_percentage is
-  'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for this key. '
+  'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for the setting''s `rollout_group`. '
   'The others, and requests without a user unless it is 100, fall through to the default.';
 comment on column attune.global_settings.variants is
   'How the users it applies to are split: `[{"name", "weight", "value"}]`, each value merged over `value` (RFC '
   '7396), or null. '
-  'Weights are tenths of a percent and sum to 1000, as Unleash''s do, so that a user gets the variant that Unleash '
-  'would choose. '
+  'A weight is a part of the sum of all, as Unleash has it, so that a user gets the variant that Unleash would choose. '
   'A request without a user gets `value`.';
 comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.global_settings.updated_at is 'When it was last written.';
@@ -784,6 +939,9 @@ create trigger _100_validate_value before insert or update on attune.global_sett
 create trigger _110_validate_variants before insert or update on attune.global_settings
   for each row when (new.variants is not null)
   execute function attune_private.tg_global_settings__validate_variants();
+create trigger _120_refuse_split before insert or update on attune.global_settings
+  for each row when (new.rollout_percentage < 100 or new.variants is not null)
+  execute function attune_private.tg_global_settings__refuse_split();
 create trigger _200_stamp before insert or update on attune.global_settings
   for each row execute function attune_private.tg__stamp();
 
@@ -1029,55 +1187,63 @@ create type attune_private.stored_value as (layer attune.setting_layer, user_id 
 comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
 
 --! Included settings/private/broken_values.sql
-create or replace function attune_private.broken_values(
-  key text,
-  schema jsonb,
-  default_value jsonb,
-  layer attune.setting_layer
-)
+create or replace function attune_private.broken_values(definition attune.setting_definitions)
 returns setof attune_private.stored_value
 language sql stable parallel safe security invoker
 begin atomic
-  -- A stored object holds only what differs, so it is judged merged over the default.
   select s.layer, s.user_id, s.scope, s.value
   from (
     select 'global'::attune.setting_layer, null::uuid, null::text, g.value
     from attune.global_settings as g
-    where g.key = broken_values.key
+    where g.key = (broken_values.definition).key
     union all
-    select 'global', null, null, attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
+    select 'global', null, null, case (broken_values.definition).merge
+      when 'replace' then v.variant -> 'value'
+      else attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
+    end
     from attune.global_settings as g
     cross join jsonb_array_elements(g.variants) as v (variant)
-    where g.key = broken_values.key
+    where g.key = (broken_values.definition).key
     union all
     select 'plan', null, p.plan, p.value
     from attune.plan_settings as p
-    where p.key = broken_values.key
+    where p.key = (broken_values.definition).key
     union all
     select 'team', null, t.team_id::text, t.value
     from attune.team_settings as t
-    where t.key = broken_values.key
+    where t.key = (broken_values.definition).key
     union all
     select 'user', p.user_id, null, p.value
     from attune.user_preferences as p
-    where p.key = broken_values.key
+    where p.key = (broken_values.definition).key
     union all
     select 'project', p.user_id, p.project_id::text, p.value
     from attune.project_preferences as p
-    where p.key = broken_values.key
+    where p.key = (broken_values.definition).key
   ) as s (layer, user_id, scope, value)
-  where s.layer > broken_values.layer
-    or exists (
-      select from attune_private.json_schema_errors(
-        broken_values.schema,
-        attune_hidden.json_merge_patch(broken_values.default_value, s.value)
-      )
-    );
+  where s.layer > (broken_values.definition).layer
+    or attune_private.stored_value_problem(broken_values.definition, s.layer, s.value) is not null;
 end;
-comment on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) is
-  'The stored values of a setting that a definition with this schema, default and narrowest layer would not allow.';
-revoke all on function attune_private.broken_values(text, jsonb, jsonb, attune.setting_layer) from public;
+comment on function attune_private.broken_values(attune.setting_definitions) is
+  'The stored values of a setting that this definition of it would not allow.';
+revoke all on function attune_private.broken_values(attune.setting_definitions) from public;
 --! EndIncluded settings/private/broken_values.sql
+--! Included settings/private/without_values.sql
+create or replace function attune_private.without_values(definition attune.setting_definitions)
+returns attune.setting_definitions
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- The broadest layer there is allows nothing to be stored.
+  definition.layer := 'default';
+  return definition;
+end;
+$$;
+comment on function attune_private.without_values(attune.setting_definitions) is
+  'A definition under which every stored value is broken: what its end leaves.';
+revoke all on function attune_private.without_values(attune.setting_definitions) from public;
+--! EndIncluded settings/private/without_values.sql
 --! Included settings/private/system_setting.sql
 create or replace function attune_private.system_setting(key text)
 returns jsonb
@@ -1264,21 +1430,49 @@ begin atomic
   -- As in Unleash: the weights share out the numbers 1 to their sum, in the order of the list.
   select v.variant
   from (
-    select e.variant, e.place, sum((e.variant -> 'weight')::integer) over (order by e.place) as upto
+    select
+      e.variant,
+      e.place,
+      sum((e.variant -> 'weight')::bigint) over (order by e.place) as upto,
+      sum((e.variant -> 'weight')::bigint) over () as total
     from jsonb_array_elements(variants) with ordinality as e (variant, place)
   ) as v
-  where v.upto > attune_private.murmur3_32(group_id || ':' || stickiness, 86028157) % 1000
+  where v.upto > attune_private.murmur3_32(group_id || ':' || stickiness, 86028157) % v.total
   order by v.place
   limit 1;
 end;
 comment on function attune_private.choose_variant(jsonb, text, text) is
-  'Which of the variants, whose weights sum to 1000, one user (`stickiness`) gets in one split (`group_id`); NULL '
-  'without a user. '
+  'Which of the variants one user (`stickiness`) gets in one split (`group_id`), each its weight''s part of the sum; '
+  'NULL without a user. '
   'It is what Unleash''s `selectVariant` chooses, by its `normalizedVariantValue`.';
 revoke all on function attune_private.choose_variant(jsonb, text, text) from public;
 --! EndIncluded settings/private/choose_variant.sql
+--! Included settings/private/rollout_group.sql
+create or replace function attune_private.rollout_group(key text)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select d.rollout_group from attune.setting_definitions as d where d.key = rollout_group.key;
+end;
+comment on function attune_private.rollout_group(text) is
+  'Whom a rollout of a setting draws together: settings of one group draw the same users.';
+revoke all on function attune_private.rollout_group(text) from public;
+--! EndIncluded settings/private/rollout_group.sql
+--! Included settings/private/variant_value.sql
+create or replace function attune_private.variant_value(key text, value jsonb, variant jsonb)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  select case d.merge when 'replace' then variant else attune_hidden.json_merge_patch(value, variant) end
+  from attune.setting_definitions as d
+  where d.key = variant_value.key;
+end;
+comment on function attune_private.variant_value(text, jsonb, jsonb) is
+  'What a variant of a global value holds: its own value, over the common one where values are merged.';
+revoke all on function attune_private.variant_value(text, jsonb, jsonb) from public;
+--! EndIncluded settings/private/variant_value.sql
 --! Included settings/private/stored_settings.sql
-create or replace function attune_private.stored_settings(user_id uuid, project_id uuid)
+create or replace function attune_private.stored_settings(user_id uuid, project_id uuid, targeting_key text)
 returns table (
   key text,
   layer attune.setting_layer,
@@ -1296,13 +1490,19 @@ begin atomic
   select
     g.key,
     'global'::attune.setting_layer,
-    case when v.variant is null then g.value else attune_hidden.json_merge_patch(g.value, v.variant -> 'value') end,
+    case when v.variant is null then g.value else attune_private.variant_value(g.key, g.value, v.variant -> 'value') end,
     g.is_active,
     g.is_enforced,
     case g.rollout_percentage
       when 100 then true
       when 0 then false
-      else coalesce(attune_private.bucket(g.key, stored_settings.user_id::text) <= g.rollout_percentage, false)
+      else coalesce(
+        attune_private.bucket(
+          attune_private.rollout_group(g.key),
+          coalesce(stored_settings.user_id::text, stored_settings.targeting_key)
+        ) <= g.rollout_percentage,
+        false
+      )
     end,
     g.rollout_percentage < 100 or v.variant is not null,
     v.variant ->> 'name',
@@ -1311,8 +1511,11 @@ begin atomic
   from attune.global_settings as g
   cross join lateral (
     select case
-      when g.variants is not null
-        then attune_private.choose_variant(g.variants, g.key, stored_settings.user_id::text)
+      when g.variants is not null then attune_private.choose_variant(
+        g.variants,
+        attune_private.rollout_group(g.key),
+        coalesce(stored_settings.user_id::text, stored_settings.targeting_key)
+      )
     end
   ) as v (variant)
   union all
@@ -1336,13 +1539,14 @@ begin atomic
   where p.user_id = stored_settings.user_id
     and p.project_id = stored_settings.project_id;
 end;
-comment on function attune_private.stored_settings(uuid, uuid) is
+comment on function attune_private.stored_settings(uuid, uuid, text) is
   'What the layers store for one user, in one project or (NULL) in none, a row each: the place where a further '
-  'layer joins the resolution.';
-revoke all on function attune_private.stored_settings(uuid, uuid) from public;
+  'layer joins the resolution. '
+  'Rollouts and variants draw the user, or, where there is none, the visitor with this targeting key.';
+revoke all on function attune_private.stored_settings(uuid, uuid, text) from public;
 --! EndIncluded settings/private/stored_settings.sql
 --! Included settings/private/judged_settings.sql
-create or replace function attune_private.judged_settings(user_id uuid, project_id uuid)
+create or replace function attune_private.judged_settings(user_id uuid, project_id uuid, targeting_key text default null)
 returns table (
   key text,
   layer attune.setting_layer,
@@ -1368,46 +1572,67 @@ begin atomic
       s.*,
       min(s.layer) filter (where s.is_enforced and s.is_active and s.is_targeted)
         over (partition by s.key) as enforced_by
-    from attune_private.stored_settings(judged_settings.user_id, judged_settings.project_id) as s
+    from attune_private.stored_settings(
+      judged_settings.user_id, judged_settings.project_id, judged_settings.targeting_key
+    ) as s
   ) as e;
 end;
-comment on function attune_private.judged_settings(uuid, uuid) is
+comment on function attune_private.judged_settings(uuid, uuid, text) is
   'What the layers store for one user, each with the broadest layer that enforces the setting and whether the value '
   'counts: active, meant for this user, and not locked out.';
-revoke all on function attune_private.judged_settings(uuid, uuid) from public;
+revoke all on function attune_private.judged_settings(uuid, uuid, text) from public;
 --! EndIncluded settings/private/judged_settings.sql
 --! Included settings/private/merge_values.sql
-create or replace function attune_private.merge_values(default_value jsonb, layer_values jsonb[])
+create or replace function attune_private.merge_values(
+  merge attune.setting_merge,
+  seeding attune.setting_seeding,
+  default_value jsonb,
+  layers attune.setting_layer[],
+  layer_values jsonb[]
+)
 returns jsonb
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  narrowest constant jsonb := layer_values[cardinality(layer_values)];
+  -- Who holds a copy holds the whole: nothing broader shines through.
+  copy constant integer := case seeding when 'copy' then array_position(layers, 'user') end;
   merged jsonb := default_value;
   layer_value jsonb;
 begin
   -- Most settings are no objects: the narrowest value is all there is to it.
-  if jsonb_typeof(layer_values[cardinality(layer_values)]) <> 'object' then
-    return layer_values[cardinality(layer_values)];
+  if merge = 'replace' or jsonb_typeof(narrowest) <> 'object' then
+    return narrowest;
   end if;
 
-  foreach layer_value in array layer_values loop
+  if copy is not null then
+    merged := layer_values[copy];
+  end if;
+
+  foreach layer_value in array layer_values[coalesce(copy, 0) + 1:] loop
     merged := attune_hidden.json_merge_patch(merged, layer_value);
   end loop;
 
   return merged;
 end;
 $$;
-comment on function attune_private.merge_values(jsonb, jsonb[]) is
-  'The default with the values of the layers, broad to narrow, merged over it (RFC 7396).';
-revoke all on function attune_private.merge_values(jsonb, jsonb[]) from public;
+comment on function attune_private.merge_values(
+  attune.setting_merge, attune.setting_seeding, jsonb, attune.setting_layer[], jsonb[]
+) is
+  'What applies, of the default and the values of the layers, broad to narrow: with `replace` the narrowest, with '
+  '`deep` all merged (RFC 7396), from the copy on where the user holds one.';
+revoke all on function attune_private.merge_values(
+  attune.setting_merge, attune.setting_seeding, jsonb, attune.setting_layer[], jsonb[]
+) from public;
 --! EndIncluded settings/private/merge_values.sql
 --! Included settings/private/resolve_settings.sql
 create or replace function attune_private.resolve_settings(
   user_id uuid,
   is_admin boolean,
-  include_private boolean,
-  project_id uuid default null
+  audience attune.setting_audience,
+  project_id uuid default null,
+  targeting_key text default null
 )
 returns setof attune.effective_setting
 language sql stable parallel safe security invoker
@@ -1415,7 +1640,10 @@ begin atomic
   select
     d.key,
     d.category,
-    case when s.layer is null then d.default_value else attune_private.merge_values(d.default_value, s.layer_values) end,
+    case
+      when s.layer is null then d.default_value
+      else attune_private.merge_values(d.merge, d.seeding, d.default_value, s.layers, s.layer_values)
+    end,
     coalesce(s.layer, 'default'),
     case
       when s.layer is null and s.is_disabled then 'DISABLED'
@@ -1440,22 +1668,25 @@ begin atomic
     select
       j.key,
       max(j.layer) filter (where j.counts) as layer,
+      array_agg(j.layer order by j.layer) filter (where j.counts) as layers,
       array_agg(j.value order by j.layer) filter (where j.counts) as layer_values,
       max(j.updated_at) filter (where j.counts) as updated_at,
       min(j.enforced_by) as enforced_by,
       bool_or(j.is_split) filter (where j.counts) as is_split,
       max(j.variant) filter (where j.counts) as variant,
       bool_or(not j.is_active) as is_disabled
-    from attune_private.judged_settings(resolve_settings.user_id, resolve_settings.project_id) as j
+    from attune_private.judged_settings(
+      resolve_settings.user_id, resolve_settings.project_id, resolve_settings.targeting_key
+    ) as j
     group by j.key
   ) as s on s.key = d.key
-  where include_private or d.is_public;
+  where d.audience <= resolve_settings.audience;
 end;
-comment on function attune_private.resolve_settings(uuid, boolean, boolean, uuid) is
+comment on function attune_private.resolve_settings(uuid, boolean, attune.setting_audience, uuid, text) is
   'The resolution: what applies to one user for every setting, in one project or in none. '
-  '`is_admin` is whether the one who asks may write what administrators may; without `include_private` only public '
-  'settings are shown.';
-revoke all on function attune_private.resolve_settings(uuid, boolean, boolean, uuid) from public;
+  '`is_admin` is whether the one who asks may write what administrators may, `audience` up to which audience '
+  'settings are shown, `targeting_key` whom rollouts draw where there is no user.';
+revoke all on function attune_private.resolve_settings(uuid, boolean, attune.setting_audience, uuid, text) from public;
 --! EndIncluded settings/private/resolve_settings.sql
 --! Included settings/private/check_project.sql
 create or replace function attune_private.check_project(user_id uuid, project_id uuid)
@@ -1477,11 +1708,28 @@ comment on function attune_private.check_project(uuid, uuid) is
   'Refuses (`unknown_project`) a project that the user is no member of; NULL is none, and passes.';
 revoke all on function attune_private.check_project(uuid, uuid) from public;
 --! EndIncluded settings/private/check_project.sql
+--! Included settings/private/audience_of.sql
+create or replace function attune_private.audience_of(caller attune_private.caller)
+returns attune.setting_audience
+language sql immutable parallel safe security invoker
+begin atomic
+  select case
+    when caller.is_trusted or caller.is_admin then 'admin'
+    when caller.user_id is not null then 'client'
+    else 'public'
+  end::attune.setting_audience;
+end;
+comment on function attune_private.audience_of(attune_private.caller) is
+  'Up to which audience settings are shown to a caller.';
+revoke all on function attune_private.audience_of(attune_private.caller) from public;
+--! EndIncluded settings/private/audience_of.sql
 --! Included settings/private/effective_settings.sql
 create or replace function attune_private.effective_settings(
   caller attune_private.caller,
   category text,
-  project_id uuid
+  project_id uuid,
+  targeting_key text default null,
+  audience attune.setting_audience default null
 )
 returns setof attune.effective_setting
 language plpgsql stable parallel safe security invoker
@@ -1491,30 +1739,33 @@ as $$
 declare
   -- Constants: as arguments of a function that is inlined they would be computed for every setting.
   may_administer constant boolean := caller.is_trusted or caller.is_admin;
-  is_known constant boolean := caller.is_trusted or caller.user_id is not null;
+  shown constant attune.setting_audience := coalesce(effective_settings.audience, attune_private.audience_of(caller));
 begin
   perform attune_private.check_project(caller.user_id, effective_settings.project_id);
 
   return query
     select r.*
     from attune_private.resolve_settings(
-      caller.user_id, may_administer, is_known, effective_settings.project_id
+      caller.user_id, may_administer, shown, effective_settings.project_id, effective_settings.targeting_key
     ) as r
     where effective_settings.category is null
       or r.category = effective_settings.category
     order by r.category, r.key;
 end;
 $$;
-comment on function attune_private.effective_settings(attune_private.caller, text, uuid) is
+comment on function attune_private.effective_settings(attune_private.caller, text, uuid, text, attune.setting_audience) is
   'What applies to a caller, and what they may edit; see `attune.effective_settings`. '
+  'Shown up to an audience: the caller''s own unless told. '
   'Refused: `unknown_project`.';
-revoke all on function attune_private.effective_settings(attune_private.caller, text, uuid) from public;
+revoke all on function attune_private.effective_settings(attune_private.caller, text, uuid, text, attune.setting_audience) from public;
 --! EndIncluded settings/private/effective_settings.sql
 --! Included settings/private/effective_setting.sql
 create or replace function attune_private.effective_setting(
   caller attune_private.caller,
   key text,
-  project_id uuid default null
+  project_id uuid default null,
+  targeting_key text default null,
+  audience attune.setting_audience default null
 )
 returns attune.effective_setting
 language plpgsql stable parallel safe security invoker
@@ -1522,14 +1773,14 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   may_administer constant boolean := caller.is_trusted or caller.is_admin;
-  is_known constant boolean := caller.is_trusted or caller.user_id is not null;
+  shown constant attune.setting_audience := coalesce(effective_setting.audience, attune_private.audience_of(caller));
   setting attune.effective_setting;
 begin
   perform attune_private.check_project(caller.user_id, effective_setting.project_id);
 
   select r.* into setting
   from attune_private.resolve_settings(
-    caller.user_id, may_administer, is_known, effective_setting.project_id
+    caller.user_id, may_administer, shown, effective_setting.project_id, effective_setting.targeting_key
   ) as r
   where r.key = effective_setting.key;
 
@@ -1540,10 +1791,11 @@ begin
   return setting;
 end;
 $$;
-comment on function attune_private.effective_setting(attune_private.caller, text, uuid) is
+comment on function attune_private.effective_setting(attune_private.caller, text, uuid, text, attune.setting_audience) is
   'What applies to a caller for one setting; see `attune.effective_setting`. '
+  'Shown up to an audience: the caller''s own unless told. '
   'Refused: `unknown_project`, `unknown_setting`.';
-revoke all on function attune_private.effective_setting(attune_private.caller, text, uuid) from public;
+revoke all on function attune_private.effective_setting(attune_private.caller, text, uuid, text, attune.setting_audience) from public;
 --! EndIncluded settings/private/effective_setting.sql
 --! Included settings/private/check_patch.sql
 create or replace function attune_private.check_patch(patch jsonb)
@@ -1564,109 +1816,207 @@ $$;
 comment on function attune_private.check_patch(jsonb) is 'Refuses (`invalid_patch`) a merge patch that is no object.';
 revoke all on function attune_private.check_patch(jsonb) from public;
 --! EndIncluded settings/private/check_patch.sql
+--! Included settings/private/refuse_missing_value.sql
+create or replace function attune_private.refuse_missing_value()
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT422',
+    message = 'There is no value',
+    detail = 'value_required',
+    hint = 'Send a value; JSON''s null is one, and resetting drops what is stored.';
+end;
+$$;
+comment on function attune_private.refuse_missing_value() is
+  'Refuses (`value_required`) to store what was not sent.';
+revoke all on function attune_private.refuse_missing_value() from public;
+--! EndIncluded settings/private/refuse_missing_value.sql
+--! Included settings/private/check_unchanged.sql
+create or replace function attune_private.check_unchanged(updated_at timestamptz, expected_updated_at timestamptz)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if expected_updated_at is not null and expected_updated_at is distinct from updated_at then
+    raise exception using
+      errcode = 'PT409',
+      message = case
+        when updated_at is null then 'The value has been reset since it was read'
+        else format('The value has been changed since it was read, at %s', updated_at)
+      end,
+      detail = 'changed_meanwhile',
+      hint = 'Read it again, and decide again.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_unchanged(timestamptz, timestamptz) is
+  'Refuses (`changed_meanwhile`) a write by somebody who has read another state than what is stored; NULL expects '
+  'nothing.';
+revoke all on function attune_private.check_unchanged(timestamptz, timestamptz) from public;
+--! EndIncluded settings/private/check_unchanged.sql
+--! Included settings/private/written_value.sql
+create or replace function attune_private.written_value(
+  key text,
+  layer attune.setting_layer,
+  stored jsonb,
+  value jsonb,
+  is_whole boolean,
+  user_id uuid default null,
+  project_id uuid default null
+)
+returns jsonb
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  definition attune.setting_definitions;
+  present jsonb;
+begin
+  if value is not null and (is_whole or jsonb_typeof(value) <> 'object') then
+    return value;
+  elsif stored is not null then
+    return case when value is null then stored else attune_hidden.json_merge_patch(stored, value) end;
+  end if;
+
+  select d.* into definition from attune.setting_definitions as d where d.key = written_value.key;
+
+  if not found then
+    perform attune_private.refuse_unknown_setting(written_value.key);
+  end if;
+
+  -- In a layer that holds nothing yet, a patch is all that differs, or changes what applies now, of which the whole is
+  -- kept.
+  if value is null or attune_private.holds_whole_value(definition.merge, definition.seeding, written_value.layer) then
+    select r.value into present
+    from attune_private.resolve_settings(
+      written_value.user_id, false, 'admin', written_value.project_id
+    ) as r
+    where r.key = written_value.key
+      and (r.layer <> 'default' or r.value <> 'null');
+  end if;
+
+  if value is not null then
+    return attune_hidden.json_merge_patch(coalesce(present, '{}'), value);
+  elsif definition.merge = 'deep' and jsonb_typeof(definition.default_value) = 'object' then
+    return '{}';
+  elsif present is null then
+    perform attune_private.refuse_missing_value();
+  end if;
+
+  return present;
+end;
+$$;
+comment on function attune_private.written_value(
+  text, attune.setting_layer, jsonb, jsonb, boolean, uuid, uuid
+) is
+  'What a layer holds once a value is written: the value itself, when it is no object or `is_whole`; else `stored` with '
+  'the value as a patch applied (RFC 7396). '
+  'Where nothing is stored (NULL), the patch is applied to nothing, or, where the layer holds the whole value, to what '
+  'applies now, to everybody or to a user. '
+  'A value that is NULL is not mentioned: what is stored stays, or what applies now is kept; refused '
+  '(`value_required`) where there is neither.';
+revoke all on function attune_private.written_value(
+  text, attune.setting_layer, jsonb, jsonb, boolean, uuid, uuid
+) from public;
+--! EndIncluded settings/private/written_value.sql
 --! Included settings/private/write_preference.sql
 create or replace function attune_private.write_preference(
   caller attune_private.caller,
   user_id uuid,
   key text,
-  patch jsonb,
-  project_id uuid default null
+  value jsonb,
+  project_id uuid default null,
+  is_whole boolean default false
 )
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  layer constant attune.setting_layer := case when write_preference.project_id is null then 'user' else 'project' end;
+  stored jsonb;
+  fresh jsonb;
+  is_added boolean;
 begin
-  -- Whoever writes the row now finishes first: a right or a lock that changes meanwhile is seen below. The table as for
-  -- writing, so that nobody who locks the whole table waits for a row of ours while we wait for the table.
-  if write_preference.project_id is null then
-    lock table attune.user_preferences in row exclusive mode;
-    perform
-    from attune.user_preferences as p
-    where p.user_id = write_preference.user_id
-      and p.key = write_preference.key
-    for no key update;
-  else
-    lock table attune.project_preferences in row exclusive mode;
-    perform
-    from attune.project_preferences as p
-    where p.user_id = write_preference.user_id
-      and p.project_id = write_preference.project_id
-      and p.key = write_preference.key
-    for no key update;
+  if write_preference.value is null then
+    perform attune_private.refuse_missing_value();
   end if;
 
-  if not caller.is_trusted then
-    perform attune_private.authorize_preference(caller, write_preference.user_id, write_preference.key, false);
-  end if;
-
-  perform attune_private.check_project(write_preference.user_id, write_preference.project_id);
-
-  if write_preference.project_id is null then
-    update attune.user_preferences as p
-    set
-      value = attune_hidden.json_merge_patch(p.value, patch),
-      is_active = true,
-      updated_by = caller.user_id,
-      updated_at = 'infinity'
-    where p.user_id = write_preference.user_id
-      and p.key = write_preference.key;
-
-    if not found then
-      insert into attune.user_preferences as p (user_id, key, value, updated_by, updated_at)
-      values (
-        write_preference.user_id,
-        write_preference.key,
-        attune_hidden.json_merge_patch('{}', patch),
-        caller.user_id,
-        'infinity'
-      )
-      on conflict on constraint user_preferences_pkey
-      do update set
-        value = attune_hidden.json_merge_patch(p.value, patch),
-        is_active = true,
-        updated_by = caller.user_id,
-        updated_at = 'infinity';
-
-      perform attune_private.check_preference_limit(array[write_preference.user_id]);
+  loop
+    -- Whoever writes the row now finishes first: a right or a lock that changes meanwhile is seen below. The table as
+    -- for writing, so that nobody who locks the whole table waits for a row of ours while we wait for the table.
+    if layer = 'user' then
+      lock table attune.user_preferences in row exclusive mode;
+      select p.value into stored
+      from attune.user_preferences as p
+      where p.user_id = write_preference.user_id
+        and p.key = write_preference.key
+      for no key update;
+    else
+      lock table attune.project_preferences in row exclusive mode;
+      select p.value into stored
+      from attune.project_preferences as p
+      where p.user_id = write_preference.user_id
+        and p.project_id = write_preference.project_id
+        and p.key = write_preference.key
+      for no key update;
     end if;
-  else
-    update attune.project_preferences as p
-    set
-      value = attune_hidden.json_merge_patch(p.value, patch),
-      is_active = true,
-      updated_by = caller.user_id,
-      updated_at = 'infinity'
-    where p.user_id = write_preference.user_id
-      and p.project_id = write_preference.project_id
-      and p.key = write_preference.key;
+    is_added := not found;
 
-    if not found then
-      insert into attune.project_preferences as p (user_id, project_id, key, value, updated_by, updated_at)
-      values (
-        write_preference.user_id,
-        write_preference.project_id,
-        write_preference.key,
-        attune_hidden.json_merge_patch('{}', patch),
-        caller.user_id,
-        'infinity'
-      )
-      on conflict on constraint project_preferences_pkey
-      do update set
-        value = attune_hidden.json_merge_patch(p.value, patch),
-        is_active = true,
-        updated_by = caller.user_id,
-        updated_at = 'infinity';
-
-      perform attune_private.check_preference_limit(array[write_preference.user_id]);
+    if not caller.is_trusted then
+      perform attune_private.authorize_preference(caller, write_preference.user_id, write_preference.key, false);
     end if;
+
+    perform attune_private.check_project(write_preference.user_id, write_preference.project_id);
+
+    fresh := attune_private.written_value(
+      write_preference.key, layer, stored, write_preference.value, write_preference.is_whole,
+      write_preference.user_id, write_preference.project_id
+    );
+
+    -- A choice switches on what was switched off.
+    if layer = 'user' and is_added then
+      insert into attune.user_preferences (user_id, key, value, updated_by, updated_at)
+      values (write_preference.user_id, write_preference.key, fresh, caller.user_id, 'infinity')
+      on conflict on constraint user_preferences_pkey do nothing;
+    elsif layer = 'user' then
+      update attune.user_preferences as p
+      set value = fresh, is_active = true, updated_by = caller.user_id, updated_at = 'infinity'
+      where p.user_id = write_preference.user_id
+        and p.key = write_preference.key;
+    elsif is_added then
+      insert into attune.project_preferences (user_id, project_id, key, value, updated_by, updated_at)
+      values (
+        write_preference.user_id, write_preference.project_id, write_preference.key, fresh, caller.user_id, 'infinity'
+      )
+      on conflict on constraint project_preferences_pkey do nothing;
+    else
+      update attune.project_preferences as p
+      set value = fresh, is_active = true, updated_by = caller.user_id, updated_at = 'infinity'
+      where p.user_id = write_preference.user_id
+        and p.project_id = write_preference.project_id
+        and p.key = write_preference.key;
+    end if;
+
+    -- Not when somebody else was first: then there is something to change.
+    exit when found;
+  end loop;
+
+  if is_added then
+    perform attune_private.check_preference_limit(array[write_preference.user_id]);
   end if;
 end;
 $$;
-comment on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid) is
-  'Merges a patch into what a user stores for one setting, everywhere or in one project, when the caller may. '
+comment on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid, boolean) is
+  'Stores what a user chooses for one setting, everywhere or in one project, when the caller may: a patch, or, with '
+  '`is_whole`, the value as it is. '
   'Refused as `attune.set_preference` and `attune.set_user_setting`.';
-revoke all on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid) from public;
+revoke all on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid, boolean)
+  from public;
 --! EndIncluded settings/private/write_preference.sql
 --! Included settings/private/write_preferences.sql
 create or replace function attune_private.write_preferences(
@@ -1754,184 +2104,241 @@ revoke all on function attune_private.drop_preference(attune_private.caller, uui
 create or replace function attune_private.write_global_setting(
   caller attune_private.caller,
   key text,
-  patch jsonb,
+  value jsonb,
   is_enforced boolean,
-  rollout_percentage integer
+  rollout_percentage integer,
+  variants jsonb,
+  is_active boolean,
+  is_whole boolean,
+  expected_updated_at timestamptz
 )
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  lock constant boolean := coalesce(write_global_setting.is_enforced, false);
-  share constant integer := coalesce(write_global_setting.rollout_percentage, 100);
+  stored attune.global_settings;
+  fresh jsonb;
 begin
   perform attune_private.require_administrator(caller);
 
-  if share not between 0 and 100 then
+  if write_global_setting.rollout_percentage not between 0 and 100 then
     raise exception using
       errcode = 'PT422',
-      message = format('A rollout percentage is 0 to 100, not %s', share),
+      message = format('A rollout percentage is 0 to 100, not %s', write_global_setting.rollout_percentage),
       detail = 'invalid_rollout_percentage',
       hint = 'Give a whole number from 0 to 100.';
   end if;
 
-  update attune.global_settings as g
-  set
-    value = attune_hidden.json_merge_patch(g.value, patch),
-    is_active = true,
-    is_enforced = lock,
-    rollout_percentage = share,
-    variants = null,
-    updated_by = caller.user_id,
-    updated_at = 'infinity'
-  where g.key = write_global_setting.key;
+  loop
+    -- The table as for writing, so that nobody who locks the whole table waits for a row of ours while we wait for it.
+    lock table attune.global_settings in row exclusive mode;
+    select g.* into stored
+    from attune.global_settings as g
+    where g.key = write_global_setting.key
+    for no key update;
 
-  if not found then
-    insert into attune.global_settings as g (key, value, is_enforced, rollout_percentage, updated_by, updated_at)
-    values (
-      write_global_setting.key,
-      attune_hidden.json_merge_patch('{}', patch),
-      lock,
-      share,
-      caller.user_id,
-      'infinity'
-    )
-    on conflict on constraint global_settings_pkey
-    do update set
-      value = attune_hidden.json_merge_patch(g.value, patch),
-      is_active = true,
-      is_enforced = lock,
-      rollout_percentage = share,
-      variants = null,
-      updated_by = caller.user_id,
-      updated_at = 'infinity';
-  end if;
+    perform attune_private.check_unchanged(stored.updated_at, write_global_setting.expected_updated_at);
+    fresh := attune_private.written_value(
+      write_global_setting.key, 'global', stored.value, write_global_setting.value, write_global_setting.is_whole
+    );
+
+    if stored.key is not null then
+      update attune.global_settings as g
+      set
+        value = fresh,
+        is_active = coalesce(write_global_setting.is_active, g.is_active),
+        is_enforced = coalesce(write_global_setting.is_enforced, g.is_enforced),
+        rollout_percentage = coalesce(write_global_setting.rollout_percentage, g.rollout_percentage),
+        variants = nullif(coalesce(write_global_setting.variants, g.variants), 'null'),
+        updated_by = caller.user_id,
+        updated_at = 'infinity'
+      where g.key = write_global_setting.key;
+    else
+      insert into attune.global_settings (
+        key, value, is_active, is_enforced, rollout_percentage, variants, updated_by, updated_at
+      )
+      values (
+        write_global_setting.key,
+        fresh,
+        coalesce(write_global_setting.is_active, true),
+        coalesce(write_global_setting.is_enforced, false),
+        coalesce(write_global_setting.rollout_percentage, 100),
+        nullif(write_global_setting.variants, 'null'),
+        caller.user_id,
+        'infinity'
+      )
+      on conflict on constraint global_settings_pkey do nothing;
+    end if;
+
+    -- Not when somebody else was first: then there is something to change.
+    exit when found;
+  end loop;
 end;
 $$;
-comment on function attune_private.write_global_setting(attune_private.caller, text, jsonb, boolean, integer) is
-  'Merges a patch into what applies to everybody for one setting, when the caller may; variants end. '
+comment on function attune_private.write_global_setting(
+  attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz
+) is
+  'Changes what is mentioned of what applies to everybody for one setting, when the caller may; JSON''s null ends '
+  'its variants. '
   'Refused as `attune.set_global_setting`.';
-revoke all on function attune_private.write_global_setting(attune_private.caller, text, jsonb, boolean, integer)
-  from public;
+revoke all on function attune_private.write_global_setting(
+  attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz
+) from public;
 --! EndIncluded settings/private/write_global_setting.sql
 --! Included settings/private/write_plan_setting.sql
 create or replace function attune_private.write_plan_setting(
   caller attune_private.caller,
   plan text,
   key text,
-  patch jsonb,
-  is_enforced boolean
+  value jsonb,
+  is_enforced boolean,
+  is_active boolean,
+  is_whole boolean,
+  expected_updated_at timestamptz
 )
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  lock constant boolean := coalesce(write_plan_setting.is_enforced, false);
+  stored attune.plan_settings;
+  fresh jsonb;
 begin
   perform attune_private.require_administrator(caller);
   perform attune_private.check_plan(write_plan_setting.plan);
 
-  update attune.plan_settings as s
-  set
-    value = attune_hidden.json_merge_patch(s.value, patch),
-    is_active = true,
-    is_enforced = lock,
-    updated_by = caller.user_id,
-    updated_at = 'infinity'
-  where s.plan = write_plan_setting.plan
-    and s.key = write_plan_setting.key;
+  loop
+    -- As in write_global_setting.
+    lock table attune.plan_settings in row exclusive mode;
+    select s.* into stored
+    from attune.plan_settings as s
+    where s.plan = write_plan_setting.plan
+      and s.key = write_plan_setting.key
+    for no key update;
 
-  if not found then
-    insert into attune.plan_settings as s (plan, key, value, is_enforced, updated_by, updated_at)
-    values (
-      write_plan_setting.plan,
-      write_plan_setting.key,
-      attune_hidden.json_merge_patch('{}', patch),
-      lock,
-      caller.user_id,
-      'infinity'
-    )
-    on conflict on constraint plan_settings_pkey
-    do update set
-      value = attune_hidden.json_merge_patch(s.value, patch),
-      is_active = true,
-      is_enforced = lock,
-      updated_by = caller.user_id,
-      updated_at = 'infinity';
-  end if;
+    perform attune_private.check_unchanged(stored.updated_at, write_plan_setting.expected_updated_at);
+    fresh := attune_private.written_value(
+      write_plan_setting.key, 'plan', stored.value, write_plan_setting.value, write_plan_setting.is_whole
+    );
+
+    if stored.key is not null then
+      update attune.plan_settings as s
+      set
+        value = fresh,
+        is_active = coalesce(write_plan_setting.is_active, s.is_active),
+        is_enforced = coalesce(write_plan_setting.is_enforced, s.is_enforced),
+        updated_by = caller.user_id,
+        updated_at = 'infinity'
+      where s.plan = write_plan_setting.plan
+        and s.key = write_plan_setting.key;
+    else
+      insert into attune.plan_settings (plan, key, value, is_active, is_enforced, updated_by, updated_at)
+      values (
+        write_plan_setting.plan,
+        write_plan_setting.key,
+        fresh,
+        coalesce(write_plan_setting.is_active, true),
+        coalesce(write_plan_setting.is_enforced, false),
+        caller.user_id,
+        'infinity'
+      )
+      on conflict on constraint plan_settings_pkey do nothing;
+    end if;
+
+    exit when found;
+  end loop;
 end;
 $$;
-comment on function attune_private.write_plan_setting(attune_private.caller, text, text, jsonb, boolean) is
-  'Merges a patch into what applies to the users of a plan for one setting, when the caller may. '
+comment on function attune_private.write_plan_setting(
+  attune_private.caller, text, text, jsonb, boolean, boolean, boolean, timestamptz
+) is
+  'Changes what is mentioned of what applies to the users of a plan for one setting, when the caller may. '
   'Refused as `attune.set_plan_setting`.';
-revoke all on function attune_private.write_plan_setting(attune_private.caller, text, text, jsonb, boolean) from public;
+revoke all on function attune_private.write_plan_setting(
+  attune_private.caller, text, text, jsonb, boolean, boolean, boolean, timestamptz
+) from public;
 --! EndIncluded settings/private/write_plan_setting.sql
 --! Included settings/private/write_team_setting.sql
 create or replace function attune_private.write_team_setting(
   caller attune_private.caller,
   team_id uuid,
   key text,
-  patch jsonb,
-  is_enforced boolean
+  value jsonb,
+  is_enforced boolean,
+  is_active boolean,
+  is_whole boolean,
+  expected_updated_at timestamptz
 )
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  lock constant boolean := coalesce(write_team_setting.is_enforced, false);
+  stored attune.team_settings;
+  fresh jsonb;
 begin
   perform attune_private.require_team_administrator(caller, write_team_setting.team_id);
 
-  -- As in write_preference: a right or a lock that changes while the row is another's is seen below.
-  lock table attune.team_settings in row exclusive mode;
-  perform
-  from attune.team_settings as s
-  where s.team_id = write_team_setting.team_id
-    and s.key = write_team_setting.key
-  for no key update;
+  loop
+    -- As in write_global_setting.
+    lock table attune.team_settings in row exclusive mode;
+    select s.* into stored
+    from attune.team_settings as s
+    where s.team_id = write_team_setting.team_id
+      and s.key = write_team_setting.key
+    for no key update;
 
-  perform attune_private.authorize_team_setting(caller, write_team_setting.team_id, write_team_setting.key, false);
+    -- A right or a lock that changed while the row was another's is seen here.
+    perform attune_private.authorize_team_setting(caller, write_team_setting.team_id, write_team_setting.key, false);
+    perform attune_private.check_unchanged(stored.updated_at, write_team_setting.expected_updated_at);
+    fresh := attune_private.written_value(
+      write_team_setting.key, 'team', stored.value, write_team_setting.value, write_team_setting.is_whole
+    );
 
-  update attune.team_settings as s
-  set
-    value = attune_hidden.json_merge_patch(s.value, patch),
-    is_active = true,
-    is_enforced = lock,
-    updated_by = caller.user_id,
-    updated_at = 'infinity'
-  where s.team_id = write_team_setting.team_id
-    and s.key = write_team_setting.key;
+    if stored.key is not null then
+      update attune.team_settings as s
+      set
+        value = fresh,
+        is_active = coalesce(write_team_setting.is_active, s.is_active),
+        is_enforced = coalesce(write_team_setting.is_enforced, s.is_enforced),
+        updated_by = caller.user_id,
+        updated_at = 'infinity'
+      where s.team_id = write_team_setting.team_id
+        and s.key = write_team_setting.key;
+    else
+      insert into attune.team_settings (team_id, key, value, is_active, is_enforced, updated_by, updated_at)
+      values (
+        write_team_setting.team_id,
+        write_team_setting.key,
+        fresh,
+        coalesce(write_team_setting.is_active, true),
+        coalesce(write_team_setting.is_enforced, false),
+        caller.user_id,
+        'infinity'
+      )
+      on conflict on constraint team_settings_pkey do nothing;
+    end if;
 
-  if not found then
-    insert into attune.team_settings as s (team_id, key, value, is_enforced, updated_by, updated_at)
-    values (
-      write_team_setting.team_id,
-      write_team_setting.key,
-      attune_hidden.json_merge_patch('{}', patch),
-      lock,
-      caller.user_id,
-      'infinity'
-    )
-    on conflict on constraint team_settings_pkey
-    do update set
-      value = attune_hidden.json_merge_patch(s.value, patch),
-      is_active = true,
-      is_enforced = lock,
-      updated_by = caller.user_id,
-      updated_at = 'infinity';
-  end if;
+    exit when found;
+  end loop;
 end;
 $$;
-comment on function attune_private.write_team_setting(attune_private.caller, uuid, text, jsonb, boolean) is
-  'Merges a patch into what applies to the members of a team for one setting, when the caller may. '
+comment on function attune_private.write_team_setting(
+  attune_private.caller, uuid, text, jsonb, boolean, boolean, boolean, timestamptz
+) is
+  'Changes what is mentioned of what applies to the members of a team for one setting, when the caller may. '
   'Refused as `attune.set_team_setting`.';
-revoke all on function attune_private.write_team_setting(attune_private.caller, uuid, text, jsonb, boolean) from public;
+revoke all on function attune_private.write_team_setting(
+  attune_private.caller, uuid, text, jsonb, boolean, boolean, boolean, timestamptz
+) from public;
 --! EndIncluded settings/private/write_team_setting.sql
 --! Included settings/effective_settings.sql
-create or replace function attune.effective_settings(category text default null, project_id uuid default null)
+create or replace function attune.effective_settings(
+  category text default null,
+  project_id uuid default null,
+  targeting_key text default null
+)
 returns setof attune.effective_setting
 language plpgsql stable parallel restricted security definer
 rows 50
@@ -1940,22 +2347,33 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
+  perform attune_private.check_size('The targeting key', char_length(targeting_key), 200, 'characters');
+
   return query
     select s.*
-    from attune_private.effective_settings(caller, effective_settings.category, effective_settings.project_id) as s;
+    from attune_private.effective_settings(
+      caller, effective_settings.category, effective_settings.project_id, effective_settings.targeting_key
+    ) as s;
 end;
 $$;
-comment on function attune.effective_settings(text, uuid) is
+comment on function attune.effective_settings(text, uuid, text) is
   E'@param category Only this category; all when left out.\n'
   '@param project_id In which project; outside projects when left out.\n'
+  '@param targeting_key Whom rollouts and variants of public settings draw where nobody is signed in, such as a '
+  'visitor''s own random id.\n'
   'What applies to the caller, for every setting or for those of one category, by category and key. '
   'With a project, as its preferences have it (`unknown_project`). '
-  'Without a user: the public settings, as nobody in particular sees them.';
-revoke all on function attune.effective_settings(text, uuid) from public;
-grant execute on function attune.effective_settings(text, uuid) to anon, authenticated, service_role;
+  'Without a user: the public settings, as nobody in particular sees them, or, with a `targeting_key` (`too_large` '
+  'above 200 characters), as the visitor does.';
+revoke all on function attune.effective_settings(text, uuid, text) from public;
+grant execute on function attune.effective_settings(text, uuid, text) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_settings.sql
 --! Included settings/effective_setting.sql
-create or replace function attune.effective_setting(key text, project_id uuid default null)
+create or replace function attune.effective_setting(
+  key text,
+  project_id uuid default null,
+  targeting_key text default null
+)
 returns attune.effective_setting
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
@@ -1963,17 +2381,23 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  return attune_private.effective_setting(caller, effective_setting.key, effective_setting.project_id);
+  perform attune_private.check_size('The targeting key', char_length(targeting_key), 200, 'characters');
+
+  return attune_private.effective_setting(
+    caller, effective_setting.key, effective_setting.project_id, effective_setting.targeting_key
+  );
 end;
 $$;
-comment on function attune.effective_setting(text, uuid) is
+comment on function attune.effective_setting(text, uuid, text) is
   E'@notNull\n'
   '@param key Which setting.\n'
   '@param project_id In which project; outside projects when left out.\n'
+  '@param targeting_key Whom rollouts and variants of public settings draw where nobody is signed in, such as a '
+  'visitor''s own random id.\n'
   'What applies to the caller for one setting, in a project if one is given (`unknown_project`). '
-  'Refused (`unknown_setting`) when there is none that the caller may see.';
-revoke all on function attune.effective_setting(text, uuid) from public;
-grant execute on function attune.effective_setting(text, uuid) to anon, authenticated, service_role;
+  'Refused (`unknown_setting`) when there is none that the caller may see, or (`too_large`) for a key of more than 200 characters.';
+revoke all on function attune.effective_setting(text, uuid, text) from public;
+grant execute on function attune.effective_setting(text, uuid, text) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_setting.sql
 --! Included settings/effective_settings_for.sql
 create or replace function attune.effective_settings_for(
@@ -1986,8 +2410,10 @@ language plpgsql stable parallel restricted security definer
 rows 50
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
   perform attune_private.check_user(effective_settings_for.user_id);
 
   return query
@@ -1995,7 +2421,8 @@ begin
     from attune_private.effective_settings(
       (effective_settings_for.user_id, false, false)::attune_private.caller,
       effective_settings_for.category,
-      effective_settings_for.project_id
+      effective_settings_for.project_id,
+      audience => case when caller.is_trusted then 'server' else 'client' end::attune.setting_audience
     ) as s;
 end;
 $$;
@@ -2003,27 +2430,34 @@ comment on function attune.effective_settings_for(uuid, text, uuid) is
   E'@param user_id Whose settings.\n'
   '@param category Only this category; all when left out.\n'
   '@param project_id In which project; outside projects when left out.\n'
-  'What applies to another user, as that user sees it; for administrators (`admin_required`). '
+  'What applies to another user, as that user sees it, and for a trusted server what is for servers, too; for '
+  'administrators (`admin_required`). '
   'Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
 revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
 grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
 --! EndIncluded settings/effective_settings_for.sql
 --! Included settings/settings_document.sql
-create or replace function attune.settings_document(category text default null, project_id uuid default null)
+create or replace function attune.settings_document(
+  category text default null,
+  project_id uuid default null,
+  targeting_key text default null
+)
 returns jsonb
 language sql stable parallel restricted security invoker
 begin atomic
   select coalesce(json_object_agg(s.key, s.value order by s.key)::jsonb, '{}')
-  from attune.effective_settings(category, project_id) as s;
+  from attune.effective_settings(category, project_id, targeting_key) as s;
 end;
-comment on function attune.settings_document(text, uuid) is
+comment on function attune.settings_document(text, uuid, text) is
   E'@notNull\n'
   '@param category Only this category; all when left out.\n'
   '@param project_id In which project; outside projects when left out.\n'
+  '@param targeting_key Whom rollouts and variants of public settings draw where nobody is signed in, such as a '
+  'visitor''s own random id.\n'
   'What applies to the caller as one object, `{key: value}`, for every setting or for those of one category; in a '
   'project if one is given (`unknown_project`).';
-revoke all on function attune.settings_document(text, uuid) from public;
-grant execute on function attune.settings_document(text, uuid) to anon, authenticated, service_role;
+revoke all on function attune.settings_document(text, uuid, text) from public;
+grant execute on function attune.settings_document(text, uuid, text) to anon, authenticated, service_role;
 --! EndIncluded settings/settings_document.sql
 --! Included settings/explain_setting.sql
 create or replace function attune.explain_setting(key text, user_id uuid default null, project_id uuid default null)
@@ -2050,7 +2484,7 @@ begin
   select d.* into definition
   from attune.setting_definitions as d
   where d.key = explain_setting.key
-    and (d.is_public or is_known);
+    and d.audience <= attune_private.audience_of(caller);
 
   if not found then
     perform attune_private.refuse_unknown_setting(explain_setting.key);
@@ -2075,11 +2509,16 @@ begin
       where l.layer <= definition.layer
     ),
     narrowed as (
-      -- Below the first value, seen from the narrow side, that is no object, nothing shines through.
+      -- Below the first value, seen from the narrow side, that is whole or no object, nothing shines through.
       select
         n.*,
         max(n.layer) filter (where n.counts) over () as winner,
-        min(n.layer) filter (where n.counts and jsonb_typeof(n.value) <> 'object')
+        min(n.layer) filter (
+          where n.counts and (
+            jsonb_typeof(n.value) <> 'object'
+            or attune_private.holds_whole_value(definition.merge, definition.seeding, n.layer)
+          )
+        )
           over (order by n.layer rows between 1 following and unbounded following) as covered_by
       from judged as n
     )
@@ -2115,7 +2554,12 @@ revoke all on function attune.explain_setting(text, uuid, uuid) from public;
 grant execute on function attune.explain_setting(text, uuid, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/explain_setting.sql
 --! Included settings/set_preference.sql
-create or replace function attune.set_preference(key text, value jsonb, project_id uuid default null)
+create or replace function attune.set_preference(
+  key text,
+  value jsonb,
+  project_id uuid default null,
+  is_whole boolean default false
+)
 returns attune.effective_setting
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -2129,25 +2573,28 @@ begin
     caller,
     caller.user_id,
     set_preference.key,
-    -- A client that sends null means JSON's null, which is a value.
-    coalesce(set_preference.value, 'null'),
-    set_preference.project_id
+    set_preference.value,
+    set_preference.project_id,
+    set_preference.is_whole
   );
 
   return attune_private.effective_setting(caller, set_preference.key, set_preference.project_id);
 end;
 $$;
-comment on function attune.set_preference(text, jsonb, uuid) is
+comment on function attune.set_preference(text, jsonb, uuid, boolean) is
   E'@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param project_id In which project; outside projects when left out.\n'
+  '@param is_whole True stores an object as it is, in place of what is stored.\n'
   'Stores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. '
   'An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients '
   'which change different members keep both changes. '
+  'Where nothing is stored yet and the setting''s values are not merged (`merge` is `replace`), it is merged into what '
+  'applies now. '
   'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, '
-  '`setting_enforced`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
-revoke all on function attune.set_preference(text, jsonb, uuid) from public;
-grant execute on function attune.set_preference(text, jsonb, uuid) to authenticated, service_role;
+  '`setting_enforced`, `value_required`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
+revoke all on function attune.set_preference(text, jsonb, uuid, boolean) from public;
+grant execute on function attune.set_preference(text, jsonb, uuid, boolean) to authenticated, service_role;
 --! EndIncluded settings/set_preference.sql
 --! Included settings/set_preferences.sql
 create or replace function attune.set_preferences(patch jsonb, project_id uuid default null)
@@ -2253,9 +2700,12 @@ grant execute on function attune.reset_preferences(text, uuid) to authenticated,
 --! Included settings/set_global_setting.sql
 create or replace function attune.set_global_setting(
   key text,
-  value jsonb,
-  is_enforced boolean default false,
-  rollout_percentage integer default 100
+  value jsonb default null,
+  is_enforced boolean default null,
+  rollout_percentage integer default null,
+  is_active boolean default null,
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns attune.effective_setting
 language plpgsql volatile security definer
@@ -2267,76 +2717,89 @@ begin
   perform attune_private.write_global_setting(
     caller,
     set_global_setting.key,
-    coalesce(set_global_setting.value, 'null'),
+    set_global_setting.value,
     set_global_setting.is_enforced,
-    set_global_setting.rollout_percentage
+    set_global_setting.rollout_percentage,
+    null,
+    set_global_setting.is_active,
+    set_global_setting.is_whole,
+    set_global_setting.expected_updated_at
   );
 
   return attune_private.effective_setting(caller, set_global_setting.key);
 end;
 $$;
-comment on function attune.set_global_setting(text, jsonb, boolean, integer) is
+comment on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz) is
   E'@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody can choose otherwise.\n'
   '@param rollout_percentage The share of users it applies to, 0 to 100.\n'
-  'Stores what applies to everybody for one setting, and returns what applies to the caller now; for '
+  '@param is_active False keeps the value, and ignores it.\n'
+  '@param is_whole True stores an object as it is, in place of what is stored.\n'
+  '@param expected_updated_at The `updated_at` of the global value that was read.\n'
+  'Changes what applies to everybody for one setting, and returns what applies to the caller now; for '
   'administrators. '
+  'What is not mentioned stays: a change of the lock leaves the value, a change of the value leaves lock, rollout and '
+  'variants; where nothing is stored yet, it is what applies now, not locked, and for everybody. '
   'An object is merged into what is stored (RFC 7396). '
   'With `is_enforced` nobody can choose otherwise; with a `rollout_percentage` it applies to that share of users, '
   'who stay in as the share grows. '
-  'Variants end: `set_global_variants` splits anew. '
-  'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, '
-  '`invalid_rollout_percentage`, `too_large`, `value_too_deep`.';
-revoke all on function attune.set_global_setting(text, jsonb, boolean, integer) from public;
-grant execute on function attune.set_global_setting(text, jsonb, boolean, integer) to authenticated, service_role;
+  'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `value_required`, `invalid_value`, '
+  '`invalid_rollout_percentage`, `system_setting`, `changed_meanwhile` (where `expected_updated_at` is another), '
+  '`too_large`, `value_too_deep`.';
+revoke all on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz)
+  from public;
+grant execute on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz)
+  to authenticated, service_role;
 --! EndIncluded settings/set_global_setting.sql
 --! Included settings/set_global_variants.sql
-create or replace function attune.set_global_variants(key text, variants jsonb)
+create or replace function attune.set_global_variants(
+  key text,
+  variants jsonb,
+  expected_updated_at timestamptz default null
+)
 returns attune.effective_setting
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
-  split constant jsonb := nullif(set_global_variants.variants, 'null');
 begin
   perform attune_private.require_administrator(caller);
 
-  update attune.global_settings as g
-  set variants = split, is_active = true, updated_by = caller.user_id, updated_at = 'infinity'
-  where g.key = set_global_variants.key;
+  if set_global_variants.variants is null then
+    perform attune_private.refuse_missing_value();
+  end if;
 
-  if not found and split is not null then
-    -- Whoever is in no variant, because nobody is signed in, gets the default.
-    insert into attune.global_settings as g (key, value, variants, updated_by, updated_at)
-    select
-      d.key,
-      case jsonb_typeof(d.default_value) when 'object' then '{}' else d.default_value end,
-      split,
-      caller.user_id,
-      'infinity'
-    from attune.setting_definitions as d
-    where d.key = set_global_variants.key
-    on conflict on constraint global_settings_pkey
-    do update set variants = split, is_active = true, updated_by = caller.user_id, updated_at = 'infinity';
+  -- Whoever is in no variant, because nobody is signed in, gets the value that is there, or what applied before.
+  if set_global_variants.variants <> 'null'
+    or exists (select from attune.global_settings as g where g.key = set_global_variants.key)
+  then
+    perform attune_private.write_global_setting(
+      caller, set_global_variants.key, null, null, null, set_global_variants.variants, null, false,
+      set_global_variants.expected_updated_at
+    );
+  else
+    perform attune_private.check_unchanged(null, set_global_variants.expected_updated_at);
   end if;
 
   return attune_private.effective_setting(caller, set_global_variants.key);
 end;
 $$;
-comment on function attune.set_global_variants(text, jsonb) is
+comment on function attune.set_global_variants(text, jsonb, timestamptz) is
   E'@notNull\n'
   '@param key Which setting.\n'
   '@param variants `[{"name", "weight", "value"}]`; null ends the split.\n'
-  'Splits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`, with weights '
-  'in tenths of a percent that sum to 1000; null ends the split. '
-  'Stays within the setting''s rollout and lock. '
+  '@param expected_updated_at The `updated_at` of the global value that was read.\n'
+  'Splits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`; a weight is a '
+  'part of the sum of all, as Unleash has it; null ends the split. '
+  'Value, lock and rollout stay. '
   'Returns what applies to the caller now; for administrators. '
-  'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `invalid_variants`, `invalid_value`, '
-  '`secret_in_setting`, `invalid_timezone`, `too_large`.';
-revoke all on function attune.set_global_variants(text, jsonb) from public;
-grant execute on function attune.set_global_variants(text, jsonb) to authenticated, service_role;
+  'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `value_required`, `invalid_variants`, '
+  '`invalid_value`, `secret_in_setting`, `invalid_timezone`, `system_setting`, `changed_meanwhile`, `too_large`, '
+  '`value_too_deep`.';
+revoke all on function attune.set_global_variants(text, jsonb, timestamptz) from public;
+grant execute on function attune.set_global_variants(text, jsonb, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/set_global_variants.sql
 --! Included settings/reset_global_setting.sql
 create or replace function attune.reset_global_setting(key text)
@@ -2367,8 +2830,11 @@ grant execute on function attune.reset_global_setting(text) to authenticated, se
 create or replace function attune.set_plan_setting(
   plan text,
   key text,
-  value jsonb,
-  is_enforced boolean default false
+  value jsonb default null,
+  is_enforced boolean default null,
+  is_active boolean default null,
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns attune.effective_setting
 language plpgsql volatile security definer
@@ -2381,27 +2847,36 @@ begin
     caller,
     set_plan_setting.plan,
     set_plan_setting.key,
-    coalesce(set_plan_setting.value, 'null'),
-    set_plan_setting.is_enforced
+    set_plan_setting.value,
+    set_plan_setting.is_enforced,
+    set_plan_setting.is_active,
+    set_plan_setting.is_whole,
+    set_plan_setting.expected_updated_at
   );
 
   return attune_private.effective_setting(caller, set_plan_setting.key);
 end;
 $$;
-comment on function attune.set_plan_setting(text, text, jsonb, boolean) is
+comment on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz) is
   E'@notNull\n'
   '@param plan Which plan.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
-  'Stores what applies to the users of a plan for one setting, and returns what applies to the caller now; for '
+  '@param is_active False keeps the value, and ignores it.\n'
+  '@param is_whole True stores an object as it is, in place of what is stored.\n'
+  '@param expected_updated_at The `updated_at` of the value that was read.\n'
+  'Changes what applies to the users of a plan for one setting, and returns what applies to the caller now; for '
   'administrators. '
+  'What is not mentioned stays; where nothing is stored yet, it is what applies to everybody, not locked. '
   'An object is merged into what is stored (RFC 7396). '
   'With `is_enforced` none of them can choose otherwise. '
-  'Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `layer_not_allowed`, `invalid_value`, `too_large`, '
+  'Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `layer_not_allowed`, '
+  '`value_required`, `invalid_value`, `changed_meanwhile` (where `expected_updated_at` is another), `too_large`, '
   '`value_too_deep`.';
-revoke all on function attune.set_plan_setting(text, text, jsonb, boolean) from public;
-grant execute on function attune.set_plan_setting(text, text, jsonb, boolean) to authenticated, service_role;
+revoke all on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz) from public;
+grant execute on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz)
+  to authenticated, service_role;
 --! EndIncluded settings/set_plan_setting.sql
 --! Included settings/reset_plan_setting.sql
 create or replace function attune.reset_plan_setting(plan text, key text)
@@ -2437,8 +2912,11 @@ grant execute on function attune.reset_plan_setting(text, text) to authenticated
 create or replace function attune.set_team_setting(
   team_id uuid,
   key text,
-  value jsonb,
-  is_enforced boolean default false
+  value jsonb default null,
+  is_enforced boolean default null,
+  is_active boolean default null,
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns attune.effective_setting
 language plpgsql volatile security definer
@@ -2451,27 +2929,36 @@ begin
     caller,
     set_team_setting.team_id,
     set_team_setting.key,
-    coalesce(set_team_setting.value, 'null'),
-    set_team_setting.is_enforced
+    set_team_setting.value,
+    set_team_setting.is_enforced,
+    set_team_setting.is_active,
+    set_team_setting.is_whole,
+    set_team_setting.expected_updated_at
   );
 
   return attune_private.effective_setting(caller, set_team_setting.key);
 end;
 $$;
-comment on function attune.set_team_setting(uuid, text, jsonb, boolean) is
+comment on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz) is
   E'@notNull\n'
   '@param team_id Which team.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
-  'Stores what applies to the members of a team for one setting, and returns what applies to the caller now; for '
-  'the team''s owners and administrators. '
+  '@param is_active False keeps the value, and ignores it.\n'
+  '@param is_whole True stores an object as it is, in place of what is stored.\n'
+  '@param expected_updated_at The `updated_at` of the value that was read.\n'
+  'Changes what applies to the members of a team for one setting, and returns what applies to the caller now; for '
+  'the teams owners and administrators. '
+  'What is not mentioned stays; where nothing is stored yet, it is what applies to everybody, not locked. '
   'An object is merged into what is stored (RFC 7396). '
   'With `is_enforced` none of them can choose otherwise. '
   'Refused: `team_admin_required`, `admin_required`, `setting_enforced`, `unknown_setting`, `layer_not_allowed`, '
-  '`invalid_value`, `too_large`, `value_too_deep`.';
-revoke all on function attune.set_team_setting(uuid, text, jsonb, boolean) from public;
-grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
+  '`value_required`, `invalid_value`, `changed_meanwhile` (where `expected_updated_at` is another), `too_large`, '
+  '`value_too_deep`.';
+revoke all on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz) from public;
+grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz)
+  to authenticated, service_role;
 --! EndIncluded settings/set_team_setting.sql
 --! Included settings/reset_team_setting.sql
 create or replace function attune.reset_team_setting(team_id uuid, key text)
@@ -2510,7 +2997,12 @@ revoke all on function attune.reset_team_setting(uuid, text) from public;
 grant execute on function attune.reset_team_setting(uuid, text) to authenticated, service_role;
 --! EndIncluded settings/reset_team_setting.sql
 --! Included settings/set_user_setting.sql
-create or replace function attune.set_user_setting(user_id uuid, key text, value jsonb)
+create or replace function attune.set_user_setting(
+  user_id uuid,
+  key text,
+  value jsonb,
+  is_whole boolean default false
+)
 returns attune.effective_setting
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -2522,26 +3014,30 @@ begin
   perform attune_private.check_user(set_user_setting.user_id);
 
   perform attune_private.write_preference(
-    caller, set_user_setting.user_id, set_user_setting.key, coalesce(set_user_setting.value, 'null')
+    caller, set_user_setting.user_id, set_user_setting.key, set_user_setting.value,
+    is_whole => set_user_setting.is_whole
   );
 
   return attune_private.effective_setting(
-    (set_user_setting.user_id, false, false)::attune_private.caller, set_user_setting.key
+    (set_user_setting.user_id, false, false)::attune_private.caller,
+    set_user_setting.key,
+    audience => attune_private.audience_of(caller)
   );
 end;
 $$;
-comment on function attune.set_user_setting(uuid, text, jsonb) is
+comment on function attune.set_user_setting(uuid, text, jsonb, boolean) is
   E'@notNull\n'
   '@param user_id Whose.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
+  '@param is_whole True stores an object as it is, in place of what is stored.\n'
   'Gives one user a value that only administrators may, such as a beta feature, and returns what applies to that '
   'user; for administrators. '
   'What is the user''s own choice stays theirs (`not_your_preference`). '
   'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, '
-  '`setting_enforced`, `invalid_value`, `too_large`, `too_many_preferences`.';
-revoke all on function attune.set_user_setting(uuid, text, jsonb) from public;
-grant execute on function attune.set_user_setting(uuid, text, jsonb) to authenticated, service_role;
+  '`setting_enforced`, `value_required`, `invalid_value`, `too_large`, `too_many_preferences`.';
+revoke all on function attune.set_user_setting(uuid, text, jsonb, boolean) from public;
+grant execute on function attune.set_user_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
 --! EndIncluded settings/set_user_setting.sql
 --! Included settings/reset_user_setting.sql
 create or replace function attune.reset_user_setting(user_id uuid, key text)
@@ -2557,7 +3053,9 @@ begin
   perform attune_private.drop_preference(caller, reset_user_setting.user_id, reset_user_setting.key);
 
   return attune_private.effective_setting(
-    (reset_user_setting.user_id, false, false)::attune_private.caller, reset_user_setting.key
+    (reset_user_setting.user_id, false, false)::attune_private.caller,
+    reset_user_setting.key,
+    audience => attune_private.audience_of(caller)
   );
 end;
 $$;
@@ -2579,20 +3077,21 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
-  patch constant jsonb := coalesce(set_setting.value, 'null');
-  stored attune.global_settings;
 begin
   if exists (
     select from attune.setting_definitions as d
     where d.key = set_setting.key and d.layer >= 'user'
   ) then
     perform attune_private.require_user(caller);
-    perform attune_private.write_preference(caller, caller.user_id, set_setting.key, patch);
+    perform attune_private.write_preference(caller, caller.user_id, set_setting.key, set_setting.value);
   else
-    -- A lock and a rollout are decisions of their own: changing the value leaves them.
-    select g.* into stored from attune.global_settings as g where g.key = set_setting.key;
+    if set_setting.value is null then
+      perform attune_private.refuse_missing_value();
+    end if;
+
+    -- A lock, a rollout and variants are decisions of their own: changing the value leaves them.
     perform attune_private.write_global_setting(
-      caller, set_setting.key, patch, stored.is_enforced, stored.rollout_percentage
+      caller, set_setting.key, set_setting.value, null, null, null, null, false, null
     );
   end if;
 
@@ -2619,23 +3118,57 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  stored bigint;
+  stored bigint := 0;
+  skipped text[];
+  candidate record;
 begin
-  insert into attune.user_preferences (user_id, key, value, updated_by, updated_at)
-  select seed_settings.user_id, r.key, r.value, seed_settings.updated_by, 'infinity'
-  from attune_private.resolve_settings(seed_settings.user_id, false, true) as r
-  join attune.setting_definitions as d on d.key = r.key
-  where d.seeding = 'copy'
-    and d.layer >= 'user'
-  on conflict on constraint user_preferences_pkey do nothing;
+  for candidate in
+    select r.key, r.value
+    from attune_private.resolve_settings(seed_settings.user_id, false, 'admin') as r
+    join attune.setting_definitions as d on d.key = r.key
+    where d.seeding = 'copy'
+      and d.layer >= 'user'
+      -- What is not set is nothing to copy, unless null is a value.
+      and (r.value <> 'null' or attune_private.stored_value_problem(d, 'user', 'null') is null)
+      and not exists (
+        select from attune.user_preferences as p where p.user_id = seed_settings.user_id and p.key = r.key
+      )
+    order by r.key
+  loop
+    -- What cannot be stored, such as a value that is too large once it is merged, keeps nobody out.
+    begin
+      insert into attune.user_preferences (user_id, key, value, updated_by, updated_at)
+      values (seed_settings.user_id, candidate.key, candidate.value, seed_settings.updated_by, 'infinity')
+      on conflict on constraint user_preferences_pkey do nothing;
 
-  get diagnostics stored = row_count;
+      if found then
+        stored := stored + 1;
+      end if;
+    exception
+      when sqlstate 'PT422' then
+        skipped := skipped || (candidate.key || ': ' || sqlerrm);
+    end;
+  end loop;
+
+  if skipped is not null then
+    insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+    values (
+      'seed_settings',
+      'Values that cannot be stored were not copied',
+      jsonb_build_object('user_id', seed_settings.user_id, 'skipped', to_jsonb(skipped[:100])),
+      stored,
+      seed_settings.updated_by,
+      attune_private.request_role()
+    );
+  end if;
+
   return stored;
 end;
 $$;
 comment on function attune_private.seed_settings(uuid, uuid) is
   'Puts the value now effective of every setting with `seeding = copy` into a user''s layer, where the user holds '
-  'none; returns how many.';
+  'none; returns how many. '
+  'What cannot be stored is skipped, and named in `maintenance_operations`.';
 revoke all on function attune_private.seed_settings(uuid, uuid) from public;
 --! EndIncluded settings/private/seed_settings.sql
 --! Included settings/triggers/tg_users__seed_settings.sql

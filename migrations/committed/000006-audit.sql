@@ -1,5 +1,5 @@
---! Previous: sha1:2f4e042fa2c46504f4245017850ec90bbbcab8db
---! Hash: sha1:0293b7ba3cc6a31c5d04c32ce216144aaba7707f
+--! Previous: sha1:7d2472f8433e049c4771cc6491733da747039d28
+--! Hash: sha1:11c4dcd52c4003f35313a339062b5edc107db05c
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -65,7 +65,7 @@ create table attune.maintenance_operations (
   id bigint generated always as identity
     constraint maintenance_operations_pkey primary key,
   operation text not null
-    constraint maintenance_operations_operation_check check (operation in ('purge_audit_log', 'erase_user')),
+    constraint maintenance_operations_operation_check check (operation in ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting')),
   reason text not null
     constraint maintenance_operations_reason_check check (char_length(reason) between 1 and 1000),
   parameters jsonb not null
@@ -82,7 +82,9 @@ comment on table attune.maintenance_operations is
   'What was done to the records themselves, such as removing old audit rows. '
   'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
-comment on column attune.maintenance_operations.operation is 'What was done: `"purge_audit_log"` or `"erase_user"`.';
+comment on column attune.maintenance_operations.operation is 
+  'What was done: `"purge_audit_log"`, `"erase_user"`, `"seed_settings"` (with what could not be copied) or '
+  '`"rename_setting"`.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
 comment on column attune.maintenance_operations.parameters is
   'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
@@ -241,6 +243,11 @@ declare
     else attune.current_user_id()
   end;
 begin
+  -- Who writes what is there already has changed nothing.
+  if previous - '{updated_by,updated_at}'::text[] = written - '{updated_by,updated_at}'::text[] then
+    return null;
+  end if;
+
   insert into attune.configuration_audit_log (
     actor_id, actor_role, layer, user_id, scope, key, operation,
     previous_value, new_value, previous_attributes, new_attributes

@@ -1,5 +1,5 @@
---! Previous: sha1:597985a4a54b235435ab0e658b770e7259839a5c
---! Hash: sha1:1bcad8d8a8eb8633af6794b9ce4f016af38a00ae
+--! Previous: sha1:7447bbef21842b145c1df97dff16d3e8dab64028
+--! Hash: sha1:e05a00d01317e79c172481730dacc78e5dafc9f5
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:1bcad8d8a8eb8633af6794b9ce4f016af38a00ae
---! Hash: sha1:db621be2f6f3baa8d1075deef336f957bd9ae1c5
+--! Previous: sha1:e05a00d01317e79c172481730dacc78e5dafc9f5
+--! Hash: sha1:6637aa11a1ec53854c72f387dea3a48115a42072
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:db621be2f6f3baa8d1075deef336f957bd9ae1c5
---! Hash: sha1:98453d6b010d3b614de8f1c3c9c834c7d4d11eb6
+--! Previous: sha1:6637aa11a1ec53854c72f387dea3a48115a42072
+--! Hash: sha1:ba002ffad2020dce7143970b805ed53a0f15da6d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -78,7 +78,7 @@ begin
 
   return (
     select json_object_agg(substr(r.key, length(document.name) + 2), r.value)
-    from attune_private.resolve_settings(document.user_id, false, true, document.project_id) as r
+    from attune_private.resolve_settings(document.user_id, false, 'admin', document.project_id) as r
     where r.category = document.name
       and starts_with(r.key, document.name || '.')
   );
@@ -339,16 +339,18 @@ begin
     perform attune_private.require_administrator(caller);
   end if;
 
-  perform attune_private.check_user(get_effective_ai_config.user_id);
-
-  return attune_private.ai_configuration_of(get_effective_ai_config.user_id);
+  -- Of nobody when there is no such user: what would split users by their ids is not for them either.
+  return attune_private.ai_configuration_of(
+    (select u.id from attune.users as u where u.id = get_effective_ai_config.user_id)
+  );
 end;
 $$;
 comment on function attune.get_effective_ai_config(uuid) is
   E'@notNull\n'
   '@param user_id Whose.\n'
   'Which language model works for a user, and how; for the user, administrators and trusted servers. '
-  'Refused: `admin_required`, `unknown_user`.';
+  'For an id that is no user''s, what applies to everybody. '
+  'Refused: `admin_required`.';
 revoke all on function attune.get_effective_ai_config(uuid) from public;
 grant execute on function attune.get_effective_ai_config(uuid) to authenticated, service_role;
 --! EndIncluded documents/get_effective_ai_config.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:98453d6b010d3b614de8f1c3c9c834c7d4d11eb6
---! Hash: sha1:547ae766736ef43e5c622ddb4d8a86842ec65ea5
+--! Previous: sha1:ba002ffad2020dce7143970b805ed53a0f15da6d
+--! Hash: sha1:f3ab806234b805cca85b4618aa232aea15946cba
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:547ae766736ef43e5c622ddb4d8a86842ec65ea5
---! Hash: sha1:dbde5c3b3402393b88b18b5393b20865d9bd1246
+--! Previous: sha1:f3ab806234b805cca85b4618aa232aea15946cba
+--! Hash: sha1:a5bcd997ecfdf0385a7e57e4661d99e5d81423a9
 --! Message: notifications
 
 -- What there is to notify of
