@@ -1,5 +1,5 @@
---! Previous: sha1:7ee9026ff05e345ae3fdcdac8019b28727abdddc
---! Hash: sha1:756bdabcdf6af738945b999d0d3e4f13f32d30a0
+--! Previous: sha1:db339ad3fe2bf05c116f098a0e933ef3dd4716aa
+--! Hash: sha1:1c39f026cced471e1d877246cfd66cb2a8213142
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:756bdabcdf6af738945b999d0d3e4f13f32d30a0
---! Hash: sha1:01ecdbcf34ca725f0b4553998f41c9ff991aca25
+--! Previous: sha1:1c39f026cced471e1d877246cfd66cb2a8213142
+--! Hash: sha1:186f11503d50e30b88c9330c0dee9227e4415adc
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:01ecdbcf34ca725f0b4553998f41c9ff991aca25
---! Hash: sha1:69c30425037f910ace43475139f3ff3d4567afb0
+--! Previous: sha1:186f11503d50e30b88c9330c0dee9227e4415adc
+--! Hash: sha1:f86238511fdc16db05108496a299d2cae22a7598
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

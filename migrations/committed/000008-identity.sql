@@ -1,5 +1,5 @@
---! Previous: sha1:69c30425037f910ace43475139f3ff3d4567afb0
---! Hash: sha1:66ad69e452a98fdd1635dc77ec009a8985ed7a81
+--! Previous: sha1:f86238511fdc16db05108496a299d2cae22a7598
+--! Hash: sha1:469c0f2d4349726e9b39ffdd4cf4f5160e68d8cb
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

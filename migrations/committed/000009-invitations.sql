@@ -1,5 +1,5 @@
---! Previous: sha1:66ad69e452a98fdd1635dc77ec009a8985ed7a81
---! Hash: sha1:08b2a52847a57bbbe147fa3179fc5ed1b519c669
+--! Previous: sha1:469c0f2d4349726e9b39ffdd4cf4f5160e68d8cb
+--! Hash: sha1:33ca6ee0c34dc2b7079becb4d49d5c70af7678fc
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:08b2a52847a57bbbe147fa3179fc5ed1b519c669
---! Hash: sha1:8a568de0995a1124b7ae39bd76b1ab5a0fb54d90
+--! Previous: sha1:33ca6ee0c34dc2b7079becb4d49d5c70af7678fc
+--! Hash: sha1:ecdb1c532d5440a90fb3e25cd50eb75686a87735
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

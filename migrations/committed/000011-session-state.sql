@@ -1,5 +1,5 @@
---! Previous: sha1:8a568de0995a1124b7ae39bd76b1ab5a0fb54d90
---! Hash: sha1:fbfad180f1459f57b5295d09c83845d81a3434f3
+--! Previous: sha1:ecdb1c532d5440a90fb3e25cd50eb75686a87735
+--! Hash: sha1:1091c3247a7b1a81615b68ea419a480219e838ff
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

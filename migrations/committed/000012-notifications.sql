@@ -1,5 +1,5 @@
---! Previous: sha1:fbfad180f1459f57b5295d09c83845d81a3434f3
---! Hash: sha1:4f9b967bf44a0c52a7d6035be5ef29dd3da674d4
+--! Previous: sha1:1091c3247a7b1a81615b68ea419a480219e838ff
+--! Hash: sha1:9a859e46e6507a27578cdad5957a21a4d01d0b3c
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:4f9b967bf44a0c52a7d6035be5ef29dd3da674d4
---! Hash: sha1:e1cd40c1a854cda6dfc805abd823fd123a02df11
+--! Previous: sha1:9a859e46e6507a27578cdad5957a21a4d01d0b3c
+--! Hash: sha1:856cb7df94144c1d2653f91afb35cdf2c4e74016
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:e1cd40c1a854cda6dfc805abd823fd123a02df11
---! Hash: sha1:106455ef97b141f6bca026379d87d3c9b8736228
+--! Previous: sha1:856cb7df94144c1d2653f91afb35cdf2c4e74016
+--! Hash: sha1:651be7505bae306b6ac2cc04d786c3143d9af4ee
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
