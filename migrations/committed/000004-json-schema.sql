@@ -1,5 +1,5 @@
 --! Previous: sha1:1038de0a9b1ddc5e3270687e0d56df1061c6a5eb
---! Hash: sha1:db339ad3fe2bf05c116f098a0e933ef3dd4716aa
+--! Hash: sha1:886a6a8576002551e3ee63be37f08cb0b0e68045
 --! Message: json schema
 
 -- What a value must be
@@ -432,7 +432,7 @@ begin
     -- Beside what is no single character, a hyphen begins no range.
     if in_class and token ~ '^\\[dDwWsSpP]' and regex ~ '[^\\]-$' then
       regex := left(regex, -1) || '\-';
-    elsif in_class and token ~ '^-.' and (previous ~ '^\\[dDwWsSpP]') then
+    elsif in_class and token like '-%' and previous ~ '^\\[dDwWsSpP]' then
       token := '\' || token;
     end if;
 
@@ -1325,6 +1325,11 @@ begin
 
       if is_problem and not vocabulary ? keyword then
         message := format('keyword "%s" is not supported', keyword);
+        return next;
+        continue;
+      elsif keyword = 'items' and jsonb_typeof(argument) = 'array' then
+        path := node_path || '/items';
+        message := 'must be object,boolean';
         return next;
         continue;
       elsif not is_problem and not annotations ? keyword then

@@ -1,5 +1,5 @@
---! Previous: sha1:db339ad3fe2bf05c116f098a0e933ef3dd4716aa
---! Hash: sha1:1c39f026cced471e1d877246cfd66cb2a8213142
+--! Previous: sha1:886a6a8576002551e3ee63be37f08cb0b0e68045
+--! Hash: sha1:894cb0266f823c53e1e9db98e6ae3c8f14b38f57
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:1c39f026cced471e1d877246cfd66cb2a8213142
---! Hash: sha1:186f11503d50e30b88c9330c0dee9227e4415adc
+--! Previous: sha1:894cb0266f823c53e1e9db98e6ae3c8f14b38f57
+--! Hash: sha1:a0725ca09b33e5db89cb0e5b526b4e8c865b27ee
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

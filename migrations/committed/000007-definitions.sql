@@ -1,5 +1,5 @@
---! Previous: sha1:186f11503d50e30b88c9330c0dee9227e4415adc
---! Hash: sha1:f86238511fdc16db05108496a299d2cae22a7598
+--! Previous: sha1:a0725ca09b33e5db89cb0e5b526b4e8c865b27ee
+--! Hash: sha1:8153e3073dcf119596422532f531f636fe536077
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

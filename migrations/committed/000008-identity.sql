@@ -1,5 +1,5 @@
---! Previous: sha1:f86238511fdc16db05108496a299d2cae22a7598
---! Hash: sha1:469c0f2d4349726e9b39ffdd4cf4f5160e68d8cb
+--! Previous: sha1:8153e3073dcf119596422532f531f636fe536077
+--! Hash: sha1:a5d6d690ebbda4525c100d24f088a1e95b20ab68
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:469c0f2d4349726e9b39ffdd4cf4f5160e68d8cb
---! Hash: sha1:33ca6ee0c34dc2b7079becb4d49d5c70af7678fc
+--! Previous: sha1:a5d6d690ebbda4525c100d24f088a1e95b20ab68
+--! Hash: sha1:3de69e26dc5599f6b9674e5a046f86d3fe6a97e7
 --! Message: invitations
 
 create table attune.invitations (

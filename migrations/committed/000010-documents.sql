@@ -1,5 +1,5 @@
---! Previous: sha1:33ca6ee0c34dc2b7079becb4d49d5c70af7678fc
---! Hash: sha1:ecdb1c532d5440a90fb3e25cd50eb75686a87735
+--! Previous: sha1:3de69e26dc5599f6b9674e5a046f86d3fe6a97e7
+--! Hash: sha1:662c108d49a84ed8bec4cfcc61c542a48e910eb8
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:ecdb1c532d5440a90fb3e25cd50eb75686a87735
---! Hash: sha1:1091c3247a7b1a81615b68ea419a480219e838ff
+--! Previous: sha1:662c108d49a84ed8bec4cfcc61c542a48e910eb8
+--! Hash: sha1:0228c9e6e8c05a726450fda549076aa3f52fb56b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

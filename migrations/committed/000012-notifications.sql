@@ -1,5 +1,5 @@
---! Previous: sha1:1091c3247a7b1a81615b68ea419a480219e838ff
---! Hash: sha1:9a859e46e6507a27578cdad5957a21a4d01d0b3c
+--! Previous: sha1:0228c9e6e8c05a726450fda549076aa3f52fb56b
+--! Hash: sha1:fb49c358974408aee0063d5148241642c9872833
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:9a859e46e6507a27578cdad5957a21a4d01d0b3c
---! Hash: sha1:856cb7df94144c1d2653f91afb35cdf2c4e74016
+--! Previous: sha1:fb49c358974408aee0063d5148241642c9872833
+--! Hash: sha1:70325b8fa32886b1c0c36188f47ff79c119e49b5
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:856cb7df94144c1d2653f91afb35cdf2c4e74016
---! Hash: sha1:651be7505bae306b6ac2cc04d786c3143d9af4ee
+--! Previous: sha1:70325b8fa32886b1c0c36188f47ff79c119e49b5
+--! Hash: sha1:98a6b12dcdab276b851b87f7b3b13c502d54df32
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
