@@ -499,7 +499,7 @@ describe("whatever is sent for an argument that is JSON", () => {
       return [`${field.name}(${args}) ${isLeafType(getNamedType(field.type)) ? "" : "{ __typename }"}`];
     });
 
-  test("it is taken or refused for a reason, and what is stored can be read", async () => {
+  test("it is taken or refused for a reason, and nothing too deep is stored", async () => {
     const made = await send(`mutation { createTeam(input: { name: "T" }) { team { id } } }`, "{}", admin);
     team = /"id":"([^"]+)"/.exec(made.text)?.[1] ?? "";
     const queries = [
@@ -516,6 +516,20 @@ describe("whatever is sent for an argument that is JSON", () => {
           failures.push(`${query} ${each.slice(0, 20)}`);
       }
     expect(failures).toEqual([]);
+
+    // What is stored has 64 levels, within a list or object of ours.
+    const columns = await database.query<{ table: string; column: string }>(
+      `select format('%I.%I', table_schema, table_name) as table, quote_ident(column_name) as column
+       from information_schema.columns
+       where table_schema in ('attune', 'attune_private') and data_type = 'jsonb'`,
+    );
+    expect(columns.length).toBeGreaterThan(10);
+    for (const { table, column } of columns) {
+      const deepest = await database.query(
+        `select ${column} from ${table} where jsonb_path_exists(${column}, 'strict $.**{67}')`,
+      );
+      expect({ table, column, deepest }).toEqual({ table, column, deepest: [] });
+    }
   });
 });
 
