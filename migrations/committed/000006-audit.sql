@@ -1,5 +1,5 @@
---! Previous: sha1:5e76948c313c00143c6a141b8407bf6eb4a3bdeb
---! Hash: sha1:8f8031d0ac63ff48678bac4aabe8ee71e726ad97
+--! Previous: sha1:7d2472f8433e049c4771cc6491733da747039d28
+--! Hash: sha1:11c4dcd52c4003f35313a339062b5edc107db05c
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

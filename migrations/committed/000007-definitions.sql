@@ -1,8 +1,8 @@
---! Previous: sha1:8f8031d0ac63ff48678bac4aabe8ee71e726ad97
---! Hash: sha1:12297bf3461bc09b1df57284219e8dcb4756e55b
+--! Previous: sha1:11c4dcd52c4003f35313a339062b5edc107db05c
+--! Hash: sha1:7447bbef21842b145c1df97dff16d3e8dab64028
 --! Message: definitions
 
-create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged');
+create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
 comment on type attune.definition_action is 'What applying a document does to one definition.';
 
 create type attune.stored_values_action as enum ('refuse', 'discard');
@@ -14,12 +14,14 @@ create type attune.definition_change as (
   action attune.definition_action,
   key text,
   changes jsonb,
-  stored_values bigint
+  stored_values bigint,
+  problem text,
+  warnings text[]
 );
 comment on type attune.definition_change is 'What applying a document does to one definition.';
 comment on column attune.definition_change.action is
   E'@notNull\n'
-  'Whether it is added, changed, removed, or as it was.';
+  'Whether it is added, changed, removed, as it was, or skipped: no setting, or not applicable.';
 comment on column attune.definition_change.key is
   E'@notNull\n'
   'Which setting.';
@@ -29,30 +31,154 @@ comment on column attune.definition_change.changes is
 comment on column attune.definition_change.stored_values is
   E'@notNull\n'
   'How many stored values the change would no longer allow.';
+comment on column attune.definition_change.problem is 'Why it was skipped; null when it was not, or is no setting.';
+comment on column attune.definition_change.warnings is
+  E'@notNull\n'
+  'What its author should know of though it can be applied, such as unknown keywords, each with the JSON Pointer to it.';
 
+create type attune_private.declared_setting as (
+  key text,
+  place text,
+  definition attune.setting_definitions,
+  reason text,
+  problem text,
+  warnings text[]
+);
+comment on type attune_private.declared_setting is
+  'What a document says of one property: the definition, or the problem with it and its reason, or neither when it is '
+  'no setting; its place in the document as a JSON Pointer.';
+
+--! Included definitions/private/document_source.sql
+create or replace function attune_private.document_source(document jsonb)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  -- draft-04 called it id.
+  select n.name #>> '{}'
+  from (
+    select coalesce(
+      document_source.document -> '$id', document_source.document -> 'id', document_source.document -> 'title'
+    )
+  ) as n (name)
+  where jsonb_typeof(n.name) = 'string' and char_length(n.name #>> '{}') between 1 and 200;
+end;
+comment on function attune_private.document_source(jsonb) is
+  'What a document calls itself, by `$id` or `title`: its settings are known again by it. NULL when nothing of use.';
+revoke all on function attune_private.document_source(jsonb) from public;
+--! EndIncluded definitions/private/document_source.sql
+--! Included definitions/private/document_objects.sql
+create or replace function attune_private.document_objects(document jsonb, "references" jsonb)
+returns setof text
+language sql immutable parallel safe security invoker
+begin atomic
+  with recursive parts (place) as (
+    select ''
+    union
+    select next.place
+    from parts as p
+    cross join lateral (
+      select document_objects."references" ->> p.place
+      union all
+      select p.place || '/allOf' || attune_private.json_pointer_step(c.name)
+      from attune_private.json_children(
+        document_objects.document #> attune_private.json_pointer_path(p.place || '/allOf')
+      ) as c
+    ) as next (place)
+    where next.place is not null
+  )
+  select p.place
+  from parts as p
+  where jsonb_typeof(
+    document_objects.document #> attune_private.json_pointer_path(p.place || '/properties')
+  ) = 'object';
+end;
+comment on function attune_private.document_objects(jsonb, jsonb) is
+  'Where a document has its `properties`, as JSON Pointers: at its root, and in what the root refers to or takes in '
+  'by `allOf`.';
+revoke all on function attune_private.document_objects(jsonb, jsonb) from public;
+--! EndIncluded definitions/private/document_objects.sql
+--! Included definitions/private/declared_schema.sql
+create or replace function attune_private.declared_schema(
+  document jsonb,
+  place text,
+  "references" jsonb,
+  asserts_format boolean
+)
+returns jsonb
+language sql immutable security invoker
+begin atomic
+  -- The `$id` is the one that an export gives to what has definitions of its own.
+  select case jsonb_typeof(r.schema)
+    when 'object' then r.schema - '{default,description,x-attune}'::text[]
+      - case when r.schema ->> '$id' ~ '^urn:uuid:' then '{$id}'::text[] else '{}' end
+      || case when declared_schema.asserts_format then '{"x-attune": {"assertFormat": true}}' else '{}' end::jsonb
+    else case r.schema when 'false' then '{"not": {}}' else '{}' end::jsonb
+  end
+  from attune_private.json_schema_resource(
+    declared_schema.document, declared_schema.place, declared_schema."references"
+  ) as r (schema);
+end;
+comment on function attune_private.declared_schema(jsonb, text, jsonb, boolean) is
+  'The schema of the setting that a document declares at a place: what it refers to comes along, and what the '
+  'definition has columns for is left out.';
+revoke all on function attune_private.declared_schema(jsonb, text, jsonb, boolean) from public;
+--! EndIncluded definitions/private/declared_schema.sql
+--! Included definitions/private/inherited_annotations.sql
+create or replace function attune_private.inherited_annotations(schema jsonb)
+returns jsonb
+language sql immutable security invoker
+begin atomic
+  with recursive targets (node, distance) as (
+    select inherited_annotations.schema, 0
+    union all
+    select attune_private.json_schema_target(inherited_annotations.schema, t.node ->> '$ref'), t.distance + 1
+    from targets as t
+    where jsonb_typeof(t.node) = 'object' and t.node ? '$ref' and t.distance < 64
+  )
+  select coalesce(jsonb_object_agg(a.name, t.node -> a.name order by t.distance desc), '{}')
+  from targets as t
+  cross join unnest('{default,description,markdownDescription}'::text[]) as a (name)
+  where jsonb_typeof(t.node) = 'object'
+    and t.node ? a.name
+    and (a.name = 'default' or jsonb_typeof(t.node -> a.name) = 'string');
+end;
+comment on function attune_private.inherited_annotations(jsonb) is
+  'The default and the description that a schema says, or else what it refers to.';
+revoke all on function attune_private.inherited_annotations(jsonb) from public;
+--! EndIncluded definitions/private/inherited_annotations.sql
 --! Included definitions/private/read_definitions.sql
 create or replace function attune_private.read_definitions(document jsonb)
-returns setof attune.setting_definitions
+returns setof attune_private.declared_setting
 language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   document_options constant jsonb := coalesce(document -> 'x-attune', '{}');
+  source constant text := attune_private.document_source(document);
+  "references" jsonb := '{}';
   property record;
   options jsonb;
-  unknown_option text;
+  inherited jsonb;
+  declared attune_private.declared_setting;
   definition attune.setting_definitions;
   problem text;
 begin
   problem := case
     when jsonb_typeof(document) is distinct from 'object' then 'it is no object'
-    when document -> 'type' <> '"object"' then 'its type is not "object"'
-    when jsonb_typeof(document -> 'properties') is distinct from 'object' then 'it has no object "properties"'
-    when jsonb_typeof(coalesce(document -> '$id', document -> 'title')) is distinct from 'string'
-      or char_length(coalesce(document ->> '$id', document ->> 'title')) not between 1 and 200
+    when not (document -> 'type' @> '"object"') then 'its type is not "object"'
+    when source is null
       then 'it has no "$id" or "title" of 1 to 200 characters, by which its settings are known again'
     when jsonb_typeof(document_options) <> 'object' then '"x-attune" is no object'
   end;
+
+  if problem is null then
+    if document::text ~ '"\$ref"' then
+      "references" := attune_private.json_schema_references(document);
+    end if;
+    if not exists (select from attune_private.document_objects(document, "references")) then
+      problem := 'it has no object "properties"';
+    end if;
+  end if;
 
   if problem is not null then
     raise exception using
@@ -62,54 +188,111 @@ begin
       hint = 'Send a JSON Schema object whose properties are the settings.';
   end if;
 
-  for property in select p.key, p.value from jsonb_each(document -> 'properties') as p order by p.key loop
+  for property in
+    select distinct on (p.key)
+      p.key, p.value, o.place || '/properties' || attune_private.json_pointer_step(p.key) as place
+    from attune_private.document_objects(document, "references") as o (place)
+    cross join jsonb_each(document #> attune_private.json_pointer_path(o.place || '/properties')) as p
+    order by p.key, length(o.place), o.place
+  loop
+    declared := null;
+    declared.key := property.key;
+    declared.place := property.place;
+    declared.warnings := '{}';
+
+    -- Members of a file that say what the file is: `$schema`.
+    if starts_with(property.key, '$') then
+      declared.warnings := array[property.place || ': is no setting'];
+      return next declared;
+      continue;
+    end if;
+
     options := document_options || case jsonb_typeof(property.value -> 'x-attune')
       when 'object' then property.value -> 'x-attune'
       else '{}'
     end;
 
-    select k into unknown_option
-    from jsonb_object_keys(options) as k
-    where k not in ('category', 'layer', 'writable_by', 'seeding', 'merge', 'audience', 'rollout_group', 'is_public')
-    limit 1;
-
-    problem := case
-      when jsonb_typeof(property.value) <> 'object' then 'it is no object'
-      when jsonb_typeof(property.value -> 'description') <> 'string' then '"description" is no string'
-      when jsonb_typeof(property.value -> 'x-attune') <> 'object' then '"x-attune" is no object'
-      when unknown_option is not null then format('"x-attune" knows no %s', to_jsonb(unknown_option))
-      when options ->> 'layer' <> all (enum_range(null::attune.setting_layer)::text[])
-        then format('there is no layer %s', options -> 'layer')
-      when options ->> 'writable_by' <> all (enum_range(null::attune.setting_writer)::text[])
-        then format('"writable_by" is "user" or "admin", not %s', options -> 'writable_by')
-      when options ->> 'seeding' <> all (enum_range(null::attune.setting_seeding)::text[])
-        then format('"seeding" is "inherit" or "copy", not %s', options -> 'seeding')
-      when options ->> 'merge' <> all (enum_range(null::attune.setting_merge)::text[])
-        then format('"merge" is "deep" or "replace", not %s', options -> 'merge')
-      when options ->> 'audience' <> all (enum_range(null::attune.setting_audience)::text[])
-        then format('there is no audience %s', options -> 'audience')
-      when jsonb_typeof(options -> 'rollout_group') <> 'string' then '"rollout_group" is no string'
-      when char_length(options ->> 'rollout_group') not between 1 and 200
-        then '"rollout_group" is not 1 to 200 characters long'
-      when jsonb_typeof(options -> 'is_public') <> 'boolean' then '"is_public" is no boolean'
-      when jsonb_typeof(options -> 'category') <> 'string' then '"category" is no string'
-      when char_length(options ->> 'category') not between 1 and 100 then '"category" is not 1 to 100 characters long'
-    end;
+    problem := nullif(concat_ws('; ',
+      case when jsonb_typeof(property.value) not in ('object', 'boolean') then 'it is no object' end,
+      case when jsonb_typeof(property.value -> 'description') <> 'string' then '"description" is no string' end,
+      case when jsonb_typeof(property.value -> 'x-attune') <> 'object' then '"x-attune" is no object' end,
+      (
+        select format('"x-attune" knows no %s', string_agg(to_jsonb(k)::text, ', ' order by k))
+        from jsonb_object_keys(options) as k
+        where k <> all ('{
+          category,layer,writable_by,seeding,merge,audience,rollout_group,renamedFrom,assertFormat,is_public
+        }'::text[])
+        having count(*) > 0
+      ),
+      case
+        when options ->> 'layer' <> all (enum_range(null::attune.setting_layer)::text[])
+          then format('there is no layer %s', options -> 'layer')
+      end,
+      case
+        when options ->> 'writable_by' <> all (enum_range(null::attune.setting_writer)::text[])
+          then format('"writable_by" is "user" or "admin", not %s', options -> 'writable_by')
+      end,
+      case
+        when options ->> 'seeding' <> all (enum_range(null::attune.setting_seeding)::text[])
+          then format('"seeding" is "inherit" or "copy", not %s', options -> 'seeding')
+      end,
+      case
+        when options ->> 'merge' <> all (enum_range(null::attune.setting_merge)::text[])
+          then format('"merge" is "deep" or "replace", not %s', options -> 'merge')
+      end,
+      case
+        when options ->> 'audience' <> all (enum_range(null::attune.setting_audience)::text[])
+          then format('there is no audience %s', options -> 'audience')
+      end,
+      case when jsonb_typeof(options -> 'rollout_group') <> 'string' then '"rollout_group" is no string' end,
+      case
+        when char_length(options ->> 'rollout_group') not between 1 and 200
+          then '"rollout_group" is not 1 to 200 characters long'
+      end,
+      case when jsonb_typeof(options -> 'is_public') <> 'boolean' then '"is_public" is no boolean' end,
+      case when jsonb_typeof(options -> 'category') <> 'string' then '"category" is no string' end,
+      case
+        when char_length(options ->> 'category') not between 1 and 100
+          then '"category" is not 1 to 100 characters long'
+      end,
+      case when jsonb_typeof(options -> 'assertFormat') <> 'boolean' then '"assertFormat" is no boolean' end,
+      case when jsonb_typeof(options -> 'renamedFrom') <> 'string' then '"renamedFrom" is no string' end
+    ), '');
 
     if problem is not null then
-      raise exception using
-        errcode = 'PT422',
-        message = format('The definition of %s is not valid: %s', left(property.key, 200), problem),
-        detail = 'invalid_document',
-        hint = '"x-attune" may have category, layer, writable_by, seeding, merge, audience and rollout_group.';
+      declared.reason := 'invalid_document';
+      declared.problem := problem;
+      return next declared;
+      continue;
     end if;
 
     definition := null;
     definition.key := property.key;
-    definition.source := coalesce(document ->> '$id', document ->> 'title');
+    definition.source := source;
+    definition.schema := attune_private.declared_schema(
+      document, property.place, "references", options -> 'assertFormat' = 'true'
+    );
+
+    select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
+    into problem
+    from (select f.path, f.message from attune_private.json_schema_problems(definition.schema) as f limit 10) as p;
+
+    if problem is not null then
+      declared.reason := 'invalid_schema';
+      declared.problem := problem;
+      return next declared;
+      continue;
+    end if;
+
+    declared.warnings := array(
+      select property.place || w.path || ': ' || w.message
+      from attune_private.json_schema_warnings(definition.schema) as w
+    );
+
+    inherited := attune_private.inherited_annotations(definition.schema)
+      || case jsonb_typeof(property.value) when 'object' then property.value else '{}' end;
     definition.category := coalesce(options ->> 'category', left(definition.source, 100));
-    definition.description := coalesce(property.value ->> 'description', property.value ->> 'markdownDescription', '');
-    definition.schema := property.value - array['default', 'description', 'x-attune'];
+    definition.description := coalesce(inherited ->> 'description', inherited ->> 'markdownDescription', '');
     definition.layer := coalesce(options ->> 'layer', 'user');
     definition.writable_by := coalesce(options ->> 'writable_by', 'user');
     definition.seeding := coalesce(options ->> 'seeding', 'inherit');
@@ -117,7 +300,7 @@ begin
       options ->> 'audience', case when options -> 'is_public' = 'true' then 'public' else 'client' end
     );
     definition.rollout_group := coalesce(options ->> 'rollout_group', property.key);
-    definition.default_value := coalesce(property.value -> 'default', 'null');
+    definition.default_value := coalesce(inherited -> 'default', 'null');
     definition.merge := coalesce(
       options ->> 'merge',
       case
@@ -125,12 +308,14 @@ begin
         else 'replace'
       end
     );
-    return next definition;
+    declared.definition := definition;
+    return next declared;
   end loop;
 end;
 $$;
 comment on function attune_private.read_definitions(jsonb) is
-  'The definitions that a document declares. '
+  'What a document declares: each of its properties as a definition, or the problem that keeps it from being one; '
+  'neither for what is no setting. '
   'Refused (`invalid_document`) when it is no such document.';
 revoke all on function attune_private.read_definitions(jsonb) from public;
 --! EndIncluded definitions/private/read_definitions.sql
@@ -186,7 +371,9 @@ begin atomic
           and d.changes ?| array['schema', 'default_value', 'layer', 'seeding', 'merge']
       )
       else 0
-    end
+    end,
+    null::text,
+    '{}'::text[]
   from differing as d
   order by d.key;
 end;
@@ -233,26 +420,130 @@ comment on function attune_private.discard_broken_values(attune.setting_definiti
   'Deletes the stored values of a setting that this definition of it would not allow.';
 revoke all on function attune_private.discard_broken_values(attune.setting_definitions) from public;
 --! EndIncluded definitions/private/discard_broken_values.sql
+--! Included definitions/private/write_definition.sql
+create or replace function attune_private.write_definition(
+  change attune.definition_change,
+  wanted attune.setting_definitions
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if change.stored_values > 0 then
+    perform attune_private.discard_broken_values(
+      case when change.action = 'removed' then attune_private.without_values(d) else wanted end
+    )
+    from attune.setting_definitions as d
+    where d.key = change.key;
+  end if;
+
+  case change.action
+    when 'removed' then
+      delete from attune.setting_definitions as d where d.key = change.key;
+
+    when 'changed' then
+      update attune.setting_definitions as d
+      set
+        category = wanted.category,
+        description = wanted.description,
+        schema = wanted.schema,
+        default_value = wanted.default_value,
+        layer = wanted.layer,
+        writable_by = wanted.writable_by,
+        seeding = wanted.seeding,
+        merge = wanted.merge,
+        audience = wanted.audience,
+        rollout_group = wanted.rollout_group,
+        source = wanted.source
+      where d.key = change.key;
+
+    when 'added' then
+      insert into attune.setting_definitions (
+        key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group,
+        source
+      )
+      values (
+        wanted.key, wanted.category, wanted.description, wanted.schema, wanted.default_value, wanted.layer,
+        wanted.writable_by, wanted.seeding, wanted.merge, wanted.audience, wanted.rollout_group, wanted.source
+      );
+  end case;
+end;
+$$;
+comment on function attune_private.write_definition(attune.definition_change, attune.setting_definitions) is
+  'Does to one definition what was found to be necessary, after the stored values that would not be allowed by it are '
+  'deleted.';
+revoke all on function attune_private.write_definition(attune.definition_change, attune.setting_definitions) from public;
+--! EndIncluded definitions/private/write_definition.sql
+--! Included definitions/private/refuse_definitions.sql
+create or replace function attune_private.refuse_definitions(
+  declared attune_private.declared_setting[],
+  problems jsonb
+)
+returns void
+language plpgsql immutable security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  number bigint;
+  reasons text[];
+  listed text;
+begin
+  -- Every setting is named; the more there are, the less is said of each.
+  select
+    count(*),
+    array_agg(distinct p.value ->> 'reason'),
+    string_agg(
+      d.place || ': ' || left(p.value ->> 'message', greatest(80, 8000 / (select count(*) from jsonb_object_keys(problems))::integer)),
+      '; ' order by d.key
+    )
+  into number, reasons, listed
+  from jsonb_each(problems) as p
+  join unnest(declared) as d on d.key = p.key;
+
+  raise exception using
+    errcode = 'PT422',
+    message = format('%s of the settings cannot be applied: %s', number, listed),
+    detail = case cardinality(reasons) when 1 then reasons[1] else 'invalid_document' end,
+    hint = 'Mend them, or apply with skip_invalid => true, which leaves them out and lists them.';
+end;
+$$;
+comment on function attune_private.refuse_definitions(attune_private.declared_setting[], jsonb) is
+  'Refuses a document, listing its settings that cannot be applied, each with its place and `{"reason": …, "message": '
+  '…}`: with the reason that they share, or else `invalid_document`.';
+revoke all on function attune_private.refuse_definitions(attune_private.declared_setting[], jsonb) from public;
+--! EndIncluded definitions/private/refuse_definitions.sql
 --! Included definitions/apply_definitions.sql
 create or replace function attune.apply_definitions(
   document jsonb,
   dry_run boolean default false,
-  stored_values attune.stored_values_action default 'refuse'
+  stored_values attune.stored_values_action default 'refuse',
+  skip_invalid boolean default false
 )
 returns setof attune.definition_change
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  own_source constant text := attune_private.document_source(document);
+  declared attune_private.declared_setting[];
   wanted attune.setting_definitions[];
-  own_source constant text := coalesce(document ->> '$id', document ->> 'title');
   changes attune.definition_change[];
+  change attune.definition_change;
+  problems jsonb := '{}';
+  reason text;
+  message text;
   foreign_keys text;
   conflicts text;
 begin
   perform attune_hidden.require_admin();
 
-  wanted := array(select d from attune_private.read_definitions(document) as d);
+  declared := array(select d from attune_private.read_definitions(document) as d);
+  wanted := array(select d.definition from unnest(declared) as d where (d.definition).key is not null);
+  select coalesce(jsonb_object_agg(d.key, jsonb_build_object('reason', d.reason, 'message', d.problem)), '{}')
+  into problems
+  from unnest(declared) as d
+  where d.problem is not null;
 
   -- A dry run does the same and takes it back, so that it finds the same problems.
   begin
@@ -275,7 +566,10 @@ begin
         hint = 'Rename the settings, or remove them from the other document first.';
     end if;
 
-    changes := array(select c from attune_private.definition_changes(own_source, wanted) as c);
+    -- What is left out stays as it is.
+    changes := array(
+      select c from attune_private.definition_changes(own_source, wanted) as c where not problems ? c.key
+    );
 
     select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts
     from unnest(changes) as c
@@ -289,47 +583,22 @@ begin
         hint = 'Have them changed first, or apply with stored_values => discard, which deletes them (the audit log keeps them).';
     end if;
 
-    perform attune_private.discard_broken_values(
-      case when c.action = 'removed' then attune_private.without_values(d) else w end
-    )
-    from unnest(changes) as c
-    join attune.setting_definitions as d on d.key = c.key
-    left join unnest(wanted) as w on w.key = c.key
-    where c.stored_values > 0;
+    for change in select c.* from unnest(changes) as c where c.action <> 'unchanged' loop
+      begin
+        perform attune_private.write_definition(change, w)
+        from (select) as one
+        left join unnest(wanted) as w on w.key = change.key;
+      exception
+        when sqlstate 'PT422' then
+          get stacked diagnostics reason = pg_exception_detail, message = message_text;
+          problems := problems
+            || jsonb_build_object(change.key, jsonb_build_object('reason', reason, 'message', message));
+      end;
+    end loop;
 
-    delete from attune.setting_definitions as d
-    using unnest(changes) as c
-    where c.action = 'removed'
-      and d.key = c.key;
-
-    update attune.setting_definitions as d
-    set
-      category = w.category,
-      description = w.description,
-      schema = w.schema,
-      default_value = w.default_value,
-      layer = w.layer,
-      writable_by = w.writable_by,
-      seeding = w.seeding,
-      merge = w.merge,
-      audience = w.audience,
-      rollout_group = w.rollout_group,
-      source = w.source
-    from unnest(changes) as c
-    join unnest(wanted) as w on w.key = c.key
-    where c.action = 'changed'
-      and d.key = c.key;
-
-    insert into attune.setting_definitions (
-      key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group,
-      source
-    )
-    select
-      w.key, w.category, w.description, w.schema, w.default_value, w.layer, w.writable_by, w.seeding, w.merge,
-      w.audience, w.rollout_group, w.source
-    from unnest(changes) as c
-    join unnest(wanted) as w on w.key = c.key
-    where c.action = 'added';
+    if problems <> '{}' and skip_invalid is not true then
+      perform attune_private.refuse_definitions(declared, problems);
+    end if;
 
     if dry_run then
       raise exception using errcode = 'AT000';
@@ -338,24 +607,38 @@ begin
     when sqlstate 'AT000' then null;
   end;
 
-  return query select c.* from unnest(changes) as c;
+  return query
+    select c.action, c.key, c.changes, c.stored_values, null::text, coalesce(d.warnings, '{}')
+    from unnest(changes) as c
+    left join unnest(declared) as d on d.key = c.key
+    where not problems ? c.key
+    union all
+    select 'skipped', d.key, '{}', 0, problems -> d.key ->> 'message', d.warnings
+    from unnest(declared) as d
+    where problems ? d.key or (d.definition).key is null
+    order by 2;
 end;
 $$;
-comment on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) is
+comment on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) is
   E'@param document The JSON Schema object whose `properties` are the settings.\n'
   '@param dry_run True only tells what would be done.\n'
   '@param stored_values What to do with stored values that would no longer be allowed.\n'
+  '@param skip_invalid True leaves out, and as they are, the settings that cannot be applied, and does the rest.\n'
   'Brings the definitions of one source in line with a document, all or nothing, and returns what that changes; for '
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
   '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
-  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`); an `x-attune` of the document itself holds for all. '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`); an '
+  '`x-attune` of the document itself holds for all. '
+  'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it does '
+  'not have itself. '
   'With `dry_run` nothing is changed. '
   'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the '
-  'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, `invalid_merge`, '
-  '`invalid_default`, `too_large`.';
-revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) from public;
-grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action) to authenticated, service_role;
+  'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, '
+  '`invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, `too_large`; the message lists every '
+  'setting, and settings with different reasons are one `invalid_document`.';
+revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) from public;
+grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) to authenticated, service_role;
 --! EndIncluded definitions/apply_definitions.sql
 --! Included definitions/export_definitions.sql
 create or replace function attune.export_definitions(source text default null)
@@ -368,14 +651,20 @@ begin atomic
     'properties', coalesce(
       jsonb_object_agg(
         d.key,
-        case jsonb_typeof(d.schema) when 'object' then d.schema else '{}' end
+        case
+          -- References into itself need a name of its own to start from.
+          when d.schema::text ~ '"[$]ref"' then jsonb_build_object('$id', 'urn:uuid:' || md5(d.key)::uuid) || d.schema
+          when jsonb_typeof(d.schema) = 'object' then d.schema
+          when d.schema = 'false' then '{"not": {}}'
+          else '{}'
+        end
           || case
-            when d.description = coalesce(d.schema ->> 'markdownDescription', '') then '{}'
+            when not d.schema ? '$ref' and d.description = coalesce(d.schema ->> 'markdownDescription', '') then '{}'
             else jsonb_build_object('description', d.description)
           end
           || jsonb_build_object(
             'default', d.default_value,
-            'x-attune', jsonb_strip_nulls(jsonb_build_object(
+            'x-attune', coalesce(d.schema -> 'x-attune', '{}') || jsonb_strip_nulls(jsonb_build_object(
               'category', d.category,
               'layer', d.layer,
               'writable_by', d.writable_by,

@@ -1,5 +1,5 @@
---! Previous: sha1:12297bf3461bc09b1df57284219e8dcb4756e55b
---! Hash: sha1:b241dd0d150a9ee79a6bed781452abb1916ab9b3
+--! Previous: sha1:7447bbef21842b145c1df97dff16d3e8dab64028
+--! Hash: sha1:e05a00d01317e79c172481730dacc78e5dafc9f5
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:b241dd0d150a9ee79a6bed781452abb1916ab9b3
---! Hash: sha1:d16cb7f82b8ad2fd89b202bc900877a9ad03884f
+--! Previous: sha1:e05a00d01317e79c172481730dacc78e5dafc9f5
+--! Hash: sha1:6637aa11a1ec53854c72f387dea3a48115a42072
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:d16cb7f82b8ad2fd89b202bc900877a9ad03884f
---! Hash: sha1:3a65a80f139ff0a7b2b3b0c62627bd68bdae1694
+--! Previous: sha1:6637aa11a1ec53854c72f387dea3a48115a42072
+--! Hash: sha1:ba002ffad2020dce7143970b805ed53a0f15da6d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:3a65a80f139ff0a7b2b3b0c62627bd68bdae1694
---! Hash: sha1:3aaebecee5c7c415205cc65f5cee968c50977b44
+--! Previous: sha1:ba002ffad2020dce7143970b805ed53a0f15da6d
+--! Hash: sha1:f3ab806234b805cca85b4618aa232aea15946cba
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -96,6 +96,8 @@ begin
 
   perform attune_private.check_size('The current context', octet_length(save_session_state.current_context::text), 65536, 'bytes');
   perform attune_private.check_size('The interface''s state', octet_length(save_session_state.ui_state::text), 65536, 'bytes');
+  perform attune_private.check_depth('The current context', save_session_state.current_context);
+  perform attune_private.check_depth('The interface''s state', save_session_state.ui_state);
 
   -- Two savers of one user go one after the other: each must see what the other has added.
   perform from attune.users as u where u.id = caller for no key update;
@@ -134,12 +136,12 @@ $$;
 comment on function attune.save_session_state(text, jsonb, jsonb) is
   E'@notNull\n'
   '@param session_key A name of the application''s choice, 1 to 200 characters.\n'
-  '@param current_context What the user is working on, at most 64 KiB; null leaves what was saved.\n'
-  '@param ui_state What the interface looks like, at most 64 KiB; null leaves what was saved.\n'
+  '@param current_context What the user is working on, at most 64 KiB.\n'
+  '@param ui_state What the interface looks like, at most 64 KiB.\n'
   'Keeps where the caller is, for seven days from now, and returns it. '
-  'What is null stays as it was saved. '
+  'What is left out (in SQL, NULL) stays as it was saved. '
   'A user holds at most fifty sessions: the oldest go. '
-  'Refused: `not_signed_in`, `invalid_session_key`, `too_large`.';
+  'Refused: `not_signed_in`, `invalid_session_key`, `too_large`, `value_too_deep`.';
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
 grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
 --! EndIncluded session-state/save_session_state.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:3aaebecee5c7c415205cc65f5cee968c50977b44
---! Hash: sha1:c0f07679bc91a81263cad9e61f081187e92aa35f
+--! Previous: sha1:f3ab806234b805cca85b4618aa232aea15946cba
+--! Hash: sha1:a5bcd997ecfdf0385a7e57e4661d99e5d81423a9
 --! Message: notifications
 
 -- What there is to notify of
@@ -619,6 +619,7 @@ begin
   perform attune_private.check_size('The title', char_length(create_notification.title), 200, 'characters');
   perform attune_private.check_size('The message', char_length(create_notification.message), 4000, 'characters');
   perform attune_private.check_size('The metadata', octet_length(create_notification.metadata::text), 16384, 'bytes');
+  perform attune_private.check_depth('The metadata', create_notification.metadata);
 
   begin
     insert into attune.notifications as n (user_id, category, title, message, type, priority, action_url, metadata)
@@ -660,7 +661,7 @@ comment on function attune.create_notification(
   'Puts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for '
   'administrators and trusted servers; and decides of each channel whether and when it is sent. '
   'Refused: `not_signed_in`, `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, '
-  '`invalid_action_url`, `too_many_notifications`.';
+  '`value_too_deep`, `invalid_action_url`, `too_many_notifications`.';
 revoke all on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) from public;

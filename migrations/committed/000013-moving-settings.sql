@@ -1,5 +1,5 @@
---! Previous: sha1:c0f07679bc91a81263cad9e61f081187e92aa35f
---! Hash: sha1:cf05e559798670912c56191b63bfc43e6811a3c3
+--! Previous: sha1:a5bcd997ecfdf0385a7e57e4661d99e5d81423a9
+--! Hash: sha1:158fb43a8ae629703efc92a10e5c88700ddc77da
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -136,13 +136,18 @@ revoke all on function attune.export_preferences() from public;
 grant execute on function attune.export_preferences() to authenticated, service_role;
 --! EndIncluded moving-settings/export_preferences.sql
 --! Included moving-settings/private/preference_changes.sql
-create or replace function attune_private.preference_changes(user_id uuid, document jsonb, mode attune.import_mode)
+create or replace function attune_private.preference_changes(
+  user_id uuid,
+  document jsonb,
+  mode attune.import_mode,
+  are_patches boolean
+)
 returns setof attune.setting_change
 language sql stable parallel safe security invoker
 begin atomic
   with
     wanted as (
-      select e.project_id, e.key, e.entry -> 'value' as value, coalesce(e.entry -> 'is_active', 'true') as is_active
+      select e.project_id, e.key, e.entry -> 'value' as value, e.entry -> 'is_active' as is_active
       from (
         select null::text as project_id, p.key, p.value as entry
         from jsonb_each(document -> 'preferences') as p
@@ -173,13 +178,22 @@ begin atomic
         w.key is not null as is_wanted,
         case
           when w.key is null then null
-          -- What is stored may hold nulls, which hide members of the default: as it was exported it stays.
-          when mode = 'replace' or w.value = p.value then w.value
-          else attune_hidden.json_merge_patch(coalesce(p.value, '{}'), w.value)
+          when d.key is null then w.value
+          else attune_private.written_value(
+            w.key,
+            case when w.project_id is null then 'user' else 'project' end::attune.setting_layer,
+            p.value,
+            w.value,
+            mode = 'replace' or w.value = p.value or d.merge = 'replace' and not are_patches,
+            preference_changes.user_id,
+            -- A document may name anything; what is no project is refused by its name.
+            case when w.project_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then w.project_id::uuid end
+          )
         end as new_value,
-        w.is_active as new_active
+        coalesce(w.is_active, case when mode = 'merge' then p.is_active end, 'true') as new_active
       from wanted as w
       full join present as p on p.key = w.key and coalesce(p.project_id, '') = coalesce(w.project_id, '')
+      left join attune.setting_definitions as d on d.key = w.key
     )
   select
     case when c.project_id is null then 'user' else 'project' end::attune.setting_layer,
@@ -201,16 +215,18 @@ begin atomic
     or mode = 'replace' and d.writable_by = 'user'
   order by c.project_id nulls first, c.key;
 end;
-comment on function attune_private.preference_changes(uuid, jsonb, attune.import_mode) is
-  'What importing a document would do to the preferences of one user.';
-revoke all on function attune_private.preference_changes(uuid, jsonb, attune.import_mode) from public;
+comment on function attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean) is
+  'What importing a document would do to the preferences of one user. '
+  'Its values are whole where the setting''s `merge` is `replace`, unless they are patches, as those of a template.';
+revoke all on function attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean) from public;
 --! EndIncluded moving-settings/private/preference_changes.sql
 --! Included moving-settings/private/import_preferences.sql
 create or replace function attune_private.import_preferences(
   user_id uuid,
   document jsonb,
   mode attune.import_mode,
-  dry_run boolean
+  dry_run boolean,
+  are_patches boolean default false
 )
 returns setof attune.setting_change
 language plpgsql volatile security invoker
@@ -245,7 +261,10 @@ begin
   ], null);
   perform attune_private.refuse_import(problems);
 
-  changes := array(select c from attune_private.preference_changes(import_preferences.user_id, document, import_mode) as c);
+  changes := array(
+    select c
+    from attune_private.preference_changes(import_preferences.user_id, document, import_mode, are_patches) as c
+  );
 
   select array_agg(concat_ws(' in project ', c.key, left(c.scope, 50)) || ': ' || p.problem order by c.key, c.scope)
   into problems
@@ -329,9 +348,9 @@ begin
   return query select c.* from unnest(changes) as c;
 end;
 $$;
-comment on function attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean) is
+comment on function attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean, boolean) is
   'Makes the preferences of a user, who is asking, what a document says; see `attune.import_preferences`.';
-revoke all on function attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean) from public;
+revoke all on function attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean, boolean) from public;
 --! EndIncluded moving-settings/private/import_preferences.sql
 --! Included moving-settings/import_preferences.sql
 create or replace function attune.import_preferences(
@@ -412,10 +431,11 @@ begin atomic
         'global'::attune.setting_layer as layer,
         null::text as scope,
         g.key,
-        '{"is_active": true, "is_enforced": false, "rollout_percentage": 100, "variants": null}' || g.value as entry
+        '{"is_active": true, "is_enforced": false, "rollout_percentage": 100, "variants": null}'::jsonb as otherwise,
+        g.value as mentioned
       from jsonb_each(document -> 'global') as g
       union all
-      select 'plan', s.key, p.key, '{"is_active": true, "is_enforced": false}' || p.value
+      select 'plan', s.key, p.key, '{"is_active": true, "is_enforced": false}', p.value
       from jsonb_each(document -> 'plans') as s
       cross join jsonb_each(s.value) as p
     ),
@@ -437,15 +457,19 @@ begin atomic
     case
       when w.key is null then 'removed'
       when p.key is null then 'added'
-      when w.entry = p.entry then 'unchanged'
+      when e.entry = p.entry then 'unchanged'
       else 'changed'
     end::attune.definition_action,
     p.entry -> 'value',
-    w.entry -> 'value',
+    e.entry -> 'value',
     p.entry - 'value',
-    w.entry - 'value'
+    e.entry - 'value'
   from wanted as w
   full join present as p on p.key = w.key and p.layer = w.layer and coalesce(p.scope, '') = coalesce(w.scope, '')
+  -- What is not mentioned stays, or, where nothing is stored or stays, is as for a new value.
+  cross join lateral (
+    select w.otherwise || case when mode = 'merge' and p.key is not null then p.entry else '{}' end || w.mentioned
+  ) as e (entry)
   where w.key is not null
     or mode = 'replace'
   order by 1, 2, 3;
@@ -479,14 +503,14 @@ begin
         "additionalProperties": false,
         "properties": {
           "global": {"type": "object", "additionalProperties": {
-            "type": "object", "required": ["value"], "additionalProperties": false,
+            "type": "object", "additionalProperties": false,
             "properties": {
               "value": true, "is_active": {"type": "boolean"}, "is_enforced": {"type": "boolean"},
               "rollout_percentage": {"type": "integer", "minimum": 0, "maximum": 100}, "variants": true
             }
           }},
           "plans": {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {
-            "type": "object", "required": ["value"], "additionalProperties": false,
+            "type": "object", "additionalProperties": false,
             "properties": {"value": true, "is_active": {"type": "boolean"}, "is_enforced": {"type": "boolean"}}
           }}}
         }
@@ -508,6 +532,7 @@ begin
       select case
         when c.layer = 'plan' and not exists (select from attune.plans as p where p.name = c.scope)
           then 'there is no such plan'
+        when c.new_value is null then 'it has no value'
         else attune_hidden.value_problem(c.key, c.layer, c.new_value)
       end
     ) as p (problem)
@@ -582,7 +607,8 @@ comment on function attune.import_configuration(jsonb, attune.import_mode, boole
   '@param dry_run True only tells what would be done.\n'
   'Takes a document of `export_configuration`, all or nothing, and returns what it changes: with `dry_run` first, '
   'which changes nothing, it is the difference between two places. '
-  'Each value it names becomes what it says; `replace` drops the others. '
+  'Each value it names becomes what it says: with `merge` what it does not mention of it stays (lock, rollout, '
+  'variants, the value itself), with `replace` it is as for a new one, and the values it does not name are dropped. '
   'For administrators. '
   'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), '
   '`invalid_variants`, and for the value of a variant as `set_global_variants`.';
@@ -604,6 +630,8 @@ begin
   if jsonb_typeof(new."values") <> 'object' then
     problems := 'it is no object';
   else
+    perform attune_private.check_depth('The value of ' || v.key, v.value) from jsonb_each(new."values") as v;
+
     select string_agg(v.key || ': ' || p.problem, '; ' order by v.key)
     into problems
     from jsonb_each(new."values") as v
@@ -634,8 +662,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_setting_templates__validate() is
-  'Refuses (`invalid_template`) a template with keys that are unknown or not the user''s to choose, or with bad '
-  'values, naming each.';
+  'Refuses a template with keys that are unknown or not the user''s to choose, or with bad values, naming each '
+  '(`invalid_template`), or with more levels than JSON may have (`value_too_deep`).';
 revoke all on function attune_private.tg_setting_templates__validate() from public;
 --! EndIncluded moving-settings/triggers/tg_setting_templates__validate.sql
 
@@ -801,7 +829,8 @@ begin
         'projects', attune_private.exported_preferences(caller) -> 'projects'
       ),
       apply_template.mode,
-      apply_template.dry_run
+      apply_template.dry_run,
+      are_patches => true
     ) as c
     where c.layer = 'user';
 end;
@@ -827,7 +856,8 @@ create type attune_private.user_value as (user_id uuid, value jsonb);
 comment on type attune_private.user_value is 'What applies to one user for a known setting.';
 
 create type attune.preview_change as (previous_value jsonb, new_value jsonb, users integer);
-comment on type attune.preview_change is 'How many users would see one value instead of another.';
+comment on type attune.preview_change is
+  'How many users would see one value instead of another; the values only for who may read what users chose.';
 comment on column attune.preview_change.previous_value is 'What applies to them now.';
 comment on column attune.preview_change.new_value is 'What would apply.';
 comment on column attune.preview_change.users is 'How many users they are.';
@@ -853,22 +883,28 @@ create or replace function attune_private.changed_values(
   key text,
   plan text,
   team_id uuid,
-  before attune_private.user_value[]
+  before attune_private.user_value[],
+  shows_values boolean
 )
 returns setof attune.preview_change
 language sql stable parallel safe security invoker
 begin atomic
-  select b.value, a.value, count(*)::integer
-  from unnest(before) as b
-  join attune_private.values_by_user(changed_values.key, changed_values.plan, changed_values.team_id) as a
-    on a.user_id = b.user_id
-  where a.value <> b.value
-  group by b.value, a.value
-  order by count(*) desc, b.value, a.value;
+  select c.previous_value, c.new_value, count(*)::integer
+  from (
+    select
+      case when shows_values then b.value end as previous_value,
+      case when shows_values then a.value end as new_value
+    from unnest(before) as b
+    join attune_private.values_by_user(changed_values.key, changed_values.plan, changed_values.team_id) as a
+      on a.user_id = b.user_id
+    where a.value <> b.value
+  ) as c
+  group by c.previous_value, c.new_value
+  order by count(*) desc, c.previous_value, c.new_value;
 end;
-comment on function attune_private.changed_values(text, text, uuid, attune_private.user_value[]) is
-  'To how many users another value applies than before, from what to what.';
-revoke all on function attune_private.changed_values(text, text, uuid, attune_private.user_value[]) from public;
+comment on function attune_private.changed_values(text, text, uuid, attune_private.user_value[], boolean) is
+  'To how many users another value applies than before, from what to what; without `shows_values`, only to how many.';
+revoke all on function attune_private.changed_values(text, text, uuid, attune_private.user_value[], boolean) from public;
 --! EndIncluded moving-settings/private/changed_values.sql
 --! Included moving-settings/preview_global_setting.sql
 create or replace function attune.preview_global_setting(
@@ -903,13 +939,14 @@ begin
       preview_global_setting.value,
       preview_global_setting.is_enforced,
       preview_global_setting.rollout_percentage,
+      null,
       preview_global_setting.is_active,
       preview_global_setting.is_whole,
       null
     );
     changes := array(
       select c
-      from attune_private.changed_values(preview_global_setting.key, null, null, before) as c
+      from attune_private.changed_values(preview_global_setting.key, null, null, before, true) as c
     );
     raise exception using errcode = 'AT000';
   exception
@@ -973,7 +1010,7 @@ begin
     );
     changes := array(
       select c
-      from attune_private.changed_values(preview_plan_setting.key, preview_plan_setting.plan, null, before) as c
+      from attune_private.changed_values(preview_plan_setting.key, preview_plan_setting.plan, null, before, true) as c
     );
     raise exception using errcode = 'AT000';
   exception
@@ -1037,7 +1074,10 @@ begin
     );
     changes := array(
       select c
-      from attune_private.changed_values(preview_team_setting.key, null, preview_team_setting.team_id, before) as c
+      from attune_private.changed_values(
+        -- Whoever administers a team may not read what its members chose.
+        preview_team_setting.key, null, preview_team_setting.team_id, before, caller.is_admin or caller.is_trusted
+      ) as c
     );
     raise exception using errcode = 'AT000';
   exception
@@ -1057,7 +1097,7 @@ comment on function attune.preview_team_setting(uuid, text, jsonb, boolean, bool
   'To how many users another value would apply, from what to what, if `set_team_setting` were called so: by the same '
   'resolution, outside projects. '
   'Changes nothing. '
-  'For the team''s owners and administrators. '
+  'For the team''s owners and administrators, who are told how many, but not the values: those are the members'' own. '
   'Refused: `team_admin_required`, and as `set_team_setting`.';
 revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) from public;
 grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:cf05e559798670912c56191b63bfc43e6811a3c3
---! Hash: sha1:fd6d73225f65b54001c0fb439eb9cd9e43285804
+--! Previous: sha1:158fb43a8ae629703efc92a10e5c88700ddc77da
+--! Hash: sha1:c4c669056b1311bf5f14282b6ed8c9c67752c65b
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -35,6 +35,20 @@ select throws_ok(
   $$ insert into attune.setting_templates (name, title, "values") values ('bad', 'Bad', '[]') $$,
   'PT422', 'The template is not valid: it is no object', 'as an object'
 );
+select tests.throws_reason(
+  format(
+    'insert into attune.setting_templates (name, title, "values") values (%L, %L, %L)',
+    'deep', 'Deep', format('{"TEST_NUMBER": %s%s}', repeat('[', 65), repeat(']', 65))
+  ),
+  'PT422', 'value_too_deep', 'none of which has more levels than a setting'
+);
+select throws_like(
+  format(
+    'insert into attune.setting_templates (name, title, "values") values (%L, %L, %L)',
+    'deep', 'Deep', format('{"TEST_NUMBER": %s%s}', repeat('[', 64), repeat(']', 64))
+  ),
+  'The template is not valid: TEST_NUMBER: %', 'with as many it is judged'
+);
 
 -- At sign-up
 
