@@ -1,6 +1,6 @@
 -- Templates: who writes them, who gets them, and what they change.
 begin;
-select plan(46);
+select plan(48);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('admin@example.com', true);
