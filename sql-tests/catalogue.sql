@@ -409,6 +409,23 @@ where c.is_table
   );
 comment on view json_without_limit is 'JSON has a size check';
 
+create temp view json_without_depth as
+select c.name as offender
+from our_columns as c
+where c.is_table
+  and not c.is_generated
+  and c.base_type in ('json'::regtype, 'jsonb'::regtype)
+  and exists (
+    select from our_request_roles as r
+    where r.oid <> 0 and has_column_privilege(r.oid, c.table_oid, c.attnum, 'insert, update')
+  )
+  and not exists (
+    select from pg_trigger as g
+    join our_functions as f on f.oid = g.tgfoid
+    where g.tgrelid = c.table_oid and f.prosrc ~ format('check_depth\([^;]*\m%s\M', c.short_name)
+  );
+comment on view json_without_depth is 'JSON that a request writes has a trigger that checks how deep it is';
+
 -- Schemas
 
 create temp view unexposed_in_attune as
@@ -490,6 +507,7 @@ insert into planted (rule, offender) values
   ('timestamps_without_zone', 'attune.planted()'),
   ('texts_without_limit', 'attune.planted.note'),
   ('json_without_limit', 'attune.planted.document'),
+  ('json_without_depth', 'attune.planted.document'),
   ('unexposed_in_attune', 'attune.planted(uuid)'),
   ('unexposed_in_attune', 'attune.planted_counter'),
   ('relations_in_hidden', 'attune_hidden.planted'),

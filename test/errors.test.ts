@@ -122,7 +122,7 @@ describe("an error that nobody intended", () => {
     ["serialization", "PT409", "conflict"],
     ["deadlock", "PT409", "conflict"],
     ["slow", "PT408", "statement_timeout"],
-    ["too deep", "PT422", "unstorable_value"],
+    ["too deep", "PT422", "value_too_deep"],
     ["no reason", "INTERNAL_SERVER_ERROR", "internal_error"],
     ["a sentence", "INTERNAL_SERVER_ERROR", "internal_error"],
     ["not ours", "INTERNAL_SERVER_ERROR", "internal_error"],

@@ -203,7 +203,7 @@ describe("a request that is none", () => {
       "PT400",
       "invalid_request",
     ],
-    ["a prototype", post('{"query":"{ __typename }","__proto__":{"x":1}}'), 400, "PT400", "invalid_request"],
+    ["bytes that are no text", post(Buffer.from([0x22, 0xff, 0x22])), 400, "PT400", "invalid_request"],
     [
       "a form",
       post("query={__typename}", { "content-type": "application/x-www-form-urlencoded" }),

@@ -109,6 +109,29 @@ describe("a token signed with the shared secret", () => {
   });
 });
 
+describe("a claim that PostgreSQL can't hold", () => {
+  const header = { alg: "HS256", typ: "JWT" };
+  const bad = ["a\u0000b", "\ud800", { inside: ["\u0000"] }, { "\udfff": 1 }];
+
+  test("is left out of what a provider says, save that it may not be the subject", async () => {
+    const options: ResolvedJwtOptions = { outside: { ...PROVIDER, publicKey: pem(ec.publicKey) } };
+    const sign = (payload: object): string => jwt.sign(payload, ec.privateKey, { algorithm: "ES256" });
+    for (const claim of bad) {
+      const verified = await createVerifier(options)(sign(theirs({ name: claim, nickname: "Ada" })));
+      expect(verified).toMatchObject({ iss: PROVIDER.issuer, sub: "auth0|ada", nickname: "Ada" });
+      expect(verified).not.toHaveProperty("name");
+    }
+    expect(await refusalOf(sign(theirs({ sub: "auth0|a\u0000" })), options)).toBe("invalid_token");
+    expect(await refusalOf(sign(theirs({ sub: "\ud800" })), options)).toBe("invalid_token");
+  });
+
+  test("is in no token of ours", async () => {
+    for (const claim of bad)
+      expect(await refusalOf(forge(header, claims({ name: claim }), SECRET))).toBe("invalid_token");
+    expect(await refusalOf(forge(header, claims({ name: "Ada" }), SECRET))).toBeUndefined();
+  });
+});
+
 describe("a verified token", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
   afterEach(() => void vi.useRealTimers());

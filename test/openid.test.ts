@@ -118,6 +118,15 @@ describe("somebody whom the provider recognises", () => {
     expect(second.sessionId).not.toBe(first.sessionId);
   });
 
+  test("is signed in without what the provider says that PostgreSQL can't hold, but not without a subject", async () => {
+    provider.answer({ sub: "nul", email: "nul\u0000@example.com", email_verified: true, name: "N\u0000l" });
+    expect(await viewer((await signIn()).accessToken)).toMatchObject({ email: null, name: null });
+
+    provider.answer({ sub: "nul\u0000" });
+    const { url, cookie } = await begin();
+    expect(await refusalOf(back(await visit(url.href), cookie))).toEqual({ status: 401, reason: "sign_in_failed" });
+  });
+
   test("gets a session like any other, which can be refreshed", async () => {
     provider.answer({ sub: "grace" });
     const { refreshToken, sessionId } = await signIn();

@@ -90,6 +90,24 @@ describe("the first request of an outside identity", () => {
     expect(await made("auth0|grace")).toEqual({ identities: 1, users: 1, projects: 1 });
   });
 
+  test("makes a user without what the provider says that PostgreSQL can't hold", async () => {
+    const bad = { name: "Gr\u0000ce", picture: "https://id.example.com/\ud800", email: "nul\u0000@example.com" };
+    const token = signed({ sub: "auth0|nul", ...bad, email_verified: true, groups: [{ "a\u0000": 1 }] });
+    expect(await viewer(token)).toEqual({
+      id: expect.any(String),
+      email: null,
+      name: null,
+      avatarUrl: null,
+      isAdmin: false,
+    });
+    expect(await refusal(signed({ sub: "auth0|nul\u0000" }))).toEqual({
+      status: 401,
+      code: "PT401",
+      reason: "invalid_token",
+    });
+    expect(await made("auth0|nul")).toEqual({ identities: 1, users: 1, projects: 1 });
+  });
+
   test("makes one of each when fifty come at once, to two servers", async () => {
     const token = signed({ sub: "auth0|linus", email: "linus@example.com", email_verified: true });
     const both = [server, await newServer()];

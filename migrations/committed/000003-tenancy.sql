@@ -1,5 +1,5 @@
---! Previous: sha1:184923eaff93bdea482fee63749c8d0b790a2e3b
---! Hash: sha1:1038de0a9b1ddc5e3270687e0d56df1061c6a5eb
+--! Previous: sha1:84668c5d37e98af330c4b78f7cca7f6abecc87f3
+--! Hash: sha1:057f5fa58a925143c6c1110b6a6bcc20f820cd95
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

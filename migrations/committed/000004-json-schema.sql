@@ -1,5 +1,5 @@
---! Previous: sha1:1038de0a9b1ddc5e3270687e0d56df1061c6a5eb
---! Hash: sha1:886a6a8576002551e3ee63be37f08cb0b0e68045
+--! Previous: sha1:057f5fa58a925143c6c1110b6a6bcc20f820cd95
+--! Hash: sha1:d977581dd18673e3eea9812fee488771d39c8cad
 --! Message: json schema
 
 -- What a value must be
@@ -1734,7 +1734,7 @@ comment on function attune_private.invalid_value_message(jsonb, jsonb) is
 revoke all on function attune_private.invalid_value_message(jsonb, jsonb) from public;
 --! EndIncluded json-schema/private/invalid_value_message.sql
 --! Included json-schema/private/schema_types.sql
-create or replace function attune_private.schema_types(root jsonb, schema jsonb, depth integer default 0)
+create or replace function attune_private.schema_types(root jsonb, schema jsonb, followed text[] default '{}')
 returns text[]
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
@@ -1748,7 +1748,7 @@ declare
 begin
   if schema = 'false' then
     return '{}';
-  elsif jsonb_typeof(schema) is distinct from 'object' or depth > 64 then
+  elsif jsonb_typeof(schema) is distinct from 'object' or schema ->> '$ref' = any (followed) then
     return every;
   end if;
 
@@ -1773,27 +1773,22 @@ begin
     );
   end if;
 
-  if schema ? '$ref' then
-    types := array(
-      select t
-      from unnest(types) as t
-      where t = any (attune_private.schema_types(
-        root, attune_private.json_schema_target(root, schema ->> '$ref'), depth + 1
-      ))
-    );
-  end if;
-
-  if jsonb_typeof(schema -> 'allOf') = 'array' then
-    for branch in select b.item from jsonb_array_elements(schema -> 'allOf') as b (item) loop
-      types := array(select t from unnest(types) as t where t = any (attune_private.schema_types(root, branch, depth + 1)));
-    end loop;
-  end if;
+  -- What applies in place: everything that a reference or a branch says, too.
+  for branch in
+    select attune_private.json_schema_target(root, schema ->> '$ref') where schema ? '$ref'
+    union all
+    select b.item
+    from jsonb_array_elements(case jsonb_typeof(schema -> 'allOf') when 'array' then schema -> 'allOf' end) as b (item)
+  loop
+    united := attune_private.schema_types(root, branch, followed || (schema ->> '$ref'));
+    types := array(select t from unnest(types) as t where t = any (united));
+  end loop;
 
   foreach keyword in array '{anyOf,oneOf}'::text[] loop
     continue when jsonb_typeof(schema -> keyword) is distinct from 'array';
     united := '{}';
     for branch in select b.item from jsonb_array_elements(schema -> keyword) as b (item) loop
-      united := united || attune_private.schema_types(root, branch, depth + 1);
+      united := united || attune_private.schema_types(root, branch, followed || (schema ->> '$ref'));
     end loop;
     types := array(select t from unnest(types) as t where t = any (united));
   end loop;
@@ -1801,11 +1796,11 @@ begin
   return types;
 end;
 $$;
-comment on function attune_private.schema_types(jsonb, jsonb, integer) is
+comment on function attune_private.schema_types(jsonb, jsonb, text[]) is
   'Which JSON types a value of a schema may have, as `jsonb_typeof` names them; at least those, as `not` and its like '
   'are not looked at. '
-  '`root` is the schema that a `$ref` points into.';
-revoke all on function attune_private.schema_types(jsonb, jsonb, integer) from public;
+  '`root` is the schema that a `$ref` points into, `followed` the references on the way.';
+revoke all on function attune_private.schema_types(jsonb, jsonb, text[]) from public;
 --! EndIncluded json-schema/private/schema_types.sql
 --! Included json-schema/private/merge_obstacle.sql
 create or replace function attune_private.merge_obstacle(schema jsonb, default_value jsonb)

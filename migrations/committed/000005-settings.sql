@@ -1,5 +1,5 @@
---! Previous: sha1:886a6a8576002551e3ee63be37f08cb0b0e68045
---! Hash: sha1:894cb0266f823c53e1e9db98e6ae3c8f14b38f57
+--! Previous: sha1:d977581dd18673e3eea9812fee488771d39c8cad
+--! Hash: sha1:8ccbeea1aaa270e4236e4c9cd1aa616d49f4cf93
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -49,13 +49,15 @@ declare
 begin
   new.rollout_group := coalesce(new.rollout_group, new.key);
   new.default_value := coalesce(new.default_value, 'null');
-  perform attune_private.check_size(
-    'The rollout group of ' || new.key, char_length(new.rollout_group), 200, 'characters'
-  );
+
   perform attune_private.check_size('The key', char_length(new.key), 200, 'characters');
+  perform attune_private.check_size('The rollout group of ' || new.key, char_length(new.rollout_group), 200, 'characters');
   perform attune_private.check_size('The description of ' || new.key, char_length(new.description), 8000, 'characters');
   perform attune_private.check_size('The schema of ' || new.key, octet_length(new.schema::text), 65536, 'bytes');
   perform attune_private.check_size('The default of ' || new.key, octet_length(new.default_value::text), 65536, 'bytes');
+
+  perform attune_private.check_depth('The default of ' || new.key, new.default_value);
+  perform attune_private.check_depth('The schema of ' || new.key, new.schema);
 
   if new.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$' then
     raise exception using
@@ -140,7 +142,7 @@ begin
 end;
 $$;
 comment on function attune_private.tg_setting_definitions__validate() is
-  'Refuses a definition that is too large (`too_large`), has an unusable key (`invalid_key`), schema '
+  'Refuses a definition that is too large (`too_large`) or deep (`value_too_deep`), has an unusable key (`invalid_key`), schema '
   '(`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`) or merging (`invalid_merge`), or would break '
   'values that are stored (`stored_values_invalid`).';
 revoke all on function attune_private.tg_setting_definitions__validate() from public;
@@ -663,6 +665,7 @@ begin
   end if;
 
   perform attune_private.check_size('The value of ' || new.key, octet_length(new.value::text), 65536, 'bytes');
+  perform attune_private.check_depth('The value of ' || new.key, new.value);
 
   perform attune_private.check_annotations(new.key, definition.schema, new.value);
 
@@ -681,7 +684,7 @@ end;
 $$;
 comment on function attune_private.tg__validate_value() is
   'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows '
-  '(`layer_not_allowed`), above its size (`too_large`), against its schema (`invalid_value`) or the annotations '
+  '(`layer_not_allowed`), above its size (`too_large`) or depth (`value_too_deep`), against its schema (`invalid_value`) or the annotations '
   'that are ours (`secret_in_setting`, `invalid_timezone`). '
   'Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__validate_value() from public;
@@ -702,6 +705,7 @@ begin
   end if;
 
   perform attune_private.check_variants(new.variants);
+  perform attune_private.check_depth('A variant of ' || new.key, new.variants);
   select d.* into definition from attune.setting_definitions as d where d.key = new.key;
 
   for variant in select v.item from jsonb_array_elements(new.variants) as v (item) loop
@@ -729,10 +733,32 @@ begin
 end;
 $$;
 comment on function attune_private.tg_global_settings__validate_variants() is
-  'Refuses variants that are no such list (`invalid_variants`, `too_large`), or whose values the setting''s schema '
+  'Refuses variants that are no such list (`invalid_variants`, `too_large`, `value_too_deep`), or whose values the setting''s schema '
   'does not allow (`invalid_value`, `secret_in_setting`, `invalid_timezone`).';
 revoke all on function attune_private.tg_global_settings__validate_variants() from public;
 --! EndIncluded settings/triggers/tg_global_settings__validate_variants.sql
+--! Included settings/triggers/tg_global_settings__refuse_split.sql
+create or replace function attune_private.tg_global_settings__refuse_split()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if exists (select from attune.setting_definitions as d where d.key = new.key and d.category = 'system') then
+    raise exception using
+      errcode = 'PT422',
+      message = format('%s shapes Attune itself, for everybody alike', new.key),
+      detail = 'system_setting',
+      hint = 'Set it without a rollout and without variants.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_global_settings__refuse_split() is
+  'Refuses (`system_setting`) to split what shapes Attune itself, which is no user, by a rollout or by variants.';
+revoke all on function attune_private.tg_global_settings__refuse_split() from public;
+--! EndIncluded settings/triggers/tg_global_settings__refuse_split.sql
 --! Included settings/triggers/tg__stamp.sql
 create or replace function attune_private.tg__stamp()
 returns trigger
@@ -913,6 +939,9 @@ create trigger _100_validate_value before insert or update on attune.global_sett
 create trigger _110_validate_variants before insert or update on attune.global_settings
   for each row when (new.variants is not null)
   execute function attune_private.tg_global_settings__validate_variants();
+create trigger _120_refuse_split before insert or update on attune.global_settings
+  for each row when (new.rollout_percentage < 100 or new.variants is not null)
+  execute function attune_private.tg_global_settings__refuse_split();
 create trigger _200_stamp before insert or update on attune.global_settings
   for each row execute function attune_private.tg__stamp();
 
@@ -1855,6 +1884,10 @@ begin
 
   select d.* into definition from attune.setting_definitions as d where d.key = written_value.key;
 
+  if not found then
+    perform attune_private.refuse_unknown_setting(written_value.key);
+  end if;
+
   -- In a layer that holds nothing yet, a patch is all that differs, or changes what applies now, of which the whole is
   -- kept.
   if value is null or attune_private.holds_whole_value(definition.merge, definition.seeding, written_value.layer) then
@@ -2074,6 +2107,7 @@ create or replace function attune_private.write_global_setting(
   value jsonb,
   is_enforced boolean,
   rollout_percentage integer,
+  variants jsonb,
   is_active boolean,
   is_whole boolean,
   expected_updated_at timestamptz
@@ -2116,12 +2150,13 @@ begin
         is_active = coalesce(write_global_setting.is_active, g.is_active),
         is_enforced = coalesce(write_global_setting.is_enforced, g.is_enforced),
         rollout_percentage = coalesce(write_global_setting.rollout_percentage, g.rollout_percentage),
+        variants = nullif(coalesce(write_global_setting.variants, g.variants), 'null'),
         updated_by = caller.user_id,
         updated_at = 'infinity'
       where g.key = write_global_setting.key;
     else
       insert into attune.global_settings (
-        key, value, is_active, is_enforced, rollout_percentage, updated_by, updated_at
+        key, value, is_active, is_enforced, rollout_percentage, variants, updated_by, updated_at
       )
       values (
         write_global_setting.key,
@@ -2129,6 +2164,7 @@ begin
         coalesce(write_global_setting.is_active, true),
         coalesce(write_global_setting.is_enforced, false),
         coalesce(write_global_setting.rollout_percentage, 100),
+        nullif(write_global_setting.variants, 'null'),
         caller.user_id,
         'infinity'
       )
@@ -2141,12 +2177,13 @@ begin
 end;
 $$;
 comment on function attune_private.write_global_setting(
-  attune_private.caller, text, jsonb, boolean, integer, boolean, boolean, timestamptz
+  attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz
 ) is
-  'Changes what is mentioned of what applies to everybody for one setting, when the caller may. '
+  'Changes what is mentioned of what applies to everybody for one setting, when the caller may; JSON''s null ends '
+  'its variants. '
   'Refused as `attune.set_global_setting`.';
 revoke all on function attune_private.write_global_setting(
-  attune_private.caller, text, jsonb, boolean, integer, boolean, boolean, timestamptz
+  attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz
 ) from public;
 --! EndIncluded settings/private/write_global_setting.sql
 --! Included settings/private/write_plan_setting.sql
@@ -2683,6 +2720,7 @@ begin
     set_global_setting.value,
     set_global_setting.is_enforced,
     set_global_setting.rollout_percentage,
+    null,
     set_global_setting.is_active,
     set_global_setting.is_whole,
     set_global_setting.expected_updated_at
@@ -2727,6 +2765,8 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
+  perform attune_private.require_administrator(caller);
+
   if set_global_variants.variants is null then
     perform attune_private.refuse_missing_value();
   end if;
@@ -2736,14 +2776,10 @@ begin
     or exists (select from attune.global_settings as g where g.key = set_global_variants.key)
   then
     perform attune_private.write_global_setting(
-      caller, set_global_variants.key, null, null, null, null, false, set_global_variants.expected_updated_at
+      caller, set_global_variants.key, null, null, null, set_global_variants.variants, null, false,
+      set_global_variants.expected_updated_at
     );
-
-    update attune.global_settings as g
-    set variants = nullif(set_global_variants.variants, 'null'), updated_by = caller.user_id, updated_at = 'infinity'
-    where g.key = set_global_variants.key;
   else
-    perform attune_private.require_administrator(caller);
     perform attune_private.check_unchanged(null, set_global_variants.expected_updated_at);
   end if;
 
@@ -2807,7 +2843,7 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_plan_writeting(
+  perform attune_private.write_plan_setting(
     caller,
     set_plan_setting.plan,
     set_plan_setting.key,
@@ -2889,7 +2925,7 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_team_writeting(
+  perform attune_private.write_team_setting(
     caller,
     set_team_setting.team_id,
     set_team_setting.key,
@@ -3055,7 +3091,7 @@ begin
 
     -- A lock, a rollout and variants are decisions of their own: changing the value leaves them.
     perform attune_private.write_global_setting(
-      caller, set_setting.key, set_setting.value, null, null, null, false, null
+      caller, set_setting.key, set_setting.value, null, null, null, null, false, null
     );
   end if;
 

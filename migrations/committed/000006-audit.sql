@@ -1,5 +1,5 @@
---! Previous: sha1:894cb0266f823c53e1e9db98e6ae3c8f14b38f57
---! Hash: sha1:a0725ca09b33e5db89cb0e5b526b4e8c865b27ee
+--! Previous: sha1:8ccbeea1aaa270e4236e4c9cd1aa616d49f4cf93
+--! Hash: sha1:71c850e78ed4cb897e51e78982e5a2554f469df9
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

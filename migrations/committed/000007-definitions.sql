@@ -1,5 +1,5 @@
---! Previous: sha1:a0725ca09b33e5db89cb0e5b526b4e8c865b27ee
---! Hash: sha1:8153e3073dcf119596422532f531f636fe536077
+--! Previous: sha1:71c850e78ed4cb897e51e78982e5a2554f469df9
+--! Hash: sha1:0145e3fdffc0ea7eef25b2ccfdfc2768ccba55a9
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

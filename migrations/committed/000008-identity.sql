@@ -1,5 +1,5 @@
---! Previous: sha1:8153e3073dcf119596422532f531f636fe536077
---! Hash: sha1:a5d6d690ebbda4525c100d24f088a1e95b20ab68
+--! Previous: sha1:0145e3fdffc0ea7eef25b2ccfdfc2768ccba55a9
+--! Hash: sha1:30da8e4d2b1ce496b65d46d90725563831d50f93
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

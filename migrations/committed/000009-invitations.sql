@@ -1,5 +1,5 @@
---! Previous: sha1:a5d6d690ebbda4525c100d24f088a1e95b20ab68
---! Hash: sha1:3de69e26dc5599f6b9674e5a046f86d3fe6a97e7
+--! Previous: sha1:30da8e4d2b1ce496b65d46d90725563831d50f93
+--! Hash: sha1:8cd68ab9566c632c56020d2c53622652ea8a8e6c
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:3de69e26dc5599f6b9674e5a046f86d3fe6a97e7
---! Hash: sha1:662c108d49a84ed8bec4cfcc61c542a48e910eb8
+--! Previous: sha1:8cd68ab9566c632c56020d2c53622652ea8a8e6c
+--! Hash: sha1:4255bfd5bfb8d370f9cf636b0839aedb4cbf4d81
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -339,16 +339,18 @@ begin
     perform attune_private.require_administrator(caller);
   end if;
 
-  perform attune_private.check_user(get_effective_ai_config.user_id);
-
-  return attune_private.ai_configuration_of(get_effective_ai_config.user_id);
+  -- Of nobody when there is no such user: what would split users by their ids is not for them either.
+  return attune_private.ai_configuration_of(
+    (select u.id from attune.users as u where u.id = get_effective_ai_config.user_id)
+  );
 end;
 $$;
 comment on function attune.get_effective_ai_config(uuid) is
   E'@notNull\n'
   '@param user_id Whose.\n'
   'Which language model works for a user, and how; for the user, administrators and trusted servers. '
-  'Refused: `admin_required`, `unknown_user`.';
+  'For an id that is no user''s, what applies to everybody. '
+  'Refused: `admin_required`.';
 revoke all on function attune.get_effective_ai_config(uuid) from public;
 grant execute on function attune.get_effective_ai_config(uuid) to authenticated, service_role;
 --! EndIncluded documents/get_effective_ai_config.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:662c108d49a84ed8bec4cfcc61c542a48e910eb8
---! Hash: sha1:0228c9e6e8c05a726450fda549076aa3f52fb56b
+--! Previous: sha1:4255bfd5bfb8d370f9cf636b0839aedb4cbf4d81
+--! Hash: sha1:05df230a50b2be7b0329850c3661c1be35036c95
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -96,6 +96,8 @@ begin
 
   perform attune_private.check_size('The current context', octet_length(save_session_state.current_context::text), 65536, 'bytes');
   perform attune_private.check_size('The interface''s state', octet_length(save_session_state.ui_state::text), 65536, 'bytes');
+  perform attune_private.check_depth('The current context', save_session_state.current_context);
+  perform attune_private.check_depth('The interface''s state', save_session_state.ui_state);
 
   -- Two savers of one user go one after the other: each must see what the other has added.
   perform from attune.users as u where u.id = caller for no key update;
@@ -134,12 +136,12 @@ $$;
 comment on function attune.save_session_state(text, jsonb, jsonb) is
   E'@notNull\n'
   '@param session_key A name of the application''s choice, 1 to 200 characters.\n'
-  '@param current_context What the user is working on, at most 64 KiB; null leaves what was saved.\n'
-  '@param ui_state What the interface looks like, at most 64 KiB; null leaves what was saved.\n'
+  '@param current_context What the user is working on, at most 64 KiB.\n'
+  '@param ui_state What the interface looks like, at most 64 KiB.\n'
   'Keeps where the caller is, for seven days from now, and returns it. '
-  'What is null stays as it was saved. '
+  'What is left out (in SQL, NULL) stays as it was saved. '
   'A user holds at most fifty sessions: the oldest go. '
-  'Refused: `not_signed_in`, `invalid_session_key`, `too_large`.';
+  'Refused: `not_signed_in`, `invalid_session_key`, `too_large`, `value_too_deep`.';
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
 grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
 --! EndIncluded session-state/save_session_state.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:0228c9e6e8c05a726450fda549076aa3f52fb56b
---! Hash: sha1:fb49c358974408aee0063d5148241642c9872833
+--! Previous: sha1:05df230a50b2be7b0329850c3661c1be35036c95
+--! Hash: sha1:6d5d6d46ba70554760244b00efb6d2f09a3f27d3
 --! Message: notifications
 
 -- What there is to notify of
@@ -619,6 +619,7 @@ begin
   perform attune_private.check_size('The title', char_length(create_notification.title), 200, 'characters');
   perform attune_private.check_size('The message', char_length(create_notification.message), 4000, 'characters');
   perform attune_private.check_size('The metadata', octet_length(create_notification.metadata::text), 16384, 'bytes');
+  perform attune_private.check_depth('The metadata', create_notification.metadata);
 
   begin
     insert into attune.notifications as n (user_id, category, title, message, type, priority, action_url, metadata)
@@ -660,7 +661,7 @@ comment on function attune.create_notification(
   'Puts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for '
   'administrators and trusted servers; and decides of each channel whether and when it is sent. '
   'Refused: `not_signed_in`, `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, '
-  '`invalid_action_url`, `too_many_notifications`.';
+  '`value_too_deep`, `invalid_action_url`, `too_many_notifications`.';
 revoke all on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
 ) from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:70325b8fa32886b1c0c36188f47ff79c119e49b5
---! Hash: sha1:98a6b12dcdab276b851b87f7b3b13c502d54df32
+--! Previous: sha1:991783ecd9ed861d3ec99c601bcc8342fd49e720
+--! Hash: sha1:516f6a1f613795a4b290fc729ab5fe7c68e088bd
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -140,7 +140,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many preferences one user may hold.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "ACCESS_TOKEN_LIFETIME": {
@@ -151,7 +152,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds an access token is good.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "SESSION_IDLE_LIFETIME": {
@@ -162,7 +164,8 @@ select from attune.apply_definitions($definitions$
       "description": "After how many seconds without a refresh a session ends.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "SESSION_LIFETIME": {
@@ -173,7 +176,8 @@ select from attune.apply_definitions($definitions$
       "description": "After how many seconds a session ends in any case.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "REFRESH_TOKEN_REUSE_INTERVAL": {
@@ -184,7 +188,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds a used refresh token still gives the same successor, as parallel tabs need; after that, its reuse ends the session.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "PASSWORD_COST": {
@@ -195,7 +200,8 @@ select from attune.apply_definitions($definitions$
       "description": "The cost of hashing a password, of which each step doubles the work. Hashes of a lower cost are replaced when their user signs in.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "LOGIN_FREE_FAILURES": {
@@ -206,7 +212,8 @@ select from attune.apply_definitions($definitions$
       "description": "After how many failures to sign in an account, or a network address, has to wait: a second, then twice as long each time.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "LOGIN_LONGEST_WAIT": {
@@ -217,7 +224,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds, at most, an account or a network address has to wait after failures to sign in.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "PASSWORD_RESET_LIFETIME": {
@@ -228,7 +236,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds a mailed link resets the password.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "EMAIL_VERIFICATION_LIFETIME": {
@@ -239,7 +248,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds a mailed link verifies the e-mail address.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "INVITATION_LIFETIME": {
@@ -250,7 +260,8 @@ select from attune.apply_definitions($definitions$
       "description": "For how many seconds an invitation may be accepted.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "INVITATIONS_PER_DAY": {
@@ -261,7 +272,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many invitations one user may send in a day.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "deep_research": {
@@ -412,7 +424,7 @@ select from attune.apply_definitions($definitions$
         "dateFormat": "YYYY-MM-DD",
         "numberFormat": "en-US",
         "currency": "USD",
-        "timezone": null,
+        "timezone": "UTC",
         "defaultFilters": {
           "autoApply": false,
           "tier": [],
@@ -1035,7 +1047,7 @@ select from attune.apply_definitions($definitions$
       "type": "string",
       "maxLength": 200,
       "minLength": 1,
-      "default": "gpt-4.1-nano",
+      "default": "claude-sonnet-4-5-20250929",
       "description": "The language model that is asked first.",
       "x-attune": {
         "category": "ai_configuration"
@@ -1055,7 +1067,7 @@ select from attune.apply_definitions($definitions$
       "type": "number",
       "minimum": 0,
       "maximum": 2,
-      "default": 0.7,
+      "default": 1.0,
       "description": "How freely the model chooses its words, 0 to 2.",
       "x-attune": {
         "category": "ai_configuration"
@@ -1065,7 +1077,7 @@ select from attune.apply_definitions($definitions$
       "type": "number",
       "minimum": 0,
       "maximum": 1,
-      "default": 1,
+      "default": 1.0,
       "description": "Which share of the probable words the model chooses from, 0 to 1.",
       "x-attune": {
         "category": "ai_configuration"
@@ -1094,7 +1106,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many session states one user may hold: the oldest go.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "NOTIFICATIONS_PER_DAY": {
@@ -1105,7 +1118,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many notifications an inbox takes in a day before the user's own application may add no more; administrators and trusted servers are not limited.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     },
     "SESSION_STATE_DAYS": {
@@ -1116,7 +1130,8 @@ select from attune.apply_definitions($definitions$
       "description": "How many days a session state lasts after it was last saved.",
       "x-attune": {
         "category": "system",
-        "layer": "global"
+        "layer": "global",
+        "audience": "admin"
       }
     }
   }

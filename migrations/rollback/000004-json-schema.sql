@@ -1,5 +1,5 @@
 drop function
-  attune_private.schema_types(jsonb, jsonb, integer),
+  attune_private.schema_types(jsonb, jsonb, text[]),
   attune_private.merge_obstacle(jsonb, jsonb),
   attune_private.json_schema_regex(text),
   attune_private.unicode_class(text),

@@ -71,7 +71,7 @@ drop function
   attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid, boolean),
   attune_private.write_preferences(attune_private.caller, jsonb, uuid),
   attune_private.drop_preference(attune_private.caller, uuid, text, uuid),
-  attune_private.write_global_setting(attune_private.caller, text, jsonb, boolean, integer, boolean, boolean, timestamptz),
+  attune_private.write_global_setting(attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz),
   attune_private.write_plan_setting(attune_private.caller, text, text, jsonb, boolean, boolean, boolean, timestamptz),
   attune_private.write_team_setting(attune_private.caller, uuid, text, jsonb, boolean, boolean, boolean, timestamptz),
   attune.effective_settings(text, uuid, text),
@@ -106,6 +106,7 @@ drop table attune.setting_definitions;
 drop function
   attune_private.tg__validate_value(),
   attune_private.tg_global_settings__validate_variants(),
+  attune_private.tg_global_settings__refuse_split(),
   attune_private.tg__stamp(),
   attune_private.tg__authorize_preference(),
   attune_private.tg__one_at_a_time(),

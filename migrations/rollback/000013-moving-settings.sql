@@ -1,7 +1,16 @@
 drop function
-  attune_hidden.parse_legacy_value(text),
-  attune.adopt_legacy_settings(regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name);
+  attune.adopt_legacy_settings(regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], text[], jsonb),
+  attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb),
+  attune_hidden.adopt_legacy_rows(regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], text[], jsonb),
+  attune_hidden.legacy_rows(regclass, name, name, name, name, name, name, name, boolean),
+  attune_hidden.legacy_readings(text, boolean, boolean),
+  attune_hidden.is_legacy_secret(text, text, jsonb),
+  attune_hidden.legacy_type(jsonb),
+  attune_hidden.mark_legacy_rows(regclass, name, oid[], tid[]),
+  attune_hidden.can_mark_legacy_rows(regclass, name),
+  attune_hidden.legacy_column(regclass, name, name);
 
+drop type attune.adopted_preference;
 drop type attune.adopted_setting;
 drop type attune.adoption_outcome;
 
@@ -18,15 +27,15 @@ drop function
   attune_private.refuse_import(text[]),
   attune_private.exported_preferences(uuid),
   attune.export_preferences(),
-  attune_private.preference_changes(uuid, jsonb, attune.import_mode),
-  attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean),
+  attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean),
+  attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean, boolean),
   attune.import_preferences(jsonb, attune.import_mode, boolean),
   attune.export_configuration(),
   attune_private.configuration_changes(jsonb, attune.import_mode),
   attune.import_configuration(jsonb, attune.import_mode, boolean),
   attune.apply_template(text, attune.import_mode, boolean),
   attune_private.values_by_user(text, text, uuid),
-  attune_private.changed_values(text, text, uuid, attune_private.user_value[]),
+  attune_private.changed_values(text, text, uuid, attune_private.user_value[], boolean),
   attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean),
   attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean),
   attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean);

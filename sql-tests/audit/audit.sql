@@ -162,6 +162,8 @@ select results_eq(
   'a global value leaves a row, with its lock and its rollout'
 );
 select from attune.set_global_setting('theme', '"corporate"');
+select is_empty('select from pg_temp.news()', 'writing what is there already leaves none');
+select from attune.set_global_setting('theme', is_enforced => false, rollout_percentage => 100);
 select results_eq(
   'select operation, previous_attributes, new_attributes from pg_temp.news()',
   $$ values ('UPDATE'::attune.audit_operation, '{"variants": null, "is_active": true, "is_enforced": true, "rollout_percentage": 50}'::jsonb,

@@ -13,7 +13,7 @@ insert into documents values
   ('first', $$ {
     "$id": "app", "type": "object", "x-attune": {"category": "editor"},
     "properties": {
-      "editor.size": {"type": "integer", "minimum": 1, "default": 12, "description": "Points.", "x-attune": {"is_public": true}},
+      "editor.size": {"type": "integer", "minimum": 1, "default": 12, "description": "Points.", "x-attune": {"audience": "public"}},
       "editor.theme": {"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"], "default": "light"},
       "editor.font": {"type": "object", "properties": {"name": {"type": "string"}}, "markdownDescription": "*Font*"},
       "model": {"type": "string", "default": "small", "x-attune": {"category": "ai", "layer": "global", "writable_by": "admin", "seeding": "copy"}}
@@ -22,7 +22,7 @@ insert into documents values
   ('second', $$ {
     "$id": "app", "type": "object", "x-attune": {"category": "editor"},
     "properties": {
-      "editor.size": {"type": "integer", "minimum": 1, "maximum": 20, "default": 14, "description": "Points.", "x-attune": {"is_public": true}},
+      "editor.size": {"type": "integer", "minimum": 1, "maximum": 20, "default": 14, "description": "Points.", "x-attune": {"audience": "public"}},
       "editor.theme": {"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"], "default": "light"},
       "model": {"type": "string", "default": "small", "x-attune": {"category": "ai", "layer": "global", "writable_by": "admin", "seeding": "copy"}},
       "editor.zoom": {"type": "number", "default": 1}
@@ -60,13 +60,13 @@ select results_eq(
   'an administrator can apply a document'
 );
 select results_eq(
-  $$ select key, category, description, default_value, layer, writable_by, seeding, is_public
+  $$ select key, category, description, default_value, layer, writable_by, seeding, audience
      from attune.setting_definitions where source = 'app' order by key $$,
   $$ values
-    ('editor.font', 'editor', '*Font*', '{}'::jsonb, 'user'::attune.setting_layer, 'user'::attune.setting_writer, 'inherit'::attune.setting_seeding, false),
-    ('editor.size', 'editor', 'Points.', '12', 'user', 'user', 'inherit', true),
-    ('editor.theme', 'editor', '', '"light"', 'user', 'user', 'inherit', false),
-    ('model', 'ai', '', '"small"', 'global', 'admin', 'copy', false) $$,
+    ('editor.font', 'editor', '*Font*', '{}'::jsonb, 'user'::attune.setting_layer, 'user'::attune.setting_writer, 'inherit'::attune.setting_seeding, 'client'::attune.setting_audience),
+    ('editor.size', 'editor', 'Points.', '12', 'user', 'user', 'inherit', 'public'),
+    ('editor.theme', 'editor', '', '"light"', 'user', 'user', 'inherit', 'client'),
+    ('model', 'ai', '', '"small"', 'global', 'admin', 'copy', 'client') $$,
   'a document says what its settings are, and for all of them'
 );
 select is(
@@ -91,7 +91,8 @@ select results_eq(
   $$ values
     ('removed'::attune.definition_action, 'editor.font', (select jsonb_build_object(
       'category', '{"from": "editor", "to": null}'::jsonb, 'default_value', '{"from": {}, "to": null}'::jsonb,
-      'description', '{"from": "*Font*", "to": null}'::jsonb, 'is_public', '{"from": false, "to": null}'::jsonb,
+      'description', '{"from": "*Font*", "to": null}'::jsonb, 'audience', '{"from": "client", "to": null}'::jsonb,
+      'merge', '{"from": "deep", "to": null}'::jsonb, 'rollout_group', '{"from": "editor.font", "to": null}'::jsonb,
       'layer', '{"from": "user", "to": null}'::jsonb, 'seeding', '{"from": "inherit", "to": null}'::jsonb,
       'source', '{"from": "app", "to": null}'::jsonb, 'writable_by', '{"from": "user", "to": null}'::jsonb,
       'schema', '{"from": {"type": "object", "properties": {"name": {"type": "string"}}, "markdownDescription": "*Font*"}, "to": null}'::jsonb))),
@@ -99,7 +100,8 @@ select results_eq(
       "schema": {"from": {"type": "integer", "minimum": 1}, "to": {"type": "integer", "minimum": 1, "maximum": 20}}}'),
     ('unchanged', 'editor.theme', '{}'),
     ('added', 'editor.zoom', '{"category": {"from": null, "to": "editor"}, "default_value": {"from": null, "to": 1},
-      "description": {"from": null, "to": ""}, "is_public": {"from": null, "to": false}, "layer": {"from": null, "to": "user"},
+      "description": {"from": null, "to": ""}, "audience": {"from": null, "to": "client"}, "merge": {"from": null, "to": "replace"},
+      "rollout_group": {"from": null, "to": "editor.zoom"}, "layer": {"from": null, "to": "user"},
       "schema": {"from": null, "to": {"type": "number"}}, "seeding": {"from": null, "to": "inherit"},
       "source": {"from": null, "to": "app"}, "writable_by": {"from": null, "to": "user"}}'),
     ('unchanged', 'model', '{}') $$,
@@ -165,13 +167,13 @@ $$;
 select is_empty('select pg_temp.round_trip(''app'')', 'applying what was exported changes nothing');
 select is_empty('select pg_temp.round_trip(''attune'')', 'applying what Attune ships changes nothing');
 update attune.setting_definitions
-set description = 'Edited.', category = 'elsewhere', seeding = 'copy', writable_by = 'admin', is_public = true where key = 'editor.theme';
+set description = 'Edited.', category = 'elsewhere', seeding = 'copy', writable_by = 'admin', audience = 'public' where key = 'editor.theme';
 update attune.setting_definitions set description = '' where key = 'editor.size';
 select is_empty('select pg_temp.round_trip(''app'')', 'applying what was exported after an edit changes nothing');
 select is(
   attune.export_definitions('app') #> '{properties,editor.theme}',
   '{"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"], "default": "light", "description": "Edited.",
-    "x-attune": {"category": "elsewhere", "layer": "user", "writable_by": "admin", "seeding": "copy", "is_public": true}}',
+    "x-attune": {"category": "elsewhere", "layer": "user", "writable_by": "admin", "seeding": "copy", "merge": "replace", "audience": "public"}}',
   'what is exported says everything'
 );
 select is(
@@ -205,8 +207,8 @@ select lives_ok(
 );
 select results_eq(
   $$ select key, source, category, default_value from attune.setting_definitions where source = 'Titled' order by key $$,
-  $$ values ('t', 'Titled', 'Titled', '""'::jsonb), ('u', 'Titled', 'Titled', 'null'), ('v', 'Titled', 'Titled', '[]') $$,
-  'a setting without a default has the empty value of its type'
+  $$ values ('t', 'Titled', 'Titled', 'null'::jsonb), ('u', 'Titled', 'Titled', 'null'), ('v', 'Titled', 'Titled', 'null') $$,
+  'a setting without a default is not set'
 );
 
 -- What is no such document

@@ -1,6 +1,6 @@
 -- The documents that applications ask for: their members and defaults, patches, locks, projects, secrets.
 begin;
-select plan(62);
+select plan(66);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -19,7 +19,7 @@ select is(
 );
 select is(
   (attune.app_preferences()).data_preferences,
-  '{"dateFormat": "YYYY-MM-DD", "numberFormat": "en-US", "currency": "USD", "timezone": null, "defaultFilters": {"autoApply": false, "tier": [], "status": [], "qualityRange": {"min": 0, "max": 100}}}',
+  '{"dateFormat": "YYYY-MM-DD", "numberFormat": "en-US", "currency": "USD", "timezone": "UTC", "defaultFilters": {"autoApply": false, "tier": [], "status": [], "qualityRange": {"min": 0, "max": 100}}}',
   'data'
 );
 select is((attune.app_preferences()).feature_preferences, '{"beta": false, "debug": false}', 'features');
@@ -70,8 +70,13 @@ select is(
 );
 select is(
   attune.ai_configuration(),
-  row('gpt-4.1-nano', 4096, 0.7, 1, '{}', true)::attune.ai_configuration,
+  row('claude-sonnet-4-5-20250929', 4096, 1, 1, '{}', true)::attune.ai_configuration,
   'the language model'
+);
+select is(
+  attune.settings_document('ai_configuration')::text,
+  '{"ai_configuration.model": "claude-sonnet-4-5-20250929", "ai_configuration.top_p": 1.0, "ai_configuration.max_tokens": 4096, "ai_configuration.temperature": 1.0, "ai_configuration.fallback_models": []}',
+  'with the numbers as they were written'
 );
 select results_eq(
   $$ select e.key, e.value, e.can_edit from attune.effective_settings('beta_features') as e where e.key in ('deep_research', 'strategy_graph') $$,
@@ -195,7 +200,7 @@ select throws_ok(
 
 select is(
   (attune.update_ai_configuration('{"model": "big", "maxTokens": 100, "fallback_models": ["small", "tiny"]}')),
-  row('big', 100, 0.7, 1, '{small,tiny}', true)::attune.ai_configuration,
+  row('big', 100, 1, 1, '{small,tiny}', true)::attune.ai_configuration,
   'a user chooses a model'
 );
 select throws_ok(
@@ -204,7 +209,7 @@ select throws_ok(
 );
 select is(
   attune.set_ai_configuration_active(false),
-  row('gpt-4.1-nano', 4096, 0.7, 1, '{}', false)::attune.ai_configuration,
+  row('claude-sonnet-4-5-20250929', 4096, 1, 1, '{}', false)::attune.ai_configuration,
   'switched off, the default applies'
 );
 select is((attune.set_ai_configuration_active(true)).model, 'big', 'and on again, nothing is lost');
@@ -215,6 +220,20 @@ select throws_ok(
 );
 select tests.authenticate_as_service_role();
 select is((attune.get_effective_ai_config(tests.user_id('ada@example.com'))).model, 'big', 'a trusted server for anybody''s');
+select tests.authenticate_as('admin@example.com');
+select attune.set_global_setting('ai_configuration.max_tokens', '8192');
+select attune.set_global_setting('ai_configuration.model', '"some"', rollout_percentage => 99);
+select is(
+  attune.get_effective_ai_config(nobody.id),
+  row('claude-sonnet-4-5-20250929', 8192, 1, 1, '{}', true)::attune.ai_configuration,
+  'for who is no user it is what applies to everybody'
+)
+from (values ('00000000-0000-4000-8000-0000000000ff'::uuid), (null)) as nobody (id);
+select tests.authenticate_as('bob@example.com');
+select throws_ok(
+  $$ select attune.get_effective_ai_config('00000000-0000-4000-8000-0000000000ff') $$,
+  '42501', 'Only an administrator may do this', 'which a user is not told either'
+);
 
 -- Who else
 

@@ -84,7 +84,7 @@ select is_empty(
 select is((select count(*) from attune.configuration_audit_log), (select number from before), 'nor written down');
 select attune.set_global_setting('TEST_NUMBER', '5', true);
 select is(
-  (select count(*) from attune.users as u cross join attune_private.resolve_settings(u.id, false, true) as r where r.key = 'TEST_NUMBER' and r.value = '5'),
+  (select count(*) from attune.users as u cross join attune_private.resolve_settings(u.id, false, 'admin') as r where r.key = 'TEST_NUMBER' and r.value = '5'),
   5::bigint,
   'what was previewed comes true'
 );

@@ -1,6 +1,6 @@
 -- Templates: who writes them, who gets them, and what they change.
 begin;
-select plan(27);
+select plan(46);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('admin@example.com', true);
@@ -35,6 +35,20 @@ select throws_ok(
   $$ insert into attune.setting_templates (name, title, "values") values ('bad', 'Bad', '[]') $$,
   'PT422', 'The template is not valid: it is no object', 'as an object'
 );
+select tests.throws_reason(
+  format(
+    'insert into attune.setting_templates (name, title, "values") values (%L, %L, %L)',
+    'deep', 'Deep', format('{"TEST_NUMBER": %s%s}', repeat('[', 65), repeat(']', 65))
+  ),
+  'PT422', 'value_too_deep', 'none of which has more levels than a setting'
+);
+select throws_like(
+  format(
+    'insert into attune.setting_templates (name, title, "values") values (%L, %L, %L)',
+    'deep', 'Deep', format('{"TEST_NUMBER": %s%s}', repeat('[', 64), repeat(']', 64))
+  ),
+  'The template is not valid: TEST_NUMBER: %', 'with as many it is judged'
+);
 
 -- At sign-up
 
@@ -59,6 +73,39 @@ select results_eq(
   $$,
   'who signs up gets those of their plan and role, the more particular over the others'
 );
+select is_empty(
+  $$ select from attune.user_preferences as p where p.user_id = tests.user_id('admin@example.com') and p.key like 'TEST%' $$,
+  'who was there before gets nothing'
+);
+insert into attune.setting_templates (name, title, "values", plan, is_admin) values
+  ('ruling', 'Ruling', '{"TEST_NUMBER": 7}', null, true),
+  ('serving', 'Serving', '{"TEST_NUMBER": 8, "TEST_OBJECT": {"s": 8}}', null, false),
+  ('ruling_scaled', 'Ruling much', '{"TEST_OBJECT": {"r": 9}}', 'scaler', true);
+insert into attune.users (email, plan, is_admin) values
+  ('ruler@example.com', default, true), ('servant@example.com', default, false), ('scaled@example.com', 'scaler', true);
+select results_eq(
+  $$
+    select u.email, jsonb_object_agg(p.key, p.value)
+    from attune.user_preferences as p
+    join attune.users as u on u.id = p.user_id and u.email in ('ruler@example.com', 'servant@example.com', 'scaled@example.com')
+    where p.key like 'TEST%'
+    group by u.email
+    order by 1
+  $$,
+  $$
+    values
+      ('ruler@example.com', '{"TEST_NUMBER": 7}'::jsonb),
+      ('scaled@example.com', '{"TEST_NUMBER": 2, "TEST_OBJECT": {"b": 2, "r": 9}}'),
+      ('servant@example.com', '{"TEST_NUMBER": 8, "TEST_OBJECT": {"s": 8}}')
+  $$,
+  'administrators begin with other values than users do'
+);
+update attune.users set is_admin = true where email = 'servant@example.com';
+select is(
+  (select p.value from attune.user_preferences as p where p.user_id = tests.user_id('servant@example.com') and p.key = 'TEST_NUMBER'),
+  '8', 'who becomes an administrator later keeps what they have'
+);
+delete from attune.setting_templates where is_admin is not null;
 alter table attune.setting_definitions disable trigger _100_validate;
 update attune.setting_definitions set schema = '{"type": "string"}' where key = 'TEST_NUMBER';
 alter table attune.setting_definitions enable trigger _100_validate;
@@ -172,6 +219,64 @@ delete from attune.setting_definitions where key = 'TEST_PAIR';
 select lives_ok(
   $$ insert into attune.users (email, plan, role) values ('later@example.com', 'scaler', null) $$,
   'nor one whose setting is gone'
+);
+
+insert into attune.setting_definitions (key, category, schema, default_value)
+values (
+  'TEST_WHOLE', 'test', '{"type": ["object", "null"], "required": ["host", "port"]}', '{"host": "mail", "port": 25}'
+);
+insert into attune.global_settings (key, value) values ('TEST_WHOLE', '{"host": "post", "port": 465}');
+insert into attune.setting_templates (name, title, "values", plan)
+values ('whole', 'Whole', '{"TEST_WHOLE": {"port": 587}}', 'scaler');
+insert into attune.users (email, plan) values ('whole@example.com', 'scaler');
+select is(
+  (select p.value from attune.user_preferences as p where p.user_id = tests.user_id('whole@example.com') and p.key = 'TEST_WHOLE'),
+  '{"host": "post", "port": 587}',
+  'where the whole is stored, a template changes what applies'
+);
+select throws_ok(
+  $$ insert into attune.setting_templates (name, title, "values") values ('half', 'Half', '{"TEST_WHOLE": {"port": null}}') $$,
+  'PT422', 'The template is not valid: TEST_WHOLE: must have required property ''port''', 'and takes away nothing that has to be there'
+);
+
+insert into attune.setting_definitions (key, category, schema, default_value)
+values ('TEST_LARGE', 'test', '{"type": "object", "additionalProperties": {"type": "string"}}', '{}');
+insert into attune.setting_templates (name, title, "values", plan, role) values
+  ('large', 'Large', jsonb_build_object('TEST_LARGE', jsonb_build_object('a', repeat('x', 40000))), 'scaler', null),
+  ('larger', 'Larger', jsonb_build_object('TEST_LARGE', jsonb_build_object('b', repeat('y', 40000))), null, 'pairs');
+select lives_ok(
+  $$ insert into attune.users (email, plan, role) values ('large@example.com', 'scaler', 'pairs') $$,
+  'nor two that are too large together'
+);
+select is(
+  (
+    select array_agg(k.key)
+    from attune.user_preferences as p
+    cross join jsonb_object_keys(p.value) as k (key)
+    where p.user_id = tests.user_id('large@example.com') and p.key = 'TEST_LARGE'
+  ),
+  '{a}', 'of which the first stays'
+);
+
+create function pg_temp.refuse() returns trigger language plpgsql as $$
+begin
+  raise exception using errcode = current_setting('tests.code');
+end $$;
+create trigger _999_refuse before insert on attune.user_preferences
+  for each row when (new.key = 'TEST_LARGE') execute function pg_temp.refuse();
+select lives_ok(
+  format(
+    'select set_config(''tests.code'', %L, true); insert into attune.users (email, plan) values (%L, ''scaler'')',
+    code, code || '@example.com'
+  ),
+  'nobody is kept out by ' || code
+)
+from unnest(array[
+  'PT400', 'PT401', 'PT404', 'PT409', 'PT422', 'PT429', '42501', '22003', '22P02', '23514', '54000'
+]) as c (code);
+select throws_ok(
+  $$ select set_config('tests.code', 'XX000', true); insert into attune.users (email, plan) values ('x@example.com', 'scaler') $$,
+  'XX000', 'XX000', 'what is nobody''s intention is not hidden'
 );
 
 select * from finish();

@@ -1,6 +1,6 @@
 -- The inbox, what leaves it, and when.
 begin;
-select plan(119);
+select plan(120);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -183,6 +183,10 @@ select throws_ok(
 select throws_ok(
   $$ select attune.create_notification('lead_update', 'x', metadata => jsonb_build_object('x', repeat('x', 16384))) $$,
   'PT422', 'The metadata is too large: 16393 bytes, at most 16384 are allowed', 'metadata has a limit'
+);
+select tests.throws_reason(
+  format('select attune.create_notification(%L, %L, metadata => %L)', 'lead_update', 'x', repeat('[', 65) || repeat(']', 65)),
+  'PT422', 'value_too_deep', 'in depth too'
 );
 select throws_ok(
   $$ select attune.create_notification('lead_update', 'x', user_id => tests.user_id('bob@example.com')) $$,

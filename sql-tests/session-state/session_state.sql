@@ -1,6 +1,6 @@
 -- Session state: kept for seven days, for its user alone.
 begin;
-select plan(29);
+select plan(34);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -31,6 +31,20 @@ select throws_ok(
   $$ select attune.save_session_state('tab', null, jsonb_build_object('x', repeat('x', 65536))) $$,
   'PT422', 'The interface''s state is too large: 65545 bytes, at most 65536 are allowed', 'as has the interface'
 );
+select tests.throws_reason(
+  format('select attune.save_session_state(%L, %L, %L)', 'tab', context, state), 'PT422', 'value_too_deep', says
+)
+from (values
+  (repeat('[', 65) || repeat(']', 65), null, 'a context has 64 levels of arrays'),
+  (repeat('{"a":', 65) || '1' || repeat('}', 65), null, 'as of objects'),
+  (null, repeat('[{"a":', 33) || '1' || repeat('}]', 33), 'as has the interface, of both'),
+  (repeat('[', 5000) || repeat(']', 5000), null, 'however much deeper it is')
+) as d (context, state, says);
+select is(
+  (attune.save_session_state('tab', format('%s1%s', repeat('[', 64), repeat(']', 64))::jsonb)).current_context #>> array_fill('0'::text, array[64]),
+  '1', 'and 64 of them are kept'
+);
+select attune.save_session_state('tab', '{"page": 1}');
 select throws_ok(
   format('select attune.save_session_state(%L)', key),
   'PT422', 'A session key has 1 to 200 characters', says

@@ -8,8 +8,8 @@ update attune.setting_definitions set seeding = 'inherit' where source = 'attune
 select tests.create_user('ada@example.com'), tests.create_user('bob@example.com');
 select tests.create_user('admin@example.com', is_admin => true);
 
-insert into attune.setting_definitions (key, category, schema, default_value, is_public)
-values ('public', 'test', '{"type": "string"}', '"open"', true), ('private', 'test', '{"type": "integer"}', '1', false);
+insert into attune.setting_definitions (key, category, schema, default_value, audience)
+values ('public', 'test', '{"type": "string"}', '"open"', 'public'), ('private', 'test', '{"type": "integer"}', '1', 'client');
 
 -- Any user
 
@@ -52,8 +52,9 @@ select lives_ok(
   'an administrator can add a definition'
 );
 select results_eq(
-  $$ select description, layer, writable_by, seeding, is_public, source from attune.setting_definitions where key = 'temperature' $$,
-  $$ values ('', 'user'::attune.setting_layer, 'user'::attune.setting_writer, 'inherit'::attune.setting_seeding, false, null::text) $$,
+  $$ select description, layer, writable_by, seeding, merge, audience, rollout_group, source from attune.setting_definitions where key = 'temperature' $$,
+  $$ values ('', 'user'::attune.setting_layer, 'user'::attune.setting_writer, 'inherit'::attune.setting_seeding, 'replace'::attune.setting_merge,
+       'client'::attune.setting_audience, 'temperature', null::text) $$,
   'a definition says what it is where nothing else is said'
 );
 select lives_ok(
@@ -127,9 +128,14 @@ from (values
 ) as good (schema);
 select tests.throws_reason(
   format($$ insert into attune.setting_definitions (key, category, schema, default_value) values ('bad', 'test', '{"type": "integer", "minimum": 0}', %L) $$, bad.value),
-  'PT422', 'invalid_default', format('an administrator cannot use a default that the schema does not allow: %s', coalesce(bad.value, 'NULL'))
+  'PT422', 'invalid_default', format('an administrator cannot use a default that the schema does not allow: %s', bad.value)
 )
-from (values ('-1'), ('"0"'), ('null'), ('1.5'), ('{}'), (null)) as bad (value);
+from (values ('-1'), ('"0"'), ('1.5'), ('{}')) as bad (value);
+select lives_ok(
+  format($$ insert into attune.setting_definitions (key, category, schema, default_value) values (%L, 'test', '{"type": "integer"}', %L) $$, 'not_set_' || n, v),
+  'an administrator can leave the default out: ' || coalesce(v, 'NULL')
+)
+from (values (1, 'null'), (2, null)) as d (n, v);
 select throws_ok(
   $$ update attune.setting_definitions set default_value = '"one"' where key = 'private' $$,
   'PT422', 'The default of private is not valid: must be integer',
@@ -190,7 +196,7 @@ select throws_ok(
   'anon cannot add a definition'
 );
 select throws_ok(
-  'update attune.setting_definitions set is_public = true', '42501', 'permission denied for table setting_definitions',
+  $$ update attune.setting_definitions set audience = 'public' $$, '42501', 'permission denied for table setting_definitions',
   'anon cannot make definitions public'
 );
 select throws_ok(
@@ -207,7 +213,7 @@ select lives_ok(
   'service_role can add a definition'
 );
 select isnt_empty(
-  $$ update attune.setting_definitions set is_public = true where key = 'server' returning key $$, 'service_role can change a definition'
+  $$ update attune.setting_definitions set audience = 'public' where key = 'server' returning key $$, 'service_role can change a definition'
 );
 select isnt_empty($$ delete from attune.setting_definitions where key = 'server' returning key $$, 'service_role can delete a definition');
 select tests.throws_reason(
@@ -254,7 +260,7 @@ select throws_ok(
 );
 select tests.throws_reason(
   $$ update attune.setting_definitions set schema = '{"type": "object", "required": ["a"]}', default_value = '{"a": 1}' where key = 'box';
-     update attune.setting_definitions set schema = '{"type": "object", "maxProperties": 1}' where key = 'box' $$,
+     update attune.setting_definitions set schema = '{"type": "object", "required": ["a"], "maxProperties": 1}' where key = 'box' $$,
   'PT409', 'stored_values_invalid',
   'an administrator cannot change a schema so that a stored object breaks together with the default'
 );
@@ -263,12 +269,12 @@ select lives_ok(
   'an administrator can require a member that the default has'
 );
 select tests.throws_reason(
-  $$ update attune.setting_definitions set schema = '{"type": "object", "maxProperties": 1}', default_value = '{"a": 1}' where key = 'box' $$,
+  $$ update attune.setting_definitions set schema = '{"type": "object", "required": ["a"], "maxProperties": 1}', default_value = '{"a": 1}' where key = 'box' $$,
   'PT409', 'stored_values_invalid',
   'an administrator cannot change a default so that a stored object breaks'
 );
 select lives_ok(
-  $$ update attune.setting_definitions set writable_by = 'admin', seeding = 'copy', is_public = true where key = 'size' $$,
+  $$ update attune.setting_definitions set writable_by = 'admin', seeding = 'copy', audience = 'public' where key = 'size' $$,
   'an administrator can change what does not touch stored values'
 );
 select throws_ok(
@@ -308,7 +314,7 @@ select results_eq(
   $$ select key, value from attune.user_preferences $$, $$ values ('crate', '{"b": 10}'::jsonb) $$, 'stored values follow their key'
 );
 select tests.throws_reason(
-  $$ update attune.setting_definitions set key = 'chest', schema = '{"type": "object", "maxProperties": 1}' where key = 'crate' $$,
+  $$ update attune.setting_definitions set key = 'chest', schema = '{"type": "object", "required": ["a"], "maxProperties": 1}' where key = 'crate' $$,
   'PT422', 'invalid_value',
   'the owner cannot rename a key and break its stored values at once'
 );

@@ -165,15 +165,15 @@ select results_eq(
 );
 select from attune.set_global_setting('note', '"again"');
 select results_eq(
-  $$ select is_enforced, rollout_percentage from attune.global_settings where key = 'note' $$, $$ values (false, 100) $$,
-  'an administrator who does not say so unlocks, and rolls out to all'
+  $$ select is_enforced, rollout_percentage from attune.global_settings where key = 'note' $$, $$ values (true, 50) $$,
+  'an administrator who changes the value keeps its lock and its rollout'
 );
 select from attune.set_global_setting('note', '"again"', is_enforced => null, rollout_percentage => null);
 select results_eq(
-  $$ select is_enforced, rollout_percentage from attune.global_settings where key = 'note' $$, $$ values (false, 100) $$,
+  $$ select is_enforced, rollout_percentage from attune.global_settings where key = 'note' $$, $$ values (true, 50) $$,
   'an administrator can leave lock and rollout out as GraphQL does'
 );
-select is((attune.set_global_setting('theme', '"free"')).value, '"dim"', 'what was ignored comes back when the lock goes');
+select is((attune.set_global_setting('theme', '"free"', is_enforced => false)).value, '"dim"', 'what was ignored comes back when the lock goes');
 
 -- Switched off
 select isnt_empty(
@@ -185,7 +185,10 @@ select results_eq(
   $$ values ('"gpt-4.1-nano"'::jsonb, 'default'::attune.setting_layer, 'DISABLED'::attune.evaluation_reason, false) $$,
   'what is switched off neither applies nor locks'
 );
-select is((attune.set_global_setting('MODEL_CHOICE', '"gpt-6"')).value, '"gpt-6"', 'choosing switches on again');
+select is((attune.set_global_setting('MODEL_CHOICE', '"gpt-6"')).reason, 'DISABLED', 'another value does not switch on again');
+select is(
+  (attune.set_global_setting('MODEL_CHOICE', is_active => true)).value, '"gpt-6"', 'an administrator can switch a global value on again'
+);
 
 -- Rollouts
 select tests.throws_reason(

@@ -356,9 +356,9 @@ select throws_ok(
   'PT409', format('%s has 1 stored values', key), 'as is one of a ' || layer
 )
 from (values ('TEST_PLAN', 'plan'), ('TEST_TEAM', 'team')) as d (key, layer);
-select attune_private.discard_broken_values('TEST_NUMBER', null, null, null);
+select attune_private.discard_broken_values(attune_private.without_values(d)) from attune.setting_definitions as d where d.key = 'TEST_NUMBER';
 select is_empty(
-  $$ select from attune_private.stored_settings(tests.user_id('member@example.com'), '00000000-0000-4000-8000-0000000000aa') where key = 'TEST_NUMBER' $$,
+  $$ select from attune_private.stored_settings(tests.user_id('member@example.com'), '00000000-0000-4000-8000-0000000000aa', null) where key = 'TEST_NUMBER' $$,
   'discarding reaches every layer'
 );
 select is(
@@ -372,7 +372,7 @@ select is(
   'the audit log says which plan, team and project'
 );
 
-select attune_private.discard_broken_values('TEST_OBJECT', null, null, null);
+select attune_private.discard_broken_values(attune_private.without_values(d)) from attune.setting_definitions as d where d.key = 'TEST_OBJECT';
 insert into attune.project_preferences (user_id, project_id, key, value)
 values (tests.user_id('member@example.com'), '00000000-0000-4000-8000-0000000000aa', 'TEST_NUMBER', '5');
 delete from attune.project_members

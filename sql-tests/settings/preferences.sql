@@ -55,7 +55,9 @@ select is((attune.set_preference('DARK_MODE_ENABLED', 'false')).value, 'false', 
 select is((attune.effective_setting('DARK_MODE_ENABLED')).layer, 'user', 'a user''s false is a choice, and no absence');
 select is((attune.set_preference('greeting', 'null')).value, 'null', 'a user can choose null');
 select is((attune.effective_setting('greeting')).layer, 'user', 'a user''s null is a choice, and no absence');
-select is((attune.set_preference('greeting', null)).value, 'null', 'a user can choose null as GraphQL sends it');
+select tests.throws_reason(
+  $$ select attune.set_preference('greeting', null) $$, 'PT422', 'value_required', 'a user who sends no value does not choose null'
+);
 select is((attune.set_preference('anything', '{"a": [1, {"b": null}]}')).value, '{"a": [1, {"b": null}]}', 'a user can choose a list as it is');
 select is((attune.set_preference('anything', '"text"')).value, '"text"', 'a user can replace an object by a text');
 select is((attune.set_preference('anything', '{"b": 1}')).value, '{"b": 1}', 'a user can replace a text by an object');
@@ -117,7 +119,7 @@ select tests.throws_reason(
 )
 from (values
   ('DARK_MODE_ENABLED', '"true"'), ('DARK_MODE_ENABLED', '0'), ('DARK_MODE_ENABLED', 'null'), ('DARK_MODE_ENABLED', '{}'),
-  ('DARK_MODE_ENABLED', '[true]'), ('temperature', '"1"'), ('temperature', null), ('editor', '[]'), ('editor', '"x"'),
+  ('DARK_MODE_ENABLED', '[true]'), ('temperature', '"1"'), ('editor', '[]'), ('editor', '"x"'),
   ('editor', 'null'), ('editor', '{"fontSize": 1.5}'), ('editor', '{"minimap": {"a": 1}}')
 ) as bad (key, value);
 select is(pg_temp.stored('ada@example.com') -> 'temperature', '2', 'what was refused changes nothing');

@@ -33,8 +33,8 @@ select cmp_ok(
 
 -- Users whose buckets are known
 
-insert into attune.setting_definitions (key, category, schema, default_value, is_public)
-values ('new_editor', 'test', '{"type": "string"}', '"old"', true);
+insert into attune.setting_definitions (key, category, schema, default_value, audience)
+values ('new_editor', 'test', '{"type": "string"}', '"old"', 'public');
 insert into attune.users (id, email) values
   ('00000000-0000-4000-8000-000000000012', 'first@example.com'),
   ('00000000-0000-4000-8000-000000000081', 'middle@example.com'),

@@ -4,9 +4,13 @@ import { basename } from "node:path";
 import { Command, Option } from "commander";
 import type pg from "pg";
 import { inTransaction, withClient } from "../database/client.ts";
+import { parseJson } from "../json.ts";
+import { RequestError } from "../server/request-error.ts";
+import { checkJson } from "../storable.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { decodeUtf8 } from "../utf8.ts";
 import { plural } from "../words.ts";
-import { columns } from "./terminal.ts";
+import { columns, readInput } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
 
 type Change = {
@@ -162,9 +166,9 @@ function short(value: unknown): string {
 }
 
 async function readJson(file: string): Promise<unknown> {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = file === "-" ? (await process.stdin.setEncoding("utf8").toArray()).join("") : await readFile(file, "utf8");
+    bytes = file === "-" ? await readInput() : await readFile(file);
   } catch (error) {
     throw new UserError(
       codeOf(error) === "ENOENT"
@@ -172,11 +176,20 @@ async function readJson(file: string): Promise<unknown> {
         : `${file} can't be read (${codeOf(error) ?? messageOf(error)}).`,
     );
   }
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw new UserError(`${file} is not text in UTF-8.`);
+  let content: unknown;
   try {
-    return JSON.parse(withoutNul(text.replace(/^\uFEFF/, "")));
+    content = parseJson(withoutNul(text.replace(/^\uFEFF/, "")));
   } catch (error) {
     throw new UserError(`${file} is not JSON: ${messageOf(error)}.`);
   }
+  try {
+    checkJson(content, { within: undefined, name: file });
+  } catch (error) {
+    throw error instanceof RequestError ? new UserError(`${error.message}.`) : error;
+  }
+  return content;
 }
 
 /** No database keeps U+0000 in a text; in a `pattern` its escape says the same. */
@@ -200,11 +213,14 @@ function settingsDocument(content: unknown, file: string, source?: string): obje
     }
     const groups = (Array.isArray(contributed) ? contributed : [contributed]).filter(isObject);
     const id = [content["publisher"], content["name"]].filter((part) => typeof part === "string").join(".");
-    return { $id: source ?? id, properties: Object.assign({}, ...groups.map(({ properties }) => properties)) };
+    return {
+      $id: source ?? id,
+      properties: Object.fromEntries(groups.flatMap(({ properties }) => Object.entries(properties ?? {}))),
+    };
   }
   throw new UserError(`${file} must hold a JSON object whose properties are the settings.`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 }

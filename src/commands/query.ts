@@ -5,7 +5,9 @@ import { withClient } from "../database/client.ts";
 import { positionOf, scanSql } from "../database/sql-script.ts";
 import { type Identity, NOBODY, onlyUser, TRUSTED } from "../sign-in/authenticate.ts";
 import { UserError } from "../user-error.ts";
+import { decodeUtf8 } from "../utf8.ts";
 import { aligned, csv, json, type Rows } from "./rows.ts";
+import { readInput } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
 
 type QueryOptions = { as?: string; role?: "anon" | "authenticated" | "service_role"; csv?: true; json?: true };
@@ -33,7 +35,7 @@ export function queryCommand(): Command {
     .action(async (sql: string | undefined, options: QueryOptions) => {
       if ((options.role === "authenticated") !== (options.as !== undefined) && options.role !== undefined)
         throw new UserError("Whose rights? --role authenticated goes with --as, and no other role does.");
-      const statements = statementsOf(sql ?? (await readInput()));
+      const statements = statementsOf(sql ?? (await readScript()));
       await withDatabase({ migrate: false }, ({ ownerUrl }) =>
         withClient(ownerUrl, async (client) => {
           client.on("notice", ({ severity, message }) => console.error(`${severity}:  ${message}`));
@@ -49,10 +51,12 @@ export function queryCommand(): Command {
     });
 }
 
-async function readInput(): Promise<string> {
+async function readScript(): Promise<string> {
   if (process.stdin.isTTY)
     throw new UserError('Say which SQL to run, as in `attune query "select now()"`, or pass it on the standard input.');
-  return (await process.stdin.setEncoding("utf8").toArray()).join("");
+  const sql = decodeUtf8(await readInput());
+  if (sql === undefined) throw new UserError("The standard input is not text in UTF-8.");
+  return sql;
 }
 
 function statementsOf(sql: string): string[] {
@@ -61,6 +65,8 @@ function statementsOf(sql: string): string[] {
     const { line } = positionOf(sql, metaCommand.at);
     throw new UserError(`${metaCommand.name} in line ${line} is a command of psql, not SQL: leave it out.`);
   }
+  // A query ends for PostgreSQL where this stands.
+  if (sql.includes("\0")) throw new UserError("The SQL has the character U+0000, which PostgreSQL cannot hold.");
   if (statements.length === 0) throw new UserError("There is no SQL to run.");
   return statements.map((start, index) => sql.slice(start, statements[index + 1]).trimEnd());
 }

@@ -16,6 +16,11 @@ export async function confirm(question: string, otherwise: string): Promise<bool
   }
 }
 
+/** All of the standard input. */
+export async function readInput(): Promise<Buffer> {
+  return Buffer.concat(await process.stdin.toArray());
+}
+
 /** Lines with their first column padded to the same width. */
 export function columns(rows: [string, string][]): string[] {
   const width = Math.max(0, ...rows.map(([first]) => first.length));

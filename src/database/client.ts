@@ -1,5 +1,12 @@
 /** One PostgreSQL connection at a time: opened, used, closed. */
 import pg from "pg";
+import { parseJson } from "../json.ts";
+
+const JSON_TYPES: ReadonlySet<number> = new Set([pg.types.builtins.JSON, pg.types.builtins.JSONB]);
+/** As `pg` reads values, but JSON with every digit. */
+const TYPES: pg.CustomTypesConfig = {
+  getTypeParser: (type, format) => (JSON_TYPES.has(type) ? parseJson : pg.types.getTypeParser(type, format)),
+};
 
 /**
  * Opens a connection. A connection that breaks later fails the query it runs, never the process.
@@ -7,7 +14,12 @@ import pg from "pg";
  * @throws what `pg` throws: a network error or an error of the server, both with a `code`
  */
 export async function connect(connectionString: string, name = "attune"): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString, application_name: name, connectionTimeoutMillis: 10_000 });
+  const client = new pg.Client({
+    connectionString,
+    application_name: name,
+    connectionTimeoutMillis: 10_000,
+    types: TYPES,
+  });
   client.on("error", () => undefined);
   try {
     await client.connect();

@@ -76,8 +76,14 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     reason: "permission_denied",
     hint: "Sign in as somebody who may, or ask an administrator.",
   },
-  // Nested too deep for PostgreSQL, or with more parts than it takes.
-  "54": { ...UNSTORABLE, hint: "Make the value flatter, or smaller." },
+  // With more parts than PostgreSQL takes.
+  "54": { ...UNSTORABLE, hint: "Make the value smaller." },
+  "54001": {
+    message: "A value is nested too deep",
+    code: "PT422",
+    reason: "value_too_deep",
+    hint: "Make the value flatter.",
+  },
   "57014": {
     message: "It took too long and was stopped",
     code: "PT408",

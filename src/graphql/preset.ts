@@ -10,6 +10,7 @@ import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
+import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
@@ -55,6 +56,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       NamesPlugin,
       ArgumentsPlugin,
       CollectionsPlugin,
+      JsonPlugin,
       TransactionIdsPlugin,
       ReturnedRefusalsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),

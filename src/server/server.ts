@@ -7,6 +7,7 @@ import { LIMITS } from "../graphql/limits.ts";
 import { createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
 import { refuseRequest } from "./error-responses.ts";
+import { readJsonBodies } from "./request-body.ts";
 import { addRequestHooks } from "./request-hooks.ts";
 import { addGraphql } from "./routes/graphql.ts";
 import { addHealth, probe } from "./routes/health.ts";
@@ -22,6 +23,7 @@ const GRACE = 300;
  */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const app = createApp(options);
+  readJsonBodies(app);
   const { pool, close } = openPool(options.authenticatorUrl, options.poolSize, (error) => {
     app.log.warn({ err: error }, "lost a connection to the database");
   });

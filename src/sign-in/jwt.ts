@@ -2,6 +2,7 @@
 import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import jwt from "jsonwebtoken";
 import { RequestError } from "../server/request-error.ts";
+import { isStorable } from "../storable.ts";
 import { createKeySet } from "./jwks.ts";
 
 /** What our own tokens say of themselves. SQL says the same: `attune_private.own_issuer()`. */
@@ -134,7 +135,20 @@ function verify(token: string, key: KeyObject, { audience, issuer }: Issuer): Jw
     throw unauthorized(error);
   }
   if (!isClaims(claims)) throw invalid("The token has no expiry, or a claim of the wrong type");
-  return claims;
+  return storableClaims(claims);
+}
+
+/**
+ * Leaves out what a provider says of a person that PostgreSQL cannot hold, so that their name does not lock them out.
+ * Who it is, and all that we say ourselves, has to be whole.
+ */
+function storableClaims(claims: JwtClaims): JwtClaims {
+  const isWhole = (name: string): boolean => isStorable(name) && isStorable(claims[name]);
+  const names = Object.keys(claims);
+  if (names.every(isWhole)) return claims;
+  if (!isOutside(claims) || !isWhole("sub")) throw invalid("The token has a claim that PostgreSQL cannot hold");
+  const { iss, exp } = claims;
+  return { ...Object.fromEntries(names.filter(isWhole).map((name) => [name, claims[name]])), iss, exp };
 }
 
 function isClaims(claims: unknown): claims is JwtClaims {

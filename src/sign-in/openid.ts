@@ -16,6 +16,7 @@ import {
 } from "openid-client";
 import type { ProviderOptions } from "../options/options.ts";
 import { RequestError } from "../server/request-error.ts";
+import { isStorable } from "../storable.ts";
 
 /** What the answer must fit to. Stays with the browser that asked. */
 export type Checks = { state: string; nonce: string; verifier: string };
@@ -83,6 +84,7 @@ export function createProvider(options: ProviderOptions): OpenIdProvider {
         });
         const claims = tokens.claims();
         if (claims === undefined) throw new Error("The answer has no ID token");
+        if (!isStorable(claims.sub)) throw new Error("The subject is nothing that PostgreSQL can hold");
         const isComplete = claims["email"] !== undefined || found.serverMetadata().userinfo_endpoint === undefined;
         const profile = isComplete
           ? claims
@@ -121,8 +123,9 @@ function discover({ issuer, clientId, clientSecret }: ProviderOptions): Promise<
   });
 }
 
+/** A claim that is text, and such that PostgreSQL can hold it. */
 function text(claim: unknown): string | undefined {
-  return typeof claim === "string" ? claim : undefined;
+  return typeof claim === "string" && isStorable(claim) ? claim : undefined;
 }
 
 /** Says what went wrong in our words; the log gets the provider's. */

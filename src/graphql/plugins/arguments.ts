@@ -1,6 +1,6 @@
 /** Arguments without a default are required; JSON ones still take `null`, which is a value. */
 import type {} from "postgraphile";
-import { TYPES } from "postgraphile/@dataplan/pg";
+import { isJson } from "./json.ts";
 
 export const ArgumentsPlugin: GraphileConfig.Plugin = {
   name: "AttuneArgumentsPlugin",
@@ -8,8 +8,7 @@ export const ArgumentsPlugin: GraphileConfig.Plugin = {
     hooks: {
       pgProcedures_PgResourceOptions(_info, { resourceOptions }) {
         for (const parameter of resourceOptions.parameters ?? []) {
-          const isJson = parameter.codec === TYPES.jsonb || parameter.codec === TYPES.json;
-          parameter.notNull = !parameter.optional && !isJson;
+          parameter.notNull = !parameter.optional && !isJson(parameter.codec);
         }
       },
     },

@@ -8,6 +8,7 @@ import { EXPLORER } from "../../graphql/explorer.ts";
 import { LIMITS } from "../../graphql/limits.ts";
 import { maskError } from "../../graphql/mask-errors.ts";
 import { LimitsPlugin } from "../../graphql/plugins/limits.ts";
+import { SentValuesPlugin } from "../../graphql/plugins/sent-values.ts";
 import { makePreset } from "../../graphql/preset.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
 import type { ResolvedJwtOptions } from "../../sign-in/jwt.ts";
@@ -22,7 +23,8 @@ export const GRAPHQL_PATH = "/graphql";
 export async function addGraphql(app: FastifyInstance, pool: Pool, jwt: ResolvedJwtOptions): Promise<void> {
   const graphql = postgraphile({
     extends: [makePreset(pool, jwt)],
-    plugins: [LimitsPlugin],
+    // Limits are counted with variables that have been read.
+    plugins: [SentValuesPlugin, LimitsPlugin],
     grafast: {
       context: ({ fastifyv5 }) => ({ pgSettings: (fastifyv5?.request.identity ?? NOBODY).pgSettings }),
     },

@@ -1,0 +1,106 @@
+/** JSON is the same in GraphQL as in the database: every digit of a number, and `null` is a value where one can be set. */
+import { getNullableType, Kind, type ValueNode } from "graphql";
+import type {} from "postgraphile";
+import { type PgCodec, TYPES } from "postgraphile/@dataplan/pg";
+import { type GrafastInputFieldConfig, lambda, operationPlan, type Step } from "postgraphile/grafast";
+import { exactNumber, parseJson } from "../../json.ts";
+
+const CODECS: Readonly<Record<string, PgCodec>> = {
+  json: { ...TYPES.json, fromPg: parseJson },
+  jsonb: { ...TYPES.jsonb, fromPg: parseJson },
+};
+
+/** Whether an argument, attribute or result is JSON. */
+export function isJson(codec: PgCodec): boolean {
+  return codec === CODECS["json"] || codec === CODECS["jsonb"];
+}
+
+/** JSON's null, which is not SQL's: `JSON.stringify` writes it like any other value. */
+const NULL = JSON.rawJSON("null");
+
+function jsonNull(value: unknown): unknown {
+  return value === null ? NULL : value;
+}
+
+export const JsonPlugin: GraphileConfig.Plugin = {
+  name: "AttuneJsonPlugin",
+  before: ["PgCodecsPlugin"],
+  after: ["PgCustomTypeFieldPlugin"],
+  gather: {
+    hooks: {
+      pgCodecs_findPgCodec(_info, event) {
+        const codec = Object.hasOwn(CODECS, event.pgType.typname) ? CODECS[event.pgType.typname] : undefined;
+        if (codec !== undefined && event.pgType.getNamespace()?.nspname === "pg_catalog") event.pgCodec ??= codec;
+      },
+    },
+  },
+  schema: {
+    hooks: {
+      build(build) {
+        const { pgGetArgDetailsFromParameters } = build;
+        if (pgGetArgDetailsFromParameters === undefined)
+          throw new Error("The arguments of functions are not known yet");
+        build.pgGetArgDetailsFromParameters = (...parameters) => {
+          const details = pgGetArgDetailsFromParameters(...parameters);
+          // What is left out is undefined, and becomes the argument's default, or SQL's NULL.
+          const makeArgs: typeof details.makeArgs = (args, path) =>
+            details
+              .makeArgs(args, path)
+              .map((digest) =>
+                "step" in digest && digest.step && digest.pgCodec && isJson(digest.pgCodec)
+                  ? { ...digest, step: withJsonNull(digest.step) }
+                  : digest,
+              );
+          return { ...details, makeArgs };
+        };
+        return build;
+      },
+      init(_, build) {
+        for (const codec of Object.values(CODECS))
+          build.setGraphQLTypeForPgCodec(codec, ["input", "output"], build.inflection.builtin("JSON"));
+        return _;
+      },
+      GraphQLScalarType(config, build) {
+        return config.name === build.inflection.builtin("JSON") ? { ...config, parseLiteral } : config;
+      },
+      // A column that can't be NULL can still hold JSON's null.
+      GraphQLInputObjectType_fields_field(field: GrafastInputFieldConfig, _build, { scope }) {
+        const { apply } = field;
+        const { pgAttribute, isPgConnectionConditionInputField } = scope;
+        const isSet = pgAttribute?.notNull === true && isJson(pgAttribute.codec) && !isPgConnectionConditionInputField;
+        if (!isSet || apply === undefined) return field;
+        const applyNull: typeof apply = (target, value, info) => apply(target, jsonNull(value), info);
+        return { ...field, apply: applyNull };
+      },
+      // So such a column may give null, unless `@notNull` says that it never does.
+      GraphQLObjectType_fields_field(field, _build, { scope: { pgFieldAttribute } }) {
+        const mayBeNull =
+          pgFieldAttribute && isJson(pgFieldAttribute.codec) && !pgFieldAttribute.extensions?.tags?.notNull;
+        return mayBeNull ? { ...field, type: getNullableType(field.type) } : field;
+      },
+    },
+  },
+};
+
+function withJsonNull($value: Step): Step {
+  return operationPlan().withRootLayerPlan(() => lambda($value, jsonNull, true));
+}
+
+/** A literal of the query as JSON. Variables in it have been read already. */
+function parseLiteral(node: ValueNode, variables?: Record<string, unknown> | null): unknown {
+  switch (node.kind) {
+    case Kind.INT:
+    case Kind.FLOAT:
+      return exactNumber(node.value);
+    case Kind.OBJECT:
+      return Object.fromEntries(node.fields.map(({ name, value }) => [name.value, parseLiteral(value, variables)]));
+    case Kind.LIST:
+      return node.values.map((value) => parseLiteral(value, variables));
+    case Kind.VARIABLE:
+      return variables?.[node.name.value];
+    case Kind.NULL:
+      return null;
+    default:
+      return node.value;
+  }
+}

@@ -1,0 +1,135 @@
+/** Variables and literals reach the database as they were sent, or are refused with their place. */
+import {
+  type ASTVisitor,
+  type FloatValueNode,
+  getNamedType,
+  getNullableType,
+  getOperationAST,
+  GraphQLError,
+  GraphQLFloat,
+  GraphQLID,
+  type GraphQLInputType,
+  type IntValueNode,
+  isInputObjectType,
+  isInputType,
+  isListType,
+  isSpecifiedScalarType,
+  Kind,
+  typeFromAST,
+  type ValidationContext,
+  type ValidationRule,
+  type ValueNode,
+} from "graphql";
+import type {} from "postgraphile";
+import { RequestError } from "../../server/request-error.ts";
+import { exactLiterals } from "../exact-literals.ts";
+import { checkDepth, checkJson, checkNumber, checkText, createTally, type Place } from "../../storable.ts";
+
+export const SentValuesPlugin: GraphileConfig.Plugin = {
+  name: "AttuneSentValuesPlugin",
+  grafserv: {
+    middleware: {
+      setPreset(next, event) {
+        event.validationRules.push(literalsRule);
+        return next();
+      },
+    },
+  },
+  grafast: {
+    middleware: {
+      execute(next, { args }) {
+        const { schema, document, operationName, variableValues } = args;
+        const operation = getOperationAST(document, operationName);
+        if (!operation) return next();
+        const exact = exactLiterals(schema, document);
+        try {
+          const sent: Record<string, unknown> = { ...variableValues };
+          for (const { variable, type: typeNode } of operation.variableDefinitions ?? []) {
+            const name = variable.name.value;
+            const type = typeFromAST(schema, typeNode);
+            if (isInputType(type) && Object.hasOwn(sent, name))
+              sent[name] = readVariable(sent[name], type, { within: undefined, name: `$${name}` });
+          }
+          args.document = exact.document;
+          args.variableValues = { ...sent, ...exact.numbers };
+        } catch (error) {
+          if (error instanceof RequestError) return { errors: [asGraphqlError(error)] };
+          throw error;
+        }
+        return next();
+      },
+    },
+  },
+};
+
+/** Checks a variable by its type; numbers are what its scalars take: all digits for JSON, text for those of text. */
+function readVariable(value: unknown, type: GraphQLInputType, place: Place): unknown {
+  const nullable = getNullableType(type);
+  if (isListType(nullable)) {
+    return Array.isArray(value)
+      ? value.map((each, name) => readVariable(each, nullable.ofType, { within: place, name }))
+      : readVariable(value, nullable.ofType, place);
+  }
+  if (typeof value === "string") checkText(value, place);
+  if (JSON.isRawJSON(value)) {
+    checkNumber(value.rawJSON, place);
+    if (nullable.name === "JSON") return value;
+    return isSpecifiedScalarType(nullable) && nullable !== GraphQLID ? Number(value.rawJSON) : value.rawJSON;
+  }
+  if (!isInputObjectType(nullable)) {
+    checkJson(value, place);
+    return value;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const fields = nullable.getFields();
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => {
+      const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+      return [name, field === undefined ? member : readVariable(member, field.type, { within: place, name })];
+    }),
+  );
+}
+
+/** The same for what stands in the query. GraphQL itself refuses half a surrogate pair. */
+const literalsRule: ValidationRule = (context): ASTVisitor => ({
+  Argument: ({ name, value }) => reportLiteral(context, value, name.value),
+  VariableDefinition: ({ variable, defaultValue }) => {
+    if (defaultValue) reportLiteral(context, defaultValue, `$${variable.name.value}`);
+  },
+  IntValue: (node) => reportInfinity(context, node),
+  FloatValue: (node) => reportInfinity(context, node),
+});
+
+/** GraphQL lets a literal be a `Float` that it refuses as a variable. */
+function reportInfinity(context: ValidationContext, node: IntValueNode | FloatValueNode): void {
+  const type = context.getInputType();
+  if (!type || getNamedType(type) !== GraphQLFloat || Number.isFinite(Number(node.value))) return;
+  const extensions = { code: "BAD_USER_INPUT", reason: "invalid_input", hint: "Send a smaller number." };
+  context.reportError(new GraphQLError("Float cannot represent so large a number", { nodes: node, extensions }));
+}
+
+function reportLiteral(context: ValidationContext, value: ValueNode, name: string): void {
+  const place = { within: undefined, name };
+  try {
+    checkLiteral(value, place, 0, createTally(place));
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    context.reportError(asGraphqlError(error, value));
+  }
+}
+
+/** A query has few tokens, so this does not go deep. */
+function checkLiteral(node: ValueNode, place: Place, depth: number, tally: (length: number) => void): void {
+  checkDepth(depth, place);
+  if (node.kind === Kind.STRING) checkText(node.value, place);
+  else if (node.kind === Kind.INT || node.kind === Kind.FLOAT) tally(checkNumber(node.value, place));
+  else if (node.kind === Kind.LIST)
+    node.values.forEach((each, name) => checkLiteral(each, { within: place, name }, depth + 1, tally));
+  else if (node.kind === Kind.OBJECT)
+    for (const field of node.fields)
+      checkLiteral(field.value, { within: place, name: field.name.value }, depth + 1, tally);
+}
+
+function asGraphqlError({ message, code, reason, hint }: RequestError, node?: ValueNode): GraphQLError {
+  return new GraphQLError(message, { extensions: { code, reason, hint }, ...(node && { nodes: node }) });
+}
