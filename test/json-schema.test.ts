@@ -165,7 +165,7 @@ const { joined } = fc.letrec<{ joined: Schema }>((tie) => {
     fc.record({ minimum: number, minLength: size, minItems: size, minProperties: size }, optional),
     fc.record({ properties: members, patternProperties: patterns, additionalProperties: tie("joined") }, optional),
     fc.record({ prefixItems: branches, items: tie("joined") }, optional),
-    fc.record({ if: tie("joined"), then: tie("joined"), else: tie("joined") }, optional),
+    fc.record(Object.fromEntries(["if", "then", "else"].map((keyword) => [keyword, tie("joined")])), optional),
     fc.record({ contains: tie("joined"), minContains: size, maxContains: size }, optional),
     fc.record(
       {
@@ -200,10 +200,7 @@ const { older } = fc.letrec<{ older: Schema }>((tie) => {
   const members = fc.dictionary(name, tie("older"), { maxKeys: 2, noNullPrototype: true });
   const keywords = fc.oneof(
     fc.record({ type: fc.oneof(type, fc.uniqueArray(type, some)), minimum: number, maxItems: size }, optional),
-    fc.record(
-      { items: fc.oneof(tie("older"), fc.array(tie("older"), { maxLength: 2 })), additionalItems: tie("older") },
-      optional,
-    ),
+    fc.record({ items: fc.oneof(tie("older"), fc.array(tie("older"), some)), additionalItems: tie("older") }, optional),
     fc.record(
       {
         properties: members,
@@ -233,14 +230,15 @@ const olderRoot = fc.tuple(older, older).map(([schema, x]): Schema => ({
 /** Ajv's verdict; none where the code that it writes for an odd schema names a variable that it forgot. */
 function verdict(oracle: Ajv | Ajv2020, { schema: judged, value: given }: Case): boolean | undefined {
   try {
-    return oracle.compile(judged)(given) === true;
+    return Boolean(oracle.compile(judged)(given));
   } catch (error: unknown) {
     if (error instanceof ReferenceError) return undefined;
     throw error;
   }
 }
 
-async function agreesWith(oracle: Ajv | Ajv2020, schemas: fc.Arbitrary<Schema>): Promise<void> {
+/** Fails where SQL and Ajv differ; gives how many values were valid, or invalid when those are fewer. */
+async function compare(oracle: Ajv | Ajv2020, schemas: fc.Arbitrary<Schema>): Promise<number> {
   const seen = { valid: 0, invalid: 0 };
 
   await fc.assert(
@@ -253,18 +251,18 @@ async function agreesWith(oracle: Ajv | Ajv2020, schemas: fc.Arbitrary<Schema>):
         seen[expected ? "valid" : "invalid"] += 1;
       }
     }),
-    { numRuns: 20 },
+    { numRuns: 10 },
   );
 
-  expect(Math.min(seen.valid, seen.invalid)).toBeGreaterThan(200);
+  return Math.min(seen.valid, seen.invalid);
 }
 
 test("takes the values that Ajv takes, with every keyword and with references", async () => {
-  await agreesWith(ajv, root);
+  expect(await compare(ajv, root)).toBeGreaterThan(100);
 }, 120_000);
 
 test("takes the values that Ajv takes by a schema in the words of draft-07", async () => {
-  await agreesWith(new Ajv({ strict: false }), olderRoot);
+  expect(await compare(new Ajv({ strict: false }), olderRoot)).toBeGreaterThan(100);
 }, 120_000);
 
 test("reads a pattern as ECMA-262 does", async () => {
