@@ -1,5 +1,5 @@
---! Previous: sha1:057f5fa58a925143c6c1110b6a6bcc20f820cd95
---! Hash: sha1:d977581dd18673e3eea9812fee488771d39c8cad
+--! Previous: sha1:d0bc9589fbf8324223e5fea8bed5730240b3f183
+--! Hash: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
 --! Message: json schema
 
 -- What a value must be

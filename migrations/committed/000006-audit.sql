@@ -1,5 +1,5 @@
---! Previous: sha1:8ccbeea1aaa270e4236e4c9cd1aa616d49f4cf93
---! Hash: sha1:71c850e78ed4cb897e51e78982e5a2554f469df9
+--! Previous: sha1:a114b6dfd7203e47bc46c78b5c0ae53a6839db89
+--! Hash: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -237,9 +237,9 @@ declare
     when previous -> 'key' <> written -> 'key' or previous -> 'user_id' <> written -> 'user_id' then '{}'
     else '{key,user_id}'::text[]
   end;
-  -- What is stamped says who wrote it.
+  -- What is stamped says who wrote it, but not who renamed it.
   actor constant uuid := case
-    when written ? 'updated_by' then (written ->> 'updated_by')::uuid
+    when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key') then (written ->> 'updated_by')::uuid
     else attune.current_user_id()
   end;
 begin

@@ -1,5 +1,5 @@
---! Previous: sha1:0145e3fdffc0ea7eef25b2ccfdfc2768ccba55a9
---! Hash: sha1:30da8e4d2b1ce496b65d46d90725563831d50f93
+--! Previous: sha1:97d764610cce7f646b7f3be06e8776d4eeabb104
+--! Hash: sha1:ad52c2c96e65cfeacaec8e44ea795e525f16231e
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

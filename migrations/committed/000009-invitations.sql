@@ -1,5 +1,5 @@
---! Previous: sha1:30da8e4d2b1ce496b65d46d90725563831d50f93
---! Hash: sha1:8cd68ab9566c632c56020d2c53622652ea8a8e6c
+--! Previous: sha1:ad52c2c96e65cfeacaec8e44ea795e525f16231e
+--! Hash: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:8cd68ab9566c632c56020d2c53622652ea8a8e6c
---! Hash: sha1:4255bfd5bfb8d370f9cf636b0839aedb4cbf4d81
+--! Previous: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
+--! Hash: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

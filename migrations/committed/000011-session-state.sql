@@ -1,5 +1,5 @@
---! Previous: sha1:4255bfd5bfb8d370f9cf636b0839aedb4cbf4d81
---! Hash: sha1:05df230a50b2be7b0329850c3661c1be35036c95
+--! Previous: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
+--! Hash: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

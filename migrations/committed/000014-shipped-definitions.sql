@@ -1,5 +1,5 @@
---! Previous: sha1:991783ecd9ed861d3ec99c601bcc8342fd49e720
---! Hash: sha1:516f6a1f613795a4b290fc729ab5fe7c68e088bd
+--! Previous: sha1:82b763439460746d6b0006c756487bc18a3aa636
+--! Hash: sha1:adebf95284fd56a9a64c2e638bdeb44771907c6f
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
