@@ -1,5 +1,5 @@
---! Previous: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
---! Hash: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
+--! Previous: sha1:1b3e7d42b9443546b76e382566da30f7a1f3e5bf
+--! Hash: sha1:1e1a1612fbbf7e71dbf409edd391cee5fe6e6c35
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
---! Hash: sha1:1f7d81e96b813995a8576c99fae9b3e31a0619c6
+--! Previous: sha1:1e1a1612fbbf7e71dbf409edd391cee5fe6e6c35
+--! Hash: sha1:cb69502fde7f748299cca175ef9ab6aa4ab2dbbb
 --! Message: notifications
 
 -- What there is to notify of

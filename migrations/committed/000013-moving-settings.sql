@@ -1,5 +1,5 @@
---! Previous: sha1:1f7d81e96b813995a8576c99fae9b3e31a0619c6
---! Hash: sha1:82b763439460746d6b0006c756487bc18a3aa636
+--! Previous: sha1:cb69502fde7f748299cca175ef9ab6aa4ab2dbbb
+--! Hash: sha1:9cfa7d93385b8f3fe0a4d2d0a75bb25682f4b143
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

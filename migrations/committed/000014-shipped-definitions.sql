@@ -1,5 +1,5 @@
---! Previous: sha1:82b763439460746d6b0006c756487bc18a3aa636
---! Hash: sha1:adebf95284fd56a9a64c2e638bdeb44771907c6f
+--! Previous: sha1:9cfa7d93385b8f3fe0a4d2d0a75bb25682f4b143
+--! Hash: sha1:0538a1c5e4ac97a505d3c13a4dab608646d76fcd
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
