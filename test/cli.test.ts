@@ -413,8 +413,8 @@ describe("definitions", () => {
 
     expect((await apply(`\uFEFF${mixed}`, "--skip-invalid")).stdout).toBe(
       [
-        "! $schema    skipped: no setting",
-        '! mixed.bad  skipped: keyword "minLenght" is unknown: is "minLength" meant?',
+        "! $schema     skipped: no setting",
+        '! mixed.bad   skipped: keyword "minLenght" is unknown: is "minLength" meant?',
         "+ mixed.good",
         'warning: /properties/mixed.good: keyword "note" is unknown and decides nothing',
         "1 added, 0 changed, 0 removed, 0 unchanged, 2 skipped.\n",
