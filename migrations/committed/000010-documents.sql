@@ -1,5 +1,5 @@
---! Previous: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
---! Hash: sha1:1b3e7d42b9443546b76e382566da30f7a1f3e5bf
+--! Previous: sha1:7254b0f18af241d236c0b0fb32695b7dd512bcf1
+--! Hash: sha1:b4a8641a2b984c8d211ca6369b1415d4e4817f0e
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

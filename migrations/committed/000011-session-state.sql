@@ -1,5 +1,5 @@
---! Previous: sha1:1b3e7d42b9443546b76e382566da30f7a1f3e5bf
---! Hash: sha1:1e1a1612fbbf7e71dbf409edd391cee5fe6e6c35
+--! Previous: sha1:b4a8641a2b984c8d211ca6369b1415d4e4817f0e
+--! Hash: sha1:b3bcff7852686ca0cbbeef30fab8fe02be3bd757
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:1e1a1612fbbf7e71dbf409edd391cee5fe6e6c35
---! Hash: sha1:cb69502fde7f748299cca175ef9ab6aa4ab2dbbb
+--! Previous: sha1:b3bcff7852686ca0cbbeef30fab8fe02be3bd757
+--! Hash: sha1:cd376e9ddc7224a997cb9f6fc3329e563eb4fc35
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:cb69502fde7f748299cca175ef9ab6aa4ab2dbbb
---! Hash: sha1:9cfa7d93385b8f3fe0a4d2d0a75bb25682f4b143
+--! Previous: sha1:cd376e9ddc7224a997cb9f6fc3329e563eb4fc35
+--! Hash: sha1:353faf8bb06bf0fae87dc402ecde498c410e39ca
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:9cfa7d93385b8f3fe0a4d2d0a75bb25682f4b143
---! Hash: sha1:0538a1c5e4ac97a505d3c13a4dab608646d76fcd
+--! Previous: sha1:353faf8bb06bf0fae87dc402ecde498c410e39ca
+--! Hash: sha1:ad0b8ff6ba1f570df53130ea0d241f93faa00c79
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
