@@ -1,5 +1,5 @@
 --! Previous: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
---! Hash: sha1:97d764610cce7f646b7f3be06e8776d4eeabb104
+--! Hash: sha1:2787e2b0a3a0ddb8c6c20cd5283d8ae57b904d71
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -64,7 +64,8 @@ begin atomic
   where jsonb_typeof(n.name) = 'string' and char_length(n.name #>> '{}') between 1 and 200;
 end;
 comment on function attune_private.document_source(jsonb) is
-  'What a document calls itself, by `$id` or `title`: its settings are known again by it. NULL when nothing of use.';
+  'What a document calls itself, by `$id` or `title`: its settings are known again by it. '
+  'NULL when nothing of use.';
 revoke all on function attune_private.document_source(jsonb) from public;
 --! EndIncluded definitions/private/document_source.sql
 --! Included definitions/private/document_objects.sql
@@ -488,6 +489,8 @@ language plpgsql immutable security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  -- As each of them alone would be.
+  code constant text := 'PT422';
   number bigint;
   reasons text[];
   listed text;
@@ -497,7 +500,10 @@ begin
     count(*),
     array_agg(distinct p.value ->> 'reason'),
     string_agg(
-      d.place || ': ' || left(p.value ->> 'message', greatest(80, 8000 / (select count(*) from jsonb_object_keys(problems))::integer)),
+      d.place || ': ' || left(
+        p.value ->> 'message',
+        greatest(80, 8000 / (select count(*) from jsonb_object_keys(problems))::integer)
+      ),
       '; ' order by d.key
     )
   into number, reasons, listed
@@ -505,7 +511,7 @@ begin
   join unnest(declared) as d on d.key = p.key;
 
   raise exception using
-    errcode = 'PT422',
+    errcode = code,
     message = format('%s of the settings cannot be applied: %s', number, listed),
     detail = case cardinality(reasons) when 1 then reasons[1] else 'invalid_document' end,
     hint = 'Mend them, or apply with skip_invalid => true, which leaves them out and lists them.';
@@ -772,8 +778,8 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
   '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
-  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, `"renamedFrom"`); an '
-  '`x-attune` of the document itself holds for all. '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, `"renamedFrom"`); '
+  'an `x-attune` of the document itself holds for all. '
   'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it does '
   'not have itself. '
   'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by `rename_setting`. '

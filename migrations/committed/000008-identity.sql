@@ -1,5 +1,5 @@
---! Previous: sha1:97d764610cce7f646b7f3be06e8776d4eeabb104
---! Hash: sha1:ad52c2c96e65cfeacaec8e44ea795e525f16231e
+--! Previous: sha1:2787e2b0a3a0ddb8c6c20cd5283d8ae57b904d71
+--! Hash: sha1:7778dad0ded8eede399e49b343ed0b3c362270b4
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

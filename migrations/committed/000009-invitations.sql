@@ -1,5 +1,5 @@
---! Previous: sha1:ad52c2c96e65cfeacaec8e44ea795e525f16231e
---! Hash: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
+--! Previous: sha1:7778dad0ded8eede399e49b343ed0b3c362270b4
+--! Hash: sha1:7254b0f18af241d236c0b0fb32695b7dd512bcf1
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
---! Hash: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
+--! Previous: sha1:7254b0f18af241d236c0b0fb32695b7dd512bcf1
+--! Hash: sha1:b4a8641a2b984c8d211ca6369b1415d4e4817f0e
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -101,7 +101,6 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- A client knows the members by the names that GraphQL gives them.
   members jsonb;
   unknown text;
   known text;
@@ -109,20 +108,20 @@ begin
   perform attune_private.require_user(caller);
   perform attune_private.check_patch(patch);
 
-  select jsonb_object_agg(
-    patch_document.name || '.' || lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g')),
-    e.value
-  )
-  into members
-  from jsonb_each(patch) as e;
-
-  select string_agg(to_jsonb(e.key)::text, ', ' order by e.key) into unknown
+  -- By its own name, or by the one that GraphQL gives it.
+  select
+    jsonb_object_agg(d.key, e.value) filter (where d.key is not null),
+    string_agg(to_jsonb(e.key)::text, ', ' order by e.key) filter (where d.key is null)
+  into members, unknown
   from jsonb_each(patch) as e
-  where not exists (
-    select from attune.setting_definitions as d
-    where d.key = patch_document.name || '.' || lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g'))
-      and d.category = patch_document.name
-  );
+  left join lateral (
+    select s.key
+    from unnest(array[e.key, lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g'))]) with ordinality as m (member, n)
+    join attune.setting_definitions as s on s.key = patch_document.name || '.' || m.member
+    where s.category = patch_document.name
+    order by m.n
+    limit 1
+  ) as d on true;
 
   if unknown is not null then
     select string_agg(substr(d.key, length(patch_document.name) + 2), ', ' order by d.key) into known

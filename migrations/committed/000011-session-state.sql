@@ -1,5 +1,5 @@
---! Previous: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
---! Hash: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
+--! Previous: sha1:b4a8641a2b984c8d211ca6369b1415d4e4817f0e
+--! Hash: sha1:b3bcff7852686ca0cbbeef30fab8fe02be3bd757
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

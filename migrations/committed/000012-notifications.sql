@@ -1,5 +1,5 @@
---! Previous: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
---! Hash: sha1:1f7d81e96b813995a8576c99fae9b3e31a0619c6
+--! Previous: sha1:b3bcff7852686ca0cbbeef30fab8fe02be3bd757
+--! Hash: sha1:cd376e9ddc7224a997cb9f6fc3329e563eb4fc35
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:1f7d81e96b813995a8576c99fae9b3e31a0619c6
---! Hash: sha1:82b763439460746d6b0006c756487bc18a3aa636
+--! Previous: sha1:cd376e9ddc7224a997cb9f6fc3329e563eb4fc35
+--! Hash: sha1:353faf8bb06bf0fae87dc402ecde498c410e39ca
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:82b763439460746d6b0006c756487bc18a3aa636
---! Hash: sha1:adebf95284fd56a9a64c2e638bdeb44771907c6f
+--! Previous: sha1:353faf8bb06bf0fae87dc402ecde498c410e39ca
+--! Hash: sha1:ad0b8ff6ba1f570df53130ea0d241f93faa00c79
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
