@@ -90,6 +90,7 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: "export_definitions()" },
   // The registry has no column that says who wrote it: its trigger asks for each definition that changes.
   { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
+  { who: "admin", sql: "rename_setting('beta.renamed', 'beta.new_name')" },
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
   { who: "user", sql: `create_project('Another', '${of.team}')` },
@@ -170,7 +171,7 @@ beforeAll(async () => {
   await client.query(`
     insert into attune.global_settings (key, value) values ('PASSWORD_COST', '4');
     insert into attune.setting_definitions (key, category, schema, default_value, writable_by)
-      values ('beta.admin_only', 'beta', '{"type": "boolean"}', 'false', 'admin');
+      values ('beta.admin_only', 'beta', '{"type": "boolean"}', 'false', 'admin'), ('beta.renamed', 'beta', '{}', '1', 'user');
     insert into attune.plan_settings (plan, key, value) values ('bootstrapper', 'PROJECTS_ENABLED', 'true');
     insert into attune.setting_templates (name, title, values) values ('dark', 'Dark', '{"PROJECTS_ENABLED": true}')`);
   const user = await value("select attune_private.ensure_user('ada@example.com')");

@@ -1,5 +1,5 @@
---! Previous: sha1:a114b6dfd7203e47bc46c78b5c0ae53a6839db89
---! Hash: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
+--! Previous: sha1:4d37dacea69e708f28f4724fad849a684be9e3f8
+--! Hash: sha1:dd0f5fb24dac04db81ada8d6217c3fe2a6fed2a9
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

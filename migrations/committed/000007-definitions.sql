@@ -1,5 +1,5 @@
---! Previous: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
---! Hash: sha1:2787e2b0a3a0ddb8c6c20cd5283d8ae57b904d71
+--! Previous: sha1:dd0f5fb24dac04db81ada8d6217c3fe2a6fed2a9
+--! Hash: sha1:e7cfe5396d06fa967c1d88a610ae777ce87806c2
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -778,16 +778,17 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
   '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
-  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, `"renamedFrom"`); '
-  'an `x-attune` of the document itself holds for all. '
-  'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it does '
-  'not have itself. '
-  'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by `rename_setting`. '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, '
+  '`"renamedFrom"`); an `x-attune` of the document itself holds for all. '
+  'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it '
+  'does not have itself. '
+  'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by '
+  '`rename_setting`. '
   'With `dry_run` nothing is changed. '
   'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the '
   'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, '
-  '`invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, `too_large`; the message lists every '
-  'setting, and settings with different reasons are one `invalid_document`.';
+  '`invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, `too_large`; the message lists '
+  'every setting, and settings with different reasons are one `invalid_document`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) from public;
 grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) to authenticated, service_role;
 --! EndIncluded definitions/apply_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:2787e2b0a3a0ddb8c6c20cd5283d8ae57b904d71
---! Hash: sha1:7778dad0ded8eede399e49b343ed0b3c362270b4
+--! Previous: sha1:e7cfe5396d06fa967c1d88a610ae777ce87806c2
+--! Hash: sha1:a5d691fb5998a8efb21159d02939b7a403f269e5
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

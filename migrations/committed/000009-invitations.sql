@@ -1,5 +1,5 @@
---! Previous: sha1:7778dad0ded8eede399e49b343ed0b3c362270b4
---! Hash: sha1:7254b0f18af241d236c0b0fb32695b7dd512bcf1
+--! Previous: sha1:a5d691fb5998a8efb21159d02939b7a403f269e5
+--! Hash: sha1:84c9af3752f50106045c124fce3ace935545ded1
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:7254b0f18af241d236c0b0fb32695b7dd512bcf1
---! Hash: sha1:b4a8641a2b984c8d211ca6369b1415d4e4817f0e
+--! Previous: sha1:84c9af3752f50106045c124fce3ace935545ded1
+--! Hash: sha1:dc65d52d77efa8c26555e3eee395a181eedb7f87
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

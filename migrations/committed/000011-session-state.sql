@@ -1,5 +1,5 @@
---! Previous: sha1:b4a8641a2b984c8d211ca6369b1415d4e4817f0e
---! Hash: sha1:b3bcff7852686ca0cbbeef30fab8fe02be3bd757
+--! Previous: sha1:dc65d52d77efa8c26555e3eee395a181eedb7f87
+--! Hash: sha1:0e593cd917498ce551b3166b94257d61a2ed97b0
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b3bcff7852686ca0cbbeef30fab8fe02be3bd757
---! Hash: sha1:cd376e9ddc7224a997cb9f6fc3329e563eb4fc35
+--! Previous: sha1:0e593cd917498ce551b3166b94257d61a2ed97b0
+--! Hash: sha1:9184d6dd4b2e35a4f791f953f8bf11b18a036b2f
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:cd376e9ddc7224a997cb9f6fc3329e563eb4fc35
---! Hash: sha1:353faf8bb06bf0fae87dc402ecde498c410e39ca
+--! Previous: sha1:9184d6dd4b2e35a4f791f953f8bf11b18a036b2f
+--! Hash: sha1:a794f1730429a21f9a143d9ec5d86f1728a8602e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:353faf8bb06bf0fae87dc402ecde498c410e39ca
---! Hash: sha1:ad0b8ff6ba1f570df53130ea0d241f93faa00c79
+--! Previous: sha1:a794f1730429a21f9a143d9ec5d86f1728a8602e
+--! Hash: sha1:80df09ffd6b8bded90477e2e7f674a53178d4a16
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
