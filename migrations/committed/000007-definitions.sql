@@ -1,5 +1,5 @@
 --! Previous: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
---! Hash: sha1:2787e2b0a3a0ddb8c6c20cd5283d8ae57b904d71
+--! Hash: sha1:638b4f883f109b05a7431025b2c67fc97a512b70
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -489,32 +489,33 @@ language plpgsql immutable security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- As each of them alone would be.
-  code constant text := 'PT422';
-  number bigint;
+  advice constant text := 'Mend them, or apply with skip_invalid => true, which leaves them out and lists them.';
   reasons text[];
   listed text;
 begin
   -- Every setting is named; the more there are, the less is said of each.
   select
-    count(*),
     array_agg(distinct p.value ->> 'reason'),
-    string_agg(
+    format('%s of the settings cannot be applied: ', count(*)) || string_agg(
       d.place || ': ' || left(
         p.value ->> 'message',
         greatest(80, 8000 / (select count(*) from jsonb_object_keys(problems))::integer)
       ),
       '; ' order by d.key
     )
-  into number, reasons, listed
+  into reasons, listed
   from jsonb_each(problems) as p
   join unnest(declared) as d on d.key = p.key;
 
+  if cardinality(reasons) = 1 then
+    raise sqlstate 'PT422' using message = listed, detail = reasons[1], hint = advice;
+  end if;
+
   raise exception using
-    errcode = code,
-    message = format('%s of the settings cannot be applied: %s', number, listed),
-    detail = case cardinality(reasons) when 1 then reasons[1] else 'invalid_document' end,
-    hint = 'Mend them, or apply with skip_invalid => true, which leaves them out and lists them.';
+    errcode = 'PT422',
+    message = listed,
+    detail = 'invalid_document',
+    hint = advice;
 end;
 $$;
 comment on function attune_private.refuse_definitions(attune_private.declared_setting[], jsonb) is

@@ -1,5 +1,5 @@
---! Previous: sha1:2787e2b0a3a0ddb8c6c20cd5283d8ae57b904d71
---! Hash: sha1:7778dad0ded8eede399e49b343ed0b3c362270b4
+--! Previous: sha1:638b4f883f109b05a7431025b2c67fc97a512b70
+--! Hash: sha1:47251fcd88a775bc945bf3ead0b570de2b57a090
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

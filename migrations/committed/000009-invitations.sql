@@ -1,5 +1,5 @@
---! Previous: sha1:7778dad0ded8eede399e49b343ed0b3c362270b4
---! Hash: sha1:7254b0f18af241d236c0b0fb32695b7dd512bcf1
+--! Previous: sha1:47251fcd88a775bc945bf3ead0b570de2b57a090
+--! Hash: sha1:95f25b0998f90e4f5c609ccda18f1136a67225f0
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:7254b0f18af241d236c0b0fb32695b7dd512bcf1
---! Hash: sha1:b4a8641a2b984c8d211ca6369b1415d4e4817f0e
+--! Previous: sha1:95f25b0998f90e4f5c609ccda18f1136a67225f0
+--! Hash: sha1:3b30f46e596f2cbab6caeed7547c531fc5586079
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

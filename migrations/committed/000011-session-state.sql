@@ -1,5 +1,5 @@
---! Previous: sha1:b4a8641a2b984c8d211ca6369b1415d4e4817f0e
---! Hash: sha1:b3bcff7852686ca0cbbeef30fab8fe02be3bd757
+--! Previous: sha1:3b30f46e596f2cbab6caeed7547c531fc5586079
+--! Hash: sha1:8fc109f9436b1ec797bcc4a9065f454500345ebd
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b3bcff7852686ca0cbbeef30fab8fe02be3bd757
---! Hash: sha1:cd376e9ddc7224a997cb9f6fc3329e563eb4fc35
+--! Previous: sha1:8fc109f9436b1ec797bcc4a9065f454500345ebd
+--! Hash: sha1:5142dc9e8ce4dfc07d49c71ec6839e4cebd9632b
 --! Message: notifications
 
 -- What there is to notify of

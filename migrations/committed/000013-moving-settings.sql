@@ -1,5 +1,5 @@
---! Previous: sha1:cd376e9ddc7224a997cb9f6fc3329e563eb4fc35
---! Hash: sha1:353faf8bb06bf0fae87dc402ecde498c410e39ca
+--! Previous: sha1:5142dc9e8ce4dfc07d49c71ec6839e4cebd9632b
+--! Hash: sha1:a1e1e33fab23e2c31fc071df3fa101b47825c816
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:353faf8bb06bf0fae87dc402ecde498c410e39ca
---! Hash: sha1:ad0b8ff6ba1f570df53130ea0d241f93faa00c79
+--! Previous: sha1:a1e1e33fab23e2c31fc071df3fa101b47825c816
+--! Hash: sha1:03903f8b2310fef0f2cb5775151c3aafcbfcd156
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
