@@ -1,5 +1,5 @@
 --! Previous: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
---! Hash: sha1:638b4f883f109b05a7431025b2c67fc97a512b70
+--! Hash: sha1:ba877e6411655363d555a504b44de8c5e20cce1a
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -779,7 +779,8 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
   '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
-  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, `"renamedFrom"`); '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, '
+  '`"renamedFrom"`); '
   'an `x-attune` of the document itself holds for all. '
   'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it does '
   'not have itself. '

@@ -1,5 +1,5 @@
---! Previous: sha1:638b4f883f109b05a7431025b2c67fc97a512b70
---! Hash: sha1:47251fcd88a775bc945bf3ead0b570de2b57a090
+--! Previous: sha1:ba877e6411655363d555a504b44de8c5e20cce1a
+--! Hash: sha1:7ba6ae8b78f47cf6b05608f22c60c4659939878c
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

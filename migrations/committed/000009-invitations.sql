@@ -1,5 +1,5 @@
---! Previous: sha1:47251fcd88a775bc945bf3ead0b570de2b57a090
---! Hash: sha1:95f25b0998f90e4f5c609ccda18f1136a67225f0
+--! Previous: sha1:7ba6ae8b78f47cf6b05608f22c60c4659939878c
+--! Hash: sha1:dc7c35ee8d466ca0c77caea3a8efb0bd029ced3d
 --! Message: invitations
 
 create table attune.invitations (

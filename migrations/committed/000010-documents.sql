@@ -1,5 +1,5 @@
---! Previous: sha1:95f25b0998f90e4f5c609ccda18f1136a67225f0
---! Hash: sha1:3b30f46e596f2cbab6caeed7547c531fc5586079
+--! Previous: sha1:dc7c35ee8d466ca0c77caea3a8efb0bd029ced3d
+--! Hash: sha1:cc222e55759dfe5faafbdade61c2bc720475802d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

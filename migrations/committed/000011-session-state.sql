@@ -1,5 +1,5 @@
---! Previous: sha1:3b30f46e596f2cbab6caeed7547c531fc5586079
---! Hash: sha1:8fc109f9436b1ec797bcc4a9065f454500345ebd
+--! Previous: sha1:cc222e55759dfe5faafbdade61c2bc720475802d
+--! Hash: sha1:637931a6b29e421ed3a761291f305ee481e15269
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:8fc109f9436b1ec797bcc4a9065f454500345ebd
---! Hash: sha1:5142dc9e8ce4dfc07d49c71ec6839e4cebd9632b
+--! Previous: sha1:637931a6b29e421ed3a761291f305ee481e15269
+--! Hash: sha1:40964eb543f84f601cbafb8276196d4035edbcb3
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:5142dc9e8ce4dfc07d49c71ec6839e4cebd9632b
---! Hash: sha1:a1e1e33fab23e2c31fc071df3fa101b47825c816
+--! Previous: sha1:40964eb543f84f601cbafb8276196d4035edbcb3
+--! Hash: sha1:4565c9614372bc92fc247eed8ee8cdf94044c1fc
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:a1e1e33fab23e2c31fc071df3fa101b47825c816
---! Hash: sha1:03903f8b2310fef0f2cb5775151c3aafcbfcd156
+--! Previous: sha1:4565c9614372bc92fc247eed8ee8cdf94044c1fc
+--! Hash: sha1:e162ccbdf9e52a7894e3bc7a3ab5d698349d7da5
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
