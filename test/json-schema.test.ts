@@ -230,7 +230,7 @@ const olderRoot = fc.tuple(older, older).map(([schema, x]): Schema => ({
 /** Ajv's verdict; none where the code that it writes for an odd schema names a variable that it forgot. */
 function verdict(oracle: Ajv | Ajv2020, { schema: judged, value: given }: Case): boolean | undefined {
   try {
-    return Boolean(oracle.compile(judged)(given));
+    return oracle.compile(judged)(given);
   } catch (error: unknown) {
     if (error instanceof ReferenceError) return undefined;
     throw error;
