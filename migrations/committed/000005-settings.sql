@@ -1,5 +1,5 @@
 --! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:4d37dacea69e708f28f4724fad849a684be9e3f8
+--! Hash: sha1:9f5c5a821972c3db4f30b42419b125234e7027d4
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -220,11 +220,13 @@ comment on column attune.setting_definitions.layer is 'The narrowest layer that 
 comment on column attune.setting_definitions.writable_by is 'Who may write it in the layers of a user.';
 comment on column attune.setting_definitions.seeding is 'What a new user gets.';
 comment on column attune.setting_definitions.merge is
+  E'@hasDefault\n'
   'How the layers make one value. '
   'Left out, `deep` where the schema constrains each member of an object on its own, so that every mixture of valid '
   'values is valid; else `replace`.';
 comment on column attune.setting_definitions.audience is 'Who is shown it.';
 comment on column attune.setting_definitions.rollout_group is
+  E'@hasDefault\n'
   'Settings of one group draw the same users in their rollouts and variants, Unleash''s `groupId`; the key, unless '
   'told. '
   'It stays when the setting is renamed, so that nobody is drawn anew.';
@@ -234,9 +236,9 @@ comment on column attune.setting_definitions.created_at is 'When the setting was
 comment on column attune.setting_definitions.updated_at is 'When the definition last changed.';
 
 alter table attune.setting_definitions enable row level security;
-create policy setting_definitions_select_anon on attune.setting_definitions for select to anon
+create policy setting_definitions_select_public on attune.setting_definitions for select to anon
   using (audience = 'public');
-create policy setting_definitions_select_authenticated on attune.setting_definitions for select to authenticated
+create policy setting_definitions_select_audience on attune.setting_definitions for select to authenticated
   using (
     audience = 'public'
     or audience = 'client' and (select attune.current_user_id()) is not null

@@ -1,5 +1,5 @@
---! Previous: sha1:4d37dacea69e708f28f4724fad849a684be9e3f8
---! Hash: sha1:dd0f5fb24dac04db81ada8d6217c3fe2a6fed2a9
+--! Previous: sha1:9f5c5a821972c3db4f30b42419b125234e7027d4
+--! Hash: sha1:ae09f99e93407630b7a6befe7421faf98dde81d6
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
