@@ -1,5 +1,5 @@
 --! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:84668c5d37e98af330c4b78f7cca7f6abecc87f3
+--! Hash: sha1:eb321c499f16d1909c5074dc3be597f2027bb3c2
 --! Message: users
 
 -- Plans
@@ -279,25 +279,28 @@ comment on function attune_private.check_size(text, integer, integer, text) is
 revoke all on function attune_private.check_size(text, integer, integer, text) from public;
 --! EndIncluded users/private/check_size.sql
 --! Included users/private/check_depth.sql
-create or replace function attune_private.check_depth(what text, value jsonb)
+create or replace function attune_private.check_depth(what text, value jsonb, levels integer default 64)
 returns void
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   -- The path goes no deeper than it says, and stops where it finds one.
-  if jsonb_path_exists(check_depth.value, 'strict $.**{64} ? (@.type() == "array" || @.type() == "object")') then
+  if jsonb_path_exists(
+    check_depth.value,
+    format('strict $.**{%s} ? (@.type() == "array" || @.type() == "object")', levels)::jsonpath
+  ) then
     raise exception using
       errcode = 'PT422',
-      message = format('%s is nested more than 64 levels deep', what),
+      message = format('%s is nested more than %s levels deep', what, levels),
       detail = 'value_too_deep',
       hint = 'Make the value flatter.';
   end if;
 end;
 $$;
-comment on function attune_private.check_depth(text, jsonb) is
-  'Refuses (`value_too_deep`) JSON with more than 64 levels of arrays and objects.';
-revoke all on function attune_private.check_depth(text, jsonb) from public;
+comment on function attune_private.check_depth(text, jsonb, integer) is
+  'Refuses (`value_too_deep`) JSON with more levels of arrays and objects than it may have.';
+revoke all on function attune_private.check_depth(text, jsonb, integer) from public;
 --! EndIncluded users/private/check_depth.sql
 --! Included users/private/check_batch_size.sql
 create or replace function attune_private.check_batch_size(batch_size integer, maximum integer, what text)

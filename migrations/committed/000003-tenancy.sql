@@ -1,5 +1,5 @@
---! Previous: sha1:84668c5d37e98af330c4b78f7cca7f6abecc87f3
---! Hash: sha1:057f5fa58a925143c6c1110b6a6bcc20f820cd95
+--! Previous: sha1:eb321c499f16d1909c5074dc3be597f2027bb3c2
+--! Hash: sha1:d0bc9589fbf8324223e5fea8bed5730240b3f183
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:f343eb87737791181042ac97db3817e1ea42e0c7
---! Hash: sha1:7d2472f8433e049c4771cc6491733da747039d28
+--! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
+--! Hash: sha1:a114b6dfd7203e47bc46c78b5c0ae53a6839db89
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -57,9 +57,9 @@ begin
   perform attune_private.check_size('The default of ' || new.key, octet_length(new.default_value::text), 65536, 'bytes');
 
   perform attune_private.check_depth('The default of ' || new.key, new.default_value);
-  perform attune_private.check_depth('The schema of ' || new.key, new.schema);
+  perform attune_private.check_depth('The schema of ' || new.key, new.schema, 256);
 
-  if new.key !~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$' then
+  if (new.key ~ '^[A-Za-z_][A-Za-z0-9_.:/@-]*$') is not true then
     raise exception using
       errcode = 'PT422',
       message = format('%s is no name for a setting', quote_literal(new.key)),
@@ -766,12 +766,14 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- Who writes what is there already has not changed it.
+  -- Who writes what is there already has not changed it, nor has who renames the setting.
   if tg_op = 'UPDATE' then
-    if to_jsonb(new) - '{updated_by,updated_at}'::text[] = to_jsonb(old) - '{updated_by,updated_at}'::text[]
+    if to_jsonb(new) - '{key,updated_by,updated_at}'::text[] = to_jsonb(old) - '{key,updated_by,updated_at}'::text[]
       and new.value::text = old.value::text
     then
-      return old;
+      new.updated_by := old.updated_by;
+      new.updated_at := old.updated_at;
+      return new;
     end if;
   end if;
 

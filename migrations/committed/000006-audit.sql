@@ -1,5 +1,5 @@
---! Previous: sha1:7d2472f8433e049c4771cc6491733da747039d28
---! Hash: sha1:11c4dcd52c4003f35313a339062b5edc107db05c
+--! Previous: sha1:a114b6dfd7203e47bc46c78b5c0ae53a6839db89
+--! Hash: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -237,9 +237,9 @@ declare
     when previous -> 'key' <> written -> 'key' or previous -> 'user_id' <> written -> 'user_id' then '{}'
     else '{key,user_id}'::text[]
   end;
-  -- What is stamped says who wrote it.
+  -- What is stamped says who wrote it, but not who renamed it.
   actor constant uuid := case
-    when written ? 'updated_by' then (written ->> 'updated_by')::uuid
+    when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key') then (written ->> 'updated_by')::uuid
     else attune.current_user_id()
   end;
 begin

@@ -1,5 +1,5 @@
---! Previous: sha1:11c4dcd52c4003f35313a339062b5edc107db05c
---! Hash: sha1:7447bbef21842b145c1df97dff16d3e8dab64028
+--! Previous: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
+--! Hash: sha1:97d764610cce7f646b7f3be06e8776d4eeabb104
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -40,6 +40,7 @@ create type attune_private.declared_setting as (
   key text,
   place text,
   definition attune.setting_definitions,
+  renamed_from text,
   reason text,
   problem text,
   warnings text[]
@@ -299,7 +300,9 @@ begin
     definition.audience := coalesce(
       options ->> 'audience', case when options -> 'is_public' = 'true' then 'public' else 'client' end
     );
-    definition.rollout_group := coalesce(options ->> 'rollout_group', property.key);
+    -- Unless told, that of the definition that is there, or the key.
+    definition.rollout_group := options ->> 'rollout_group';
+    declared.renamed_from := options ->> 'renamedFrom';
     definition.default_value := coalesce(inherited -> 'default', 'null');
     definition.merge := coalesce(
       options ->> 'merge',
@@ -513,6 +516,119 @@ comment on function attune_private.refuse_definitions(attune_private.declared_se
   '…}`: with the reason that they share, or else `invalid_document`.';
 revoke all on function attune_private.refuse_definitions(attune_private.declared_setting[], jsonb) from public;
 --! EndIncluded definitions/private/refuse_definitions.sql
+--! Included definitions/private/rename_setting.sql
+create or replace function attune_private.rename_setting(caller attune_private.caller, key text, new_key text)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  moved bigint;
+begin
+  -- What writes values now finishes first, as for a document.
+  lock table
+    attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
+    attune.user_preferences, attune.project_preferences
+  in share row exclusive mode;
+
+  if exists (
+    select from attune.setting_definitions as d where d.key = rename_setting.key and d.source = 'attune'
+  ) then
+    raise exception using
+      errcode = 'PT409',
+      message = format('%s is read by its name in Attune itself', rename_setting.key),
+      detail = 'setting_in_use',
+      hint = 'Leave its name; its description says what people read.';
+  elsif exists (select from attune.setting_definitions as d where d.key = rename_setting.new_key) then
+    raise exception using
+      errcode = 'PT409',
+      message = format('There is a setting %s already', rename_setting.new_key),
+      detail = 'setting_exists',
+      hint = 'Choose another name, or remove that setting first.';
+  end if;
+
+  -- The values follow their key, and the rollout group stays.
+  update attune.setting_definitions as d
+  set key = rename_setting.new_key
+  where d.key = rename_setting.key;
+
+  if not found then
+    perform attune_private.refuse_unknown_setting(rename_setting.key);
+  end if;
+
+  update attune.setting_templates as t
+  set "values" = (t."values" - rename_setting.key) || jsonb_build_object(
+    rename_setting.new_key, t."values" -> rename_setting.key
+  )
+  where t."values" ? rename_setting.key;
+
+  select count(*) into moved
+  from attune.setting_definitions as d
+  cross join lateral attune_private.broken_values(attune_private.without_values(d))
+  where d.key = rename_setting.new_key;
+
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'rename_setting',
+    'A setting was renamed',
+    jsonb_build_object('from', rename_setting.key, 'to', rename_setting.new_key),
+    moved,
+    caller.user_id,
+    attune_private.request_role()
+  );
+
+  return moved;
+end;
+$$;
+comment on function attune_private.rename_setting(attune_private.caller, text, text) is
+  'Gives a setting another key and returns how many stored values moved with it; see `attune.rename_setting`.';
+revoke all on function attune_private.rename_setting(attune_private.caller, text, text) from public;
+--! EndIncluded definitions/private/rename_setting.sql
+--! Included definitions/rename_setting.sql
+create or replace function attune.rename_setting(key text, new_key text)
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.require_administrator(caller);
+
+  return attune_private.rename_setting(caller, rename_setting.key, rename_setting.new_key);
+end;
+$$;
+comment on function attune.rename_setting(text, text) is
+  E'@notNull\n'
+  '@param key Which setting.\n'
+  '@param new_key What it is called from now on.\n'
+  'Gives a setting another key, and moves with it what is stored, in every layer and in templates; returns how many '
+  'stored values moved. '
+  'Its rollout group stays, so that nobody is drawn anew. '
+  'The audit log has a row for each value, which tells the key before, and `maintenance_operations` one for all. '
+  'For administrators. '
+  'Refused: `admin_required`, `unknown_setting`, `setting_exists`, `invalid_key`, `setting_in_use` (what Attune reads by '
+  'its name).';
+revoke all on function attune.rename_setting(text, text) from public;
+grant execute on function attune.rename_setting(text, text) to authenticated, service_role;
+--! EndIncluded definitions/rename_setting.sql
+--! Included definitions/private/with_rollout_group.sql
+create or replace function attune_private.with_rollout_group(definition attune.setting_definitions)
+returns attune.setting_definitions
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  definition.rollout_group := coalesce(
+    definition.rollout_group, attune_private.rollout_group(definition.key), definition.key
+  );
+  return definition;
+end;
+$$;
+comment on function attune_private.with_rollout_group(attune.setting_definitions) is
+  'A definition with its rollout group: unless it names one, that of the definition that is there, or its key.';
+revoke all on function attune_private.with_rollout_group(attune.setting_definitions) from public;
+--! EndIncluded definitions/private/with_rollout_group.sql
 --! Included definitions/apply_definitions.sql
 create or replace function attune.apply_definitions(
   document jsonb,
@@ -525,6 +641,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   own_source constant text := attune_private.document_source(document);
   declared attune_private.declared_setting[];
   wanted attune.setting_definitions[];
@@ -533,13 +650,13 @@ declare
   problems jsonb := '{}';
   reason text;
   message text;
+  renames jsonb := '{}';
   foreign_keys text;
   conflicts text;
 begin
-  perform attune_hidden.require_admin();
+  perform attune_private.require_administrator(caller);
 
   declared := array(select d from attune_private.read_definitions(document) as d);
-  wanted := array(select d.definition from unnest(declared) as d where (d.definition).key is not null);
   select coalesce(jsonb_object_agg(d.key, jsonb_build_object('reason', d.reason, 'message', d.problem)), '{}')
   into problems
   from unnest(declared) as d
@@ -552,6 +669,23 @@ begin
       attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
       attune.user_preferences, attune.project_preferences
     in share row exclusive mode;
+
+    -- A setting that is known by an older name keeps its values.
+    renames := coalesce((
+      select jsonb_object_agg(d.key, p.key)
+      from unnest(declared) as d
+      join attune.setting_definitions as p on p.key = d.renamed_from and coalesce(p.source, own_source) = own_source
+      where (d.definition).key is not null
+        and not exists (select from attune.setting_definitions as n where n.key = d.key)
+        and not exists (select from unnest(declared) as o where o.key = p.key)
+    ), '{}');
+    perform attune_private.rename_setting(caller, r.value #>> '{}', r.key) from jsonb_each(renames) as r;
+
+    wanted := array(
+      select attune_private.with_rollout_group(d.definition)
+      from unnest(declared) as d
+      where (d.definition).key is not null
+    );
 
     select string_agg(format('%s (%s)', d.key, d.source), ', ' order by d.key) into foreign_keys
     from attune.setting_definitions as d
@@ -608,7 +742,17 @@ begin
   end;
 
   return query
-    select c.action, c.key, c.changes, c.stored_values, null::text, coalesce(d.warnings, '{}')
+    select
+      case when renames ? c.key then 'changed' else c.action end,
+      c.key,
+      c.changes || case
+        when renames ? c.key
+          then jsonb_build_object('key', jsonb_build_object('from', renames -> c.key, 'to', c.key))
+        else '{}'
+      end,
+      c.stored_values,
+      null::text,
+      coalesce(d.warnings, '{}')
     from unnest(changes) as c
     left join unnest(declared) as d on d.key = c.key
     where not problems ? c.key
@@ -628,10 +772,11 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
   '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
-  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`); an '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, `"renamedFrom"`); an '
   '`x-attune` of the document itself holds for all. '
   'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it does '
   'not have itself. '
+  'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by `rename_setting`. '
   'With `dry_run` nothing is changed. '
   'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the '
   'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, '

@@ -1,5 +1,5 @@
---! Previous: sha1:7447bbef21842b145c1df97dff16d3e8dab64028
---! Hash: sha1:e05a00d01317e79c172481730dacc78e5dafc9f5
+--! Previous: sha1:97d764610cce7f646b7f3be06e8776d4eeabb104
+--! Hash: sha1:ad52c2c96e65cfeacaec8e44ea795e525f16231e
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

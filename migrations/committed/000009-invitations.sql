@@ -1,5 +1,5 @@
---! Previous: sha1:e05a00d01317e79c172481730dacc78e5dafc9f5
---! Hash: sha1:6637aa11a1ec53854c72f387dea3a48115a42072
+--! Previous: sha1:ad52c2c96e65cfeacaec8e44ea795e525f16231e
+--! Hash: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:6637aa11a1ec53854c72f387dea3a48115a42072
---! Hash: sha1:ba002ffad2020dce7143970b805ed53a0f15da6d
+--! Previous: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
+--! Hash: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

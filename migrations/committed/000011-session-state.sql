@@ -1,5 +1,5 @@
---! Previous: sha1:ba002ffad2020dce7143970b805ed53a0f15da6d
---! Hash: sha1:f3ab806234b805cca85b4618aa232aea15946cba
+--! Previous: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
+--! Hash: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

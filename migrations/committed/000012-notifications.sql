@@ -1,5 +1,5 @@
---! Previous: sha1:f3ab806234b805cca85b4618aa232aea15946cba
---! Hash: sha1:a5bcd997ecfdf0385a7e57e4661d99e5d81423a9
+--! Previous: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
+--! Hash: sha1:1f7d81e96b813995a8576c99fae9b3e31a0619c6
 --! Message: notifications
 
 -- What there is to notify of
@@ -60,6 +60,83 @@ create policy notification_categories_delete_admin on attune.notification_catego
 create policy notification_categories_all_service_role on attune.notification_categories for all to service_role
   using (true) with check (true);
 
+--! Included notifications/private/setting_member_problem.sql
+create or replace function attune_private.setting_member_problem(category attune.notification_categories)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select string_agg(
+    format('%s has no member %s', k.key, to_jsonb((setting_member_problem.category).setting_member)), '; ' order by k.key
+  )
+  from unnest((setting_member_problem.category).channels) as c (channel)
+  cross join lateral (select 'notification_settings.' || c.channel || '_notifications') as k (key)
+  left join attune.setting_definitions as d on d.key = k.key
+  where (setting_member_problem.category).setting_member is not null
+    and (
+      d.default_value ? (setting_member_problem.category).setting_member
+      or d.schema -> 'properties' ? (setting_member_problem.category).setting_member
+    ) is not true;
+end;
+comment on function attune_private.setting_member_problem(attune.notification_categories) is
+  'Which of the settings that decide about a category do not know its member; NULL when all do.';
+revoke all on function attune_private.setting_member_problem(attune.notification_categories) from public;
+--! EndIncluded notifications/private/setting_member_problem.sql
+--! Included notifications/triggers/tg_notification_categories__validate.sql
+create or replace function attune_private.tg_notification_categories__validate()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  problem constant text := attune_private.setting_member_problem(new);
+begin
+  if problem is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = format('The category %s is not valid: %s', new.name, left(problem, 2000)),
+      detail = 'unknown_setting_member',
+      hint = 'Name a member of notification_settings that each channel of the category has, or none.';
+  end if;
+
+  return new;
+end;
+$$;
+comment on function attune_private.tg_notification_categories__validate() is
+  'Refuses (`unknown_setting_member`) a category whose `setting_member` is no member of the settings that decide about '
+  'its channels.';
+revoke all on function attune_private.tg_notification_categories__validate() from public;
+--! EndIncluded notifications/triggers/tg_notification_categories__validate.sql
+--! Included notifications/triggers/tg_setting_definitions__keep_members.sql
+create or replace function attune_private.tg_setting_definitions__keep_members()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  users text;
+begin
+  select string_agg(c.name, ', ' order by c.name) into users
+  from attune.notification_categories as c
+  where old.key = any (array(select 'notification_settings.' || h || '_notifications' from unnest(c.channels) as h))
+    and attune_private.setting_member_problem(c) is not null;
+
+  if users is not null then
+    raise exception using
+      errcode = 'PT409',
+      message = format('%s decides about the notification categories %s', old.key, left(users, 1000)),
+      detail = 'setting_in_use',
+      hint = 'Let those categories name another member, or none, first.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__keep_members() is
+  'Refuses (`setting_in_use`) to delete, rename or narrow a setting so that a notification category names a member that '
+  'is gone.';
+revoke all on function attune_private.tg_setting_definitions__keep_members() from public;
+--! EndIncluded notifications/triggers/tg_setting_definitions__keep_members.sql
+
 revoke all on attune.notification_categories from public;
 grant
   select,
@@ -85,6 +162,14 @@ values
   ('weekly_report', 'Weekly report', 'The numbers of the week.', 'weeklyReport', '{email}', false),
   ('system', 'System messages', 'What everybody must know, such as planned maintenance; only in the inbox.', null, '{}', false),
   ('security', 'Security', 'Something about the account''s safety, such as a sign-in from a new place.', null, '{email,push}', true);
+
+-- From here on: the settings that decide come with those that are shipped.
+create trigger _100_validate before insert or update on attune.notification_categories
+  for each row execute function attune_private.tg_notification_categories__validate();
+
+create trigger _310_keep_members after update or delete on attune.setting_definitions
+  for each row when (old.key like 'notification\_settings.%')
+  execute function attune_private.tg_setting_definitions__keep_members();
 
 -- The inbox
 

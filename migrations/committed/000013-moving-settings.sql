@@ -1,5 +1,5 @@
---! Previous: sha1:a5bcd997ecfdf0385a7e57e4661d99e5d81423a9
---! Hash: sha1:158fb43a8ae629703efc92a10e5c88700ddc77da
+--! Previous: sha1:1f7d81e96b813995a8576c99fae9b3e31a0619c6
+--! Hash: sha1:82b763439460746d6b0006c756487bc18a3aa636
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -734,6 +734,38 @@ create trigger _100_validate before insert or update on attune.setting_templates
   for each row execute function attune_private.tg_setting_templates__validate();
 create trigger _200_timestamps before update on attune.setting_templates
   for each row execute function attune_private.tg__timestamps();
+
+--! Included moving-settings/triggers/tg_setting_definitions__keep_templates.sql
+create or replace function attune_private.tg_setting_definitions__keep_templates()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  users text;
+begin
+  select string_agg(t.name, ', ' order by t.name) into users
+  from attune.setting_templates as t
+  where t."values" ? old.key;
+
+  if users is not null then
+    raise exception using
+      errcode = 'PT409',
+      message = format('%s is used by the templates %s', old.key, left(users, 1000)),
+      detail = 'setting_in_use',
+      hint = 'Take it out of those templates first.';
+  end if;
+
+  return old;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__keep_templates() is
+  'Refuses (`setting_in_use`) to delete a setting that a template holds.';
+revoke all on function attune_private.tg_setting_definitions__keep_templates() from public;
+--! EndIncluded moving-settings/triggers/tg_setting_definitions__keep_templates.sql
+
+create trigger _320_keep_templates before delete on attune.setting_definitions
+  for each row execute function attune_private.tg_setting_definitions__keep_templates();
 
 --! Included moving-settings/triggers/tg_users__apply_templates.sql
 create or replace function attune_private.tg_users__apply_templates()

@@ -1,5 +1,5 @@
---! Previous: sha1:158fb43a8ae629703efc92a10e5c88700ddc77da
---! Hash: sha1:c4c669056b1311bf5f14282b6ed8c9c67752c65b
+--! Previous: sha1:82b763439460746d6b0006c756487bc18a3aa636
+--! Hash: sha1:adebf95284fd56a9a64c2e638bdeb44771907c6f
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

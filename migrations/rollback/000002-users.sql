@@ -26,7 +26,7 @@ drop function
   attune_private.check_user(uuid),
   attune_hidden.require_user_id(),
   attune_hidden.require_admin(),
-  attune_private.check_depth(text, jsonb),
+  attune_private.check_depth(text, jsonb, integer),
   attune_private.check_size(text, integer, integer, text),
   attune_private.check_batch_size(integer, integer, text),
   attune_private.check_claim(integer, interval, text),

@@ -2,6 +2,7 @@ drop function
   attune_private.schema_types(jsonb, jsonb, text[]),
   attune_private.merge_obstacle(jsonb, jsonb),
   attune_private.json_schema_regex(text),
+  attune_private.unicode_class(text),
   attune_private.json_schema_target(jsonb, text),
   attune_private.json_schema_format(text, text),
   attune_private.json_schema_evaluated(jsonb, jsonb, jsonb, integer),

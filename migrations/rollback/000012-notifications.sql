@@ -1,3 +1,5 @@
+drop trigger _310_keep_members on attune.setting_definitions;
+
 drop policy notification_categories_select_authenticated on attune.notification_categories;
 drop policy notification_categories_insert_admin on attune.notification_categories;
 drop policy notification_categories_update_admin on attune.notification_categories;
@@ -9,15 +11,14 @@ drop policy notification_deliveries_select_self on attune.notification_deliverie
 drop policy notification_deliveries_select_service_role on attune.notification_deliveries;
 
 drop function
+  attune_private.setting_member_problem(attune.notification_categories),
   attune_private.delivery_obstacle(jsonb, text, timestamptz),
   attune_private.next_opening(jsonb, text, timestamptz),
   attune_private.decide_delivery(uuid, attune.notification_channel, text, timestamptz),
   attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz),
   attune_private.check_category(text),
   attune_private.stamp_notifications(uuid, uuid[], boolean, boolean),
-  attune.create_notification(
-  text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
-),
+  attune.create_notification(text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid),
   attune.unread_notification_counts(),
   attune.mark_notifications_read(uuid[]),
   attune.mark_notification_read(uuid),
@@ -34,6 +35,8 @@ drop table attune.notifications;
 drop table attune.notification_categories;
 
 drop function
+  attune_private.tg_notification_categories__validate(),
+  attune_private.tg_setting_definitions__keep_members(),
   attune_private.tg_notifications__deliver();
 
 drop type attune.claimed_delivery;

@@ -1,3 +1,5 @@
+drop trigger _320_keep_templates on attune.setting_definitions;
+
 drop function
   attune.adopt_legacy_settings(regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], text[], jsonb),
   attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb),
@@ -43,6 +45,7 @@ drop function
 drop table attune.setting_templates;
 
 drop function
+  attune_private.tg_setting_definitions__keep_templates(),
   attune_private.tg_setting_templates__validate(),
   attune_private.tg_users__apply_templates();
 

@@ -129,7 +129,7 @@ select results_eq(
   $$,
   $$
     values
-      ('ODD_DEEP', 'not_converted', null, 'The value is nested more than 64 levels deep'),
+      ('ODD_DEEP', 'not_converted', null, 'The default of ODD_DEEP is nested more than 64 lev'),
       ('ODD_DEEPER', 'adopted', '"[[[[[[[[[[[[[[[[[[[[', null),
       ('ODD_NULL', 'adopted', '{"b": 1}', null),
       ('ODD_NUMBER', 'adopted', '"{\"a\": 1e999999}"', null),

@@ -58,8 +58,8 @@ select results_eq(
     select p.previous_value, p.new_value, p.users
     from attune.preview_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_NUMBER', '7') as p
   $$,
-  $$ values ('0'::jsonb, '7'::jsonb, 1) $$,
-  'a team is that of its members'
+  $$ values (null::jsonb, null::jsonb, 1) $$,
+  'a team is that of its members, whose values are their own'
 );
 select throws_ok(
   $$ select attune.preview_global_setting('TEST_NUMBER', '5') $$,

@@ -1,6 +1,6 @@
 -- Templates: who writes them, who gets them, and what they change.
 begin;
-select plan(46);
+select plan(48);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('admin@example.com', true);
@@ -215,10 +215,8 @@ select lives_ok(
   'nor does one that its definition has left behind'
 );
 delete from attune.user_preferences where key = 'TEST_PAIR';
-delete from attune.setting_definitions where key = 'TEST_PAIR';
-select lives_ok(
-  $$ insert into attune.users (email, plan, role) values ('later@example.com', 'scaler', null) $$,
-  'nor one whose setting is gone'
+select tests.throws_reason(
+  $$ delete from attune.setting_definitions where key = 'TEST_PAIR' $$, 'PT409', 'setting_in_use', 'what a template holds is not deleted'
 );
 
 insert into attune.setting_definitions (key, category, schema, default_value)

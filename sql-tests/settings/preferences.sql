@@ -208,8 +208,12 @@ select lives_ok(
   'a user can nest objects 64 levels deep'
 );
 select lives_ok(
-  format('select attune.set_preference(%L, %L)', 'anything', repeat('[', 1000) || repeat(']', 1000)),
-  'a user can nest lists as deep as they fit'
+  format('select attune.set_preference(%L, %L)', 'anything', repeat('[', 64) || repeat(']', 64)),
+  'a user can nest lists 64 levels deep'
+);
+select tests.throws_reason(
+  format('select attune.set_preference(%L, %L)', 'anything', repeat('[', 65) || repeat(']', 65)), 'PT422', 'value_too_deep',
+  'a user cannot nest lists deeper'
 );
 select lives_ok(
   $$ set local statement_timeout = '5s';

@@ -1,5 +1,6 @@
 /** `attune definitions apply|export`: an application's settings as a file in its repository. */
 import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
 import { Command, Option } from "commander";
 import type pg from "pg";
 import { inTransaction, withClient } from "../database/client.ts";
@@ -13,13 +14,18 @@ import { columns, readInput } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
 
 type Change = {
-  action: "added" | "changed" | "removed" | "unchanged";
+  action: "added" | "changed" | "removed" | "unchanged" | "skipped";
   key: string;
   /** What differs, by column: { default_value: { from, to } } */
   detail: Record<string, { from: unknown; to: unknown }>;
   /** Values that people have set and that would no longer be allowed. */
   storedValues: number;
+  /** Why it was left out; null when it was not, or is no setting. */
+  problem: string | null;
+  warnings: string[];
 };
+
+type ApplyOptions = { stored: string; skipInvalid: boolean };
 
 export function definitionsCommand(): Command {
   return new Command("definitions")
@@ -38,19 +44,25 @@ function applyCommand(): Command {
       "a JSON Schema object whose properties are the settings, or an editor extension's package.json; - reads the standard input",
     )
     .option("--dry-run", "only print what would be done")
+    .option(
+      "--source <name>",
+      "what its settings are known by again; default its $id or title, else the name of the file",
+    )
+    .option("--skip-invalid", "leave out, and as they are, the settings that can't be applied, and do the rest")
     .addOption(
       new Option("--stored <action>", "what to do with values people have set that would no longer be allowed")
         .choices(["refuse", "discard"])
         .default("refuse"),
     )
-    .action(async (file: string, { dryRun, stored }: { dryRun?: true; stored: string }) => {
-      const document = settingsDocument(await readJson(file), file);
+    .action(async (file: string, { dryRun, source, stored, skipInvalid = false }: ApplyFlags) => {
+      const document = settingsDocument(await readJson(file), file, source);
+      const options = { stored, skipInvalid };
       await withDatabase({ migrate: "existing" }, ({ ownerUrl }) =>
         withClient(ownerUrl, (client) =>
           inTransaction(client, async () => {
-            const changes = await apply(client, document, true, stored);
+            const changes = await apply(client, document, true, options);
             for (const line of describe(changes)) console.log(line);
-            if (changes.every(({ action }) => action === "unchanged")) return;
+            if (changes.every(({ action }) => action === "unchanged" || action === "skipped")) return;
 
             const broken = changes.filter(({ storedValues }) => storedValues > 0);
             if (broken.length > 0 && stored === "refuse") {
@@ -60,12 +72,14 @@ function applyCommand(): Command {
               );
             }
             if (dryRun === true) console.log("Nothing was done: this was a dry run.");
-            else await apply(client, document, false, stored);
+            else await apply(client, document, false, options);
           }),
         ),
       );
     });
 }
+
+type ApplyFlags = { dryRun?: true; source?: string; stored: string; skipInvalid?: boolean };
 
 function exportCommand(): Command {
   return new Command("export")
@@ -97,29 +111,36 @@ function exportCommand(): Command {
     );
 }
 
-async function apply(client: pg.Client, document: object, dryRun: boolean, stored: string): Promise<Change[]> {
+async function apply(
+  client: pg.Client,
+  document: object,
+  dryRun: boolean,
+  { stored, skipInvalid }: ApplyOptions,
+): Promise<Change[]> {
   const { rows } = await client.query<{
     action: Change["action"];
     key: string;
     detail: Change["detail"] | null;
     stored_values: string;
-  }>("select action, key, changes as detail, stored_values from attune.apply_definitions($1::jsonb, $2, $3)", [
-    JSON.stringify(document),
-    dryRun,
-    stored,
-  ]);
-  return rows.map(({ action, key, detail, stored_values }) => ({
-    action,
-    key,
+    problem: string | null;
+    warnings: string[];
+  }>(
+    `select action, key, changes as detail, stored_values, problem, warnings
+     from attune.apply_definitions($1::jsonb, $2, $3, $4)`,
+    [JSON.stringify(document), dryRun, stored, skipInvalid],
+  );
+  return rows.map(({ detail, stored_values, ...change }) => ({
+    ...change,
     detail: detail ?? {},
     storedValues: Number(stored_values),
   }));
 }
 
 function describe(changes: Change[]): string[] {
-  const signs = { added: "+", changed: "~", removed: "-" };
-  const rows = changes.flatMap(({ action, key, detail, storedValues }): [string, string][] => {
+  const signs = { added: "+", changed: "~", removed: "-", skipped: "!" };
+  const rows = changes.flatMap(({ action, key, detail, storedValues, problem }): [string, string][] => {
     if (action === "unchanged") return [];
+    if (action === "skipped") return [[`${signs[action]} ${key}`, `skipped: ${problem ?? "no setting"}`]];
     const differences =
       action === "changed"
         ? Object.entries(detail).map(([name, { from, to }]) => `${name} ${short(from)} -> ${short(to)}`)
@@ -129,7 +150,14 @@ function describe(changes: Change[]): string[] {
   });
   const count = (action: Change["action"]): string =>
     `${changes.filter((change) => change.action === action).length} ${action}`;
-  return [...columns(rows), `${count("added")}, ${count("changed")}, ${count("removed")}, ${count("unchanged")}.`];
+  const skipped = changes.some(({ action }) => action === "skipped") ? `, ${count("skipped")}` : "";
+  return [
+    ...columns(rows),
+    ...changes
+      .filter(({ action }) => action !== "skipped")
+      .flatMap(({ warnings }) => warnings.map((warning) => `warning: ${warning}`)),
+    `${count("added")}, ${count("changed")}, ${count("removed")}, ${count("unchanged")}${skipped}.`,
+  ];
 }
 
 function short(value: unknown): string {
@@ -152,7 +180,7 @@ async function readJson(file: string): Promise<unknown> {
   if (text === undefined) throw new UserError(`${file} is not text in UTF-8.`);
   let content: unknown;
   try {
-    content = parseJson(text);
+    content = parseJson(withoutNul(text.replace(/^\uFEFF/, "")));
   } catch (error) {
     throw new UserError(`${file} is not JSON: ${messageOf(error)}.`);
   }
@@ -164,18 +192,29 @@ async function readJson(file: string): Promise<unknown> {
   return content;
 }
 
+/** No database keeps U+0000 in a text; in a `pattern` its escape says the same. */
+function withoutNul(json: string): string {
+  return json.replaceAll(/"pattern"\s*:\s*"(?:[^"\\]|\\.)*"/g, (member) =>
+    member.replaceAll(/\\(?:u0000|.)/g, (escape) => (escape === String.raw`\u0000` ? String.raw`\\u0000` : escape)),
+  );
+}
+
 /**
  * Finds the settings in what was read: the document itself, or what an editor extension contributes by its
- * package.json, in one group or several.
+ * package.json, in one group or several. A document without a name gets that of its file.
  */
-function settingsDocument(content: unknown, file: string): object {
+function settingsDocument(content: unknown, file: string, source?: string): object {
   if (isObject(content)) {
     const contributed = isObject(content["contributes"]) ? content["contributes"]["configuration"] : undefined;
-    if (contributed === undefined) return content;
+    if (contributed === undefined) {
+      if (source !== undefined) return { ...content, $id: source };
+      const isNamed = ["$id", "id", "title"].some((name) => typeof content[name] === "string");
+      return isNamed || file === "-" ? content : { $id: basename(file, ".json"), ...content };
+    }
     const groups = (Array.isArray(contributed) ? contributed : [contributed]).filter(isObject);
     const id = [content["publisher"], content["name"]].filter((part) => typeof part === "string").join(".");
     return {
-      $id: id,
+      $id: source ?? id,
       properties: Object.fromEntries(groups.flatMap(({ properties }) => Object.entries(properties ?? {}))),
     };
   }
