@@ -1,5 +1,5 @@
 --! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:a114b6dfd7203e47bc46c78b5c0ae53a6839db89
+--! Hash: sha1:68450d7e27c9f19b917ecb38432dc1673da3d280
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -3197,6 +3197,7 @@ declare
   caller constant attune_private.caller := attune_private.current_caller();
   seeded integer := 0;
   unseeded uuid[];
+  last_seen uuid;
 begin
   perform attune_private.require_administrator(caller);
 
@@ -3212,6 +3213,7 @@ begin
           and d.layer >= 'user'
           and not exists (select from attune.user_preferences as p where p.user_id = u.id and p.key = d.key)
       )
+        and (last_seen is null or u.id > last_seen)
       order by u.id
       limit batch_size
       for no key update of u
@@ -3221,8 +3223,9 @@ begin
     from unnest(unseeded) as u (id)
     where attune_private.seed_settings(u.id, caller.user_id) > 0;
 
-    -- A batch that somebody else has seeded meanwhile is not the end.
+    -- A batch that can be given nothing, or that somebody else has seeded meanwhile, is not the end.
     exit when seeded > 0 or cardinality(unseeded) = 0;
+    last_seen := unseeded[cardinality(unseeded)];
   end loop;
 
   return seeded;

@@ -1,5 +1,5 @@
---! Previous: sha1:a114b6dfd7203e47bc46c78b5c0ae53a6839db89
---! Hash: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
+--! Previous: sha1:68450d7e27c9f19b917ecb38432dc1673da3d280
+--! Hash: sha1:33abd145cc1ac0bbeff33e9326dcb952658ab352
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

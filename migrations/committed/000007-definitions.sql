@@ -1,5 +1,5 @@
---! Previous: sha1:cbcb8bd5d3d3545c5f5497e83683bc3ba7d44796
---! Hash: sha1:97d764610cce7f646b7f3be06e8776d4eeabb104
+--! Previous: sha1:33abd145cc1ac0bbeff33e9326dcb952658ab352
+--! Hash: sha1:d36d21f4f080f589a333b619461b6cb23610993d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

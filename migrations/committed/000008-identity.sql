@@ -1,5 +1,5 @@
---! Previous: sha1:97d764610cce7f646b7f3be06e8776d4eeabb104
---! Hash: sha1:ad52c2c96e65cfeacaec8e44ea795e525f16231e
+--! Previous: sha1:d36d21f4f080f589a333b619461b6cb23610993d
+--! Hash: sha1:eb5bec488e9c4f24eb25f72c90242f297fd7a282
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:ad52c2c96e65cfeacaec8e44ea795e525f16231e
---! Hash: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
+--! Previous: sha1:eb5bec488e9c4f24eb25f72c90242f297fd7a282
+--! Hash: sha1:707ef5d19fdbf2dad0ee9e841963f3a5ed35c0fd
 --! Message: invitations
 
 create table attune.invitations (

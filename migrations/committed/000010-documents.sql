@@ -1,5 +1,5 @@
---! Previous: sha1:fc282a2cb2b7914bcd65145a9d8eede1b267b877
---! Hash: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
+--! Previous: sha1:707ef5d19fdbf2dad0ee9e841963f3a5ed35c0fd
+--! Hash: sha1:56443b2c7a01296e8b2930c6854f093e3cb27b41
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:d0e603c6e0bf72182973eea4bf8c411daf0e640f
---! Hash: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
+--! Previous: sha1:56443b2c7a01296e8b2930c6854f093e3cb27b41
+--! Hash: sha1:cf551f4802c794d6d26cd30baf6b906fb21274d7
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

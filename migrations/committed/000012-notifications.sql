@@ -1,5 +1,5 @@
---! Previous: sha1:e214fb0b74c408b45b7b44877bf20cb377ee253b
---! Hash: sha1:1f7d81e96b813995a8576c99fae9b3e31a0619c6
+--! Previous: sha1:cf551f4802c794d6d26cd30baf6b906fb21274d7
+--! Hash: sha1:19998eb21943b83e52640593714da3ce0326e434
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:1f7d81e96b813995a8576c99fae9b3e31a0619c6
---! Hash: sha1:82b763439460746d6b0006c756487bc18a3aa636
+--! Previous: sha1:19998eb21943b83e52640593714da3ce0326e434
+--! Hash: sha1:b7cfb58cae3eee7fcdd5413a763fd41c45c5820d
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

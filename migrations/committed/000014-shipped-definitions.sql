@@ -1,5 +1,5 @@
---! Previous: sha1:82b763439460746d6b0006c756487bc18a3aa636
---! Hash: sha1:adebf95284fd56a9a64c2e638bdeb44771907c6f
+--! Previous: sha1:b7cfb58cae3eee7fcdd5413a763fd41c45c5820d
+--! Hash: sha1:07419a2e381e9e02d6c2767bfaaaa5aba4054985
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
