@@ -32,6 +32,8 @@ const TYPES: { [key: string]: ValueType } = {
   MOVE_OTHER: "object",
   MOVE_ANY: "any",
 };
+/** What holds whole values, so that they may have members that are null. */
+const WHOLE = "MOVE_ANY";
 const typeOf = (key: string): ValueType => TYPES[key] ?? "any";
 const DEFAULTS: { [type in ValueType]: Json } = {
   boolean: false,
@@ -63,9 +65,15 @@ async function open(): Promise<Place> {
   );
   await client.query("delete from attune.user_preferences");
   await client.query(
-    `insert into attune.setting_definitions (key, category, layer, schema, default_value)
-     select d ->> 'key', 'moving', 'project', d -> 'schema', d -> 'default' from jsonb_array_elements($1) as d`,
-    [JSON.stringify(KEYS.map((key) => ({ key, schema: schemaOf(typeOf(key)), default: DEFAULTS[typeOf(key)] })))],
+    `insert into attune.setting_definitions (key, category, layer, schema, default_value, merge)
+     select
+       d ->> 'key', 'moving', 'project', d -> 'schema', d -> 'default',
+       case d ->> 'key' when $2 then 'replace' end::attune.setting_merge
+     from jsonb_array_elements($1) as d`,
+    [
+      JSON.stringify(KEYS.map((key) => ({ key, schema: schemaOf(typeOf(key)), default: DEFAULTS[typeOf(key)] }))),
+      WHOLE,
+    ],
   );
   await client.query(`
     insert into attune.setting_definitions (key, category, layer, schema, default_value, writable_by)
@@ -133,29 +141,38 @@ async function importInto(
 
 const differing = (changes: Change[]): Change[] => changes.filter(({ action }) => action !== "unchanged");
 
-const entries = (keys: string[] = KEYS): fc.Arbitrary<Entries> =>
-  fc
-    .record(
-      Object.fromEntries(keys.map((key) => [key, fc.record({ value: valueOf(typeOf(key)), is_active: fc.boolean() })])),
-      { requiredKeys: [], noNullPrototype: true },
-    )
-    // A member of a record that is left out is absent, and never undefined.
-    .map((of) => of as Entries);
+/** A value as a layer holds it. */
+const heldValue = (key: string): fc.Arbitrary<Json> => valueOf(typeOf(key), key === WHOLE);
+/** A value as a document may have it that is merged. */
+const patchValue = (key: string): fc.Arbitrary<Json> => valueOf(typeOf(key), true);
 
-const preferences: fc.Arbitrary<Preferences> = fc.record({
-  preferences: entries(),
-  projects: fc
-    .record(Object.fromEntries(PROJECTS.map((project) => [project, entries(["MOVE_NUMBER", "MOVE_OBJECT"])])), {
+const entries = (value: typeof heldValue, keys: string[] = KEYS): fc.Arbitrary<Entries> =>
+  fc
+    .record(Object.fromEntries(keys.map((key) => [key, fc.record({ value: value(key), is_active: fc.boolean() })])), {
       requiredKeys: [],
       noNullPrototype: true,
     })
-    .map((of) =>
-      Object.fromEntries(
-        Object.entries(of as Preferences["projects"]).filter(([, held]) => Object.keys(held).length > 0),
+    // A member of a record that is left out is absent, and never undefined.
+    .map((of) => of as Entries);
+
+const preferencesOf = (value: typeof heldValue): fc.Arbitrary<Preferences> =>
+  fc.record({
+    preferences: entries(value),
+    projects: fc
+      .record(
+        Object.fromEntries(PROJECTS.map((project) => [project, entries(value, ["MOVE_NUMBER", "MOVE_OBJECT"])])),
+        { requiredKeys: [], noNullPrototype: true },
+      )
+      .map((of) =>
+        Object.fromEntries(
+          Object.entries(of as Preferences["projects"]).filter(([, held]) => Object.keys(held).length > 0),
+        ),
       ),
-    ),
-});
+  });
+const preferences = preferencesOf(heldValue);
 const mode = fc.constantFrom<Mode[]>("merge", "replace");
+/** What is to be imported, and how. */
+const wish = mode.chain((how) => fc.tuple(preferencesOf(how === "merge" ? patchValue : heldValue), fc.constant(how)));
 
 /** What the user holds, by scope (a project, or '') and key. */
 const flatten = ({ preferences: own, projects }: Preferences): Map<string, Entry> =>
@@ -232,15 +249,16 @@ test("importing one's export changes nothing, however it is imported", async () 
 test("an import merges or replaces as a naive model does, and a dry run says the same and does nothing", async () => {
   const { client } = staging;
   await fc.assert(
-    fc.asyncProperty(preferences, preferences, mode, (held, wanted, how) =>
+    fc.asyncProperty(preferences, wish, (held, [wanted, how]) =>
       undone([client], async () => {
         const before = flatten(held);
         const after = new Map(how === "merge" ? before : []);
         for (const [place, entry] of flatten(wanted)) {
           const stored = before.get(place)?.value;
+          const isWhole = how === "replace" || place.endsWith(` ${WHOLE}`) || same(stored, entry.value);
           after.set(place, {
             ...entry,
-            value: how === "replace" || same(stored, entry.value) ? entry.value : mergePatch(stored, entry.value),
+            value: isWhole ? entry.value : mergePatch(stored, entry.value),
           });
         }
 
@@ -346,7 +364,7 @@ const dictionary = <T>(of: (key: string) => fc.Arbitrary<T>): fc.Arbitrary<{ [ke
 const configuration: fc.Arbitrary<Configuration> = fc.record({
   global: dictionary((key) =>
     fc.record({
-      value: valueOf(typeOf(key)),
+      value: heldValue(key),
       is_active: fc.boolean(),
       is_enforced: fc.boolean(),
       rollout_percentage: percentage,
@@ -356,9 +374,7 @@ const configuration: fc.Arbitrary<Configuration> = fc.record({
   plans: fc
     .tuple(
       ...PLANS.map(() =>
-        dictionary((key) =>
-          fc.record({ value: valueOf(typeOf(key)), is_active: fc.boolean(), is_enforced: fc.boolean() }),
-        ),
+        dictionary((key) => fc.record({ value: heldValue(key), is_active: fc.boolean(), is_enforced: fc.boolean() })),
       ),
     )
     .map((plans) =>

@@ -59,7 +59,7 @@ afterAll(async () => {
 });
 
 const world = ({ type }: { type: ValueType }): fc.Arbitrary<World> => {
-  const row = { value: valueOf(type), isActive: fc.boolean() };
+  const row = { value: valueOf(type, false), isActive: fc.boolean() };
   const isRare = fc.integer({ min: 0, max: 3 }).map((n) => n === 3);
   const lockables = fc.array(fc.option(fc.record({ ...row, isEnforced: isRare })), { minLength: 2, maxLength: 2 });
   const person = fc.record({
@@ -70,7 +70,7 @@ const world = ({ type }: { type: ValueType }): fc.Arbitrary<World> => {
   });
   return fc.record({
     type: fc.constant(type),
-    defaultValue: valueOf(type, true),
+    defaultValue: valueOf(type, false),
     global: fc.option(
       fc.record({ ...row, isEnforced: isRare, rollout: percentage, variants: fc.option(variantsOf(type)) }),
     ),
@@ -86,7 +86,7 @@ const wish = ({ type }: { type: ValueType }): fc.Arbitrary<Wish> =>
     scope: fc.nat(1),
     // Now and then one that the schema does not allow.
     value: fc.oneof(
-      { weight: 9, arbitrary: valueOf(type) },
+      { weight: 9, arbitrary: valueOf(type, true) },
       { weight: 1, arbitrary: fc.constant<Json>("no such value") },
     ),
     isEnforced: fc.boolean(),

@@ -1,11 +1,9 @@
 /** The law of the layers: what SQL resolves is what a naive model says, for random settings, locks, splits and people. */
 import fc from "fast-check";
-import murmurhash from "murmurhash3js";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 import {
-  isObject,
   type Json,
   leaf,
   mergePatch,
@@ -18,6 +16,15 @@ import {
   type Variant,
   variantsOf,
 } from "./support/json.ts";
+import {
+  bucketOf,
+  hidesBroader,
+  type Merge,
+  mergeLayers,
+  type Seeding,
+  variantOf,
+  withVariant,
+} from "./support/layers.ts";
 
 type Row = { value: Json; isActive: boolean };
 type Lockable = Row & { isEnforced: boolean };
@@ -25,6 +32,8 @@ type Global = Lockable & { rollout: number; variants: Variant[] | null };
 /** What is stored of one setting; in the lists, by plan, by team, and twice by person. */
 type Setting = {
   type: ValueType;
+  merge: Merge;
+  seeding: Seeding;
   defaultValue: Json;
   global: Global | null;
   plans: (Lockable | null)[];
@@ -69,20 +78,6 @@ afterAll(async () => {
   await database.close();
 });
 
-/** MurmurHash3 by the library that Unleash's own client uses: it hashes bytes, and takes characters for them. */
-const hashOf = (text: string, seed: number): number =>
-  murmurhash.x86.hash32(Buffer.from(text).toString("latin1"), seed);
-
-/** Unleash's `normalizedStrategyValue`. */
-const bucketOf = (group: string, id: string): number => (hashOf(`${group}:${id}`, 0) % 100) + 1;
-
-/** Unleash's `selectVariant`: the weights, one after the other, share out the numbers from 1 to 1000. */
-function variantOf(variants: Variant[], group: string, id: string): Variant | undefined {
-  const target = (hashOf(`${group}:${id}`, 86028157) % 1000) + 1;
-  let upTo = 0;
-  return variants.find(({ weight }) => (upTo += weight) >= target);
-}
-
 /** What the layers hold for a person, broad to narrow. */
 function heldBy(key: string, setting: Setting, person: Person, n: number, inProject: boolean): Held[] {
   const id = ids[n] ?? "";
@@ -97,7 +92,7 @@ function heldBy(key: string, setting: Setting, person: Person, n: number, inProj
   return [
     ...lockable("global", global).map((held) => ({
       ...held,
-      value: variant ? mergePatch(held.value, variant.value) : held.value,
+      value: withVariant(setting.merge, held.value, variant),
       isTargeted: bucketOf(key, id) <= (global?.rollout ?? 0),
       isSplit: (global?.rollout ?? 0) < 100 || variant !== undefined,
       variant: variant?.name ?? null,
@@ -117,9 +112,11 @@ function reasonOf(won: Held | undefined, held: Held[]): string {
 }
 
 /** One layer after the other, as a person would do it. */
-function resolve(defaultValue: Json, held: Held[]): { effective: Effective; explanations: Explanation[] } {
-  let value = defaultValue;
-  let won: Held | undefined;
+function resolve(
+  { merge, seeding, defaultValue }: Setting,
+  held: Held[],
+): { effective: Effective; explanations: Explanation[] } {
+  const counting: Held[] = [];
   let lock: string | undefined;
   const explanations: Explanation[] = [{ layer: "default", value: defaultValue, won: false, ignored_because: null }];
 
@@ -132,21 +129,21 @@ function resolve(defaultValue: Json, held: Held[]): { effective: Effective; expl
           ? null
           : `enforced_by_${lock}`;
     if (ignored === null) {
-      // What is no object hides all that is broader: the first that does is named.
-      if (!isObject(each.value))
+      // Of those that hide what is broader, the first is named.
+      if (hidesBroader(merge, seeding, each.layer, each.value))
         for (const broader of explanations) broader.ignored_because ??= `overridden_by_${each.layer}`;
-      value = mergePatch(value, each.value);
-      won = each;
+      counting.push(each);
       if (each.isEnforced) lock = each.layer;
     }
     explanations.push({ layer: each.layer, value: each.value, won: false, ignored_because: ignored });
   }
 
+  const won = counting.at(-1);
   const layer = won?.layer ?? "default";
   for (const each of explanations) each.won = each.layer === layer;
   return {
     effective: {
-      value,
+      value: mergeLayers(merge, seeding, defaultValue, counting),
       layer,
       reason: reasonOf(won, held),
       variant: won?.variant ?? null,
@@ -156,26 +153,31 @@ function resolve(defaultValue: Json, held: Held[]): { effective: Effective; expl
   };
 }
 
-const setting: fc.Arbitrary<Setting> = valueType.chain((type) => {
-  const row = { value: valueOf(type), isActive: fc.boolean() };
-  const rows = <T>(of: fc.Arbitrary<T>, length: number): fc.Arbitrary<(T | null)[]> =>
-    fc.array(fc.option(of, { freq: 2 }), { minLength: length, maxLength: length });
-  const lockable = fc.record({
-    ...row,
-    isEnforced: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+const setting: fc.Arbitrary<Setting> = fc
+  .tuple(valueType, fc.constantFrom<Merge[]>("deep", "deep", "replace"))
+  .chain(([type, merge]) => {
+    // What is merged takes nothing out: only whole values hold nulls.
+    const row = { value: valueOf(type, merge === "replace"), isActive: fc.boolean() };
+    const rows = <T>(of: fc.Arbitrary<T>, length: number): fc.Arbitrary<(T | null)[]> =>
+      fc.array(fc.option(of, { freq: 2 }), { minLength: length, maxLength: length });
+    const lockable = fc.record({
+      ...row,
+      isEnforced: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    });
+    return fc.record({
+      type: fc.constant(type),
+      merge: fc.constant(merge),
+      seeding: fc.constantFrom<Seeding[]>("inherit", "inherit", "copy"),
+      defaultValue: valueOf(type, true),
+      global: fc.option(
+        fc.record({ ...row, isEnforced: fc.boolean(), rollout: percentage, variants: fc.option(variantsOf(type)) }),
+      ),
+      plans: rows(lockable, PLANS.length),
+      teams: rows(lockable, TEAMS.length),
+      users: rows(fc.record(row), PEOPLE),
+      projects: rows(fc.record(row), PEOPLE),
+    });
   });
-  return fc.record({
-    type: fc.constant(type),
-    defaultValue: valueOf(type, true),
-    global: fc.option(
-      fc.record({ ...row, isEnforced: fc.boolean(), rollout: percentage, variants: fc.option(variantsOf(type)) }),
-    ),
-    plans: rows(lockable, PLANS.length),
-    teams: rows(lockable, TEAMS.length),
-    users: rows(fc.record(row), PEOPLE),
-    projects: rows(fc.record(row), PEOPLE),
-  });
-});
 
 const person: fc.Arbitrary<Person> = fc.record({
   plan: fc.nat(PLANS.length - 1),
@@ -208,14 +210,21 @@ async function storeSettings(settings: Setting[]): Promise<void> {
   const insert = (statement: string, rows: unknown[]) =>
     client.query(
       `${statement} from jsonb_to_recordset($1) as r (
-         key text, scope text, schema jsonb, value jsonb, "isActive" boolean, "isEnforced" boolean, rollout integer, variants jsonb
+         key text, scope text, schema jsonb, merge attune.setting_merge, seeding attune.setting_seeding, value jsonb, "isActive" boolean, "isEnforced" boolean, rollout integer, variants jsonb
        ) cross join lateral coalesce(r.value, 'null') as value`,
       [JSON.stringify(rows)],
     );
 
   await insert(
-    "insert into attune.setting_definitions (key, category, layer, schema, default_value) select r.key, 'model', 'project', r.schema, value.value",
-    settings.map(({ type, defaultValue }, n) => ({ key: keyOf(n), schema: schemaOf(type), value: defaultValue })),
+    "insert into attune.setting_definitions (key, category, layer, schema, default_value, merge, seeding) select r.key, 'model', 'project', r.schema, value.value, r.merge, r.seeding",
+    settings.map(({ type, defaultValue, merge, seeding }, n) => ({
+      key: keyOf(n),
+      schema: schemaOf(type),
+      value: defaultValue,
+      // What is no object is never merged.
+      merge: type === "boolean" || type === "integer" ? null : merge,
+      seeding,
+    })),
   );
   await insert(
     `insert into attune.global_settings (key, value, is_active, is_enforced, rollout_percentage, variants)
@@ -278,7 +287,7 @@ test("effective_settings and explain_setting are what a naive model of the layer
             const model = new Map(
               settings.map((of, index) => [
                 keyOf(index),
-                resolve(of.defaultValue, heldBy(keyOf(index), of, each, n, project !== null)),
+                resolve(of, heldBy(keyOf(index), of, each, n, project !== null)),
               ]),
             );
             expect(await seenBy(n, project)).toEqual(model);

@@ -138,6 +138,16 @@ select is(
 );
 select is(pg_temp.stored('second@example.com') -> 'inherited', '"later"', 'everybody has what is effective then');
 
+-- What nobody can be given is no reason to go on for ever.
+select tests.reset_role();
+insert into attune.setting_definitions (key, category, schema, seeding)
+values ('not_set', 'test', '{"type": "integer"}', 'copy');
+delete from attune.user_preferences
+where key = 'copied' and user_id = (select max(u.id::text)::uuid from attune.users as u);
+select tests.authenticate_as('admin@example.com');
+select is(attune.seed_existing_users(1), 1, 'who can be given something is found behind those who cannot');
+select is(attune.seed_existing_users(1), 0, 'and then nobody is left, though nobody holds what is not set');
+
 -- A request without a token
 
 select tests.authenticate_as_anon();

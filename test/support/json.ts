@@ -40,9 +40,9 @@ export type ValueType = "boolean" | "integer" | "object" | "any";
 export const valueType = fc.constantFrom<ValueType[]>("boolean", "integer", "object", "any");
 export const schemaOf = (type: ValueType): Json => (type === "any" ? {} : { type });
 
-/** A value as a layer may store it: of an object, a patch with nulls. A default is no patch. */
-export function valueOf(type: ValueType, isDefault = false): fc.Arbitrary<Json> {
-  const leaves: fc.Arbitrary<Json> = isDefault ? leaf : fc.oneof(leaf, fc.constant(null));
+/** A value; with `nulls` its objects have members that are null, as patches have, and whole values. */
+export function valueOf(type: ValueType, nulls: boolean): fc.Arbitrary<Json> {
+  const leaves: fc.Arbitrary<Json> = nulls ? fc.oneof(leaf, fc.constant(null)) : leaf;
   if (type === "boolean") return fc.boolean();
   if (type === "integer") return fc.integer({ min: -100, max: 100 });
   if (type === "object") return tree(leaves);
@@ -51,18 +51,11 @@ export function valueOf(type: ValueType, isDefault = false): fc.Arbitrary<Json> 
 
 export type Variant = { name: string; weight: number; value: Json };
 
-/** A split whose weights sum to 1000: random cuts of that range. */
+/** A split: weights are parts of their sum, and some may be none. */
 export const variantsOf = (type: ValueType): fc.Arbitrary<Variant[]> =>
-  fc.array(fc.tuple(fc.integer({ min: 0, max: 1000 }), valueOf(type)), { minLength: 1, maxLength: 4 }).map((parts) => {
-    const cuts = [
-      0,
-      ...parts
-        .slice(1)
-        .map(([cut]) => cut)
-        .toSorted((a, b) => a - b),
-      1000,
-    ];
-    return parts.map(([, value], n) => ({ name: `variant ${n}`, weight: (cuts[n + 1] ?? 0) - (cuts[n] ?? 0), value }));
-  });
+  fc
+    .array(fc.tuple(fc.integer({ min: 0, max: 1000 }), valueOf(type, true)), { minLength: 1, maxLength: 4 })
+    .filter((parts) => parts.some(([weight]) => weight > 0))
+    .map((parts) => parts.map(([weight, value], n) => ({ name: `variant ${n}`, weight, value })));
 
 export const percentage = fc.oneof(fc.constantFrom(0, 1, 99, 100, 100), fc.integer({ min: 0, max: 100 }));
