@@ -1,5 +1,5 @@
---! Previous: sha1:2eb7a253cd062cdb8ccc3690e68aecc82588e5fa
---! Hash: sha1:e54be88e4ba658a6a7567dde500bc0869b09e5fb
+--! Previous: sha1:5bea638200cca3351caccc42d84c631c53c6b5bc
+--! Hash: sha1:0952c5c21d6e654246bc673720cdeee7a9c3e554
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:e54be88e4ba658a6a7567dde500bc0869b09e5fb
---! Hash: sha1:c172fc57697ed36a73507eb6430bf8ac67264c77
+--! Previous: sha1:0952c5c21d6e654246bc673720cdeee7a9c3e554
+--! Hash: sha1:4d5ce8cf2aa481dbe18362aa7b9a01da98285abb
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:c172fc57697ed36a73507eb6430bf8ac67264c77
---! Hash: sha1:ac0b6ecc9bc258c6ec1c71f80af2c914b557fea6
+--! Previous: sha1:4d5ce8cf2aa481dbe18362aa7b9a01da98285abb
+--! Hash: sha1:6450340e3538ceac3d0e4162a99c57b6c8f91658
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:ac0b6ecc9bc258c6ec1c71f80af2c914b557fea6
---! Hash: sha1:a420cab03968c3030936cd3f2de1de45d386957c
+--! Previous: sha1:6450340e3538ceac3d0e4162a99c57b6c8f91658
+--! Hash: sha1:4c594cbf16517b35bba0b4ca89109c36a3cb41e4
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:a420cab03968c3030936cd3f2de1de45d386957c
---! Hash: sha1:421453c8dade25f48f6ccde2acda4eb4e0c76d8b
+--! Previous: sha1:4c594cbf16517b35bba0b4ca89109c36a3cb41e4
+--! Hash: sha1:14dfaf8ba7d88a06b57c4788e31de74a61ebe6b4
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

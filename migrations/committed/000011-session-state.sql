@@ -1,5 +1,5 @@
---! Previous: sha1:421453c8dade25f48f6ccde2acda4eb4e0c76d8b
---! Hash: sha1:df5cbd28312665bade5eb46d9dec24c9b037773f
+--! Previous: sha1:14dfaf8ba7d88a06b57c4788e31de74a61ebe6b4
+--! Hash: sha1:b154c29bef087230403059fc69447a7115fa8c08
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:df5cbd28312665bade5eb46d9dec24c9b037773f
---! Hash: sha1:568117eac45ed8a23ad9999b703985cc151c6f60
+--! Previous: sha1:b154c29bef087230403059fc69447a7115fa8c08
+--! Hash: sha1:2f60c58d8f0eb863ad07151fd10d483a83802065
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:568117eac45ed8a23ad9999b703985cc151c6f60
---! Hash: sha1:3a37c4eb16fd060deb2e4720f8f0149e84cdbee8
+--! Previous: sha1:2f60c58d8f0eb863ad07151fd10d483a83802065
+--! Hash: sha1:fe715524a0714c26e781846bff04b54812fe8243
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3a37c4eb16fd060deb2e4720f8f0149e84cdbee8
---! Hash: sha1:1044195da6d8752ad26d07a98d88b5de9cfa0979
+--! Previous: sha1:fe715524a0714c26e781846bff04b54812fe8243
+--! Hash: sha1:1d84569905b92540db5eaea6afb12c23ac0c4b89
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
