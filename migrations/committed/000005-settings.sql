@@ -1,5 +1,5 @@
 --! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:5bea638200cca3351caccc42d84c631c53c6b5bc
+--! Hash: sha1:704a0ddeba665d74fb4fea673b426929fe29fd2e
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1446,7 +1446,7 @@ begin atomic
       else coalesce(
         attune_private.bucket(
           attune_private.rollout_group(g.key),
-          coalesce(stored_settings.user_id::text, stored_settings.targeting_key)
+          coalesce(stored_settings.user_id::text, nullif(stored_settings.targeting_key, ''))
         ) <= g.rollout_percentage,
         false
       )
@@ -1461,7 +1461,7 @@ begin atomic
       when g.variants is not null then attune_private.choose_variant(
         g.variants,
         attune_private.rollout_group(g.key),
-        coalesce(stored_settings.user_id::text, stored_settings.targeting_key)
+        coalesce(stored_settings.user_id::text, nullif(stored_settings.targeting_key, ''))
       )
     end
   ) as v (variant)

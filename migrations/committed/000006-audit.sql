@@ -1,5 +1,5 @@
---! Previous: sha1:5bea638200cca3351caccc42d84c631c53c6b5bc
---! Hash: sha1:0952c5c21d6e654246bc673720cdeee7a9c3e554
+--! Previous: sha1:704a0ddeba665d74fb4fea673b426929fe29fd2e
+--! Hash: sha1:39c18521eb12d99745913765ebb6801df6495ad7
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:0952c5c21d6e654246bc673720cdeee7a9c3e554
---! Hash: sha1:4d5ce8cf2aa481dbe18362aa7b9a01da98285abb
+--! Previous: sha1:39c18521eb12d99745913765ebb6801df6495ad7
+--! Hash: sha1:e1c7d73e7d64f02fa3656d9392248afe77fc4eb2
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

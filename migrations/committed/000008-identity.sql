@@ -1,5 +1,5 @@
---! Previous: sha1:4d5ce8cf2aa481dbe18362aa7b9a01da98285abb
---! Hash: sha1:6450340e3538ceac3d0e4162a99c57b6c8f91658
+--! Previous: sha1:e1c7d73e7d64f02fa3656d9392248afe77fc4eb2
+--! Hash: sha1:fdef4c3e88707880ae0882992638e814ef73f87e
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

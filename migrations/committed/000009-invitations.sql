@@ -1,5 +1,5 @@
---! Previous: sha1:6450340e3538ceac3d0e4162a99c57b6c8f91658
---! Hash: sha1:4c594cbf16517b35bba0b4ca89109c36a3cb41e4
+--! Previous: sha1:fdef4c3e88707880ae0882992638e814ef73f87e
+--! Hash: sha1:c1d2b1b8e6f19ff0884c3c1ca24934699bd9c5bb
 --! Message: invitations
 
 create table attune.invitations (

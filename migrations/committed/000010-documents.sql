@@ -1,5 +1,5 @@
---! Previous: sha1:4c594cbf16517b35bba0b4ca89109c36a3cb41e4
---! Hash: sha1:14dfaf8ba7d88a06b57c4788e31de74a61ebe6b4
+--! Previous: sha1:c1d2b1b8e6f19ff0884c3c1ca24934699bd9c5bb
+--! Hash: sha1:25fb87a6ebd61e5d89bbfc93b5702e2cbda56714
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

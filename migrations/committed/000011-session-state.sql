@@ -1,5 +1,5 @@
---! Previous: sha1:14dfaf8ba7d88a06b57c4788e31de74a61ebe6b4
---! Hash: sha1:b154c29bef087230403059fc69447a7115fa8c08
+--! Previous: sha1:25fb87a6ebd61e5d89bbfc93b5702e2cbda56714
+--! Hash: sha1:d3f5133b75d820fca0da8da269e386408e7aaa86
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b154c29bef087230403059fc69447a7115fa8c08
---! Hash: sha1:2f60c58d8f0eb863ad07151fd10d483a83802065
+--! Previous: sha1:d3f5133b75d820fca0da8da269e386408e7aaa86
+--! Hash: sha1:b905851cf952f74317eb498b7935ae303f4dd339
 --! Message: notifications
 
 -- What there is to notify of

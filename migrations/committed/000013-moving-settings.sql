@@ -1,5 +1,5 @@
---! Previous: sha1:2f60c58d8f0eb863ad07151fd10d483a83802065
---! Hash: sha1:fe715524a0714c26e781846bff04b54812fe8243
+--! Previous: sha1:b905851cf952f74317eb498b7935ae303f4dd339
+--! Hash: sha1:aab63de58ad22b0886e65b0cfe99757b900d2f52
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:fe715524a0714c26e781846bff04b54812fe8243
---! Hash: sha1:1d84569905b92540db5eaea6afb12c23ac0c4b89
+--! Previous: sha1:aab63de58ad22b0886e65b0cfe99757b900d2f52
+--! Hash: sha1:a7dc9ba83ca9ffc3b3648feabebd22f622a8c4d4
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
