@@ -1,5 +1,5 @@
 --! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:68450d7e27c9f19b917ecb38432dc1673da3d280
+--! Hash: sha1:858191a6b09b75c1a4b91604534f91e8c4b32caa
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -3079,11 +3079,18 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  narrowest attune.setting_layer;
 begin
-  if exists (
-    select from attune.setting_definitions as d
-    where d.key = set_setting.key and d.layer >= 'user'
-  ) then
+  select d.layer into narrowest
+  from attune.setting_definitions as d
+  where d.key = set_setting.key
+    and d.audience <= attune_private.audience_of(caller);
+
+  if not found then
+    perform attune_private.refuse_unknown_setting(set_setting.key);
+  end if;
+
+  if narrowest >= 'user' then
     perform attune_private.require_user(caller);
     perform attune_private.write_preference(caller, caller.user_id, set_setting.key, set_setting.value);
   else

@@ -1,5 +1,5 @@
---! Previous: sha1:68450d7e27c9f19b917ecb38432dc1673da3d280
---! Hash: sha1:33abd145cc1ac0bbeff33e9326dcb952658ab352
+--! Previous: sha1:858191a6b09b75c1a4b91604534f91e8c4b32caa
+--! Hash: sha1:51caeb96453c3b29928b68a050500c6aec15434e
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

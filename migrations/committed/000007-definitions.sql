@@ -1,5 +1,5 @@
---! Previous: sha1:33abd145cc1ac0bbeff33e9326dcb952658ab352
---! Hash: sha1:d36d21f4f080f589a333b619461b6cb23610993d
+--! Previous: sha1:51caeb96453c3b29928b68a050500c6aec15434e
+--! Hash: sha1:527d6b58f0b129c716ce0d62c88677dac85411d3
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:d36d21f4f080f589a333b619461b6cb23610993d
---! Hash: sha1:eb5bec488e9c4f24eb25f72c90242f297fd7a282
+--! Previous: sha1:527d6b58f0b129c716ce0d62c88677dac85411d3
+--! Hash: sha1:a1e497ce332378f08d55858e094c815c13c22452
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

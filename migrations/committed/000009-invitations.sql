@@ -1,5 +1,5 @@
---! Previous: sha1:eb5bec488e9c4f24eb25f72c90242f297fd7a282
---! Hash: sha1:707ef5d19fdbf2dad0ee9e841963f3a5ed35c0fd
+--! Previous: sha1:a1e497ce332378f08d55858e094c815c13c22452
+--! Hash: sha1:be8355cccf556b295ba8786cfbc043791f148077
 --! Message: invitations
 
 create table attune.invitations (

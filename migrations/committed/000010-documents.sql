@@ -1,5 +1,5 @@
---! Previous: sha1:707ef5d19fdbf2dad0ee9e841963f3a5ed35c0fd
---! Hash: sha1:56443b2c7a01296e8b2930c6854f093e3cb27b41
+--! Previous: sha1:be8355cccf556b295ba8786cfbc043791f148077
+--! Hash: sha1:d1d07362be387137a9565e42676cd3dd4bbd17e6
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:56443b2c7a01296e8b2930c6854f093e3cb27b41
---! Hash: sha1:cf551f4802c794d6d26cd30baf6b906fb21274d7
+--! Previous: sha1:d1d07362be387137a9565e42676cd3dd4bbd17e6
+--! Hash: sha1:85a458ea4ceda9d21be3cb1bd4d2d69d5aef3f8c
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:cf551f4802c794d6d26cd30baf6b906fb21274d7
---! Hash: sha1:19998eb21943b83e52640593714da3ce0326e434
+--! Previous: sha1:85a458ea4ceda9d21be3cb1bd4d2d69d5aef3f8c
+--! Hash: sha1:d6248d5b7286ed5fe81d4378f8db5a42ded1fc4c
 --! Message: notifications
 
 -- What there is to notify of

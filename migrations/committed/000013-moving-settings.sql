@@ -1,5 +1,5 @@
---! Previous: sha1:19998eb21943b83e52640593714da3ce0326e434
---! Hash: sha1:b7cfb58cae3eee7fcdd5413a763fd41c45c5820d
+--! Previous: sha1:d6248d5b7286ed5fe81d4378f8db5a42ded1fc4c
+--! Hash: sha1:93c579ca9b9a0e3f4481544aca15c125146d16ab
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:b7cfb58cae3eee7fcdd5413a763fd41c45c5820d
---! Hash: sha1:07419a2e381e9e02d6c2767bfaaaa5aba4054985
+--! Previous: sha1:93c579ca9b9a0e3f4481544aca15c125146d16ab
+--! Hash: sha1:65aed82b3eb4d10062004c778ae54c6ae1d87916
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
