@@ -1,5 +1,5 @@
 --! Previous: sha1:858191a6b09b75c1a4b91604534f91e8c4b32caa
---! Hash: sha1:51caeb96453c3b29928b68a050500c6aec15434e
+--! Hash: sha1:773929eb6ed30bec600e0c7f103bb401d6f86017
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -243,8 +243,8 @@ declare
     else attune.current_user_id()
   end;
 begin
-  -- Who writes what is there already has changed nothing.
-  if previous - '{updated_by,updated_at}'::text[] = written - '{updated_by,updated_at}'::text[] then
+  -- Who writes what is there already has changed nothing; who writes 1.0 for 1 has.
+  if (previous - '{updated_by,updated_at}'::text[])::text = (written - '{updated_by,updated_at}'::text[])::text then
     return null;
   end if;
 

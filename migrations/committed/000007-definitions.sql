@@ -1,5 +1,5 @@
---! Previous: sha1:51caeb96453c3b29928b68a050500c6aec15434e
---! Hash: sha1:527d6b58f0b129c716ce0d62c88677dac85411d3
+--! Previous: sha1:773929eb6ed30bec600e0c7f103bb401d6f86017
+--! Hash: sha1:f68ea17fdef57d821737b905704a4f6e4c5af071
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

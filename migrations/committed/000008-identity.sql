@@ -1,5 +1,5 @@
---! Previous: sha1:527d6b58f0b129c716ce0d62c88677dac85411d3
---! Hash: sha1:a1e497ce332378f08d55858e094c815c13c22452
+--! Previous: sha1:f68ea17fdef57d821737b905704a4f6e4c5af071
+--! Hash: sha1:fb1326b080c27b683c0867d570bea7c9fffdf760
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

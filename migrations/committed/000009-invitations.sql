@@ -1,5 +1,5 @@
---! Previous: sha1:a1e497ce332378f08d55858e094c815c13c22452
---! Hash: sha1:be8355cccf556b295ba8786cfbc043791f148077
+--! Previous: sha1:fb1326b080c27b683c0867d570bea7c9fffdf760
+--! Hash: sha1:1ca928f1a7168487349b7a1ce657cd3286151c4a
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:be8355cccf556b295ba8786cfbc043791f148077
---! Hash: sha1:d1d07362be387137a9565e42676cd3dd4bbd17e6
+--! Previous: sha1:1ca928f1a7168487349b7a1ce657cd3286151c4a
+--! Hash: sha1:ef467deea1f96edcbedfa2f3ab6420f58942a95b
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

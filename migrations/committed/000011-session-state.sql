@@ -1,5 +1,5 @@
---! Previous: sha1:d1d07362be387137a9565e42676cd3dd4bbd17e6
---! Hash: sha1:85a458ea4ceda9d21be3cb1bd4d2d69d5aef3f8c
+--! Previous: sha1:ef467deea1f96edcbedfa2f3ab6420f58942a95b
+--! Hash: sha1:4270ee1f3a1458fb3e9645a45a56f3543013285d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:85a458ea4ceda9d21be3cb1bd4d2d69d5aef3f8c
---! Hash: sha1:d6248d5b7286ed5fe81d4378f8db5a42ded1fc4c
+--! Previous: sha1:4270ee1f3a1458fb3e9645a45a56f3543013285d
+--! Hash: sha1:59cca05db4360d666b98490e1ea3bf0bfc23d273
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:d6248d5b7286ed5fe81d4378f8db5a42ded1fc4c
---! Hash: sha1:93c579ca9b9a0e3f4481544aca15c125146d16ab
+--! Previous: sha1:59cca05db4360d666b98490e1ea3bf0bfc23d273
+--! Hash: sha1:9984395e5e410bd75b4e0cc1dc58aec99851fbd8
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:93c579ca9b9a0e3f4481544aca15c125146d16ab
---! Hash: sha1:65aed82b3eb4d10062004c778ae54c6ae1d87916
+--! Previous: sha1:9984395e5e410bd75b4e0cc1dc58aec99851fbd8
+--! Hash: sha1:0253d1d5adaba6046565441e4860c02071e2788f
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -222,5 +222,89 @@ cross join (values
 ) as c (says, key, value, outcome)
 order by l.layer, c.says;
 
+-- Who writes what is there already changes nothing: no audit row, no other time, no other writer.
+
+-- %1$L is the key, %2$L the value.
+create temp table doors (name text, layer attune.setting_layer, who text, call text);
+insert into doors
+select w.name, w.layer, w.who, replace(w.call, '%3$L', 'false') from writers as w where w.narrowest = 'project' and w.writable_by = 'user'
+union all
+select w.name || ', whole', w.layer, w.who, replace(w.call, '%3$L', 'true') from writers as w where strpos(w.call, '%3$L') > 0 and w.writable_by = 'user';
+insert into doors
+values
+  ('set_preferences', 'user', 'ada@example.com', 'select attune.set_preferences(jsonb_build_object(%1$L, %2$L::jsonb))'),
+  ('import_preferences', 'user', 'ada@example.com', $$ select attune.import_preferences(jsonb_build_object('preferences', jsonb_build_object(%1$L, jsonb_build_object('value', %2$L::jsonb)))) $$),
+  ('import_preferences in a project', 'project', 'ada@example.com', $$ select attune.import_preferences(jsonb_build_object('projects', jsonb_build_object('00000000-0000-4000-8000-0000000000aa', jsonb_build_object(%1$L, jsonb_build_object('value', %2$L::jsonb))))) $$),
+  ('apply_template', 'user', 'ada@example.com', $$ select attune.apply_template('law') $$),
+  ('import_configuration', 'global', 'admin@example.com', $$ select attune.import_configuration(jsonb_build_object('global', jsonb_build_object(%1$L, jsonb_build_object('value', %2$L::jsonb)))) $$),
+  ('import_configuration, replacing,', 'global', 'admin@example.com', $$ select attune.import_configuration(jsonb_build_object('global', jsonb_build_object(%1$L, jsonb_build_object('value', %2$L::jsonb))), 'replace') $$),
+  ('import_configuration of a plan', 'plan', 'admin@example.com', $$ select attune.import_configuration(jsonb_build_object('plans', jsonb_build_object('bootstrapper', jsonb_build_object(%1$L, jsonb_build_object('value', %2$L::jsonb))))) $$),
+  ('a lock that is none', 'global', 'admin@example.com', 'select attune.set_global_setting(%1$L, is_enforced => false, rollout_percentage => 100, is_active => true)'),
+  ('the end of a split that is none', 'global', 'admin@example.com', $$ select attune.set_global_variants(%1$L, 'null') $$),
+  ('the table user_preferences', 'user', 'ada@example.com', 'update attune.user_preferences set value = %2$L, is_active = true where key = %1$L'),
+  ('the table project_preferences', 'project', 'ada@example.com', 'update attune.project_preferences set value = %2$L where key = %1$L'),
+  ('the table global_settings', 'global', 'admin@example.com', 'update attune.global_settings set value = %2$L, is_enforced = false where key = %1$L'),
+  ('the table plan_settings', 'plan', 'admin@example.com', 'update attune.plan_settings set value = %2$L where key = %1$L'),
+  ('the table team_settings', 'team', 'admin@example.com', 'update attune.team_settings set value = %2$L where key = %1$L');
+
+create function pg_temp.traces() returns text language sql as $$
+  select concat_ws(' ', (select count(*) from attune.configuration_audit_log), string_agg(concat_ws(' ', s.value, s.updated_by, s.updated_at), ', '))
+  from (
+    select g.value, g.updated_by, g.updated_at from attune.global_settings as g
+    union all select p.value, p.updated_by, p.updated_at from attune.plan_settings as p
+    union all select t.value, t.updated_by, t.updated_at from attune.team_settings as t
+    union all select u.value, u.updated_by, u.updated_at from attune.user_preferences as u where u.user_id = tests.user_id('ada@example.com')
+    union all select p.value, p.updated_by, p.updated_at from attune.project_preferences as p
+  ) as s
+$$;
+-- Whether writing a value over another leaves a trace.
+create function pg_temp.leaves_a_trace(door doors, key text, stored jsonb, value jsonb)
+returns boolean
+language plpgsql
+as $$
+declare
+  stamped text;
+  before text;
+  after text;
+begin
+  perform pg_temp.put(door.layer, key, stored);
+  -- Long ago, by somebody else.
+  foreach stamped in array '{global_settings,plan_settings,team_settings,user_preferences,project_preferences}'::text[] loop
+    execute format('alter table attune.%I disable trigger user', stamped);
+    execute format('update attune.%I set updated_at = $1, updated_by = $2 where key = $3', stamped)
+    using '2000-01-01'::timestamptz, gen_random_uuid(), key;
+    execute format('alter table attune.%I enable trigger user', stamped);
+  end loop;
+  insert into attune.setting_templates (name, title, "values")
+  select 'law', 'Law', jsonb_build_object(key, value) where door.name = 'apply_template';
+  before := pg_temp.traces();
+  perform tests.authenticate_as(door.who);
+  execute format(door.call, key, value);
+  perform tests.reset_role();
+  after := pg_temp.traces();
+  raise exception using errcode = 'AT000';
+exception
+  when sqlstate 'AT000' then
+    return before <> after;
+end;
+$$;
+-- No longer a matter of who may.
+update attune.setting_definitions set layer = 'project', writable_by = 'user' where category = 'test';
+
+select is(pg_temp.leaves_a_trace(d, v.key, v.value, v.value), false, format('%s leaves no trace where %s is stored', d.name, v.value))
+from doors as d
+cross join (values ('number', '2'::jsonb), ('deep', '{"b": 2, "n": {"x": 1}}'), ('choice', '{"url": "u", "kind": "url"}'), ('whole', '{}')) as v (key, value)
+-- A template has patches, and this is none over the default.
+where d.name <> 'apply_template' or v.key <> 'choice'
+order by d.name, v.key;
+select is(pg_temp.leaves_a_trace(d, 'number', '2', '3'), true, d.name || ' leaves one where another value is stored')
+from doors as d
+where strpos(d.call, '%2$L') > 0 or d.name = 'apply_template'
+order by d.name;
+select is(pg_temp.leaves_a_trace(d, 'number', '2', '2.0'), true, d.name || ' leaves one where the same number is written in another way')
+from doors as d
+where d.name like 'set_%' or d.name like 'the table%'
+order by d.name;
+
 select * from finish();
 rollback;
