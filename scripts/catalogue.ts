@@ -166,6 +166,8 @@ export type Persona = (typeof PERSONAS)[number];
 /** Which rows a policy is about, by what the convention calls who it is for: `<table>_<command>_<who>`. */
 const REACH: Record<string, Partial<Record<Persona, string>>> = {
   anon: { anon: "" },
+  public: { anon: " what is public" },
+  audience: { user: " what is for clients", administrator: "" },
   authenticated: { user: "", administrator: "" },
   self: { user: " own", administrator: " own" },
   self_or_admin: { user: " own", administrator: "" },
@@ -207,7 +209,7 @@ function reachOf(table: Table, policy: Policy, persona: Persona): string | undef
   const who = policy.name.slice(`${table.name}_${policy.command}_`.length);
   const reach = REACH[who];
   if (reach === undefined) throw new Error(`The policy ${policy.name} is not named <table>_<command>_<who>.`);
-  return policy.using === "is_public" ? " public" : reach[persona];
+  return reach[persona];
 }
 
 /** A log: what guards it is there, and no role may update it. */

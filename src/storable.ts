@@ -85,7 +85,7 @@ export function createTally(place: Place): (length: number) => void {
 
 /**
  * Checks all of a JSON value, as `parseJson` makes it, however deep it is.
- * @throws RequestError naming the first place that is wrong
+ * @throws RequestError naming a place that is wrong
  */
 export function checkJson(value: unknown, place: Place): void {
   const tally = createTally(place);

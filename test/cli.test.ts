@@ -400,6 +400,34 @@ describe("definitions", () => {
     ]);
   });
 
+  test("--skip-invalid does the rest and says what it left; a file may begin with a BOM and have no name", async () => {
+    const mixed = JSON.stringify({
+      properties: {
+        $schema: { type: "string" },
+        "mixed.bad": { minLenght: 1 },
+        "mixed.good": { type: "string", pattern: "^[^\0]*$", note: "N" },
+      },
+    });
+    const refused = await apply(`\uFEFF${mixed}`, "--source", "mixed");
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/\/properties\/mixed\.bad: .*minLength/) });
+
+    expect((await apply(`\uFEFF${mixed}`, "--skip-invalid")).stdout).toBe(
+      [
+        "! $schema     skipped: no setting",
+        '! mixed.bad   skipped: keyword "minLenght" is unknown: is "minLength" meant?',
+        "+ mixed.good",
+        'warning: /properties/mixed.good: keyword "note" is unknown and decides nothing',
+        "1 added, 0 changed, 0 removed, 0 unchanged, 2 skipped.\n",
+      ].join("\n"),
+    );
+    expect(await database.query("select source from attune.setting_definitions where key like 'mixed.%'")).toEqual([
+      { source: "settings" },
+    ]);
+    expect((await apply(`\uFEFF${mixed}`, "--skip-invalid")).stdout).toContain(
+      "0 added, 0 changed, 0 removed, 1 unchanged",
+    );
+  });
+
   test.for([
     ["not JSON", "{", /^attune: \S+settings\.json is not JSON: .*\n$/],
     ["no object", "[]", /^attune: \S+settings\.json must hold a JSON object whose properties are the settings\.\n$/],

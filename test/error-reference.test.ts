@@ -18,7 +18,9 @@ function ofDatabase(): Pair[] {
   const raises = [...sources.matchAll(/\braise exception\b([^;]*);/g)].flatMap(([, options = ""]): Pair[] => {
     const code = /\berrcode = '([^']+)'/.exec(options)?.[1] ?? "P0001";
     const reason = /\bdetail = '(\w+)'/.exec(options)?.[1] ?? "none";
-    // Without a reason and a code for clients it is a signal between our own functions.
+    // What is only handed on is given elsewhere; without a reason and a code for clients it is a signal between our own
+    // functions.
+    if (/\berrcode = \w+,/.test(options)) return [];
     return reason === "none" && !/^(PT\d{3}|42501|P0001)$/.test(code) ? [] : [`${reason} ${code}`];
   });
   const returns = [...sources.matchAll(/\brefuse\(\s*'([A-Z0-9]{5})', '(\w+)'/g)];

@@ -199,6 +199,13 @@ describe("a query that can't be run", () => {
       "invalid_input",
     ],
     [
+      "has null where a default made it look as if there were a value",
+      'query ($key: String = "x") { effectiveSetting(key: $key) { key } }',
+      { key: null },
+      "BAD_USER_INPUT",
+      "invalid_input",
+    ],
+    [
       "does not say which operation",
       "query A { __typename } query B { __typename }",
       {},

@@ -1,8 +1,21 @@
 /** What is read and written back, through any door, is the same JSON value; or the write is refused with its place. */
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import {
+  buildSchema,
+  getNamedType,
+  getNullableType,
+  type GraphQLInputType,
+  type GraphQLObjectType,
+  isEnumType,
+  isInputObjectType,
+  isLeafType,
+  isListType,
+  isRequiredInputField,
+} from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseJson } from "../src/json.ts";
 import { attune, type Environment } from "./support/cli.ts";
@@ -451,6 +464,72 @@ describe("what PostgreSQL cannot hold", () => {
     const { code, stderr } = await attune(["definitions", "apply", file], environment);
     expect(code).toBe(1);
     expect(stderr).toContain(`${file}${says}`);
+  });
+});
+
+describe("whatever is sent for an argument that is JSON", () => {
+  const schema = buildSchema(readFileSync(join(import.meta.dirname, "../schema.graphql"), "utf8"));
+  const deep = (levels: number): string => `${'[{"a":'.repeat(levels / 2)}1e400${"}]".repeat(levels / 2)}`;
+  const values = ["null", "[]", "{}", "1e400", '"x"', '{"a": null}', deep(64), deep(66), deep(100)];
+
+  const known: Record<string, string> = { key: "anything", plan: "bootstrapper", category: "lead_update" };
+  let team: string;
+
+  /** Something that the type takes; of a JSON one, the variable. */
+  const anything = (type: GraphQLInputType, name: string): string => {
+    const nullable = getNullableType(type);
+    if (isListType(nullable)) return `[${anything(nullable.ofType, name)}]`;
+    if (isEnumType(nullable)) return nullable.getValues()[0]?.name ?? "";
+    if (isInputObjectType(nullable)) {
+      const fields = Object.values(nullable.getFields()).filter(
+        (field) => isRequiredInputField(field) || getNamedType(field.type).name === "JSON" || field.name === "key",
+      );
+      return `{ ${fields.map((field) => `${field.name}: ${anything(field.type, field.name)}`).join(" ")} }`;
+    }
+    if (nullable.name === "JSON") return "$value";
+    if (nullable.name === "Boolean") return "true";
+    if (nullable.name === "UUID") return `"${name === "teamId" ? team : admin.id}"`;
+    if (["Int", "Float"].includes(nullable.name)) return "1";
+    return `"${known[name] ?? "1"}"`;
+  };
+  const fields = (type: GraphQLObjectType | null | undefined): string[] =>
+    Object.values(type?.getFields() ?? {}).flatMap((field) => {
+      const args = field.args.map((arg) => `${arg.name}: ${anything(arg.type, arg.name)}`).join(" ");
+      if (!args.includes("$value")) return [];
+      return [`${field.name}(${args}) ${isLeafType(getNamedType(field.type)) ? "" : "{ __typename }"}`];
+    });
+
+  test("it is taken or refused for a reason, and nothing too deep is stored", async () => {
+    const made = await send(`mutation { createTeam(input: { name: "T" }) { team { id } } }`, "{}", admin);
+    team = /"id":"([^"]+)"/.exec(made.text)?.[1] ?? "";
+    const queries = [
+      ...fields(schema.getQueryType()).map((field) => `query ($value: JSON) { ${field} }`),
+      ...fields(schema.getMutationType()).map((field) => `mutation ($value: JSON) { ${field} }`),
+    ];
+    expect(queries.length).toBeGreaterThan(25);
+    const failures: string[] = [];
+    for (const query of queries)
+      for (const each of values) {
+        const { errors } = await send(query, `{"value":${each}}`, admin);
+        const reasons = errors?.map(({ extensions }) => extensions?.reason) ?? [];
+        if (reasons.some((reason) => reason === undefined || reason === "internal_error"))
+          failures.push(`${query} ${each.slice(0, 20)}`);
+      }
+    expect(failures).toEqual([]);
+
+    // What is stored has 64 levels, within a list or object of ours.
+    const columns = await database.query<{ table: string; column: string }>(
+      `select format('%I.%I', table_schema, table_name) as table, quote_ident(column_name) as column
+       from information_schema.columns
+       where table_schema in ('attune', 'attune_private') and data_type = 'jsonb'`,
+    );
+    expect(columns.length).toBeGreaterThan(10);
+    for (const { table, column } of columns) {
+      const deepest = await database.query(
+        `select ${column} from ${table} where jsonb_path_exists(${column}, 'strict $.**{67}')`,
+      );
+      expect({ table, column, deepest }).toEqual({ table, column, deepest: [] });
+    }
   });
 });
 

@@ -128,10 +128,17 @@ test("arguments without a default are required, except JSON, whose null is a val
   const types = isInputObjectType(inputs)
     ? Object.values(inputs.getFields()).map(({ name, type }) => `${name}: ${String(type)}`)
     : [];
-  expect(types).toEqual(["clientMutationId: String", "key: String!", "projectId: UUID", "value: JSON"]);
+  expect(types).toEqual([
+    "clientMutationId: String",
+    "isWhole: Boolean",
+    "key: String!",
+    "projectId: UUID",
+    "value: JSON",
+  ]);
   expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual([
     "category: String",
     "projectId: UUID",
+    "targetingKey: String",
   ]);
 });
 

@@ -34,6 +34,10 @@ const options = fc.record(
     writable_by: fc.constantFrom("user", "admin"),
     seeding: fc.constantFrom("inherit", "copy"),
     is_public: fc.boolean(),
+    audience: fc.constantFrom("public", "client", "server", "admin"),
+    merge: fc.constant("replace"),
+    rollout_group: text.filter((group) => group !== ""),
+    assertFormat: fc.boolean(),
   },
   { requiredKeys: [] },
 );
@@ -66,6 +70,7 @@ const valueKeywords: fc.Arbitrary<Property> = fc.oneof(
     },
     { requiredKeys: ["enum"] },
   ),
+  fc.record({ $ref: fc.constantFrom("#/$defs/color", "#/$defs/tree"), description: text }, { requiredKeys: ["$ref"] }),
   fc.record({ default: fc.jsonValue({ maxDepth: 2, stringUnit: "grapheme-ascii" }) }, { requiredKeys: [] }),
 );
 
@@ -83,12 +88,16 @@ const document = fc.record(
     $id: fc.constant("law"),
     title: text,
     "x-attune": options,
+    $defs: fc.constant({
+      color: { type: "string", default: "red", description: "A color." },
+      tree: { type: "object", properties: { branch: { $ref: "#/$defs/tree" }, leaf: { $ref: "#/$defs/color" } } },
+    }),
     properties: fc.dictionary(fc.constantFrom("a", "b.c", "D_E", "f/g", "h:i@1-2"), property, {
       maxKeys: 4,
       noNullPrototype: true,
     }),
   },
-  { requiredKeys: ["$id", "properties"] },
+  { requiredKeys: ["$id", "$defs", "properties"] },
 );
 
 /** What an administrator may do to a definition by hand, whatever its schema. */
@@ -98,7 +107,7 @@ const edit = fc.record(
     category: text.filter((category) => category !== ""),
     writable_by: fc.constantFrom("user", "admin"),
     seeding: fc.constantFrom("inherit", "copy"),
-    is_public: fc.boolean(),
+    audience: fc.constantFrom("public", "client", "server", "admin"),
   },
   { requiredKeys: ["description"] },
 );
@@ -152,7 +161,7 @@ test("applying one document after another is applying the other alone", async ()
   const registry = async (): Promise<unknown[]> =>
     (
       await client.query(`
-        select key, category, description, schema, default_value, layer, writable_by, seeding, is_public, source
+        select key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source
         from attune.setting_definitions order by key`)
     ).rows;
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:858191a6b09b75c1a4b91604534f91e8c4b32caa
+--! Hash: sha1:ec0b7c9eee1a6be03ab8e5b04b8404441fafc150
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -142,9 +142,10 @@ begin
 end;
 $$;
 comment on function attune_private.tg_setting_definitions__validate() is
-  'Refuses a definition that is too large (`too_large`) or deep (`value_too_deep`), has an unusable key (`invalid_key`), schema '
-  '(`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, `invalid_timezone`) or merging (`invalid_merge`), or would break '
-  'values that are stored (`stored_values_invalid`).';
+  'Refuses a definition that is too large (`too_large`) or deep (`value_too_deep`), has an unusable key '
+  '(`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, '
+  '`invalid_timezone`) or merging (`invalid_merge`), or would break values that are stored '
+  '(`stored_values_invalid`).';
 revoke all on function attune_private.tg_setting_definitions__validate() from public;
 --! EndIncluded settings/triggers/tg_setting_definitions__validate.sql
 --! Included settings/triggers/tg_setting_definitions__keep_used.sql
@@ -219,11 +220,13 @@ comment on column attune.setting_definitions.layer is 'The narrowest layer that 
 comment on column attune.setting_definitions.writable_by is 'Who may write it in the layers of a user.';
 comment on column attune.setting_definitions.seeding is 'What a new user gets.';
 comment on column attune.setting_definitions.merge is
+  E'@hasDefault\n'
   'How the layers make one value. '
   'Left out, `deep` where the schema constrains each member of an object on its own, so that every mixture of valid '
   'values is valid; else `replace`.';
 comment on column attune.setting_definitions.audience is 'Who is shown it.';
 comment on column attune.setting_definitions.rollout_group is
+  E'@hasDefault\n'
   'Settings of one group draw the same users in their rollouts and variants, Unleash''s `groupId`; the key, unless '
   'told. '
   'It stays when the setting is renamed, so that nobody is drawn anew.';
@@ -233,9 +236,9 @@ comment on column attune.setting_definitions.created_at is 'When the setting was
 comment on column attune.setting_definitions.updated_at is 'When the definition last changed.';
 
 alter table attune.setting_definitions enable row level security;
-create policy setting_definitions_select_anon on attune.setting_definitions for select to anon
+create policy setting_definitions_select_public on attune.setting_definitions for select to anon
   using (audience = 'public');
-create policy setting_definitions_select_authenticated on attune.setting_definitions for select to authenticated
+create policy setting_definitions_select_audience on attune.setting_definitions for select to authenticated
   using (
     audience = 'public'
     or audience = 'client' and (select attune.current_user_id()) is not null
@@ -684,8 +687,8 @@ end;
 $$;
 comment on function attune_private.tg__validate_value() is
   'Refuses a value for an unknown key (`unknown_setting`), in a layer narrower than the definition allows '
-  '(`layer_not_allowed`), above its size (`too_large`) or depth (`value_too_deep`), against its schema (`invalid_value`) or the annotations '
-  'that are ours (`secret_in_setting`, `invalid_timezone`). '
+  '(`layer_not_allowed`), above its size (`too_large`) or depth (`value_too_deep`), against its schema '
+  '(`invalid_value`) or the annotations that are ours (`secret_in_setting`, `invalid_timezone`). '
   'Its argument is the layer that the table holds.';
 revoke all on function attune_private.tg__validate_value() from public;
 --! EndIncluded settings/triggers/tg__validate_value.sql
@@ -733,8 +736,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg_global_settings__validate_variants() is
-  'Refuses variants that are no such list (`invalid_variants`, `too_large`, `value_too_deep`), or whose values the setting''s schema '
-  'does not allow (`invalid_value`, `secret_in_setting`, `invalid_timezone`).';
+  'Refuses variants that are no such list (`invalid_variants`, `too_large`, `value_too_deep`), or whose values the '
+  'setting''s schema does not allow (`invalid_value`, `secret_in_setting`, `invalid_timezone`).';
 revoke all on function attune_private.tg_global_settings__validate_variants() from public;
 --! EndIncluded settings/triggers/tg_global_settings__validate_variants.sql
 --! Included settings/triggers/tg_global_settings__refuse_split.sql
@@ -2397,7 +2400,8 @@ comment on function attune.effective_setting(text, uuid, text) is
   '@param targeting_key Whom rollouts and variants of public settings draw where nobody is signed in, such as a '
   'visitor''s own random id.\n'
   'What applies to the caller for one setting, in a project if one is given (`unknown_project`). '
-  'Refused (`unknown_setting`) when there is none that the caller may see, or (`too_large`) for a key of more than 200 characters.';
+  'Refused (`unknown_setting`) when there is none that the caller may see, or (`too_large`) for a key of more than '
+  '200 characters.';
 revoke all on function attune.effective_setting(text, uuid, text) from public;
 grant execute on function attune.effective_setting(text, uuid, text) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_setting.sql

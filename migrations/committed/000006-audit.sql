@@ -1,5 +1,5 @@
---! Previous: sha1:858191a6b09b75c1a4b91604534f91e8c4b32caa
---! Hash: sha1:773929eb6ed30bec600e0c7f103bb401d6f86017
+--! Previous: sha1:ec0b7c9eee1a6be03ab8e5b04b8404441fafc150
+--! Hash: sha1:3e7dea79e29b0b52e7506433abd92c84b2fa70aa
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:773929eb6ed30bec600e0c7f103bb401d6f86017
---! Hash: sha1:f68ea17fdef57d821737b905704a4f6e4c5af071
+--! Previous: sha1:3e7dea79e29b0b52e7506433abd92c84b2fa70aa
+--! Hash: sha1:7940f46ac5ea2209decdd403111654e5b0cb20ca
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -64,7 +64,8 @@ begin atomic
   where jsonb_typeof(n.name) = 'string' and char_length(n.name #>> '{}') between 1 and 200;
 end;
 comment on function attune_private.document_source(jsonb) is
-  'What a document calls itself, by `$id` or `title`: its settings are known again by it. NULL when nothing of use.';
+  'What a document calls itself, by `$id` or `title`: its settings are known again by it. '
+  'NULL when nothing of use.';
 revoke all on function attune_private.document_source(jsonb) from public;
 --! EndIncluded definitions/private/document_source.sql
 --! Included definitions/private/document_objects.sql
@@ -488,27 +489,33 @@ language plpgsql immutable security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  number bigint;
+  advice constant text := 'Mend them, or apply with skip_invalid => true, which leaves them out and lists them.';
   reasons text[];
   listed text;
 begin
   -- Every setting is named; the more there are, the less is said of each.
   select
-    count(*),
     array_agg(distinct p.value ->> 'reason'),
-    string_agg(
-      d.place || ': ' || left(p.value ->> 'message', greatest(80, 8000 / (select count(*) from jsonb_object_keys(problems))::integer)),
+    format('%s of the settings cannot be applied: ', count(*)) || string_agg(
+      d.place || ': ' || left(
+        p.value ->> 'message',
+        greatest(80, 8000 / (select count(*) from jsonb_object_keys(problems))::integer)
+      ),
       '; ' order by d.key
     )
-  into number, reasons, listed
+  into reasons, listed
   from jsonb_each(problems) as p
   join unnest(declared) as d on d.key = p.key;
 
+  if cardinality(reasons) = 1 then
+    raise sqlstate 'PT422' using message = listed, detail = reasons[1], hint = advice;
+  end if;
+
   raise exception using
     errcode = 'PT422',
-    message = format('%s of the settings cannot be applied: %s', number, listed),
-    detail = case cardinality(reasons) when 1 then reasons[1] else 'invalid_document' end,
-    hint = 'Mend them, or apply with skip_invalid => true, which leaves them out and lists them.';
+    message = listed,
+    detail = 'invalid_document',
+    hint = advice;
 end;
 $$;
 comment on function attune_private.refuse_definitions(attune_private.declared_setting[], jsonb) is
@@ -772,16 +779,17 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
   '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
-  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, `"renamedFrom"`); an '
-  '`x-attune` of the document itself holds for all. '
-  'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it does '
-  'not have itself. '
-  'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by `rename_setting`. '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, '
+  '`"renamedFrom"`); an `x-attune` of the document itself holds for all. '
+  'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it '
+  'does not have itself. '
+  'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by '
+  '`rename_setting`. '
   'With `dry_run` nothing is changed. '
   'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the '
   'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, '
-  '`invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, `too_large`; the message lists every '
-  'setting, and settings with different reasons are one `invalid_document`.';
+  '`invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, `too_large`; the message lists '
+  'every setting, and settings with different reasons are one `invalid_document`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) from public;
 grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) to authenticated, service_role;
 --! EndIncluded definitions/apply_definitions.sql

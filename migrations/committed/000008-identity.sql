@@ -1,5 +1,5 @@
---! Previous: sha1:f68ea17fdef57d821737b905704a4f6e4c5af071
---! Hash: sha1:fb1326b080c27b683c0867d570bea7c9fffdf760
+--! Previous: sha1:7940f46ac5ea2209decdd403111654e5b0cb20ca
+--! Hash: sha1:9bc3fd2757403c350adf18715c1e1d3dce90a2b7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

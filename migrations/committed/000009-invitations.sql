@@ -1,5 +1,5 @@
---! Previous: sha1:fb1326b080c27b683c0867d570bea7c9fffdf760
---! Hash: sha1:1ca928f1a7168487349b7a1ce657cd3286151c4a
+--! Previous: sha1:9bc3fd2757403c350adf18715c1e1d3dce90a2b7
+--! Hash: sha1:8e844f80fe5daf7b61dcdf7313e02d16d491329c
 --! Message: invitations
 
 create table attune.invitations (

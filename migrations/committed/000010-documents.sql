@@ -1,5 +1,5 @@
---! Previous: sha1:1ca928f1a7168487349b7a1ce657cd3286151c4a
---! Hash: sha1:ef467deea1f96edcbedfa2f3ab6420f58942a95b
+--! Previous: sha1:8e844f80fe5daf7b61dcdf7313e02d16d491329c
+--! Hash: sha1:3963493c12fdecf422549dc8c4891cdf59033e35
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -101,7 +101,6 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- A client knows the members by the names that GraphQL gives them.
   members jsonb;
   unknown text;
   known text;
@@ -109,20 +108,20 @@ begin
   perform attune_private.require_user(caller);
   perform attune_private.check_patch(patch);
 
-  select jsonb_object_agg(
-    patch_document.name || '.' || lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g')),
-    e.value
-  )
-  into members
-  from jsonb_each(patch) as e;
-
-  select string_agg(to_jsonb(e.key)::text, ', ' order by e.key) into unknown
+  -- By its own name, or by the one that GraphQL gives it.
+  select
+    jsonb_object_agg(d.key, e.value) filter (where d.key is not null),
+    string_agg(to_jsonb(e.key)::text, ', ' order by e.key) filter (where d.key is null)
+  into members, unknown
   from jsonb_each(patch) as e
-  where not exists (
-    select from attune.setting_definitions as d
-    where d.key = patch_document.name || '.' || lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g'))
-      and d.category = patch_document.name
-  );
+  left join lateral (
+    select s.key
+    from unnest(array[e.key, lower(regexp_replace(e.key, '([A-Z])', '_\1', 'g'))]) with ordinality as m (member, n)
+    join attune.setting_definitions as s on s.key = patch_document.name || '.' || m.member
+    where s.category = patch_document.name
+    order by m.n
+    limit 1
+  ) as d on true;
 
   if unknown is not null then
     select string_agg(substr(d.key, length(patch_document.name) + 2), ', ' order by d.key) into known

@@ -1,5 +1,5 @@
---! Previous: sha1:ef467deea1f96edcbedfa2f3ab6420f58942a95b
---! Hash: sha1:4270ee1f3a1458fb3e9645a45a56f3543013285d
+--! Previous: sha1:3963493c12fdecf422549dc8c4891cdf59033e35
+--! Hash: sha1:b226b51fc231b424b7c45d56b97421178ebc14ce
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

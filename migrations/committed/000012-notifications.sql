@@ -1,5 +1,5 @@
---! Previous: sha1:4270ee1f3a1458fb3e9645a45a56f3543013285d
---! Hash: sha1:59cca05db4360d666b98490e1ea3bf0bfc23d273
+--! Previous: sha1:b226b51fc231b424b7c45d56b97421178ebc14ce
+--! Hash: sha1:77acaed89b4338e58151ddec15ccfd5a9d0f1e9b
 --! Message: notifications
 
 -- What there is to notify of

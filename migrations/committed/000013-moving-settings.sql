@@ -1,5 +1,5 @@
---! Previous: sha1:59cca05db4360d666b98490e1ea3bf0bfc23d273
---! Hash: sha1:9984395e5e410bd75b4e0cc1dc58aec99851fbd8
+--! Previous: sha1:77acaed89b4338e58151ddec15ccfd5a9d0f1e9b
+--! Hash: sha1:38e372f2d868cc991a5c844bb0bc97df404bbe5d
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

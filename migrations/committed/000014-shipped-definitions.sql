@@ -1,5 +1,5 @@
---! Previous: sha1:9984395e5e410bd75b4e0cc1dc58aec99851fbd8
---! Hash: sha1:0253d1d5adaba6046565441e4860c02071e2788f
+--! Previous: sha1:38e372f2d868cc991a5c844bb0bc97df404bbe5d
+--! Hash: sha1:ed286f99eddd55a9795fd0b4f29423f3d10dd003
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

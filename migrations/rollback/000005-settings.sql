@@ -1,7 +1,7 @@
 drop trigger _500_seed_settings on attune.users;
 
-drop policy setting_definitions_select_anon on attune.setting_definitions;
-drop policy setting_definitions_select_authenticated on attune.setting_definitions;
+drop policy setting_definitions_select_public on attune.setting_definitions;
+drop policy setting_definitions_select_audience on attune.setting_definitions;
 drop policy setting_definitions_insert_admin on attune.setting_definitions;
 drop policy setting_definitions_update_admin on attune.setting_definitions;
 drop policy setting_definitions_delete_admin on attune.setting_definitions;

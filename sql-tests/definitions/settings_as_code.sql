@@ -228,7 +228,7 @@ select tests.throws_reason(
   'PT422', 'invalid_document', format('an administrator cannot declare a setting as %s', left(bad.property, 70))
 )
 from (values
-  ('null'), ('[]'), ('"string"'), ('{"x-attune": true}'), ('{"x-attune": {"layer": "galaxy"}}'), ('{"x-attune": {"layer": 1}}'),
+  ('1'), ('null'), ('[]'), ('"string"'), ('{"x-attune": {"assertFormat": "yes"}}'), ('{"x-attune": true}'), ('{"x-attune": {"layer": "galaxy"}}'), ('{"x-attune": {"layer": 1}}'),
   ('{"x-attune": {"writable_by": "me"}}'), ('{"x-attune": {"seeding": "both"}}'), ('{"x-attune": {"is_public": "yes"}}'),
   ('{"x-attune": {"is_public": null}}'), ('{"x-attune": {"category": ""}}'), ('{"x-attune": {"category": 1}}'),
   ('{"x-attune": {"category": "' || repeat('c', 101) || '"}}'), ('{"x-attune": {"unknown": 1}}'), ('{"description": 1}')
@@ -239,14 +239,100 @@ select tests.throws_reason(
 )
 from (values
   ('', '{}', 'invalid_key'), ('a b', '{}', 'invalid_key'), ('ключ', '{}', 'invalid_key'), (repeat('k', 201), '{}', 'too_large'),
-  ('k', '{"$ref": "#/nowhere"}', 'invalid_schema'), ('k', '{"type": "integer", "default": "x"}', 'invalid_default'),
+  ('k', '{"$ref": "#/nope"}', 'invalid_schema'), ('k', '{"type": "integer", "default": "x"}', 'invalid_default'),
+  ('k', '{"minLenght": 1}', 'invalid_schema'), ('k', '{"enum": [1], "default": null, "minimum": "1"}', 'invalid_schema'),
   ('k', jsonb_build_object('description', repeat('d', 8001))::text, 'too_large')
 ) as bad (key, property, reason);
 select tests.throws_reason(
-  $$ select attune.apply_definitions('{"$id": "x", "properties": {"good": {}, "k": {"$ref": "#/nowhere"}}}', true) $$, 'PT422', 'invalid_schema',
+  $$ select attune.apply_definitions('{"$id": "x", "properties": {"good": {}, "k": {"$ref": "https://example.com/k.json"}}}', true) $$, 'PT422', 'invalid_schema',
   'an administrator cannot try what could not be applied'
 );
 select is_empty($$ select from attune.setting_definitions where source = 'x' $$, 'of a document that is not valid nothing is applied');
+
+-- All problems at once, and the rest without them
+create function pg_temp.mixed() returns jsonb language sql as $$
+  select '{"$id": "mixed", "properties": {
+    "$schema": {"type": "string"}, "bad key": {}, "default": {"type": "integer", "default": "x"}, "good": {"type": "integer", "default": 1, "note": "N"},
+    "kept": {"type": "string", "default": "a"}, "schema": {"minLenght": 1, "properties": {"a": {"$ref": "#/no"}}}
+  }}'::jsonb
+$$;
+select throws_ok(
+  'select attune.apply_definitions(pg_temp.mixed())', 'PT422',
+  '3 of the settings cannot be applied: /properties/bad key: ''bad key'' is no name for a setting; '
+  '/properties/default: The default of default is not valid: must be integer; '
+  '/properties/schema: keyword "minLenght" is unknown: is "minLength" meant?; /properties/a/$ref: "#/no" leads nowhere',
+  'an administrator is told every setting that cannot be applied, where and why'
+);
+select tests.throws_reason('select attune.apply_definitions(pg_temp.mixed())', 'PT422', 'invalid_document', 'whose reasons differ');
+select lives_ok(
+  $$ select attune.apply_definitions('{"$id": "mixed", "properties": {"schema": {"type": "string", "default": "old"}, "default": {"default": 2}}}') $$,
+  'two of them are there in an earlier form'
+);
+select results_eq(
+  $$ select action, key, problem, warnings from attune.apply_definitions(pg_temp.mixed(), skip_invalid => true) $$,
+  $$ values
+    ('skipped'::attune.definition_action, '$schema', null, '{"/properties/$schema: is no setting"}'::text[]),
+    ('skipped', 'bad key', '''bad key'' is no name for a setting', '{}'),
+    ('skipped', 'default', 'The default of default is not valid: must be integer', '{}'),
+    ('added', 'good', null, '{"/properties/good: keyword \"note\" is unknown and decides nothing"}'),
+    ('added', 'kept', null, '{}'),
+    ('skipped', 'schema', 'keyword "minLenght" is unknown: is "minLength" meant?; /properties/a/$ref: "#/no" leads nowhere', '{}') $$,
+  'an administrator can have the rest applied, and is told what was left out, why, and what to know of the others'
+);
+select results_eq(
+  $$ select key, default_value from attune.setting_definitions where source = 'mixed' order by key $$,
+  $$ values ('default', '2'::jsonb), ('good', '1'), ('kept', '"a"'), ('schema', '"old"') $$,
+  'what is left out stays as it is'
+);
+select throws_ok(
+  $$ select attune.apply_definitions(jsonb_build_object('$id', 'many', 'properties',
+      (select jsonb_object_agg('k' || n, '{"minimum": "1"}'::jsonb) from generate_series(101, 103) as n))) $$,
+  'PT422',
+  '3 of the settings cannot be applied: /properties/k101: /minimum: must be number; /properties/k102: /minimum: must be number; '
+  '/properties/k103: /minimum: must be number',
+  'problems of one reason have that reason'
+);
+
+-- References into the document
+select lives_ok(
+  $$ select attune.apply_definitions('{
+    "$schema": "http://json-schema.org/draft-07/schema#", "id": "refs", "allOf": [{"$ref": "#/definitions/more"}],
+    "definitions": {
+      "color": {"type": "string", "pattern": "^#", "default": "#fff", "description": "A color."},
+      "more": {"properties": {"more": true, "never": false}},
+      "tree": {"type": "object", "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#/definitions/tree"}}}}
+    },
+    "properties": {
+      "color": {"$ref": "#/definitions/color"}, "ink": {"$ref": "#/definitions/color", "default": "#000", "description": "Ink.", "minLength": 9},
+      "mail": {"format": "email", "x-attune": {"assertFormat": true}}, "tree": {"$ref": "#/definitions/tree"}, "unset": {"type": "integer", "minimum": 1}
+    }}') $$,
+  'an administrator can apply a document whose settings refer to its definitions'
+);
+select results_eq(
+  $$ select key, default_value, description, schema from attune.setting_definitions where source = 'refs' order by key $$,
+  $$ values
+    ('color', '"#fff"'::jsonb, 'A color.', '{"$ref": "#/$defs/color", "$defs": {"color": {"type": "string", "pattern": "^#", "default": "#fff", "description": "A color."}}}'::jsonb),
+    ('ink', '"#000"', 'Ink.', '{"$ref": "#/$defs/color", "$defs": {"color": {"type": "string", "pattern": "^#", "default": "#fff", "description": "A color."}}}'),
+    ('mail', 'null', '', '{"format": "email", "x-attune": {"assertFormat": true}}'),
+    ('more', 'null', '', '{}'),
+    ('never', 'null', '', '{"not": {}}'),
+    ('tree', 'null', '', '{"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "object", "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}}}}'),
+    ('unset', 'null', '', '{"type": "integer", "minimum": 1}') $$,
+  'each has what it refers to, with the default and description where it says none, and else no default'
+);
+select is_empty('select pg_temp.round_trip(''refs'')', 'applying what was exported of it changes nothing');
+select is(
+  attune.export_definitions('refs') #>> '{properties,color,$id}', 'urn:uuid:' || md5('color')::uuid,
+  'what is exported has a name that its references start from'
+);
+select tests.throws_reason(
+  $$ select attune.set_global_setting('tree', '{"children": [{"children": [{"name": 1}]}]}') $$, 'PT422', 'invalid_value',
+  'a value is judged by what its schema refers to, however deep'
+);
+select lives_ok($$ select attune.set_global_setting('tree', '{"children": [{"children": [{"name": "leaf"}]}]}') $$, 'and taken when it holds');
+select tests.throws_reason(
+  $$ select attune.set_global_setting('mail', '"nobody"') $$, 'PT422', 'invalid_value', 'a format is asserted where the definition asks for it'
+);
 
 -- A request without a token
 

@@ -1,6 +1,6 @@
 -- The documents that applications ask for: their members and defaults, patches, locks, projects, secrets.
 begin;
-select plan(66);
+select plan(68);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -247,6 +247,24 @@ select throws_ok(
 select tests.authenticate_as_anon();
 select throws_ok(
   $$ select attune.dashboard_settings() $$, '42501', 'permission denied for function dashboard_settings', 'nor has anon'
+);
+
+-- Members that others named
+
+select tests.reset_role();
+insert into attune.setting_definitions (key, category, schema)
+values ('app_preferences.fontSize', 'app_preferences', '{"type": "integer"}'), ('app_preferences.font_size', 'app_preferences', '{}'),
+  ('app_preferences.lineHeight', 'app_preferences', '{"type": "integer"}'), ('app_preferences.word_wrap', 'app_preferences', '{}');
+select tests.authenticate_as('ada@example.com');
+select lives_ok(
+  $$ select attune.update_app_preferences('{"fontSize": 12, "lineHeight": 2, "wordWrap": true}') $$,
+  'a member is found by its own name, with capitals, or by the one that GraphQL gives it'
+);
+select results_eq(
+  $$ select key, value from attune.user_preferences where key in
+    ('app_preferences.fontSize', 'app_preferences.font_size', 'app_preferences.lineHeight', 'app_preferences.word_wrap') order by key collate "C" $$,
+  $$ values ('app_preferences.fontSize', '12'::jsonb), ('app_preferences.lineHeight', '2'), ('app_preferences.word_wrap', 'true') $$,
+  'its own name comes first'
 );
 
 select * from finish();

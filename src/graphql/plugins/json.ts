@@ -70,7 +70,7 @@ export const JsonPlugin: GraphileConfig.Plugin = {
         const isSet = pgAttribute?.notNull === true && isJson(pgAttribute.codec) && !isPgConnectionConditionInputField;
         if (!isSet || apply === undefined) return field;
         const applyNull: typeof apply = (target, value, info) => apply(target, jsonNull(value), info);
-        return { ...field, apply: applyNull };
+        return { ...field, type: getNullableType(field.type), apply: applyNull };
       },
       // So such a column may give null, unless `@notNull` says that it never does.
       GraphQLObjectType_fields_field(field, _build, { scope: { pgFieldAttribute } }) {

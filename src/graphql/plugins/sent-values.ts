@@ -1,6 +1,7 @@
 /** Variables and literals reach the database as they were sent, or are refused with their place. */
 import {
   type ASTVisitor,
+  type DocumentNode,
   type FloatValueNode,
   getNamedType,
   getNullableType,
@@ -9,16 +10,22 @@ import {
   GraphQLFloat,
   GraphQLID,
   type GraphQLInputType,
+  type GraphQLSchema,
   type IntValueNode,
   isInputObjectType,
   isInputType,
   isListType,
+  isNonNullType,
   isSpecifiedScalarType,
   Kind,
+  type OperationDefinitionNode,
   typeFromAST,
+  TypeInfo,
   type ValidationContext,
   type ValidationRule,
   type ValueNode,
+  visit,
+  visitWithTypeInfo,
 } from "graphql";
 import type {} from "postgraphile";
 import { RequestError } from "../../server/request-error.ts";
@@ -41,6 +48,8 @@ export const SentValuesPlugin: GraphileConfig.Plugin = {
         const { schema, document, operationName, variableValues } = args;
         const operation = getOperationAST(document, operationName);
         if (!operation) return next();
+        const missing = nullForRequired(schema, document, operation, variableValues ?? {});
+        if (missing) return { errors: [missing] };
         const exact = exactLiterals(schema, document);
         try {
           const sent: Record<string, unknown> = { ...variableValues };
@@ -61,6 +70,32 @@ export const SentValuesPlugin: GraphileConfig.Plugin = {
     },
   },
 };
+
+/** A variable with a default may stand for what is required; that it is null nevertheless, only its value shows. */
+function nullForRequired(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  { variableDefinitions = [] }: OperationDefinitionNode,
+  values: Readonly<Record<string, unknown>>,
+): GraphQLError | undefined {
+  const names = variableDefinitions
+    .filter(({ variable, defaultValue }) => defaultValue && values[variable.name.value] === null)
+    .map(({ variable }) => variable.name.value);
+  if (names.length === 0) return undefined;
+  let missing: GraphQLError | undefined;
+  const info = new TypeInfo(schema);
+  visit(
+    document,
+    visitWithTypeInfo(info, {
+      Variable: (node) => {
+        if (!names.includes(node.name.value) || !isNonNullType(info.getInputType())) return;
+        const extensions = { code: "BAD_USER_INPUT", reason: "invalid_input", hint: "Send a value, or no variable." };
+        missing = new GraphQLError(`Variable "$${node.name.value}" must not be null`, { nodes: node, extensions });
+      },
+    }),
+  );
+  return missing;
+}
 
 /** Checks a variable by its type; numbers are what its scalars take: all digits for JSON, text for those of text. */
 function readVariable(value: unknown, type: GraphQLInputType, place: Place): unknown {
