@@ -1,5 +1,5 @@
 --! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:ec0b7c9eee1a6be03ab8e5b04b8404441fafc150
+--! Hash: sha1:15114f1c98547efab1bf8904c63acf0a6e00bbe3
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -474,6 +474,15 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- Who is nobody is told so, and not that there are no settings.
+  if exists (
+    select from attune.setting_definitions as d
+    where d.key = check_writer.key
+      and d.audience > greatest(attune_private.audience_of(caller), 'client')
+  ) then
+    perform attune_private.refuse_unknown_setting(check_writer.key);
+  end if;
+
   if caller.is_admin is not true and exists (
     select from attune.setting_definitions as d
     where d.key = check_writer.key and d.writable_by = 'admin'
@@ -487,7 +496,8 @@ begin
 end;
 $$;
 comment on function attune_private.check_writer(attune_private.caller, text) is
-  'Refuses (`admin_required`) a setting that only administrators may write to who is none.';
+  'Refuses to who is no administrator a setting that only administrators may write (`admin_required`), and one that '
+  'the caller is not shown (`unknown_setting`).';
 revoke all on function attune_private.check_writer(attune_private.caller, text) from public;
 --! EndIncluded settings/private/check_writer.sql
 --! Included settings/private/check_lock.sql
@@ -1728,6 +1738,18 @@ comment on function attune_private.audience_of(attune_private.caller) is
   'Up to which audience settings are shown to a caller.';
 revoke all on function attune_private.audience_of(attune_private.caller) from public;
 --! EndIncluded settings/private/audience_of.sql
+--! Included settings/private/audience_of_user.sql
+create or replace function attune_private.audience_of_user(user_id uuid)
+returns attune.setting_audience
+language sql stable parallel safe security invoker
+begin atomic
+  select attune_private.audience_of((u.id, u.is_admin, false)::attune_private.caller)
+  from attune.users as u
+  where u.id = audience_of_user.user_id;
+end;
+comment on function attune_private.audience_of_user(uuid) is 'Up to which audience settings are shown to a user.';
+revoke all on function attune_private.audience_of_user(uuid) from public;
+--! EndIncluded settings/private/audience_of_user.sql
 --! Included settings/private/effective_settings.sql
 create or replace function attune_private.effective_settings(
   caller attune_private.caller,
@@ -2664,6 +2686,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  shown constant attune.setting_audience := attune_private.audience_of(caller);
 begin
   perform attune_private.require_user(caller);
 
@@ -2677,6 +2700,7 @@ begin
     where p.user_id = caller.user_id
       and d.key = p.key
       and d.writable_by = 'user'
+      and d.audience <= shown
       and (reset_preferences.category is null or d.category = reset_preferences.category);
   else
     delete from attune.project_preferences as p
@@ -2685,6 +2709,7 @@ begin
       and p.project_id = reset_preferences.project_id
       and d.key = p.key
       and d.writable_by = 'user'
+      and d.audience <= shown
       and (reset_preferences.category is null or d.category = reset_preferences.category);
   end if;
 
@@ -2698,7 +2723,7 @@ comment on function attune.reset_preferences(text, uuid) is
   '@param project_id In which project; outside projects when left out.\n'
   'Drops all choices of the caller outside projects, or all in one project, or of these those of one category, and '
   'returns what applies now. '
-  'Values that only administrators may write stay. '
+  'Values that only administrators may write, or see, stay. '
   'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.reset_preferences(text, uuid) from public;
 grant execute on function attune.reset_preferences(text, uuid) to authenticated, service_role;

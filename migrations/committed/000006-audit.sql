@@ -1,5 +1,5 @@
---! Previous: sha1:ec0b7c9eee1a6be03ab8e5b04b8404441fafc150
---! Hash: sha1:3e7dea79e29b0b52e7506433abd92c84b2fa70aa
+--! Previous: sha1:15114f1c98547efab1bf8904c63acf0a6e00bbe3
+--! Hash: sha1:b17f066a1bc8e43935b44e365a718d3f40ae9a30
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

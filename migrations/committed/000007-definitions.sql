@@ -1,5 +1,5 @@
---! Previous: sha1:3e7dea79e29b0b52e7506433abd92c84b2fa70aa
---! Hash: sha1:7940f46ac5ea2209decdd403111654e5b0cb20ca
+--! Previous: sha1:b17f066a1bc8e43935b44e365a718d3f40ae9a30
+--! Hash: sha1:af81a047811e16649fc8500791dfb263583bb628
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

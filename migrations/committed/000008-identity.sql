@@ -1,5 +1,5 @@
---! Previous: sha1:7940f46ac5ea2209decdd403111654e5b0cb20ca
---! Hash: sha1:9bc3fd2757403c350adf18715c1e1d3dce90a2b7
+--! Previous: sha1:af81a047811e16649fc8500791dfb263583bb628
+--! Hash: sha1:923f0c00f94215eecb7f382b3f8f2702863fc417
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

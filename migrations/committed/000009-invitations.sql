@@ -1,5 +1,5 @@
---! Previous: sha1:9bc3fd2757403c350adf18715c1e1d3dce90a2b7
---! Hash: sha1:8e844f80fe5daf7b61dcdf7313e02d16d491329c
+--! Previous: sha1:923f0c00f94215eecb7f382b3f8f2702863fc417
+--! Hash: sha1:500c72b3c1e17debcf0be61ea58ce63c6a85e492
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:8e844f80fe5daf7b61dcdf7313e02d16d491329c
---! Hash: sha1:3963493c12fdecf422549dc8c4891cdf59033e35
+--! Previous: sha1:500c72b3c1e17debcf0be61ea58ce63c6a85e492
+--! Hash: sha1:8bd2b08610661b3c9ca2961c28b9fc644813e910
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:3963493c12fdecf422549dc8c4891cdf59033e35
---! Hash: sha1:b226b51fc231b424b7c45d56b97421178ebc14ce
+--! Previous: sha1:8bd2b08610661b3c9ca2961c28b9fc644813e910
+--! Hash: sha1:734646fc8c52c6930651eca599e050bbc5109016
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b226b51fc231b424b7c45d56b97421178ebc14ce
---! Hash: sha1:77acaed89b4338e58151ddec15ccfd5a9d0f1e9b
+--! Previous: sha1:734646fc8c52c6930651eca599e050bbc5109016
+--! Hash: sha1:329e76e63b1745a299714e4bcb5f3b84f0175195
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:77acaed89b4338e58151ddec15ccfd5a9d0f1e9b
---! Hash: sha1:38e372f2d868cc991a5c844bb0bc97df404bbe5d
+--! Previous: sha1:329e76e63b1745a299714e4bcb5f3b84f0175195
+--! Hash: sha1:751e6d57f2d73a08cc6fe88e7d41282fc5d4acd9
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -93,6 +93,7 @@ begin atomic
         from attune.user_preferences as p
         join attune.setting_definitions as d on d.key = p.key and d.writable_by = 'user'
         where p.user_id = exported_preferences.user_id
+          and d.audience <= (select attune_private.audience_of_user(exported_preferences.user_id))
       ),
       '{}'
     ),
@@ -106,6 +107,7 @@ begin atomic
           from attune.project_preferences as p
           join attune.setting_definitions as d on d.key = p.key and d.writable_by = 'user'
           where p.user_id = exported_preferences.user_id
+            and d.audience <= (select attune_private.audience_of_user(exported_preferences.user_id))
           group by p.project_id
         ) as g
       ),
@@ -212,7 +214,9 @@ begin atomic
   from compared as c
   left join attune.setting_definitions as d on d.key = c.key
   where c.is_wanted
-    or mode = 'replace' and d.writable_by = 'user'
+    or mode = 'replace'
+    and d.writable_by = 'user'
+    and d.audience <= (select attune_private.audience_of_user(preference_changes.user_id))
   order by c.project_id nulls first, c.key;
 end;
 comment on function attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean) is
@@ -275,6 +279,7 @@ begin
       when c.scope is not null and not exists (
         select from attune.project_members as m where m.user_id = import_preferences.user_id and m.project_id::text = c.scope
       ) then 'there is no such project'
+      when d.audience > (select attune_private.audience_of_user(import_preferences.user_id)) then 'there is no such setting'
       when d.writable_by = 'admin' then 'only an administrator may change it'
       when c.action <> 'removed' and exists (
         select from attune_private.judged_settings(import_preferences.user_id, null) as j

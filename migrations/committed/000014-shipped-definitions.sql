@@ -1,5 +1,5 @@
---! Previous: sha1:38e372f2d868cc991a5c844bb0bc97df404bbe5d
---! Hash: sha1:ed286f99eddd55a9795fd0b4f29423f3d10dd003
+--! Previous: sha1:751e6d57f2d73a08cc6fe88e7d41282fc5d4acd9
+--! Hash: sha1:479d976bc555873dcf4df0443229d203fa8b54c0
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
