@@ -1,5 +1,5 @@
 --! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:15114f1c98547efab1bf8904c63acf0a6e00bbe3
+--! Hash: sha1:e70f3d7456b89a86609eb5ec70338037b84fa0b6
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1201,64 +1201,6 @@ create trigger _400_limit_preferences after insert on attune.project_preferences
 create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, scope text, value jsonb);
 comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
 
---! Included settings/private/broken_values.sql
-create or replace function attune_private.broken_values(definition attune.setting_definitions)
-returns setof attune_private.stored_value
-language sql stable parallel safe security invoker
-begin atomic
-  select s.layer, s.user_id, s.scope, s.value
-  from (
-    select 'global'::attune.setting_layer, null::uuid, null::text, g.value
-    from attune.global_settings as g
-    where g.key = (broken_values.definition).key
-    union all
-    select 'global', null, null, case (broken_values.definition).merge
-      when 'replace' then v.variant -> 'value'
-      else attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
-    end
-    from attune.global_settings as g
-    cross join jsonb_array_elements(g.variants) as v (variant)
-    where g.key = (broken_values.definition).key
-    union all
-    select 'plan', null, p.plan, p.value
-    from attune.plan_settings as p
-    where p.key = (broken_values.definition).key
-    union all
-    select 'team', null, t.team_id::text, t.value
-    from attune.team_settings as t
-    where t.key = (broken_values.definition).key
-    union all
-    select 'user', p.user_id, null, p.value
-    from attune.user_preferences as p
-    where p.key = (broken_values.definition).key
-    union all
-    select 'project', p.user_id, p.project_id::text, p.value
-    from attune.project_preferences as p
-    where p.key = (broken_values.definition).key
-  ) as s (layer, user_id, scope, value)
-  where s.layer > (broken_values.definition).layer
-    or attune_private.stored_value_problem(broken_values.definition, s.layer, s.value) is not null;
-end;
-comment on function attune_private.broken_values(attune.setting_definitions) is
-  'The stored values of a setting that this definition of it would not allow.';
-revoke all on function attune_private.broken_values(attune.setting_definitions) from public;
---! EndIncluded settings/private/broken_values.sql
---! Included settings/private/without_values.sql
-create or replace function attune_private.without_values(definition attune.setting_definitions)
-returns attune.setting_definitions
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  -- The broadest layer there is allows nothing to be stored.
-  definition.layer := 'default';
-  return definition;
-end;
-$$;
-comment on function attune_private.without_values(attune.setting_definitions) is
-  'A definition under which every stored value is broken: what its end leaves.';
-revoke all on function attune_private.without_values(attune.setting_definitions) from public;
---! EndIncluded settings/private/without_values.sql
 --! Included settings/private/system_setting.sql
 create or replace function attune_private.system_setting(key text)
 returns jsonb
@@ -1641,6 +1583,122 @@ revoke all on function attune_private.merge_values(
   attune.setting_merge, attune.setting_seeding, jsonb, attune.setting_layer[], jsonb[]
 ) from public;
 --! EndIncluded settings/private/merge_values.sql
+--! Included settings/private/whole_value.sql
+create or replace function attune_private.whole_value(
+  definition attune.setting_definitions,
+  layer attune.setting_layer,
+  value jsonb,
+  user_id uuid default null,
+  project_id uuid default null
+)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  select attune_private.merge_values(
+    (definition).merge,
+    (definition).seeding,
+    (definition).default_value,
+    array_agg(j.layer order by j.layer) || whole_value.layer,
+    array_agg(j.value order by j.layer) || whole_value.value
+  )
+  from attune_private.judged_settings(whole_value.user_id, whole_value.project_id) as j
+  where j.key = (definition).key
+    and j.layer < whole_value.layer
+    and j.counts;
+end;
+comment on function attune_private.whole_value(
+  attune.setting_definitions, attune.setting_layer, jsonb, uuid, uuid
+) is
+  'What a value of a layer amounts to with what is broader, for everybody or for one user, by a definition: what has to '
+  'be stored in its place where the layer holds whole values from now on.';
+revoke all on function attune_private.whole_value(
+  attune.setting_definitions, attune.setting_layer, jsonb, uuid, uuid
+) from public;
+--! EndIncluded settings/private/whole_value.sql
+--! Included settings/private/broken_values.sql
+create or replace function attune_private.broken_values(definition attune.setting_definitions)
+returns setof attune_private.stored_value
+language sql stable parallel safe security invoker
+begin atomic
+  -- Where a layer holds whole values from now on, each is judged as what it amounts to.
+  select s.layer, s.user_id, s.scope, s.value
+  from attune.setting_definitions as present
+  cross join lateral (
+    select
+      present.merge <> (broken_values.definition).merge and present.merge = 'deep' as of_all,
+      not attune_private.holds_whole_value(present.merge, present.seeding, 'user')
+        and attune_private.holds_whole_value(
+          (broken_values.definition).merge, (broken_values.definition).seeding, 'user'
+        ) as of_users
+  ) as becomes_whole
+  cross join lateral (
+    select
+      'global'::attune.setting_layer, null::uuid, null::text,
+      case when of_all then attune_private.whole_value(present, 'global', g.value) else g.value end
+    from attune.global_settings as g
+    where g.key = present.key
+    union all
+    select 'global', null, null, case
+      when of_all
+        then attune_private.whole_value(present, 'global', attune_hidden.json_merge_patch(g.value, v.variant -> 'value'))
+      when (broken_values.definition).merge = 'replace' then v.variant -> 'value'
+      else attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
+    end
+    from attune.global_settings as g
+    cross join jsonb_array_elements(g.variants) as v (variant)
+    where g.key = present.key
+    union all
+    select 'plan', null, p.plan, case when of_all then attune_private.whole_value(present, 'plan', p.value) else p.value end
+    from attune.plan_settings as p
+    where p.key = present.key
+    union all
+    select
+      'team', null, t.team_id::text,
+      case when of_all then attune_private.whole_value(present, 'team', t.value) else t.value end
+    from attune.team_settings as t
+    where t.key = present.key
+    union all
+    select
+      'user', p.user_id, null,
+      case when of_users then attune_private.whole_value(present, 'user', p.value, p.user_id) else p.value end
+    from attune.user_preferences as p
+    where p.key = present.key
+    union all
+    select
+      'project', p.user_id, p.project_id::text,
+      case
+        when of_all then attune_private.whole_value(present, 'project', p.value, p.user_id, p.project_id)
+        else p.value
+      end
+    from attune.project_preferences as p
+    where p.key = present.key
+  ) as s (layer, user_id, scope, value)
+  where present.key = (broken_values.definition).key
+    and (
+      s.layer > (broken_values.definition).layer
+      or attune_private.stored_value_problem(broken_values.definition, s.layer, s.value) is not null
+    );
+end;
+comment on function attune_private.broken_values(attune.setting_definitions) is
+  'The stored values of a setting that this definition of it would not allow.';
+revoke all on function attune_private.broken_values(attune.setting_definitions) from public;
+--! EndIncluded settings/private/broken_values.sql
+--! Included settings/private/without_values.sql
+create or replace function attune_private.without_values(definition attune.setting_definitions)
+returns attune.setting_definitions
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- The broadest layer there is allows nothing to be stored.
+  definition.layer := 'default';
+  return definition;
+end;
+$$;
+comment on function attune_private.without_values(attune.setting_definitions) is
+  'A definition under which every stored value is broken: what its end leaves.';
+revoke all on function attune_private.without_values(attune.setting_definitions) from public;
+--! EndIncluded settings/private/without_values.sql
 --! Included settings/private/resolve_settings.sql
 create or replace function attune_private.resolve_settings(
   user_id uuid,
@@ -3280,3 +3338,66 @@ grant execute on function attune.seed_existing_users(integer) to authenticated, 
 
 create trigger _500_seed_settings after insert on attune.users
   for each row execute function attune_private.tg_users__seed_settings();
+
+-- When a layer begins to hold whole values
+
+--! Included settings/triggers/tg_setting_definitions__make_whole.sql
+create or replace function attune_private.tg_setting_definitions__make_whole()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  of_all constant boolean := old.merge = 'deep' and new.merge = 'replace';
+  of_users constant boolean := not attune_private.holds_whole_value(old.merge, old.seeding, 'user')
+    and attune_private.holds_whole_value(new.merge, new.seeding, 'user');
+begin
+  -- What users hold comes before the plans and teams that it builds on; variants are whole before anybody is in one.
+  if of_all then
+    update attune.global_settings as g
+    set
+      value = attune_private.whole_value(old, 'global', g.value),
+      variants = (
+        select jsonb_agg(
+          v.variant || jsonb_build_object('value', attune_private.whole_value(
+            old, 'global', attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
+          ))
+          order by v.place
+        )
+        from jsonb_array_elements(g.variants) with ordinality as v (variant, place)
+      )
+    where g.key = new.key;
+
+    update attune.project_preferences as p
+    set value = attune_private.whole_value(old, 'project', p.value, p.user_id, p.project_id)
+    where p.key = new.key;
+  end if;
+
+  if of_users then
+    update attune.user_preferences as p
+    set value = attune_private.whole_value(old, 'user', p.value, p.user_id)
+    where p.key = new.key;
+  end if;
+
+  if of_all then
+    update attune.plan_settings as p
+    set value = attune_private.whole_value(old, 'plan', p.value)
+    where p.key = new.key;
+
+    update attune.team_settings as t
+    set value = attune_private.whole_value(old, 'team', t.value)
+    where t.key = new.key;
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_setting_definitions__make_whole() is
+  'Stores what values amount to where a layer holds whole values from now on, so that none loses the members that it '
+  'took from broader layers.';
+revoke all on function attune_private.tg_setting_definitions__make_whole() from public;
+--! EndIncluded settings/triggers/tg_setting_definitions__make_whole.sql
+
+create trigger _400_make_whole after update on attune.setting_definitions
+  for each row when ((old.merge, old.seeding) is distinct from (new.merge, new.seeding))
+  execute function attune_private.tg_setting_definitions__make_whole();

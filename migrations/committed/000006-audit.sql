@@ -1,5 +1,5 @@
---! Previous: sha1:15114f1c98547efab1bf8904c63acf0a6e00bbe3
---! Hash: sha1:b17f066a1bc8e43935b44e365a718d3f40ae9a30
+--! Previous: sha1:e70f3d7456b89a86609eb5ec70338037b84fa0b6
+--! Hash: sha1:2b527ad28cf2a3edad71c38f339676493bd7674f
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:b17f066a1bc8e43935b44e365a718d3f40ae9a30
---! Hash: sha1:af81a047811e16649fc8500791dfb263583bb628
+--! Previous: sha1:2b527ad28cf2a3edad71c38f339676493bd7674f
+--! Hash: sha1:2ec2f434a8f07f0a8b987f674b7ab64f29dce7a0
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:af81a047811e16649fc8500791dfb263583bb628
---! Hash: sha1:923f0c00f94215eecb7f382b3f8f2702863fc417
+--! Previous: sha1:2ec2f434a8f07f0a8b987f674b7ab64f29dce7a0
+--! Hash: sha1:ed931df3603aa49f315c4f777bc1085cb2e328e2
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:923f0c00f94215eecb7f382b3f8f2702863fc417
---! Hash: sha1:500c72b3c1e17debcf0be61ea58ce63c6a85e492
+--! Previous: sha1:ed931df3603aa49f315c4f777bc1085cb2e328e2
+--! Hash: sha1:0d23fed79b71d28f5439c9535fdb0cff30c21e98
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:500c72b3c1e17debcf0be61ea58ce63c6a85e492
---! Hash: sha1:8bd2b08610661b3c9ca2961c28b9fc644813e910
+--! Previous: sha1:0d23fed79b71d28f5439c9535fdb0cff30c21e98
+--! Hash: sha1:d1d3637118a1dc466e6590edecb39e6949fb8967
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

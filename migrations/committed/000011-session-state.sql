@@ -1,5 +1,5 @@
---! Previous: sha1:8bd2b08610661b3c9ca2961c28b9fc644813e910
---! Hash: sha1:734646fc8c52c6930651eca599e050bbc5109016
+--! Previous: sha1:d1d3637118a1dc466e6590edecb39e6949fb8967
+--! Hash: sha1:c47eb38676208847687d28b8122686f841dc32b1
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

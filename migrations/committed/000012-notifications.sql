@@ -1,5 +1,5 @@
---! Previous: sha1:734646fc8c52c6930651eca599e050bbc5109016
---! Hash: sha1:329e76e63b1745a299714e4bcb5f3b84f0175195
+--! Previous: sha1:c47eb38676208847687d28b8122686f841dc32b1
+--! Hash: sha1:7dbbf7cd49ecf9b8abd5c5ef03491c0b3d70f11e
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:329e76e63b1745a299714e4bcb5f3b84f0175195
---! Hash: sha1:751e6d57f2d73a08cc6fe88e7d41282fc5d4acd9
+--! Previous: sha1:7dbbf7cd49ecf9b8abd5c5ef03491c0b3d70f11e
+--! Hash: sha1:d80e5a8175b8abf5e3eb8e5d214029cbec8617b2
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

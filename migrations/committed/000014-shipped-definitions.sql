@@ -1,5 +1,5 @@
---! Previous: sha1:751e6d57f2d73a08cc6fe88e7d41282fc5d4acd9
---! Hash: sha1:479d976bc555873dcf4df0443229d203fa8b54c0
+--! Previous: sha1:d80e5a8175b8abf5e3eb8e5d214029cbec8617b2
+--! Hash: sha1:d930dab3e9243e9b5439473135d02c4062611aac
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

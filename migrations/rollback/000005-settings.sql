@@ -33,6 +33,7 @@ drop policy project_preferences_delete_self_or_admin on attune.project_preferenc
 drop policy project_preferences_all_service_role on attune.project_preferences;
 
 drop function
+  attune_private.whole_value(attune.setting_definitions, attune.setting_layer, jsonb, uuid, uuid),
   attune_private.without_values(attune.setting_definitions),
   attune_private.null_member(jsonb),
   attune_private.rollout_group(text),
@@ -115,6 +116,7 @@ drop function
   attune_private.tg_team_settings__authorize(),
   attune_private.tg_setting_definitions__validate(),
   attune_private.tg_setting_definitions__keep_used(),
+  attune_private.tg_setting_definitions__make_whole(),
   attune_private.tg_users__seed_settings();
 
 drop type attune.setting_explanation;
