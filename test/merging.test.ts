@@ -151,10 +151,16 @@ const definition: fc.Arbitrary<Definition> = randomSchema.chain((schema) =>
   }),
 );
 
+/** JSON with the members of objects in order: PostgreSQL has an order of its own. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, each: Json) =>
+    isObject(each) ? Object.fromEntries(Object.entries(each).toSorted(([a], [b]) => (a < b ? -1 : 1))) : each,
+  );
+
 /** The validators of schemas that were just asked about. */
 const validators = new Map<string, ValidateFunction>();
 function isValid(schema: Json | Schema, value: Json): boolean {
-  const text = JSON.stringify(schema);
+  const text = canonical(schema);
   let validate = validators.get(text);
   if (validate === undefined) {
     validate = ajv.compile(JSON.parse(text));

@@ -26,7 +26,15 @@ type World = {
   people: Person[];
 };
 /** What an administrator asks about. */
-type Wish = { layer: "global" | "plan" | "team"; scope: number; value: Json; isEnforced: boolean; rollout: number };
+type Wish = {
+  layer: "global" | "plan" | "team";
+  scope: number;
+  /** What is undefined is not mentioned; null is JSON's. */
+  value: Json | undefined;
+  isEnforced: boolean | undefined;
+  isActive: boolean | undefined;
+  rollout: number | undefined;
+};
 type Outcome = { refusal: string } | { changes: string[] };
 
 const KEY = "PREVIEWED";
@@ -80,17 +88,22 @@ const world = ({ type }: { type: ValueType }): fc.Arbitrary<World> => {
   });
 };
 
+const mentioned = <T>(of: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(of, { nil: undefined, freq: 2 });
+
 const wish = ({ type }: { type: ValueType }): fc.Arbitrary<Wish> =>
   fc.record({
     layer: fc.constantFrom("global" as const, "global" as const, "plan" as const, "team" as const),
     scope: fc.nat(1),
     // Now and then one that the schema does not allow.
-    value: fc.oneof(
-      { weight: 9, arbitrary: valueOf(type, true) },
-      { weight: 1, arbitrary: fc.constant<Json>("no such value") },
+    value: mentioned(
+      fc.oneof(
+        { weight: 9, arbitrary: valueOf(type, true) },
+        { weight: 1, arbitrary: fc.constant<Json>("no such value") },
+      ),
     ),
-    isEnforced: fc.boolean(),
-    rollout: fc.oneof({ weight: 9, arbitrary: percentage }, { weight: 1, arbitrary: fc.constant(101) }),
+    isEnforced: mentioned(fc.boolean()),
+    isActive: mentioned(fc.boolean()),
+    rollout: mentioned(fc.oneof({ weight: 9, arbitrary: percentage }, { weight: 1, arbitrary: fc.constant(101) })),
   });
 
 async function store({ type, defaultValue, global, plans, teams, people }: World): Promise<void> {
@@ -171,15 +184,22 @@ function changesBetween(before: Map<string, string>, after: Map<string, string>)
 async function call(
   verb: "set" | "preview",
   what: string,
-  { layer, scope, value, isEnforced, rollout }: Wish,
+  { layer, scope, value, isEnforced, isActive, rollout }: Wish,
 ): Promise<string[] | string> {
-  const where = layer === "plan" ? [PLANS[scope]] : layer === "team" ? [TEAMS[scope]] : [];
-  const params = [...where, KEY, JSON.stringify(value), isEnforced, ...(layer === "global" ? [rollout] : [])];
+  const given = Object.entries({
+    ...(layer === "plan" ? { plan: PLANS[scope] } : layer === "team" ? { team_id: TEAMS[scope] } : {}),
+    key: KEY,
+    value: value === undefined ? undefined : JSON.stringify(value),
+    is_enforced: isEnforced,
+    is_active: isActive,
+    rollout_percentage: layer === "global" ? rollout : undefined,
+  }).filter(([, argument]) => argument !== undefined);
   await client.query("savepoint call");
   try {
     const { rows } = await client.query<{ told: string }>(
-      `select ${what} as told from attune.${verb}_${layer}_setting(${params.map((_, n) => `$${n + 1}`).join(", ")})`,
-      params,
+      `select ${what} as told
+       from attune.${verb}_${layer}_setting(${given.map(([name], n) => `${name} => $${n + 1}`).join(", ")})`,
+      given.map(([, argument]) => argument),
     );
     return rows.map(({ told }) => told);
   } catch (error: unknown) {

@@ -44,6 +44,7 @@ drop function
   attune_private.holds_whole_value(attune.setting_merge, attune.setting_seeding, attune.setting_layer),
   attune_private.check_unchanged(timestamptz, timestamptz),
   attune_private.audience_of(attune_private.caller),
+  attune_private.audience_of_user(uuid),
   attune_hidden.json_merge_patch(jsonb, jsonb, integer),
   attune_private.broken_values(attune.setting_definitions),
   attune_private.system_setting(text),

@@ -95,7 +95,7 @@ select throws_ok(
     }')
   $$,
   'PT422',
-  'The document is not valid: NOTHING: there is no such setting; PREFERENCES_PER_USER: its narrowest layer is global; TEST_BETA: only an administrator may change it; TEST_LOCKED: it is locked by an administrator; TEST_NULL in project 00000000-0000-4000-8000-0000000000aa: its narrowest layer is user; TEST_NUMBER in project 00000000-0000-4000-8000-0000000000bb: there is no such project; TEST_NUMBER: must be integer',
+  'The document is not valid: NOTHING: there is no such setting; PREFERENCES_PER_USER: there is no such setting; TEST_BETA: only an administrator may change it; TEST_LOCKED: it is locked by an administrator; TEST_NULL in project 00000000-0000-4000-8000-0000000000aa: its narrowest layer is user; TEST_NUMBER in project 00000000-0000-4000-8000-0000000000bb: there is no such project; TEST_NUMBER: must be integer',
   'each bad key is named'
 );
 select is((attune.effective_setting('TEST_OBJECT')).value, '{"a": 1, "b": 2}', 'and nothing of it was taken');

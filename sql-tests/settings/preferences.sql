@@ -263,8 +263,10 @@ select tests.throws_reason(
   'a user cannot set what belongs to everybody'
 );
 select tests.throws_reason(
-  $$ select attune.set_setting('NOPE', '1') $$, '42501', 'admin_required', 'a user cannot find out by setting what keys there are'
-);
+  format('select attune.set_setting(%L, %L)', hidden.key, '5'), 'PT404', 'unknown_setting',
+  'a user cannot find out by setting what keys there are, such as ' || hidden.key
+)
+from (values ('NOPE'), ('PASSWORD_COST')) as hidden (key);
 
 -- Resetting
 select results_eq(

@@ -138,6 +138,44 @@ select is(
 );
 select is(pg_temp.stored('second@example.com') -> 'inherited', '"later"', 'everybody has what is effective then');
 
+-- What is too large once it is merged is left out, and said
+
+select tests.reset_role();
+insert into attune.setting_definitions (key, category, schema, default_value, seeding)
+values ('huge', 'test', '{"type": "object"}', jsonb_build_object('a', repeat('a', 40000)), 'copy');
+select from attune.set_global_setting('huge', jsonb_build_object('b', repeat('b', 40000)));
+select tests.authenticate_as_service_role();
+select lives_ok($$ insert into attune.users (email) values ('huge@example.com') $$, 'what cannot be stored keeps nobody out');
+select tests.reset_role();
+select is(pg_temp.stored('huge@example.com') ? 'huge', false, 'it is not copied');
+select is(pg_temp.stored('huge@example.com') ? 'copied_by_admin', true, 'what can be is');
+select results_eq(
+  $$
+    select parameters - 'user_id', affected_rows, actor_id
+    from attune.maintenance_operations
+    where operation = 'seed_settings' and parameters -> 'user_id' = to_jsonb(tests.user_id('huge@example.com'))
+  $$,
+  format(
+    'values (%L::jsonb, %s::bigint, null::uuid)',
+    '{"skipped": ["huge: The value of huge is too large: 80018 bytes, at most 65536 are allowed"]}',
+    (select count(*) from jsonb_object_keys(pg_temp.stored('huge@example.com')))
+  ),
+  'the log of operations says what was left out, and why'
+);
+select tests.authenticate_as('huge@example.com');
+select is(
+  (select octet_length(value::text) from attune.effective_settings('test') where key = 'huge'), 80018,
+  'what is not copied applies as for everybody'
+);
+select tests.authenticate_as('admin@example.com');
+select lives_ok('select attune.seed_existing_users()', 'it stops no batch');
+select tests.reset_role();
+select from attune.reset_global_setting('huge');
+select tests.authenticate_as('admin@example.com');
+select is(
+  attune.seed_existing_users(100000), (select count(*)::integer from attune.users), 'once it can be stored, everybody is given it'
+);
+
 -- What nobody can be given is no reason to go on for ever.
 select tests.reset_role();
 insert into attune.setting_definitions (key, category, schema, seeding)

@@ -1,0 +1,238 @@
+/** A call, or more, of every function that a request may call, and the people whom the calls are about. */
+import type pg from "pg";
+
+export type Who = "user" | "other" | "registered" | "admin" | "anon" | "service_role";
+/** What a call names: ids, and tokens that are good once. */
+export type Names = Record<
+  | "user"
+  | "other"
+  | "registered"
+  | "project"
+  | "team"
+  | "notification"
+  | "session"
+  | "invitation"
+  | "refreshToken"
+  | "usedToken"
+  | "resetToken"
+  | "verificationToken"
+  | "invitationToken",
+  string
+>;
+/** How often `current_user_id` may run, when not once at most: each says why. */
+export type Call = { who: Who; sql: string; times?: number };
+
+const PASSWORD = "correct horse battery";
+
+/** One call, or more, of every function that a request may call. */
+const calls = (of: Names): Call[] => [
+  { who: "anon", sql: "effective_settings()" },
+  { who: "user", sql: "effective_settings('features')" },
+  { who: "user", sql: `effective_settings(null, '${of.project}')` },
+  { who: "user", sql: "effective_setting('DARK_MODE_ENABLED')" },
+  { who: "admin", sql: `effective_settings_for('${of.user}')` },
+  { who: "user", sql: "settings_document()" },
+  { who: "user", sql: "explain_setting('DARK_MODE_ENABLED')" },
+  { who: "admin", sql: `explain_setting('DARK_MODE_ENABLED', '${of.user}')` },
+  { who: "user", sql: "set_preference('DARK_MODE_ENABLED', 'false')" },
+  { who: "user", sql: "set_preference('PROJECTS_ENABLED', 'false')" },
+  { who: "user", sql: `set_preference('dashboard_settings.widget_visibility', '{"metrics": false}', '${of.project}')` },
+  { who: "user", sql: `set_preferences('{"PROJECTS_ENABLED": false, "AGENT_WORK_ORDERS_ENABLED": false}')` },
+  { who: "user", sql: "set_setting('DARK_MODE_ENABLED', 'false')" },
+  { who: "admin", sql: "set_setting('PASSWORD_COST', '5')" },
+  { who: "admin", sql: "set_global_setting('DARK_MODE_ENABLED', 'true')" },
+  { who: "admin", sql: `set_global_variants('DARK_MODE_ENABLED', '[{"name": "a", "weight": 1000, "value": true}]')` },
+  { who: "admin", sql: "set_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
+  { who: "user", sql: `set_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
+  { who: "admin", sql: `set_user_setting('${of.user}', 'beta.admin_only', 'true')` },
+  // What is removed has no row any more that could say who removed it: the trigger asks, once a statement.
+  { who: "user", sql: "reset_preference('DARK_MODE_ENABLED')", times: 2 },
+  { who: "user", sql: "reset_preferences()", times: 2 },
+  { who: "admin", sql: `reset_user_setting('${of.user}', 'beta.admin_only')`, times: 2 },
+  { who: "admin", sql: "reset_global_setting('PASSWORD_COST')", times: 2 },
+  { who: "admin", sql: "reset_plan_setting('bootstrapper', 'PROJECTS_ENABLED')", times: 2 },
+  { who: "user", sql: `reset_team_setting('${of.team}', 'PROJECTS_ENABLED')`, times: 2 },
+  { who: "admin", sql: "seed_existing_users(100)" },
+  { who: "user", sql: "app_preferences()" },
+  { who: "user", sql: "notification_settings()" },
+  { who: "user", sql: "dashboard_settings()" },
+  { who: "user", sql: "ai_configuration()" },
+  { who: "admin", sql: `get_effective_ai_config('${of.user}')` },
+  { who: "user", sql: `update_app_preferences('{"interface_settings": {"theme": "dark"}}')` },
+  { who: "user", sql: `update_notification_settings('{"email_notifications": {"leadUpdates": false}}')` },
+  { who: "user", sql: `update_dashboard_settings('{"widget_visibility": {"metrics": false}}')` },
+  { who: "user", sql: `update_ai_configuration('{"temperature": 0.5}')` },
+  { who: "user", sql: "set_ai_configuration_active(false)" },
+  { who: "user", sql: "session_state('tab')" },
+  { who: "user", sql: "save_session_state('tab', '{}', '{}')" },
+  { who: "admin", sql: "cleanup_expired_sessions()" },
+  { who: "user", sql: "create_notification('system', 'Hello')" },
+  { who: "admin", sql: `create_notification('system', 'Hello', user_id => '${of.user}')` },
+  { who: "user", sql: "unread_notification_counts()" },
+  { who: "user", sql: `mark_notification_read('${of.notification}')` },
+  { who: "user", sql: `mark_notifications_read(array['${of.notification}'::uuid])` },
+  { who: "user", sql: "mark_all_notifications_read()" },
+  { who: "user", sql: `mark_notifications_seen(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `archive_notifications(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `next_delivery_at('${of.user}', 'email', 'security', now())` },
+  { who: "user", sql: "export_preferences()" },
+  { who: "user", sql: `import_preferences('{"preferences": {"PROJECTS_ENABLED": {"value": false}}}')` },
+  { who: "user", sql: "apply_template('dark')" },
+  { who: "admin", sql: "export_configuration()" },
+  { who: "admin", sql: `import_configuration('{"global": {"DARK_MODE_ENABLED": {"value": true}}}')` },
+  { who: "admin", sql: "preview_global_setting('DARK_MODE_ENABLED', 'true')" },
+  { who: "admin", sql: "preview_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
+  { who: "user", sql: `preview_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
+  { who: "admin", sql: "export_definitions()" },
+  // The registry has no column that says who wrote it: its trigger asks for each definition that changes.
+  { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
+  // As for a document: the trigger of the registry asks.
+  { who: "admin", sql: "rename_setting('beta.renamed', 'beta.new_name')", times: 2 },
+  { who: "user", sql: "create_team('Another')" },
+  { who: "user", sql: "create_project('Another')" },
+  { who: "user", sql: `create_project('Another', '${of.team}')` },
+  { who: "user", sql: `set_current_team('${of.team}')` },
+  { who: "user", sql: `set_team_member_role('${of.team}', '${of.other}', 'admin')` },
+  { who: "user", sql: `remove_team_member('${of.team}', '${of.other}')` },
+  { who: "user", sql: `set_project_member_role('${of.project}', '${of.other}', 'editor')` },
+  { who: "user", sql: `remove_project_member('${of.project}', '${of.other}')` },
+  { who: "other", sql: `leave_team('${of.team}')` },
+  { who: "other", sql: `leave_project('${of.project}')` },
+  { who: "user", sql: `invite_to_team('${of.team}', 'new@example.com')` },
+  { who: "user", sql: `invite_to_project('${of.project}', 'new@example.com')` },
+  { who: "user", sql: "viewer()" },
+  { who: "user", sql: "current_user_id()" },
+  { who: "user", sql: "is_admin()" },
+  { who: "anon", sql: `login('known@example.com', '${PASSWORD}')` },
+  { who: "anon", sql: "login('known@example.com', 'wrong password')" },
+  // A new user is given copies, by a trigger that asks whom they come from.
+  { who: "anon", sql: `register('new@example.com', '${PASSWORD}', 'New')`, times: 2 },
+  { who: "anon", sql: `refresh_session('${of.refreshToken}')` },
+  { who: "anon", sql: `refresh_session('${of.usedToken}')` },
+  { who: "anon", sql: "request_password_reset('known@example.com')" },
+  { who: "anon", sql: `reset_password('${of.resetToken}', '${PASSWORD}')` },
+  { who: "registered", sql: "request_email_verification()" },
+  { who: "registered", sql: `verify_email('${of.verificationToken}')` },
+  { who: "registered", sql: `change_password('${PASSWORD}', '${PASSWORD} again')` },
+  { who: "registered", sql: `change_password('wrong password', '${PASSWORD} again')` },
+  { who: "registered", sql: "provision_user()" },
+  { who: "registered", sql: `revoke_session('${of.session}')` },
+  { who: "registered", sql: "logout()" },
+  { who: "registered", sql: "logout_everywhere()" },
+  // What goes with the user is removed by triggers, of which two ask who removes it.
+  { who: "registered", sql: `delete_account('${PASSWORD}')`, times: 3 },
+  { who: "registered", sql: "unlink_identity('https://id.example.com', 'known')" },
+  { who: "registered", sql: `accept_invitation('${of.invitationToken}')` },
+  { who: "user", sql: `revoke_invitation('${of.invitation}')` },
+  { who: "service_role", sql: `open_session('${of.registered}')` },
+  { who: "service_role", sql: `link_identity('${of.registered}', 'https://id.example.com', 'another')` },
+  // As in `register`.
+  { who: "service_role", sql: "link_or_register_user('https://id.example.com', 'new')", times: 2 },
+];
+
+/** Not walked: what workers and maintenance call, and what asks just as another function does that is walked. */
+export const ELSEWHERE = [
+  "adopt_legacy_preferences",
+  "adopt_legacy_settings",
+  "claim_deliveries",
+  "claim_mails",
+  "complete_delivery",
+  "complete_mail",
+  "fail_delivery",
+  "fail_mail",
+  "purge_audit_log",
+  "remove_expired",
+  "sessions_is_current",
+];
+
+export type ApiCalls = { table: Call[]; names: Names; claims: Record<Who, Record<string, string>> };
+
+/** Makes those people, and what the calls name; `client` is the owner of a database that has nobody yet. */
+export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
+  const claims: Record<Who, Record<string, string>> = {
+    user: { role: "authenticated" },
+    other: { role: "authenticated" },
+    registered: { role: "authenticated" },
+    admin: { role: "authenticated" },
+    anon: { role: "anon" },
+    service_role: { role: "service_role" },
+  };
+  const value = async (sql: string, parameters: unknown[] = []): Promise<string> =>
+    String(Object.values<unknown>((await client.query<Record<string, unknown>>(sql, parameters)).rows[0] ?? {})[0]);
+
+  await client.query(`
+    insert into attune.global_settings (key, value) values ('PASSWORD_COST', '4');
+    insert into attune.setting_definitions (key, category, schema, default_value, writable_by)
+      values ('beta.admin_only', 'beta', '{"type": "boolean"}', 'false', 'admin'), ('beta.renamed', 'beta', '{}', '1', 'user');
+    insert into attune.plan_settings (plan, key, value) values ('bootstrapper', 'PROJECTS_ENABLED', 'true');
+    insert into attune.setting_templates (name, title, values) values ('dark', 'Dark', '{"PROJECTS_ENABLED": true}')`);
+  const user = await value("select attune_private.ensure_user('ada@example.com')");
+  const other = await value("select attune_private.ensure_user('bob@example.com')");
+  const admin = await value("select attune_private.ensure_user('root@example.com', true)");
+  claims.user["sub"] = user;
+  claims.other["sub"] = other;
+  claims.admin["sub"] = admin;
+  const project = await value("select project_id from attune.project_members where user_id = $1", [user]);
+  const team = await value("insert into attune.teams (name) values ('Team') returning id");
+  await client.query(
+    "insert into attune.team_members (user_id, team_id, role) values ($1, $2, 'owner'), ($3, $2, 'member')",
+    [user, team, other],
+  );
+  await client.query("insert into attune.project_members (user_id, project_id, role) values ($1, $2, 'viewer')", [
+    other,
+    project,
+  ]);
+  await client.query("insert into attune.team_settings (team_id, key, value) values ($1, 'PROJECTS_ENABLED', 'true')", [
+    team,
+  ]);
+  await client.query(
+    `insert into attune.user_preferences (user_id, key, value)
+     values ($1, 'DARK_MODE_ENABLED', 'true'), ($1, 'PROJECTS_ENABLED', 'true'), ($1, 'beta.admin_only', 'true')`,
+    [user],
+  );
+  const refreshToken = await value("select refresh_token from attune.register('known@example.com', $1, 'Known')", [
+    PASSWORD,
+  ]);
+  const registered = await value("select user_id from attune.user_emails where email = 'known@example.com'");
+  const session = await value("select id from attune.sessions where user_id = $1", [registered]);
+  claims.registered["sub"] = registered;
+  claims.registered["session_id"] = session;
+  // Several sessions and identities: each that ends is written down.
+  await client.query("select attune.login('known@example.com', $1) from generate_series(1, 3)", [PASSWORD]);
+  const usedToken = await value("select refresh_token from attune.login('known@example.com', $1)", [PASSWORD]);
+  await client.query("select attune.refresh_session($1)", [usedToken]);
+  await client.query("insert into attune.global_settings (key, value) values ('REFRESH_TOKEN_REUSE_INTERVAL', '0')");
+  await client.query(
+    "insert into attune.user_identities (issuer, subject, user_id) values ('https://id.example.com', 'known', $1)",
+    [registered],
+  );
+  const invitation = await value("select id from attune.invite_to_team($1, 'known@example.com')", [team]);
+  await client.query("select attune.request_password_reset('known@example.com')");
+  const mailed = async (purpose: string): Promise<string> =>
+    value("select payload ->> 'token' from attune_private.mail_outbox where user_id = $1 and purpose = $2", [
+      registered,
+      purpose,
+    ]);
+  const notification = await value(
+    "insert into attune.notifications (user_id, title, category) values ($1, 'Hello', 'system') returning id",
+    [user],
+  );
+  const names: Names = {
+    user,
+    other,
+    registered,
+    project,
+    team,
+    notification,
+    session,
+    invitation,
+    refreshToken,
+    usedToken,
+    resetToken: await mailed("reset_password"),
+    verificationToken: await mailed("verify_email"),
+    invitationToken: await value(
+      "select payload ->> 'token' from attune_private.mail_outbox where purpose = 'invitation'",
+    ),
+  };
+  return { table: calls(names), names, claims };
+}
