@@ -1,5 +1,5 @@
---! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:c28a466d924af6aff023c5ee48f32cadcbf3828f
+--! Previous: sha1:1071046d1c0078f3d4996292bc77d461d3aed87c
+--! Hash: sha1:1932936d78573d6c98754d1da177ba3a3f6d007f
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:c28a466d924af6aff023c5ee48f32cadcbf3828f
---! Hash: sha1:dfa46585609c9a858512d1bd274265dbb2896f28
+--! Previous: sha1:1932936d78573d6c98754d1da177ba3a3f6d007f
+--! Hash: sha1:7f6d286e0108b7088c2d7e031fd17d1a65fbab88
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

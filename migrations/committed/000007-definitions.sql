@@ -1,5 +1,5 @@
---! Previous: sha1:dfa46585609c9a858512d1bd274265dbb2896f28
---! Hash: sha1:7e85a1321c539e6b0ac10cf25bc7dd7edd159795
+--! Previous: sha1:7f6d286e0108b7088c2d7e031fd17d1a65fbab88
+--! Hash: sha1:e22bcd74056c0ae0ae83fa7885e75215ebde3c5f
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

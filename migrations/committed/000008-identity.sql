@@ -1,5 +1,5 @@
---! Previous: sha1:7e85a1321c539e6b0ac10cf25bc7dd7edd159795
---! Hash: sha1:fbeb664b22707489cedc53da83b4b431360d873e
+--! Previous: sha1:e22bcd74056c0ae0ae83fa7885e75215ebde3c5f
+--! Hash: sha1:970a9c4001c28f9604625bc5acc48ceaa9a6b237
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

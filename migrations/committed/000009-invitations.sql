@@ -1,5 +1,5 @@
---! Previous: sha1:fbeb664b22707489cedc53da83b4b431360d873e
---! Hash: sha1:32bebaaee9ea2fbcbea68610935685d4b89751ab
+--! Previous: sha1:970a9c4001c28f9604625bc5acc48ceaa9a6b237
+--! Hash: sha1:bd092d86d2b51f9fceb20124281707f796ca0aa9
 --! Message: invitations
 
 create table attune.invitations (

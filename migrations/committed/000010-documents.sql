@@ -1,5 +1,5 @@
---! Previous: sha1:32bebaaee9ea2fbcbea68610935685d4b89751ab
---! Hash: sha1:b7c4192672d4b73852a727e60cdc109acb53c70b
+--! Previous: sha1:bd092d86d2b51f9fceb20124281707f796ca0aa9
+--! Hash: sha1:cea835cce2761c36cede702dae67fe10ebd6dbcc
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

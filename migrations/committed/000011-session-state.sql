@@ -1,5 +1,5 @@
---! Previous: sha1:b7c4192672d4b73852a727e60cdc109acb53c70b
---! Hash: sha1:778725cb44c62705045ebc06eeeab3ed5d80129c
+--! Previous: sha1:cea835cce2761c36cede702dae67fe10ebd6dbcc
+--! Hash: sha1:7d6c2d5f3ede09dfc788ff85fab108d6aa15911e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

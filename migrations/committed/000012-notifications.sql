@@ -1,5 +1,5 @@
---! Previous: sha1:778725cb44c62705045ebc06eeeab3ed5d80129c
---! Hash: sha1:1d04bd951f9976ec8bbc6fcba06edb37691ef8a0
+--! Previous: sha1:7d6c2d5f3ede09dfc788ff85fab108d6aa15911e
+--! Hash: sha1:b39053294c1a20c3df6e92f4162d6ab19ec9277a
 --! Message: notifications
 
 -- What there is to notify of

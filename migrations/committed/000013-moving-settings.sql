@@ -1,5 +1,5 @@
---! Previous: sha1:1d04bd951f9976ec8bbc6fcba06edb37691ef8a0
---! Hash: sha1:90a0f77018f766f0c347afbdd7779551f1967000
+--! Previous: sha1:b39053294c1a20c3df6e92f4162d6ab19ec9277a
+--! Hash: sha1:81619e032ab2995e479eba4ea57179f85de83e49
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:90a0f77018f766f0c347afbdd7779551f1967000
---! Hash: sha1:8889530aa00156a358720d3ff139198b84f7fddb
+--! Previous: sha1:81619e032ab2995e479eba4ea57179f85de83e49
+--! Hash: sha1:ce475971a7f37a25e6c8ee217defe9689d9e71b6
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
