@@ -1,5 +1,5 @@
 --! Previous: sha1:a420cab03968c3030936cd3f2de1de45d386957c
---! Hash: sha1:421453c8dade25f48f6ccde2acda4eb4e0c76d8b
+--! Hash: sha1:b0ea264329e4bedaa9fc0193864637a4c3b52fec
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -291,9 +291,20 @@ returns attune.ai_configuration
 language sql stable parallel restricted security invoker
 begin atomic
   select c
-  from jsonb_populate_record(
+  from attune_private.document('ai_configuration', ai_configuration_of.user_id, null) as d (document)
+  cross join jsonb_populate_record(
     null::attune.ai_configuration,
-    attune_private.document('ai_configuration', ai_configuration_of.user_id, null) || jsonb_build_object(
+    -- 100.0 is an integer in JSON, and 1e-400 a number, which the types of PostgreSQL take in other words only.
+    d.document || (
+      select coalesce(
+        jsonb_object_agg(
+          n.name, round((d.document -> n.name)::numeric, case n.name when 'max_tokens' then 0 else 300 end)
+        ),
+        '{}'
+      )
+      from unnest('{max_tokens,temperature,top_p}'::text[]) as n (name)
+      where jsonb_typeof(d.document -> n.name) = 'number'
+    ) || jsonb_build_object(
       'is_active',
       not exists (
         select from attune.user_preferences as p

@@ -1,5 +1,5 @@
---! Previous: sha1:421453c8dade25f48f6ccde2acda4eb4e0c76d8b
---! Hash: sha1:df5cbd28312665bade5eb46d9dec24c9b037773f
+--! Previous: sha1:b0ea264329e4bedaa9fc0193864637a4c3b52fec
+--! Hash: sha1:b3b24de9d5282c3c9c4006fbe71996cd600b1e9c
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

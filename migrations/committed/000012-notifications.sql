@@ -1,5 +1,5 @@
---! Previous: sha1:df5cbd28312665bade5eb46d9dec24c9b037773f
---! Hash: sha1:568117eac45ed8a23ad9999b703985cc151c6f60
+--! Previous: sha1:b3b24de9d5282c3c9c4006fbe71996cd600b1e9c
+--! Hash: sha1:8f7104490461ef017c3f1d617e95aeb80c759569
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:568117eac45ed8a23ad9999b703985cc151c6f60
---! Hash: sha1:3a37c4eb16fd060deb2e4720f8f0149e84cdbee8
+--! Previous: sha1:8f7104490461ef017c3f1d617e95aeb80c759569
+--! Hash: sha1:18568893a4a9d9eed15b5a9ef6afd99d73943e31
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3a37c4eb16fd060deb2e4720f8f0149e84cdbee8
---! Hash: sha1:1044195da6d8752ad26d07a98d88b5de9cfa0979
+--! Previous: sha1:18568893a4a9d9eed15b5a9ef6afd99d73943e31
+--! Hash: sha1:54d0068e664e1f521d0e945920c9441c9a2a1956
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
