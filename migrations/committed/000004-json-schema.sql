@@ -1,5 +1,5 @@
 --! Previous: sha1:d0bc9589fbf8324223e5fea8bed5730240b3f183
---! Hash: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
+--! Hash: sha1:1dbb268f4d4e2c190653eeae971109bcbb1cd5e0
 --! Message: json schema
 
 -- What a value must be
@@ -1803,7 +1803,7 @@ comment on function attune_private.schema_types(jsonb, jsonb, text[]) is
 revoke all on function attune_private.schema_types(jsonb, jsonb, text[]) from public;
 --! EndIncluded json-schema/private/schema_types.sql
 --! Included json-schema/private/merge_obstacle.sql
-create or replace function attune_private.merge_obstacle(schema jsonb, default_value jsonb)
+create or replace function attune_private.merge_obstacle(schema jsonb, default_value jsonb, is_copied boolean default false)
 returns text
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
@@ -1885,7 +1885,8 @@ begin
     waiting := waiting || array(
       select jsonb_build_object(
         'schema', s.schema, 'path', path || s.step, 'default', s.preset, 'is_object', s.is_object,
-        'may_vanish', may_vanish
+        -- A copy need not have what the default has in it.
+        'may_vanish', may_vanish or is_copied and s.step !~ '^/allOf/'
       )
       from (
         select '/allOf/' || b.place - 1 as step, b.item as schema, preset as preset, is_object as is_object
@@ -1912,10 +1913,11 @@ begin
   return null;
 end;
 $$;
-comment on function attune_private.merge_obstacle(jsonb, jsonb) is
+comment on function attune_private.merge_obstacle(jsonb, jsonb, boolean) is
   'What keeps the values of a schema from being merged member by member, as a JSON Pointer to a keyword that '
-  'constrains members jointly, or that another layer could break; NULL when every mixture of valid values is valid.';
-revoke all on function attune_private.merge_obstacle(jsonb, jsonb) from public;
+  'constrains members jointly, or that another layer could break; NULL when every mixture of valid values is valid. '
+  '`is_copied` is whether layers are merged over a copy, too, and not over the default alone.';
+revoke all on function attune_private.merge_obstacle(jsonb, jsonb, boolean) from public;
 --! EndIncluded json-schema/private/merge_obstacle.sql
 --! Included json-schema/hidden/secret_path.sql
 create or replace function attune_hidden.secret_path(value jsonb)

@@ -1,5 +1,5 @@
---! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:2eb7a253cd062cdb8ccc3690e68aecc82588e5fa
+--! Previous: sha1:1dbb268f4d4e2c190653eeae971109bcbb1cd5e0
+--! Hash: sha1:11f9afcf999da0dce31ea79479a77dc9e94312ae
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -84,7 +84,8 @@ begin
   end if;
 
   if tg_op = 'INSERT'
-    or (new.schema, new.default_value, new.merge) is distinct from (old.schema, old.default_value, old.merge)
+    or (new.schema, new.default_value, new.merge, new.layer, new.seeding)
+      is distinct from (old.schema, old.default_value, old.merge, old.layer, old.seeding)
   then
     -- JSON's null is no default, whatever the schema says: nothing applies until somebody chooses.
     if new.default_value <> 'null' then
@@ -101,7 +102,9 @@ begin
 
     perform attune_private.check_annotations(new.key, new.schema, new.default_value);
 
-    obstacle := attune_private.merge_obstacle(new.schema, new.default_value);
+    obstacle := attune_private.merge_obstacle(
+      new.schema, new.default_value, new.seeding = 'copy' and new.layer > 'user'
+    );
 
     if obstacle is not null and new.merge = 'deep' and (tg_op = 'INSERT' or old.merge is distinct from 'deep') then
       raise exception using

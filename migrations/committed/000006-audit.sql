@@ -1,5 +1,5 @@
---! Previous: sha1:2eb7a253cd062cdb8ccc3690e68aecc82588e5fa
---! Hash: sha1:e54be88e4ba658a6a7567dde500bc0869b09e5fb
+--! Previous: sha1:11f9afcf999da0dce31ea79479a77dc9e94312ae
+--! Hash: sha1:0f47b01586c5d9fd63a9006b194e3659f7bcf259
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:e54be88e4ba658a6a7567dde500bc0869b09e5fb
---! Hash: sha1:c172fc57697ed36a73507eb6430bf8ac67264c77
+--! Previous: sha1:0f47b01586c5d9fd63a9006b194e3659f7bcf259
+--! Hash: sha1:1b833d9775f9c44ab7e6acedc40fce7d302890af
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -308,7 +308,9 @@ begin
     definition.merge := coalesce(
       options ->> 'merge',
       case
-        when attune_private.merge_obstacle(definition.schema, definition.default_value) is null then 'deep'
+        when attune_private.merge_obstacle(
+          definition.schema, definition.default_value, definition.seeding = 'copy' and definition.layer > 'user'
+        ) is null then 'deep'
         else 'replace'
       end
     );

@@ -1,5 +1,5 @@
---! Previous: sha1:c172fc57697ed36a73507eb6430bf8ac67264c77
---! Hash: sha1:ac0b6ecc9bc258c6ec1c71f80af2c914b557fea6
+--! Previous: sha1:1b833d9775f9c44ab7e6acedc40fce7d302890af
+--! Hash: sha1:176109e716d43c69f1980d42bc3215ab4763f2ff
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

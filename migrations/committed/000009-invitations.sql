@@ -1,5 +1,5 @@
---! Previous: sha1:ac0b6ecc9bc258c6ec1c71f80af2c914b557fea6
---! Hash: sha1:a420cab03968c3030936cd3f2de1de45d386957c
+--! Previous: sha1:176109e716d43c69f1980d42bc3215ab4763f2ff
+--! Hash: sha1:d8fbb7cd1924ea1019fe90f5bbaa3a9bf49c2e12
 --! Message: invitations
 
 create table attune.invitations (

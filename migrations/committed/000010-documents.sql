@@ -1,5 +1,5 @@
---! Previous: sha1:a420cab03968c3030936cd3f2de1de45d386957c
---! Hash: sha1:b0ea264329e4bedaa9fc0193864637a4c3b52fec
+--! Previous: sha1:d8fbb7cd1924ea1019fe90f5bbaa3a9bf49c2e12
+--! Hash: sha1:cbb324ced044be34edc816ad21a866dfff168b54
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

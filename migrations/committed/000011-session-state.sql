@@ -1,5 +1,5 @@
---! Previous: sha1:b0ea264329e4bedaa9fc0193864637a4c3b52fec
---! Hash: sha1:b3b24de9d5282c3c9c4006fbe71996cd600b1e9c
+--! Previous: sha1:cbb324ced044be34edc816ad21a866dfff168b54
+--! Hash: sha1:14cd183fab57510e8ed037a1058abf6f69a1dcb0
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

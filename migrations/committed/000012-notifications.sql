@@ -1,5 +1,5 @@
---! Previous: sha1:b3b24de9d5282c3c9c4006fbe71996cd600b1e9c
---! Hash: sha1:8f7104490461ef017c3f1d617e95aeb80c759569
+--! Previous: sha1:14cd183fab57510e8ed037a1058abf6f69a1dcb0
+--! Hash: sha1:7f464f07d5ca4ecb9fcbb095d07a57f992cd5b93
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:8f7104490461ef017c3f1d617e95aeb80c759569
---! Hash: sha1:18568893a4a9d9eed15b5a9ef6afd99d73943e31
+--! Previous: sha1:7f464f07d5ca4ecb9fcbb095d07a57f992cd5b93
+--! Hash: sha1:de22d4cdf32a3e86fd3d7ec80fd2bc140807bd26
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

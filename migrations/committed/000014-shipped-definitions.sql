@@ -1,5 +1,5 @@
---! Previous: sha1:18568893a4a9d9eed15b5a9ef6afd99d73943e31
---! Hash: sha1:54d0068e664e1f521d0e945920c9441c9a2a1956
+--! Previous: sha1:de22d4cdf32a3e86fd3d7ec80fd2bc140807bd26
+--! Hash: sha1:bb2eb494ca24f9a82f0c714764aad1a71091f527
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
