@@ -1,5 +1,5 @@
 --! Previous: sha1:0f47b01586c5d9fd63a9006b194e3659f7bcf259
---! Hash: sha1:1b833d9775f9c44ab7e6acedc40fce7d302890af
+--! Hash: sha1:623c7b06130d3d1c030da503b19828fb88d21b2f
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -201,6 +201,7 @@ begin
     declared.key := property.key;
     declared.place := property.place;
     declared.warnings := '{}';
+    declared.renamed_from := property.value #>> '{x-attune,renamedFrom}';
 
     -- Members of a file that say what the file is: `$schema`.
     if starts_with(property.key, '$') then
@@ -303,7 +304,6 @@ begin
     );
     -- Unless told, that of the definition that is there, or the key.
     definition.rollout_group := options ->> 'rollout_group';
-    declared.renamed_from := options ->> 'renamedFrom';
     definition.default_value := coalesce(inherited -> 'default', 'null');
     definition.merge := coalesce(
       options ->> 'merge',
@@ -672,83 +672,98 @@ begin
   where d.problem is not null;
 
   -- A dry run does the same and takes it back, so that it finds the same problems.
-  begin
-    -- Whoever is writing a definition or a value finishes first. In this order, as a trigger of the definitions locks.
-    lock table
-      attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
-      attune.user_preferences, attune.project_preferences
-    in share row exclusive mode;
+  loop
+    begin
+      -- Whoever is writing a definition or a value finishes first. In this order, as a trigger of the definitions
+      -- locks.
+      lock table
+        attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
+        attune.user_preferences, attune.project_preferences
+      in share row exclusive mode;
 
-    -- A setting that is known by an older name keeps its values.
-    renames := coalesce((
-      select jsonb_object_agg(d.key, p.key)
-      from unnest(declared) as d
-      join attune.setting_definitions as p on p.key = d.renamed_from and coalesce(p.source, own_source) = own_source
-      where (d.definition).key is not null
-        and not exists (select from attune.setting_definitions as n where n.key = d.key)
-        and not exists (select from unnest(declared) as o where o.key = p.key)
-    ), '{}');
-    perform attune_private.rename_setting(caller, r.value #>> '{}', r.key) from jsonb_each(renames) as r;
+      -- A setting that is known by an older name keeps its values.
+      renames := coalesce((
+        select jsonb_object_agg(d.key, p.key)
+        from unnest(declared) as d
+        join attune.setting_definitions as p on p.key = d.renamed_from and coalesce(p.source, own_source) = own_source
+        where (d.definition).key is not null
+          and not problems ? d.key
+          and not exists (select from attune.setting_definitions as n where n.key = d.key)
+          and not exists (select from unnest(declared) as o where o.key = p.key)
+      ), '{}');
+      perform attune_private.rename_setting(caller, r.value #>> '{}', r.key) from jsonb_each(renames) as r;
 
-    wanted := array(
-      select attune_private.with_rollout_group(d.definition)
-      from unnest(declared) as d
-      where (d.definition).key is not null
-    );
+      wanted := array(
+        select attune_private.with_rollout_group(d.definition)
+        from unnest(declared) as d
+        where (d.definition).key is not null
+      );
 
-    select string_agg(format('%s (%s)', d.key, d.source), ', ' order by d.key) into foreign_keys
-    from attune.setting_definitions as d
-    where d.key in (select w.key from unnest(wanted) as w)
-      and d.source <> own_source;
+      select string_agg(format('%s (%s)', d.key, d.source), ', ' order by d.key) into foreign_keys
+      from attune.setting_definitions as d
+      where d.key in (select w.key from unnest(wanted) as w)
+        and d.source <> own_source;
 
-    if foreign_keys is not null then
-      raise exception using
-        errcode = 'PT409',
-        message = format('Another document declares %s', left(foreign_keys, 1000)),
-        detail = 'setting_of_another_source',
-        hint = 'Rename the settings, or remove them from the other document first.';
-    end if;
+      if foreign_keys is not null then
+        raise exception using
+          errcode = 'PT409',
+          message = format('Another document declares %s', left(foreign_keys, 1000)),
+          detail = 'setting_of_another_source',
+          hint = 'Rename the settings, or remove them from the other document first.';
+      end if;
 
-    -- What is left out stays as it is.
-    changes := array(
-      select c from attune_private.definition_changes(own_source, wanted) as c where not problems ? c.key
-    );
+      -- What is left out stays as it is, under its older name, too.
+      changes := array(
+        select c
+        from attune_private.definition_changes(own_source, wanted) as c
+        where not problems ? c.key
+          and not exists (select from unnest(declared) as d where d.renamed_from = c.key and problems ? d.key)
+      );
 
-    select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts
-    from unnest(changes) as c
-    where c.stored_values > 0;
+      select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts
+      from unnest(changes) as c
+      where c.stored_values > 0;
 
-    if conflicts is not null and stored_values is distinct from 'discard' and dry_run is not true then
-      raise exception using
-        errcode = 'PT409',
-        message = format('Stored values would no longer be allowed: %s', left(conflicts, 1000)),
-        detail = 'stored_values_invalid',
-        hint = 'Have them changed first, or apply with stored_values => discard, which deletes them (the audit log keeps them).';
-    end if;
+      if conflicts is not null and stored_values is distinct from 'discard' and dry_run is not true then
+        raise exception using
+          errcode = 'PT409',
+          message = format('Stored values would no longer be allowed: %s', left(conflicts, 1000)),
+          detail = 'stored_values_invalid',
+          hint = 'Have them changed first, or apply with stored_values => discard, which deletes them (the audit log keeps them).';
+      end if;
 
-    for change in select c.* from unnest(changes) as c where c.action <> 'unchanged' loop
-      begin
-        perform attune_private.write_definition(change, w)
-        from (select) as one
-        left join unnest(wanted) as w on w.key = change.key;
-      exception
-        when sqlstate 'PT422' then
-          get stacked diagnostics reason = pg_exception_detail, message = message_text;
-          problems := problems
-            || jsonb_build_object(change.key, jsonb_build_object('reason', reason, 'message', message));
-      end;
-    end loop;
+      for change in select c.* from unnest(changes) as c where c.action <> 'unchanged' loop
+        begin
+          perform attune_private.write_definition(change, w)
+          from (select) as one
+          left join unnest(wanted) as w on w.key = change.key;
+        exception
+          when sqlstate 'PT422' then
+            get stacked diagnostics reason = pg_exception_detail, message = message_text;
+            problems := problems
+              || jsonb_build_object(change.key, jsonb_build_object('reason', reason, 'message', message));
 
-    if problems <> '{}' and skip_invalid is not true then
-      perform attune_private.refuse_definitions(declared, problems);
-    end if;
+            -- It should have kept its name.
+            if renames ? change.key then
+              raise exception using errcode = 'AT001';
+            end if;
+        end;
+      end loop;
 
-    if dry_run then
-      raise exception using errcode = 'AT000';
-    end if;
-  exception
-    when sqlstate 'AT000' then null;
-  end;
+      if problems <> '{}' and skip_invalid is not true then
+        perform attune_private.refuse_definitions(declared, problems);
+      end if;
+
+      if dry_run then
+        raise exception using errcode = 'AT000';
+      end if;
+
+      exit;
+    exception
+      when sqlstate 'AT000' then exit;
+      when sqlstate 'AT001' then null;
+    end;
+  end loop;
 
   return query
     select

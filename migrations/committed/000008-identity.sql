@@ -1,5 +1,5 @@
---! Previous: sha1:1b833d9775f9c44ab7e6acedc40fce7d302890af
---! Hash: sha1:176109e716d43c69f1980d42bc3215ab4763f2ff
+--! Previous: sha1:623c7b06130d3d1c030da503b19828fb88d21b2f
+--! Hash: sha1:953b33763f7aac0a78fd9ecb6525e17b519fd500
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:176109e716d43c69f1980d42bc3215ab4763f2ff
---! Hash: sha1:d8fbb7cd1924ea1019fe90f5bbaa3a9bf49c2e12
+--! Previous: sha1:953b33763f7aac0a78fd9ecb6525e17b519fd500
+--! Hash: sha1:12a96e3e5634d6245cc59aebca924582a4ab5054
 --! Message: invitations
 
 create table attune.invitations (

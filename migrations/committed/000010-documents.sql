@@ -1,5 +1,5 @@
---! Previous: sha1:d8fbb7cd1924ea1019fe90f5bbaa3a9bf49c2e12
---! Hash: sha1:cbb324ced044be34edc816ad21a866dfff168b54
+--! Previous: sha1:12a96e3e5634d6245cc59aebca924582a4ab5054
+--! Hash: sha1:11315700140e6cb4764cc4c30d1dfa8b7d32b291
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:cbb324ced044be34edc816ad21a866dfff168b54
---! Hash: sha1:14cd183fab57510e8ed037a1058abf6f69a1dcb0
+--! Previous: sha1:11315700140e6cb4764cc4c30d1dfa8b7d32b291
+--! Hash: sha1:51ed60750243fe277c0b6fa49a55a076f861d459
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

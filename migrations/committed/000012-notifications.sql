@@ -1,5 +1,5 @@
---! Previous: sha1:14cd183fab57510e8ed037a1058abf6f69a1dcb0
---! Hash: sha1:7f464f07d5ca4ecb9fcbb095d07a57f992cd5b93
+--! Previous: sha1:51ed60750243fe277c0b6fa49a55a076f861d459
+--! Hash: sha1:8fcd6d0f520d15bf95c4ae7e431ef9e19029f09a
 --! Message: notifications
 
 -- What there is to notify of

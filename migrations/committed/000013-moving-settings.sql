@@ -1,5 +1,5 @@
---! Previous: sha1:7f464f07d5ca4ecb9fcbb095d07a57f992cd5b93
---! Hash: sha1:de22d4cdf32a3e86fd3d7ec80fd2bc140807bd26
+--! Previous: sha1:8fcd6d0f520d15bf95c4ae7e431ef9e19029f09a
+--! Hash: sha1:41d3e0532fa56f45ddb902826f26a2f35b63a64a
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

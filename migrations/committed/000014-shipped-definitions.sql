@@ -1,5 +1,5 @@
---! Previous: sha1:de22d4cdf32a3e86fd3d7ec80fd2bc140807bd26
---! Hash: sha1:bb2eb494ca24f9a82f0c714764aad1a71091f527
+--! Previous: sha1:41d3e0532fa56f45ddb902826f26a2f35b63a64a
+--! Hash: sha1:5ed8cac72d58abd1d555c89134f72e574c3e29db
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -125,6 +125,30 @@ select set_eq(
   $$ select i from pg_temp.included('share') as i $$, $$ select id from before where key = 'split' $$, 'nobody is drawn anew by a document'
 );
 
+-- What can't be applied keeps its name, and what is stored under it
+
+create function pg_temp.broken(property text) returns jsonb language sql as $$
+  select jsonb_set(
+    pg_temp.document() #- '{properties,another}',
+    '{properties,fresh}',
+    broken.property::jsonb || '{"x-attune": {"renamedFrom": "another"}}'
+  )
+$$;
+select tests.authenticate_as('admin@example.com');
+select results_eq(
+  format(
+    $$ select action, key from attune.apply_definitions(pg_temp.broken(%L), skip_invalid => true, stored_values => 'discard')
+       where action <> 'unchanged' $$,
+    b.property
+  ),
+  $$ values ('skipped'::attune.definition_action, 'fresh') $$,
+  'a setting is left out, and nothing else done: ' || b.problem
+)
+from (values
+  ('{"type": "strin"}', 'its schema is not valid'), ('{"type": "string", "default": 5}', 'its default is not')
+) as b (property, problem);
+select is((attune.effective_setting('another')).value, '"plan"', 'as it is, by its older name');
+
 -- What is used is not deleted under who uses it
 
 select tests.authenticate_as('admin@example.com');
