@@ -1,5 +1,5 @@
 --! Previous: sha1:0f47b01586c5d9fd63a9006b194e3659f7bcf259
---! Hash: sha1:623c7b06130d3d1c030da503b19828fb88d21b2f
+--! Hash: sha1:1f2970b6fd97f45e2636e13486177a00b496413e
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -660,6 +660,7 @@ declare
   reason text;
   message text;
   renames jsonb := '{}';
+  renamed record;
   foreign_keys text;
   conflicts text;
 begin
@@ -681,17 +682,40 @@ begin
         attune.user_preferences, attune.project_preferences
       in share row exclusive mode;
 
-      -- A setting that is known by an older name keeps its values.
-      renames := coalesce((
-        select jsonb_object_agg(d.key, p.key)
-        from unnest(declared) as d
-        join attune.setting_definitions as p on p.key = d.renamed_from and coalesce(p.source, own_source) = own_source
-        where (d.definition).key is not null
-          and not problems ? d.key
-          and not exists (select from attune.setting_definitions as n where n.key = d.key)
-          and not exists (select from unnest(declared) as o where o.key = p.key)
-      ), '{}');
-      perform attune_private.rename_setting(caller, r.value #>> '{}', r.key) from jsonb_each(renames) as r;
+      -- A setting that is known by an older name keeps its values. One makes room for another: `a` becomes `b`, and
+      -- what `b` was before becomes `c`.
+      renames := '{}';
+
+      loop
+        with recursive
+          named as (
+            select d.key, d.renamed_from as older
+            from unnest(declared) as d
+            join attune.setting_definitions as p
+              on p.key = d.renamed_from and coalesce(p.source, own_source) = own_source
+            where (d.definition).key is not null
+              and not problems ? d.key
+          ),
+          leaving as (
+            select n.key, n.older
+            from named as n
+            where not exists (select from unnest(declared) as o where o.key = n.older)
+            union
+            select n.key, n.older
+            from named as n
+            join leaving as l on l.key = n.older
+          )
+        select l.key, l.older
+        into renamed
+        from leaving as l
+        where not exists (select from attune.setting_definitions as d where d.key = l.key)
+        order by l.key
+        limit 1;
+
+        exit when not found;
+        perform attune_private.rename_setting(caller, renamed.older, renamed.key);
+        renames := renames || jsonb_build_object(renamed.key, renamed.older);
+      end loop;
 
       wanted := array(
         select attune_private.with_rollout_group(d.definition)
@@ -776,7 +800,14 @@ begin
       end,
       c.stored_values,
       null::text,
-      coalesce(d.warnings, '{}')
+      coalesce(d.warnings, '{}') || case
+        when not renames ? c.key and (
+          exists (select from jsonb_each_text(renames) as r where r.value = d.renamed_from)
+          or exists (select from attune.setting_definitions as p where p.key = d.renamed_from)
+        )
+          then array[format('%s/x-attune/renamedFrom: %s is not renamed to it', d.place, d.renamed_from)]
+        else '{}'
+      end
     from unnest(changes) as c
     left join unnest(declared) as d on d.key = c.key
     where not problems ? c.key

@@ -1,5 +1,5 @@
---! Previous: sha1:623c7b06130d3d1c030da503b19828fb88d21b2f
---! Hash: sha1:953b33763f7aac0a78fd9ecb6525e17b519fd500
+--! Previous: sha1:1f2970b6fd97f45e2636e13486177a00b496413e
+--! Hash: sha1:db1d91471e74449b418f198f19b616405f354a11
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

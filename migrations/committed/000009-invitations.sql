@@ -1,5 +1,5 @@
---! Previous: sha1:953b33763f7aac0a78fd9ecb6525e17b519fd500
---! Hash: sha1:12a96e3e5634d6245cc59aebca924582a4ab5054
+--! Previous: sha1:db1d91471e74449b418f198f19b616405f354a11
+--! Hash: sha1:864b1e1129597687372c5c03c2c4ae60a3fc0565
 --! Message: invitations
 
 create table attune.invitations (

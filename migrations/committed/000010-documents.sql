@@ -1,5 +1,5 @@
---! Previous: sha1:12a96e3e5634d6245cc59aebca924582a4ab5054
---! Hash: sha1:11315700140e6cb4764cc4c30d1dfa8b7d32b291
+--! Previous: sha1:864b1e1129597687372c5c03c2c4ae60a3fc0565
+--! Hash: sha1:b70a8459665f8b2b7af45a6edb4e493a6c784dfb
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

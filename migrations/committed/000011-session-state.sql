@@ -1,5 +1,5 @@
---! Previous: sha1:11315700140e6cb4764cc4c30d1dfa8b7d32b291
---! Hash: sha1:51ed60750243fe277c0b6fa49a55a076f861d459
+--! Previous: sha1:b70a8459665f8b2b7af45a6edb4e493a6c784dfb
+--! Hash: sha1:fd708e49bdc6c79b29a3b5794b9713dc06238ee8
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

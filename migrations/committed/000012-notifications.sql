@@ -1,5 +1,5 @@
---! Previous: sha1:51ed60750243fe277c0b6fa49a55a076f861d459
---! Hash: sha1:8fcd6d0f520d15bf95c4ae7e431ef9e19029f09a
+--! Previous: sha1:fd708e49bdc6c79b29a3b5794b9713dc06238ee8
+--! Hash: sha1:3c25b174dd3c52a4a67501f1075b60af7c1045c7
 --! Message: notifications
 
 -- What there is to notify of

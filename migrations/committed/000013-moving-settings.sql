@@ -1,5 +1,5 @@
---! Previous: sha1:8fcd6d0f520d15bf95c4ae7e431ef9e19029f09a
---! Hash: sha1:41d3e0532fa56f45ddb902826f26a2f35b63a64a
+--! Previous: sha1:3c25b174dd3c52a4a67501f1075b60af7c1045c7
+--! Hash: sha1:653942adbee94a09653fca06cc2325cc54e13de9
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:41d3e0532fa56f45ddb902826f26a2f35b63a64a
---! Hash: sha1:5ed8cac72d58abd1d555c89134f72e574c3e29db
+--! Previous: sha1:653942adbee94a09653fca06cc2325cc54e13de9
+--! Hash: sha1:a49f95e4a0e33dbe48f7d8af1473d9fa1756b3fb
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
