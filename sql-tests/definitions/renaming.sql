@@ -125,6 +125,66 @@ select set_eq(
   $$ select i from pg_temp.included('share') as i $$, $$ select id from before where key = 'split' $$, 'nobody is drawn anew by a document'
 );
 
+-- What can't be applied keeps its name, and what is stored under it
+
+create function pg_temp.broken(property text) returns jsonb language sql as $$
+  select jsonb_set(
+    pg_temp.document() #- '{properties,another}',
+    '{properties,fresh}',
+    broken.property::jsonb || '{"x-attune": {"renamedFrom": "another"}}'
+  )
+$$;
+select tests.authenticate_as('admin@example.com');
+select results_eq(
+  format(
+    $$ select action, key from attune.apply_definitions(pg_temp.broken(%L), skip_invalid => true, stored_values => 'discard')
+       where action <> 'unchanged' $$,
+    b.property
+  ),
+  $$ values ('skipped'::attune.definition_action, 'fresh') $$,
+  'a setting is left out, and nothing else done: ' || b.problem
+)
+from (values
+  ('{"type": "strin"}', 'its schema is not valid'), ('{"type": "string", "default": 5}', 'its default is not')
+) as b (property, problem);
+select is((attune.effective_setting('another')).value, '"plan"', 'as it is, by its older name');
+
+-- One makes room for another
+
+select from attune.apply_definitions('{"$id": "row", "properties": {"a": {"default": "a"}, "b": {"default": "b"}}}');
+select from attune.set_global_setting('a', '"of a"');
+select from attune.set_global_setting('b', '"of b"');
+create function pg_temp.row() returns jsonb language sql as $$
+  select '{"$id": "row", "properties": {
+    "b": {"default": "a", "x-attune": {"renamedFrom": "a"}}, "c": {"default": "b", "x-attune": {"renamedFrom": "b"}}
+  }}'::jsonb
+$$;
+select results_eq(
+  'select action, key, changes from attune.apply_definitions(pg_temp.row())',
+  $$ values
+    ('changed'::attune.definition_action, 'b', '{"key": {"from": "a", "to": "b"}}'::jsonb),
+    ('changed', 'c', '{"key": {"from": "b", "to": "c"}}') $$,
+  'a name that another setting had before can be taken'
+);
+select results_eq(
+  $$ select key, value from attune.effective_settings('row') order by key $$,
+  $$ values ('b', '"of a"'::jsonb), ('c', '"of b"') $$,
+  'and each keeps what is its own'
+);
+select results_eq(
+  'select distinct action from attune.apply_definitions(pg_temp.row())', $$ values ('unchanged'::attune.definition_action) $$,
+  'once'
+);
+select results_eq(
+  $$ select action, key, warnings from attune.apply_definitions('{"$id": "row", "properties": {
+    "b": {"default": "a", "x-attune": {"renamedFrom": "c"}}, "c": {"default": "b", "x-attune": {"renamedFrom": "b"}}
+  }}') $$,
+  $$ values
+    ('unchanged'::attune.definition_action, 'b', '{/properties/b/x-attune/renamedFrom: c is not renamed to it}'::text[]),
+    ('unchanged', 'c', '{/properties/c/x-attune/renamedFrom: b is not renamed to it}') $$,
+  'two cannot change places, which applying again would undo: that is told'
+);
+
 -- What is used is not deleted under who uses it
 
 select tests.authenticate_as('admin@example.com');

@@ -1,6 +1,6 @@
 -- The documents that applications ask for: their members and defaults, patches, locks, projects, secrets.
 begin;
-select plan(68);
+select plan(69);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -213,6 +213,13 @@ select is(
   'switched off, the default applies'
 );
 select is((attune.set_ai_configuration_active(true)).model, 'big', 'and on again, nothing is lost');
+select attune.set_preference('ai_configuration.max_tokens', '100.0');
+select attune.set_preference('ai_configuration.temperature', '1e-400');
+select is(
+  attune.ai_configuration(),
+  row('big', 100, 0, 1, '{small,tiny}', true)::attune.ai_configuration,
+  'however a number is written that its schema allows, the document can be read'
+);
 select is((attune.get_effective_ai_config(tests.user_id('ada@example.com'))).model, 'big', 'a user asks for their own');
 select throws_ok(
   $$ select attune.get_effective_ai_config(tests.user_id('bob@example.com')) $$,

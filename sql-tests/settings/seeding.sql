@@ -186,6 +186,25 @@ select tests.authenticate_as('admin@example.com');
 select is(attune.seed_existing_users(1), 1, 'who can be given something is found behind those who cannot');
 select is(attune.seed_existing_users(1), 0, 'and then nobody is left, though nobody holds what is not set');
 
+-- What is chosen in a project is merged over the copy, which need not have what the default has in it.
+select tests.reset_role();
+insert into attune.setting_definitions (key, category, schema, default_value, layer, seeding)
+select
+  d.key, 'test',
+  '{"type": "object", "properties": {"a": {"type": "object", "required": ["x"]}}}', '{"a": {"x": 1}}',
+  d.layer, 'copy'
+from (values ('copied_for_projects', 'project'::attune.setting_layer), ('copied_for_users', 'user')) as d (key, layer);
+select results_eq(
+  $$ select key, merge from attune.setting_definitions where key like 'copied_for_%' order by key $$,
+  $$ values ('copied_for_projects', 'replace'::attune.setting_merge), ('copied_for_users', 'deep') $$,
+  'below a copy, what only the default has is nothing that a part of an object can be merged with'
+);
+update attune.setting_definitions set layer = 'project' where key = 'copied_for_users';
+select is(
+  (select merge from attune.setting_definitions where key = 'copied_for_users'), 'replace',
+  'nor is it once there is something below it'
+);
+
 -- A request without a token
 
 select tests.authenticate_as_anon();
