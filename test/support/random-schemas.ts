@@ -38,6 +38,10 @@ const leafSchema: fc.Arbitrary<Json> = fc.oneof<fc.Arbitrary<Json>[]>(
 const present = (keywords: { [keyword: string]: Json | undefined }): JsonObject =>
   Object.fromEntries(Object.entries(keywords).filter((entry): entry is [string, Json] => entry[1] !== undefined));
 
+const conditional = (when: Json, so: Json, otherwise?: Json): JsonObject =>
+  // oxlint-disable-next-line unicorn/no-thenable -- It is JSON Schema's own word, and nobody awaits a schema.
+  present({ if: when, then: so, else: otherwise });
+
 /** Schemas of which so many in ten, on every level, constrain the members of an object together. */
 const schemasWith = (joints: number) =>
   fc.letrec<{ any: Json; object: Json; fragment: Json; joint: Json }>((tie) => {
@@ -104,13 +108,7 @@ const schemasWith = (joints: number) =>
               fc.record({ enum: fc.array(anything, { minLength: 1, maxLength: 4 }) }),
               fc
                 .tuple(tie("any"), tie("any"), fc.option(tie("any")))
-                .map(([when, so, otherwise]) =>
-                  Object.fromEntries<Json>([
-                    ["if", when],
-                    ["then", so],
-                    ...(otherwise === null ? [] : [["else", otherwise] as const]),
-                  ]),
-                ),
+                .map(([when, so, otherwise]) => conditional(when, so, otherwise ?? undefined)),
               fc.record({
                 dependentRequired: fc.dictionary(name, namesOf, { minKeys: 1, maxKeys: 2, noNullPrototype: true }),
               }),
@@ -124,6 +122,35 @@ const schemasWith = (joints: number) =>
 
 const calm = schemasWith(0);
 const wild = schemasWith(4);
+
+/** A flat object, or one in a member, of which one keyword asks something of several members: a mixture easily breaks it. */
+const focused: fc.Arbitrary<Json> = fc
+  .tuple(
+    fc.oneof<fc.Arbitrary<JsonObject>[]>(
+      fc.record({ maxProperties: fc.constantFrom(1, 2) }),
+      fc.record({ minProperties: fc.constantFrom(1, 2) }),
+      fc.constantFrom<JsonObject[]>(
+        { oneOf: [{ required: ["a"] }, { required: ["b"] }] },
+        { anyOf: [{ maxProperties: 1 }, { required: ["c"] }] },
+        { not: { required: ["a", "b"] } },
+        { enum: [{}, { a: 1 }, { b: 1 }, { a: 1, c: 1 }] },
+        { const: { a: 1, b: 1 } },
+        conditional({ required: ["a"] }, { maxProperties: 1 }),
+        { dependentRequired: { a: ["b"], b: ["a"] } },
+        { dependentSchemas: { a: { properties: { b: { const: 1 } } } } },
+        { type: ["object", "null"], required: ["a", "b"] },
+        { required: ["a"] },
+        { allOf: [{ maxProperties: 2 }] },
+        { propertyNames: { enum: ["a", "b"] } },
+      ),
+    ),
+    fc.constantFrom<JsonObject[]>({}, { properties: { a: { enum: [1, 2] }, b: { type: "integer" } } }),
+    fc.boolean(),
+  )
+  .map(([keyword, rest, isNested]) => {
+    const object = { type: "object", ...rest, ...keyword };
+    return isNested ? { type: "object", properties: { a: object } } : object;
+  });
 
 const definitions = fc.record({
   plain: calm.fragment,
@@ -142,9 +169,10 @@ const definitions = fc.record({
 export const randomSchema: fc.Arbitrary<Json> = fc
   .tuple(
     fc.oneof(
-      { weight: 6, arbitrary: calm.object },
-      { weight: 3, arbitrary: wild.joint },
-      { weight: 2, arbitrary: wild.object },
+      { weight: 4, arbitrary: calm.object },
+      { weight: 5, arbitrary: focused },
+      { weight: 2, arbitrary: wild.joint },
+      { weight: 1, arbitrary: wild.object },
       { weight: 1, arbitrary: wild.any },
     ),
     definitions,
