@@ -471,50 +471,54 @@ const LAST: Step[] = [
 ];
 const MUST_PASS = new Set(["definition", "seed_existing_users", "sign_up", "plan and team"]);
 
-test("no sequence of accepted writes makes a value apply that its schema refuses, or keeps anybody from signing up", async () => {
-  const accepted = new Map<string, number>();
-  const seen = { deep: 0, replace: 0, merged: 0, copied: 0, "refused mergings": 0 };
-  const count = (kind: string): unknown => accepted.set(kind, (accepted.get(kind) ?? 0) + 1);
+test(
+  "no sequence of accepted writes makes a value apply that its schema refuses, or keeps anybody from signing up",
+  async () => {
+    const accepted = new Map<string, number>();
+    const seen = { deep: 0, replace: 0, merged: 0, copied: 0, "refused mergings": 0 };
+    const count = (kind: string): unknown => accepted.set(kind, (accepted.get(kind) ?? 0) + 1);
 
-  await fc.assert(
-    fc.asyncProperty(scenario, async ({ of, steps }) => {
-      await client.query("begin");
-      try {
-        const done = [...defining(of), ...steps, ...LAST];
-        const outcomes = await attempt(done);
-        for (const [n, { code }] of outcomes.entries()) if (code === "ok") count(done[n]?.kind ?? "");
-        if (outcomes[0]?.reason === "invalid_merge") seen["refused mergings"]++;
-        // Whatever is refused is refused on purpose, and some things never are.
-        expect(
-          outcomes
-            .map((outcome, n) => ({ ...outcome, step: done[n] }))
-            .filter(
-              ({ code, step }) => code !== "ok" && (!/^(PT4..|42501)$/.test(code) || MUST_PASS.has(step?.kind ?? "")),
-            ),
-        ).toEqual([]);
+    await fc.assert(
+      fc.asyncProperty(scenario, async ({ of, steps }) => {
+        await client.query("begin");
+        try {
+          const done = [...defining(of), ...steps, ...LAST];
+          const outcomes = await attempt(done);
+          for (const [n, { code }] of outcomes.entries()) if (code === "ok") count(done[n]?.kind ?? "");
+          if (outcomes[0]?.reason === "invalid_merge") seen["refused mergings"]++;
+          // Whatever is refused is refused on purpose, and some things never are.
+          expect(
+            outcomes
+              .map((outcome, n) => ({ ...outcome, step: done[n] }))
+              .filter(
+                ({ code, step }) => code !== "ok" && (!/^(PT4..|42501)$/.test(code) || MUST_PASS.has(step?.kind ?? "")),
+              ),
+          ).toEqual([]);
 
-        const { rows } = await client.query<{ applied: Applied[] }>("select pg_temp.applied() as applied");
-        const applied = rows[0]?.applied ?? [];
-        const isNotSet = ({ layer, value }: Applied): boolean => layer === "default" && value === null;
-        expect(applied.filter((each) => !isNotSet(each) && !isValid(each.schema, each.value))).toEqual([]);
-        expect(applied.map(({ value }) => value)).toEqual(
-          applied.map((each) => mergeLayers(each.merge, each.seeding, each.default_value, each.layers)),
-        );
+          const { rows } = await client.query<{ applied: Applied[] }>("select pg_temp.applied() as applied");
+          const applied = rows[0]?.applied ?? [];
+          const isNotSet = ({ layer, value }: Applied): boolean => layer === "default" && value === null;
+          expect(applied.filter((each) => !isNotSet(each) && !isValid(each.schema, each.value))).toEqual([]);
+          expect(applied.map(({ value }) => value)).toEqual(
+            applied.map((each) => mergeLayers(each.merge, each.seeding, each.default_value, each.layers)),
+          );
 
-        for (const { merge, seeding, layers } of applied) {
-          seen[merge]++;
-          if (merge === "deep" && layers.filter(({ value }) => isObject(value)).length > 1) seen.merged++;
-          if (seeding === "copy" && layers.some(({ layer }) => layer === "user")) seen.copied++;
+          for (const { merge, seeding, layers } of applied) {
+            seen[merge]++;
+            if (merge === "deep" && layers.filter(({ value }) => isObject(value)).length > 1) seen.merged++;
+            if (seeding === "copy" && layers.some(({ layer }) => layer === "user")) seen.copied++;
+          }
+        } finally {
+          await client.query("rollback");
         }
-      } finally {
-        await client.query("rollback");
-      }
-    }),
-    { numRuns: CASES },
-  );
+      }),
+      { numRuns: CASES },
+    );
 
-  // The control: everything has happened, and often.
-  expect([...accepted].filter(([, times]) => times < CASES / 50)).toEqual([]);
-  expect(Object.entries(seen).filter(([, times]) => times < CASES / 50)).toEqual([]);
-  expect(accepted.size).toBe(23);
-}, 60_000 + CASES * 300);
+    // The control: everything has happened, and often.
+    expect([...accepted].filter(([, times]) => times < CASES / 50)).toEqual([]);
+    expect(Object.entries(seen).filter(([, times]) => times < CASES / 50)).toEqual([]);
+    expect(accepted.size).toBe(23);
+  },
+  60_000 + CASES * 300,
+);

@@ -1,5 +1,5 @@
---! Previous: sha1:970a9c4001c28f9604625bc5acc48ceaa9a6b237
---! Hash: sha1:bd092d86d2b51f9fceb20124281707f796ca0aa9
+--! Previous: sha1:1bade2e3e3532ed7373af7f51c42fb2294c91b51
+--! Hash: sha1:d9ed85a1914d85dce2cf2e4dcbbfa4331daf321a
 --! Message: invitations
 
 create table attune.invitations (
@@ -66,20 +66,435 @@ comment on table attune_private.invitation_tokens is 'SHA-256 of the token that 
 
 alter table attune_private.invitation_tokens enable row level security;
 
---!include invitations/private/withdraw_invitation.sql
---!include invitations/private/invite.sql
---!include invitations/private/accept_invitation.sql
---!include invitations/invite_to_team.sql
---!include invitations/invite_to_project.sql
---!include invitations/revoke_invitation.sql
---!include invitations/accept_invitation.sql
+--! Included invitations/private/withdraw_invitation.sql
+create or replace function attune_private.withdraw_invitation(invitation_id uuid)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update attune.invitations as i
+  set revoked_at = now()
+  where i.id = withdraw_invitation.invitation_id
+    and i.accepted_at is null
+    and i.revoked_at is null;
 
---!include invitations/private/remove_expired.sql
---!include invitations/remove_expired.sql
+  if found then
+    delete from attune_private.invitation_tokens as t where t.invitation_id = withdraw_invitation.invitation_id;
 
---!include invitations/triggers/tg_users__erase_invitations.sql
---!include invitations/triggers/tg_team_members__withdraw_invitations.sql
---!include invitations/triggers/tg_project_members__withdraw_invitations.sql
+    -- What was not sent yet is not sent any more.
+    delete from attune_private.mail_outbox as m
+    where m.delivered_at is null
+      and m.purpose = 'invitation'
+      and m.payload ->> 'invitation_id' = withdraw_invitation.invitation_id::text;
+  end if;
+end;
+$$;
+comment on function attune_private.withdraw_invitation(uuid) is
+  'Takes an invitation back that nobody has accepted, and its mail, if it was not sent.';
+revoke all on function attune_private.withdraw_invitation(uuid) from public;
+--! EndIncluded invitations/private/withdraw_invitation.sql
+--! Included invitations/private/invite.sql
+create or replace function attune_private.invite(caller attune_private.caller, invitation attune.invitations)
+returns attune.invitations
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  secret constant bytea := attune_private.random_bytes(32);
+  per_day constant integer := attune_private.system_number('INVITATIONS_PER_DAY', 50);
+  inviter attune.users;
+begin
+  invitation.id := gen_random_uuid();
+  invitation.email := attune_private.email_key(invitation.email);
+  invitation.invited_by := caller.user_id;
+  invitation.created_at := now();
+  invitation.expires_at := now() + attune_private.system_interval('INVITATION_LIFETIME', '7 days');
+
+  if not attune_private.is_address(invitation.email) then
+    perform attune_private.refuse_email();
+  end if;
+
+  -- One at a time, so that they can be counted.
+  select u.* into inviter from attune.users as u where u.id = invitation.invited_by for no key update;
+
+  if per_day <= (
+    select count(*)
+    from attune.invitations as i
+    where i.invited_by = inviter.id
+      and i.created_at > now() - interval '1 day'
+  ) and inviter.id is not null then
+    raise exception using
+      errcode = 'PT429',
+      message = format('You have sent %s invitations today', per_day),
+      detail = 'too_many_invitations',
+      hint = 'Go on tomorrow.';
+  end if;
+
+  -- The latest one counts.
+  perform attune_private.withdraw_invitation(i.id)
+  from attune.invitations as i
+  where i.email = invitation.email
+    and i.team_id is not distinct from invitation.team_id
+    and i.project_id is not distinct from invitation.project_id;
+
+  insert into attune.invitations (
+    id, email, team_id, team_role, project_id, project_role, invited_by, created_at, expires_at
+  )
+  values (
+    invitation.id, invitation.email, invitation.team_id, invitation.team_role, invitation.project_id,
+    invitation.project_role, invitation.invited_by, invitation.created_at, invitation.expires_at
+  );
+
+  insert into attune_private.invitation_tokens (invitation_id, token_hash)
+  values (invitation.id, sha256(uuid_send(invitation.id) || secret));
+
+  perform attune_private.send_mail(
+    inviter.id,
+    'invitation',
+    invitation.email,
+    jsonb_build_object(
+      'token', attune_private.base64url(uuid_send(invitation.id) || secret),
+      'invitation_id', invitation.id,
+      'invited_by', inviter.name,
+      'team', (select t.name from attune.teams as t where t.id = invitation.team_id),
+      'project', (select p.name from attune.projects as p where p.id = invitation.project_id)
+    ),
+    invitation.expires_at
+  );
+
+  return invitation;
+end;
+$$;
+comment on function attune_private.invite(attune_private.caller, attune.invitations) is
+  'Mails an invitation, in the place of an earlier one. '
+  'Whoever calls it has made sure that the caller may. '
+  'Refused: `invalid_email`, `too_many_invitations`.';
+revoke all on function attune_private.invite(attune_private.caller, attune.invitations) from public;
+--! EndIncluded invitations/private/invite.sql
+--! Included invitations/private/accept_invitation.sql
+create or replace function attune_private.accept_invitation(user_id uuid, token text, at timestamptz default now())
+returns attune.invitations
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  bytes constant bytea := attune_private.from_base64url(token, 48);
+  invitation attune.invitations;
+begin
+  select i.* into invitation
+  from attune.invitations as i
+  join attune_private.invitation_tokens as t on t.invitation_id = i.id
+  where i.id = encode(substring(bytes for 16), 'hex')::uuid
+    and t.token_hash = sha256(bytes)
+    and i.expires_at > at
+    and i.accepted_at is null
+    and i.revoked_at is null
+  for no key update of i;
+
+  if not found then
+    raise exception using
+      errcode = 'PT400',
+      message = 'The invitation is no longer valid',
+      detail = 'invalid_invitation',
+      hint = 'Ask for another: an invitation works once, and not for ever.';
+  end if;
+
+  if not exists (
+    select from attune.user_emails as e
+    where e.user_id = accept_invitation.user_id
+      and e.email = invitation.email
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = 'The invitation is for another e-mail address',
+      detail = 'invitation_for_another',
+      hint = 'Sign in with the address that was invited, or have yours invited.';
+  end if;
+
+  update attune.invitations as i
+  set accepted_at = accept_invitation.at
+  where i.id = invitation.id
+  returning i.* into invitation;
+
+  delete from attune_private.invitation_tokens as t where t.invitation_id = invitation.id;
+
+  -- Who belongs to it already keeps what they may do, or may do more.
+  insert into attune.team_members as m (user_id, team_id, role)
+  select accept_invitation.user_id, invitation.team_id, invitation.team_role
+  where invitation.team_id is not null
+  on conflict on constraint team_members_pkey do update set role = least(m.role, excluded.role);
+
+  insert into attune.project_members as m (user_id, project_id, role)
+  select accept_invitation.user_id, invitation.project_id, invitation.project_role
+  where invitation.project_id is not null
+  on conflict on constraint project_members_pkey do update set role = least(m.role, excluded.role);
+
+  return invitation;
+end;
+$$;
+comment on function attune_private.accept_invitation(uuid, text, timestamptz) is 'See `attune.accept_invitation`.';
+revoke all on function attune_private.accept_invitation(uuid, text, timestamptz) from public;
+--! EndIncluded invitations/private/accept_invitation.sql
+--! Included invitations/invite_to_team.sql
+create or replace function attune.invite_to_team(team_id uuid, email text, role attune.team_role default 'member')
+returns attune.invitations
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+  caller_role constant attune.team_role := attune_private.require_team_role(
+    caller, invite_to_team.team_id, 'owner', 'admin'
+  );
+  invitation attune.invitations;
+begin
+  if caller_role = 'admin' and role = 'owner' then
+    perform attune_private.refuse_team_role('Only an owner may make or unmake an owner');
+  end if;
+
+  invitation.team_id := invite_to_team.team_id;
+  invitation.team_role := coalesce(role, 'member');
+  invitation.email := invite_to_team.email;
+  return attune_private.invite(caller, invitation);
+end;
+$$;
+comment on function attune.invite_to_team(uuid, text, attune.team_role) is
+  E'@param team_id To which team.\n'
+  '@param email Who is invited.\n'
+  '@param role As what.\n'
+  'Asks somebody by e-mail to join a team; for its owners, and for admins unless as an owner. '
+  'It takes the place of an earlier invitation. '
+  'Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`.';
+revoke all on function attune.invite_to_team(uuid, text, attune.team_role) from public;
+grant execute on function attune.invite_to_team(uuid, text, attune.team_role) to authenticated, service_role;
+--! EndIncluded invitations/invite_to_team.sql
+--! Included invitations/invite_to_project.sql
+create or replace function attune.invite_to_project(project_id uuid, email text, role attune.project_role default 'viewer')
+returns attune.invitations
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+  invitation attune.invitations;
+begin
+  perform attune_private.require_project_role(caller, invite_to_project.project_id, 'owner');
+
+  invitation.project_id := invite_to_project.project_id;
+  invitation.project_role := coalesce(role, 'viewer');
+  invitation.email := invite_to_project.email;
+  return attune_private.invite(caller, invitation);
+end;
+$$;
+comment on function attune.invite_to_project(uuid, text, attune.project_role) is
+  E'@param project_id To which project.\n'
+  '@param email Who is invited.\n'
+  '@param role As what.\n'
+  'Asks somebody by e-mail to join a project; for its owners. '
+  'It takes the place of an earlier invitation. '
+  'Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`.';
+revoke all on function attune.invite_to_project(uuid, text, attune.project_role) from public;
+grant execute on function attune.invite_to_project(uuid, text, attune.project_role) to authenticated, service_role;
+--! EndIncluded invitations/invite_to_project.sql
+--! Included invitations/revoke_invitation.sql
+create or replace function attune.revoke_invitation(invitation_id uuid)
+returns attune.invitations
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+  invitation attune.invitations;
+begin
+  select i.* into invitation
+  from attune.invitations as i
+  where i.id = invitation_id
+    and (
+      caller.is_trusted
+      or exists (
+        select from attune.team_members as m
+        where m.user_id = caller.user_id
+          and m.team_id = i.team_id
+          and m.role in ('owner', 'admin')
+      )
+      or exists (
+        select from attune.project_members as m
+        where m.user_id = caller.user_id
+          and m.project_id = i.project_id
+          and m.role = 'owner'
+      )
+    );
+
+  if not found then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no such invitation',
+      detail = 'unknown_invitation',
+      hint = 'List the invitations of your team or project.';
+  end if;
+
+  perform attune_private.withdraw_invitation(invitation.id);
+  select i.* into invitation from attune.invitations as i where i.id = invitation.id;
+  return invitation;
+end;
+$$;
+comment on function attune.revoke_invitation(uuid) is
+  E'@param invitation_id Which invitation.\n'
+  'Takes an invitation back; one that was accepted or taken back stays as it is. '
+  'For those who may invite. '
+  'Refused: `unknown_invitation`.';
+revoke all on function attune.revoke_invitation(uuid) from public;
+grant execute on function attune.revoke_invitation(uuid) to authenticated, service_role;
+--! EndIncluded invitations/revoke_invitation.sql
+--! Included invitations/accept_invitation.sql
+create or replace function attune.accept_invitation(token text)
+returns attune.invitations
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.accept_invitation(attune_hidden.require_user_id(), token);
+end;
+$$;
+comment on function attune.accept_invitation(text) is
+  E'@param token The token of the mail.\n'
+  'Joins the team or project to which the caller was invited, with the token of the mail. '
+  'The address of the caller must be the one that was invited. '
+  'Refused: `not_signed_in`, `invalid_invitation`, `invitation_for_another`.';
+revoke all on function attune.accept_invitation(text) from public;
+grant execute on function attune.accept_invitation(text) to authenticated;
+--! EndIncluded invitations/accept_invitation.sql
+
+--! Included invitations/private/remove_expired.sql
+create or replace function attune_private.remove_expired(at timestamptz default now())
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  kept_for constant interval := '30 days';
+  removed bigint := 0;
+  counted bigint;
+begin
+  update attune_private.mail_outbox as m
+  set payload = m.payload - 'token'
+  where m.expires_at <= at
+    and m.payload ? 'token';
+
+  delete from attune_private.mail_outbox as m where m.expires_at <= at - kept_for;
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
+  delete from attune_private.one_time_tokens as t where t.expires_at <= at;
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
+  delete from attune_private.login_attempts as a where a.last_failed_at <= at - interval '1 day';
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
+  delete from attune.invitations as i where i.expires_at <= at - kept_for;
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
+  delete from attune.sessions as s where least(s.revoked_at, s.idle_until) <= at - kept_for;
+  get diagnostics counted = row_count;
+  return removed + counted;
+end;
+$$;
+comment on function attune_private.remove_expired(timestamptz) is 'See `attune.remove_expired`.';
+revoke all on function attune_private.remove_expired(timestamptz) from public;
+--! EndIncluded invitations/private/remove_expired.sql
+--! Included invitations/remove_expired.sql
+create or replace function attune.remove_expired()
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.remove_expired();
+end;
+$$;
+comment on function attune.remove_expired() is
+  'Removes what has expired, and returns how many rows: one-time tokens and counted failures at once, sessions, '
+  'mails and invitations after 30 days. '
+  'For trusted servers, once a day or so.';
+revoke all on function attune.remove_expired() from public;
+grant execute on function attune.remove_expired() to service_role;
+--! EndIncluded invitations/remove_expired.sql
+
+--! Included invitations/triggers/tg_users__erase_invitations.sql
+create or replace function attune_private.tg_users__erase_invitations()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from attune.invitations as i where i.email = attune_private.email_key(old.email);
+
+  delete from attune_private.mail_outbox as m
+  where m.purpose = 'invitation'
+    and m.recipient = attune_private.email_key(old.email);
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__erase_invitations() is
+  'Invitations of a deleted user, and the mails with them, tell the address: they go too.';
+revoke all on function attune_private.tg_users__erase_invitations() from public;
+--! EndIncluded invitations/triggers/tg_users__erase_invitations.sql
+--! Included invitations/triggers/tg_team_members__withdraw_invitations.sql
+create or replace function attune_private.tg_team_members__withdraw_invitations()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.withdraw_invitation(i.id)
+  from attune.invitations as i
+  where i.team_id = old.team_id
+    and i.invited_by = old.user_id
+    and not exists (
+      select from attune.team_members as m
+      where m.user_id = old.user_id
+        and m.team_id = old.team_id
+        and (m.role = 'owner' or m.role = 'admin' and i.team_role <> 'owner')
+    );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_team_members__withdraw_invitations() is
+  'Takes back what a member has invited others to as, and may no longer: an owner who was removed comes back by no '
+  'invitation of their own.';
+revoke all on function attune_private.tg_team_members__withdraw_invitations() from public;
+--! EndIncluded invitations/triggers/tg_team_members__withdraw_invitations.sql
+--! Included invitations/triggers/tg_project_members__withdraw_invitations.sql
+create or replace function attune_private.tg_project_members__withdraw_invitations()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.withdraw_invitation(i.id)
+  from attune.invitations as i
+  where i.project_id = old.project_id
+    and i.invited_by = old.user_id
+    and not exists (
+      select from attune.project_members as m
+      where m.user_id = old.user_id
+        and m.project_id = old.project_id
+        and m.role = 'owner'
+    );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_project_members__withdraw_invitations() is
+  'Takes back the invitations of an owner who is none any more, so that nobody comes back by one of their own.';
+revoke all on function attune_private.tg_project_members__withdraw_invitations() from public;
+--! EndIncluded invitations/triggers/tg_project_members__withdraw_invitations.sql
 
 create trigger _820_erase_invitations after delete on attune.users
   for each row execute function attune_private.tg_users__erase_invitations();

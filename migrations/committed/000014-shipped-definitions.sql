@@ -1,5 +1,1140 @@
---! Previous: sha1:81619e032ab2995e479eba4ea57179f85de83e49
---! Hash: sha1:ce475971a7f37a25e6c8ee217defe9689d9e71b6
+--! Previous: sha1:482486616950be76c6c6a873847e19cd97b09a01
+--! Hash: sha1:34abe32e582634798b1e58bb04a80902f67127cc
 --! Message: shipped definitions
 
---!include shipped-definitions/shipped_definitions.sql
+--! Included shipped-definitions/shipped_definitions.sql
+-- definitions/attune.json, word for word.
+select from attune.apply_definitions($definitions$
+{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "$id": "attune",
+  "title": "The settings that Attune ships",
+  "type": "object",
+  "properties": {
+    "PROJECTS_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "Projects: plan and follow work.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "STYLE_GUIDE_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "The style guide: the building blocks of the interface, on one page.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "AGENT_WORK_ORDERS_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "Work orders that agents carry out.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "LOGFIRE_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "Logging and tracing with Logfire.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "DISCONNECT_SCREEN_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "A screen that tells when the connection to the server is lost.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "TASKS_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "Tasks inside projects.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "KNOWLEDGE_BASE_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "The knowledge base.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "MCP_SERVER_DASHBOARD_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "The dashboard of the MCP server.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "DARK_MODE_ENABLED": {
+      "type": "boolean",
+      "default": false,
+      "description": "The dark theme.",
+      "x-attune": {
+        "category": "features"
+      }
+    },
+    "MODEL_CHOICE": {
+      "type": "string",
+      "minLength": 1,
+      "maxLength": 200,
+      "default": "gpt-4.1-nano",
+      "description": "The language model that answers questions and writes summaries.",
+      "x-attune": {
+        "category": "rag_strategy",
+        "layer": "global"
+      }
+    },
+    "USE_CONTEXTUAL_EMBEDDINGS": {
+      "type": "boolean",
+      "default": false,
+      "description": "Adds the context of the whole document to each passage before it is embedded: better answers, slower ingestion.",
+      "x-attune": {
+        "category": "rag_strategy",
+        "layer": "global"
+      }
+    },
+    "USE_HYBRID_SEARCH": {
+      "type": "boolean",
+      "default": true,
+      "description": "Searches by meaning and by words, and joins both results.",
+      "x-attune": {
+        "category": "rag_strategy",
+        "layer": "global"
+      }
+    },
+    "USE_RERANKING": {
+      "type": "boolean",
+      "default": true,
+      "description": "Puts the found passages in order once more with a cross-encoder.",
+      "x-attune": {
+        "category": "rag_strategy",
+        "layer": "global"
+      }
+    },
+    "RAG_RESULT_COUNT": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 50,
+      "default": 5,
+      "description": "How many passages a search returns.",
+      "x-attune": {
+        "category": "rag_strategy",
+        "layer": "global"
+      }
+    },
+    "PREFERENCES_PER_USER": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 10000,
+      "default": 1000,
+      "description": "How many preferences one user may hold.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "ACCESS_TOKEN_LIFETIME": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 86400,
+      "default": 900,
+      "description": "For how many seconds an access token is good.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "SESSION_IDLE_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 31536000,
+      "default": 1209600,
+      "description": "After how many seconds without a refresh a session ends.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "SESSION_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 315360000,
+      "default": 7776000,
+      "description": "After how many seconds a session ends in any case.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "REFRESH_TOKEN_REUSE_INTERVAL": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 300,
+      "default": 10,
+      "description": "For how many seconds a used refresh token still gives the same successor, as parallel tabs need; after that, its reuse ends the session.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "PASSWORD_COST": {
+      "type": "integer",
+      "minimum": 4,
+      "maximum": 16,
+      "default": 12,
+      "description": "The cost of hashing a password, of which each step doubles the work. Hashes of a lower cost are replaced when their user signs in.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "LOGIN_FREE_FAILURES": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000,
+      "default": 5,
+      "description": "After how many failures to sign in an account, or a network address, has to wait: a second, then twice as long each time.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "LOGIN_LONGEST_WAIT": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 86400,
+      "default": 900,
+      "description": "For how many seconds, at most, an account or a network address has to wait after failures to sign in.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "PASSWORD_RESET_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 604800,
+      "default": 3600,
+      "description": "For how many seconds a mailed link resets the password.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "EMAIL_VERIFICATION_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 2592000,
+      "default": 86400,
+      "description": "For how many seconds a mailed link verifies the e-mail address.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "INVITATION_LIFETIME": {
+      "type": "integer",
+      "minimum": 60,
+      "maximum": 7776000,
+      "default": 604800,
+      "description": "For how many seconds an invitation may be accepted.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "INVITATIONS_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 100000,
+      "default": 50,
+      "description": "How many invitations one user may send in a day.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "deep_research": {
+      "type": "boolean",
+      "default": false,
+      "description": "Deep research: long answers from many sources. Administrators give it to everybody, a plan, a team or one user.",
+      "x-attune": {
+        "category": "beta_features",
+        "writable_by": "admin"
+      }
+    },
+    "strategy_graph": {
+      "type": "boolean",
+      "default": false,
+      "description": "The strategy graph. Administrators give it to everybody, a plan, a team or one user.",
+      "x-attune": {
+        "category": "beta_features",
+        "writable_by": "admin"
+      }
+    },
+    "app_preferences.interface_settings": {
+      "type": "object",
+      "properties": {
+        "theme": {
+          "enum": [
+            "light",
+            "dark",
+            "system"
+          ]
+        },
+        "language": {
+          "type": "string",
+          "maxLength": 35,
+          "pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$",
+          "description": "A BCP 47 language tag."
+        },
+        "rtl": {
+          "type": "boolean"
+        },
+        "sidebarCollapsed": {
+          "type": "boolean"
+        },
+        "tableDensity": {
+          "enum": [
+            "compact",
+            "standard",
+            "comfortable"
+          ]
+        },
+        "rowsPerPage": {
+          "type": "integer",
+          "minimum": 5,
+          "maximum": 500
+        },
+        "enableAnimations": {
+          "type": "boolean"
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "theme": "system",
+        "language": "en",
+        "rtl": false,
+        "sidebarCollapsed": false,
+        "tableDensity": "standard",
+        "rowsPerPage": 25,
+        "enableAnimations": true
+      },
+      "description": "How the application looks.",
+      "x-attune": {
+        "category": "app_preferences"
+      }
+    },
+    "app_preferences.data_preferences": {
+      "type": "object",
+      "properties": {
+        "dateFormat": {
+          "type": "string",
+          "maxLength": 50,
+          "minLength": 1
+        },
+        "numberFormat": {
+          "type": "string",
+          "maxLength": 50,
+          "minLength": 1,
+          "description": "The locale whose digits and separators are used."
+        },
+        "currency": {
+          "type": "string",
+          "pattern": "^[A-Z]{3}$",
+          "description": "An ISO 4217 code."
+        },
+        "timezone": {
+          "type": [
+            "string",
+            "null"
+          ],
+          "maxLength": 64,
+          "x-time-zone": true,
+          "description": "An IANA name; null is the user's own time zone."
+        },
+        "defaultFilters": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "autoApply": {
+              "type": "boolean"
+            },
+            "tier": {
+              "type": "array",
+              "items": {
+                "type": "string",
+                "maxLength": 100
+              },
+              "maxItems": 50,
+              "uniqueItems": true
+            },
+            "status": {
+              "type": "array",
+              "items": {
+                "type": "string",
+                "maxLength": 100
+              },
+              "maxItems": 50,
+              "uniqueItems": true
+            },
+            "qualityRange": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "min": {
+                  "type": "number",
+                  "minimum": 0,
+                  "maximum": 100
+                },
+                "max": {
+                  "type": "number",
+                  "minimum": 0,
+                  "maximum": 100
+                }
+              }
+            }
+          }
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "dateFormat": "YYYY-MM-DD",
+        "numberFormat": "en-US",
+        "currency": "USD",
+        "timezone": "UTC",
+        "defaultFilters": {
+          "autoApply": false,
+          "tier": [],
+          "status": [],
+          "qualityRange": {
+            "min": 0,
+            "max": 100
+          }
+        }
+      },
+      "description": "How dates, numbers and money read, and what lists show at first.",
+      "x-attune": {
+        "category": "app_preferences"
+      }
+    },
+    "app_preferences.feature_preferences": {
+      "type": "object",
+      "properties": {
+        "beta": {
+          "type": "boolean"
+        },
+        "debug": {
+          "type": "boolean"
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "beta": false,
+        "debug": false
+      },
+      "description": "Whether the user sees features that are being tried, and diagnostics.",
+      "x-attune": {
+        "category": "app_preferences"
+      }
+    },
+    "app_preferences.integration_settings": {
+      "type": "object",
+      "properties": {
+        "calendly": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "enabled": {
+              "type": "boolean"
+            },
+            "autoSync": {
+              "type": "boolean"
+            },
+            "defaults": {
+              "type": "object",
+              "maxProperties": 50
+            }
+          }
+        },
+        "whatsapp": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "enabled": {
+              "type": "boolean"
+            },
+            "autoSync": {
+              "type": "boolean"
+            },
+            "defaults": {
+              "type": "object",
+              "maxProperties": 50
+            }
+          }
+        },
+        "email": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "enabled": {
+              "type": "boolean"
+            },
+            "autoSync": {
+              "type": "boolean"
+            },
+            "defaults": {
+              "type": "object",
+              "maxProperties": 50
+            }
+          }
+        }
+      },
+      "additionalProperties": false,
+      "x-no-secrets": true,
+      "default": {
+        "calendly": {
+          "enabled": false,
+          "autoSync": false,
+          "defaults": {}
+        },
+        "whatsapp": {
+          "enabled": false,
+          "autoSync": false,
+          "defaults": {}
+        },
+        "email": {
+          "enabled": false,
+          "autoSync": false,
+          "defaults": {}
+        }
+      },
+      "description": "Which integrations are used, and how. Tokens belong in credentials: a value that looks like one is refused.",
+      "x-attune": {
+        "category": "app_preferences"
+      }
+    },
+    "dashboard_settings.widget_visibility": {
+      "type": "object",
+      "properties": {
+        "metrics": {
+          "type": "boolean"
+        },
+        "monthlyPerformance": {
+          "type": "boolean"
+        },
+        "leadsConversions": {
+          "type": "boolean"
+        },
+        "revenueChannel": {
+          "type": "boolean"
+        },
+        "pieCharts": {
+          "type": "boolean"
+        },
+        "recentActivity": {
+          "type": "boolean"
+        },
+        "insights": {
+          "type": "boolean"
+        },
+        "performanceTargets": {
+          "type": "boolean"
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "metrics": true,
+        "monthlyPerformance": true,
+        "leadsConversions": true,
+        "revenueChannel": true,
+        "pieCharts": true,
+        "recentActivity": true,
+        "insights": true,
+        "performanceTargets": true
+      },
+      "description": "Which widgets the dashboard shows.",
+      "x-attune": {
+        "category": "dashboard_settings",
+        "layer": "project"
+      }
+    },
+    "dashboard_settings.widget_layout": {
+      "type": "object",
+      "properties": {
+        "positions": {
+          "type": "object",
+          "maxProperties": 100,
+          "additionalProperties": {
+            "type": "object",
+            "required": [
+              "x",
+              "y"
+            ],
+            "properties": {
+              "x": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 10000
+              },
+              "y": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 10000
+              }
+            },
+            "additionalProperties": false
+          }
+        },
+        "sizes": {
+          "type": "object",
+          "maxProperties": 100,
+          "additionalProperties": {
+            "type": "object",
+            "required": [
+              "width",
+              "height"
+            ],
+            "properties": {
+              "width": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 10000
+              },
+              "height": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 10000
+              }
+            },
+            "additionalProperties": false
+          }
+        },
+        "collapsed": {
+          "type": "object",
+          "maxProperties": 100,
+          "additionalProperties": {
+            "type": "boolean"
+          }
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "positions": {},
+        "sizes": {},
+        "collapsed": {}
+      },
+      "description": "Where the widgets are, how large, and which are collapsed, by widget.",
+      "x-attune": {
+        "category": "dashboard_settings",
+        "layer": "project"
+      }
+    },
+    "dashboard_settings.dashboard_preferences": {
+      "type": "object",
+      "properties": {
+        "defaultView": {
+          "type": "string",
+          "maxLength": 50,
+          "minLength": 1
+        },
+        "autoRefresh": {
+          "type": "boolean"
+        },
+        "refreshInterval": {
+          "type": "integer",
+          "minimum": 1000,
+          "maximum": 86400000,
+          "description": "In milliseconds."
+        },
+        "compactMode": {
+          "type": "boolean"
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "defaultView": "enhanced",
+        "autoRefresh": true,
+        "refreshInterval": 300000,
+        "compactMode": false
+      },
+      "description": "How the dashboard opens and refreshes.",
+      "x-attune": {
+        "category": "dashboard_settings",
+        "layer": "project"
+      }
+    },
+    "notification_settings.email_notifications": {
+      "type": "object",
+      "properties": {
+        "leadUpdates": {
+          "type": "boolean"
+        },
+        "meetingReminders": {
+          "type": "boolean"
+        },
+        "bantQualifications": {
+          "type": "boolean"
+        },
+        "calendlyBookings": {
+          "type": "boolean"
+        },
+        "heatProgressions": {
+          "type": "boolean"
+        },
+        "emailDigest": {
+          "type": "boolean"
+        },
+        "generationComplete": {
+          "type": "boolean"
+        },
+        "qualityAlerts": {
+          "type": "boolean"
+        },
+        "weeklyReport": {
+          "type": "boolean"
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "leadUpdates": true,
+        "meetingReminders": true,
+        "bantQualifications": true,
+        "calendlyBookings": true,
+        "heatProgressions": true,
+        "emailDigest": false,
+        "generationComplete": true,
+        "qualityAlerts": true,
+        "weeklyReport": false
+      },
+      "description": "What the user wants to hear of by e-mail. Copied at sign-up, so that a later default signs nobody up.",
+      "x-attune": {
+        "category": "notification_settings",
+        "seeding": "copy"
+      }
+    },
+    "notification_settings.push_notifications": {
+      "type": "object",
+      "properties": {
+        "leadUpdates": {
+          "type": "boolean"
+        },
+        "meetingReminders": {
+          "type": "boolean"
+        },
+        "bantQualifications": {
+          "type": "boolean"
+        },
+        "calendlyBookings": {
+          "type": "boolean"
+        },
+        "heatProgressions": {
+          "type": "boolean"
+        },
+        "emailDigest": {
+          "type": "boolean"
+        },
+        "generationComplete": {
+          "type": "boolean"
+        },
+        "qualityAlerts": {
+          "type": "boolean"
+        },
+        "weeklyReport": {
+          "type": "boolean"
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "leadUpdates": true,
+        "meetingReminders": true,
+        "bantQualifications": true,
+        "calendlyBookings": true,
+        "heatProgressions": true,
+        "emailDigest": false,
+        "generationComplete": true,
+        "qualityAlerts": true,
+        "weeklyReport": false
+      },
+      "description": "What the user wants to hear of by push message. Copied at sign-up, so that a later default signs nobody up.",
+      "x-attune": {
+        "category": "notification_settings",
+        "seeding": "copy"
+      }
+    },
+    "notification_settings.sms_notifications": {
+      "type": "object",
+      "properties": {
+        "leadUpdates": {
+          "type": "boolean"
+        },
+        "meetingReminders": {
+          "type": "boolean"
+        },
+        "bantQualifications": {
+          "type": "boolean"
+        },
+        "calendlyBookings": {
+          "type": "boolean"
+        },
+        "heatProgressions": {
+          "type": "boolean"
+        },
+        "emailDigest": {
+          "type": "boolean"
+        },
+        "generationComplete": {
+          "type": "boolean"
+        },
+        "qualityAlerts": {
+          "type": "boolean"
+        },
+        "weeklyReport": {
+          "type": "boolean"
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "leadUpdates": false,
+        "meetingReminders": false,
+        "bantQualifications": false,
+        "calendlyBookings": false,
+        "heatProgressions": false,
+        "emailDigest": false,
+        "generationComplete": false,
+        "qualityAlerts": false,
+        "weeklyReport": false
+      },
+      "description": "What the user wants to hear of by SMS. Copied at sign-up, so that a later default signs nobody up.",
+      "x-attune": {
+        "category": "notification_settings",
+        "seeding": "copy"
+      }
+    },
+    "notification_settings.notification_schedule": {
+      "type": "object",
+      "properties": {
+        "timezone": {
+          "type": [
+            "string",
+            "null"
+          ],
+          "maxLength": 64,
+          "x-time-zone": true,
+          "description": "An IANA name; null is the user's own time zone."
+        },
+        "workingHours": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "enabled": {
+              "type": "boolean"
+            },
+            "monday": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "enabled": {
+                  "type": "boolean"
+                },
+                "start": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                },
+                "end": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                }
+              }
+            },
+            "tuesday": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "enabled": {
+                  "type": "boolean"
+                },
+                "start": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                },
+                "end": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                }
+              }
+            },
+            "wednesday": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "enabled": {
+                  "type": "boolean"
+                },
+                "start": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                },
+                "end": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                }
+              }
+            },
+            "thursday": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "enabled": {
+                  "type": "boolean"
+                },
+                "start": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                },
+                "end": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                }
+              }
+            },
+            "friday": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "enabled": {
+                  "type": "boolean"
+                },
+                "start": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                },
+                "end": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                }
+              }
+            },
+            "saturday": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "enabled": {
+                  "type": "boolean"
+                },
+                "start": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                },
+                "end": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                }
+              }
+            },
+            "sunday": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "enabled": {
+                  "type": "boolean"
+                },
+                "start": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                },
+                "end": {
+                  "type": "string",
+                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+                }
+              }
+            }
+          }
+        },
+        "quietHours": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "enabled": {
+              "type": "boolean"
+            },
+            "start": {
+              "type": "string",
+              "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+            },
+            "end": {
+              "type": "string",
+              "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+            }
+          }
+        }
+      },
+      "additionalProperties": false,
+      "default": {
+        "timezone": null,
+        "workingHours": {
+          "enabled": true,
+          "monday": {
+            "enabled": true,
+            "start": "09:00",
+            "end": "18:00"
+          },
+          "tuesday": {
+            "enabled": true,
+            "start": "09:00",
+            "end": "18:00"
+          },
+          "wednesday": {
+            "enabled": true,
+            "start": "09:00",
+            "end": "18:00"
+          },
+          "thursday": {
+            "enabled": true,
+            "start": "09:00",
+            "end": "18:00"
+          },
+          "friday": {
+            "enabled": true,
+            "start": "09:00",
+            "end": "18:00"
+          },
+          "saturday": {
+            "enabled": false,
+            "start": "09:00",
+            "end": "18:00"
+          },
+          "sunday": {
+            "enabled": false,
+            "start": "09:00",
+            "end": "18:00"
+          }
+        },
+        "quietHours": {
+          "enabled": true,
+          "start": "22:00",
+          "end": "08:00"
+        }
+      },
+      "description": "When notifications may arrive: inside the working hours of a weekday, and outside the quiet hours. A window that ends before it starts goes over midnight; when both are the same, a working day is the whole day, and there are no quiet hours.",
+      "x-attune": {
+        "category": "notification_settings"
+      }
+    },
+    "ai_configuration.model": {
+      "type": "string",
+      "maxLength": 200,
+      "minLength": 1,
+      "default": "claude-sonnet-4-5-20250929",
+      "description": "The language model that is asked first.",
+      "x-attune": {
+        "category": "ai_configuration"
+      }
+    },
+    "ai_configuration.max_tokens": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000000,
+      "default": 4096,
+      "description": "How long an answer may be, in tokens.",
+      "x-attune": {
+        "category": "ai_configuration"
+      }
+    },
+    "ai_configuration.temperature": {
+      "type": "number",
+      "minimum": 0,
+      "maximum": 2,
+      "default": 1.0,
+      "description": "How freely the model chooses its words, 0 to 2.",
+      "x-attune": {
+        "category": "ai_configuration"
+      }
+    },
+    "ai_configuration.top_p": {
+      "type": "number",
+      "minimum": 0,
+      "maximum": 1,
+      "default": 1.0,
+      "description": "Which share of the probable words the model chooses from, 0 to 1.",
+      "x-attune": {
+        "category": "ai_configuration"
+      }
+    },
+    "ai_configuration.fallback_models": {
+      "type": "array",
+      "items": {
+        "type": "string",
+        "maxLength": 200,
+        "minLength": 1
+      },
+      "maxItems": 10,
+      "uniqueItems": true,
+      "default": [],
+      "description": "The models that are asked, in order, when the first does not answer.",
+      "x-attune": {
+        "category": "ai_configuration"
+      }
+    },
+    "SESSION_STATES_PER_USER": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000,
+      "default": 50,
+      "description": "How many session states one user may hold: the oldest go.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "NOTIFICATIONS_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 1000,
+      "description": "How many notifications an inbox takes in a day before the user's own application may add no more; administrators and trusted servers are not limited.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "SESSION_STATE_DAYS": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000,
+      "default": 7,
+      "description": "How many days a session state lasts after it was last saved.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    }
+  }
+}
+$definitions$);
+--! EndIncluded shipped-definitions/shipped_definitions.sql

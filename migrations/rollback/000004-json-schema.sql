@@ -1,6 +1,6 @@
 drop function
   attune_private.schema_types(jsonb, jsonb, text[]),
-  attune_private.merge_obstacle(jsonb, jsonb),
+  attune_private.merge_obstacle(jsonb, jsonb, boolean),
   attune_private.json_schema_regex(text),
   attune_private.unicode_class(text),
   attune_private.json_schema_target(jsonb, text),

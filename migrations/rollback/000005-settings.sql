@@ -33,6 +33,7 @@ drop policy project_preferences_delete_self_or_admin on attune.project_preferenc
 drop policy project_preferences_all_service_role on attune.project_preferences;
 
 drop function
+  attune_hidden.concealed_keys(),
   attune_private.whole_value(attune.setting_definitions, attune.setting_layer, jsonb, uuid, uuid),
   attune_private.without_values(attune.setting_definitions),
   attune_private.null_member(jsonb),

@@ -2,6 +2,7 @@
 import {
   type ASTVisitor,
   type DocumentNode,
+  type EnumValueNode,
   type FloatValueNode,
   getNamedType,
   getNullableType,
@@ -133,7 +134,17 @@ const literalsRule: ValidationRule = (context): ASTVisitor => ({
   },
   IntValue: (node) => reportInfinity(context, node),
   FloatValue: (node) => reportInfinity(context, node),
+  EnumValue: (node) => reportName(context, node),
 });
+
+/** A name is no JSON; below the top of a JSON literal nothing has a type. */
+function reportName(context: ValidationContext, node: EnumValueNode): void {
+  const type = getNamedType(context.getInputType());
+  if (type && type.name !== "JSON") return;
+  const hint = "Send a text, in quotes.";
+  const extensions = { code: "BAD_USER_INPUT", reason: "invalid_input", hint };
+  context.reportError(new GraphQLError(`JSON cannot represent the name ${node.value}`, { nodes: node, extensions }));
+}
 
 /** GraphQL lets a literal be a `Float` that it refuses as a variable. */
 function reportInfinity(context: ValidationContext, node: IntValueNode | FloatValueNode): void {
