@@ -206,6 +206,20 @@ describe("a query that can't be run", () => {
       "invalid_input",
     ],
     [
+      "has a name inside JSON",
+      'mutation { setPreference(input: { key: "x", value: { a: [LIGHT] } }) { clientMutationId } }',
+      {},
+      "BAD_USER_INPUT",
+      "invalid_input",
+    ],
+    [
+      "has a name for JSON",
+      'mutation { setPreference(input: { key: "x", value: LIGHT }) { clientMutationId } }',
+      {},
+      "BAD_USER_INPUT",
+      "invalid_input",
+    ],
+    [
       "does not say which operation",
       "query A { __typename } query B { __typename }",
       {},

@@ -1,5 +1,5 @@
 --! Previous: sha1:fd467228789195fd04ba7534223ed80bd7b76cde
---! Hash: sha1:482486616950be76c6c6a873847e19cd97b09a01
+--! Hash: sha1:d2f8f916796e060c34ab6989f734575d84a1814f
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -1235,15 +1235,23 @@ begin
     select from pg_catalog.pg_attribute as a
     where a.attrelid = source and a.attname = deprecated_column and not a.attisdropped
   ) then
+    -- Who may only read the table adopts it all the same.
+    if not exists (
+      select from pg_catalog.pg_class as c
+      where c.oid = source and pg_catalog.pg_has_role(current_user, c.relowner, 'usage')
+    ) then
+      return false;
+    end if;
+
     execute format('alter table %s add column %I timestamptz', source, deprecated_column);
   end if;
 
-  return true;
+  return pg_catalog.has_column_privilege(source, deprecated_column, 'update');
 end;
 $$;
 comment on function attune_hidden.can_mark_legacy_rows(regclass, name) is
   'Whether rows of an old table of settings can be marked, in a column that is added when missing. '
-  'False of a view, a materialized view and a foreign table, and where no column is named.';
+  'False of a view, a materialized view and a foreign table, where no column is named, and for who may only read.';
 revoke all on function attune_hidden.can_mark_legacy_rows(regclass, name) from public;
 grant execute on function attune_hidden.can_mark_legacy_rows(regclass, name) to service_role;
 --! EndIncluded moving-settings/hidden/can_mark_legacy_rows.sql
@@ -1519,6 +1527,18 @@ declare
   places tid[];
 begin
   perform attune_hidden.require_admin();
+
+  if source is null
+    or coalesce(key_column, '') = '' or coalesce(value_column, '') = ''
+    or '' in (user_column, category_column, description_column, deprecated_column, encrypted_column, encrypted_value_column)
+  then
+    raise exception using
+      errcode = 'PT422',
+      message = 'It is not said what to read',
+      detail = 'invalid_source',
+      hint = 'Name the table, and its columns with the keys and the values.';
+  end if;
+
   is_marked := attune_hidden.can_mark_legacy_rows(source, deprecated_column);
 
   for legacy in
@@ -1622,7 +1642,7 @@ begin
           -- What one user chose is nobody else's: nothing applies to them.
           case target when 'global' then parsed else 'null' end,
           narrowest,
-          case when narrowest >= 'user' then adopt_legacy_rows.seeding else 'inherit' end,
+          case when narrowest >= 'user' then coalesce(adopt_legacy_rows.seeding, 'inherit') else 'inherit' end,
           case when legacy.category = any (server_categories) then 'server' else 'client' end::attune.setting_audience,
           left('legacy:' || source::text, 200)
         );
@@ -1741,7 +1761,7 @@ comment on function attune.adopt_legacy_settings(
   'which nothing is read. '
   'With `seeding => copy`, `seed_existing_users` then gives the values to existing users. '
   'For trusted servers with rights on the table, and its owner. '
-  'Refused: `admin_required`.';
+  'Refused: `admin_required`, `invalid_source`.';
 revoke all on function attune.adopt_legacy_settings(
   regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[],
   text[], jsonb
@@ -1794,7 +1814,7 @@ comment on function attune.adopt_legacy_preferences(regclass, name, name, name, 
   'The users are those with these ids; others are listed. '
   'Can run again: what users chose since stays. '
   'For trusted servers with rights on the table, and its owner. '
-  'Refused: `admin_required`.';
+  'Refused: `admin_required`, `invalid_source`.';
 revoke all on function attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb) from public;
 grant execute on function attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb) to service_role;
 --! EndIncluded moving-settings/adopt_legacy_preferences.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:482486616950be76c6c6a873847e19cd97b09a01
---! Hash: sha1:34abe32e582634798b1e58bb04a80902f67127cc
+--! Previous: sha1:d2f8f916796e060c34ab6989f734575d84a1814f
+--! Hash: sha1:f80206f287f0cab7f9d689638068cef314898f8f
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

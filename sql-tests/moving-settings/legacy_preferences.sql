@@ -38,7 +38,7 @@ select throws_ok(
 select tests.authenticate_as_service_role();
 select throws_ok(
   $$ select attune.adopt_legacy_preferences('public.choices') $$,
-  '42501', 'must be owner of table choices', 'a trusted server only with rights on the table'
+  '42501', 'permission denied for table choices', 'a trusted server only with rights on the table'
 );
 select tests.reset_role();
 

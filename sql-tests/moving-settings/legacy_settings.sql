@@ -31,7 +31,7 @@ select throws_ok(
 select tests.authenticate_as_service_role();
 select throws_ok(
   $$ select attune.adopt_legacy_settings('public.app_settings') $$,
-  '42501', 'must be owner of table app_settings', 'a trusted server only with rights on the table'
+  '42501', 'permission denied for table app_settings', 'a trusted server only with rights on the table'
 );
 
 select tests.reset_role();
