@@ -235,7 +235,7 @@ async function ask(cases: Case[]): Promise<(number | null)[][]> {
   );
   await client.query(
     `insert into attune.user_preferences (user_id, key, value)
-     select c.user_id, 'notification_settings.notification_schedule', c.schedule
+     select c.user_id, 'notification_settings.notification_schedule', jsonb_strip_nulls(c.schedule)
      from jsonb_to_recordset($1) as c (user_id uuid, schedule jsonb)
      on conflict on constraint user_preferences_pkey do update set value = excluded.value`,
     [given],

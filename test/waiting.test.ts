@@ -195,7 +195,7 @@ test("users choose while documents are applied and definitions changed, and no v
   const broken = await database.query(
     `select b.layer, b.value, d.schema
      from attune.setting_definitions as d
-     cross join lateral attune_private.broken_values(d.key, d.schema, d.default_value, d.layer) as b`,
+     cross join lateral attune_private.broken_values(d) as b`,
   );
   expect(broken).toEqual([]);
 });

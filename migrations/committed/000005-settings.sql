@@ -1,5 +1,5 @@
---! Previous: sha1:6e746de8aab2c540caa85620f65af8b430de1cdb
---! Hash: sha1:e70f3d7456b89a86609eb5ec70338037b84fa0b6
+--! Previous: sha1:1071046d1c0078f3d4996292bc77d461d3aed87c
+--! Hash: sha1:1932936d78573d6c98754d1da177ba3a3f6d007f
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1456,7 +1456,7 @@ begin atomic
       else coalesce(
         attune_private.bucket(
           attune_private.rollout_group(g.key),
-          coalesce(stored_settings.user_id::text, stored_settings.targeting_key)
+          coalesce(stored_settings.user_id::text, nullif(stored_settings.targeting_key, ''))
         ) <= g.rollout_percentage,
         false
       )
@@ -1471,7 +1471,7 @@ begin atomic
       when g.variants is not null then attune_private.choose_variant(
         g.variants,
         attune_private.rollout_group(g.key),
-        coalesce(stored_settings.user_id::text, stored_settings.targeting_key)
+        coalesce(stored_settings.user_id::text, nullif(stored_settings.targeting_key, ''))
       )
     end
   ) as v (variant)

@@ -1,5 +1,5 @@
---! Previous: sha1:e70f3d7456b89a86609eb5ec70338037b84fa0b6
---! Hash: sha1:2b527ad28cf2a3edad71c38f339676493bd7674f
+--! Previous: sha1:1932936d78573d6c98754d1da177ba3a3f6d007f
+--! Hash: sha1:7f6d286e0108b7088c2d7e031fd17d1a65fbab88
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:2b527ad28cf2a3edad71c38f339676493bd7674f
---! Hash: sha1:2ec2f434a8f07f0a8b987f674b7ab64f29dce7a0
+--! Previous: sha1:7f6d286e0108b7088c2d7e031fd17d1a65fbab88
+--! Hash: sha1:e22bcd74056c0ae0ae83fa7885e75215ebde3c5f
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

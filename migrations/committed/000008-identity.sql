@@ -1,5 +1,5 @@
---! Previous: sha1:2ec2f434a8f07f0a8b987f674b7ab64f29dce7a0
---! Hash: sha1:ed931df3603aa49f315c4f777bc1085cb2e328e2
+--! Previous: sha1:e22bcd74056c0ae0ae83fa7885e75215ebde3c5f
+--! Hash: sha1:970a9c4001c28f9604625bc5acc48ceaa9a6b237
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:ed931df3603aa49f315c4f777bc1085cb2e328e2
---! Hash: sha1:0d23fed79b71d28f5439c9535fdb0cff30c21e98
+--! Previous: sha1:970a9c4001c28f9604625bc5acc48ceaa9a6b237
+--! Hash: sha1:bd092d86d2b51f9fceb20124281707f796ca0aa9
 --! Message: invitations
 
 create table attune.invitations (

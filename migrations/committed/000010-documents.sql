@@ -1,5 +1,5 @@
---! Previous: sha1:0d23fed79b71d28f5439c9535fdb0cff30c21e98
---! Hash: sha1:d1d3637118a1dc466e6590edecb39e6949fb8967
+--! Previous: sha1:bd092d86d2b51f9fceb20124281707f796ca0aa9
+--! Hash: sha1:cea835cce2761c36cede702dae67fe10ebd6dbcc
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

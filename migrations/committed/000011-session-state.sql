@@ -1,5 +1,5 @@
---! Previous: sha1:d1d3637118a1dc466e6590edecb39e6949fb8967
---! Hash: sha1:c47eb38676208847687d28b8122686f841dc32b1
+--! Previous: sha1:cea835cce2761c36cede702dae67fe10ebd6dbcc
+--! Hash: sha1:7d6c2d5f3ede09dfc788ff85fab108d6aa15911e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:c47eb38676208847687d28b8122686f841dc32b1
---! Hash: sha1:7dbbf7cd49ecf9b8abd5c5ef03491c0b3d70f11e
+--! Previous: sha1:7d6c2d5f3ede09dfc788ff85fab108d6aa15911e
+--! Hash: sha1:b39053294c1a20c3df6e92f4162d6ab19ec9277a
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:7dbbf7cd49ecf9b8abd5c5ef03491c0b3d70f11e
---! Hash: sha1:d80e5a8175b8abf5e3eb8e5d214029cbec8617b2
+--! Previous: sha1:b39053294c1a20c3df6e92f4162d6ab19ec9277a
+--! Hash: sha1:81619e032ab2995e479eba4ea57179f85de83e49
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

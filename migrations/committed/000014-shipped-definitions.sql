@@ -1,5 +1,5 @@
---! Previous: sha1:d80e5a8175b8abf5e3eb8e5d214029cbec8617b2
---! Hash: sha1:d930dab3e9243e9b5439473135d02c4062611aac
+--! Previous: sha1:81619e032ab2995e479eba4ea57179f85de83e49
+--! Hash: sha1:ce475971a7f37a25e6c8ee217defe9689d9e71b6
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
