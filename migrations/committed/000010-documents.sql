@@ -1,5 +1,5 @@
 --! Previous: sha1:d9ed85a1914d85dce2cf2e4dcbbfa4331daf321a
---! Hash: sha1:af00c0baef0b8ae5efc00d933d74849a33d3c3db
+--! Hash: sha1:251370034f5d643c113d5c938739f695fa2c498f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -68,7 +68,12 @@ comment on column attune.ai_configuration.is_active is
   'False while the user has switched their own values off, and gets the default.';
 
 --! Included documents/private/document.sql
-create or replace function attune_private.document(name text, user_id uuid, project_id uuid)
+create or replace function attune_private.document(
+  name text,
+  user_id uuid,
+  project_id uuid,
+  audience attune.setting_audience default null
+)
 returns jsonb
 language plpgsql stable parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
@@ -78,16 +83,22 @@ begin
 
   return (
     select json_object_agg(substr(r.key, length(document.name) + 2), r.value)
-    from attune_private.resolve_settings(document.user_id, false, 'admin', document.project_id) as r
+    from attune_private.resolve_settings(
+      document.user_id,
+      false,
+      coalesce(document.audience, attune_private.audience_of_user(document.user_id), 'client'),
+      document.project_id
+    ) as r
     where r.category = document.name
       and starts_with(r.key, document.name || '.')
   );
 end;
 $$;
-comment on function attune_private.document(text, uuid, uuid) is
-  'A document of one user: the settings `<name>.<member>` of category `<name>`, by member. '
+comment on function attune_private.document(text, uuid, uuid, attune.setting_audience) is
+  'A document of one user: the settings `<name>.<member>` of category `<name>`, by member, of those that are shown to the user or, '
+  'where it is told, to an audience. '
   'Refused: `unknown_project`.';
-revoke all on function attune_private.document(text, uuid, uuid) from public;
+revoke all on function attune_private.document(text, uuid, uuid, attune.setting_audience) from public;
 --! EndIncluded documents/private/document.sql
 --! Included documents/private/patch_document.sql
 create or replace function attune_private.patch_document(
@@ -286,12 +297,12 @@ revoke all on function attune.update_dashboard_settings(jsonb, uuid) from public
 grant execute on function attune.update_dashboard_settings(jsonb, uuid) to authenticated, service_role;
 --! EndIncluded documents/update_dashboard_settings.sql
 --! Included documents/private/ai_configuration_of.sql
-create or replace function attune_private.ai_configuration_of(user_id uuid)
+create or replace function attune_private.ai_configuration_of(user_id uuid, audience attune.setting_audience default null)
 returns attune.ai_configuration
 language sql stable parallel restricted security invoker
 begin atomic
   select c
-  from attune_private.document('ai_configuration', ai_configuration_of.user_id, null) as d (document)
+  from attune_private.document('ai_configuration', ai_configuration_of.user_id, null, ai_configuration_of.audience) as d (document)
   cross join jsonb_populate_record(
     null::attune.ai_configuration,
     -- 100.0 is an integer in JSON, and 1e-400 a number, which the types of PostgreSQL take in other words only.
@@ -316,10 +327,10 @@ begin atomic
     )
   ) as c;
 end;
-comment on function attune_private.ai_configuration_of(uuid) is
+comment on function attune_private.ai_configuration_of(uuid, attune.setting_audience) is
   'Which language model works for one user: their own values over those of the broader layers, unless they are '
   'switched off.';
-revoke all on function attune_private.ai_configuration_of(uuid) from public;
+revoke all on function attune_private.ai_configuration_of(uuid, attune.setting_audience) from public;
 --! EndIncluded documents/private/ai_configuration_of.sql
 --! Included documents/ai_configuration.sql
 create or replace function attune.ai_configuration()

@@ -1,5 +1,5 @@
---! Previous: sha1:af00c0baef0b8ae5efc00d933d74849a33d3c3db
---! Hash: sha1:fd7f8073a37d14da427555bbdae00018346c7af8
+--! Previous: sha1:251370034f5d643c113d5c938739f695fa2c498f
+--! Hash: sha1:de04cc09e1928226aca22deeb05f4371498acdf7
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

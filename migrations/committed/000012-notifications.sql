@@ -1,5 +1,5 @@
---! Previous: sha1:fd7f8073a37d14da427555bbdae00018346c7af8
---! Hash: sha1:fd467228789195fd04ba7534223ed80bd7b76cde
+--! Previous: sha1:de04cc09e1928226aca22deeb05f4371498acdf7
+--! Hash: sha1:e67bd5a87a674ae99ac29666c81efd9226a8adec
 --! Message: notifications
 
 -- What there is to notify of
@@ -492,7 +492,7 @@ begin
     return ('sent_at_once'::text, at);
   end if;
 
-  settings := attune_private.document('notification_settings', decide_delivery.user_id, null);
+  settings := attune_private.document('notification_settings', decide_delivery.user_id, null, 'admin');
 
   if subject.setting_member is not null
     and (settings #> array[channel || '_notifications', subject.setting_member] = 'true') is not true

@@ -1,5 +1,5 @@
---! Previous: sha1:fd467228789195fd04ba7534223ed80bd7b76cde
---! Hash: sha1:d2f8f916796e060c34ab6989f734575d84a1814f
+--! Previous: sha1:e67bd5a87a674ae99ac29666c81efd9226a8adec
+--! Hash: sha1:c9f11ecec47e9111f2245ef41382c19280f65371
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

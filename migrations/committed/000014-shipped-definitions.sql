@@ -1,5 +1,5 @@
---! Previous: sha1:d2f8f916796e060c34ab6989f734575d84a1814f
---! Hash: sha1:f80206f287f0cab7f9d689638068cef314898f8f
+--! Previous: sha1:c9f11ecec47e9111f2245ef41382c19280f65371
+--! Hash: sha1:cb88ba025033ec40ea3377861c7ba926c7601cdb
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

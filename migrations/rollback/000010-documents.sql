@@ -1,5 +1,5 @@
 drop function
-  attune_private.document(text, uuid, uuid),
+  attune_private.document(text, uuid, uuid, attune.setting_audience),
   attune_private.patch_document(attune_private.caller, text, jsonb, uuid),
   attune.app_preferences(),
   attune.update_app_preferences(jsonb),
@@ -7,7 +7,7 @@ drop function
   attune.update_notification_settings(jsonb),
   attune.dashboard_settings(uuid),
   attune.update_dashboard_settings(jsonb, uuid),
-  attune_private.ai_configuration_of(uuid),
+  attune_private.ai_configuration_of(uuid, attune.setting_audience),
   attune.ai_configuration(),
   attune.get_effective_ai_config(uuid),
   attune_private.activate_ai_configuration(attune_private.caller, boolean),

@@ -41,6 +41,16 @@ select tests.throws_reason(
   'nor adds it'
 );
 
+-- A document
+
+select tests.reset_role();
+update attune.setting_definitions set audience = 'server' where key = 'app_preferences.feature_preferences';
+select tests.authenticate_as('ada@example.com');
+select ok(
+  (select d.feature_preferences is null and d.interface_settings is not null from attune.app_preferences() as d),
+  'a document has no member that its user is not shown'
+);
+
 -- An administrator
 
 select tests.authenticate_as('admin@example.com');
