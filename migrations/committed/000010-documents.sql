@@ -1,5 +1,5 @@
 --! Previous: sha1:d9ed85a1914d85dce2cf2e4dcbbfa4331daf321a
---! Hash: sha1:251370034f5d643c113d5c938739f695fa2c498f
+--! Hash: sha1:6e45096db60ff03a8fa045802c80dec075e3f785
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -82,7 +82,7 @@ begin
   perform attune_private.check_project(document.user_id, document.project_id);
 
   return (
-    select json_object_agg(substr(r.key, length(document.name) + 2), r.value)
+    select coalesce(json_object_agg(substr(r.key, length(document.name) + 2), r.value)::jsonb, '{}')
     from attune_private.resolve_settings(
       document.user_id,
       false,
@@ -362,7 +362,8 @@ begin
 
   -- Of nobody when there is no such user: what would split users by their ids is not for them either.
   return attune_private.ai_configuration_of(
-    (select u.id from attune.users as u where u.id = get_effective_ai_config.user_id)
+    (select u.id from attune.users as u where u.id = get_effective_ai_config.user_id),
+    attune_private.audience_of(caller)
   );
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:251370034f5d643c113d5c938739f695fa2c498f
---! Hash: sha1:de04cc09e1928226aca22deeb05f4371498acdf7
+--! Previous: sha1:6e45096db60ff03a8fa045802c80dec075e3f785
+--! Hash: sha1:f0781fa384559fa7a62fd2dd2f82c490e430a2de
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

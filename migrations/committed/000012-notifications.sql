@@ -1,5 +1,5 @@
---! Previous: sha1:de04cc09e1928226aca22deeb05f4371498acdf7
---! Hash: sha1:e67bd5a87a674ae99ac29666c81efd9226a8adec
+--! Previous: sha1:f0781fa384559fa7a62fd2dd2f82c490e430a2de
+--! Hash: sha1:4fe99890a5a13b198f780471350400249ae1e0e7
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:e67bd5a87a674ae99ac29666c81efd9226a8adec
---! Hash: sha1:c9f11ecec47e9111f2245ef41382c19280f65371
+--! Previous: sha1:4fe99890a5a13b198f780471350400249ae1e0e7
+--! Hash: sha1:7e757854ccaf05b86f670d245d91982842e577e2
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:c9f11ecec47e9111f2245ef41382c19280f65371
---! Hash: sha1:cb88ba025033ec40ea3377861c7ba926c7601cdb
+--! Previous: sha1:7e757854ccaf05b86f670d245d91982842e577e2
+--! Hash: sha1:50f0b1846602cd75b14f60d761a733a2b9fe9b74
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
