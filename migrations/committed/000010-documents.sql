@@ -1,5 +1,5 @@
 --! Previous: sha1:d9ed85a1914d85dce2cf2e4dcbbfa4331daf321a
---! Hash: sha1:6e45096db60ff03a8fa045802c80dec075e3f785
+--! Hash: sha1:8d09187d3a642b40f25bc8e0efd0384d1b49c879
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -95,8 +95,8 @@ begin
 end;
 $$;
 comment on function attune_private.document(text, uuid, uuid, attune.setting_audience) is
-  'A document of one user: the settings `<name>.<member>` of category `<name>`, by member, of those that are shown to the user or, '
-  'where it is told, to an audience. '
+  'A document of one user: the settings `<name>.<member>` of category `<name>`, by member, of those that are shown '
+  'to the user or, where it is told, to an audience. '
   'Refused: `unknown_project`.';
 revoke all on function attune_private.document(text, uuid, uuid, attune.setting_audience) from public;
 --! EndIncluded documents/private/document.sql

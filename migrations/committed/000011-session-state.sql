@@ -1,5 +1,5 @@
---! Previous: sha1:6e45096db60ff03a8fa045802c80dec075e3f785
---! Hash: sha1:f0781fa384559fa7a62fd2dd2f82c490e430a2de
+--! Previous: sha1:8d09187d3a642b40f25bc8e0efd0384d1b49c879
+--! Hash: sha1:793dc0beed580a7bf655dc145c413590154575d5
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

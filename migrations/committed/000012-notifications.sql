@@ -1,5 +1,5 @@
---! Previous: sha1:f0781fa384559fa7a62fd2dd2f82c490e430a2de
---! Hash: sha1:4fe99890a5a13b198f780471350400249ae1e0e7
+--! Previous: sha1:793dc0beed580a7bf655dc145c413590154575d5
+--! Hash: sha1:02d6d40e0a9ccf4687f7efdde2272bdbd9265ec9
 --! Message: notifications
 
 -- What there is to notify of

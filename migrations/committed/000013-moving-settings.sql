@@ -1,5 +1,5 @@
---! Previous: sha1:4fe99890a5a13b198f780471350400249ae1e0e7
---! Hash: sha1:7e757854ccaf05b86f670d245d91982842e577e2
+--! Previous: sha1:02d6d40e0a9ccf4687f7efdde2272bdbd9265ec9
+--! Hash: sha1:1d23a447171510b8c16331effd58c645a71e96dd
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:7e757854ccaf05b86f670d245d91982842e577e2
---! Hash: sha1:50f0b1846602cd75b14f60d761a733a2b9fe9b74
+--! Previous: sha1:1d23a447171510b8c16331effd58c645a71e96dd
+--! Hash: sha1:b66e359a79266b6d49db8daa76497f681c7ae8f7
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
