@@ -1,5 +1,5 @@
 --! Previous: sha1:237cf173c6aa17d6d4140cb6f6383ab8324f9958
---! Hash: sha1:1d6f7eb2ff0d67dc00d404fbb3098a3178e70094
+--! Hash: sha1:aaa7c7b34b12fb722dda661a1431a32980efb534
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -580,8 +580,10 @@ begin
 
   select count(*) into moved
   from attune.setting_definitions as d
-  cross join lateral attune_private.broken_values(attune_private.without_values(d))
-  where d.key = rename_setting.new_key;
+  cross join lateral attune_private.broken_values(attune_private.without_values(d)) as v
+  where d.key = rename_setting.new_key
+    -- Variants are part of the global value.
+    and (v.layer <> 'global' or v.scope is null);
 
   insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
   values (

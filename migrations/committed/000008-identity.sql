@@ -1,5 +1,5 @@
---! Previous: sha1:1d6f7eb2ff0d67dc00d404fbb3098a3178e70094
---! Hash: sha1:1bade2e3e3532ed7373af7f51c42fb2294c91b51
+--! Previous: sha1:aaa7c7b34b12fb722dda661a1431a32980efb534
+--! Hash: sha1:90342cf89bc54170a7cc317598e54c272b707ba7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:1bade2e3e3532ed7373af7f51c42fb2294c91b51
---! Hash: sha1:d9ed85a1914d85dce2cf2e4dcbbfa4331daf321a
+--! Previous: sha1:90342cf89bc54170a7cc317598e54c272b707ba7
+--! Hash: sha1:4adc4e5012cb79e6d361b09417c64404a3e3da88
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:d9ed85a1914d85dce2cf2e4dcbbfa4331daf321a
---! Hash: sha1:8d09187d3a642b40f25bc8e0efd0384d1b49c879
+--! Previous: sha1:4adc4e5012cb79e6d361b09417c64404a3e3da88
+--! Hash: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

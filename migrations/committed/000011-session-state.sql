@@ -1,5 +1,5 @@
---! Previous: sha1:8d09187d3a642b40f25bc8e0efd0384d1b49c879
---! Hash: sha1:793dc0beed580a7bf655dc145c413590154575d5
+--! Previous: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
+--! Hash: sha1:68595c253e06b080eea7cca64a5cda2cfb7cde98
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

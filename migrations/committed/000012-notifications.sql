@@ -1,5 +1,5 @@
---! Previous: sha1:793dc0beed580a7bf655dc145c413590154575d5
---! Hash: sha1:02d6d40e0a9ccf4687f7efdde2272bdbd9265ec9
+--! Previous: sha1:68595c253e06b080eea7cca64a5cda2cfb7cde98
+--! Hash: sha1:c68c04c1c0c6f9b9643d03e0b64bdf4e8e2a5a08
 --! Message: notifications
 
 -- What there is to notify of

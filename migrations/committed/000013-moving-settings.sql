@@ -1,5 +1,5 @@
---! Previous: sha1:02d6d40e0a9ccf4687f7efdde2272bdbd9265ec9
---! Hash: sha1:1d23a447171510b8c16331effd58c645a71e96dd
+--! Previous: sha1:c68c04c1c0c6f9b9643d03e0b64bdf4e8e2a5a08
+--! Hash: sha1:ad2b4d14fe5c3d9b7e872ce5df6ea9ad945ae4a5
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

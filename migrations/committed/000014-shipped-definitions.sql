@@ -1,5 +1,5 @@
---! Previous: sha1:1d23a447171510b8c16331effd58c645a71e96dd
---! Hash: sha1:b66e359a79266b6d49db8daa76497f681c7ae8f7
+--! Previous: sha1:ad2b4d14fe5c3d9b7e872ce5df6ea9ad945ae4a5
+--! Hash: sha1:77e801887a9487d4faf889f590815d0acbb934f0
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -53,6 +53,7 @@ from (values
   ('old', 'other', 'PT409', 'setting_exists'), ('old', 'a b', 'PT422', 'invalid_key'), ('old', null, 'PT422', 'invalid_key'),
   ('PASSWORD_COST', 'new', 'PT409', 'setting_in_use')
 ) as bad (key, new_key, code, reason);
+select from attune.set_global_variants('old', '[{"name": "x", "weight": 1, "value": "global"}, {"name": "y", "weight": 1, "value": "global"}]');
 select is(attune.rename_setting('old', 'new'), 2::bigint, 'an administrator can rename a setting, and is told how many values moved');
 select is_empty($$ select from attune.setting_definitions where key = 'old' $$, 'the old name is gone');
 select results_eq(
