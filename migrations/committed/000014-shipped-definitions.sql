@@ -1,5 +1,5 @@
---! Previous: sha1:ad2b4d14fe5c3d9b7e872ce5df6ea9ad945ae4a5
---! Hash: sha1:77e801887a9487d4faf889f590815d0acbb934f0
+--! Previous: sha1:445932b049a86c455ab4bb54c96e804ee7041849
+--! Hash: sha1:640fe4d5977284b5762e00c0ee237d4d3ce73f42
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

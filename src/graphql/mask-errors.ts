@@ -42,14 +42,16 @@ const INVALID_QUERY = {
 
 const UNSTORABLE = { message: "A value is not one that can be stored", code: "PT422", reason: "unstorable_value" };
 
+const MALFORMED_VALUE = {
+  message: "A value is malformed",
+  code: "PT400",
+  reason: "malformed_value",
+  hint: "Check the type, format and range of each value.",
+};
+
 /** Errors of PostgreSQL that nobody raised on purpose, by SQLSTATE or its class. Their own words name our tables. */
 const SQLSTATES: Readonly<Record<string, PublicError>> = {
-  "22": {
-    message: "A value is malformed",
-    code: "PT400",
-    reason: "malformed_value",
-    hint: "Check the type, format and range of each value.",
-  },
+  "22": MALFORMED_VALUE,
   "23502": { ...UNSTORABLE, hint: "Check that no required value is missing." },
   "23503": {
     message: "Something that this refers to is missing, or something else still refers to it",
@@ -107,11 +109,22 @@ function publicError(error: unknown): PublicError {
   return INTERNAL;
 }
 
-function ofDatabase({ message, code = "", detail = "", hint = "" }: pg.DatabaseError): PublicError {
+/** Functions of PostgreSQL that read the name of a table out of a value; of a statement it is read by others. */
+const NAME_READERS = [
+  "regclassin",
+  "RangeVarGetRelidExtended",
+  "LookupExplicitNamespace",
+  "get_namespace_oid",
+  "makeRangeVarFromNameList",
+  "stringToQualifiedNameList",
+];
+
+function ofDatabase({ message, code = "", detail = "", hint = "", routine = "" }: pg.DatabaseError): PublicError {
   // Raised by us: the detail is the reason. PostgreSQL's own details are sentences.
   const isIntended = /^(42501|PT4\d\d)$/.test(code) && /^[a-z][a-z0-9_]*$/.test(detail);
   if (isIntended) return { message, code, reason: detail, hint };
-  return SQLSTATES[code] ?? SQLSTATES[code.slice(0, 2)] ?? INTERNAL;
+  const known = SQLSTATES[code] ?? SQLSTATES[code.slice(0, 2)];
+  return known ?? (NAME_READERS.includes(routine) ? MALFORMED_VALUE : INTERNAL);
 }
 
 /** `pg` has no type for these: sockets' errors have a `syscall`, its own are told by their words. */
