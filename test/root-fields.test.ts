@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { buildSchema } from "graphql";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { randomOperation, rootFields } from "./hostile/graphql-calls.ts";
+import { randomCompany, randomOperation, rootFields } from "./hostile/graphql-calls.ts";
 import { problemOf } from "./hostile/judge.ts";
 import { createRandom } from "./hostile/random.ts";
 import { createWorld, PERSONAS, type World } from "./hostile/world.ts";
@@ -14,7 +14,7 @@ const schema = buildSchema(readFileSync(join(import.meta.dirname, "../schema.gra
 const fields = rootFields(schema);
 const seed = fc.readConfigureGlobal().seed ?? 1;
 /** How often each root field is asked for by each persona. */
-const ROUNDS = Number(process.env["ROOT_FIELD_ROUNDS"] ?? 3);
+const ROUNDS = Number(process.env["ROOT_FIELD_ROUNDS"] ?? 1);
 
 let database: TestDatabase;
 let server: TestServer;
@@ -33,22 +33,24 @@ afterAll(async () => {
   await database.close();
 });
 
-test(`every root field is answered without an internal error (FAST_CHECK_SEED=${seed})`, { timeout: 600_000 }, async () => {
-  const random = createRandom(seed);
-  const problems: string[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const who of PERSONAS) {
-      await world.heal();
-      for (const { root, field } of fields) {
-        // Alone, and beside others of its kind: the list beside the single one, and the same field twice.
-        const same = fields.filter((other) => other.root === root);
-        const beside = random.several(0, 2, () => (random.chance(0.3) ? field : random.pick(same).field));
-        const { query, variables } = randomOperation(random, world.words, root, [field, ...beside]);
-        const { status, body } = await server.graphql(query, variables, world.tokenOf(who));
-        const problem = problemOf({ status, text: JSON.stringify(body) });
-        if (problem !== undefined) problems.push(`${who}: ${query} ${JSON.stringify(variables)} > ${problem}`);
+test(
+  `every root field is answered without an internal error (FAST_CHECK_SEED=${seed})`,
+  { timeout: 600_000 },
+  async () => {
+    const random = createRandom(seed);
+    const problems: string[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      for (const who of PERSONAS) {
+        await world.heal();
+        for (const { root, field } of fields) {
+          const company = randomCompany(random, fields, root, field);
+          const { query, variables } = randomOperation(random, world.words, root, [field, ...company]);
+          const { status, body } = await server.graphql(query, variables, world.tokenOf(who));
+          const problem = problemOf({ status, text: JSON.stringify(body) });
+          if (problem !== undefined) problems.push(`${who}: ${query} ${JSON.stringify(variables)} > ${problem}`);
+        }
       }
     }
-  }
-  expect(problems).toEqual([]);
-});
+    expect(problems).toEqual([]);
+  },
+);

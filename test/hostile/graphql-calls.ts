@@ -36,10 +36,29 @@ export function rootFields(schema: GraphQLSchema): { root: Root; field: Field }[
   return [...of("query", schema.getQueryType()), ...of("mutation", schema.getMutationType())];
 }
 
+/** Fields to ask for beside one: the same again, the list beside the single one, or any others of its root. */
+export function randomCompany(
+  random: Random,
+  all: readonly { root: Root; field: Field }[],
+  root: Root,
+  field: Field,
+): Field[] {
+  const others = all.filter((other) => other.root === root).map((other) => other.field);
+  const stem = field.name.replace(/(y|ies|s)$/, "");
+  const relatives = others.filter(({ name }) => name.startsWith(stem));
+  return random.several(0, 2, () => random.pick(random.chance(0.5) ? relatives : others));
+}
+
 /** Makes an operation that asks for these fields, the same ones several times too. */
 export function randomOperation(random: Random, words: Words, root: Root, fields: readonly Field[]): GraphqlCall {
   const variables: Record<string, unknown> = {};
   const declared: string[] = [];
+  let aliases = 0;
+
+  function alias(): string {
+    aliases += 1;
+    return `a${aliases}: `;
+  }
 
   function value(argument: GraphQLArgument): string | undefined {
     const { name, type } = argument;
@@ -58,7 +77,7 @@ export function randomOperation(random: Random, words: Words, root: Root, fields
     return random.pick([" @include(if: true)", " @skip(if: false)", " @skip(if: true)", " @include(if: false)"]);
   }
 
-  function select(field: Field, depth: number, alias: string): string {
+  function select(field: Field, depth: number, name: string): string {
     const given = field.args.flatMap((argument) => {
       const text = value(argument);
       return text === undefined ? [] : [`${argument.name}: ${text}`];
@@ -66,7 +85,7 @@ export function randomOperation(random: Random, words: Words, root: Root, fields
     const args = given.length > 0 ? `(${given.join(", ")})` : "";
     const type = getNamedType(field.type);
     const selection = isObjectType(type) ? ` { ${selectionOf(type, depth).join(" ")} }` : "";
-    return `${alias}${field.name}${args}${directive()}${selection}`;
+    return `${name}${field.name}${args}${directive()}${selection}`;
   }
 
   function selectionOf(type: GraphQLObjectType, depth: number): string[] {
@@ -75,15 +94,16 @@ export function randomOperation(random: Random, words: Words, root: Root, fields
     const inner = depth > 0 ? all.filter((field) => isObjectType(getNamedType(field.type))) : [];
     const chosen = random.several(1, 4, () => random.pick(inner.length > 0 && random.chance(0.5) ? inner : all));
     const fits = chosen.filter((field) => depth > 0 || leaves.includes(field));
-    const texts = fits.map((field, n) => {
-      // Under one name a field stands once, unless it is the very same.
-      const text = select(field, depth - 1, field.args.length > 0 || random.chance(0.1) ? `a${n}: ` : "");
+    const texts = fits.map((field) => {
+      // Under one name there is one field, with the same arguments and fields inside.
+      const isPlain = leaves.includes(field) && field.args.length === 0;
+      const text = select(field, depth - 1, isPlain && random.chance(0.9) ? "" : alias());
       return random.chance(0.05) ? `... on ${type.name} { ${text} }` : text;
     });
     return texts.length > 0 ? texts : ["__typename"];
   }
 
-  const asked = fields.map((field, n) => select(field, 3, fields.length > 1 ? `f${n}: ` : ""));
+  const asked = fields.map((field) => select(field, 3, fields.length > 1 ? alias() : ""));
   const head = declared.length > 0 ? `${root} (${declared.join(", ")})` : root;
   return { query: `${head} { ${asked.join(" ")} }`, variables };
 }
@@ -93,7 +113,8 @@ function randomValue(random: Random, words: Words, type: GraphQLInputType, name:
   if (random.chance(0.01)) return random.pick([null, {}, [], odd.text(random), odd.integer(random), true]);
   if (!isNonNullType(type) && random.chance(0.1)) return null;
   const nullable = getNullableType(type);
-  if (isListType(nullable)) return random.several(0, 3, () => randomValue(random, words, nullable.ofType, name) ?? null);
+  if (isListType(nullable))
+    return random.several(0, 3, () => randomValue(random, words, nullable.ofType, name) ?? null);
   if (isEnumType(nullable)) return random.pick(nullable.getValues()).name;
   if (isInputObjectType(nullable)) {
     const members = Object.values(nullable.getFields()).flatMap((field) => {
@@ -113,7 +134,9 @@ function scalar(random: Random, words: Words, type: string, name: string): unkno
     case "Boolean":
       return random.chance(0.5);
     case "Int":
-      return name === "first" ? random.pick([0, 1, 2, 3, 100, 101]) : odd.integer(random);
+      return name === "first"
+        ? random.pick(random.chance(0.02) ? [100, 101, -1] : [0, 1, 2, 3, 5, 8])
+        : odd.integer(random);
     case "Float":
       return random.pick([0, -1.5, 1e300, odd.integer(random)]);
     case "BigInt":

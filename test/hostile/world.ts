@@ -23,7 +23,7 @@ export type World = {
   heal: () => Promise<void>;
   /** What of somebody else's is in an answer to `who`, or undefined. */
   leakIn: (who: Who, answer: string) => string | undefined;
-  /** The private rows of everybody whom `who` has no power over, by person. */
+  /** The private rows of everybody whom `who` has no power over, by person and kind. */
   fingerprints: (who: Who) => Promise<Map<string, string>>;
   close: () => Promise<void>;
 };
@@ -83,8 +83,8 @@ export async function createWorld(urls: {
     for (const person of PEOPLE) {
       if (person === who) continue;
       const sql = fingerprintSql(who === "admin");
-      const { rows } = await owner.query<{ print: string }>(sql, [ids[person], ids[who] ?? null]);
-      prints.set(person, rows[0]?.print ?? "");
+      const { rows } = await owner.query<{ kind: string; print: string }>(sql, [ids[person], ids[who] ?? null]);
+      for (const { kind, print } of rows) prints.set(`${person}'s ${kind}`, print);
     }
     return prints;
   };
@@ -97,7 +97,12 @@ export async function createWorld(urls: {
     names,
     samples: table.map(({ sql }) => sql),
     claims,
-    words: wordsOf(names, ids, rows.map(({ key }) => key), projects.map(({ id }) => id)),
+    words: wordsOf(
+      names,
+      ids,
+      rows.map(({ key }) => key),
+      projects.map(({ id }) => id),
+    ),
     tokenOf: (who) => (who === "anon" ? undefined : signToken(claims[who], { secret: urls.jwtSecret })),
     heal,
     leakIn,
@@ -111,11 +116,10 @@ async function plant(owner: pg.Client, person: string, id: string): Promise<void
   const known = mark(person, "known");
   const secret = mark(person, "secret");
   await owner.query("begin");
-  await owner.query("select set_config('hostile.id', $1, true), set_config('hostile.known', $2, true), set_config('hostile.secret', $3, true)", [
-    id,
-    known,
-    secret,
-  ]);
+  await owner.query(
+    "select set_config('hostile.id', $1, true), set_config('hostile.known', $2, true), set_config('hostile.secret', $3, true)",
+    [id, known, secret],
+  );
   await owner.query(`
     with me as (select u.id from attune.users as u where u.id = current_setting('hostile.id')::uuid),
     profile as (
@@ -164,23 +168,27 @@ async function plant(owner: pg.Client, person: string, id: string): Promise<void
 
 /** Of `$1`, whom `$2` has no power over: administrators may change what people chose, and tell them something. */
 function fingerprintSql(byAdministrator: boolean): string {
-  const parts = [
-    "select 'state' || s.session_key || s.current_context || s.ui_state from attune.user_session_state as s where s.user_id = $1 and s.expires_at > now()",
-    "select 'identity' || i from attune.user_identities as i where i.user_id = $1",
-    "select 'user' || u.id || u.name || u.email || coalesce(u.company_name, '') || u.timezone || u.plan || u.is_admin from attune.users as u where u.id = $1",
-    "select 'email' || e.email from attune.user_emails as e where e.user_id = $1",
-    ...(byAdministrator
-      ? []
-      : [
-          "select 'preference' || p from attune.user_preferences as p where p.user_id = $1",
-          "select 'notification' || n from attune.notifications as n where n.user_id = $1",
-          // Whoever owns a project may end somebody's membership, with which their preferences there go.
-          `select 'project' || p from attune.project_preferences as p where p.user_id = $1
-             and p.project_id not in (select m.project_id from attune.project_members as m where m.user_id = $2)`,
-        ]),
-  ];
-  return `select md5(coalesce(string_agg(part, '|' order by part), '')) as print from (${parts.join(" union all ")}) as parts (part)
-    where $2::uuid is null or $2::uuid is not null`;
+  const parts: Record<string, string> = {
+    state:
+      "select s.session_key || s.current_context || s.ui_state from attune.user_session_state as s where s.user_id = $1 and s.expires_at > now()",
+    identities: "select i::text from attune.user_identities as i where i.user_id = $1",
+    profile: `select concat_ws('|', u.id, u.name, u.email, u.company_name, u.timezone, u.plan, u.is_admin)
+      from attune.users as u where u.id = $1`,
+    addresses: "select e.email from attune.user_emails as e where e.user_id = $1",
+    ...(!byAdministrator && {
+      preferences: "select p::text from attune.user_preferences as p where p.user_id = $1",
+      notifications: "select n::text from attune.notifications as n where n.user_id = $1",
+      // Whoever owns a project may end somebody's membership, with which their preferences there go.
+      "project preferences": `select p::text from attune.project_preferences as p where p.user_id = $1
+        and p.project_id not in (select m.project_id from attune.project_members as m where m.user_id = $2)`,
+    }),
+  };
+  return Object.entries(parts)
+    .map(
+      ([kind, sql]) => `select '${kind}' as kind, coalesce(string_agg(part, E'\n' order by part), '') as print
+        from (${sql}) as parts (part) where $2::uuid is null or $2::uuid is not null`,
+    )
+    .join(" union all ");
 }
 
 function wordsOf(names: Names, people: Record<string, string>, keys: string[], projects: string[]): Words {
@@ -191,7 +199,19 @@ function wordsOf(names: Names, people: Record<string, string>, keys: string[], p
   const teams = [names.team];
   return {
     ids: [...userIds, ...projects, names.team, names.notification, names.session, names.invitation],
-    names: [...keys, "value", "note", "preferences", "global", "plans", "properties", "type", "x-attune", "theme", "channel"],
+    names: [
+      ...keys,
+      "value",
+      "note",
+      "preferences",
+      "global",
+      "plans",
+      "properties",
+      "type",
+      "x-attune",
+      "theme",
+      "channel",
+    ],
     byName: {
       key: keys,
       setting: keys,
