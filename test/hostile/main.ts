@@ -17,11 +17,15 @@ import { startThrowawayCluster } from "../../src/embedded/testing/throwaway.ts";
 import { readOptions } from "../../src/options/options.ts";
 import { cloneTemplate, createTemplate } from "../../src/pgtap/test-databases.ts";
 import { buildServer } from "../../src/server/server.ts";
+import { runKills } from "./kills.ts";
+import { createRandom } from "./random.ts";
 import { createReport, formatReport, isClean } from "./report.ts";
 import { runRound, type Stage } from "./run.ts";
 
 /** Calls on one database, before it is thrown away: accounts are deleted, and settings changed, on the way. */
 const ROUND = 2500;
+/** How often each of a backend, PostgreSQL and the server is killed. */
+const KILLS = 5;
 
 const { values } = parseArgs({
   options: {
@@ -82,5 +86,6 @@ for (let made = 0, round = 0; made < calls; made += ROUND, round += 1) {
 }
 await template.drop();
 await cluster.stop();
+if (!values["no-kills"]) await runKills(createRandom(seed), KILLS, report);
 console.log(formatReport(report));
 process.exit(isClean(report) ? 0 : 1);

@@ -6,6 +6,7 @@ import type { World } from "./world.ts";
 
 export type RaceOutcome = {
   calls: number;
+  refused: number;
   /** Laws that do not hold afterwards. */
   broken: string[];
   internal: string[];
@@ -133,6 +134,7 @@ export async function runRace(random: Random, world: World, pool: pg.Pool): Prom
   }
   return {
     calls: chosen.length + 3,
+    refused: answers.filter(({ answer }) => answer.isRefused).length,
     broken,
     internal: answers.flatMap(({ action, answer }) =>
       answer.internal === undefined ? [] : [`${action.sql}: ${answer.internal}`],
