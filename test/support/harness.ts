@@ -96,7 +96,7 @@ export type GraphQLResponse<Data> = {
 export type GraphQLFailure = {
   message: string;
   path?: (string | number)[];
-  extensions?: { code?: string; reason?: string; hint?: string; debugId?: string };
+  extensions?: { code?: string; reason?: string; hint?: string; debugId?: string; retryAfter?: number };
 };
 
 export type TestServer = {
