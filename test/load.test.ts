@@ -31,11 +31,11 @@ beforeAll(async () => {
       return work.what;
     end $$;
     create function attune.hash() returns text language sql volatile security definer set search_path = '' as $$ select attune_private.work('hash') $$;
-    create function attune.mail() returns text language sql volatile security definer set search_path = '' as $$ select attune_private.work('mail') $$;
+    create function attune.write_mail() returns text language sql volatile security definer set search_path = '' as $$ select attune_private.work('mail') $$;
     create function attune.plain() returns text language sql volatile security definer set search_path = '' as $$ select attune_private.work('plain') $$;
     comment on function attune.hash() is E'@work password\\nHashes.';
-    comment on function attune.mail() is E'@work mail\\nWrites to somebody.';
-    grant execute on function attune.hash(), attune.mail(), attune.plain() to anon, authenticated;
+    comment on function attune.write_mail() is E'@work mail\\nWrites to somebody.';
+    grant execute on function attune.hash(), attune.write_mail(), attune.plain() to anon, authenticated;
   `);
 });
 
@@ -48,8 +48,8 @@ const HASH = "mutation { hash(input: {}) { result } }";
 const PLAIN = "mutation { plain(input: {}) { result } }";
 const VIEWER = "{ viewer { id } }";
 
-function ask(query: string, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
-  return server.app.inject({ method: "POST", url: "/graphql", headers, payload: { query } });
+async function ask(query: string, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
+  return await server.app.inject({ method: "POST", url: "/graphql", headers, payload: { query } });
 }
 
 type Failure = { errors?: { extensions: Record<string, unknown> }[] };
@@ -78,8 +78,8 @@ describe("work with passwords", () => {
     server = await createTestServer(database);
     for (const query of [
       "mutation { a: hash(input: {}) { result } b: hash(input: {}) { result } }",
-      "mutation { hash(input: {}) { result } mail(input: {}) { result } }",
-      "mutation { ...Two } fragment Two on Mutation { a: mail(input: {}) { result } b: mail(input: {}) { result } }",
+      "mutation { hash(input: {}) { result } writeMail(input: {}) { result } }",
+      "mutation { ...Two } fragment Two on Mutation { a: writeMail(input: {}) { result } b: writeMail(input: {}) { result } }",
     ]) {
       const { data, errors } = (await ask(query)).json<{ data?: unknown } & Failure>();
       expect(data).toBeUndefined();
@@ -94,7 +94,7 @@ describe("work with passwords", () => {
 
   test("lets everybody else pass, and is refused when there is too much of it", async () => {
     server = await createTestServer(database, { poolSize: 1 });
-    const most = PASSWORD_WORK.connections + PASSWORD_WORK.waiting;
+    const most = 2 * PASSWORD_WORK.perConnection;
     let all: Promise<LightMyRequestResponse[]> | undefined;
     await whileNothingEnds(async () => {
       all = Promise.all(Array.from({ length: most }, () => ask(HASH)));
@@ -117,7 +117,7 @@ describe("work with passwords", () => {
   test("that must not tell what it did by its time ends at whole steps, on no connection", async () => {
     server = await createTestServer(database);
     const lane = { withPgClient: () => Promise.reject(new Error("nobody asks for it")), wait: () => 0 };
-    const admit = createAdmission({ limits: createRateLimits(0), lane, passwordPool: database.owner });
+    const admit = createAdmission({ limits: createRateLimits(0), lane, passwords: database.owner });
     const args = { contextValue: {}, document: { kind: "Document", definitions: [] } } as unknown;
     const measure = { cost: 1, rootFields: 1, introspection: 0, password: 0, mail: 1 };
     vi.useFakeTimers();

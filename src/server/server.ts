@@ -6,7 +6,7 @@ import { openPool } from "../database/pool.ts";
 import { LIMITS } from "../graphql/limits.ts";
 import { createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
-import { createAdmission, PASSWORD_WORK } from "./admission.ts";
+import { createAdmission } from "./admission.ts";
 import { addressOf, createTrust, type Trust } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
@@ -38,7 +38,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       app.log.warn({ err: error }, "lost a connection to the database");
     });
   const { pool, close } = open(options.poolSize);
-  const passwords = open(PASSWORD_WORK.connections);
+  const passwords = open(options.passwordPoolSize);
   app.addHook("preClose", async () => {
     setTimeout(() => app.server.closeAllConnections(), GRACE).unref();
   });
@@ -53,7 +53,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     const limits = createRateLimits(options.rateLimitPerMinute);
     const lane = createLane(pool);
     // Before the hooks: while the schema is made, the process is late for everything else.
-    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwordPool: passwords.pool }));
+    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords: passwords.pool }));
     app.addHook("onClose", graphql.release);
 
     app.decorateRequest("identity", null);
