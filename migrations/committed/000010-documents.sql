@@ -1,5 +1,5 @@
---! Previous: sha1:4adc4e5012cb79e6d361b09417c64404a3e3da88
---! Hash: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
+--! Previous: sha1:3c50cea4614610a50659c998b6e5df891c6c7eee
+--! Hash: sha1:fad0f7d0fe97085cf7014920bb2103f061b0dc25
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
---! Hash: sha1:68595c253e06b080eea7cca64a5cda2cfb7cde98
+--! Previous: sha1:fad0f7d0fe97085cf7014920bb2103f061b0dc25
+--! Hash: sha1:65e82025a07f3749775cf22574e10ce950ed01b0
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:c68c04c1c0c6f9b9643d03e0b64bdf4e8e2a5a08
---! Hash: sha1:ad2b4d14fe5c3d9b7e872ce5df6ea9ad945ae4a5
+--! Previous: sha1:f5de4abe686bb79f93f5bc3602f5efc214b83d05
+--! Hash: sha1:b1f4cdc43fa821614f42add91f072b2f8b1d7063
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
