@@ -28,6 +28,7 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     corsOrigins: [],
     rateLimitPerMinute: 1000,
     poolSize: 4,
+    passwordPoolSize: 2,
     trustProxy: false,
     singleUser: false,
     signIn: undefined,

@@ -58,12 +58,13 @@ async function start(): Promise<void> {
   let close = async (): Promise<unknown> => undefined;
   try {
     const { buildServer } = await loading;
-    const { host, poolSize, logLevel, corsOrigins, rateLimitPerMinute, trustProxy, signIn } = options;
+    const { host, poolSize, passwordPoolSize, logLevel, corsOrigins, rateLimitPerMinute, trustProxy, signIn } = options;
     const { authenticatorUrl, jwt } = opened;
     const singleUserId = options.singleUser ? await ensureSingleUser(opened.ownerUrl) : undefined;
     const server = await buildServer({
       authenticatorUrl,
       poolSize,
+      passwordPoolSize,
       jwt,
       logLevel,
       corsOrigins,

@@ -38,10 +38,12 @@ export type Options = {
   jwt: JwtOptions;
   logLevel: string;
   corsOrigins: string[];
-  /** Requests a minute and client; 0 means no limit. */
+  /** Work a minute and client; 0 means no limit. */
   rateLimitPerMinute: number;
   /** Connections to the database a server process holds. */
   poolSize: number;
+  /** Connections besides, for work with passwords. */
+  passwordPoolSize: number;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
@@ -75,6 +77,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     corsOrigins: readVariable(env, "CORS_ORIGINS"),
     rateLimitPerMinute: readVariable(env, "RATE_LIMIT"),
     poolSize: readVariable(env, "POOL_SIZE"),
+    passwordPoolSize: readVariable(env, "PASSWORD_POOL_SIZE"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };

@@ -49,7 +49,7 @@ export const VARIABLES = {
   TRUST_PROXY: variable<number | string[] | false>({
     group: "Server",
     description:
-      "The proxies whose `X-Forwarded-For` is believed: how many are in front of the server, or their addresses (`10.0.0.0/8`, with commas between).",
+      "The proxies whose `X-Forwarded-For` is believed: how many are in front of the server, or their addresses (`10.0.0.0/8`, with commas between). Without it all who come through a proxy count as one client, for limits, sign-ins and logs.",
     fallback: false,
     otherwise: "none",
     parse: parsers.proxies,
@@ -64,7 +64,8 @@ export const VARIABLES = {
   }),
   RATE_LIMIT: variable({
     group: "Server",
-    description: "Requests a minute and address, to GraphQL, `/auth` and `/api/plans`; 0 is no limit.",
+    description:
+      "Work a minute of one user, or of one address without a token, in GraphQL, `/auth` and `/api/plans`; 0 is no limit. See [limits](server.md#limits). Behind a proxy set `TRUST_PROXY`.",
     fallback: 1000,
     parse: parsers.integer(0, 1_000_000),
   }),
@@ -103,6 +104,13 @@ export const VARIABLES = {
     group: "Database",
     description: "Connections to the database of one server process.",
     fallback: 4,
+    parse: parsers.integer(1, 1000),
+  }),
+  PASSWORD_POOL_SIZE: variable({
+    group: "Database",
+    description:
+      "Connections besides, for what hashes or checks a password, so that nobody else waits for that. See [load](server.md#load).",
+    fallback: 2,
     parse: parsers.integer(1, 1000),
   }),
   JWT_SECRET: variable({

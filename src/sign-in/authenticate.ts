@@ -6,6 +6,8 @@ export type PgSettings = {
   role: string;
   "request.jwt.claims": string;
   "request.headers": string;
+  /** Where the request came from; empty when it is our own. */
+  "attune.client_address": string;
   statement_timeout: string;
 };
 
@@ -73,13 +75,11 @@ export async function authenticate(
 /** The same, with what SQL may know of where the request came from. */
 export function cameFrom(
   identity: Identity,
-  request: { ip: string; headers: { "user-agent"?: string | undefined } },
+  request: { clientAddress: string; headers: { "user-agent"?: string | undefined } },
 ): Identity {
-  const headers = {
-    "x-forwarded-for": request.ip,
-    "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT),
-  };
-  return { ...identity, pgSettings: { ...identity.pgSettings, "request.headers": JSON.stringify(headers) } };
+  const headers = { "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT) };
+  const origin = { "request.headers": JSON.stringify(headers), "attune.client_address": request.clientAddress };
+  return { ...identity, pgSettings: { ...identity.pgSettings, ...origin } };
 }
 
 function identityOf(claims: { role: string; iss?: string; sub?: string }): Identity {
@@ -87,6 +87,7 @@ function identityOf(claims: { role: string; iss?: string; sub?: string }): Ident
     role: claims.role,
     "request.jwt.claims": JSON.stringify(claims),
     "request.headers": "{}",
+    "attune.client_address": "",
     statement_timeout: STATEMENT_TIMEOUT,
   };
   return { pgSettings, issuer: claims.iss, subject: claims.sub };
