@@ -1,8 +1,6 @@
 /** Tokens of an outside identity provider: whose they are, what their first request makes, and what they never are. */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import jwt from "jsonwebtoken";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { signClaims } from "../src/sign-in/jwt.ts";
 import {
   createTestDatabase,
   createTestServer,
@@ -10,6 +8,7 @@ import {
   type TestServer,
   type TestUser,
 } from "./support/harness.ts";
+import { encode, forge, lasting, signedBy } from "./support/tokens.ts";
 
 const PROVIDER = { issuer: "https://id.example.com", audience: "our-app" };
 const keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -41,7 +40,8 @@ afterAll(async () => {
 
 /** A token of the provider. */
 const signed = (claims: object, key: KeyObject = keys.privateKey): string =>
-  jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, ...claims }, key, { algorithm: "ES256", expiresIn: 60 });
+  signedBy(key, lasting({ iss: PROVIDER.issuer, aud: PROVIDER.audience, ...claims }));
+const bySecret = (claims: object, secret: string): string => forge({ alg: "HS256", typ: "JWT" }, claims, secret);
 
 async function viewer(token: string, { graphql } = server): Promise<unknown> {
   const { body } = await graphql<{ viewer: unknown }>(WHO, {}, token);
@@ -172,9 +172,9 @@ describe("an outside token", () => {
   });
 
   test("is nobody's when it is ours, and names the subject of somebody else's issuer", async () => {
-    const token = signClaims(
+    const token = bySecret(
       { sub: "auth0|grace", role: "authenticated", aud: "authenticated", iss: "attune", exp: 4_000_000_000 },
-      database.jwt,
+      database.jwt.secret,
     );
     expect(await viewer(token)).toBeNull();
   });
@@ -182,7 +182,7 @@ describe("an outside token", () => {
   test.each([
     [
       "needs no signature",
-      () => `${Buffer.from('{"alg":"none"}').toString("base64url")}.${signed({ sub: "auth0|grace" }).split(".")[1]}.`,
+      () => `${encode({ alg: "none" })}.${signed({ sub: "auth0|grace" }).split(".")[1]}.`,
       "invalid_token",
     ],
     [
@@ -192,33 +192,20 @@ describe("an outside token", () => {
     ],
     [
       "is signed with the public key as a secret",
-      () =>
-        jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }, publicKey, {
-          algorithm: "HS256",
-          expiresIn: 60,
-          allowInvalidAsymmetricKeyTypes: true,
-        }),
+      () => bySecret(lasting({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }), publicKey),
       "invalid_token",
     ],
     [
       "is signed with our secret",
       () =>
-        signClaims(
+        bySecret(
           { iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace", exp: 4_000_000_000 },
-          database.jwt,
+          database.jwt.secret,
         ),
       "invalid_token",
     ],
     ["is for another audience", () => signed({ sub: "auth0|grace", aud: "another-app" }), "wrong_audience"],
-    [
-      "has expired a second ago",
-      () =>
-        jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }, keys.privateKey, {
-          algorithm: "ES256",
-          expiresIn: -1,
-        }),
-      "token_expired",
-    ],
+    ["has expired a second ago", () => signed(lasting({ sub: "auth0|grace" }, -1)), "token_expired"],
     ["names nobody", () => signed({}), "missing_subject"],
     ["comes from another issuer", () => signed({ sub: "auth0|grace", iss: "https://evil.example" }), "invalid_token"],
     ["comes from us, it says", () => signed({ sub: ada.id, iss: "attune", aud: "authenticated" }), "invalid_token"],

@@ -152,7 +152,7 @@ async function userOf(pool: Pool, { identity }: { identity: Identity | null }): 
 }
 
 type Session = {
-  access_token: object;
+  access_token: Record<string, unknown>;
   refresh_token: string;
   session_id: string;
   user_id: string;
@@ -176,7 +176,7 @@ async function signIn(
   if (row === undefined) throw new Error("open_session returned nothing");
   const { session } = row;
   return {
-    accessToken: signClaims(session.access_token, { secret }),
+    accessToken: await signClaims(session.access_token, { secret }),
     refreshToken: session.refresh_token,
     sessionId: session.session_id,
     userId: session.user_id,
