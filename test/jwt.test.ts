@@ -354,9 +354,9 @@ describe("a token of an identity provider", () => {
     await verify(token(1));
     behaviour = "hangs";
     vi.advanceTimersByTime(30_000);
-    await verify(token(2));
+    expect(await verify(token(2))).toMatchObject({ n: 2 });
     await vi.waitUntil(() => hanging.length > 0);
-    await verify(token(3));
+    expect(await verify(token(3))).toMatchObject({ n: 3 });
     behaviour = "answers";
     for (const end of hanging.splice(0)) end();
   });

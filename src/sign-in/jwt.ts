@@ -1,6 +1,14 @@
 /** Signs our own tokens and verifies those of the issuers that are trusted: signature by one agreed algorithm, audience, issuer, lifetime. */
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { decodeJwt, errors, jwtVerify, type JWTVerifyGetKey, SignJWT } from "jose";
+import {
+  decodeJwt,
+  errors,
+  type JWTPayload,
+  jwtVerify,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  SignJWT,
+} from "jose";
 import { RequestError } from "../server/request-error.ts";
 import { createKeySet } from "./jwks.ts";
 import { isNoAnswer } from "./outside-fetch.ts";
@@ -118,20 +126,31 @@ function keysOf(options: OutsideIssuer): Pick<Issuer, "algorithms" | "key"> {
   return { algorithms: [key.asymmetricKeyType === "ec" ? "ES256" : "RS256"], key };
 }
 
-async function verify(token: string, { key, ...expected }: Issuer): Promise<JwtClaims> {
-  const options = {
-    algorithms: expected.algorithms,
-    audience: expected.audience,
-    issuer: expected.issuer,
+/**
+ * The claims of a token that is signed with one of these keys, and good now.
+ * @throws UnauthorizedError when it is not good by its times; else what jose throws, and the keys do
+ */
+export async function verifySigned(
+  token: string,
+  key: Issuer["key"],
+  options: Pick<JWTVerifyOptions, "algorithms" | "audience" | "issuer">,
+): Promise<JWTPayload & { exp: number }> {
+  const { payload } = await jwtVerify(token, key, {
+    ...options,
     requiredClaims: ["exp"],
     clockTolerance: CLOCK_TOLERANCE,
-  };
-  const { payload } = await jwtVerify(token, key, options);
-  if (!isClaims(payload)) throw invalid("The token has a claim of the wrong type");
+  });
+  const { exp = 0, iat = 0 } = payload;
   const now = Math.floor(Date.now() / 1000);
-  if (payload.exp <= now) throw tokenExpired();
-  if (payload.iat !== undefined && payload.iat > now + CLOCK_TOLERANCE) throw notYetValid();
-  return storableClaims(payload);
+  if (exp <= now) throw tokenExpired();
+  if (iat > now + CLOCK_TOLERANCE) throw notYetValid();
+  return { ...payload, exp };
+}
+
+async function verify(token: string, { key, algorithms, audience, issuer }: Issuer): Promise<JwtClaims> {
+  const claims = await verifySigned(token, key, { algorithms, audience, issuer });
+  if (!isClaims(claims)) throw invalid("The token has a claim of the wrong type");
+  return storableClaims(claims);
 }
 
 /**

@@ -11,15 +11,21 @@ export class NoAnswer extends Error {
   override name = "NoAnswer";
 }
 
+/** What openid-client and jose send. */
+type Asked = Omit<RequestInit, "body" | "signal"> & {
+  body?: RequestInit["body"] | undefined;
+  signal?: AbortSignal;
+};
+
 /**
  * As `fetch`, but the answer is here as a whole.
  * @throws NoAnswer when there is none, it is cut, too late or too long, or the provider says that it can't answer now
  */
-export async function outsideFetch(url: string, options: RequestInit): Promise<Response> {
+export async function outsideFetch(url: string, { body: sent, ...options }: Asked): Promise<Response> {
   let response: Response;
   let body: Uint8Array<ArrayBuffer>;
   try {
-    response = await fetch(url, options);
+    response = await fetch(url, { ...options, ...(sent != null && { body: sent }) });
     body = await readBody(response);
   } catch (error) {
     throw error instanceof NoAnswer ? error : new NoAnswer("The request failed", { cause: error });
