@@ -143,7 +143,7 @@ test.each<[string, () => InjectOptions | Promise<InjectOptions>]>([
     () => ({
       method: "GET",
       url: `/auth/test/callback?code=${SECRET}&state=${SECRET}`,
-      cookies: { "attune-sign-in": SECRET },
+      cookies: { "attune-sign-in-x": SECRET },
     }),
   ],
   ["a provider that is away", () => ({ method: "GET", url: "/auth/test" })],

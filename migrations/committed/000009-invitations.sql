@@ -1,5 +1,5 @@
---! Previous: sha1:90342cf89bc54170a7cc317598e54c272b707ba7
---! Hash: sha1:4adc4e5012cb79e6d361b09417c64404a3e3da88
+--! Previous: sha1:f8e21a9aae70575eb20fa66c1019f67fda1d2860
+--! Hash: sha1:d57fbfe887da67eae14cad15bd3673ecb2faa78e
 --! Message: invitations
 
 create table attune.invitations (
@@ -394,6 +394,10 @@ begin
   get diagnostics counted = row_count;
   removed := removed + counted;
 
+  delete from attune_private.spent_sign_ins as a where a.expires_at <= at;
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
   delete from attune.invitations as i where i.expires_at <= at - kept_for;
   get diagnostics counted = row_count;
   removed := removed + counted;
@@ -417,7 +421,7 @@ begin
 end;
 $$;
 comment on function attune.remove_expired() is
-  'Removes what has expired, and returns how many rows: one-time tokens and counted failures at once, sessions, '
+  'Removes what has expired, and returns how many rows: one-time tokens, used attempts to sign in and counted failures at once, sessions, '
   'mails and invitations after 30 days. '
   'For trusted servers, once a day or so.';
 revoke all on function attune.remove_expired() from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:4adc4e5012cb79e6d361b09417c64404a3e3da88
---! Hash: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
+--! Previous: sha1:d57fbfe887da67eae14cad15bd3673ecb2faa78e
+--! Hash: sha1:9bdb3de566f1a4b66b6310d586275d393a81532c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
---! Hash: sha1:68595c253e06b080eea7cca64a5cda2cfb7cde98
+--! Previous: sha1:9bdb3de566f1a4b66b6310d586275d393a81532c
+--! Hash: sha1:b2852d667b4ca9e62fd31ff7faf430cac563da84
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:68595c253e06b080eea7cca64a5cda2cfb7cde98
---! Hash: sha1:c68c04c1c0c6f9b9643d03e0b64bdf4e8e2a5a08
+--! Previous: sha1:b2852d667b4ca9e62fd31ff7faf430cac563da84
+--! Hash: sha1:f3cbd022da69895afbb8f5ed7b7ebf7baa8488bf
 --! Message: notifications
 
 -- What there is to notify of

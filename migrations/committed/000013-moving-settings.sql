@@ -1,5 +1,5 @@
---! Previous: sha1:c68c04c1c0c6f9b9643d03e0b64bdf4e8e2a5a08
---! Hash: sha1:ad2b4d14fe5c3d9b7e872ce5df6ea9ad945ae4a5
+--! Previous: sha1:f3cbd022da69895afbb8f5ed7b7ebf7baa8488bf
+--! Hash: sha1:b97232545806c559f5dedfe1f63ed691ba772bfc
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:ad2b4d14fe5c3d9b7e872ce5df6ea9ad945ae4a5
---! Hash: sha1:77e801887a9487d4faf889f590815d0acbb934f0
+--! Previous: sha1:b97232545806c559f5dedfe1f63ed691ba772bfc
+--! Hash: sha1:893d42a24f6ae529c51e3dcc441b720c3d408f58
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -81,8 +81,6 @@ export function createProvider(options: ProviderOptions): OpenIdProvider {
     },
 
     async finish(answer, { state, nonce, verifier }) {
-      // Not the answer to what this browser asked.
-      if (answer.searchParams.get("state") !== state) throw expired();
       return attempt(async () => {
         const { configuration, keys } = await provider();
         const tokens = await authorizationCodeGrant(configuration, answer, {
@@ -111,16 +109,6 @@ export function createProvider(options: ProviderOptions): OpenIdProvider {
       });
     },
   };
-}
-
-/** What a browser brings back that did not begin here, or too long ago. */
-export function expired(): RequestError {
-  return new RequestError(
-    400,
-    "sign_in_expired",
-    "This sign-in was not begun in this browser, or took too long",
-    "Begin it again.",
-  );
 }
 
 async function discover({ issuer, clientId, clientSecret }: ProviderOptions): Promise<Discovered> {

@@ -9,7 +9,8 @@ import { RequestError } from "../server/request-error.ts";
 import { cameFrom, type Identity, TRUSTED } from "./authenticate.ts";
 import type { Identify } from "./identify.ts";
 import { signClaims } from "./jwt.ts";
-import { type Checks, createProvider, expired, type OpenIdProvider, type OutsideUser } from "./openid.ts";
+import { createAttempts } from "./attempts.ts";
+import { createProvider, type OpenIdProvider, type OutsideUser } from "./openid.ts";
 import { createSeals } from "./sealed.ts";
 
 type Setting = SignInOptions & {
@@ -20,22 +21,17 @@ type Setting = SignInOptions & {
   identify: Identify;
 };
 
-/** What the browser keeps until the provider sends it back. `linkTo` is the user who is to get another identity. */
-type Attempt = { provider: string; checks: Checks; linkTo: string | undefined };
 type LinkStart = { provider: string; user: string };
 type LinkFinish = { user: string; found: OutsideUser };
 
-/** In seconds: a sign-in, and what is used at once. */
-const PATIENCE = { signIn: 600, ticket: 120 };
+/** For how long a ticket is good, in seconds: it is used at once. */
+const TICKET = 120;
 
 export async function addSignIn(app: FastifyInstance, setting: Setting): Promise<void> {
   const { pool, providers, publicUrl, redirectUrl, identify } = setting;
   const known = new Map(providers.map((options) => [options.name, createProvider(options)]));
   const seals = createSeals(setting.secret);
-  const isSecure = publicUrl.startsWith("https:");
-  // With this prefix no other host of the domain can plant one.
-  const cookie = isSecure ? "__Host-attune-sign-in" : "attune-sign-in";
-  const cookieOptions = { path: "/", httpOnly: true, sameSite: "lax", secure: isSecure } as const;
+  const attempts = createAttempts(pool, seals, publicUrl.startsWith("https:"));
 
   const find = (request: FastifyRequest): { name: string; provider: OpenIdProvider; callback: string } => {
     const { provider: name = "" } = request.params as { provider?: string };
@@ -76,9 +72,8 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       if (ticket !== undefined && start?.provider !== name) throw staleTicket();
 
       const { url, checks } = await provider.begin(callback);
-      const attempt: Attempt = { provider: name, checks, linkTo: start?.user };
-      const sealed = await seals.seal("sign-in", attempt, PATIENCE.signIn);
-      return reply.setCookie(cookie, sealed, { ...cookieOptions, maxAge: PATIENCE.signIn }).redirect(url.href, 303);
+      await attempts.keep(request, reply, { provider: name, checks, linkTo: start?.user });
+      return reply.redirect(url.href, 303);
     });
 
     scope.get(
@@ -93,14 +88,15 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       },
       async (request, reply) => {
         const { name, provider, callback } = find(request);
-        const attempt = await seals.open<Attempt>("sign-in", request.cookies[cookie]);
-        reply.clearCookie(cookie, cookieOptions);
-        if (attempt?.provider !== name) throw expired();
+        const answer = new URL(request.url.replace(/^[^?]*/, ""), callback);
+        const state = answer.searchParams.get("state");
+        const attempt = await attempts.take(request, reply, { provider: name, state });
+        if (attempt === undefined) throw expired();
 
-        const found = await provider.finish(new URL(request.url.replace(/^[^?]*/, ""), callback), attempt.checks);
+        const found = await provider.finish(answer, attempt.checks);
         if (attempt.linkTo === undefined) return deliver(request, reply, await signIn(setting, request, found));
         const finish: LinkFinish = { user: attempt.linkTo, found };
-        return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, PATIENCE.ticket) });
+        return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, TICKET) });
       },
     );
 
@@ -111,7 +107,7 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
     scope.post("/auth/:provider/link", { preParsing: identify }, async (request) => {
       const { name } = find(request);
       const start: LinkStart = { provider: name, user: await userOf(pool, request) };
-      return { url: `${publicUrl}/auth/${name}?ticket=${await seals.seal("link-start", start, PATIENCE.ticket)}` };
+      return { url: `${publicUrl}/auth/${name}?ticket=${await seals.seal("link-start", start, TICKET)}` };
     });
 
     scope.post("/auth/link", { preParsing: identify }, async (request) => {
@@ -131,6 +127,15 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       return { issuer, subject };
     });
   });
+}
+
+function expired(): RequestError {
+  return new RequestError(
+    400,
+    "sign_in_expired",
+    "This sign-in was not begun in this browser, took too long, or was answered before",
+    "Begin it again.",
+  );
 }
 
 function staleTicket(): RequestError {
