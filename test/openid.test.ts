@@ -307,7 +307,9 @@ describe("two tabs of one browser", () => {
     const { url, cookie } = await begin();
     const answer = back(await visit(url.href), cookie, { accept: "application/json" });
     const responses = await Promise.all([server, application, server].map(({ app }) => app.inject(answer)));
-    expect(responses.map(({ statusCode }) => statusCode).toSorted()).toEqual([200, 400, 400]);
+    const succeeded = responses.filter(({ statusCode }) => statusCode === 200);
+    const refused = responses.filter(({ statusCode }) => statusCode === 400);
+    expect([succeeded.length, refused.length]).toEqual([1, 2]);
   });
 
   test("keep five attempts at most: the oldest make room", async () => {

@@ -1,5 +1,6 @@
 /** Tokens of an outside identity provider: whose they are, what their first request makes, and what they never are. */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   createTestDatabase,
@@ -139,6 +140,104 @@ describe("the first request of an outside identity", () => {
     await database.query("update attune.user_emails set verified_at = now() where email = 'ada@example.com'");
     expect(await refusal(signed({ sub: "auth0|ada", email: "ada@example.com", email_verified: false }))).toEqual(taken);
     expect(await viewer(token)).toMatchObject({ id: ada.id });
+  });
+});
+
+describe("a newer token of an identity", () => {
+  const now = Math.floor(Date.now() / 1000);
+  const issued = (secondsAgo: number, claims: object): string => signed({ iat: now - secondsAgo, ...claims });
+
+  test("brings the address at once, and that it is verified", async () => {
+    const who = { sub: "auth0|later", name: "Later" };
+    expect(await viewer(issued(30, who))).toMatchObject({ email: null, name: "Later" });
+    const email = "later@example.com";
+    expect(await viewer(issued(20, { ...who, email, name: "Latest" }))).toMatchObject({ name: "Latest" });
+    expect(await viewer(issued(10, { ...who, email, email_verified: true }))).not.toBeNull();
+    const [identity] = await database.query("select email from attune.user_identities where subject = $1", [who.sub]);
+    expect(identity).toEqual({ email });
+  });
+
+  test("makes a user at once where the identity was taken away, and where the user was deleted", async () => {
+    for (const [index, sql] of [
+      "delete from attune.user_identities where subject = $1",
+      "delete from attune.users where id = (select user_id from attune.user_identities where subject = $1)",
+    ].entries()) {
+      const who = { sub: `auth0|gone ${index}` };
+      const old = issued(20, who);
+      const before = await viewer(old);
+      await database.query(sql, [who.sub]);
+      const after = await viewer(issued(-1, who));
+      expect(after).toMatchObject({ id: expect.any(String) });
+      expect(after).not.toEqual(before);
+    }
+  });
+
+  test("is tried again after it failed", async () => {
+    const alone = await newServer();
+    const token = signed({ sub: "auth0|again" });
+    await database.query("alter function attune.provision_user() rename to provision_user_away");
+    const { body } = await alone.graphql(WHO, {}, token);
+    await database.query("alter function attune.provision_user_away() rename to provision_user");
+    expect(body.errors).toMatchObject([{ extensions: { code: "INTERNAL_SERVER_ERROR" } }]);
+    expect(await viewer(token, alone)).toMatchObject({ email: null });
+  });
+});
+
+describe("whatever a provider says of somebody", () => {
+  test("they are who they are, and nothing fails", async () => {
+    const claim = fc.oneof(
+      fc.jsonValue({ maxDepth: 4 }),
+      fc.string({ unit: "binary" }),
+      fc.constantFrom(
+        "a\u0000",
+        "\ud800",
+        "x".repeat(3000),
+        { name: "Ada" },
+        ["ada@example.com"],
+        "true",
+        "https://x.example/\u202e.png",
+      ),
+      fc.integer({ min: 1, max: 1500 }).map((depth) => JSON.parse("[".repeat(depth) + "]".repeat(depth)) as unknown),
+    );
+    const names = [
+      "email",
+      "email_verified",
+      "name",
+      "picture",
+      "company",
+      "company_name",
+      "role",
+      "session_id",
+      "jti",
+      "__proto__",
+    ];
+    const metadata = fc.dictionary(fc.constantFrom("full_name", "name", "avatar_url", "picture", "company"), claim);
+    const said = fc.tuple(
+      fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.string()), claim),
+      fc.option(fc.oneof(metadata, claim), { nil: undefined }),
+    );
+    let count = 0;
+    await fc.assert(
+      fc.asyncProperty(said, async ([claims, user_metadata]) => {
+        const sub = `auth0|${(count += 1)}`;
+        const token = signed({
+          ...lasting({}),
+          ...claims,
+          iss: PROVIDER.issuer,
+          aud: PROVIDER.audience,
+          sub,
+          user_metadata,
+          exp: 4_000_000_000,
+          iat: 1,
+          nbf: 1,
+        });
+        if (token.length > 8192) return;
+        const found = await viewer(token);
+        expect(found).toMatchObject({ id: expect.any(String), isAdmin: false });
+        expect(await viewer(signed({ sub, iat: 2 }))).toMatchObject({ id: (found as TestUser).id });
+      }),
+      { numRuns: 50 },
+    );
   });
 });
 

@@ -17,7 +17,7 @@ const MAX_USER_AGENT = 500;
 /** Who is asking: the settings for the database, and the issuer and subject of the token, if there is one. */
 export type Identity = { pgSettings: PgSettings; issuer: string | undefined; subject: string | undefined };
 
-const ROLES = ["anon", "authenticated", "service_role"];
+const ROLES: readonly unknown[] = ["anon", "authenticated", "service_role"];
 /** Who asks without a token. */
 export const NOBODY: Identity = identityOf({ role: "anon" });
 /** A server that is trusted with everything: we, when we act for nobody. */
@@ -53,7 +53,7 @@ export async function authenticate(
 
   const claims = await verify(token);
   const role = isOutside(claims) ? "authenticated" : (claims.role ?? "anon");
-  if (!ROLES.includes(role)) {
+  if (!isRole(role)) {
     throw new UnauthorizedError(
       "unknown_role",
       "The token claims a role that does not exist here",
@@ -80,6 +80,10 @@ export function cameFrom(
     "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT),
   };
   return { ...identity, pgSettings: { ...identity.pgSettings, "request.headers": JSON.stringify(headers) } };
+}
+
+function isRole(claim: unknown): claim is string {
+  return ROLES.includes(claim);
 }
 
 function identityOf(claims: { role: string; iss?: string; sub?: string }): Identity {

@@ -29,7 +29,8 @@ export type JwtClaims = {
   readonly exp: number;
   readonly iat?: number;
   readonly sub?: string;
-  readonly role?: string;
+  /** Text in our own tokens, anything in those of others. */
+  readonly role?: unknown;
   readonly [claim: string]: unknown;
 };
 
@@ -168,12 +169,13 @@ function storableClaims(claims: JwtClaims): JwtClaims {
 
 function isClaims(claims: Readonly<Record<string, unknown>>): claims is JwtClaims {
   const { iss, exp, iat, sub, role } = claims;
+  // Of what others say of roles nothing is looked at, not even its type.
   return (
     typeof iss === "string" &&
     Number.isFinite(exp) &&
     (iat === undefined || Number.isFinite(iat)) &&
     isStringOrAbsent(sub) &&
-    isStringOrAbsent(role)
+    (iss !== OWN.issuer || isStringOrAbsent(role))
   );
 }
 
