@@ -28,6 +28,7 @@ let database: TestDatabase;
 let provider: TestProvider;
 let server: TestServer;
 let application: TestServer;
+let options: SignInOptions;
 const log: string[] = [];
 
 beforeAll(async () => {
@@ -43,13 +44,13 @@ beforeAll(async () => {
     { ...test, name: "down", issuer: "http://127.0.0.1:9" },
     { ...test, name: "wrong", clientSecret: "another secret" },
   ];
-  const signIn: SignInOptions = { providers, publicUrl: PUBLIC_URL, redirectUrl: undefined };
+  options = { providers, cookies: false, publicUrl: PUBLIC_URL, redirectUrl: undefined };
   server = await createTestServer(database, {
-    signIn,
+    signIn: options,
     logLevel: "info",
     logDestination: { write: (line) => void log.push(line) },
   });
-  application = await createTestServer(database, { signIn: { ...signIn, redirectUrl: APPLICATION } });
+  application = await createTestServer(database, { signIn: { ...options, redirectUrl: APPLICATION } });
 });
 
 afterAll(async () => {
@@ -360,6 +361,31 @@ describe("the application", () => {
     });
   });
 
+  test("is not given the refresh token where browsers keep it in a cookie", async () => {
+    const cookies = await createTestServer(database, {
+      signIn: { ...options, cookies: true, redirectUrl: APPLICATION },
+    });
+    try {
+      provider.answer({ sub: "grace" });
+      const { url, cookie } = await begin("/auth/test", cookies);
+      const response = await cookies.app.inject(back(await visit(url.href), cookie));
+      const session = Object.fromEntries(new URLSearchParams(new URL(response.headers.location ?? "").hash.slice(1)));
+      expect(Object.keys(session)).not.toContain("refreshToken");
+      expect(await viewer(session["accessToken"] ?? "")).toMatchObject({ id: session["userId"] });
+      const kept = response.cookies.find(({ name }) => name === "attune-session");
+      expect(kept).toMatchObject({ httpOnly: true, sameSite: "Strict" });
+      const refreshed = await cookies.app.inject({
+        method: "POST",
+        url: "/auth/refresh",
+        headers: { origin: PUBLIC_URL },
+        cookies: { "attune-session": kept?.value ?? "" },
+      });
+      expect(refreshed.json()).toMatchObject({ userId: session["userId"], sessionId: session["sessionId"] });
+    } finally {
+      await cookies.close();
+    }
+  });
+
   test("may ask for JSON", async () => {
     provider.answer({ sub: "grace" });
     const { url, cookie } = await begin("/auth/test", application);
@@ -378,7 +404,7 @@ describe("the application", () => {
     const { issuer, clientId, clientSecret } = provider;
     const providers = [{ name: "test", issuer, clientId, clientSecret, scopes: "openid" }];
     const secure = await createTestServer(database, {
-      signIn: { providers, publicUrl: "https://settings.example.com", redirectUrl: APPLICATION },
+      signIn: { providers, cookies: false, publicUrl: "https://settings.example.com", redirectUrl: APPLICATION },
     });
     try {
       const { cookies } = await secure.app.inject("/auth/test");

@@ -31,6 +31,7 @@ beforeAll(async () => {
         scopes: "openid",
       },
     ],
+    cookies: false,
     publicUrl: "http://localhost:5678",
     redirectUrl: undefined,
   };

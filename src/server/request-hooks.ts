@@ -23,7 +23,7 @@ const SECURITY_HEADERS = {
 export async function addRequestHooks(app: FastifyInstance, options: ServerOptions, identify: Identify): Promise<void> {
   const { corsOrigins, rateLimitPerMinute, singleUserId } = options;
   app.addHook("onRequest", setSecurityHeaders);
-  if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins));
+  if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins, options.signIn?.cookies === true));
   if (rateLimitPerMinute > 0) await app.register(rateLimit, rateLimitOptions(rateLimitPerMinute));
   if (singleUserId !== undefined) app.addHook("onRequest", assertLocal);
   // Before the body is read. The routes of sign-in that need to know ask by themselves.
@@ -41,9 +41,12 @@ async function setSecurityHeaders(_request: FastifyRequest, reply: FastifyReply)
   reply.headers(SECURITY_HEADERS);
 }
 
-function corsOptions(origins: string[]) {
+/** @param hasCookies whether pages at the origins that are named may send cookies */
+function corsOptions(origins: string[], hasCookies: boolean) {
+  const isAny = origins.includes("*");
   return {
-    origin: origins.includes("*") ? "*" : origins,
+    origin: isAny ? "*" : origins,
+    credentials: hasCookies && !isAny,
     methods: ["POST"],
     allowedHeaders: ["authorization", "content-type"],
     maxAge: 600,

@@ -39,7 +39,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     await addRequestHooks(app, options, identify);
 
     if (signIn !== undefined && jwt.secret !== undefined) {
-      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret });
+      const { corsOrigins } = options;
+      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret, corsOrigins });
     }
     addPlans(app, pool);
     addHealth(app, pool);

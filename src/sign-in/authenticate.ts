@@ -28,6 +28,11 @@ export function onlyUser(id: string): Identity {
   return identityOf({ role: "authenticated", sub: id, iss: OWN.issuer });
 }
 
+/** Whose an access token is that we have just made. */
+export function holderOf(claims: { role: string; iss: string; sub?: string }): Identity {
+  return identityOf(claims);
+}
+
 /**
  * Reads the `Authorization` header.
  * One of our tokens that claims no role is `anon`, as in PostgREST. One of an outside issuer is `authenticated`,

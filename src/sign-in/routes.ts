@@ -8,10 +8,11 @@ import { reportFailure } from "../server/error-responses.ts";
 import { RequestError } from "../server/request-error.ts";
 import { cameFrom, type Identity, TRUSTED } from "./authenticate.ts";
 import type { Identify } from "./identify.ts";
-import { signClaims } from "./jwt.ts";
 import { createAttempts } from "./attempts.ts";
 import { createProvider, type OpenIdProvider, type OutsideUser } from "./openid.ts";
 import { createSeals } from "./sealed.ts";
+import { addSessionCookies, createKeepSession } from "./session-cookies.ts";
+import { askForTokens, type SessionTokens } from "./session-tokens.ts";
 
 type Setting = SignInOptions & {
   pool: Pool;
@@ -19,6 +20,7 @@ type Setting = SignInOptions & {
   secret: string;
   /** Finds out who asks, and sets `request.identity`. */
   identify: Identify;
+  corsOrigins: string[];
 };
 
 type LinkStart = { provider: string; user: string };
@@ -31,6 +33,7 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
   const { pool, providers, publicUrl, redirectUrl, identify } = setting;
   const known = new Map(providers.map((options) => [options.name, createProvider(options)]));
   const seals = createSeals(setting.secret);
+  const keepSession = createKeepSession(publicUrl);
   const attempts = createAttempts(pool, seals, publicUrl.startsWith("https:"));
 
   const find = (request: FastifyRequest): { name: string; provider: OpenIdProvider; callback: string } => {
@@ -41,7 +44,7 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
         404,
         "unknown_provider",
         "There is no such identity provider",
-        `Use ${[...known.keys()].join(" or ")}.`,
+        known.size === 0 ? "Sign in with a password." : `Use ${[...known.keys()].join(" or ")}.`,
       );
     }
     return { name, provider, callback: `${publicUrl}/auth/${name}/callback` };
@@ -64,6 +67,8 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
     scope.addHook("onRequest", async (_request, reply) => {
       reply.header("cache-control", "no-store");
     });
+
+    if (setting.cookies) addSessionCookies(scope, setting);
 
     scope.get("/auth/:provider", async (request, reply) => {
       const { name, provider, callback } = find(request);
@@ -94,7 +99,10 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
         if (attempt === undefined) throw expired();
 
         const found = await provider.finish(answer, attempt.checks);
-        if (attempt.linkTo === undefined) return deliver(request, reply, await signIn(setting, request, found));
+        if (attempt.linkTo === undefined) {
+          const tokens = await signIn(setting, request, found);
+          return deliver(request, reply, setting.cookies ? keepSession(reply, tokens) : tokens);
+        }
         const finish: LinkFinish = { user: attempt.linkTo, found };
         return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, TICKET) });
       },
@@ -156,36 +164,14 @@ async function userOf(pool: Pool, { identity }: { identity: Identity | null }): 
   return row.id;
 }
 
-type Session = {
-  access_token: Record<string, unknown>;
-  refresh_token: string;
-  session_id: string;
-  user_id: string;
-  access_expires_at: string;
-  session_expires_at: string;
-};
-
 /** Opens a session of the user whom SQL finds or makes for this identity. */
-async function signIn(
-  { pool, secret }: Setting,
-  request: FastifyRequest,
-  found: OutsideUser,
-): Promise<Record<string, string>> {
-  const [row] = await queryAs<{ session: Session }>(
+async function signIn({ pool, secret }: Setting, request: FastifyRequest, found: OutsideUser): Promise<SessionTokens> {
+  const { claims: _, ...tokens } = await askForTokens(
     pool,
     cameFrom(TRUSTED, request),
-    `select to_json(s) as session
-     from attune.link_or_register_user($1, $2, $3, $4, $5, $6) as u, attune.open_session(u.id) as s`,
+    "attune.link_or_register_user($1, $2, $3, $4, $5, $6) as u, attune.open_session(u.id)",
     [found.issuer, found.subject, found.email, found.isEmailVerified, found.name, found.picture],
+    secret,
   );
-  if (row === undefined) throw new Error("open_session returned nothing");
-  const { session } = row;
-  return {
-    accessToken: await signClaims(session.access_token, { secret }),
-    refreshToken: session.refresh_token,
-    sessionId: session.session_id,
-    userId: session.user_id,
-    accessExpiresAt: session.access_expires_at,
-    sessionExpiresAt: session.session_expires_at,
-  };
+  return tokens;
 }
