@@ -1,5 +1,5 @@
---! Previous: sha1:eb321c499f16d1909c5074dc3be597f2027bb3c2
---! Hash: sha1:d0bc9589fbf8324223e5fea8bed5730240b3f183
+--! Previous: sha1:be0e27c7efe58944b8418a2ff470154b0433ce19
+--! Hash: sha1:79a1042eac3823991f4281ca062a17060a3db91c
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

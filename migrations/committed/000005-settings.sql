@@ -1,5 +1,5 @@
---! Previous: sha1:0ab9c6d950687cae1f84b9c0f51a8e8cfb653e02
---! Hash: sha1:7d7ae415db918f2266935830b3539a19994b4cc6
+--! Previous: sha1:fc92c2ca30232073fdf827ebf91491d214a6bf89
+--! Hash: sha1:14b490219f1cf4315965a162787208cca274d4f2
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

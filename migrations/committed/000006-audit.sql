@@ -1,5 +1,5 @@
---! Previous: sha1:7d7ae415db918f2266935830b3539a19994b4cc6
---! Hash: sha1:237cf173c6aa17d6d4140cb6f6383ab8324f9958
+--! Previous: sha1:14b490219f1cf4315965a162787208cca274d4f2
+--! Hash: sha1:8740c97347789928a23f6fa3fad9052de5ca5665
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

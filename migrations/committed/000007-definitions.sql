@@ -1,5 +1,5 @@
---! Previous: sha1:237cf173c6aa17d6d4140cb6f6383ab8324f9958
---! Hash: sha1:aaa7c7b34b12fb722dda661a1431a32980efb534
+--! Previous: sha1:8740c97347789928a23f6fa3fad9052de5ca5665
+--! Hash: sha1:9d171f3b2dc0e5240d86c92db3a9188c8234de45
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

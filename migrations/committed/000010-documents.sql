@@ -1,5 +1,5 @@
---! Previous: sha1:d57fbfe887da67eae14cad15bd3673ecb2faa78e
---! Hash: sha1:9bdb3de566f1a4b66b6310d586275d393a81532c
+--! Previous: sha1:57000bba964909ab49594d827c704646e03d1df8
+--! Hash: sha1:eb71bc99f304d104e012d3e703d8ece447b09785
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:9bdb3de566f1a4b66b6310d586275d393a81532c
---! Hash: sha1:b2852d667b4ca9e62fd31ff7faf430cac563da84
+--! Previous: sha1:eb71bc99f304d104e012d3e703d8ece447b09785
+--! Hash: sha1:b3a9196178ff6b7ddc182d02568b0dcff4a9ee87
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

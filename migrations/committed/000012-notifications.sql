@@ -1,5 +1,5 @@
---! Previous: sha1:b2852d667b4ca9e62fd31ff7faf430cac563da84
---! Hash: sha1:f3cbd022da69895afbb8f5ed7b7ebf7baa8488bf
+--! Previous: sha1:b3a9196178ff6b7ddc182d02568b0dcff4a9ee87
+--! Hash: sha1:54828e25986025f17b74b264f914ca81f7e8e5dd
 --! Message: notifications
 
 -- What there is to notify of
@@ -693,11 +693,17 @@ begin
       where n.user_id = recipient
         and n.created_at > now() - interval '1 day'
     ) then
-      raise exception using
-        errcode = 'PT429',
-        message = format('The inbox has taken %s notifications in a day', per_day),
-        detail = 'too_many_notifications',
-        hint = 'Go on tomorrow, or let a trusted server create them.';
+      perform attune_private.refuse_for_now(
+        'too_many_notifications',
+        format('The inbox has taken %s notifications in a day', per_day),
+        'Go on later, or let a trusted server create them.',
+        (
+          select ceil(extract(epoch from min(n.created_at) + interval '1 day' - now()))::integer
+          from attune.notifications as n
+          where n.user_id = recipient
+            and n.created_at > now() - interval '1 day'
+        )
+      );
     end if;
   end if;
 

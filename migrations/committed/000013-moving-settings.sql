@@ -1,5 +1,5 @@
---! Previous: sha1:f3cbd022da69895afbb8f5ed7b7ebf7baa8488bf
---! Hash: sha1:b97232545806c559f5dedfe1f63ed691ba772bfc
+--! Previous: sha1:54828e25986025f17b74b264f914ca81f7e8e5dd
+--! Hash: sha1:47ce57b49a44d25cadf5f712c735ba2aeb8ffbc9
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
