@@ -97,7 +97,9 @@ describe("a token", () => {
     ],
     ["names nobody", () => signToken({ role: "authenticated" }, database.jwt), "missing_subject"],
   ])("that %s is answered as 401", async (_what, token, reason) => {
-    const refusal = await refusalOf(post({ query: "{ plans { name } }" }, { authorization: `Bearer ${token()}` }));
+    const refusal = await refusalOf(
+      post({ query: "{ plans { name } }" }, { authorization: `Bearer ${await token()}` }),
+    );
     expect(refusal).toMatchObject({ status: 401, code: "PT401", reason });
     expect(refusal.headers).toMatchObject({
       "www-authenticate": 'Bearer error="invalid_token"',

@@ -1,5 +1,5 @@
---! Previous: sha1:3c50cea4614610a50659c998b6e5df891c6c7eee
---! Hash: sha1:fad0f7d0fe97085cf7014920bb2103f061b0dc25
+--! Previous: sha1:57000bba964909ab49594d827c704646e03d1df8
+--! Hash: sha1:eb71bc99f304d104e012d3e703d8ece447b09785
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

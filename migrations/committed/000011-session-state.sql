@@ -1,5 +1,5 @@
---! Previous: sha1:fad0f7d0fe97085cf7014920bb2103f061b0dc25
---! Hash: sha1:65e82025a07f3749775cf22574e10ce950ed01b0
+--! Previous: sha1:eb71bc99f304d104e012d3e703d8ece447b09785
+--! Hash: sha1:b3a9196178ff6b7ddc182d02568b0dcff4a9ee87
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

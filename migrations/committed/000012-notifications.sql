@@ -1,5 +1,5 @@
---! Previous: sha1:65e82025a07f3749775cf22574e10ce950ed01b0
---! Hash: sha1:f5de4abe686bb79f93f5bc3602f5efc214b83d05
+--! Previous: sha1:b3a9196178ff6b7ddc182d02568b0dcff4a9ee87
+--! Hash: sha1:54828e25986025f17b74b264f914ca81f7e8e5dd
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:f5de4abe686bb79f93f5bc3602f5efc214b83d05
---! Hash: sha1:b1f4cdc43fa821614f42add91f072b2f8b1d7063
+--! Previous: sha1:54828e25986025f17b74b264f914ca81f7e8e5dd
+--! Hash: sha1:47ce57b49a44d25cadf5f712c735ba2aeb8ffbc9
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:b1f4cdc43fa821614f42add91f072b2f8b1d7063
---! Hash: sha1:369f2e09adb14220a168e066db938983355400e7
+--! Previous: sha1:47ce57b49a44d25cadf5f712c735ba2aeb8ffbc9
+--! Hash: sha1:8adc4941d6941ddfb2d667bae250d5a95858d25d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -60,7 +60,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     const identify = createIdentify(pool, options);
     await addRequestHooks(app, { ...options, trusts, identify, limits, lane });
     if (signIn !== undefined && jwt.secret !== undefined) {
-      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret });
+      const { corsOrigins } = options;
+      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret, corsOrigins });
     }
     addPlans(app, pool);
     addHealth(app, pool);
