@@ -1,5 +1,5 @@
---! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:eb321c499f16d1909c5074dc3be597f2027bb3c2
+--! Previous: sha1:5492b327ae59afe8dea97393ea863d63b0cdeccf
+--! Hash: sha1:52aed02d6071ad303c80c056c445af11c2ecf38e
 --! Message: users
 
 -- Plans

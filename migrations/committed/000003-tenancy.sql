@@ -1,5 +1,5 @@
---! Previous: sha1:eb321c499f16d1909c5074dc3be597f2027bb3c2
---! Hash: sha1:d0bc9589fbf8324223e5fea8bed5730240b3f183
+--! Previous: sha1:52aed02d6071ad303c80c056c445af11c2ecf38e
+--! Hash: sha1:154a505996960b9f38c25a1d6daf39cc3d80651a
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:d0bc9589fbf8324223e5fea8bed5730240b3f183
---! Hash: sha1:0ab9c6d950687cae1f84b9c0f51a8e8cfb653e02
+--! Previous: sha1:154a505996960b9f38c25a1d6daf39cc3d80651a
+--! Hash: sha1:03c448898e4744055a4c5c548ec2ff4a9f9bdf15
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:0ab9c6d950687cae1f84b9c0f51a8e8cfb653e02
---! Hash: sha1:7d7ae415db918f2266935830b3539a19994b4cc6
+--! Previous: sha1:03c448898e4744055a4c5c548ec2ff4a9f9bdf15
+--! Hash: sha1:4e080f4b6400ac72a5001648b19649d4f27feb84
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:7d7ae415db918f2266935830b3539a19994b4cc6
---! Hash: sha1:237cf173c6aa17d6d4140cb6f6383ab8324f9958
+--! Previous: sha1:4e080f4b6400ac72a5001648b19649d4f27feb84
+--! Hash: sha1:ea62a104dbf1e29327005c788dfdd7efb8cc43af
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

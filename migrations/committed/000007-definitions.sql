@@ -1,5 +1,5 @@
---! Previous: sha1:237cf173c6aa17d6d4140cb6f6383ab8324f9958
---! Hash: sha1:aaa7c7b34b12fb722dda661a1431a32980efb534
+--! Previous: sha1:ea62a104dbf1e29327005c788dfdd7efb8cc43af
+--! Hash: sha1:32861eb252a1fd4e4214d5022e52e7d27aba666f
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

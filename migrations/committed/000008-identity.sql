@@ -1,5 +1,5 @@
---! Previous: sha1:aaa7c7b34b12fb722dda661a1431a32980efb534
---! Hash: sha1:90342cf89bc54170a7cc317598e54c272b707ba7
+--! Previous: sha1:32861eb252a1fd4e4214d5022e52e7d27aba666f
+--! Hash: sha1:d6a870f49c46540572f8e1221d5fa7db23c26b62
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

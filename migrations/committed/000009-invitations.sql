@@ -1,5 +1,5 @@
---! Previous: sha1:90342cf89bc54170a7cc317598e54c272b707ba7
---! Hash: sha1:4adc4e5012cb79e6d361b09417c64404a3e3da88
+--! Previous: sha1:d6a870f49c46540572f8e1221d5fa7db23c26b62
+--! Hash: sha1:81da1dd63ed29ce8b4f30491a1ea29b70ce86e18
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:4adc4e5012cb79e6d361b09417c64404a3e3da88
---! Hash: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
+--! Previous: sha1:81da1dd63ed29ce8b4f30491a1ea29b70ce86e18
+--! Hash: sha1:4cc0315dfbb40c68a77104746db63776cc5487e2
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
---! Hash: sha1:68595c253e06b080eea7cca64a5cda2cfb7cde98
+--! Previous: sha1:4cc0315dfbb40c68a77104746db63776cc5487e2
+--! Hash: sha1:f406538017a209b10a2897351119b89e6b696de0
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:68595c253e06b080eea7cca64a5cda2cfb7cde98
---! Hash: sha1:c68c04c1c0c6f9b9643d03e0b64bdf4e8e2a5a08
+--! Previous: sha1:f406538017a209b10a2897351119b89e6b696de0
+--! Hash: sha1:fed915dad02400bf3fb432e038a0661e0cbd6e8c
 --! Message: notifications
 
 -- What there is to notify of

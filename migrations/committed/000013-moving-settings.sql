@@ -1,5 +1,5 @@
---! Previous: sha1:c68c04c1c0c6f9b9643d03e0b64bdf4e8e2a5a08
---! Hash: sha1:ad2b4d14fe5c3d9b7e872ce5df6ea9ad945ae4a5
+--! Previous: sha1:fed915dad02400bf3fb432e038a0661e0cbd6e8c
+--! Hash: sha1:c901d285e19405bb1e1e47377ac14ddfca74b716
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:ad2b4d14fe5c3d9b7e872ce5df6ea9ad945ae4a5
---! Hash: sha1:77e801887a9487d4faf889f590815d0acbb934f0
+--! Previous: sha1:c901d285e19405bb1e1e47377ac14ddfca74b716
+--! Hash: sha1:aca42ad9550f591211332a736adcef18f85428ee
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -7,6 +7,8 @@ export type ServerOptions = {
   authenticatorUrl: string;
   /** Connections to the database. */
   poolSize: number;
+  /** How long requests under way get to end when the server closes, in seconds. */
+  drainTimeout: number;
   jwt: ResolvedJwtOptions;
   /** One of pino's levels, or `silent`. */
   logLevel: string;

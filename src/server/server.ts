@@ -14,9 +14,6 @@ import { addHealth, probe } from "./routes/health.ts";
 import { addPlans } from "./routes/plans.ts";
 import type { ServerOptions } from "./server-options.ts";
 
-/** How long the server waits for requests under way when it closes, in milliseconds. */
-const GRACE = 300;
-
 /**
  * Builds the server on a migrated database. It does not listen yet; `close` ends its connections too.
  * @throws when the database can't be reached, or its schema can't be made into GraphQL
@@ -28,7 +25,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     app.log.warn({ err: error }, "lost a connection to the database");
   });
   app.addHook("preClose", async () => {
-    setTimeout(() => app.server.closeAllConnections(), GRACE).unref();
+    setTimeout(() => app.server.closeAllConnections(), options.drainTimeout * 1000).unref();
   });
   app.addHook("onClose", close);
 
@@ -62,6 +59,8 @@ function createApp(options: ServerOptions): FastifyInstance {
       redact: ["req.headers"],
       ...(options.logDestination && { stream: options.logDestination }),
     },
+    // Who is connected already is answered until the last, and told that it was the last.
+    return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "debugId" }),
     genReqId: () => randomBytes(8).toString("hex"),
     bodyLimit: LIMITS.body,

@@ -7,6 +7,7 @@ export type PgSettings = {
   "request.jwt.claims": string;
   "request.headers": string;
   statement_timeout: string;
+  jit: string;
 };
 
 /** For how long one statement may run. It is set here and not for the connection, so that a pooler may be in between. */
@@ -88,6 +89,8 @@ function identityOf(claims: { role: string; iss?: string; sub?: string }): Ident
     "request.jwt.claims": JSON.stringify(claims),
     "request.headers": "{}",
     statement_timeout: STATEMENT_TIMEOUT,
+    // Compiling takes longer than any of our statements.
+    jit: "off",
   };
   return { pgSettings, issuer: claims.iss, subject: claims.sub };
 }

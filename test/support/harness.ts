@@ -115,6 +115,7 @@ export async function createTestServer(
   const app = await buildServer({
     authenticatorUrl: database.authenticatorUrl,
     poolSize: 2,
+    drainTimeout: 0.3,
     jwt: database.jwt,
     logLevel: "silent",
     corsOrigins: [],
