@@ -28,6 +28,8 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     corsOrigins: [],
     rateLimitPerMinute: 1000,
     poolSize: 4,
+    migrationWait: 60,
+    drainTimeout: 10,
     trustProxy: false,
     singleUser: false,
     signIn: undefined,
