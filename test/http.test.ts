@@ -366,7 +366,7 @@ describe("health", () => {
     const health = await server.app.inject("/api/health");
     expect([health.statusCode, health.json()]).toEqual([200, { status: "alive" }]);
     const ready = await server.app.inject("/api/ready");
-    expect([ready.statusCode, ready.json()]).toEqual([200, { status: "ready", migrated: true }]);
+    expect([ready.statusCode, ready.json()]).toEqual([200, { status: "ready", migrated: true, readOnly: false }]);
   });
 
   test("survives the loss of the database, and so does the server", async () => {
@@ -389,7 +389,7 @@ describe("health", () => {
     expect(await refusalOf({ url: "/api/ready" }, distant)).toMatchObject({
       status: 503,
       code: "PT503",
-      reason: "not_ready",
+      reason: "database_unavailable",
     });
     expect((await distant.app.inject("/api/health")).statusCode).toBe(200);
 
@@ -401,7 +401,7 @@ describe("health", () => {
   test("is not ready on a database without the schema", async () => {
     await database.query("alter schema attune rename to elsewhere");
     try {
-      expect(await refusalOf({ url: "/api/ready" })).toMatchObject({ status: 503, reason: "not_ready" });
+      expect(await refusalOf({ url: "/api/ready" })).toMatchObject({ status: 503, reason: "not_migrated" });
     } finally {
       await database.query("alter schema elsewhere rename to attune");
     }

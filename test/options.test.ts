@@ -29,6 +29,8 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     rateLimitPerMinute: 1000,
     poolSize: 4,
     passwordPoolSize: 2,
+    migrationWait: 60,
+    drainTimeout: 10,
     trustProxy: false,
     singleUser: false,
     signIn: undefined,

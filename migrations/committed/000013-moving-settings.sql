@@ -1,5 +1,5 @@
---! Previous: sha1:54828e25986025f17b74b264f914ca81f7e8e5dd
---! Hash: sha1:47ce57b49a44d25cadf5f712c735ba2aeb8ffbc9
+--! Previous: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
+--! Hash: sha1:e7e0cf26baa0dc3487d733559c833fa7c708fdd1
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:47ce57b49a44d25cadf5f712c735ba2aeb8ffbc9
---! Hash: sha1:8adc4941d6941ddfb2d667bae250d5a95858d25d
+--! Previous: sha1:e7e0cf26baa0dc3487d733559c833fa7c708fdd1
+--! Hash: sha1:e5a85528c78db6819f91ef0c3cbec8abb84ec539
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

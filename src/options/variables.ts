@@ -1,5 +1,6 @@
 /** Every environment variable that Attune reads: what it means, what applies without it, and how its value is read. */
 import { resolve } from "node:path";
+import { MIGRATION_WAIT } from "../database/migration-lock.ts";
 import { LATEST_MAJOR, MAJORS } from "../embedded/programs.ts";
 import { OWN } from "../sign-in/jwt.ts";
 import * as parsers from "./parsers.ts";
@@ -69,6 +70,12 @@ export const VARIABLES = {
     fallback: 1000,
     parse: parsers.integer(0, 1_000_000),
   }),
+  DRAIN_TIMEOUT: variable({
+    group: "Server",
+    description: "Seconds that requests under way get to end when the server is told to stop.",
+    fallback: 10,
+    parse: parsers.integer(0, 3600),
+  }),
   LOG_LEVEL: variable({
     group: "Server",
     description: `How much is logged: ${LOG_LEVELS.slice(0, -1)
@@ -112,6 +119,13 @@ export const VARIABLES = {
       "Connections besides, for what hashes or checks a password, so that nobody else waits for that. See [load](server.md#load).",
     fallback: 2,
     parse: parsers.integer(1, 1000),
+  }),
+  MIGRATION_WAIT: variable({
+    group: "Database",
+    description:
+      "Seconds that a start, and whatever else migrates, waits for another that is changing the schema. Then it ends, and says who that is.",
+    fallback: MIGRATION_WAIT,
+    parse: parsers.integer(0, 86_400),
   }),
   JWT_SECRET: variable({
     group: "Tokens",

@@ -9,6 +9,8 @@ export type ServerOptions = {
   poolSize: number;
   /** Connections besides, for work with passwords. */
   passwordPoolSize: number;
+  /** How long requests under way get to end when the server closes, in seconds. */
+  drainTimeout: number;
   jwt: ResolvedJwtOptions;
   /** One of pino's levels, or `silent`. */
   logLevel: string;

@@ -22,9 +22,6 @@ import type { ServerOptions } from "./server-options.ts";
 /** How long a request may take to arrive, and how often that is looked at, in milliseconds. */
 const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
 
-/** How long the server waits for requests under way when it closes, in milliseconds. */
-const GRACE = 300;
-
 /**
  * Builds the server on a migrated database. It does not listen yet; `close` ends its connections too.
  * @throws when the database can't be reached, or its schema can't be made into GraphQL
@@ -40,7 +37,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const { pool, close } = open(options.poolSize);
   const passwords = open(options.passwordPoolSize);
   app.addHook("preClose", async () => {
-    setTimeout(() => app.server.closeAllConnections(), GRACE).unref();
+    setTimeout(() => app.server.closeAllConnections(), options.drainTimeout * 1000).unref();
   });
   app.addHook("onClose", async () => {
     await Promise.all([close(), passwords.close()]);
@@ -85,6 +82,8 @@ function createApp(options: ServerOptions, trusts: Trust): FastifyInstance {
       redact: ["req.headers"],
       ...(options.logDestination && { stream: options.logDestination }),
     },
+    // Who is connected already is answered until the last, and told that it was the last.
+    return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "debugId" }),
     genReqId: createId,
     bodyLimit: LIMITS.body,

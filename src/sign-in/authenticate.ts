@@ -9,6 +9,7 @@ export type PgSettings = {
   /** Where the request came from; empty when it is our own. */
   "attune.client_address": string;
   statement_timeout: string;
+  jit: string;
 };
 
 /** For how long one statement may run. It is set here and not for the connection, so that a pooler may be in between. */
@@ -98,6 +99,8 @@ function identityOf(claims: { role: string; iss?: string; sub?: string }): Ident
     "request.headers": "{}",
     "attune.client_address": "",
     statement_timeout: STATEMENT_TIMEOUT,
+    // Compiling takes longer than any of our statements.
+    jit: "off",
   };
   return { pgSettings, issuer: claims.iss, subject: claims.sub };
 }

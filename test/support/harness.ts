@@ -117,6 +117,7 @@ export async function createTestServer(
     authenticatorUrl: database.authenticatorUrl,
     poolSize: 2,
     passwordPoolSize: 2,
+    drainTimeout: 0.3,
     jwt: database.jwt,
     logLevel: "silent",
     corsOrigins: [],
