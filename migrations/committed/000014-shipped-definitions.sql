@@ -1,5 +1,5 @@
---! Previous: sha1:e7e0cf26baa0dc3487d733559c833fa7c708fdd1
---! Hash: sha1:e5a85528c78db6819f91ef0c3cbec8abb84ec539
+--! Previous: sha1:7aed116c5de62a41b1dd09ac6104134914930589
+--! Hash: sha1:fc46848a2cbb64133eb76e2d82aa1a562e9a0430
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
