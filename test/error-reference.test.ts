@@ -20,11 +20,16 @@ function ofDatabase(): Pair[] {
     const reason = /\bdetail = '(\w+)'/.exec(options)?.[1] ?? "none";
     // What is only handed on is given elsewhere; without a reason and a code for clients it is a signal between our own
     // functions.
-    if (/\berrcode = \w+,/.test(options)) return [];
+    if (/\b(?:errcode|detail) = \w+,/.test(options)) return [];
     return reason === "none" && !/^(PT\d{3}|42501|P0001)$/.test(code) ? [] : [`${reason} ${code}`];
   });
   const returns = [...sources.matchAll(/\brefuse\(\s*'([A-Z0-9]{5})', '(\w+)'/g)];
-  return [...raises, ...returns.map(([, code = "", reason = ""]): Pair => `${reason} ${code}`)];
+  const forNow = [...sources.matchAll(/\brefuse_for_now\(\s*'(\w+)'/g)];
+  return [
+    ...raises,
+    ...forNow.map(([, reason = ""]): Pair => `${reason} PT429`),
+    ...returns.map(([, code = "", reason = ""]): Pair => `${reason} ${code}`),
+  ];
 }
 
 /** What the server refuses: tables of errors, and the functions that make one. */
@@ -36,6 +41,7 @@ function ofServer(): Pair[] {
     [/\bBAD_REQUEST: Words = \{\s+reason: "(\w+)"/g, ([reason = ""]) => `${reason} PT400`],
     [/\bUnauthorizedError\(\s*"(\w+)"/g, ([reason = ""]) => `${reason} PT401`],
     [/\brefusedQuery\(\s*"(\w+)"/g, ([reason = ""]) => `${reason} GRAPHQL_VALIDATION_FAILED`],
+    [/\bnotReady\(\s*"(\w+)"/g, ([reason = ""]) => `${reason} PT503`],
     // Its code is that of the status, unless the statement says another.
     [
       /\bRequestError\(\s*(\d+),\s*"(\w+)"(?:[^;]*\bcode: "(\w+)")?/g,
@@ -50,7 +56,7 @@ function namedInServer(): string[] {
   const sources = read("src/**/*.ts");
   return [
     /\breason: "(\w+)"/g,
-    /\b(?:UnauthorizedError|refusedQuery)\(\s*"(\w+)"/g,
+    /\b(?:UnauthorizedError|refusedQuery|notReady)\(\s*"(\w+)"/g,
     /\bRequestError\(\s*\d+,\s*"(\w+)"/g,
   ].flatMap((pattern) => [...sources.matchAll(pattern)].map(([, reason = ""]) => reason));
 }

@@ -1,5 +1,5 @@
---! Previous: sha1:eb321c499f16d1909c5074dc3be597f2027bb3c2
---! Hash: sha1:d0bc9589fbf8324223e5fea8bed5730240b3f183
+--! Previous: sha1:ec85f54338bcb6b5ddafaec9d02fd7c028fde58d
+--! Hash: sha1:8d03fe88145e89ed3c266d2958fc7b0bdc10da11
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

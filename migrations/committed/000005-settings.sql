@@ -1,5 +1,5 @@
---! Previous: sha1:0ab9c6d950687cae1f84b9c0f51a8e8cfb653e02
---! Hash: sha1:7d7ae415db918f2266935830b3539a19994b4cc6
+--! Previous: sha1:ff06fd9503e1406feed8d2753f82c76d42cb5f59
+--! Hash: sha1:880d09d75bec6b2ec12a95903bbec835b20a16a9
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:7d7ae415db918f2266935830b3539a19994b4cc6
---! Hash: sha1:237cf173c6aa17d6d4140cb6f6383ab8324f9958
+--! Previous: sha1:880d09d75bec6b2ec12a95903bbec835b20a16a9
+--! Hash: sha1:e1bd0e813aa8e1847fb57ce17d0b096a40ac837f
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

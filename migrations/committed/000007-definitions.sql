@@ -1,5 +1,5 @@
---! Previous: sha1:237cf173c6aa17d6d4140cb6f6383ab8324f9958
---! Hash: sha1:aaa7c7b34b12fb722dda661a1431a32980efb534
+--! Previous: sha1:e1bd0e813aa8e1847fb57ce17d0b096a40ac837f
+--! Hash: sha1:e52020c18111e70fc9443d12568c65af3b0eb21d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

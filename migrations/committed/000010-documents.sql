@@ -1,5 +1,5 @@
---! Previous: sha1:4adc4e5012cb79e6d361b09417c64404a3e3da88
---! Hash: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
+--! Previous: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
+--! Hash: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

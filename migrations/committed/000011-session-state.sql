@@ -1,5 +1,5 @@
---! Previous: sha1:3a4d22528b29bbc8f4f877c327012ab65778309c
---! Hash: sha1:68595c253e06b080eea7cca64a5cda2cfb7cde98
+--! Previous: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
+--! Hash: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

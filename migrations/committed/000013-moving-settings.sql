@@ -1,5 +1,5 @@
---! Previous: sha1:c68c04c1c0c6f9b9643d03e0b64bdf4e8e2a5a08
---! Hash: sha1:445932b049a86c455ab4bb54c96e804ee7041849
+--! Previous: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
+--! Hash: sha1:7aed116c5de62a41b1dd09ac6104134914930589
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

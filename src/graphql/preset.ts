@@ -16,6 +16,7 @@ import { NamesPlugin } from "./plugins/names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
+import { WorkPlugin } from "./plugins/work.ts";
 
 /** Noise for a client (Relay's object ids, edges in payloads, `Query.query`), and what would hide a naming conflict. */
 const UNUSED = [
@@ -60,6 +61,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       JsonPlugin,
       TransactionIdsPlugin,
       ReturnedRefusalsPlugin,
+      WorkPlugin,
       AbsentRowsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),
       DescriptionsPlugin,
