@@ -60,6 +60,8 @@ async function createStage(): Promise<Stage> {
     poolSize: 4,
     passwordPoolSize: 2,
     drainTimeout: 0.3,
+    passwordPoolSize: 2,
+    drainTimeout: 0.3,
     jwt: { secret: jwtSecret },
     logLevel: "silent",
     corsOrigins: ["https://app.example.com"],

@@ -95,6 +95,9 @@ export async function createWorld(urls: {
     };
   };
 
+  const tokens = new Map<Who, string>();
+  for (const who of PERSONAS)
+    if (who !== "anon") tokens.set(who, await signToken(claims[who], { secret: urls.jwtSecret }));
   const { rows } = await owner.query<{ key: string }>("select key from attune.setting_definitions order by key");
   const { rows: projects } = await owner.query<{ id: string }>("select id from attune.projects order by name, id");
   return {
@@ -109,7 +112,7 @@ export async function createWorld(urls: {
       rows.map(({ key }) => key),
       projects.map(({ id }) => id),
     ),
-    tokenOf: (who) => (who === "anon" ? undefined : signToken(claims[who], { secret: urls.jwtSecret })),
+    tokenOf: (who) => tokens.get(who),
     heal,
     leakIn,
     watch,
