@@ -582,13 +582,13 @@ describe("the claims of a request", () => {
   });
 
   test("say where the request came from", () => {
-    const from = (userAgent?: string): unknown =>
-      JSON.parse(
-        cameFrom(NOBODY, { ip: "192.0.2.1", headers: { "user-agent": userAgent } }).pgSettings["request.headers"],
-      );
-    expect(from("curl/8")).toEqual({ "x-forwarded-for": "192.0.2.1", "user-agent": "curl/8" });
-    expect(from()).toEqual({ "x-forwarded-for": "192.0.2.1" });
-    expect(from("x".repeat(5000))).toEqual({ "x-forwarded-for": "192.0.2.1", "user-agent": "x".repeat(500) });
+    const from = (userAgent?: string) =>
+      cameFrom(NOBODY, { clientAddress: "192.0.2.1", headers: { "user-agent": userAgent } }).pgSettings;
+    const agentOf = (userAgent?: string): unknown => JSON.parse(from(userAgent)["request.headers"]);
+    expect(from()["attune.client_address"]).toBe("192.0.2.1");
+    expect(agentOf("curl/8")).toEqual({ "user-agent": "curl/8" });
+    expect(agentOf()).toEqual({});
+    expect(agentOf("x".repeat(5000))).toEqual({ "user-agent": "x".repeat(500) });
   });
 
   test.each([["Basic YTpi"], ["Bearer"], ["Bearer "], ["Bearer a b"], [""], ["bearer,x y"]])(

@@ -165,17 +165,6 @@ describe("a login", () => {
     expect((await tokensOf(REFRESH, { token: ada.refreshToken })).userId).toBe(ada.userId);
   });
 
-  test("of several in one request is refused alone", async () => {
-    const ada = await register();
-    const query = `mutation ($email: String!, $password: String!) {
-      bad: login(input: { email: $email, password: "wrong password" }) { clientMutationId sessionTokens { userId } }
-      good: login(input: { email: $email, password: $password, clientMutationId: "x" }) { clientMutationId sessionTokens { userId } }
-    }`;
-    const { data, errors } = await ask(query, { email: ada.email, password: PASSWORD });
-    expect(data).toEqual({ bad: null, good: { clientMutationId: "x", sessionTokens: { userId: ada.userId } } });
-    expect(errors).toMatchObject([{ path: ["bad"], extensions: { reason: "invalid_credentials" } }]);
-  });
-
   test("is refused even when the client asks for nothing of it", async () => {
     expect(
       await reasonOf(
@@ -191,6 +180,17 @@ describe("a login", () => {
 });
 
 describe("a refresh", () => {
+  test("of several in one request is refused alone", async () => {
+    const ada = await register();
+    const query = `mutation ($token: String!) {
+      bad: refreshSession(input: { refreshToken: "none" }) { clientMutationId sessionTokens { userId } }
+      good: refreshSession(input: { refreshToken: $token, clientMutationId: "x" }) { clientMutationId sessionTokens { userId } }
+    }`;
+    const { data, errors } = await ask(query, { token: ada.refreshToken });
+    expect(data).toEqual({ bad: null, good: { clientMutationId: "x", sessionTokens: { userId: ada.userId } } });
+    expect(errors).toMatchObject([{ path: ["bad"], extensions: { reason: "invalid_refresh_token" } }]);
+  });
+
   test("gives the next tokens of the same session", async () => {
     const ada = await register();
     const next = await tokensOf(REFRESH, { token: ada.refreshToken });

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
+--! Hash: sha1:5492b327ae59afe8dea97393ea863d63b0cdeccf
 --! Message: auth
 
 -- The request roles, as PostgREST and Supabase name them. A cluster may have them already, from another
@@ -130,3 +130,25 @@ begin
 end;
 $do$;
 --! EndIncluded auth/role.sql
+--! Included auth/hidden/applied_migrations.sql
+create or replace function attune_hidden.applied_migrations()
+returns text[]
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if to_regclass('graphile_migrate.migrations') is null then
+    return null;
+  end if;
+  return array(select m.hash from graphile_migrate.migrations as m order by m.filename);
+exception
+  -- The history is another application's, whose migrations have `attune sql` in them.
+  when insufficient_privilege then return null;
+end;
+$$;
+comment on function attune_hidden.applied_migrations() is
+  'The hashes of the migrations that the database has, oldest first, by which a server knows whether it is up to date. '
+  'NULL where there is no history that the owner may read.';
+revoke all on function attune_hidden.applied_migrations() from public;
+grant execute on function attune_hidden.applied_migrations() to anon, authenticated, service_role;
+--! EndIncluded auth/hidden/applied_migrations.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:be0e27c7efe58944b8418a2ff470154b0433ce19
+--! Previous: sha1:5492b327ae59afe8dea97393ea863d63b0cdeccf
+--! Hash: sha1:ec85f54338bcb6b5ddafaec9d02fd7c028fde58d
 --! Message: users
 
 -- Plans

@@ -1,5 +1,5 @@
---! Previous: sha1:be0e27c7efe58944b8418a2ff470154b0433ce19
---! Hash: sha1:79a1042eac3823991f4281ca062a17060a3db91c
+--! Previous: sha1:ec85f54338bcb6b5ddafaec9d02fd7c028fde58d
+--! Hash: sha1:8d03fe88145e89ed3c266d2958fc7b0bdc10da11
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:79a1042eac3823991f4281ca062a17060a3db91c
---! Hash: sha1:fc92c2ca30232073fdf827ebf91491d214a6bf89
+--! Previous: sha1:8d03fe88145e89ed3c266d2958fc7b0bdc10da11
+--! Hash: sha1:ff06fd9503e1406feed8d2753f82c76d42cb5f59
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:fc92c2ca30232073fdf827ebf91491d214a6bf89
---! Hash: sha1:14b490219f1cf4315965a162787208cca274d4f2
+--! Previous: sha1:ff06fd9503e1406feed8d2753f82c76d42cb5f59
+--! Hash: sha1:880d09d75bec6b2ec12a95903bbec835b20a16a9
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

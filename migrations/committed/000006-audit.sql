@@ -1,5 +1,5 @@
---! Previous: sha1:14b490219f1cf4315965a162787208cca274d4f2
---! Hash: sha1:8740c97347789928a23f6fa3fad9052de5ca5665
+--! Previous: sha1:880d09d75bec6b2ec12a95903bbec835b20a16a9
+--! Hash: sha1:e1bd0e813aa8e1847fb57ce17d0b096a40ac837f
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

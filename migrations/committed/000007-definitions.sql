@@ -1,5 +1,5 @@
---! Previous: sha1:8740c97347789928a23f6fa3fad9052de5ca5665
---! Hash: sha1:9d171f3b2dc0e5240d86c92db3a9188c8234de45
+--! Previous: sha1:e1bd0e813aa8e1847fb57ce17d0b096a40ac837f
+--! Hash: sha1:e52020c18111e70fc9443d12568c65af3b0eb21d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:9d171f3b2dc0e5240d86c92db3a9188c8234de45
---! Hash: sha1:56361e691f69488c316225303ee3c71eda64eff7
+--! Previous: sha1:e52020c18111e70fc9443d12568c65af3b0eb21d
+--! Hash: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

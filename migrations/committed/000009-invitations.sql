@@ -1,5 +1,5 @@
---! Previous: sha1:56361e691f69488c316225303ee3c71eda64eff7
---! Hash: sha1:57000bba964909ab49594d827c704646e03d1df8
+--! Previous: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
+--! Hash: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:57000bba964909ab49594d827c704646e03d1df8
---! Hash: sha1:eb71bc99f304d104e012d3e703d8ece447b09785
+--! Previous: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
+--! Hash: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

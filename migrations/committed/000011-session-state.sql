@@ -1,5 +1,5 @@
---! Previous: sha1:eb71bc99f304d104e012d3e703d8ece447b09785
---! Hash: sha1:b3a9196178ff6b7ddc182d02568b0dcff4a9ee87
+--! Previous: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
+--! Hash: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b3a9196178ff6b7ddc182d02568b0dcff4a9ee87
---! Hash: sha1:54828e25986025f17b74b264f914ca81f7e8e5dd
+--! Previous: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
+--! Hash: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:47ce57b49a44d25cadf5f712c735ba2aeb8ffbc9
---! Hash: sha1:8adc4941d6941ddfb2d667bae250d5a95858d25d
+--! Previous: sha1:7aed116c5de62a41b1dd09ac6104134914930589
+--! Hash: sha1:fc46848a2cbb64133eb76e2d82aa1a562e9a0430
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

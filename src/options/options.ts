@@ -38,10 +38,16 @@ export type Options = {
   jwt: JwtOptions;
   logLevel: string;
   corsOrigins: string[];
-  /** Requests a minute and client; 0 means no limit. */
+  /** Work a minute and client; 0 means no limit. */
   rateLimitPerMinute: number;
   /** Connections to the database a server process holds. */
   poolSize: number;
+  /** Connections besides, for work with passwords. */
+  passwordPoolSize: number;
+  /** How long another change of the schema is waited for, in seconds. */
+  migrationWait: number;
+  /** How long requests under way get to end when the server stops, in seconds. */
+  drainTimeout: number;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
@@ -77,6 +83,9 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     corsOrigins: readVariable(env, "CORS_ORIGINS"),
     rateLimitPerMinute: readVariable(env, "RATE_LIMIT"),
     poolSize: readVariable(env, "POOL_SIZE"),
+    passwordPoolSize: readVariable(env, "PASSWORD_POOL_SIZE"),
+    migrationWait: readVariable(env, "MIGRATION_WAIT"),
+    drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };

@@ -1,5 +1,6 @@
 /** Every environment variable that Attune reads: what it means, what applies without it, and how its value is read. */
 import { resolve } from "node:path";
+import { MIGRATION_WAIT } from "../database/migration-lock.ts";
 import { LATEST_MAJOR, MAJORS } from "../embedded/programs.ts";
 import { OWN } from "../sign-in/jwt.ts";
 import * as parsers from "./parsers.ts";
@@ -49,7 +50,7 @@ export const VARIABLES = {
   TRUST_PROXY: variable<number | string[] | false>({
     group: "Server",
     description:
-      "The proxies whose `X-Forwarded-For` is believed: how many are in front of the server, or their addresses (`10.0.0.0/8`, with commas between).",
+      "The proxies whose `X-Forwarded-For` is believed: how many are in front of the server, or their addresses (`10.0.0.0/8`, with commas between). Without it all who come through a proxy count as one client, for limits, sign-ins and logs.",
     fallback: false,
     otherwise: "none",
     parse: parsers.proxies,
@@ -64,9 +65,16 @@ export const VARIABLES = {
   }),
   RATE_LIMIT: variable({
     group: "Server",
-    description: "Requests a minute and address, to GraphQL, `/auth` and `/api/plans`; 0 is no limit.",
+    description:
+      "Work a minute of one user, or of one address without a token, in GraphQL, `/auth` and `/api/plans`; 0 is no limit. See [limits](server.md#limits). Behind a proxy set `TRUST_PROXY`.",
     fallback: 1000,
     parse: parsers.integer(0, 1_000_000),
+  }),
+  DRAIN_TIMEOUT: variable({
+    group: "Server",
+    description: "Seconds that requests under way get to end when the server is told to stop.",
+    fallback: 10,
+    parse: parsers.integer(0, 3600),
   }),
   LOG_LEVEL: variable({
     group: "Server",
@@ -104,6 +112,20 @@ export const VARIABLES = {
     description: "Connections to the database of one server process.",
     fallback: 4,
     parse: parsers.integer(1, 1000),
+  }),
+  PASSWORD_POOL_SIZE: variable({
+    group: "Database",
+    description:
+      "Connections besides, for what hashes or checks a password, so that nobody else waits for that. See [load](server.md#load).",
+    fallback: 2,
+    parse: parsers.integer(1, 1000),
+  }),
+  MIGRATION_WAIT: variable({
+    group: "Database",
+    description:
+      "Seconds that a start, and whatever else migrates, waits for another that is changing the schema. Then it ends, and says who that is.",
+    fallback: MIGRATION_WAIT,
+    parse: parsers.integer(0, 86_400),
   }),
   JWT_SECRET: variable({
     group: "Tokens",

@@ -6,7 +6,10 @@ export type PgSettings = {
   role: string;
   "request.jwt.claims": string;
   "request.headers": string;
+  /** Where the request came from; empty when it is our own. */
+  "attune.client_address": string;
   statement_timeout: string;
+  jit: string;
 };
 
 /** For how long one statement may run. It is set here and not for the connection, so that a pooler may be in between. */
@@ -78,13 +81,11 @@ export async function authenticate(
 /** The same, with what SQL may know of where the request came from. */
 export function cameFrom(
   identity: Identity,
-  request: { ip: string; headers: { "user-agent"?: string | undefined } },
+  request: { clientAddress: string; headers: { "user-agent"?: string | undefined } },
 ): Identity {
-  const headers = {
-    "x-forwarded-for": request.ip,
-    "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT),
-  };
-  return { ...identity, pgSettings: { ...identity.pgSettings, "request.headers": JSON.stringify(headers) } };
+  const headers = { "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT) };
+  const origin = { "request.headers": JSON.stringify(headers), "attune.client_address": request.clientAddress };
+  return { ...identity, pgSettings: { ...identity.pgSettings, ...origin } };
 }
 
 function isRole(claim: unknown): claim is string {
@@ -96,7 +97,10 @@ function identityOf(claims: { role: string; iss?: string; sub?: string }): Ident
     role: claims.role,
     "request.jwt.claims": JSON.stringify(claims),
     "request.headers": "{}",
+    "attune.client_address": "",
     statement_timeout: STATEMENT_TIMEOUT,
+    // Compiling takes longer than any of our statements.
+    jit: "off",
   };
   return { pgSettings, issuer: claims.iss, subject: claims.sub };
 }

@@ -97,7 +97,7 @@ export type GraphQLResponse<Data> = {
 export type GraphQLFailure = {
   message: string;
   path?: (string | number)[];
-  extensions?: { code?: string; reason?: string; hint?: string; debugId?: string };
+  extensions?: { code?: string; reason?: string; hint?: string; debugId?: string; retryAfter?: number };
 };
 
 export type TestServer = {
@@ -116,6 +116,8 @@ export async function createTestServer(
   const app = await buildServer({
     authenticatorUrl: database.authenticatorUrl,
     poolSize: 2,
+    passwordPoolSize: 2,
+    drainTimeout: 0.3,
     jwt: database.jwt,
     logLevel: "silent",
     corsOrigins: [],
