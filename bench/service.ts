@@ -7,6 +7,8 @@ import { resolve } from "node:path";
 const CLI = resolve(import.meta.dirname, "../src/cli.ts");
 
 export type Service = {
+  /** Where GraphQL is asked. */
+  address: string;
   /** Sends one query and waits for the whole answer. Any error in it is thrown. */
   graphql: (query: string, token: string) => Promise<unknown>;
   stop: () => Promise<void>;
@@ -42,7 +44,7 @@ export async function startService(databaseUrl: string, jwtSecret: string): Prom
     await once(child, "exit");
   };
 
-  return { graphql, stop };
+  return { address, graphql, stop };
 }
 
 async function announcedAddress(child: ChildProcess): Promise<string> {

@@ -1,37 +1,92 @@
-/** Writes the ranges of Unicode's categories into the function that has them, as this Node knows them; `--check` only compares. */
+/** Writes what Unicode says of its characters into the functions that need it, as this Node knows it; `--check` only compares. */
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
-const FILE = "migrations/fixtures/json-schema/private/unicode_class.sql";
-const CATEGORIES = ["L", "Lu", "Ll", "N", "Nd", "P"];
 const WIDTH = 108;
+const LAST = 0x10ffff;
 
-const path = resolve(import.meta.dirname, "..", FILE);
-const before = await readFile(path, "utf8");
-const start = before.indexOf("    when 'L' then\n");
-const end = before.indexOf("  end\n  from (select regexp_replace(");
-if (start < 0 || end < 0) throw new Error(`${FILE} has lost the lines around its ranges.`);
-const cases = CATEGORIES.map((name) => `    when '${name}' then\n${literals(rangesOf(name))}\n`).join("");
-const after = `-- Of Unicode ${process.versions["unicode"] ?? ""}, in ranges: what PostgreSQL's own classes hold depends on the server's locale.\n${before.slice(before.indexOf("\n") + 1, start)}${cases}${before.slice(end)}`;
+/** Where the characters are written: between the line that is `after` and the one that is `before`. */
+type Place = { file: string; after: string; before: string; indent: string; lines: () => string[] };
 
-if (!process.argv.includes("--check")) {
-  await writeFile(path, after);
-} else if (after !== before) {
-  console.error(`${FILE} is not what this Node says: run \`npm run unicode\` and commit it.`);
-  process.exitCode = 1;
+const CATEGORIES = ["L", "Lu", "Ll", "N", "Nd", "P"];
+const capitals = [...capitalsWithOneSmallLetter()];
+
+const PLACES: Place[] = [
+  ...CATEGORIES.map((name, index) => ({
+    file: "migrations/fixtures/json-schema/private/unicode_class.sql",
+    after: `    when '${name}' then\n`,
+    before: index + 1 < CATEGORIES.length ? `    when '${CATEGORIES[index + 1]}' then\n` : "  end\n  from (select",
+    indent: "      ",
+    lines: () => rangesOf(`\\p{${name}}`),
+  })),
+  {
+    file: "migrations/fixtures/users/private/has_invisible.sql",
+    after: "      -- invisible\n",
+    before: "      ']'\n",
+    indent: "      ",
+    // White space that PostgreSQL's own class may not know, and letters and marks that have no shape.
+    lines: () => rangesOf("[\\p{Cc}\\p{Cf}\\p{Co}\\p{Z}\\p{Default_Ignorable_Code_Point}]"),
+  },
+  {
+    file: "migrations/fixtures/users/private/lower_case.sql",
+    after: "    -- capitals\n",
+    before: "    -- small letters\n",
+    indent: "    ",
+    lines: () => capitals,
+  },
+  {
+    file: "migrations/fixtures/users/private/lower_case.sql",
+    after: "    -- small letters\n",
+    before: "  );\n",
+    indent: "    ",
+    lines: () => capitals.map((capital) => capital.toLowerCase()),
+  },
+];
+
+let isStale = false;
+for (const file of new Set(PLACES.map((place) => place.file))) {
+  const path = resolve(import.meta.dirname, "..", file);
+  const before = await readFile(path, "utf8");
+  const version = `-- Of Unicode ${process.versions["unicode"] ?? ""}: what PostgreSQL itself says depends on the server's locale.\n`;
+  const after = PLACES.filter((place) => place.file === file).reduce(write, version + before.replace(/^--.*\n/, ""));
+  if (!process.argv.includes("--check")) await writeFile(path, after);
+  else if (after !== before) {
+    console.error(`${file} is not what this Node says: run \`npm run unicode\` and commit it.`);
+    isStale = true;
+  }
+}
+if (isStale) process.exitCode = 1;
+
+function write(text: string, { file, after, before, indent, lines }: Place): string {
+  const start = text.indexOf(after) + after.length;
+  const end = text.indexOf(before, start);
+  if (start < after.length || end < 0) throw new Error(`${file} has lost the lines around its characters.`);
+  // An argument that is followed by another one.
+  const comma = before.includes("small letters") ? "," : "";
+  return `${text.slice(0, start)}${literals(lines(), indent)}${comma}\n${text.slice(end)}`;
 }
 
-/** The characters of a general category, as members of a bracket expression of PostgreSQL. */
-function rangesOf(category: string): string[] {
-  const member = new RegExp(`^\\p{${category}}$`, "u");
+/** The characters that match, as members of a bracket expression of PostgreSQL. */
+function rangesOf(pattern: string): string[] {
+  const member = new RegExp(`^${pattern}$`, "u");
   const ranges: [number, number][] = [];
-  for (let point = 0; point <= 0x10ffff; point++) {
+  // U+0000 is in no text of PostgreSQL, and neither is half a surrogate pair.
+  for (let point = 1; point <= LAST; point++) {
+    if (point === 0xd800) point = 0xe000;
     if (!member.test(String.fromCodePoint(point))) continue;
     const last = ranges.at(-1);
-    if (last !== undefined && last[1] === point - 1) last[1] = point;
+    if (last !== undefined && (last[1] === point - 1 || (point === 0xe000 && last[1] === 0xd7ff))) last[1] = point;
     else ranges.push([point, point]);
   }
   return ranges.map(([from, to]) => (from === to ? escaped(from) : `${escaped(from)}-${escaped(to)}`));
+}
+
+function* capitalsWithOneSmallLetter(): Generator<string> {
+  for (let point = 1; point <= LAST; point++) {
+    const capital = String.fromCodePoint(point);
+    const small = capital.toLowerCase();
+    if (small !== capital && [...small].length === 1) yield capital;
+  }
 }
 
 function escaped(point: number): string {
@@ -41,11 +96,11 @@ function escaped(point: number): string {
 }
 
 /** Literals of SQL that continue each other, none wider than the code. */
-function literals(members: string[]): string {
+function literals(members: string[], indent: string): string {
   const lines = [""];
   for (const member of members) {
     if ((lines.at(-1) ?? "").length + member.length > WIDTH - 2) lines.push("");
     lines[lines.length - 1] += member;
   }
-  return lines.map((line) => `      '${line}'`).join("\n");
+  return lines.map((line) => `${indent}'${line}'`).join("\n");
 }

@@ -20,11 +20,16 @@ function ofDatabase(): Pair[] {
     const reason = /\bdetail = '(\w+)'/.exec(options)?.[1] ?? "none";
     // What is only handed on is given elsewhere; without a reason and a code for clients it is a signal between our own
     // functions.
-    if (/\berrcode = \w+,/.test(options)) return [];
+    if (/\b(?:errcode|detail) = \w+,/.test(options)) return [];
     return reason === "none" && !/^(PT\d{3}|42501|P0001)$/.test(code) ? [] : [`${reason} ${code}`];
   });
   const returns = [...sources.matchAll(/\brefuse\(\s*'([A-Z0-9]{5})', '(\w+)'/g)];
-  return [...raises, ...returns.map(([, code = "", reason = ""]): Pair => `${reason} ${code}`)];
+  const forNow = [...sources.matchAll(/\brefuse_for_now\(\s*'(\w+)'/g)];
+  return [
+    ...raises,
+    ...forNow.map(([, reason = ""]): Pair => `${reason} PT429`),
+    ...returns.map(([, code = "", reason = ""]): Pair => `${reason} ${code}`),
+  ];
 }
 
 /** What the server refuses: tables of errors, and the functions that make one. */

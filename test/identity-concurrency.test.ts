@@ -165,8 +165,8 @@ test("guesses that come all at once are no more than one after the other", async
   const guess = (email: string, password: string, address: string): Promise<Tokens[]> =>
     request<Tokens>(
       ANON,
-      "select (t).* from (select attune.login($1, $2) as t from set_config('request.headers', $3, true)) as t",
-      [email, password, JSON.stringify({ "x-forwarded-for": address })],
+      "select (t).* from (select attune.login($1, $2) as t from set_config('attune.client_address', $3, true)) as t",
+      [email, password, address],
     );
   const outcome = (results: PromiseSettledResult<Tokens[]>[]): Record<string, number> => {
     const told = values(results)
@@ -180,8 +180,12 @@ test("guesses that come all at once are no more than one after the other", async
 
   const oneAccount = await parallel(20, (n) => guess("guessed@example.com", `guess ${n}`, `192.0.2.${n}`));
   expect(outcome(oneAccount)).toEqual({ judged: 5, waits: 15 });
+  await database.query(
+    "insert into attune.global_settings (key, value) values ('LOGIN_FREE_FAILURES_PER_ADDRESS', '5')",
+  );
   const oneAddress = await parallel(20, (n) => guess(accounts[n] ?? "", "wrong horse", "198.51.100.1"));
   expect(outcome(oneAddress)).toEqual({ judged: 5, waits: 15 });
+  await database.query("delete from attune.global_settings where key = 'LOGIN_FREE_FAILURES_PER_ADDRESS'");
   await database.query("update attune.global_settings set value = '4' where key = 'PASSWORD_COST'");
 });
 
@@ -263,4 +267,88 @@ test("a mail is claimed by one of ten workers", async () => {
 
   expect(ids.length).toBeGreaterThan(0);
   expect(new Set(ids).size).toBe(ids.length);
+});
+
+/** Claims of an outside identity whose token was issued so many seconds from now. */
+const outside = (subject: string, seconds: number): Claims => ({
+  role: "authenticated",
+  iss: ISSUER,
+  sub: subject,
+  iat: Math.floor(Date.now() / 1000) + seconds,
+});
+
+test("a token that is shown while its account is deleted makes no other", async () => {
+  for (let round = 0; round < 5; round++) {
+    const subject = `leaving ${round}`;
+    const claims = outside(subject, -60);
+    await request(claims, "select attune.provision_user()");
+    const results = await parallel(12, (n) =>
+      request(claims, n === 4 ? "select attune.delete_account()" : "select attune.provision_user()"),
+    );
+
+    expect(new Set(reasons(results)).isSubsetOf(new Set(["identity_ended"]))).toBe(true);
+    const left = await database.query("select from attune.user_identities where subject = $1", [subject]);
+    expect(left).toEqual([]);
+    const [back] = await request<{ id: string }>(outside(subject, 1), "select id from attune.provision_user()");
+    expect(back?.id).toHaveLength(36);
+  }
+});
+
+test("no session stays that was opened through an identity while it was unlinked", async () => {
+  const { user_id: user, access_token: claims } = await register("unlinking@example.com");
+  for (let round = 0; round < 5; round++) {
+    const subject = `unlinked ${round}`;
+    const trusted: Claims = { role: "service_role", iss: "attune" };
+    await request(trusted, "select attune.link_identity($1, $2, $3)", [user, ISSUER, subject]);
+    const results = await parallel(10, (n) =>
+      n === 5
+        ? request(claims, "select attune.unlink_identity($1, $2)", [ISSUER, subject])
+        : request(trusted, "select attune.open_session($1, $2, $3)", [user, ISSUER, subject]),
+    );
+
+    expect(new Set(reasons(results)).isSubsetOf(new Set(["unknown_identity"]))).toBe(true);
+    const open = await database.query("select from attune.sessions where subject = $1 and revoked_at is null", [
+      subject,
+    ]);
+    expect(open).toEqual([]);
+  }
+});
+
+test("who is removed while they accept an older invitation stays out", async () => {
+  const owner = await register("owner@example.com");
+  const member = await register("member@example.com");
+  const [team] = await request<{ id: string }>(owner.access_token, "select id from attune.create_team('Looms')");
+  for (let round = 0; round < 8; round++) {
+    await database.query("insert into attune.team_members (user_id, team_id, role) values ($1, $2, 'member')", [
+      member.user_id,
+      team?.id,
+    ]);
+    await request(owner.access_token, "select attune.invite_to_team($1, 'member@example.com', 'owner')", [team?.id]);
+    const [mail] = await database.query<{ token: string }>(
+      "select payload ->> 'token' as token from attune_private.mail_outbox where purpose = 'invitation' order by id desc limit 1",
+    );
+    const accept = () => request(member.access_token, "select attune.accept_invitation($1)", [mail?.token]);
+    const remove = () =>
+      request(owner.access_token, "select attune.remove_team_member($1, $2)", [team?.id, member.user_id]);
+    const results = await Promise.allSettled(round % 2 === 0 ? [accept(), remove()] : [remove(), accept()]);
+
+    expect(new Set(reasons(results)).isSubsetOf(new Set(["invalid_invitation"]))).toBe(true);
+    const left = await database.query("select from attune.team_members where user_id = $1", [member.user_id]);
+    expect(left).toEqual([]);
+  }
+});
+
+test("registrations that come all at once are no more than are allowed", async () => {
+  await database.query("insert into attune.global_settings (key, value) values ('REGISTRATIONS_PER_DAY', '5')");
+  const results = await parallel(20, (n) =>
+    request(
+      ANON,
+      "select attune.register($1, 'correct horse') from set_config('attune.client_address', '192.0.2.250', true)",
+      [`flood${n}@example.com`],
+    ),
+  );
+  await database.query("delete from attune.global_settings where key = 'REGISTRATIONS_PER_DAY'");
+
+  expect(values(results)).toHaveLength(5);
+  expect(new Set(reasons(results))).toEqual(new Set(["too_many_registrations"]));
 });

@@ -103,6 +103,34 @@ describe("on the embedded PostgreSQL", () => {
     await expect(who(url?.replace(/:[^:@]+@/, ":wrong@"))).rejects.toMatchObject({ code: "28P01" });
   });
 
+  test("request roles have no temporary tables, no large objects and no advisory locks; what needs them works", async () => {
+    await start(environment);
+    const url = (await attune(["url"], environment)).stdout.trim();
+    const attempt = (role: string, sql: string): Promise<string> =>
+      withClient(url, async (client) => {
+        await client.query(`set role ${role}`);
+        return client.query(sql).then(
+          () => "allowed",
+          (error: unknown) => (error as pg.DatabaseError).code ?? "",
+        );
+      });
+    const withheld = [
+      "create temp table t (id integer)",
+      "create table pg_temp.t (id integer)",
+      "select lo_create(0)",
+      "select lo_from_bytea(0, 'x')",
+      "select lo_unlink(1)",
+      "select pg_advisory_lock(1)",
+      "select pg_try_advisory_lock_shared(1, 2)",
+      "select pg_advisory_xact_lock(1)",
+      "select pg_advisory_unlock_all()",
+    ];
+    for (const role of ["anon", "authenticated", "service_role"])
+      expect(await Promise.all(withheld.map((sql) => attempt(role, sql)))).toEqual(withheld.map(() => "42501"));
+    // It takes an advisory lock, as the owner.
+    expect(await attempt("anon", "select attune.login('ada@example.com', 'correct horse')")).toBe("allowed");
+  });
+
   test("a second start on the same data is refused, and the first goes on", async () => {
     const first = await start(environment);
     const refused = `attune: ${dataDir} is already served by another attune (process ${first.pid}): stop that one first, or set ATTUNE_DATA_DIR to another folder.\n`;

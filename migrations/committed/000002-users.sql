@@ -1,5 +1,5 @@
 --! Previous: sha1:5492b327ae59afe8dea97393ea863d63b0cdeccf
---! Hash: sha1:52aed02d6071ad303c80c056c445af11c2ecf38e
+--! Hash: sha1:ec85f54338bcb6b5ddafaec9d02fd7c028fde58d
 --! Message: users
 
 -- Plans
@@ -73,6 +73,7 @@ begin
       from attune.user_identities as i
       where i.issuer = claims ->> 'iss'
         and i.subject = claims ->> 'sub'
+        and not attune_private.is_spent(i.issuer, i.subject, claims -> 'iat')
     );
   elsif session_id is null then
     return (select u.id from attune.users as u where u.id = auth.uid());
@@ -94,7 +95,7 @@ $$;
 comment on function attune.current_user_id() is
   'The id of the signed-in user, or NULL. '
   'The one place that turns a token''s claims into a user: the `sub` of our own tokens, as long as their session '
-  'lasts, else the identity (`iss`, `sub`) of an outside provider. '
+  'lasts, else the identity (`iss`, `sub`) of an outside provider, unless it was ended after the token was issued. '
   'A deleted user is nobody.';
 revoke all on function attune.current_user_id() from public;
 grant execute on function attune.current_user_id() to anon, authenticated, service_role;
@@ -376,34 +377,213 @@ $$;
 comment on function attune_private.refuse_taken_email(text) is 'Refuses, saying what to do instead: `email_taken`.';
 revoke all on function attune_private.refuse_taken_email(text) from public;
 --! EndIncluded users/private/refuse_taken_email.sql
+--! Included users/private/lower_case.sql
+-- Of Unicode 17.0: what PostgreSQL itself says depends on the server's locale.
+create or replace function attune_private.lower_case(value text)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  select translate(
+    -- The one capital whose small letter is two characters.
+    replace(value, E'\u0130', E'i\u0307'),
+    -- capitals
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĲĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦ'
+    'ŨŪŬŮŰŲŴŶŸŹŻŽƁƂƄƆƇƉƊƋƎƏƐƑƓƔƖƗƘƜƝƟƠƢƤƦƧƩƬƮƯƱƲƳƵƷƸƼǄǅǇǈǊǋǍǏǑǓǕǗǙǛǞǠǢǤǦǨǪǬǮǱǲǴǶǷǸǺǼǾȀȂȄȆȈȊȌȎȐȒȔȖȘȚȜȞȠȢȤȦȨȪȬȮȰȲ'
+    'ȺȻȽȾɁɃɄɅɆɈɊɌɎͰͲͶͿΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫϏϘϚϜϞϠϢϤϦϨϪϬϮϴϷϹϺϽϾϿЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПРСТУ'
+    'ФХЦЧШЩЪЫЬЭЮЯѠѢѤѦѨѪѬѮѰѲѴѶѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӁӃӅӇӉӋӍӐӒӔӖӘӚӜӞӠӢӤӦӨӪӬӮӰӲӴӶӸӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘԚԜԞԠԢ'
+    'ԤԦԨԪԬԮԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖႠႡႢႣႤႥႦႧႨႩႪႫႬႭႮႯႰႱႲႳႴႵႶႷႸႹႺႻႼႽႾႿჀჁჂჃჄჅჇჍᎠᎡᎢᎣᎤᎥᎦᎧᎨᎩᎪᎫᎬᎭᎮᎯᎰᎱᎲᎳᎴᎵ'
+    'ᎶᎷᎸᎹᎺᎻᎼᎽᎾᎿᏀᏁᏂᏃᏄᏅᏆᏇᏈᏉᏊᏋᏌᏍᏎᏏᏐᏑᏒᏓᏔᏕᏖᏗᏘᏙᏚᏛᏜᏝᏞᏟᏠᏡᏢᏣᏤᏥᏦᏧᏨᏩᏪᏫᏬᏭᏮᏯᏰᏱᏲᏳᏴᏵᲉᲐᲑᲒᲓᲔᲕᲖᲗᲘᲙᲚᲛᲜᲝᲞᲟᲠᲡᲢᲣᲤᲥᲦᲧᲨᲩᲪᲫᲬᲭᲮᲯᲰᲱᲲᲳᲴᲵᲶᲷᲸ'
+    'ᲹᲺᲽᲾᲿḀḂḄḆḈḊḌḎḐḒḔḖḘḚḜḞḠḢḤḦḨḪḬḮḰḲḴḶḸḺḼḾṀṂṄṆṈṊṌṎṐṒṔṖṘṚṜṞṠṢṤṦṨṪṬṮṰṲṴṶṸṺṼṾẀẂẄẆẈẊẌẎẐẒẔẞẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐ'
+    'ỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸỺỼỾἈἉἊἋἌἍἎἏἘἙἚἛἜἝἨἩἪἫἬἭἮἯἸἹἺἻἼἽἾἿὈὉὊὋὌὍὙὛὝὟὨὩὪὫὬὭὮὯᾈᾉᾊᾋᾌᾍᾎᾏᾘᾙᾚᾛᾜᾝᾞᾟᾨᾩᾪᾫᾬᾭᾮᾯᾸᾹᾺΆᾼῈΈῊΉῌῘ'
+    'ῙῚΊῨῩῪΎῬῸΌῺΏῼΩKÅℲⅠⅡⅢⅣⅤⅥⅦⅧⅨⅩⅪⅫⅬⅭⅮⅯↃⒶⒷⒸⒹⒺⒻⒼⒽⒾⒿⓀⓁⓂⓃⓄⓅⓆⓇⓈⓉⓊⓋⓌⓍⓎⓏⰀⰁⰂⰃⰄⰅⰆⰇⰈⰉⰊⰋⰌⰍⰎⰏⰐⰑⰒⰓⰔⰕⰖⰗⰘⰙⰚⰛⰜⰝⰞⰟⰠⰡⰢⰣⰤⰥⰦⰧⰨⰩⰪⰫⰬⰭ'
+    'ⰮⰯⱠⱢⱣⱤⱧⱩⱫⱭⱮⱯⱰⱲⱵⱾⱿⲀⲂⲄⲆⲈⲊⲌⲎⲐⲒⲔⲖⲘⲚⲜⲞⲠⲢⲤⲦⲨⲪⲬⲮⲰⲲⲴⲶⲸⲺⲼⲾⳀⳂⳄⳆⳈⳊⳌⳎⳐⳒⳔⳖⳘⳚⳜⳞⳠⳢⳫⳭⳲꙀꙂꙄꙆꙈꙊꙌꙎꙐꙒꙔꙖꙘꙚꙜꙞꙠꙢꙤꙦꙨꙪꙬꚀꚂꚄꚆꚈꚊꚌꚎꚐꚒꚔꚖꚘ'
+    'ꚚꜢꜤꜦꜨꜪꜬꜮꜲꜴꜶꜸꜺꜼꜾꝀꝂꝄꝆꝈꝊꝌꝎꝐꝒꝔꝖꝘꝚꝜꝞꝠꝢꝤꝦꝨꝪꝬꝮꝹꝻꝽꝾꞀꞂꞄꞆꞋꞍꞐꞒꞖꞘꞚꞜꞞꞠꞢꞤꞦꞨꞪꞫꞬꞭꞮꞰꞱꞲꞳꞴꞶꞸꞺꞼꞾꟀꟂꟄꟅꟆꟇꟉꟋꟌ꟎Ꟑ꟒꟔ꟖꟘꟚꟜꟵＡＢＣＤＥＦＧＨＩＪＫＬ'
+    'ＭＮＯＰＱＲＳＴＵＶＷＸＹＺ𐐀𐐁𐐂𐐃𐐄𐐅𐐆𐐇𐐈𐐉𐐊𐐋𐐌𐐍𐐎𐐏𐐐𐐑𐐒𐐓𐐔𐐕𐐖𐐗𐐘𐐙𐐚𐐛𐐜𐐝𐐞𐐟𐐠𐐡𐐢𐐣𐐤𐐥𐐦𐐧𐒰𐒱𐒲𐒳𐒴𐒵'
+    '𐒶𐒷𐒸𐒹𐒺𐒻𐒼𐒽𐒾𐒿𐓀𐓁𐓂𐓃𐓄𐓅𐓆𐓇𐓈𐓉𐓊𐓋𐓌𐓍𐓎𐓏𐓐𐓑𐓒𐓓𐕰𐕱𐕲𐕳𐕴𐕵𐕶𐕷𐕸𐕹𐕺𐕼𐕽𐕾𐕿𐖀𐖁𐖂𐖃𐖄𐖅𐖆𐖇'
+    '𐖈𐖉𐖊𐖌𐖍𐖎𐖏𐖐𐖑𐖒𐖔𐖕𐲀𐲁𐲂𐲃𐲄𐲅𐲆𐲇𐲈𐲉𐲊𐲋𐲌𐲍𐲎𐲏𐲐𐲑𐲒𐲓𐲔𐲕𐲖𐲗𐲘𐲙𐲚𐲛𐲜𐲝𐲞𐲟𐲠𐲡𐲢𐲣𐲤𐲥𐲦𐲧𐲨'
+    '𐲩𐲪𐲫𐲬𐲭𐲮𐲯𐲰𐲱𐲲𐵐𐵑𐵒𐵓𐵔𐵕𐵖𐵗𐵘𐵙𐵚𐵛𐵜𐵝𐵞𐵟𐵠𐵡𐵢𐵣𐵤𐵥𑢠𑢡𑢢𑢣𑢤𑢥𑢦𑢧𑢨𑢩𑢪𑢫𑢬𑢭𑢮𑢯𑢰𑢱𑢲𑢳𑢴'
+    '𑢵𑢶𑢷𑢸𑢹𑢺𑢻𑢼𑢽𑢾𑢿𖹀𖹁𖹂𖹃𖹄𖹅𖹆𖹇𖹈𖹉𖹊𖹋𖹌𖹍𖹎𖹏𖹐𖹑𖹒𖹓𖹔𖹕𖹖𖹗𖹘𖹙𖹚𖹛𖹜𖹝𖹞𖹟𖺠𖺡𖺢𖺣𖺤𖺥𖺦𖺧𖺨𖺩'
+    '𖺪𖺫𖺬𖺭𖺮𖺯𖺰𖺱𖺲𖺳𖺴𖺵𖺶𖺷𖺸𞤀𞤁𞤂𞤃𞤄𞤅𞤆𞤇𞤈𞤉𞤊𞤋𞤌𞤍𞤎𞤏𞤐𞤑𞤒𞤓𞤔𞤕𞤖𞤗𞤘𞤙𞤚𞤛𞤜𞤝𞤞𞤟𞤠𞤡',
+    -- small letters
+    'abcdefghijklmnopqrstuvwxyzàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĳĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧ'
+    'ũūŭůűųŵŷÿźżžɓƃƅɔƈɖɗƌǝəɛƒɠɣɩɨƙɯɲɵơƣƥʀƨʃƭʈưʊʋƴƶʒƹƽǆǆǉǉǌǌǎǐǒǔǖǘǚǜǟǡǣǥǧǩǫǭǯǳǳǵƕƿǹǻǽǿȁȃȅȇȉȋȍȏȑȓȕȗșțȝȟƞȣȥȧȩȫȭȯȱȳ'
+    'ⱥȼƚⱦɂƀʉʌɇɉɋɍɏͱͳͷϳάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋϗϙϛϝϟϡϣϥϧϩϫϭϯθϸϲϻͻͼͽѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрсту'
+    'фхцчшщъыьэюяѡѣѥѧѩѫѭѯѱѳѵѷѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӂӄӆӈӊӌӎӑӓӕӗәӛӝӟӡӣӥӧөӫӭӯӱӳӵӷӹӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙԛԝԟԡԣ'
+    'ԥԧԩԫԭԯաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆⴀⴁⴂⴃⴄⴅⴆⴇⴈⴉⴊⴋⴌⴍⴎⴏⴐⴑⴒⴓⴔⴕⴖⴗⴘⴙⴚⴛⴜⴝⴞⴟⴠⴡⴢⴣⴤⴥⴧⴭꭰꭱꭲꭳꭴꭵꭶꭷꭸꭹꭺꭻꭼꭽꭾꭿꮀꮁꮂꮃꮄꮅ'
+    'ꮆꮇꮈꮉꮊꮋꮌꮍꮎꮏꮐꮑꮒꮓꮔꮕꮖꮗꮘꮙꮚꮛꮜꮝꮞꮟꮠꮡꮢꮣꮤꮥꮦꮧꮨꮩꮪꮫꮬꮭꮮꮯꮰꮱꮲꮳꮴꮵꮶꮷꮸꮹꮺꮻꮼꮽꮾꮿᏸᏹᏺᏻᏼᏽᲊაბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰჱჲჳჴჵჶჷჸ'
+    'ჹჺჽჾჿḁḃḅḇḉḋḍḏḑḓḕḗḙḛḝḟḡḣḥḧḩḫḭḯḱḳḵḷḹḻḽḿṁṃṅṇṉṋṍṏṑṓṕṗṙṛṝṟṡṣṥṧṩṫṭṯṱṳṵṷṹṻṽṿẁẃẅẇẉẋẍẏẑẓẕßạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏố'
+    'ồổỗộớờởỡợụủứừửữựỳỵỷỹỻỽỿἀἁἂἃἄἅἆἇἐἑἒἓἔἕἠἡἢἣἤἥἦἧἰἱἲἳἴἵἶἷὀὁὂὃὄὅὑὓὕὗὠὡὢὣὤὥὦὧᾀᾁᾂᾃᾄᾅᾆᾇᾐᾑᾒᾓᾔᾕᾖᾗᾠᾡᾢᾣᾤᾥᾦᾧᾰᾱὰάᾳὲέὴήῃῐ'
+    'ῑὶίῠῡὺύῥὸόὼώῳωkåⅎⅰⅱⅲⅳⅴⅵⅶⅷⅸⅹⅺⅻⅼⅽⅾⅿↄⓐⓑⓒⓓⓔⓕⓖⓗⓘⓙⓚⓛⓜⓝⓞⓟⓠⓡⓢⓣⓤⓥⓦⓧⓨⓩⰰⰱⰲⰳⰴⰵⰶⰷⰸⰹⰺⰻⰼⰽⰾⰿⱀⱁⱂⱃⱄⱅⱆⱇⱈⱉⱊⱋⱌⱍⱎⱏⱐⱑⱒⱓⱔⱕⱖⱗⱘⱙⱚⱛⱜⱝ'
+    'ⱞⱟⱡɫᵽɽⱨⱪⱬɑɱɐɒⱳⱶȿɀⲁⲃⲅⲇⲉⲋⲍⲏⲑⲓⲕⲗⲙⲛⲝⲟⲡⲣⲥⲧⲩⲫⲭⲯⲱⲳⲵⲷⲹⲻⲽⲿⳁⳃⳅⳇⳉⳋⳍⳏⳑⳓⳕⳗⳙⳛⳝⳟⳡⳣⳬⳮⳳꙁꙃꙅꙇꙉꙋꙍꙏꙑꙓꙕꙗꙙꙛꙝꙟꙡꙣꙥꙧꙩꙫꙭꚁꚃꚅꚇꚉꚋꚍꚏꚑꚓꚕꚗꚙ'
+    'ꚛꜣꜥꜧꜩꜫꜭꜯꜳꜵꜷꜹꜻꜽꜿꝁꝃꝅꝇꝉꝋꝍꝏꝑꝓꝕꝗꝙꝛꝝꝟꝡꝣꝥꝧꝩꝫꝭꝯꝺꝼᵹꝿꞁꞃꞅꞇꞌɥꞑꞓꞗꞙꞛꞝꞟꞡꞣꞥꞧꞩɦɜɡɬɪʞʇʝꭓꞵꞷꞹꞻꞽꞿꟁꟃꞔʂᶎꟈꟊɤꟍ꟏ꟑꟓꟕꟗꟙꟛƛꟶａｂｃｄｅｆｇｈｉｊｋｌ'
+    'ｍｎｏｐｑｒｓｔｕｖｗｘｙｚ𐐨𐐩𐐪𐐫𐐬𐐭𐐮𐐯𐐰𐐱𐐲𐐳𐐴𐐵𐐶𐐷𐐸𐐹𐐺𐐻𐐼𐐽𐐾𐐿𐑀𐑁𐑂𐑃𐑄𐑅𐑆𐑇𐑈𐑉𐑊𐑋𐑌𐑍𐑎𐑏𐓘𐓙𐓚𐓛𐓜𐓝'
+    '𐓞𐓟𐓠𐓡𐓢𐓣𐓤𐓥𐓦𐓧𐓨𐓩𐓪𐓫𐓬𐓭𐓮𐓯𐓰𐓱𐓲𐓳𐓴𐓵𐓶𐓷𐓸𐓹𐓺𐓻𐖗𐖘𐖙𐖚𐖛𐖜𐖝𐖞𐖟𐖠𐖡𐖣𐖤𐖥𐖦𐖧𐖨𐖩𐖪𐖫𐖬𐖭𐖮'
+    '𐖯𐖰𐖱𐖳𐖴𐖵𐖶𐖷𐖸𐖹𐖻𐖼𐳀𐳁𐳂𐳃𐳄𐳅𐳆𐳇𐳈𐳉𐳊𐳋𐳌𐳍𐳎𐳏𐳐𐳑𐳒𐳓𐳔𐳕𐳖𐳗𐳘𐳙𐳚𐳛𐳜𐳝𐳞𐳟𐳠𐳡𐳢𐳣𐳤𐳥𐳦𐳧𐳨'
+    '𐳩𐳪𐳫𐳬𐳭𐳮𐳯𐳰𐳱𐳲𐵰𐵱𐵲𐵳𐵴𐵵𐵶𐵷𐵸𐵹𐵺𐵻𐵼𐵽𐵾𐵿𐶀𐶁𐶂𐶃𐶄𐶅𑣀𑣁𑣂𑣃𑣄𑣅𑣆𑣇𑣈𑣉𑣊𑣋𑣌𑣍𑣎𑣏𑣐𑣑𑣒𑣓𑣔'
+    '𑣕𑣖𑣗𑣘𑣙𑣚𑣛𑣜𑣝𑣞𑣟𖹠𖹡𖹢𖹣𖹤𖹥𖹦𖹧𖹨𖹩𖹪𖹫𖹬𖹭𖹮𖹯𖹰𖹱𖹲𖹳𖹴𖹵𖹶𖹷𖹸𖹹𖹺𖹻𖹼𖹽𖹾𖹿𖺻𖺼𖺽𖺾𖺿𖻀𖻁𖻂𖻃𖻄'
+    '𖻅𖻆𖻇𖻈𖻉𖻊𖻋𖻌𖻍𖻎𖻏𖻐𖻑𖻒𖻓𞤢𞤣𞤤𞤥𞤦𞤧𞤨𞤩𞤪𞤫𞤬𞤭𞤮𞤯𞤰𞤱𞤲𞤳𞤴𞤵𞤶𞤷𞤸𞤹𞤺𞤻𞤼𞤽𞤾𞤿𞥀𞥁𞥂𞥃'
+  );
+end;
+comment on function attune_private.lower_case(text) is
+  'A text in lower case, by Unicode: what `lower` does depends on the database''s locale.';
+revoke all on function attune_private.lower_case(text) from public;
+--! EndIncluded users/private/lower_case.sql
+--! Included users/private/has_invisible.sql
+-- Of Unicode 17.0: what PostgreSQL itself says depends on the server's locale.
+create or replace function attune_private.has_invisible(value text)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select coalesce(
+    value ~ (
+      '['
+      -- invisible
+      '\u0001-\u0020\u007f-\u00a0\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u115f-\u1160'
+      '\u1680\u17b4-\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ue000-\uf8ff'
+      '\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3'
+      '\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U000ffffd\U00100000-\U0010fffd'
+      ']'
+    ),
+    false
+  );
+end;
+comment on function attune_private.has_invisible(text) is
+  'Whether a text has a character that nobody sees: blanks, control and format characters, and what Unicode says '
+  'may be ignored.';
+revoke all on function attune_private.has_invisible(text) from public;
+--! EndIncluded users/private/has_invisible.sql
+--! Included users/private/punycode.sql
+create or replace function attune_private.punycode(label text)
+returns text
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  points constant integer[] := array(select ascii(c.sign) from regexp_split_to_table(label, '') as c (sign));
+  digits constant text := 'abcdefghijklmnopqrstuvwxyz0123456789';
+  encoded text := array_to_string(array(select chr(p) from unnest(points) with ordinality as u (p, place) where p < 128 order by place), '');
+  basic constant integer := char_length(encoded);
+  handled integer := basic;
+  reached integer := 128;
+  delta bigint := 0;
+  bias integer := 72;
+  next_point integer;
+  point integer;
+  rest bigint;
+  threshold integer;
+  k integer;
+begin
+  if basic > 0 then
+    encoded := encoded || '-';
+  end if;
+
+  while handled < cardinality(points) loop
+    select min(p) into next_point from unnest(points) as u (p) where p >= reached;
+    delta := delta + (next_point - reached)::bigint * (handled + 1);
+    reached := next_point;
+
+    foreach point in array points loop
+      if point < reached then
+        delta := delta + 1;
+      elsif point = reached then
+        rest := delta;
+        k := 36;
+
+        loop
+          threshold := least(greatest(k - bias, 1), 26);
+          exit when rest < threshold;
+          encoded := encoded || substr(digits, (threshold + (rest - threshold) % (36 - threshold))::integer + 1, 1);
+          rest := (rest - threshold) / (36 - threshold);
+          k := k + 36;
+        end loop;
+
+        encoded := encoded || substr(digits, rest::integer + 1, 1);
+
+        -- The bias of the next one.
+        delta := case when handled = basic then delta / 700 else delta / 2 end;
+        delta := delta + delta / (handled + 1);
+        k := 0;
+
+        while delta > 455 loop
+          delta := delta / 35;
+          k := k + 36;
+        end loop;
+
+        bias := k + (36 * delta / (delta + 38))::integer;
+        delta := 0;
+        handled := handled + 1;
+      end if;
+    end loop;
+
+    delta := delta + 1;
+    reached := reached + 1;
+  end loop;
+
+  return encoded;
+end;
+$$;
+comment on function attune_private.punycode(text) is
+  'A label of a domain in ASCII, without the prefix `xn--`: Punycode, RFC 3492.';
+revoke all on function attune_private.punycode(text) from public;
+--! EndIncluded users/private/punycode.sql
+--! Included users/private/ascii_domain.sql
+create or replace function attune_private.ascii_domain(domain text)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  -- What UTS #46 maps: width and other forms of a character, capitals, and the full stops of other scripts.
+  select case
+    when domain ~ '^[ -~]*$' then domain
+    else (
+      select string_agg(
+        case when l.label ~ '^[ -~]*$' then l.label else 'xn--' || attune_private.punycode(l.label) end,
+        '.' order by l.place
+      )
+      from regexp_split_to_table(
+        normalize(attune_private.lower_case(normalize(domain, nfkc)), nfkc), E'[.\u3002]'
+      ) with ordinality as l (label, place)
+    )
+  end;
+end;
+comment on function attune_private.ascii_domain(text) is
+  'A domain as mail is sent to it: a label that is not ASCII in Punycode (IDNA, RFC 5891).';
+revoke all on function attune_private.ascii_domain(text) from public;
+--! EndIncluded users/private/ascii_domain.sql
+--! Included users/private/mail_address.sql
+create or replace function attune_private.mail_address(email text)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  -- The shape, not the truth: that comes with a mail that is answered. Of a domain, as browsers judge it.
+  select a.address
+  from (
+    select
+      normalize(split_part(btrim(email), '@', 1), nfc)
+        || '@' || attune_private.ascii_domain(split_part(btrim(email), '@', 2)) as address
+    where char_length(email) <= 1000
+      and btrim(email) ~ '^[^@]+@[^@]+$'
+      and not attune_private.has_invisible(btrim(email))
+  ) as a
+  where char_length(a.address) <= 254
+    and a.address ~ '^[^@<>",;:()\\[\]]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$';
+end;
+comment on function attune_private.mail_address(text) is
+  'An e-mail address as it is kept and as mail is sent to it: trimmed, in Unicode''s form NFC, its domain in ASCII. '
+  'NULL for what is none.';
+revoke all on function attune_private.mail_address(text) from public;
+--! EndIncluded users/private/mail_address.sql
 --! Included users/private/email_key.sql
 create or replace function attune_private.email_key(email text)
 returns text
 language sql immutable parallel safe security invoker
 begin atomic
-  -- ASCII only, whatever the database's collation. By Unicode's rules bob@wİki.com is bob@wiki.com in lower case, and its
-  -- mailbox is somebody else's.
-  select lower(btrim(email) collate "C");
+  select attune_private.lower_case(attune_private.mail_address(email));
 end;
 comment on function attune_private.email_key(text) is
-  'By what an e-mail address is known: trimmed, its ASCII letters in lower case.';
+  'By what an e-mail address is known: one mailbox, however it is written, has one. '
+  'NULL for what is no address.';
 revoke all on function attune_private.email_key(text) from public;
 --! EndIncluded users/private/email_key.sql
---! Included users/private/is_address.sql
-create or replace function attune_private.is_address(email text)
-returns boolean
-language sql immutable parallel safe security invoker
-begin atomic
-  -- The shape, not the truth: that comes with a mail that is answered.
-  select coalesce(
-    char_length(email) between 3 and 254
-      and email ~ '^[^@[:space:][:cntrl:]<>",;:()]{1,64}@[^@[:space:][:cntrl:]<>",;:()]+$',
-    false
-  );
-end;
-comment on function attune_private.is_address(text) is 'Whether a text has the shape of an e-mail address.';
-revoke all on function attune_private.is_address(text) from public;
---! EndIncluded users/private/is_address.sql
 --! Included users/private/is_avatar_url.sql
 create or replace function attune_private.is_avatar_url(url text)
 returns boolean
@@ -487,16 +667,18 @@ as $$
 declare
   zone text;
 begin
-  new.email := btrim(new.email);
-
   perform attune_private.check_size('The e-mail address', char_length(new.email), 254, 'characters');
   perform attune_private.check_size('The name', char_length(new.name), 200, 'characters');
   perform attune_private.check_size('The address of the picture', char_length(new.avatar_url), 2048, 'characters');
   perform attune_private.check_size('The name of the company', char_length(new.company_name), 200, 'characters');
   perform attune_private.check_size('The role', char_length(new.role), 100, 'characters');
 
-  if new.email is not null and not attune_private.is_address(new.email) then
-    perform attune_private.refuse_email();
+  if new.email is not null and (tg_op = 'INSERT' or new.email is distinct from old.email) then
+    new.email := attune_private.mail_address(new.email);
+
+    if new.email is null then
+      perform attune_private.refuse_email();
+    end if;
   end if;
 
   if new.avatar_url is not null and not attune_private.is_avatar_url(new.avatar_url) then
@@ -700,7 +882,7 @@ comment on table attune.user_emails is
   E'@behavior -*\n'
   'Which user an e-mail address belongs to, in lower case. '
   'Kept by a trigger on `users`.';
-comment on column attune.user_emails.email is 'The address, trimmed and in lower case.';
+comment on column attune.user_emails.email is 'The address in the one form by which it is known: in lower case, its domain in ASCII.';
 comment on column attune.user_emails.user_id is 'Whose address it is.';
 comment on column attune.user_emails.verified_at is
   'When the user showed that the address is theirs; null while they have not.';
@@ -730,6 +912,7 @@ create table attune.user_identities (
     constraint user_identities_avatar_url_check check (char_length(avatar_url) <= 2048),
   company_name text
     constraint user_identities_company_name_check check (char_length(company_name) <= 200),
+  last_issued_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint user_identities_pkey primary key (issuer, subject)
@@ -747,6 +930,8 @@ comment on column attune.user_identities.email is 'The e-mail address the provid
 comment on column attune.user_identities.name is 'The name the provider last told.';
 comment on column attune.user_identities.avatar_url is 'The picture the provider last told.';
 comment on column attune.user_identities.company_name is 'The company the provider last told.';
+comment on column attune.user_identities.last_issued_at is
+  'When the provider issued the latest token that was shown here; null while none has said so.';
 comment on column attune.user_identities.created_at is 'When the identity was linked.';
 comment on column attune.user_identities.updated_at is 'When the provider last told something else.';
 
@@ -761,6 +946,68 @@ grant select on attune.user_identities to authenticated, service_role;
 create trigger _100_timestamps before update on attune.user_identities
   for each row execute function attune_private.tg__timestamps();
 
+create table attune_private.ended_identities (
+  identity_hash bytea
+    constraint ended_identities_pkey primary key
+    constraint ended_identities_identity_hash_check check (octet_length(identity_hash) = 32),
+  last_issued_at numeric not null,
+  ended_at timestamptz not null
+);
+create index ended_identities_ended_at_idx on attune_private.ended_identities (ended_at);
+comment on table attune_private.ended_identities is
+  'Identities that were unlinked, or whose account was deleted. '
+  'A token that was issued before opens nothing and makes nobody. '
+  'Kept for 400 days.';
+comment on column attune_private.ended_identities.identity_hash is 'SHA-256 of issuer and subject.';
+comment on column attune_private.ended_identities.last_issued_at is
+  'Tokens with an `iat` up to this one are of before, in seconds since 1970.';
+comment on column attune_private.ended_identities.ended_at is 'When it ended, the last time.';
+
+alter table attune_private.ended_identities enable row level security;
+
+--! Included users/private/identity_hash.sql
+create or replace function attune_private.identity_hash(issuer text, subject text)
+returns bytea
+language sql immutable parallel safe security invoker
+begin atomic
+  -- No issuer and subject together are the text of two others.
+  select sha256(convert_to(char_length(issuer) || ' ' || issuer || subject, 'UTF8'));
+end;
+comment on function attune_private.identity_hash(text, text) is
+  'SHA-256 of an identity: what is kept of one that has ended.';
+revoke all on function attune_private.identity_hash(text, text) from public;
+--! EndIncluded users/private/identity_hash.sql
+--! Included users/private/is_spent.sql
+create or replace function attune_private.is_spent(issuer text, subject text, issued_at jsonb)
+returns boolean
+language sql stable parallel safe security invoker
+begin atomic
+  select exists (
+    select from attune_private.ended_identities as e
+    where e.identity_hash = attune_private.identity_hash(issuer, subject)
+      and (case jsonb_typeof(issued_at) when 'number' then issued_at::numeric > e.last_issued_at end) is not true
+  );
+end;
+comment on function attune_private.is_spent(text, text, jsonb) is
+  'Whether the identity was unlinked, or its account deleted, after a token with this `iat` was issued. '
+  'A token that does not say when it was issued was issued before.';
+revoke all on function attune_private.is_spent(text, text, jsonb) from public;
+--! EndIncluded users/private/is_spent.sql
+--! Included users/private/token_issued_at.sql
+create or replace function attune_private.token_issued_at(issuer text, subject text)
+returns numeric
+language sql stable parallel safe security invoker
+begin atomic
+  select case when jsonb_typeof(c.claims -> 'iat') = 'number' then (c.claims -> 'iat')::numeric end
+  from (select auth.jwt() as claims) as c
+  where c.claims ->> 'iss' = token_issued_at.issuer
+    and c.claims ->> 'sub' = token_issued_at.subject;
+end;
+comment on function attune_private.token_issued_at(text, text) is
+  'The `iat` of the request''s token, in seconds since 1970, when it is one of this identity; else NULL.';
+revoke all on function attune_private.token_issued_at(text, text) from public;
+--! EndIncluded users/private/token_issued_at.sql
+
 -- Where a user is signed in
 
 create table attune.sessions (
@@ -771,6 +1018,10 @@ create table attune.sessions (
     constraint sessions_user_agent_check check (char_length(user_agent) <= 500),
   address text
     constraint sessions_address_check check (char_length(address) <= 100),
+  issuer text
+    constraint sessions_issuer_check check (char_length(issuer) between 1 and 2048),
+  subject text
+    constraint sessions_subject_check check (char_length(subject) between 1 and 255),
   created_at timestamptz not null default now(),
   last_used_at timestamptz not null default now(),
   idle_until timestamptz not null,
@@ -779,10 +1030,12 @@ create table attune.sessions (
   revoked_because text
     constraint sessions_revoked_because_check check (
       revoked_because in (
-        'logout', 'logout_everywhere', 'revoked', 'password_changed', 'password_reset', 'refresh_token_reused'
+        'logout', 'logout_everywhere', 'revoked', 'password_changed', 'password_reset', 'refresh_token_reused',
+        'identity_unlinked'
       )
     ),
   constraint sessions_pkey primary key (user_id, id),
+  constraint sessions_identity_check check ((issuer is null) = (subject is null)),
   constraint sessions_revoked_check check ((revoked_at is null) = (revoked_because is null))
 );
 comment on table attune.sessions is
@@ -793,14 +1046,17 @@ comment on column attune.sessions.user_id is 'Who is signed in.';
 comment on column attune.sessions.id is 'The `session_id` of the session''s tokens.';
 comment on column attune.sessions.user_agent is 'The program that signed in, as it calls itself.';
 comment on column attune.sessions.address is 'The network address it signed in from.';
+comment on column attune.sessions.issuer is
+  'The provider through which it signed in; null when it was not by one.';
+comment on column attune.sessions.subject is 'Who the user is there; null when it was not by a provider.';
 comment on column attune.sessions.created_at is 'When it signed in.';
 comment on column attune.sessions.last_used_at is 'When its refresh token was last exchanged.';
 comment on column attune.sessions.idle_until is 'When it ends unless its refresh token is exchanged before.';
 comment on column attune.sessions.expires_at is 'When it ends in any case.';
 comment on column attune.sessions.revoked_at is 'When it was ended; null while it is not.';
 comment on column attune.sessions.revoked_because is
-  'Why it was ended: `"logout"`, `"logout_everywhere"`, `"revoked"`, `"password_changed"`, `"password_reset"` or '
-  '`"refresh_token_reused"`.';
+  'Why it was ended: `"logout"`, `"logout_everywhere"`, `"revoked"`, `"password_changed"`, `"password_reset"`, '
+  '`"refresh_token_reused"` or `"identity_unlinked"`.';
 
 alter table attune.sessions enable row level security;
 create policy sessions_select_self on attune.sessions for select to authenticated

@@ -1,5 +1,5 @@
---! Previous: sha1:52aed02d6071ad303c80c056c445af11c2ecf38e
---! Hash: sha1:154a505996960b9f38c25a1d6daf39cc3d80651a
+--! Previous: sha1:ec85f54338bcb6b5ddafaec9d02fd7c028fde58d
+--! Hash: sha1:8d03fe88145e89ed3c266d2958fc7b0bdc10da11
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:154a505996960b9f38c25a1d6daf39cc3d80651a
---! Hash: sha1:03c448898e4744055a4c5c548ec2ff4a9f9bdf15
+--! Previous: sha1:8d03fe88145e89ed3c266d2958fc7b0bdc10da11
+--! Hash: sha1:ff06fd9503e1406feed8d2753f82c76d42cb5f59
 --! Message: json schema
 
 -- What a value must be
@@ -75,7 +75,7 @@ comment on function attune_private.json_pointer_step(text) is 'One step of a JSO
 revoke all on function attune_private.json_pointer_step(text) from public;
 --! EndIncluded json-schema/private/json_pointer_step.sql
 --! Included json-schema/private/unicode_class.sql
--- Of Unicode 17.0, in ranges: what PostgreSQL's own classes hold depends on the server's locale.
+-- Of Unicode 17.0: what PostgreSQL itself says depends on the server's locale.
 create or replace function attune_private.unicode_class(property text)
 returns text
 language sql immutable parallel safe security invoker

@@ -1,5 +1,5 @@
---! Previous: sha1:03c448898e4744055a4c5c548ec2ff4a9f9bdf15
---! Hash: sha1:4e080f4b6400ac72a5001648b19649d4f27feb84
+--! Previous: sha1:ff06fd9503e1406feed8d2753f82c76d42cb5f59
+--! Hash: sha1:880d09d75bec6b2ec12a95903bbec835b20a16a9
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:4e080f4b6400ac72a5001648b19649d4f27feb84
---! Hash: sha1:ea62a104dbf1e29327005c788dfdd7efb8cc43af
+--! Previous: sha1:880d09d75bec6b2ec12a95903bbec835b20a16a9
+--! Hash: sha1:e1bd0e813aa8e1847fb57ce17d0b096a40ac837f
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

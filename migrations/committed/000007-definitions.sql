@@ -1,5 +1,5 @@
---! Previous: sha1:ea62a104dbf1e29327005c788dfdd7efb8cc43af
---! Hash: sha1:32861eb252a1fd4e4214d5022e52e7d27aba666f
+--! Previous: sha1:e1bd0e813aa8e1847fb57ce17d0b096a40ac837f
+--! Hash: sha1:e52020c18111e70fc9443d12568c65af3b0eb21d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:32861eb252a1fd4e4214d5022e52e7d27aba666f
---! Hash: sha1:d6a870f49c46540572f8e1221d5fa7db23c26b62
+--! Previous: sha1:e52020c18111e70fc9443d12568c65af3b0eb21d
+--! Hash: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -130,6 +130,38 @@ comment on function attune_private.request_header(text) is
   'A header of the request, from the setting `request.headers`, which servers fill as PostgREST does; NULL without.';
 revoke all on function attune_private.request_header(text) from public;
 --! EndIncluded identity/private/request_header.sql
+--! Included identity/private/network_address.sql
+create or replace function attune_private.network_address(value text)
+returns inet
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  quad constant text := '(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})';
+  -- Without blanks, quotes, the port, brackets and the zone.
+  bare constant text := regexp_replace(
+    regexp_replace(btrim(value, E' \t"'), '^\[([^][]*)\](?::\d+)?$|^(' || quad || '):\d+$', '\1\2'),
+    '^([0-9a-fA-F:.]*:[0-9a-fA-F:.]*)%[^%/]+$', '\1'
+  );
+  address inet;
+begin
+  if (bare ~ ('^(?:' || quad || '|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)$')) is not true then
+    return null;
+  end if;
+
+  address := bare;
+  -- An IPv4 address in IPv6's clothes is the IPv4 address.
+  return case when address <<= '::ffff:0:0/96' then replace(host(address), '::ffff:', '')::inet else address end;
+exception
+  when invalid_text_representation then
+    return null;
+end;
+$$;
+comment on function attune_private.network_address(text) is
+  'The network address that a proxy says: `203.0.113.2`, `203.0.113.2:40000`, `2001:db8::1`, `[2001:db8::1]:443`, '
+  '`fe80::1%eth0`, also in quotes; NULL for what is none.';
+revoke all on function attune_private.network_address(text) from public;
+--! EndIncluded identity/private/network_address.sql
 --! Included identity/private/request_address.sql
 create or replace function attune_private.request_address()
 returns inet
@@ -137,20 +169,32 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  address inet;
+  told constant text := nullif(current_setting('attune.client_address', true), '');
+  -- A connection without a network is one of this machine.
+  peer constant inet := host(coalesce(inet_client_addr(), '127.0.0.1'))::inet;
+  proxies integer;
+  entries text[];
 begin
-  address := btrim(split_part(attune_private.request_header('x-forwarded-for'), ',', 1));
+  if told is not null then
+    return coalesce(attune_private.network_address(told), peer);
+  end if;
 
-  -- An IPv4 address in IPv6's clothes is the IPv4 address.
-  return case when address <<= '::ffff:0:0/96' then replace(host(address), '::ffff:', '')::inet else host(address)::inet end;
-exception
-  when invalid_text_representation then
+  proxies := attune_private.system_number('TRUSTED_PROXIES', 0);
+
+  if proxies = 0 then
     return null;
+  end if;
+
+  -- What is further left, the client may have written.
+  entries := string_to_array(attune_private.request_header('x-forwarded-for'), ',');
+  return coalesce(attune_private.network_address(entries[cardinality(entries) - proxies + 1]), peer);
 end;
 $$;
 comment on function attune_private.request_address() is
-  'Where the request came from: the first address in `x-forwarded-for`; NULL when there is none. '
-  'It is as true as the server that sets it.';
+  'Where the request came from: what Attune''s own server says in the setting `attune.client_address`; else, behind '
+  'PostgREST, the entry of `x-forwarded-for` that the first of the `TRUSTED_PROXIES` wrote, counted from the right. '
+  'What is no address there counts as the peer of the connection. '
+  'NULL where no proxy is trusted: then nobody can be told apart by address.';
 revoke all on function attune_private.request_address() from public;
 --! EndIncluded identity/private/request_address.sql
 
@@ -209,7 +253,8 @@ create type attune.session_tokens as (
   user_id uuid,
   access_expires_at timestamptz,
   session_expires_at timestamptz,
-  refusal attune.refusal
+  refusal attune.refusal,
+  device_token text
 );
 comment on type attune.session_tokens is 'What a client holds of a session.';
 comment on column attune.session_tokens.access_token is 'Goes with every request.';
@@ -223,6 +268,10 @@ comment on column attune.session_tokens.session_expires_at is 'When the session 
 comment on column attune.session_tokens.refusal is
   'Why there are no tokens; else null. '
   'Then all else is null.';
+comment on column attune.session_tokens.device_token is
+  'What the next `login` from this device may show: failures of others do not lock it out then. '
+  'Keep it when the user signs out. '
+  'Null when a session is only refreshed.';
 
 -- What happened
 
@@ -342,7 +391,7 @@ alter table attune_private.one_time_tokens enable row level security;
 
 create table attune_private.login_attempts (
   kind text not null
-    constraint login_attempts_kind_check check (kind in ('account', 'address')),
+    constraint login_attempts_kind_check check (kind in ('account', 'address', 'device')),
   subject_hash bytea not null
     constraint login_attempts_subject_hash_check check (octet_length(subject_hash) = 32),
   failures integer not null,
@@ -352,13 +401,69 @@ create table attune_private.login_attempts (
 );
 create index login_attempts_last_failed_at_idx on attune_private.login_attempts (last_failed_at);
 comment on table attune_private.login_attempts is
-  'Failures to sign in, by account, whether it exists or not, and by network address. '
+  'Failures to sign in, by account, whether it exists or not, and by network address; or by the device or session, '
+  'where it is known. '
   'Forgotten after a day.';
 comment on column attune_private.login_attempts.subject_hash is
-  'SHA-256 of the e-mail address in lower case, or of the network address: people type passwords where the address '
-  'belongs.';
+  'SHA-256 of the e-mail address, of the network address, of the device''s token or of the session: people type '
+  'passwords where the address belongs.';
 
 alter table attune_private.login_attempts enable row level security;
+
+create table attune_private.spent_sign_ins (
+  attempt_hash bytea not null
+    constraint spent_sign_ins_attempt_hash_check check (octet_length(attempt_hash) = 32)
+    constraint spent_sign_ins_pkey primary key,
+  expires_at timestamptz not null
+);
+create index spent_sign_ins_expires_at_idx on attune_private.spent_sign_ins (expires_at);
+comment on table attune_private.spent_sign_ins is
+  'Attempts to sign in with a provider that came back and are not taken again, at whichever server. '
+  'Kept until they would be too old anyway.';
+comment on column attune_private.spent_sign_ins.attempt_hash is 'SHA-256 of what names the attempt.';
+
+alter table attune_private.spent_sign_ins enable row level security;
+
+create table attune_private.known_devices (
+  user_id uuid not null
+    constraint known_devices_user_id_fkey references attune.users (id) on delete cascade,
+  token_hash bytea not null
+    constraint known_devices_token_hash_check check (octet_length(token_hash) = 32),
+  created_at timestamptz not null default now(),
+  last_used_at timestamptz not null default now(),
+  constraint known_devices_pkey primary key (user_id, token_hash)
+);
+create index known_devices_last_used_at_idx on attune_private.known_devices (last_used_at);
+comment on table attune_private.known_devices is
+  'From where users have signed in before: who shows the token is not locked out by the failures of others. '
+  'It opens nothing by itself. '
+  'The 20 used last of each user are kept, for 400 days.';
+comment on column attune_private.known_devices.token_hash is 'SHA-256 of the token.';
+
+alter table attune_private.known_devices enable row level security;
+
+create table attune_private.daily_amounts (
+  kind text not null
+    constraint daily_amounts_kind_check check (
+      kind in ('registration', 'mail', 'verify_email', 'reset_password')
+    ),
+  subject_hash bytea not null
+    constraint daily_amounts_subject_hash_check check (octet_length(subject_hash) = 32),
+  day date not null,
+  amount integer not null,
+  last_at timestamptz not null,
+  constraint daily_amounts_pkey primary key (kind, subject_hash)
+);
+create index daily_amounts_last_at_idx on attune_private.daily_amounts (last_at);
+comment on table attune_private.daily_amounts is
+  'How much of what is limited a day there was: registrations and mails, by network address and by account. '
+  'Forgotten after two days.';
+comment on column attune_private.daily_amounts.subject_hash is 'SHA-256 of the network address, for registrations and for mails, or of the e-mail address.';
+comment on column attune_private.daily_amounts.day is 'The day that is counted, by UTC.';
+comment on column attune_private.daily_amounts.amount is 'How many there were on that day.';
+comment on column attune_private.daily_amounts.last_at is 'When the last one was.';
+
+alter table attune_private.daily_amounts enable row level security;
 
 create table attune_private.mail_outbox (
   id bigint generated always as identity
@@ -378,12 +483,13 @@ create table attune_private.mail_outbox (
 );
 create index mail_outbox_user_id_idx on attune_private.mail_outbox (user_id);
 create index mail_outbox_due_at_idx on attune_private.mail_outbox (due_at) where delivered_at is null;
+create index mail_outbox_recipient_idx on attune_private.mail_outbox (recipient);
 comment on table attune_private.mail_outbox is
   'Mails that a trusted worker sends. '
   'The token in the payload is the only plain one there is, and goes once the mail is delivered or expired.';
 comment on column attune_private.mail_outbox.user_id is
   'Who asked for it; it goes with the user. '
-  'Null when it was a trusted server. '
+  'Null when it was a trusted server, and until a mail by an address alone is written. '
   'No foreign key: the outbox is one queue, not a part of a user.';
 comment on column attune_private.mail_outbox.due_at is
   'When it may be claimed next: pushed on by a claim (its lease) and by a failure.';
@@ -426,9 +532,9 @@ comment on column attune.mail.attempts is
 
 -- The state machine. The functions of attune_private take the time as an argument, so that tests can move it.
 
-create type attune_private.attempt_subjects as (account_hash bytea, address_hash bytea);
-comment on type attune_private.attempt_subjects is
-  'By what failures to sign in are counted: hashes of an account and of a network address; NULL where it is not known.';
+create type attune_private.attempt_subject as (kind text, subject_hash bytea, free integer);
+comment on type attune_private.attempt_subject is
+  'By what failures to sign in are counted: a kind of `login_attempts`, the hash, and after how many it has to wait.';
 
 --! Included identity/private/log_security.sql
 create or replace function attune_private.log_security(
@@ -491,55 +597,287 @@ comment on function attune_private.send_mail(uuid, text, text, jsonb, timestampt
   'Puts a mail into the outbox, from which a trusted worker sends it.';
 revoke all on function attune_private.send_mail(uuid, text, text, jsonb, timestamptz, timestamptz) from public;
 --! EndIncluded identity/private/send_mail.sql
---! Included identity/private/mail_one_time_token.sql
-create or replace function attune_private.mail_one_time_token(user_id uuid, purpose text, at timestamptz default now())
+--! Included identity/private/refuse_for_now.sql
+create or replace function attune_private.refuse_for_now(reason text, message text, hint text, retry_after integer)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT429',
+    message = message,
+    detail = reason,
+    hint = hint,
+    -- An error has no field for it; Attune's server makes `retryAfter` of this one.
+    constraint = format('retry_after_%s', retry_after);
+end;
+$$;
+comment on function attune_private.refuse_for_now(text, text, text, integer) is
+  'Refuses with PT429 what may be done again after so many seconds.';
+revoke all on function attune_private.refuse_for_now(text, text, text, integer) from public;
+--! EndIncluded identity/private/refuse_for_now.sql
+--! Included identity/private/seconds_to_midnight.sql
+create or replace function attune_private.seconds_to_midnight(at timestamptz)
+returns integer
+language sql immutable parallel safe security invoker
+begin atomic
+  select ceil(extract(epoch from date_trunc('day', at at time zone 'UTC') + interval '1 day' - at at time zone 'UTC'))::integer;
+end;
+comment on function attune_private.seconds_to_midnight(timestamptz) is 'Until the next day begins, by UTC.';
+revoke all on function attune_private.seconds_to_midnight(timestamptz) from public;
+--! EndIncluded identity/private/seconds_to_midnight.sql
+--! Included identity/private/address_hash.sql
+create or replace function attune_private.address_hash(address inet)
+returns bytea
+language sql immutable parallel safe security invoker
+begin atomic
+  -- Who has one IPv6 address has the 2^64 beside it.
+  select sha256(convert_to(
+    case family(address) when 6 then network(set_masklen(address, 64))::text else host(address) end,
+    'UTF8'
+  ));
+end;
+comment on function attune_private.address_hash(inet) is 'By what a network address is counted.';
+revoke all on function attune_private.address_hash(inet) from public;
+--! EndIncluded identity/private/address_hash.sql
+--! Included identity/private/account_hash.sql
+create or replace function attune_private.account_hash(account text)
+returns bytea
+language sql immutable parallel safe security invoker
+begin atomic
+  select sha256(convert_to(account, 'UTF8'));
+end;
+comment on function attune_private.account_hash(text) is
+  'By what an account is counted, whether it exists or not: people type passwords where the address belongs.';
+revoke all on function attune_private.account_hash(text) from public;
+--! EndIncluded identity/private/account_hash.sql
+--! Included identity/private/may_spend.sql
+create or replace function attune_private.may_spend(
+  kind text,
+  subject_hash bytea,
+  most integer,
+  at timestamptz default now()
+)
+returns boolean
+language sql stable parallel safe security invoker
+begin atomic
+  select most > coalesce(
+    (
+      select d.amount
+      from attune_private.daily_amounts as d
+      where d.kind = may_spend.kind
+        and d.subject_hash = may_spend.subject_hash
+        and d.day = (may_spend.at at time zone 'UTC')::date
+    ),
+    0
+  );
+end;
+comment on function attune_private.may_spend(text, bytea, integer, timestamptz) is
+  'Whether `spend` would still let it through, before there is any work.';
+revoke all on function attune_private.may_spend(text, bytea, integer, timestamptz) from public;
+--! EndIncluded identity/private/may_spend.sql
+--! Included identity/private/spend.sql
+create or replace function attune_private.spend(
+  kind text,
+  subject_hash bytea,
+  most integer,
+  at timestamptz default now(),
+  pause interval default null
+)
 returns boolean
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  lifetime constant interval := case purpose
-    when 'reset_password' then attune_private.system_interval('PASSWORD_RESET_LIFETIME', '1 hour')
-    else attune_private.system_interval('EMAIL_VERIFICATION_LIFETIME', '1 day')
-  end;
-  token constant bytea := uuid_send(user_id) || attune_private.random_bytes(32);
-  recipient attune.users;
 begin
-  -- One request at a time, so that they can be counted.
-  select u.* into recipient
-  from attune.users as u
-  where u.id = mail_one_time_token.user_id
-  for no key update;
+  insert into attune_private.daily_amounts as d (kind, subject_hash, day, amount, last_at)
+  select spend.kind, spend.subject_hash, (at at time zone 'UTC')::date, 1, at
+  where spend.most > 0
+  on conflict on constraint daily_amounts_pkey do update set
+    amount = case d.day when excluded.day then d.amount + 1 else 1 end,
+    day = excluded.day,
+    last_at = greatest(d.last_at, excluded.last_at)
+  where (d.day <> excluded.day or d.amount < spend.most)
+    -- Whoever began earlier may come later.
+    and (spend.pause is null or d.last_at <= excluded.last_at - spend.pause);
 
-  -- Nobody fills somebody's mailbox.
-  if recipient.email is null or exists (
-    select from attune_private.one_time_tokens as t
-    where t.user_id = mail_one_time_token.user_id
-      and t.purpose = mail_one_time_token.purpose
-      and t.created_at > at - interval '1 minute'
+  return found;
+end;
+$$;
+comment on function attune_private.spend(text, bytea, integer, timestamptz, interval) is
+  'Counts one of what is limited a day, by UTC; false when there were `most` of the kind already, or the last was '
+  'within the pause.';
+revoke all on function attune_private.spend(text, bytea, integer, timestamptz, interval) from public;
+--! EndIncluded identity/private/spend.sql
+--! Included identity/private/refuse_registrations.sql
+create or replace function attune_private.refuse_registrations(at timestamptz)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.refuse_for_now(
+    'too_many_registrations', 'There were too many registrations from this network address today', 'Go on tomorrow.',
+    attune_private.seconds_to_midnight(at)
+  );
+end;
+$$;
+comment on function attune_private.refuse_registrations(timestamptz) is 'Refuses: `too_many_registrations`.';
+revoke all on function attune_private.refuse_registrations(timestamptz) from public;
+--! EndIncluded identity/private/refuse_registrations.sql
+--! Included identity/private/spend_mail.sql
+create or replace function attune_private.spend_mail(
+  account text,
+  purpose text,
+  address inet,
+  at timestamptz default now()
+)
+returns boolean
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if address is not null and not attune_private.is_trusted() and not attune_private.spend(
+    'mail', attune_private.address_hash(address),
+    attune_private.system_number('MAILS_PER_DAY_AND_ADDRESS', 200), at
   ) then
-    return false;
+    perform attune_private.refuse_for_now(
+      'too_many_mails', 'There were too many mails for this network address today', 'Go on tomorrow.',
+      attune_private.seconds_to_midnight(at)
+    );
   end if;
 
+  -- Nobody fills somebody's mailbox, and nobody learns whose there is.
+  return attune_private.spend(
+    purpose, attune_private.account_hash(account), attune_private.system_number('MAILS_PER_DAY', 20), at,
+    interval '1 minute'
+  );
+end;
+$$;
+comment on function attune_private.spend_mail(text, text, inet, timestamptz) is
+  'Whether a mail of this purpose may be sent to an account: one a minute, and so many a day. '
+  'Refused, when the network address asks for too many: `too_many_mails`.';
+revoke all on function attune_private.spend_mail(text, text, inet, timestamptz) from public;
+--! EndIncluded identity/private/spend_mail.sql
+--! Included identity/private/make_one_time_token.sql
+create or replace function attune_private.make_one_time_token(
+  user_id uuid,
+  email text,
+  purpose text,
+  expires_at timestamptz,
+  at timestamptz default now()
+)
+returns text
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  token constant bytea := uuid_send(user_id) || attune_private.random_bytes(32);
+begin
   insert into attune_private.one_time_tokens (user_id, purpose, token_hash, email, created_at, expires_at)
-  values (recipient.id, purpose, sha256(token), attune_private.email_key(recipient.email), at, at + lifetime);
+  values (
+    make_one_time_token.user_id, make_one_time_token.purpose, sha256(token),
+    attune_private.email_key(make_one_time_token.email), at, make_one_time_token.expires_at
+  );
+
+  return attune_private.base64url(token);
+end;
+$$;
+comment on function attune_private.make_one_time_token(uuid, text, text, timestamptz, timestamptz) is
+  'A token that shows, when it comes back from the mailbox, that the mailbox is the user''s.';
+revoke all on function attune_private.make_one_time_token(uuid, text, text, timestamptz, timestamptz) from public;
+--! EndIncluded identity/private/make_one_time_token.sql
+--! Included identity/private/mail_verification.sql
+create or replace function attune_private.mail_verification(
+  user_id uuid,
+  address inet default attune_private.request_address(),
+  at timestamptz default now()
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  expires_at constant timestamptz := at + attune_private.system_interval('EMAIL_VERIFICATION_LIFETIME', '1 day');
+  recipient attune.users;
+begin
+  select u.* into recipient from attune.users as u where u.id = mail_verification.user_id;
+
+  if recipient.email is null
+    or not attune_private.spend_mail(
+      attune_private.email_key(recipient.email), 'verify_email', address, at
+    )
+  then
+    return;
+  end if;
 
   perform attune_private.send_mail(
     recipient.id,
-    purpose,
+    'verify_email',
     recipient.email,
-    jsonb_build_object('token', attune_private.base64url(token), 'name', recipient.name),
-    at + lifetime,
+    jsonb_build_object(
+      'token', attune_private.make_one_time_token(recipient.id, recipient.email, 'verify_email', expires_at, at),
+      'name', recipient.name
+    ),
+    expires_at,
     at
   );
-
-  return true;
 end;
 $$;
-comment on function attune_private.mail_one_time_token(uuid, text, timestamptz) is
-  'Mails a user a token that shows that the mailbox is theirs, at most one a minute; returns whether it did.';
-revoke all on function attune_private.mail_one_time_token(uuid, text, timestamptz) from public;
---! EndIncluded identity/private/mail_one_time_token.sql
+comment on function attune_private.mail_verification(uuid, inet, timestamptz) is
+  'Mails a user a token that verifies their address, at most one a minute. '
+  'Refused: `too_many_mails`.';
+revoke all on function attune_private.mail_verification(uuid, inet, timestamptz) from public;
+--! EndIncluded identity/private/mail_verification.sql
+--! Included identity/private/write_reset_mails.sql
+create or replace function attune_private.write_reset_mails(at timestamptz default now())
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  asked record;
+  recipient attune.users;
+begin
+  for asked in
+    select m.id, m.recipient, m.expires_at
+    from attune_private.mail_outbox as m
+    where m.purpose = 'reset_password'
+      and m.user_id is null
+      and m.delivered_at is null
+    order by m.id
+    limit 1000
+    for update skip locked
+  loop
+    select u.* into recipient
+    from attune.users as u
+    join attune.user_emails as e on e.user_id = u.id
+    where e.email = asked.recipient
+    for key share of u;
+
+    if not found or asked.expires_at <= at then
+      delete from attune_private.mail_outbox as m where m.id = asked.id;
+    else
+      update attune_private.mail_outbox as m
+      set
+        user_id = recipient.id,
+        recipient = recipient.email,
+        payload = jsonb_build_object(
+          'token', attune_private.make_one_time_token(
+            recipient.id, recipient.email, 'reset_password', asked.expires_at, at
+          ),
+          'name', recipient.name
+        )
+      where m.id = asked.id;
+    end if;
+  end loop;
+end;
+$$;
+comment on function attune_private.write_reset_mails(timestamptz) is
+  'Writes the mails that were asked for by an address alone: with a token for the user who has it, and not at all '
+  'where there is none.';
+revoke all on function attune_private.write_reset_mails(timestamptz) from public;
+--! EndIncluded identity/private/write_reset_mails.sql
 --! Included identity/private/refuse_one_time_token.sql
 create or replace function attune_private.refuse_one_time_token(message text, hint text)
 returns void
@@ -632,11 +970,72 @@ comment on function attune_private.session_tokens(attune.sessions, bytea, timest
   'What the client gets: an access token, and the refresh token that holds the secret.';
 revoke all on function attune_private.session_tokens(attune.sessions, bytea, timestamptz) from public;
 --! EndIncluded identity/private/session_tokens.sql
+--! Included identity/private/known_device.sql
+create or replace function attune_private.known_device(user_id uuid, device_token text)
+returns bytea
+language sql stable parallel safe security invoker
+begin atomic
+  select d.token_hash
+  from attune_private.known_devices as d
+  where d.user_id = known_device.user_id
+    and d.token_hash = sha256(attune_private.from_base64url(device_token, 32));
+end;
+comment on function attune_private.known_device(uuid, text) is
+  'By what the failures of a device are counted from which the user has signed in before; NULL when it is none of '
+  'theirs.';
+revoke all on function attune_private.known_device(uuid, text) from public;
+--! EndIncluded identity/private/known_device.sql
+--! Included identity/private/remember_device.sql
+create or replace function attune_private.remember_device(user_id uuid, device_token text, at timestamptz default now())
+returns text
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  kept constant integer := 20;
+  secret bytea;
+begin
+  update attune_private.known_devices as d
+  set last_used_at = remember_device.at
+  where d.user_id = remember_device.user_id
+    and d.token_hash = attune_private.known_device(remember_device.user_id, remember_device.device_token);
+
+  if found then
+    return device_token;
+  end if;
+
+  secret := attune_private.random_bytes(32);
+
+  insert into attune_private.known_devices (user_id, token_hash, created_at, last_used_at)
+  values (remember_device.user_id, sha256(secret), at, at);
+
+  delete from attune_private.known_devices as d
+  where d.user_id = remember_device.user_id
+    and d.token_hash in (
+      select o.token_hash
+      from attune_private.known_devices as o
+      where o.user_id = remember_device.user_id
+      order by o.last_used_at desc, o.token_hash
+      offset kept
+    );
+
+  return attune_private.base64url(secret);
+end;
+$$;
+comment on function attune_private.remember_device(uuid, text, timestamptz) is
+  'The token of the device from which a user has just signed in: the one that it showed, or else a new one. '
+  'The 20 that were used last are remembered. '
+  'OWASP, Slow Down Online Guessing Attacks with Device Cookies.';
+revoke all on function attune_private.remember_device(uuid, text, timestamptz) from public;
+--! EndIncluded identity/private/remember_device.sql
 --! Included identity/private/start_session.sql
 create or replace function attune_private.start_session(
   user_id uuid,
   at timestamptz default now(),
-  address inet default attune_private.request_address()
+  address inet default attune_private.request_address(),
+  device_token text default null,
+  issuer text default null,
+  subject text default null
 )
 returns attune.session_tokens
 language plpgsql volatile security invoker
@@ -646,12 +1045,17 @@ declare
   secret constant bytea := attune_private.random_bytes(32);
   ends_at constant timestamptz := at + attune_private.system_interval('SESSION_LIFETIME', '90 days');
   session attune.sessions;
+  tokens attune.session_tokens;
 begin
-  insert into attune.sessions (user_id, user_agent, address, created_at, last_used_at, idle_until, expires_at)
+  insert into attune.sessions (
+    user_id, user_agent, address, issuer, subject, created_at, last_used_at, idle_until, expires_at
+  )
   values (
     start_session.user_id,
     left(attune_private.request_header('user-agent'), 500),
     host(start_session.address),
+    start_session.issuer,
+    start_session.subject,
     at,
     at,
     least(at + attune_private.system_interval('SESSION_IDLE_LIFETIME', '14 days'), ends_at),
@@ -662,13 +1066,15 @@ begin
   insert into attune_private.refresh_tokens (user_id, session_id, token_hash, created_at)
   values (session.user_id, session.id, sha256(uuid_send(session.user_id) || uuid_send(session.id) || secret), at);
 
-  return attune_private.session_tokens(session, secret, at);
+  tokens := attune_private.session_tokens(session, secret, at);
+  tokens.device_token := attune_private.remember_device(start_session.user_id, start_session.device_token, at);
+  return tokens;
 end;
 $$;
-comment on function attune_private.start_session(uuid, timestamptz, inet) is
+comment on function attune_private.start_session(uuid, timestamptz, inet, text, text, text) is
   'Signs a user in: a session with its first tokens. '
   'Whoever calls it has made sure of who it is.';
-revoke all on function attune_private.start_session(uuid, timestamptz, inet) from public;
+revoke all on function attune_private.start_session(uuid, timestamptz, inet, text, text, text) from public;
 --! EndIncluded identity/private/start_session.sql
 --! Included identity/private/revoke_sessions.sql
 create or replace function attune_private.revoke_sessions(
@@ -762,43 +1168,55 @@ comment on function attune_private.set_password(uuid, text, timestamptz) is
 revoke all on function attune_private.set_password(uuid, text, timestamptz) from public;
 --! EndIncluded identity/private/set_password.sql
 --! Included identity/private/attempt_subjects.sql
-create or replace function attune_private.attempt_subjects(account text, address inet)
-returns attune_private.attempt_subjects
+create or replace function attune_private.attempt_subjects(account text, address inet, device_hash bytea default null)
+returns setof attune_private.attempt_subject
 language sql stable parallel safe security invoker
+rows 2
 begin atomic
-  -- Who has one IPv6 address has the 2^64 beside it.
-  select row(
-    sha256(convert_to(account, 'UTF8')),
-    sha256(convert_to(
-      case family(address) when 6 then network(set_masklen(address, 64))::text else host(address) end,
-      'UTF8'
-    ))
-  )::attune_private.attempt_subjects;
+  select s.kind, s.subject_hash, s.free
+  from (
+    values
+      (
+        'account',
+        case when device_hash is null then attune_private.account_hash(account) end,
+        attune_private.system_number('LOGIN_FREE_FAILURES', 5)
+      ),
+      (
+        'address',
+        case when device_hash is null then attune_private.address_hash(address) end,
+        -- Of an office, or of all phones of a provider.
+        attune_private.system_number('LOGIN_FREE_FAILURES_PER_ADDRESS', 100)
+      ),
+      ('device', device_hash, attune_private.system_number('LOGIN_FREE_FAILURES', 5))
+  ) as s (kind, subject_hash, free)
+  where s.subject_hash is not null
+  order by s.kind;
 end;
-comment on function attune_private.attempt_subjects(text, inet) is
-  'By what failures are counted: the account that somebody tries, and the network address, where it is known.';
-revoke all on function attune_private.attempt_subjects(text, inet) from public;
+comment on function attune_private.attempt_subjects(text, inet, bytea) is
+  'By what failures are counted: the account that somebody tries, and the network address, where it is known. '
+  'Somebody whose device or session is known is counted by it alone: no stranger''s failures lock them out.';
+revoke all on function attune_private.attempt_subjects(text, inet, bytea) from public;
 --! EndIncluded identity/private/attempt_subjects.sql
 --! Included identity/private/login_wait.sql
-create or replace function attune_private.login_wait(subjects attune_private.attempt_subjects, at timestamptz default now())
+create or replace function attune_private.login_wait(
+  subjects attune_private.attempt_subject[],
+  at timestamptz default now()
+)
 returns integer
 language sql stable parallel safe security invoker
 begin atomic
   select coalesce(max(ceil(extract(epoch from a.blocked_until - login_wait.at))::integer), 0)
-  from attune_private.login_attempts as a
-  where a.blocked_until > login_wait.at
-    and (
-      a.kind = 'account' and a.subject_hash = subjects.account_hash
-      or a.kind = 'address' and a.subject_hash = subjects.address_hash
-    );
+  from unnest(subjects) as s
+  join attune_private.login_attempts as a on a.kind = s.kind and a.subject_hash = s.subject_hash
+  where a.blocked_until > login_wait.at;
 end;
-comment on function attune_private.login_wait(attune_private.attempt_subjects, timestamptz) is
+comment on function attune_private.login_wait(attune_private.attempt_subject[], timestamptz) is
   'For how many seconds more nobody may try this account, or this address any account; 0 for not at all.';
-revoke all on function attune_private.login_wait(attune_private.attempt_subjects, timestamptz) from public;
+revoke all on function attune_private.login_wait(attune_private.attempt_subject[], timestamptz) from public;
 --! EndIncluded identity/private/login_wait.sql
 --! Included identity/private/count_login_failure.sql
 create or replace function attune_private.count_login_failure(
-  subjects attune_private.attempt_subjects,
+  subjects attune_private.attempt_subject[],
   at timestamptz default now()
 )
 returns void
@@ -806,35 +1224,34 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  free constant integer := attune_private.system_number('LOGIN_FREE_FAILURES', 5);
   longest constant interval := attune_private.system_interval('LOGIN_LONGEST_WAIT', '15 minutes');
 begin
   -- The account first and then the address, everywhere: whoever counts at the same moment waits for the other.
   insert into attune_private.login_attempts as a (kind, subject_hash, failures, last_failed_at)
-  select c.kind, c.subject_hash, 1, count_login_failure.at
-  from (values ('account', subjects.account_hash), ('address', subjects.address_hash)) as c (kind, subject_hash)
-  where c.subject_hash is not null
-  order by c.kind
+  select s.kind, s.subject_hash, 1, count_login_failure.at
+  from unnest(subjects) as s
+  order by s.kind
   on conflict on constraint login_attempts_pkey do update set
     failures = case when a.last_failed_at > count_login_failure.at - interval '1 day' then a.failures + 1 else 1 end,
     last_failed_at = greatest(a.last_failed_at, count_login_failure.at);
 
   -- 1, 2, 4, 8… seconds.
   update attune_private.login_attempts as a
-  set blocked_until = a.last_failed_at
-    + least(interval '1 second' * power(2, least(a.failures - free, 24)), longest)
-  where (a.kind, a.subject_hash) in (('account', subjects.account_hash), ('address', subjects.address_hash))
-    and a.failures >= free;
+  set blocked_until = a.last_failed_at + least(interval '1 second' * power(2, least(a.failures - s.free, 24)), longest)
+  from unnest(subjects) as s
+  where a.kind = s.kind
+    and a.subject_hash = s.subject_hash
+    and a.failures >= s.free;
 end;
 $$;
-comment on function attune_private.count_login_failure(attune_private.attempt_subjects, timestamptz) is
-  'Counts a failure for the account and the address, and makes both wait: longer each time, from the failure that '
-  'the setting `LOGIN_FREE_FAILURES` says, up to `LOGIN_LONGEST_WAIT`. '
+comment on function attune_private.count_login_failure(attune_private.attempt_subject[], timestamptz) is
+  'Counts a failure for each subject, and makes it wait: longer each time, from the failure that the settings '
+  '`LOGIN_FREE_FAILURES` and `LOGIN_FREE_FAILURES_PER_ADDRESS` say, up to `LOGIN_LONGEST_WAIT`. '
   'After a day without one it starts again.';
-revoke all on function attune_private.count_login_failure(attune_private.attempt_subjects, timestamptz) from public;
+revoke all on function attune_private.count_login_failure(attune_private.attempt_subject[], timestamptz) from public;
 --! EndIncluded identity/private/count_login_failure.sql
 --! Included identity/private/forgive_login_failures.sql
-create or replace function attune_private.forgive_login_failures(subjects attune_private.attempt_subjects)
+create or replace function attune_private.forgive_login_failures(subjects attune_private.attempt_subject[])
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -843,21 +1260,25 @@ declare
   forgiven integer;
 begin
   delete from attune_private.login_attempts as a
-  where a.kind = 'account'
-    and a.subject_hash = subjects.account_hash
+  using unnest(subjects) as s
+  where a.kind = s.kind
+    and a.subject_hash = s.subject_hash
+    and s.kind in ('account', 'device')
   returning a.failures into forgiven;
 
   -- No more than this account's: who tries everybody's password from here does not get away with signing in as himself.
   update attune_private.login_attempts as a
   set failures = greatest(a.failures - forgiven, 0), blocked_until = null
-  where a.kind = 'address'
-    and a.subject_hash = subjects.address_hash
+  from unnest(subjects) as s
+  where a.kind = s.kind
+    and a.subject_hash = s.subject_hash
+    and s.kind = 'address'
     and forgiven > 0;
 end;
 $$;
-comment on function attune_private.forgive_login_failures(attune_private.attempt_subjects) is
+comment on function attune_private.forgive_login_failures(attune_private.attempt_subject[]) is
   'After a success: forgets the failures of the account, and takes as many off those of the address.';
-revoke all on function attune_private.forgive_login_failures(attune_private.attempt_subjects) from public;
+revoke all on function attune_private.forgive_login_failures(attune_private.attempt_subject[]) from public;
 --! EndIncluded identity/private/forgive_login_failures.sql
 --! Included identity/private/prove_password.sql
 create or replace function attune_private.prove_password(
@@ -865,7 +1286,8 @@ create or replace function attune_private.prove_password(
   account text,
   password text,
   at timestamptz default now(),
-  address inet default attune_private.request_address()
+  address inet default attune_private.request_address(),
+  device_hash bytea default null
 )
 returns attune.refusal
 language plpgsql volatile security invoker
@@ -873,7 +1295,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   cost constant integer := attune_private.system_number('PASSWORD_COST', 12);
-  subjects constant attune_private.attempt_subjects := attune_private.attempt_subjects(account, address);
+  subjects constant attune_private.attempt_subject[] := array(
+    select s from attune_private.attempt_subjects(account, address, device_hash) as s
+  );
   wait integer := attune_private.login_wait(subjects, at);
   stored text;
   locked text;
@@ -902,8 +1326,10 @@ begin
     end loop;
 
     -- Guesses that come all at once are judged one after the other, and are no more than those that do come so.
-    perform pg_advisory_xact_lock(hashtextextended(format('attune attempt %s', subjects.account_hash), 0));
-    perform pg_advisory_xact_lock(hashtextextended('attune attempt ' || subjects.address_hash::text, 0));
+    perform pg_advisory_xact_lock(hashtextextended(format('attune attempt %s', s.subject_hash), 0))
+    from unnest(subjects) with ordinality as s (kind, subject_hash, free, place)
+    order by s.place;
+
     wait := attune_private.login_wait(subjects, at);
   end if;
 
@@ -935,11 +1361,11 @@ begin
   return null;
 end;
 $$;
-comment on function attune_private.prove_password(uuid, text, text, timestamptz, inet) is
+comment on function attune_private.prove_password(uuid, text, text, timestamptz, inet, bytea) is
   'NULL when it is the user''s password; else a refusal, `invalid_credentials` or `too_many_attempts`, with the '
   'failure counted. '
   'An unknown user takes as long as a wrong password.';
-revoke all on function attune_private.prove_password(uuid, text, text, timestamptz, inet) from public;
+revoke all on function attune_private.prove_password(uuid, text, text, timestamptz, inet, bytea) from public;
 --! EndIncluded identity/private/prove_password.sql
 --! Included identity/private/prove_own_password.sql
 create or replace function attune_private.prove_own_password(
@@ -953,14 +1379,18 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  account constant text := (
-    select attune_private.email_key(u.email) from attune.users as u where u.id = prove_own_password.user_id
-  );
   refusal attune.refusal;
 begin
-  -- Counted like a login: with a stolen token nobody can try passwords faster than without.
+  -- Counted by the session: with a stolen token nobody can try passwords for long, and no stranger keeps its user out.
   refusal := attune_private.prove_password(
-    prove_own_password.user_id, coalesce(account, prove_own_password.user_id::text), password, at, address
+    prove_own_password.user_id,
+    null,
+    password,
+    at,
+    address,
+    sha256(convert_to(
+      coalesce(attune_private.current_session_id(prove_own_password.user_id), prove_own_password.user_id)::text, 'UTF8'
+    ))
   );
 
   if refusal.reason = 'invalid_credentials' then
@@ -990,6 +1420,23 @@ comment on function attune_private.current_session_id(uuid) is
   'The session of the request''s token, whose user was found out; NULL when it has none, or nobody is signed in.';
 revoke all on function attune_private.current_session_id(uuid) from public;
 --! EndIncluded identity/private/current_session_id.sql
+--! Included identity/private/refuse_unknown_identity.sql
+create or replace function attune_private.refuse_unknown_identity()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT404',
+    message = 'There is no such identity',
+    detail = 'unknown_identity',
+    hint = 'List the identities of the user.';
+end;
+$$;
+comment on function attune_private.refuse_unknown_identity() is 'Refuses: `unknown_identity`.';
+revoke all on function attune_private.refuse_unknown_identity() from public;
+--! EndIncluded identity/private/refuse_unknown_identity.sql
 --! Included identity/private/register.sql
 create or replace function attune_private.register(email text, password text, name text, at timestamptz default now())
 returns attune.session_tokens
@@ -998,11 +1445,18 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant inet := attune_private.request_address();
+  -- A trusted server registers for whom it likes.
+  counted constant bytea := case when not attune_private.is_trusted() then attune_private.address_hash(address) end;
+  most constant integer := attune_private.system_number('REGISTRATIONS_PER_DAY', 100);
   registered uuid;
 begin
   perform attune_private.check_password(password);
 
-  if coalesce(btrim(register.email), '') = '' then
+  if counted is not null and not attune_private.may_spend('registration', counted, most, at) then
+    perform attune_private.refuse_registrations(at);
+  end if;
+
+  if attune_private.mail_address(register.email) is null then
     perform attune_private.refuse_email();
   end if;
 
@@ -1011,8 +1465,14 @@ begin
   returning id into registered;
 
   perform attune_private.set_password(registered, password, at);
-  perform attune_private.mail_one_time_token(registered, 'verify_email', at);
+  perform attune_private.mail_verification(registered, address, at);
   perform attune_private.log_security('registered', registered, null, address);
+
+  -- At the end, because others from there wait from here on.
+  if counted is not null and not attune_private.spend('registration', counted, most, at) then
+    perform attune_private.refuse_registrations(at);
+  end if;
+
   return attune_private.start_session(registered, at, address);
 end;
 $$;
@@ -1020,7 +1480,12 @@ comment on function attune_private.register(text, text, text, timestamptz) is 'S
 revoke all on function attune_private.register(text, text, text, timestamptz) from public;
 --! EndIncluded identity/private/register.sql
 --! Included identity/private/login.sql
-create or replace function attune_private.login(email text, password text, at timestamptz default now())
+create or replace function attune_private.login(
+  email text,
+  password text,
+  device_token text default null,
+  at timestamptz default now()
+)
 returns attune.session_tokens
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -1033,18 +1498,20 @@ declare
 begin
   select e.user_id into known from attune.user_emails as e where e.email = account;
 
-  tokens.refusal := attune_private.prove_password(known, account, password, at, address);
+  tokens.refusal := attune_private.prove_password(
+    known, account, password, at, address, attune_private.known_device(known, device_token)
+  );
 
   if (tokens.refusal).code is null then
-    tokens := attune_private.start_session(known, at, address);
+    tokens := attune_private.start_session(known, at, address, device_token);
     perform attune_private.log_security('logged_in', known, tokens.session_id, address);
   end if;
 
   return tokens;
 end;
 $$;
-comment on function attune_private.login(text, text, timestamptz) is 'See `attune.login`.';
-revoke all on function attune_private.login(text, text, timestamptz) from public;
+comment on function attune_private.login(text, text, text, timestamptz) is 'See `attune.login`.';
+revoke all on function attune_private.login(text, text, text, timestamptz) from public;
 --! EndIncluded identity/private/login.sql
 --! Included identity/private/refresh_session.sql
 create or replace function attune_private.refresh_session(refresh_token text, at timestamptz default now())
@@ -1191,20 +1658,23 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  until constant timestamptz := clock_timestamp() + interval '50 milliseconds';
-  known uuid;
+  account constant text := attune_private.email_key(request_password_reset.email);
+  address constant inet := attune_private.request_address();
 begin
-  select e.user_id into known
-  from attune.user_emails as e
-  where e.email = attune_private.email_key(request_password_reset.email);
-
-  if known is not null then
-    perform attune_private.mail_one_time_token(known, 'reset_password', at);
+  if account is null then
+    return;
   end if;
 
-  -- Always as long, whether there was something to do or not: here, and when it is written to disk.
-  perform attune_private.log_security('password_reset_requested', known);
-  perform pg_sleep(extract(epoch from until - clock_timestamp()));
+  -- The same is done, and takes as long, whether there is such a user or not: that is looked up when the mail is sent.
+  perform attune_private.log_security(
+    'password_reset_requested', (select e.user_id from attune.user_emails as e where e.email = account), null, address
+  );
+
+  if attune_private.spend_mail(account, 'reset_password', address, at) then
+    perform attune_private.send_mail(
+      null, 'reset_password', account, '{}', at + attune_private.system_interval('PASSWORD_RESET_LIFETIME', '1 hour'), at
+    );
+  end if;
 end;
 $$;
 comment on function attune_private.request_password_reset(text, timestamptz) is 'See `attune.request_password_reset`.';
@@ -1242,8 +1712,12 @@ begin
   perform attune_private.revoke_sessions(owner_id, 'password_reset', at, address => address);
   perform attune_private.log_security('password_reset', owner_id, null, address);
 
-  -- Whoever made the account wait does not keep its owner out.
-  perform attune_private.forgive_login_failures(attune_private.attempt_subjects(e.email, address))
+  -- Whoever made the account wait does not keep its owner out, and whoever came in before them is no known device.
+  delete from attune_private.known_devices as d where d.user_id = owner_id;
+
+  perform attune_private.forgive_login_failures(
+    array(select s from attune_private.attempt_subjects(e.email, address) as s)
+  )
   from attune.user_emails as e
   where e.user_id = owner_id;
 end;
@@ -1293,34 +1767,39 @@ begin
 end;
 $$;
 comment on function attune.register(text, text, text) is
-  E'@param email The e-mail address, which nobody else has.\n'
+  E'@work password\n'
+  '@param email The e-mail address, which nobody else has.\n'
   '@param password The password: 8 to 72 bytes.\n'
   '@param name The name other people see.\n'
   'Makes a user who signs in with an e-mail address and a password of 8 to 72 bytes, signs them in, and mails them '
   'a link that verifies the address (`verify_email`). '
-  'Refused: `password_too_short`, `password_too_long`, `invalid_email`, `email_taken`, `too_large`.';
+  'Refused: `password_too_short`, `password_too_long`, `invalid_email`, `email_taken`, `too_large`; and '
+  '`too_many_registrations`, `too_many_mails` for a network address from which there were too many today.';
 revoke all on function attune.register(text, text, text) from public;
 grant execute on function attune.register(text, text, text) to anon, authenticated, service_role;
 --! EndIncluded identity/register.sql
 --! Included identity/login.sql
-create or replace function attune.login(email text, password text)
+create or replace function attune.login(email text, password text, device_token text default null)
 returns attune.session_tokens
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.login(email, password);
+  return attune_private.login(email, password, device_token);
 end;
 $$;
-comment on function attune.login(text, text) is
-  E'@param email The e-mail address of the account, in whatever case.\n'
+comment on function attune.login(text, text, text) is
+  E'@work password\n'
+  '@param email The e-mail address of the account, in whatever case.\n'
   '@param password Its password.\n'
+  '@param device_token The `device_token` that signing in from this device gave before, if any: who shows it is not '
+  'locked out by the failures of others.\n'
   'Signs in with an e-mail address and a password. '
   'Refused: `invalid_credentials`, whether there is such an account or not; after some failures '
   '`too_many_attempts`, with the seconds to wait. '
   'Both are returned as `refusal` by the database, so that failures stay counted.';
-revoke all on function attune.login(text, text) from public;
-grant execute on function attune.login(text, text) to anon, authenticated, service_role;
+revoke all on function attune.login(text, text, text) from public;
+grant execute on function attune.login(text, text, text) to anon, authenticated, service_role;
 --! EndIncluded identity/login.sql
 --! Included identity/refresh_session.sql
 create or replace function attune.refresh_session(refresh_token text)
@@ -1343,7 +1822,7 @@ revoke all on function attune.refresh_session(text) from public;
 grant execute on function attune.refresh_session(text) to anon, authenticated, service_role;
 --! EndIncluded identity/refresh_session.sql
 --! Included identity/open_session.sql
-create or replace function attune.open_session(user_id uuid)
+create or replace function attune.open_session(user_id uuid, issuer text default null, subject text default null)
 returns attune.session_tokens
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -1358,17 +1837,36 @@ begin
     perform attune_private.refuse_unknown_user();
   end if;
 
-  tokens := attune_private.start_session(open_session.user_id, now(), address);
+  if num_nonnulls(issuer, subject) > 0 then
+    -- Who unlinks it at this moment is waited for, or ends this session too.
+    perform
+    from attune.user_identities as i
+    where i.user_id = open_session.user_id
+      and i.issuer = open_session.issuer
+      and i.subject = open_session.subject
+    for key share;
+
+    if not found then
+      perform attune_private.refuse_unknown_identity();
+    end if;
+  end if;
+
+  tokens := attune_private.start_session(
+    open_session.user_id, now(), address, issuer => open_session.issuer, subject => open_session.subject
+  );
   perform attune_private.log_security('logged_in', open_session.user_id, tokens.session_id, address);
   return tokens;
 end;
 $$;
-comment on function attune.open_session(uuid) is
+comment on function attune.open_session(uuid, text, text) is
   E'@param user_id Whom to sign in.\n'
+  '@param issuer The provider through which, if it was one: the `iss` of its token.\n'
+  '@param subject Who the user is there: the `sub` of its token.\n'
   'Signs in a user whom a trusted server has recognised, such as after `link_or_register_user`. '
-  'Refused: `unknown_user`.';
-revoke all on function attune.open_session(uuid) from public;
-grant execute on function attune.open_session(uuid) to service_role;
+  'A session that is opened through an identity ends when that is unlinked. '
+  'Refused: `unknown_user`, `unknown_identity`.';
+revoke all on function attune.open_session(uuid, text, text) from public;
+grant execute on function attune.open_session(uuid, text, text) to service_role;
 --! EndIncluded identity/open_session.sql
 --! Included identity/logout.sql
 create or replace function attune.logout()
@@ -1455,7 +1953,8 @@ begin
 end;
 $$;
 comment on function attune.change_password(text, text) is
-  E'@param old_password The password until now.\n'
+  E'@work password\n'
+  '@param old_password The password until now.\n'
   '@param new_password The password from now on: 8 to 72 bytes.\n'
   'Changes the caller''s password and ends all other sessions of theirs. '
   'Who has no password yet gets one with `request_password_reset`. '
@@ -1477,7 +1976,8 @@ $$;
 comment on function attune.request_password_reset(text) is
   E'@param email The e-mail address of the account.\n'
   'Mails a link that sets a new password (`reset_password`), at most one a minute, to the user with this address. '
-  'It answers the same, and as fast, when there is none.';
+  'It answers the same, and as fast, when there is none. '
+  'Refused: `too_many_mails`, for a network address from which too many were asked for today.';
 revoke all on function attune.request_password_reset(text) from public;
 grant execute on function attune.request_password_reset(text) to anon, authenticated, service_role;
 --! EndIncluded identity/request_password_reset.sql
@@ -1492,7 +1992,8 @@ begin
 end;
 $$;
 comment on function attune.reset_password(text, text) is
-  E'@param token The token of the mail.\n'
+  E'@work password\n'
+  '@param token The token of the mail.\n'
   '@param new_password The password from now on: 8 to 72 bytes.\n'
   'Sets a new password with the token of a mail (`request_password_reset`), and ends all sessions of the user. '
   'It also shows that the address is theirs; identities that were linked before that was shown are unlinked. '
@@ -1509,7 +2010,7 @@ as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
 begin
-  perform attune_private.mail_one_time_token(e.user_id, 'verify_email')
+  perform attune_private.mail_verification(e.user_id)
   from attune.user_emails as e
   where e.user_id = caller
     and e.verified_at is null;
@@ -1518,7 +2019,7 @@ $$;
 comment on function attune.request_email_verification() is
   'Mails the caller another link that verifies their address (`verify_email`), at most one a minute, unless it is '
   'verified. '
-  'Refused: `not_signed_in`.';
+  'Refused: `not_signed_in`, `too_many_mails`.';
 revoke all on function attune.request_email_verification() from public;
 grant execute on function attune.request_email_verification() to authenticated;
 --! EndIncluded identity/request_email_verification.sql
@@ -1575,7 +2076,8 @@ begin
 end;
 $$;
 comment on function attune.delete_account(text) is
-  E'@param password The password of the account; needless where it has none.\n'
+  E'@work password\n'
+  '@param password The password of the account; needless where it has none.\n'
   'Deletes the caller and everything of theirs, with the teams and projects to which nobody else belongs. '
   'The logs keep that something happened, and no values. '
   'The password is asked of those who have one. '
@@ -1587,6 +2089,28 @@ grant execute on function attune.delete_account(text) to authenticated;
 
 -- Outside providers
 
+--! Included identity/hidden/spend_sign_in.sql
+create or replace function attune_hidden.spend_sign_in(attempt text, lifetime interval)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune_private.spent_sign_ins (attempt_hash, expires_at)
+  values (sha256(convert_to(spend_sign_in.attempt, 'UTF8')), now() + spend_sign_in.lifetime)
+  on conflict on constraint spent_sign_ins_pkey do nothing;
+
+  return found;
+end;
+$$;
+comment on function attune_hidden.spend_sign_in(text, interval) is
+  E'@param attempt What names the attempt: the `state` that was sent to the provider.\n'
+  '@param lifetime For how long at most the attempt could be shown again.\n'
+  'Uses an attempt to sign in with a provider; false when it was used before, at whichever server. '
+  'For the server, which is trusted.';
+revoke all on function attune_hidden.spend_sign_in(text, interval) from public;
+grant execute on function attune_hidden.spend_sign_in(text, interval) to service_role;
+--! EndIncluded identity/hidden/spend_sign_in.sql
 --! Included identity/private/check_identity.sql
 create or replace function attune_private.check_identity(issuer text, subject text)
 returns void
@@ -1611,6 +2135,50 @@ comment on function attune_private.check_identity(text, text) is
   'Refuses (`invalid_identity`) what can be no identity of an outside provider.';
 revoke all on function attune_private.check_identity(text, text) from public;
 --! EndIncluded identity/private/check_identity.sql
+--! Included identity/private/text_claim.sql
+create or replace function attune_private.text_claim(claims jsonb, variadic names text[])
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  select btrim(claims ->> n.name)
+  from unnest(names) with ordinality as n (name, place)
+  where jsonb_typeof(claims -> n.name) = 'string'
+    and btrim(claims ->> n.name) <> ''
+  order by n.place
+  limit 1;
+end;
+comment on function attune_private.text_claim(jsonb, text[]) is
+  'The first of these claims that is a text, and not an empty one: an object or a number is no name.';
+revoke all on function attune_private.text_claim(jsonb, text[]) from public;
+--! EndIncluded identity/private/text_claim.sql
+--! Included identity/private/adopt_address.sql
+create or replace function attune_private.adopt_address(user_id uuid, address text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if address is null or not exists (
+    select from attune.users as u
+    where u.id = adopt_address.user_id
+      and u.email is null
+  ) then
+    return;
+  end if;
+
+  perform pg_advisory_xact_lock(hashtextextended('attune address ' || attune_private.email_key(address), 0));
+
+  update attune.users as u
+  set email = adopt_address.address
+  where u.id = adopt_address.user_id
+    and u.email is null
+    and not exists (select from attune.user_emails as e where e.email = attune_private.email_key(adopt_address.address));
+end;
+$$;
+comment on function attune_private.adopt_address(uuid, text) is
+  'Gives a user who has no e-mail address the one that a provider tells later, unless somebody else has it.';
+revoke all on function attune_private.adopt_address(uuid, text) from public;
+--! EndIncluded identity/private/adopt_address.sql
 --! Included identity/private/refresh_identity.sql
 create or replace function attune_private.refresh_identity(
   issuer text,
@@ -1618,7 +2186,8 @@ create or replace function attune_private.refresh_identity(
   email text,
   name text,
   avatar_url text,
-  company_name text
+  company_name text,
+  issued_at numeric default null
 )
 returns void
 language plpgsql volatile security invoker
@@ -1635,17 +2204,28 @@ begin
 
   -- A token that says nothing of the name does not take it away; what it says in no shape we know, it does not say.
   told := previous;
-  told.email := coalesce(case when attune_private.is_address(email) then email end, previous.email);
+  told.email := coalesce(attune_private.mail_address(email), previous.email);
   told.name := coalesce(left(nullif(btrim(name), ''), 200), previous.name);
   told.avatar_url := coalesce(case when attune_private.is_avatar_url(avatar_url) then avatar_url end, previous.avatar_url);
   told.company_name := coalesce(left(nullif(btrim(company_name), ''), 200), previous.company_name);
+
+  -- A provider's clock may be ahead, and its number of whatever size.
+  told.last_issued_at := greatest(
+    previous.last_issued_at,
+    case when issued_at > 0 then to_timestamp(least(issued_at, extract(epoch from clock_timestamp()) + 3600)) end
+  );
 
   if told = previous then
     return;
   end if;
 
   update attune.user_identities as i
-  set email = told.email, name = told.name, avatar_url = told.avatar_url, company_name = told.company_name
+  set
+    email = told.email,
+    name = told.name,
+    avatar_url = told.avatar_url,
+    company_name = told.company_name,
+    last_issued_at = told.last_issued_at
   where i.issuer = told.issuer
     and i.subject = told.subject;
 
@@ -1662,26 +2242,28 @@ begin
     and (told.name, told.avatar_url, told.company_name) is distinct from (u.name, u.avatar_url, u.company_name);
 end;
 $$;
-comment on function attune_private.refresh_identity(text, text, text, text, text, text) is
+comment on function attune_private.refresh_identity(text, text, text, text, text, text, numeric) is
   'Keeps what a provider last told of a user, and passes it on to the profile where the user has not edited it.';
-revoke all on function attune_private.refresh_identity(text, text, text, text, text, text) from public;
+revoke all on function attune_private.refresh_identity(text, text, text, text, text, text, numeric) from public;
 --! EndIncluded identity/private/refresh_identity.sql
---! Included identity/link_or_register_user.sql
-create or replace function attune.link_or_register_user(
+--! Included identity/private/link_or_register_user.sql
+create or replace function attune_private.link_or_register_user(
   issuer text,
   subject text,
-  email text default null,
-  email_verified boolean default false,
-  name text default null,
-  avatar_url text default null,
-  company_name text default null
+  email text,
+  email_verified boolean,
+  name text,
+  avatar_url text,
+  company_name text,
+  is_by_token boolean,
+  issued_at numeric
 )
 returns attune.users
-language plpgsql volatile security definer
+language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  address constant text := case when attune_private.is_address(btrim(email)) then btrim(email) end;
+  address constant text := attune_private.mail_address(email);
   is_verified constant boolean := address is not null and coalesce(email_verified, false);
   found_id uuid;
   holder attune.user_emails;
@@ -1698,6 +2280,15 @@ begin
     and i.subject = link_or_register_user.subject;
 
   if found_id is null then
+    -- Only now, when nobody can end it in between.
+    if is_by_token and attune_private.is_spent(issuer, subject, to_jsonb(issued_at)) then
+      raise exception using
+        errcode = 'PT401',
+        message = 'This token was issued before its identity was unlinked, or its account deleted',
+        detail = 'identity_ended',
+        hint = 'Sign in again at the provider.';
+    end if;
+
     perform pg_advisory_xact_lock(hashtextextended('attune address ' || attune_private.email_key(address), 0));
     select e.* into holder from attune.user_emails as e where e.email = attune_private.email_key(address);
 
@@ -1718,7 +2309,8 @@ begin
     end if;
   end if;
 
-  perform attune_private.refresh_identity(issuer, subject, address, name, avatar_url, company_name);
+  perform attune_private.refresh_identity(issuer, subject, address, name, avatar_url, company_name, issued_at);
+  perform attune_private.adopt_address(found_id, address);
 
   if is_verified then
     update attune.user_emails as e
@@ -1730,6 +2322,36 @@ begin
 
   select u.* into result from attune.users as u where u.id = found_id;
   return result;
+end;
+$$;
+comment on function attune_private.link_or_register_user(
+  text, text, text, boolean, text, text, text, boolean, numeric
+) is
+  'See `attune.link_or_register_user`. '
+  'By a token, which was issued at a time in seconds since 1970 or does not say so, an identity that has ended since '
+  'makes nobody (`identity_ended`); a trusted server has checked it just now.';
+revoke all on function attune_private.link_or_register_user(
+  text, text, text, boolean, text, text, text, boolean, numeric
+) from public;
+--! EndIncluded identity/private/link_or_register_user.sql
+--! Included identity/link_or_register_user.sql
+create or replace function attune.link_or_register_user(
+  issuer text,
+  subject text,
+  email text default null,
+  email_verified boolean default false,
+  name text default null,
+  avatar_url text default null,
+  company_name text default null
+)
+returns attune.users
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.link_or_register_user(
+    issuer, subject, email, email_verified, name, avatar_url, company_name, false, null
+  );
 end;
 $$;
 comment on function attune.link_or_register_user(text, text, text, boolean, text, text, text) is
@@ -1769,15 +2391,26 @@ begin
     return result;
   end if;
 
-  return attune.link_or_register_user(
-    claims ->> 'iss',
-    claims ->> 'sub',
-    claims ->> 'email',
+  return attune_private.link_or_register_user(
+    attune_private.text_claim(claims, 'iss'),
+    attune_private.text_claim(claims, 'sub'),
+    attune_private.text_claim(claims, 'email'),
     -- Not what `user_metadata` says: Supabase lets the user write it.
     claims ->> 'email_verified' = 'true',
-    coalesce(claims ->> 'name', profile ->> 'full_name', profile ->> 'name'),
-    coalesce(claims ->> 'picture', profile ->> 'avatar_url', profile ->> 'picture'),
-    coalesce(claims ->> 'company_name', claims ->> 'company', profile ->> 'company_name', profile ->> 'company')
+    coalesce(
+      attune_private.text_claim(claims, 'name'),
+      attune_private.text_claim(profile, 'full_name', 'name')
+    ),
+    coalesce(
+      attune_private.text_claim(claims, 'picture'),
+      attune_private.text_claim(profile, 'avatar_url', 'picture')
+    ),
+    coalesce(
+      attune_private.text_claim(claims, 'company_name', 'company'),
+      attune_private.text_claim(profile, 'company_name', 'company')
+    ),
+    true,
+    case jsonb_typeof(claims -> 'iat') when 'number' then (claims -> 'iat')::numeric end
   );
 end;
 $$;
@@ -1787,7 +2420,8 @@ comment on function attune.provision_user() is
   '`"picture"`, `"company"`), the user is made; later, the profile follows what the provider says, where the user has '
   'not edited it. '
   'However often and in parallel it is called, there is one user. '
-  'Refused: `not_signed_in`, `invalid_identity`, `email_taken`.';
+  'A token that was issued before its identity was unlinked, or its account deleted, makes nobody. '
+  'Refused: `not_signed_in`, `invalid_identity`, `identity_ended`, `email_taken`.';
 revoke all on function attune.provision_user() from public;
 grant execute on function attune.provision_user() to authenticated;
 --! EndIncluded identity/provision_user.sql
@@ -1880,11 +2514,7 @@ begin
     and i.subject = unlink_identity.subject;
 
   if not found then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such identity',
-      detail = 'unknown_identity',
-      hint = 'List your identities.';
+    perform attune_private.refuse_unknown_identity();
   end if;
 
   if not exists (select from attune.user_identities as i where i.user_id = caller)
@@ -1903,7 +2533,8 @@ $$;
 comment on function attune.unlink_identity(text, text) is
   E'@param issuer The provider: the `iss` of its tokens.\n'
   '@param subject Who the caller is there: the `sub` of its tokens.\n'
-  'Lets the caller no longer sign in with an outside identity. '
+  'Lets the caller no longer sign in with an outside identity: its tokens until now open nothing, and the sessions '
+  'that were opened through it end. '
   'Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
 revoke all on function attune.unlink_identity(text, text) from public;
 grant execute on function attune.unlink_identity(text, text) to authenticated;
@@ -1920,6 +2551,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.check_claim(batch_size, lease, 'mails');
+  perform attune_private.write_reset_mails(at);
 
   -- The token of what comes too late is gone.
   update attune_private.mail_outbox as m
@@ -2048,7 +2680,11 @@ begin
 
   delete from attune_private.login_attempts as a
   where a.kind = 'account'
-    and a.subject_hash = sha256(convert_to(coalesce(attune_private.email_key(old.email), old.id::text), 'UTF8'));
+    and a.subject_hash = attune_private.account_hash(attune_private.email_key(old.email));
+
+  delete from attune_private.daily_amounts as d
+  where d.kind in ('verify_email', 'reset_password')
+    and d.subject_hash = attune_private.account_hash(attune_private.email_key(old.email));
 
   -- `erase_user`, which the log asks for, was recorded by the trigger before this one.
   update attune.security_log as l
@@ -2061,10 +2697,56 @@ begin
 end;
 $$;
 comment on function attune_private.tg_users__erase_traces() is
-  'What would tell of a deleted user outside of the user''s own tables: mails, counted failures, and network '
+  'What would tell of a deleted user outside of the user''s own tables: mails, counted failures and mails, and network '
   'addresses in the log.';
 revoke all on function attune_private.tg_users__erase_traces() from public;
 --! EndIncluded identity/triggers/tg_users__erase_traces.sql
+
+--! Included identity/triggers/tg_user_identities__end.sql
+create or replace function attune_private.tg_user_identities__end()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Tokens say the second only. One of this second may be of a sign-in that follows, unless it was shown before.
+  last_second constant numeric := floor(extract(epoch from clock_timestamp())) - 1;
+begin
+  insert into attune_private.ended_identities as e (identity_hash, last_issued_at, ended_at)
+  values (
+    attune_private.identity_hash(old.issuer, old.subject),
+    greatest(
+      last_second,
+      floor(extract(epoch from old.last_issued_at)),
+      attune_private.token_issued_at(old.issuer, old.subject)
+    ),
+    clock_timestamp()
+  )
+  on conflict on constraint ended_identities_pkey do update set
+    last_issued_at = greatest(e.last_issued_at, excluded.last_issued_at),
+    ended_at = excluded.ended_at;
+
+  -- Not found: the user is being deleted, and the sessions with them.
+  if exists (select from attune.users as u where u.id = old.user_id) then
+    perform attune_private.revoke_sessions(old.user_id, 'identity_unlinked', only_session => s.id)
+    from attune.sessions as s
+    where s.user_id = old.user_id
+      and s.issuer = old.issuer
+      and s.subject = old.subject
+      and s.revoked_at is null;
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_user_identities__end() is
+  'When an identity is unlinked, or its account deleted, the tokens that the provider has issued until then open '
+  'nothing any more, and the sessions end that were opened through it.';
+revoke all on function attune_private.tg_user_identities__end() from public;
+--! EndIncluded identity/triggers/tg_user_identities__end.sql
+
+create trigger _400_end after delete on attune.user_identities
+  for each row execute function attune_private.tg_user_identities__end();
 
 create trigger _810_erase_traces after delete on attune.users
   for each row execute function attune_private.tg_users__erase_traces();

@@ -1,5 +1,5 @@
---! Previous: sha1:d6a870f49c46540572f8e1221d5fa7db23c26b62
---! Hash: sha1:81da1dd63ed29ce8b4f30491a1ea29b70ce86e18
+--! Previous: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
+--! Hash: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
 --! Message: invitations
 
 create table attune.invitations (
@@ -111,7 +111,7 @@ begin
   invitation.created_at := now();
   invitation.expires_at := now() + attune_private.system_interval('INVITATION_LIFETIME', '7 days');
 
-  if not attune_private.is_address(invitation.email) then
+  if invitation.email is null then
     perform attune_private.refuse_email();
   end if;
 
@@ -124,11 +124,15 @@ begin
     where i.invited_by = inviter.id
       and i.created_at > now() - interval '1 day'
   ) and inviter.id is not null then
-    raise exception using
-      errcode = 'PT429',
-      message = format('You have sent %s invitations today', per_day),
-      detail = 'too_many_invitations',
-      hint = 'Go on tomorrow.';
+    perform attune_private.refuse_for_now(
+      'too_many_invitations', format('You have sent %s invitations today', per_day), 'Go on tomorrow.',
+      (
+        select ceil(extract(epoch from min(i.created_at) + interval '1 day' - now()))::integer
+        from attune.invitations as i
+        where i.invited_by = inviter.id
+          and i.created_at > now() - interval '1 day'
+      )
+    );
   end if;
 
   -- The latest one counts.
@@ -182,6 +186,21 @@ declare
   bytes constant bytea := attune_private.from_base64url(token, 48);
   invitation attune.invitations;
 begin
+  -- The membership first and then the invitation, as those do who take a role away and with it the invitation.
+  perform
+  from attune.team_members as m
+  join attune.invitations as i on i.team_id = m.team_id
+  where m.user_id = accept_invitation.user_id
+    and i.id = encode(substring(bytes for 16), 'hex')::uuid
+  for no key update of m;
+
+  perform
+  from attune.project_members as m
+  join attune.invitations as i on i.project_id = m.project_id
+  where m.user_id = accept_invitation.user_id
+    and i.id = encode(substring(bytes for 16), 'hex')::uuid
+  for no key update of m;
+
   select i.* into invitation
   from attune.invitations as i
   join attune_private.invitation_tokens as t on t.invitation_id = i.id
@@ -374,6 +393,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   kept_for constant interval := '30 days';
+  -- Longer than any token lasts.
+  kept_after_use constant interval := '400 days';
   removed bigint := 0;
   counted bigint;
 begin
@@ -391,6 +412,22 @@ begin
   removed := removed + counted;
 
   delete from attune_private.login_attempts as a where a.last_failed_at <= at - interval '1 day';
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
+  delete from attune_private.spent_sign_ins as a where a.expires_at <= at;
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
+  delete from attune_private.daily_amounts as d where d.last_at <= at - interval '2 days';
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
+  delete from attune_private.known_devices as d where d.last_used_at <= at - kept_after_use;
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
+  delete from attune_private.ended_identities as e where e.ended_at <= at - kept_after_use;
   get diagnostics counted = row_count;
   removed := removed + counted;
 
@@ -417,8 +454,8 @@ begin
 end;
 $$;
 comment on function attune.remove_expired() is
-  'Removes what has expired, and returns how many rows: one-time tokens and counted failures at once, sessions, '
-  'mails and invitations after 30 days. '
+  'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, counted failures after a day or two, '
+  'sessions, mails and invitations after 30 days, devices and ended identities after 400. '
   'For trusted servers, once a day or so.';
 revoke all on function attune.remove_expired() from public;
 grant execute on function attune.remove_expired() to service_role;
@@ -433,15 +470,16 @@ as $$
 begin
   delete from attune.invitations as i where i.email = attune_private.email_key(old.email);
 
+  -- To whom nobody has looked up yet, or who is somebody only because of the address.
   delete from attune_private.mail_outbox as m
-  where m.purpose = 'invitation'
+  where m.purpose in ('invitation', 'reset_password')
     and m.recipient = attune_private.email_key(old.email);
 
   return null;
 end;
 $$;
 comment on function attune_private.tg_users__erase_invitations() is
-  'Invitations of a deleted user, and the mails with them, tell the address: they go too.';
+  'Invitations of a deleted user, and mails by the address alone, tell the address: they go too.';
 revoke all on function attune_private.tg_users__erase_invitations() from public;
 --! EndIncluded invitations/triggers/tg_users__erase_invitations.sql
 --! Included invitations/triggers/tg_team_members__withdraw_invitations.sql
@@ -462,12 +500,21 @@ begin
         and (m.role = 'owner' or m.role = 'admin' and i.team_role <> 'owner')
     );
 
+  -- Who now may more has lost nothing.
+  if tg_op = 'DELETE' or new.role > old.role then
+    perform attune_private.withdraw_invitation(i.id)
+    from attune.invitations as i
+    join attune.user_emails as e on e.email = i.email
+    where i.team_id = old.team_id
+      and e.user_id = old.user_id;
+  end if;
+
   return null;
 end;
 $$;
 comment on function attune_private.tg_team_members__withdraw_invitations() is
-  'Takes back what a member has invited others to as, and may no longer: an owner who was removed comes back by no '
-  'invitation of their own.';
+  'Takes back what a member has invited others to as, and may no longer; and, from somebody who loses their role or a '
+  'part of it, what was sent to them before: nobody comes back by an older invitation.';
 revoke all on function attune_private.tg_team_members__withdraw_invitations() from public;
 --! EndIncluded invitations/triggers/tg_team_members__withdraw_invitations.sql
 --! Included invitations/triggers/tg_project_members__withdraw_invitations.sql
@@ -488,11 +535,21 @@ begin
         and m.role = 'owner'
     );
 
+  -- Who now may more has lost nothing.
+  if tg_op = 'DELETE' or new.role > old.role then
+    perform attune_private.withdraw_invitation(i.id)
+    from attune.invitations as i
+    join attune.user_emails as e on e.email = i.email
+    where i.project_id = old.project_id
+      and e.user_id = old.user_id;
+  end if;
+
   return null;
 end;
 $$;
 comment on function attune_private.tg_project_members__withdraw_invitations() is
-  'Takes back the invitations of an owner who is none any more, so that nobody comes back by one of their own.';
+  'Takes back what a member has invited others to as, and may no longer; and, from somebody who loses their role or a '
+  'part of it, what was sent to them before: nobody comes back by an older invitation.';
 revoke all on function attune_private.tg_project_members__withdraw_invitations() from public;
 --! EndIncluded invitations/triggers/tg_project_members__withdraw_invitations.sql
 
@@ -500,6 +557,6 @@ create trigger _820_erase_invitations after delete on attune.users
   for each row execute function attune_private.tg_users__erase_invitations();
 
 create trigger _400_withdraw_invitations after update of role or delete on attune.team_members
-  for each row when (old.role <> 'member') execute function attune_private.tg_team_members__withdraw_invitations();
+  for each row execute function attune_private.tg_team_members__withdraw_invitations();
 create trigger _400_withdraw_invitations after update of role or delete on attune.project_members
-  for each row when (old.role = 'owner') execute function attune_private.tg_project_members__withdraw_invitations();
+  for each row execute function attune_private.tg_project_members__withdraw_invitations();

@@ -1,5 +1,5 @@
---! Previous: sha1:81da1dd63ed29ce8b4f30491a1ea29b70ce86e18
---! Hash: sha1:4cc0315dfbb40c68a77104746db63776cc5487e2
+--! Previous: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
+--! Hash: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:4cc0315dfbb40c68a77104746db63776cc5487e2
---! Hash: sha1:f406538017a209b10a2897351119b89e6b696de0
+--! Previous: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
+--! Hash: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

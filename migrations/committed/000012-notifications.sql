@@ -1,5 +1,5 @@
---! Previous: sha1:f406538017a209b10a2897351119b89e6b696de0
---! Hash: sha1:fed915dad02400bf3fb432e038a0661e0cbd6e8c
+--! Previous: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
+--! Hash: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
 --! Message: notifications
 
 -- What there is to notify of
@@ -693,11 +693,17 @@ begin
       where n.user_id = recipient
         and n.created_at > now() - interval '1 day'
     ) then
-      raise exception using
-        errcode = 'PT429',
-        message = format('The inbox has taken %s notifications in a day', per_day),
-        detail = 'too_many_notifications',
-        hint = 'Go on tomorrow, or let a trusted server create them.';
+      perform attune_private.refuse_for_now(
+        'too_many_notifications',
+        format('The inbox has taken %s notifications in a day', per_day),
+        'Go on later, or let a trusted server create them.',
+        (
+          select ceil(extract(epoch from min(n.created_at) + interval '1 day' - now()))::integer
+          from attune.notifications as n
+          where n.user_id = recipient
+            and n.created_at > now() - interval '1 day'
+        )
+      );
     end if;
   end if;
 

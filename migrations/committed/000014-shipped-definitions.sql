@@ -1,5 +1,5 @@
---! Previous: sha1:c901d285e19405bb1e1e47377ac14ddfca74b716
---! Hash: sha1:aca42ad9550f591211332a736adcef18f85428ee
+--! Previous: sha1:7aed116c5de62a41b1dd09ac6104134914930589
+--! Hash: sha1:fc46848a2cbb64133eb76e2d82aa1a562e9a0430
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -209,7 +209,19 @@ select from attune.apply_definitions($definitions$
       "minimum": 1,
       "maximum": 1000,
       "default": 5,
-      "description": "After how many failures to sign in an account, or a network address, has to wait: a second, then twice as long each time.",
+      "description": "After how many failures to sign in an account has to wait: a second, then twice as long each time.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "LOGIN_FREE_FAILURES_PER_ADDRESS": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 1000000,
+      "default": 100,
+      "description": "After how many failures to sign in, with whatever accounts, a network address has to wait. Many people may share one.",
       "x-attune": {
         "category": "system",
         "layer": "global",
@@ -222,6 +234,54 @@ select from attune.apply_definitions($definitions$
       "maximum": 86400,
       "default": 900,
       "description": "For how many seconds, at most, an account or a network address has to wait after failures to sign in.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "TRUSTED_PROXIES": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 10,
+      "default": 0,
+      "description": "How many proxies in front of PostgREST write to X-Forwarded-For: the client is the entry that the first of them wrote, counted from the right. 0: no entry is believed. Attune's own server is told by TRUST_PROXY.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "REGISTRATIONS_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 100,
+      "description": "How many users may be registered in a day from one network address, trusted servers aside. 0: nobody registers.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "MAILS_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 20,
+      "description": "How many mails that verify an address, and how many that reset a password, one e-mail address gets in a day.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "MAILS_PER_DAY_AND_ADDRESS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 200,
+      "description": "How many such mails may be asked for in a day from one network address, trusted servers aside.",
       "x-attune": {
         "category": "system",
         "layer": "global",

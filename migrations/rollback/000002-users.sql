@@ -12,6 +12,14 @@ drop policy sessions_select_self on attune.sessions;
 drop policy sessions_select_service_role on attune.sessions;
 
 drop function
+  attune_private.is_spent(text, text, jsonb),
+  attune_private.token_issued_at(text, text),
+  attune_private.identity_hash(text, text),
+  attune_private.has_invisible(text),
+  attune_private.punycode(text),
+  attune_private.lower_case(text),
+  attune_private.mail_address(text),
+  attune_private.ascii_domain(text),
   attune_private.own_issuer(),
   attune.current_user_id(),
   attune.is_admin(),
@@ -33,7 +41,6 @@ drop function
   attune_private.refuse_email(),
   attune_private.refuse_taken_email(text),
   attune_private.email_key(text),
-  attune_private.is_address(text),
   attune_private.is_avatar_url(text),
   attune_private.timezone_name(text),
   attune.sessions_is_current(attune.sessions),
@@ -42,6 +49,7 @@ drop function
   attune.viewer();
 
 drop table attune.sessions;
+drop table attune_private.ended_identities;
 drop table attune.user_identities;
 drop table attune.user_emails;
 drop table attune.users;

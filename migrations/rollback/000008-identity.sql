@@ -1,9 +1,28 @@
+drop trigger _400_end on attune.user_identities;
 drop trigger _810_erase_traces on attune.users;
 
 drop policy security_log_select_self_or_admin on attune.security_log;
 drop policy security_log_select_service_role on attune.security_log;
 
 drop function
+  attune_private.account_hash(text),
+  attune_private.known_device(uuid, text),
+  attune_private.network_address(text),
+  attune_private.refuse_registrations(timestamptz),
+  attune_private.make_one_time_token(uuid, text, text, timestamptz, timestamptz),
+  attune_private.seconds_to_midnight(timestamptz),
+  attune_private.refuse_unknown_identity(),
+  attune_private.link_or_register_user(text, text, text, boolean, text, text, text, boolean, numeric),
+  attune_private.mail_verification(uuid, inet, timestamptz),
+  attune_private.refuse_for_now(text, text, text, integer),
+  attune_private.spend(text, bytea, integer, timestamptz, interval),
+  attune_private.text_claim(jsonb, text[]),
+  attune_private.address_hash(inet),
+  attune_private.remember_device(uuid, text, timestamptz),
+  attune_private.adopt_address(uuid, text),
+  attune_private.may_spend(text, bytea, integer, timestamptz),
+  attune_private.spend_mail(text, text, inet, timestamptz),
+  attune_private.write_reset_mails(timestamptz),
   attune_private.blowfish(text, text),
   attune_private.blowfish_salt(integer),
   attune_private.random_bytes(integer),
@@ -15,32 +34,31 @@ drop function
   attune_private.log_security(attune.security_event, uuid, uuid, inet),
   attune_private.refuse(text, text, text, text, integer),
   attune_private.send_mail(uuid, text, text, jsonb, timestamptz, timestamptz),
-  attune_private.mail_one_time_token(uuid, text, timestamptz),
   attune_private.refuse_one_time_token(text, text),
   attune_private.consume_one_time_token(text, text, timestamptz),
   attune_private.session_tokens(attune.sessions, bytea, timestamptz),
-  attune_private.start_session(uuid, timestamptz, inet),
+  attune_private.start_session(uuid, timestamptz, inet, text, text, text),
   attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet),
   attune_private.check_password(text),
   attune_private.set_password(uuid, text, timestamptz),
-  attune_private.attempt_subjects(text, inet),
-  attune_private.login_wait(attune_private.attempt_subjects, timestamptz),
-  attune_private.count_login_failure(attune_private.attempt_subjects, timestamptz),
-  attune_private.forgive_login_failures(attune_private.attempt_subjects),
-  attune_private.prove_password(uuid, text, text, timestamptz, inet),
+  attune_private.attempt_subjects(text, inet, bytea),
+  attune_private.login_wait(attune_private.attempt_subject[], timestamptz),
+  attune_private.count_login_failure(attune_private.attempt_subject[], timestamptz),
+  attune_private.forgive_login_failures(attune_private.attempt_subject[]),
+  attune_private.prove_password(uuid, text, text, timestamptz, inet, bytea),
   attune_private.prove_own_password(uuid, text, timestamptz, inet),
   attune_private.current_session_id(uuid),
   attune_private.register(text, text, text, timestamptz),
-  attune_private.login(text, text, timestamptz),
+  attune_private.login(text, text, text, timestamptz),
   attune_private.refresh_session(text, timestamptz),
   attune_private.change_password(uuid, uuid, text, text, timestamptz),
   attune_private.request_password_reset(text, timestamptz),
   attune_private.reset_password(text, text, timestamptz),
   attune_private.verify_email(text, uuid, timestamptz),
   attune.register(text, text, text),
-  attune.login(text, text),
+  attune.login(text, text, text),
   attune.refresh_session(text),
-  attune.open_session(uuid),
+  attune.open_session(uuid, text, text),
   attune.logout(),
   attune.logout_everywhere(),
   attune.revoke_session(uuid),
@@ -50,8 +68,9 @@ drop function
   attune.request_email_verification(),
   attune.verify_email(text),
   attune.delete_account(text),
+  attune_hidden.spend_sign_in(text, interval),
   attune_private.check_identity(text, text),
-  attune_private.refresh_identity(text, text, text, text, text, text),
+  attune_private.refresh_identity(text, text, text, text, text, text, numeric),
   attune.link_or_register_user(text, text, text, boolean, text, text, text),
   attune.provision_user(),
   attune.link_identity(uuid, text, text, text, text, text, text),
@@ -63,6 +82,9 @@ drop function
   attune.fail_mail(bigint, text);
 
 drop table attune_private.mail_outbox;
+drop table attune_private.spent_sign_ins;
+drop table attune_private.daily_amounts;
+drop table attune_private.known_devices;
 drop table attune_private.login_attempts;
 drop table attune_private.one_time_tokens;
 drop table attune_private.refresh_tokens;
@@ -70,9 +92,10 @@ drop table attune_private.user_passwords;
 drop table attune.security_log;
 
 drop function
+  attune_private.tg_user_identities__end(),
   attune_private.tg_users__erase_traces();
 
-drop type attune_private.attempt_subjects;
+drop type attune_private.attempt_subject;
 drop type attune.mail;
 drop type attune.security_event;
 drop type attune.session_tokens;

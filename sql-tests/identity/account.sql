@@ -6,7 +6,7 @@ select no_plan();
 update attune.setting_definitions set seeding = 'inherit' where source = 'attune' and seeding = 'copy';
 
 insert into attune.global_settings (key, value) values ('PASSWORD_COST', '4');
-select set_config('request.headers', '{"x-forwarded-for": "192.0.2.1"}', true);
+select set_config('attune.client_address', '192.0.2.1', true);
 
 create temp table ada as select t.* from attune.register('ada@example.com', 'correct horse', 'Ada') as t;
 create temp table bob as select t.* from attune.register('bob@example.com', 'correct horse', 'Bob') as t;

@@ -109,12 +109,12 @@ select attune.register('sue@wiki.com', 'correct horse');
 select pg_temp.verify('sue@wiki.com');
 select tests.set_request('authenticated', pg_temp.claims('other', U&'{"email": "Sue@W\0130\212Ai.com", "email_verified": true}'));
 select is(
-  (attune.provision_user()).email, U&'Sue@W\0130\212Ai.com', 'who verified an address that looks alike is another user'
+  (attune.provision_user()).email, 'Sue@xn--wiki-rwc.com', 'who verified an address that looks alike is another user'
 );
 select tests.reset_role();
 select results_eq(
   format('select email from attune.user_emails where user_id = (select user_id from attune.user_identities where subject = %L)', 'other'),
-  array[U&'sue@w\0130\212Ai.com'], 'an address is known by its ASCII letters in lower case'
+  array['sue@xn--wiki-rwc.com'], 'an address is known in lower case, with its domain in ASCII'
 );
 select is(
   ((attune.login(U&'sue@w\0130ki.com', 'correct horse')).refusal).reason, 'invalid_credentials', 'an address that looks alike opens no account'

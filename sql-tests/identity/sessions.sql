@@ -3,7 +3,8 @@ begin;
 select no_plan();
 
 insert into attune.global_settings (key, value) values ('PASSWORD_COST', '4');
-select set_config('request.headers', '{"x-forwarded-for": "192.0.2.1", "user-agent": "Test"}', true);
+select set_config('request.headers', '{"user-agent": "Test"}', true);
+select set_config('attune.client_address', '192.0.2.1', true);
 
 create temp table ada as select t.* from attune.register('ada@example.com', 'correct horse') as t;
 create temp table bob as select t.* from attune.register('bob@example.com', 'correct horse') as t;

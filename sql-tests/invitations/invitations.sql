@@ -255,5 +255,83 @@ select isnt_empty('select from attune.invitations', 'an invitation is kept for 3
 select attune_private.remove_expired(now() + interval '38 days');
 select is_empty('select from attune.invitations', 'an invitation is removed then');
 
+-- Whoever loses a role, or a part of it, comes back by no older invitation
+
+select tests.reset_role();
+delete from attune.global_settings where key = 'INVITATIONS_PER_DAY';
+select tests.create_user(name || '@example.com') from unnest(array['eve', 'fay']) as u (name);
+select pg_temp.be('ada');
+create temp table new_team as select t.id from attune.create_team('Looms') as t;
+create temp table new_project as select p.id from attune.create_project('Jacquard', (select id from new_team)) as p;
+select tests.reset_role();
+update team set id = (select id from new_team);
+update project set id = (select id from new_project);
+create temp table losses (kind text, before text, how text);
+insert into losses values
+  ('team', 'member', 'select attune.remove_team_member((select id from team), pg_temp.id(''eve''))'),
+  ('team', 'admin', 'select attune.remove_team_member((select id from team), pg_temp.id(''eve''))'),
+  ('team', 'admin', 'select attune.set_team_member_role((select id from team), pg_temp.id(''eve''), ''member'')'),
+  ('team', 'owner', 'select attune.set_team_member_role((select id from team), pg_temp.id(''eve''), ''admin'')'),
+  ('team', 'member', 'leave'),
+  ('project', 'viewer', 'select attune.remove_project_member((select id from project), pg_temp.id(''eve''))'),
+  ('project', 'editor', 'select attune.set_project_member_role((select id from project), pg_temp.id(''eve''), ''viewer'')'),
+  ('project', 'viewer', 'leave');
+grant select on losses to public;
+create function pg_temp.outcome(kind text, before text, how text) returns text language plpgsql as $$
+declare
+  kept text;
+  id uuid := case kind when 'team' then (select t.id from team as t) else (select p.id from project as p) end;
+begin
+  perform tests.reset_role();
+  execute format('delete from attune.%I where user_id = %L and %I = %L', kind || '_members', pg_temp.id('eve'), kind || '_id', id);
+  execute format('insert into attune.%1$I (user_id, %2$I, role) values (%3$L, %4$L, %5$L)', kind || '_members', kind || '_id', pg_temp.id('eve'), id, before);
+  perform pg_temp.be('ada');
+  execute format('select attune.%I(%L, %L, %L)', 'invite_to_' || kind, id, 'eve@example.com', 'owner');
+  perform tests.reset_role();
+  kept := pg_temp.mailed('eve@example.com') ->> 'token';
+  if how = 'leave' then
+    perform pg_temp.be('eve');
+    execute format('select attune.%I(%L)', 'leave_' || kind, id);
+  else
+    perform pg_temp.be('ada');
+    execute how;
+  end if;
+  perform pg_temp.be('eve');
+  begin
+    perform attune.accept_invitation(kept);
+    return 'accepted';
+  exception
+    when sqlstate 'PT400' then
+      perform pg_temp.be('ada');
+      execute format('select attune.%I(%L, %L, %L)', 'invite_to_' || kind, id, 'eve@example.com', before);
+      perform tests.reset_role();
+      kept := pg_temp.mailed('eve@example.com') ->> 'token';
+      perform pg_temp.be('eve');
+      perform attune.accept_invitation(kept);
+      return 'refused, and a later one accepted';
+  end;
+end;
+$$;
+select is(
+  pg_temp.outcome(l.kind, l.before, l.how), 'refused, and a later one accepted', format('%s %s: %s', l.kind, l.before, l.how)
+)
+from losses as l;
+select tests.reset_role();
+delete from attune.team_members where user_id = pg_temp.id('eve');
+insert into attune.team_members (user_id, team_id, role) select pg_temp.id('eve'), id, 'member' from team;
+select pg_temp.be('ada');
+select attune.invite_to_team((select id from team), 'eve@example.com', 'owner');
+select attune.invite_to_team((select id from team), 'fay@example.com', 'owner');
+select attune.set_team_member_role((select id from team), pg_temp.id('eve'), 'admin');
+select is(
+  (select count(*) from attune.invitations where email in ('eve@example.com', 'fay@example.com') and team_id is not null and revoked_at is null and accepted_at is null),
+  2::bigint, 'who gains a role loses no invitation, and neither does anybody else'
+);
+select attune.remove_team_member((select id from team), pg_temp.id('eve'));
+select results_eq(
+  $$ select distinct email from attune.invitations where email in ('eve@example.com', 'fay@example.com') and revoked_at is null and accepted_at is null $$,
+  array['fay@example.com'], 'what was sent to somebody else stays'
+);
+
 select * from finish();
 rollback;

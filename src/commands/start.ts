@@ -59,12 +59,23 @@ async function start(): Promise<void> {
   let server: FastifyInstance | undefined;
   try {
     const { buildServer } = await loading;
-    const { host, poolSize, drainTimeout, logLevel, corsOrigins, rateLimitPerMinute, trustProxy, signIn } = options;
+    const {
+      host,
+      poolSize,
+      passwordPoolSize,
+      drainTimeout,
+      logLevel,
+      corsOrigins,
+      rateLimitPerMinute,
+      trustProxy,
+      signIn,
+    } = options;
     const { authenticatorUrl, jwt } = opened;
     const singleUserId = options.singleUser ? await ensureSingleUser(opened.ownerUrl) : undefined;
     server = await buildServer({
       authenticatorUrl,
       poolSize,
+      passwordPoolSize,
       drainTimeout,
       jwt,
       logLevel,

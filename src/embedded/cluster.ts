@@ -3,7 +3,8 @@ import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { connect } from "../database/client.ts";
+import { connect, withClient } from "../database/client.ts";
+import { withholdRights } from "../database/withhold-rights.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { createOwnerRole, localUrl, superuserUrl } from "./connection.ts";
 import { dataVersion, ensureData, prepareFolder } from "./data-folder.ts";
@@ -52,7 +53,7 @@ export async function openCluster(
     const running = await startOrJoin(place, { signal: what.signal });
     try {
       await occupy(running.control);
-      await ensureDatabase(running.control, secrets);
+      await ensureDatabase(running.control, secrets, running.port);
       return hold(place, running, occupy, what.serve);
     } catch (error) {
       await running.control.end().catch(() => undefined);
@@ -138,7 +139,7 @@ function controlName(): string {
 }
 
 /** Creates the owner's role and database where they are missing; two processes at once wait for each other. */
-async function ensureDatabase(control: pg.Client, secrets: { ownerPassword: string }): Promise<void> {
+async function ensureDatabase(control: pg.Client, secrets: Secrets, port: number): Promise<void> {
   const exists = async (): Promise<{ role: boolean; database: boolean }> => {
     const {
       rows: [found],
@@ -155,7 +156,13 @@ async function ensureDatabase(control: pg.Client, secrets: { ownerPassword: stri
   try {
     const found = await exists();
     if (!found.role) await createOwnerRole(control, secrets.ownerPassword);
-    if (!found.database) await control.query("create database attune owner attune");
+    if (!found.database) {
+      // It has its name when it is as it should be, whenever we are killed.
+      await control.query("drop database if exists attune_draft");
+      await control.query("create database attune_draft owner attune");
+      await withClient(superuserUrl(port, secrets.superuserPassword, "attune_draft"), withholdRights);
+      await control.query("alter database attune_draft rename to attune");
+    }
   } finally {
     await control.query("select pg_advisory_unlock($1, $2)", [LOCK_CLASS, LOCK.setup]);
   }

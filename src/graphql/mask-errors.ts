@@ -26,6 +26,15 @@ const UNAVAILABLE: PublicError = {
   code: "PT503",
   reason: "database_unavailable",
   hint: "Try again in a few seconds.",
+  retryAfter: 2,
+};
+
+const SHUTDOWN: PublicError = {
+  message: "The database is being stopped or started",
+  code: "PT503",
+  reason: "database_restarting",
+  hint: "Try again in a few seconds.",
+  retryAfter: 2,
 };
 
 const MALFORMED_QUERY = {
@@ -42,14 +51,16 @@ const INVALID_QUERY = {
 
 const UNSTORABLE = { message: "A value is not one that can be stored", code: "PT422", reason: "unstorable_value" };
 
+const MALFORMED_VALUE = {
+  message: "A value is malformed",
+  code: "PT400",
+  reason: "malformed_value",
+  hint: "Check the type, format and range of each value.",
+};
+
 /** Errors of PostgreSQL that nobody raised on purpose, by SQLSTATE or its class. Their own words name our tables. */
 const SQLSTATES: Readonly<Record<string, PublicError>> = {
-  "22": {
-    message: "A value is malformed",
-    code: "PT400",
-    reason: "malformed_value",
-    hint: "Check the type, format and range of each value.",
-  },
+  "22": MALFORMED_VALUE,
   "23502": { ...UNSTORABLE, hint: "Check that no required value is missing." },
   "23503": {
     message: "Something that this refers to is missing, or something else still refers to it",
@@ -64,11 +75,39 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     hint: "Change the one that is there.",
   },
   "23": { ...UNSTORABLE, hint: "Check each value against the description of its field." },
+  "25006": {
+    message: "The database takes no changes: it is a copy, or set to read only",
+    code: "PT503",
+    reason: "read_only",
+    hint: "Try again in a few seconds, or at the server that takes changes. Reading goes on.",
+    retryAfter: 5,
+  },
+  "25P03": {
+    message: "The server was too slow for the database, which gave up",
+    code: "PT503",
+    reason: "transaction_idle",
+    hint: "Try again: nothing of this one was stored.",
+    retryAfter: 1,
+  },
+  "25P04": {
+    message: "The transaction took too long and was stopped",
+    code: "PT408",
+    reason: "transaction_timeout",
+    hint: "Ask for less at a time.",
+  },
   "40": {
     message: "Another change came in between",
     code: "PT409",
     reason: "conflict",
     hint: "Try again: nothing of this one was stored.",
+    retryAfter: 1,
+  },
+  "40P01": {
+    message: "Two changes waited for each other, and this one was given up",
+    code: "PT409",
+    reason: "deadlock",
+    hint: "Try again: nothing of this one was stored.",
+    retryAfter: 1,
   },
   "42501": {
     message: "You may not do this",
@@ -76,6 +115,7 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     reason: "permission_denied",
     hint: "Sign in as somebody who may, or ask an administrator.",
   },
+  "44": { ...UNSTORABLE, hint: "Check each value against the description of its field." },
   // With more parts than PostgreSQL takes.
   "54": { ...UNSTORABLE, hint: "Make the value smaller." },
   "54001": {
@@ -90,9 +130,66 @@ const SQLSTATES: Readonly<Record<string, PublicError>> = {
     reason: "statement_timeout",
     hint: "Ask for fewer rows at a time.",
   },
-  "08": UNAVAILABLE,
-  "53": UNAVAILABLE,
+  "53": {
+    message: "The database has too little of something that it needs",
+    code: "PT503",
+    reason: "database_exhausted",
+    hint: "Try again in a few seconds.",
+    retryAfter: 5,
+  },
+  "53100": {
+    message: "The database's disk is full: it takes no changes",
+    code: "PT503",
+    reason: "storage_full",
+    hint: "Try again when whoever runs the server has made room. Reading goes on.",
+    retryAfter: 60,
+  },
+  "53300": {
+    message: "The database has no connection left",
+    code: "PT503",
+    reason: "too_many_connections",
+    hint: "Try again in a few seconds.",
+    retryAfter: 2,
+  },
+  "55": {
+    message: "Something that this needs is in use, or in no state for it",
+    code: "PT409",
+    reason: "in_use",
+    hint: "Try again in a few seconds.",
+    retryAfter: 2,
+  },
+  "55P03": {
+    message: "Another change holds what this one needs",
+    code: "PT409",
+    reason: "lock_timeout",
+    hint: "Try again: nothing of this one was stored.",
+    retryAfter: 1,
+  },
   "57": UNAVAILABLE,
+  "57P01": SHUTDOWN,
+  "57P02": SHUTDOWN,
+  "57P03": SHUTDOWN,
+  "58": {
+    message: "The database can't read or write its files",
+    code: "PT503",
+    reason: "storage_failed",
+    hint: "Try again when whoever runs the server has mended it.",
+    retryAfter: 60,
+  },
+  "72": {
+    message: "The query ran for longer than what it read is kept",
+    code: "PT409",
+    reason: "snapshot_too_old",
+    hint: "Try again.",
+    retryAfter: 1,
+  },
+  // The way there: it is down, its password was changed, it was dropped, or a pooler in between mixed up connections.
+  "08": UNAVAILABLE,
+  "26": UNAVAILABLE,
+  "28": UNAVAILABLE,
+  "3D": UNAVAILABLE,
+  "42P05": UNAVAILABLE,
+  HV: UNAVAILABLE,
 };
 
 /** What a client may know of anything that was thrown. */
@@ -107,11 +204,35 @@ function publicError(error: unknown): PublicError {
   return INTERNAL;
 }
 
-function ofDatabase({ message, code = "", detail = "", hint = "" }: pg.DatabaseError): PublicError {
+/** Functions of PostgreSQL that read the name of a table out of a value; of a statement it is read by others. */
+const NAME_READERS = [
+  "regclassin",
+  "RangeVarGetRelidExtended",
+  "LookupExplicitNamespace",
+  "get_namespace_oid",
+  "makeRangeVarFromNameList",
+  "stringToQualifiedNameList",
+];
+
+function ofDatabase(error: pg.DatabaseError): PublicError {
+  const { message, code = "", detail = "", hint = "", constraint = "", routine = "" } = error;
   // Raised by us: the detail is the reason. PostgreSQL's own details are sentences.
   const isIntended = /^(42501|PT4\d\d)$/.test(code) && /^[a-z][a-z0-9_]*$/.test(detail);
-  if (isIntended) return { message, code, reason: detail, hint };
-  return SQLSTATES[code] ?? SQLSTATES[code.slice(0, 2)] ?? INTERNAL;
+  if (isIntended) {
+    // Where `attune_private.refuse_for_now` puts it.
+    const seconds = /^retry_after_(\d+)$/.exec(constraint)?.[1];
+    return { message, code, reason: detail, hint, ...(seconds !== undefined && { retryAfter: Number(seconds) }) };
+  }
+  return stateOf(code) ?? (NAME_READERS.includes(routine) ? MALFORMED_VALUE : INTERNAL);
+}
+
+/** What a client learns of an error that nobody raised on purpose. @param code its SQLSTATE */
+export function ofState(code: string): PublicError {
+  return stateOf(code) ?? INTERNAL;
+}
+
+function stateOf(code: string): PublicError | undefined {
+  return SQLSTATES[code] ?? SQLSTATES[code.slice(0, 2)];
 }
 
 /** `pg` has no type for these: sockets' errors have a `syscall`, its own are told by their words. */

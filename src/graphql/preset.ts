@@ -7,6 +7,7 @@ import type { Pool } from "pg";
 import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
+import { AbsentRowsPlugin } from "./plugins/absent-rows.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
@@ -15,6 +16,7 @@ import { NamesPlugin } from "./plugins/names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
+import { WorkPlugin } from "./plugins/work.ts";
 
 /** Noise for a client (Relay's object ids, edges in payloads, `Query.query`), and what would hide a naming conflict. */
 const UNUSED = [
@@ -59,6 +61,8 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       JsonPlugin,
       TransactionIdsPlugin,
       ReturnedRefusalsPlugin,
+      WorkPlugin,
+      AbsentRowsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),
       DescriptionsPlugin,
     ],

@@ -38,10 +38,12 @@ export type Options = {
   jwt: JwtOptions;
   logLevel: string;
   corsOrigins: string[];
-  /** Requests a minute and client; 0 means no limit. */
+  /** Work a minute and client; 0 means no limit. */
   rateLimitPerMinute: number;
   /** Connections to the database a server process holds. */
   poolSize: number;
+  /** Connections besides, for work with passwords. */
+  passwordPoolSize: number;
   /** How long another change of the schema is waited for, in seconds. */
   migrationWait: number;
   /** How long requests under way get to end when the server stops, in seconds. */
@@ -50,12 +52,14 @@ export type Options = {
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
   singleUser: boolean;
-  /** Where people sign in with an outside provider; undefined when there is none. */
+  /** Where people sign in beside GraphQL, with an outside provider or cookies; undefined when with none. */
   signIn: SignInOptions | undefined;
 };
 
 export type SignInOptions = {
   providers: ProviderOptions[];
+  /** Whether browsers keep the refresh token in a cookie. */
+  cookies: boolean;
   /** How browsers reach this server, without a slash at the end. */
   publicUrl: string;
   /** The page of the application that is given the tokens; undefined means that they are shown as JSON. */
@@ -79,6 +83,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     corsOrigins: readVariable(env, "CORS_ORIGINS"),
     rateLimitPerMinute: readVariable(env, "RATE_LIMIT"),
     poolSize: readVariable(env, "POOL_SIZE"),
+    passwordPoolSize: readVariable(env, "PASSWORD_POOL_SIZE"),
     migrationWait: readVariable(env, "MIGRATION_WAIT"),
     drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
@@ -143,7 +148,8 @@ function signInOptions(env: NodeJS.ProcessEnv, port: number): SignInOptions | un
   const providers = [...new Set(ids)].toSorted().map((id) => provider(id, env));
   const redirectUrl = readVariable(env, "AUTH_REDIRECT_URL");
   const publicUrl = readVariable(env, "PUBLIC_URL") ?? `http://localhost:${port}`;
-  return providers.length === 0 ? undefined : { providers, publicUrl, redirectUrl };
+  const cookies = readVariable(env, "AUTH_COOKIES");
+  return providers.length === 0 && !cookies ? undefined : { providers, cookies, publicUrl, redirectUrl };
 }
 
 function provider(id: string, env: NodeJS.ProcessEnv): ProviderOptions {

@@ -6,7 +6,7 @@ import { OWN } from "../sign-in/jwt.ts";
 import * as parsers from "./parsers.ts";
 
 /** The headings that variables stand under in the help and in the documentation, in this order. */
-export const GROUPS = ["Server", "Database", "Tokens", "Signing in with a provider", "Development"] as const;
+export const GROUPS = ["Server", "Database", "Tokens", "Signing in", "Development"] as const;
 
 export type Variable<Value> = {
   group: (typeof GROUPS)[number];
@@ -50,7 +50,7 @@ export const VARIABLES = {
   TRUST_PROXY: variable<number | string[] | false>({
     group: "Server",
     description:
-      "The proxies whose `X-Forwarded-For` is believed: how many are in front of the server, or their addresses (`10.0.0.0/8`, with commas between).",
+      "The proxies whose `X-Forwarded-For` is believed: how many are in front of the server, or their addresses (`10.0.0.0/8`, with commas between). Without it all who come through a proxy count as one client, for limits, sign-ins and logs.",
     fallback: false,
     otherwise: "none",
     parse: parsers.proxies,
@@ -65,7 +65,8 @@ export const VARIABLES = {
   }),
   RATE_LIMIT: variable({
     group: "Server",
-    description: "Requests a minute and address, to GraphQL, `/auth` and `/api/plans`; 0 is no limit.",
+    description:
+      "Work a minute of one user, or of one address without a token, in GraphQL, `/auth` and `/api/plans`; 0 is no limit. See [limits](server.md#limits). Behind a proxy set `TRUST_PROXY`.",
     fallback: 1000,
     parse: parsers.integer(0, 1_000_000),
   }),
@@ -112,6 +113,13 @@ export const VARIABLES = {
     fallback: 4,
     parse: parsers.integer(1, 1000),
   }),
+  PASSWORD_POOL_SIZE: variable({
+    group: "Database",
+    description:
+      "Connections besides, for what hashes or checks a password, so that nobody else waits for that. See [load](server.md#load).",
+    fallback: 2,
+    parse: parsers.integer(1, 1000),
+  }),
   MIGRATION_WAIT: variable({
     group: "Database",
     description:
@@ -151,41 +159,48 @@ export const VARIABLES = {
     fallback: OWN.audience,
     parse: parsers.text,
   }),
+  AUTH_COOKIES: variable({
+    group: "Signing in",
+    description:
+      "`true`: browsers may sign in at `/auth/login` and its like, which keep the refresh token in a cookie that no script reads. For pages at `PUBLIC_URL` and `CORS_ORIGINS`.",
+    fallback: false,
+    parse: parsers.flag,
+  }),
   "AUTH_<NAME>_CLIENT_ID": variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description:
       "An OpenID Connect provider that people sign in with at `/auth/<name>`; an underscore in the name is a hyphen there.",
     fallback: undefined,
     parse: parsers.text,
   }),
   "AUTH_<NAME>_CLIENT_SECRET": variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description: "The provider's secret for us; without one PKCE alone protects the sign-in.",
     fallback: undefined,
     parse: parsers.text,
   }),
   "AUTH_<NAME>_ISSUER": variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description: "The provider's address, by which it is discovered.",
     fallback: undefined,
     otherwise: "that of `GOOGLE` is known",
     parse: parsers.issuerUrl,
   }),
   "AUTH_<NAME>_SCOPES": variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description: "What the provider is asked for.",
     fallback: "openid email profile",
     parse: parsers.scopes,
   }),
   AUTH_REDIRECT_URL: variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description:
-      "The page of the application that is given the tokens, in the fragment. Without it they are shown as JSON.",
+      "The page of the application that is given the tokens, in the fragment (with `AUTH_COOKIES` without the refresh token). Without it they are shown as JSON.",
     fallback: undefined,
     parse: parsers.redirectUrl,
   }),
   PUBLIC_URL: variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description:
       "How browsers reach this server. `PUBLIC_URL/auth/<name>/callback` is what to register with a provider.",
     fallback: undefined,

@@ -2,6 +2,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { GraphQLFormattedError } from "graphql";
 import { causeOf, completeError, maskThrown } from "../graphql/mask-errors.ts";
+import { wasAnswered } from "./client-errors.ts";
 import { httpError, RequestError, statusOfCode } from "./request-error.ts";
 
 type Failure = { errors: GraphQLFormattedError[] };
@@ -19,11 +20,17 @@ export function handleErrors(app: FastifyInstance): void {
 
 /** The hook that completes and logs the errors of a response. */
 export async function completeErrors(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<unknown> {
-  return hasErrors(payload) ? complete(request, reply.statusCode, payload) : payload;
+  if (!hasErrors(payload)) return payload;
+  const [error] = payload.errors;
+  const status = statusOfCode(error?.extensions?.["code"]);
+  // A query that is not even begun has the status of the refusal, so that all on the way know to wait.
+  if (error !== undefined && !("data" in payload) && (status === 429 || status === 503))
+    reply.code(status).headers(retryHeader(error));
+  return complete(request, reply.statusCode, payload);
 }
 
 /** Answers a request that Fastify could not even route, so that no hook sees it. */
-export function refuseRequest(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+export function refuseRequest(request: FastifyRequest, reply: FastifyReply): void {
   reply.code(400).send(complete(request, 400, { errors: [maskThrown(httpError(400))] }));
 }
 
@@ -41,7 +48,12 @@ function failureOf(error: unknown): { status: number; headers: Record<string, st
   const refusal = requestErrorOf(error);
   const masked = maskThrown(refusal ?? error);
   const status = refusal?.status ?? statusOfCode(masked.extensions?.["code"]);
-  return { status, headers: refusal?.headers ?? {}, failure: { errors: [masked] } };
+  return { status, headers: { ...refusal?.headers, ...retryHeader(masked) }, failure: { errors: [masked] } };
+}
+
+function retryHeader({ extensions }: GraphQLFormattedError): Record<string, string> {
+  const retryAfter = extensions?.["retryAfter"];
+  return typeof retryAfter === "number" ? { "retry-after": String(retryAfter) } : {};
 }
 
 /** An error that is no fault of ours. Those of Fastify carry their status. */
@@ -57,7 +69,7 @@ function hasErrors(payload: unknown): payload is Failure {
 
 function complete(request: FastifyRequest, status: number, failure: Failure): Failure {
   const errors = failure.errors.map((error) => completeError(error, status));
-  logFailure(request, status, errors);
+  if (!wasAnswered(request.raw.socket)) logFailure(request, status, errors);
   return { ...failure, errors: errors.map((error) => withDebugId(error, request.id)) };
 }
 
@@ -75,6 +87,7 @@ function logFailure(request: FastifyRequest, status: number, errors: GraphQLForm
       method: request.method,
       path: request.url.split("?")[0],
       status,
+      address: request.clientAddress,
       user: request.identity?.subject,
       operationName: operationNameOf(request.body),
       code: errors[0]?.extensions?.["code"],

@@ -11,7 +11,9 @@ import { httpError, type RequestError } from "./request-error.ts";
  */
 export function readJsonBodies(app: FastifyInstance): void {
   app.removeContentTypeParser("application/json");
-  app.addContentTypeParser<Buffer>("application/json", { parseAs: "buffer" }, (_request, body, done) => {
+  app.addContentTypeParser<Buffer>("application/json", { parseAs: "buffer" }, ({ headers }, body, done) => {
+    // Grafserv compares letters.
+    headers["content-type"] = headers["content-type"]?.toLowerCase();
     try {
       done(null, parseJson(decodeUtf8(body) ?? ""));
     } catch (error) {

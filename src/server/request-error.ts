@@ -62,6 +62,11 @@ const STATUSES: Readonly<Record<number, Words>> = {
     headers: { allow: "POST" },
   },
   406: { reason: "not_acceptable", message: "No accepted media type can be given", hint: "Accept application/json." },
+  408: {
+    reason: "request_timeout",
+    message: "The request took too long to arrive",
+    hint: "Send it again, without a pause.",
+  },
   413: { reason: "body_too_large", message: "The body is too large", hint: "Send less at a time." },
   415: {
     reason: "unsupported_media_type",
@@ -73,10 +78,21 @@ const STATUSES: Readonly<Record<number, Words>> = {
     message: "Too many requests",
     hint: "Wait for as many seconds as Retry-After says.",
   },
+  431: {
+    reason: "headers_too_large",
+    message: "The headers of the request are too large",
+    hint: "Send fewer or shorter headers, cookies among them.",
+  },
 };
 
 /** The refusal that an HTTP status from 400 to 499 stands for, whoever makes it. */
-export function httpError(status: number): RequestError {
+export function httpError(status: number, more: { retryAfter?: number } = {}): RequestError {
   const { reason, message, hint, headers } = STATUSES[status] ?? BAD_REQUEST;
-  return new RequestError(status, reason, message, hint, { ...(headers && { headers }) });
+  return new RequestError(status, reason, message, hint, { ...(headers && { headers }), ...more });
+}
+
+/** What a server says that has more to do than it can. @param retryAfter in seconds */
+export function overloaded(retryAfter: number): RequestError {
+  const message = "The server has more to do than it can";
+  return new RequestError(503, "overloaded", message, "Wait for as many seconds as Retry-After says.", { retryAfter });
 }

@@ -1,11 +1,15 @@
 /** The way of a request, before its route and after it. */
 import cors from "@fastify/cors";
-import rateLimit from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Identify } from "../sign-in/identify.ts";
+import { addressOf, type Trust } from "./client-address.ts";
+import { addCompression, leaveUncompressed } from "./compression.ts";
 import { completeErrors, handleErrors } from "./error-responses.ts";
+import type { Lane } from "./lanes.ts";
+import { addLoadShedding } from "./load.ts";
 import { isLoopback } from "./loopback.ts";
-import { httpError, RequestError } from "./request-error.ts";
+import { RATE_HEADERS, type RateLimits } from "./rate-limits.ts";
+import { RequestError } from "./request-error.ts";
 import { GRAPHQL_PATH } from "./routes/graphql.ts";
 import type { ServerOptions } from "./server-options.ts";
 
@@ -19,13 +23,41 @@ const SECURITY_HEADERS = {
     "img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'",
 };
 
+type Setting = Pick<ServerOptions, "corsOrigins" | "signIn" | "singleUserId" | "trustProxy"> & {
+  /** Which machines are believed when they say where a request came from. */
+  trusts: Trust;
+  /** Finds out who asks, and sets `request.identity`. */
+  identify: Identify;
+  limits: RateLimits;
+  /** Where requests wait for the database. */
+  lane: Lane;
+};
+
+/** Whether a request is more than a look at how the server is, or at its pages. */
+function costs({ routeOptions: { url = "" } }: FastifyRequest): boolean {
+  return /^\/(graphql$|auth\/|api\/plans$)/.test(url);
+}
+
 /** Adds the hooks in the order in which a request meets them. Routes are added afterwards. */
-export async function addRequestHooks(app: FastifyInstance, options: ServerOptions, identify: Identify): Promise<void> {
-  const { corsOrigins, rateLimitPerMinute, singleUserId } = options;
+export async function addRequestHooks(app: FastifyInstance, setting: Setting): Promise<void> {
+  const { corsOrigins, singleUserId, trusts, identify, limits, lane } = setting;
+  app.addHook("onRequest", async (request) => {
+    request.clientAddress = addressOf(request.raw, trusts);
+  });
   app.addHook("onRequest", setSecurityHeaders);
-  if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins));
-  if (rateLimitPerMinute > 0) await app.register(rateLimit, rateLimitOptions(rateLimitPerMinute));
+  if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins, setting.signIn?.cookies === true));
+  if ((setting.trustProxy ?? false) === false) app.addHook("onRequest", createProxyWarning());
   if (singleUserId !== undefined) app.addHook("onRequest", assertLocal);
+  await addLoadShedding(app, { lane, costs });
+  app.addHook("onRequest", async (request, reply) => {
+    if (!costs(request)) return;
+    await limits.countRequest(request, reply);
+    // What a query costs is known only when it is read.
+    if (request.routeOptions.url === GRAPHQL_PATH) return;
+    leaveUncompressed(request);
+    await limits.countWork(request, reply, 1);
+  });
+  await addCompression(app);
   // Before the body is read. The routes of sign-in that need to know ask by themselves.
   app.addHook("preParsing", async (request, reply) => {
     if (request.routeOptions.url !== GRAPHQL_PATH) return;
@@ -41,22 +73,30 @@ async function setSecurityHeaders(_request: FastifyRequest, reply: FastifyReply)
   reply.headers(SECURITY_HEADERS);
 }
 
-function corsOptions(origins: string[]) {
+/** @param hasCookies whether pages at the origins that are named may send cookies */
+function corsOptions(origins: string[], hasCookies: boolean) {
+  const isAny = origins.includes("*");
   return {
-    origin: origins.includes("*") ? "*" : origins,
+    origin: isAny ? "*" : origins,
+    credentials: hasCookies && !isAny,
     methods: ["POST"],
     allowedHeaders: ["authorization", "content-type"],
+    exposedHeaders: RATE_HEADERS,
     maxAge: 600,
   };
 }
 
-function rateLimitOptions(perMinute: number) {
-  return {
-    max: perMinute,
-    timeWindow: 60_000,
-    allowList: ({ routeOptions: { url = "" } }: { routeOptions: { url?: string | undefined } }) =>
-      !/^\/(graphql$|auth\/|api\/plans$)/.test(url),
-    errorResponseBuilder: () => httpError(429),
+/** Tells once that a proxy is there which nobody told us of: all who come through it count as one client. */
+function createProxyWarning() {
+  let isTold = false;
+  return async ({ headers, clientAddress, log }: FastifyRequest): Promise<void> => {
+    if (isTold || headers["x-forwarded-for"] === undefined) return;
+    isTold = true;
+    log.warn(
+      { address: clientAddress },
+      "X-Forwarded-For arrives, and TRUST_PROXY is not set: everybody behind a proxy counts as one client. " +
+        "Set TRUST_PROXY to the number of proxies in front of this server, or to their addresses.",
+    );
   };
 }
 

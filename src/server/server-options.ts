@@ -7,6 +7,8 @@ export type ServerOptions = {
   authenticatorUrl: string;
   /** Connections to the database. */
   poolSize: number;
+  /** Connections besides, for work with passwords. */
+  passwordPoolSize: number;
   /** How long requests under way get to end when the server closes, in seconds. */
   drainTimeout: number;
   jwt: ResolvedJwtOptions;
@@ -14,7 +16,7 @@ export type ServerOptions = {
   logLevel: string;
   /** Origins of pages that may call the API from a browser; `*` is any. */
   corsOrigins: string[];
-  /** GraphQL requests a minute and address; 0 is no limit. */
+  /** Work a minute of one user or address; 0 is no limit. */
   rateLimitPerMinute: number;
   /** Proxies whose `X-Forwarded-For` is believed. */
   trustProxy?: Options["trustProxy"];

@@ -6,43 +6,63 @@ import { openPool } from "../database/pool.ts";
 import { LIMITS } from "../graphql/limits.ts";
 import { createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
+import { createAdmission } from "./admission.ts";
+import { addressOf, createTrust, type Trust } from "./client-address.ts";
+import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
+import { createLane } from "./lanes.ts";
+import { createRateLimits } from "./rate-limits.ts";
 import { readJsonBodies } from "./request-body.ts";
 import { addRequestHooks } from "./request-hooks.ts";
-import { addGraphql } from "./routes/graphql.ts";
+import { createGraphql } from "./routes/graphql.ts";
 import { addHealth, probe } from "./routes/health.ts";
 import { addPlans } from "./routes/plans.ts";
 import type { ServerOptions } from "./server-options.ts";
+
+/** How long a request may take to arrive, and how often that is looked at, in milliseconds. */
+const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
 
 /**
  * Builds the server on a migrated database. It does not listen yet; `close` ends its connections too.
  * @throws when the database can't be reached, or its schema can't be made into GraphQL
  */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const app = createApp(options);
+  const trusts = createTrust(options.trustProxy ?? false);
+  const app = createApp(options, trusts);
   readJsonBodies(app);
-  const { pool, close } = openPool(options.authenticatorUrl, options.poolSize, (error) => {
-    app.log.warn({ err: error }, "lost a connection to the database");
-  });
+  const open = (size: number) =>
+    openPool(options.authenticatorUrl, size, (error) => {
+      app.log.warn({ err: error }, "lost a connection to the database");
+    });
+  const { pool, close } = open(options.poolSize);
+  const passwords = open(options.passwordPoolSize);
   app.addHook("preClose", async () => {
     setTimeout(() => app.server.closeAllConnections(), options.drainTimeout * 1000).unref();
   });
-  app.addHook("onClose", close);
+  app.addHook("onClose", async () => {
+    await Promise.all([close(), passwords.close()]);
+  });
 
   try {
     const { jwt, signIn } = options;
+    // Says what is missing better than PostGraphile would.
+    await probe(pool);
+    const limits = createRateLimits(options.rateLimitPerMinute);
+    const lane = createLane(pool);
+    // Before the hooks: while the schema is made, the process is late for everything else.
+    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords: passwords.pool }));
+    app.addHook("onClose", graphql.release);
+
     app.decorateRequest("identity", null);
     const identify = createIdentify(pool, options);
-    await addRequestHooks(app, options, identify);
-
+    await addRequestHooks(app, { ...options, trusts, identify, limits, lane });
     if (signIn !== undefined && jwt.secret !== undefined) {
-      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret });
+      const { corsOrigins } = options;
+      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret, corsOrigins });
     }
     addPlans(app, pool);
     addHealth(app, pool);
-    // Says what is missing better than PostGraphile would.
-    await probe(pool);
-    await addGraphql(app, pool, jwt);
+    await graphql.addTo(app);
     await app.ready();
     return app;
   } catch (error) {
@@ -51,9 +71,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   }
 }
 
-function createApp(options: ServerOptions): FastifyInstance {
-  const { trustProxy: proxies = false } = options;
-  return Fastify({
+function createId(): string {
+  return randomBytes(8).toString("hex");
+}
+
+function createApp(options: ServerOptions, trusts: Trust): FastifyInstance {
+  const app: FastifyInstance = Fastify({
     logger: {
       level: options.logLevel,
       redact: ["req.headers"],
@@ -62,11 +85,16 @@ function createApp(options: ServerOptions): FastifyInstance {
     // Who is connected already is answered until the last, and told that it was the last.
     return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "debugId" }),
-    genReqId: () => randomBytes(8).toString("hex"),
+    genReqId: createId,
     bodyLimit: LIMITS.body,
-    trustProxy: typeof proxies === "number" ? (_address, hop) => hop < proxies : proxies,
-    requestTimeout: 15_000,
+    http: { headersTimeout: ARRIVAL.headers, connectionsCheckingInterval: ARRIVAL.checked },
+    requestTimeout: ARRIVAL.whole,
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, createId()),
     forceCloseConnections: "idle",
-    frameworkErrors: refuseRequest,
+    frameworkErrors: (_error, request, reply) => {
+      request.clientAddress = addressOf(request.raw, trusts);
+      refuseRequest(request, reply);
+    },
   });
+  return app.decorateRequest("clientAddress", "");
 }

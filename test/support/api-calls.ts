@@ -208,6 +208,8 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
   );
   const invitation = await value("select id from attune.invite_to_team($1, 'known@example.com')", [team]);
   await client.query("select attune.request_password_reset('known@example.com')");
+  // As the worker does before it sends.
+  await client.query("select attune_private.write_reset_mails()");
   const mailed = async (purpose: string): Promise<string> =>
     value("select payload ->> 'token' from attune_private.mail_outbox where user_id = $1 and purpose = $2", [
       registered,

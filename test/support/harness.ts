@@ -53,12 +53,13 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const createUser: TestDatabase["createUser"] = async (email, { admin = false } = {}) => {
     const [user] = await query<{ id: string }>("select attune_private.ensure_user($1, $2) as id", [email, admin]);
     if (user === undefined) throw new Error("ensure_user returned nothing");
-    return { id: user.id, email, token: signToken({ sub: user.id, role: "authenticated", email }, jwt) };
+    return { id: user.id, email, token: await signToken({ sub: user.id, role: "authenticated", email }, jwt) };
   };
 
+  const serviceToken = await signToken({ role: "service_role" }, jwt);
   const tokenOf: TestDatabase["tokenOf"] = (who) => {
     if (who === "anon") return undefined;
-    return who === "service_role" ? signToken({ role: "service_role" }, jwt) : who.token;
+    return who === "service_role" ? serviceToken : who.token;
   };
 
   const as: TestDatabase["as"] = async (who, work) => {
@@ -96,7 +97,7 @@ export type GraphQLResponse<Data> = {
 export type GraphQLFailure = {
   message: string;
   path?: (string | number)[];
-  extensions?: { code?: string; reason?: string; hint?: string; debugId?: string };
+  extensions?: { code?: string; reason?: string; hint?: string; debugId?: string; retryAfter?: number };
 };
 
 export type TestServer = {
@@ -115,6 +116,7 @@ export async function createTestServer(
   const app = await buildServer({
     authenticatorUrl: database.authenticatorUrl,
     poolSize: 2,
+    passwordPoolSize: 2,
     drainTimeout: 0.3,
     jwt: database.jwt,
     logLevel: "silent",

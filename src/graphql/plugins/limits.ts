@@ -13,15 +13,24 @@ import {
   valueFromASTUntyped,
 } from "graphql";
 import type {} from "postgraphile";
+import type { GrafastExecutionArgs } from "postgraphile/grafast";
+import { RequestError } from "../../server/request-error.ts";
 import { LIMITS } from "../limits.ts";
-import { createMeter } from "../query-cost.ts";
+import { createMeter, type Measure } from "../query-cost.ts";
 import { refusedQuery } from "../refused-query.ts";
 
 /** A query that is not longer than this can't have too many tokens. */
 const SURELY_SHORT = LIMITS.tokens;
 
-/** By the query's text, then by its shape, then by its size with these variables. */
-export const LimitsPlugin: GraphileConfig.Plugin = {
+/**
+ * Lets an operation in that is within the limits, by what else the server has to do. What it returns is called at the
+ * end of the operation.
+ * @throws RequestError when it is not let in
+ */
+export type Admit = (args: GrafastExecutionArgs, measure: Measure) => Promise<() => Promise<void> | void>;
+
+/** By the query's text, then by its shape, then by its size with these variables, then by what `admit` says. */
+export const createLimitsPlugin = (admit: Admit): GraphileConfig.Plugin => ({
   name: "AttuneLimitsPlugin",
   grafserv: {
     middleware: {
@@ -38,13 +47,27 @@ export const LimitsPlugin: GraphileConfig.Plugin = {
   },
   grafast: {
     middleware: {
-      execute(next, { args }) {
-        const error = overLimit(args.schema, args.document, args.operationName, args.variableValues ?? {});
-        return error === undefined ? next() : { errors: [error] };
+      async execute(next, { args }) {
+        let leave: Awaited<ReturnType<Admit>>;
+        try {
+          const measure = measureOf(args.schema, args.document, args.operationName, args.variableValues ?? {});
+          if (measure === undefined) return await next();
+          checkLimits(measure);
+          leave = await admit(args, measure);
+        } catch (error) {
+          if (error instanceof GraphQLError) return { errors: [error] };
+          if (!(error instanceof RequestError)) throw error;
+          return { errors: [new GraphQLError(error.message, { originalError: error })] };
+        }
+        try {
+          return await next();
+        } finally {
+          await leave();
+        }
       },
     },
   },
-};
+});
 
 function tooLong(query: string): { errors: GraphQLError[] } | undefined {
   if (query.length <= SURELY_SHORT) return undefined;
@@ -76,13 +99,13 @@ const depthRule: ValidationRule = (context) => {
   })(reporter);
 };
 
-/** The first limit that the operation is over, with these variables, or undefined. */
-function overLimit(
+/** How much the operation asks for with these variables; undefined when there is no such operation. */
+function measureOf(
   schema: GraphQLSchema,
   document: DocumentNode,
   operationName: string | null | undefined,
   variableValues: Readonly<Record<string, unknown>>,
-): GraphQLError | undefined {
+): Measure | undefined {
   const operation = getOperationAST(document, operationName);
   const type = operation && schema.getRootType(operation.operation);
   if (!operation || !type) return undefined;
@@ -96,24 +119,29 @@ function overLimit(
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   }
+  return createMeter(schema, fragments, variables)(operation.selectionSet, type);
+}
 
-  try {
-    const { cost, rootFields, introspection } = createMeter(schema, fragments, variables)(operation.selectionSet, type);
-    if (rootFields > LIMITS.rootFields) {
-      const message = `The query has ${rootFields} fields at the top, more than ${LIMITS.rootFields}`;
-      return refusedQuery("too_many_root_fields", message, "Send it as several queries.");
-    }
-    if (introspection > LIMITS.introspection) {
-      const message = `The query asks for ${introspection} fields of the schema, more than ${LIMITS.introspection}`;
-      return refusedQuery("query_too_costly", message, "Ask for each part of the schema once.");
-    }
-    if (cost > LIMITS.cost) {
-      const message = `The query may give ${cost} values, more than ${LIMITS.cost}`;
-      return refusedQuery("query_too_costly", message, "Ask for fewer rows with `first`, or for fewer fields.");
-    }
-  } catch (error) {
-    if (error instanceof GraphQLError) return error;
-    throw error;
+/** @throws GraphQLError by the first limit that it is over */
+function checkLimits({ cost, rootFields, introspection, password, mail }: Measure): void {
+  if (rootFields > LIMITS.rootFields) {
+    const message = `The query has ${rootFields} fields at the top, more than ${LIMITS.rootFields}`;
+    throw refusedQuery("too_many_root_fields", message, "Send it as several queries.");
   }
-  return undefined;
+  if (introspection > LIMITS.introspection) {
+    const message = `The query asks for ${introspection} fields of the schema, more than ${LIMITS.introspection}`;
+    throw refusedQuery("query_too_costly", message, "Ask for each part of the schema once.");
+  }
+  if (cost > LIMITS.cost) {
+    const message = `The query may give ${cost} values, more than ${LIMITS.cost}`;
+    throw refusedQuery("query_too_costly", message, "Ask for fewer rows with `first`, or for fewer fields.");
+  }
+  if (password + mail > 1) {
+    const message = `The query signs in, or has to do with passwords, ${password + mail} times`;
+    throw refusedQuery(
+      "too_many_password_operations",
+      message,
+      "Send each of these mutations as a request of its own.",
+    );
+  }
 }

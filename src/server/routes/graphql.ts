@@ -7,7 +7,8 @@ import { grafserv } from "postgraphile/grafserv/fastify/v5";
 import { EXPLORER } from "../../graphql/explorer.ts";
 import { LIMITS } from "../../graphql/limits.ts";
 import { maskError } from "../../graphql/mask-errors.ts";
-import { LimitsPlugin } from "../../graphql/plugins/limits.ts";
+import { type Admit, createLimitsPlugin } from "../../graphql/plugins/limits.ts";
+import { OperationsPlugin } from "../../graphql/plugins/operations.ts";
 import { SentValuesPlugin } from "../../graphql/plugins/sent-values.ts";
 import { makePreset } from "../../graphql/preset.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
@@ -16,15 +17,18 @@ import { httpError } from "../request-error.ts";
 
 export const GRAPHQL_PATH = "/graphql";
 
+/** The API, made and not yet served. */
+export type GraphqlApi = { addTo: (app: FastifyInstance) => Promise<void>; release: () => Promise<void> };
+
 /**
- * Serves the schema that `authenticator` sees through `pool`.
+ * Makes the API of the schema that `authenticator` sees through `pool`, for the operations that `admit` lets in.
  * @throws when the schema can't be made into GraphQL
  */
-export async function addGraphql(app: FastifyInstance, pool: Pool, jwt: ResolvedJwtOptions): Promise<void> {
+export async function createGraphql(pool: Pool, jwt: ResolvedJwtOptions, admit: Admit): Promise<GraphqlApi> {
   const graphql = postgraphile({
     extends: [makePreset(pool, jwt)],
     // Limits are counted with variables that have been read.
-    plugins: [SentValuesPlugin, LimitsPlugin],
+    plugins: [SentValuesPlugin, createLimitsPlugin(admit), OperationsPlugin],
     grafast: {
       context: ({ fastifyv5 }) => ({ pgSettings: (fastifyv5?.request.identity ?? NOBODY).pgSettings }),
     },
@@ -39,13 +43,23 @@ export async function addGraphql(app: FastifyInstance, pool: Pool, jwt: Resolved
     },
     ruru: EXPLORER,
   });
-  app.addHook("onClose", () => graphql.release());
-  await graphql.getSchema();
-  const serv = graphql.createServ(grafserv);
-  await serv.ready();
-  await serv.addTo(app);
-  app.get("/favicon.ico", (_request, reply) => reply.code(204).send());
-  app.get(GRAPHQL_PATH, () => {
-    throw httpError(405);
-  });
+  const release = async (): Promise<void> => {
+    await graphql.release();
+  };
+  try {
+    await graphql.getSchema();
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  const addTo = async (app: FastifyInstance): Promise<void> => {
+    const serv = graphql.createServ(grafserv);
+    await serv.ready();
+    await serv.addTo(app);
+    app.get("/favicon.ico", (_request, reply) => reply.code(204).send());
+    app.get(GRAPHQL_PATH, () => {
+      throw httpError(405);
+    });
+  };
+  return { addTo, release };
 }

@@ -1,0 +1,47 @@
+/** The connections that requests wait for: one lane for all of them, and a narrow one for what has to do with passwords. */
+import type pg from "pg";
+import { makePgAdaptorWithPgClient } from "postgraphile/adaptors/pg";
+import type { WithPgClient } from "postgraphile/@dataplan/pg";
+import { overloaded } from "./request-error.ts";
+
+export type Lane = {
+  /** Gives a connection, in the order in which it is asked for. */
+  withPgClient: WithPgClient;
+  /** For how many milliseconds the first of those who wait has waited. */
+  wait: () => number;
+};
+
+export function createLane(pool: pg.Pool): Lane {
+  const connect = makePgAdaptorWithPgClient(pool);
+  const waiting = new Set<{ since: number }>();
+  return {
+    async withPgClient(pgSettings, work) {
+      const place = { since: performance.now() };
+      waiting.add(place);
+      try {
+        return await connect(pgSettings, (client) => {
+          waiting.delete(place);
+          return work(client);
+        });
+      } finally {
+        waiting.delete(place);
+      }
+    },
+    wait() {
+      const [first] = waiting;
+      return first === undefined ? 0 : performance.now() - first.since;
+    },
+  };
+}
+
+/** Lets so many through, and no more; what it returns lets go. @throws RequestError `overloaded` */
+export function createGate(most: number, retryAfter: number): () => () => void {
+  let inside = 0;
+  return () => {
+    if (inside >= most) throw overloaded(retryAfter);
+    inside += 1;
+    return () => {
+      inside -= 1;
+    };
+  };
+}

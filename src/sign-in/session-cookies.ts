@@ -1,0 +1,118 @@
+/** Sessions of browsers: the refresh token is in a cookie that no script reads, and only pages of ours may use it. */
+import type { CookieSerializeOptions } from "@fastify/cookie";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Pool } from "pg";
+import { queryAs } from "../database/query-as.ts";
+import { RequestError } from "../server/request-error.ts";
+import { checkText } from "../storable.ts";
+import { cameFrom, holderOf, NOBODY } from "./authenticate.ts";
+import { askForTokens, type SessionTokens } from "./session-tokens.ts";
+
+type Setting = {
+  pool: Pool;
+  secret: string;
+  publicUrl: string;
+  /** Pages that may use the cookie, besides those at `publicUrl`. */
+  corsOrigins: string[];
+};
+
+/** What a page is given: all but the refresh token. */
+export type PageTokens = Omit<SessionTokens, "refreshToken">;
+
+/** Puts the refresh token into its cookie, and returns the rest. */
+export type KeepSession = (reply: FastifyReply, tokens: SessionTokens) => PageTokens;
+
+/** The cookie of the refresh token: how it is called, and where it goes. */
+type SessionCookie = { name: string; options: CookieSerializeOptions };
+
+function sessionCookie(publicUrl: string): SessionCookie {
+  const isSecure = publicUrl.startsWith("https:");
+  return {
+    // With this prefix no other host of the domain can plant one.
+    name: isSecure ? "__Host-attune-session" : "attune-session",
+    options: { path: isSecure ? "/" : "/auth", httpOnly: true, sameSite: "strict", secure: isSecure },
+  };
+}
+
+export function createKeepSession(publicUrl: string): KeepSession {
+  const { name, options } = sessionCookie(publicUrl);
+  return (reply, { refreshToken, sessionId, userId, accessToken, accessExpiresAt, sessionExpiresAt }) => {
+    reply.setCookie(name, refreshToken, { ...options, expires: new Date(sessionExpiresAt) });
+    return { accessToken, sessionId, userId, accessExpiresAt, sessionExpiresAt };
+  };
+}
+
+/** Adds `/auth/register`, `/auth/login`, `/auth/refresh` and `/auth/logout`, to a scope that reads cookies. */
+export function addSessionCookies(scope: FastifyInstance, setting: Setting): void {
+  const { pool, secret, publicUrl } = setting;
+  const { name, options } = sessionCookie(publicUrl);
+  const keep = createKeepSession(publicUrl);
+  const origins = new Set([new URL(publicUrl).origin, ...setting.corsOrigins]);
+
+  /** Before the body is read: what a page of another site sends with the browser's cookies changes nothing. */
+  const onRequest = async ({ headers }: FastifyRequest): Promise<void> => {
+    const { origin, "sec-fetch-site": site } = headers;
+    if (origin === undefined ? site === "same-origin" : origins.has(origin)) return;
+    throw new RequestError(
+      403,
+      "foreign_origin",
+      "This is for pages of the application only",
+      "Name the origin of the page in CORS_ORIGINS, or use the GraphQL mutations, which set no cookie.",
+    );
+  };
+
+  const ask = (request: FastifyRequest, call: string, ...params: unknown[]) =>
+    askForTokens(pool, cameFrom(NOBODY, request), call, params, secret);
+  const refresh = (request: FastifyRequest) => ask(request, "attune.refresh_session($1)", request.cookies[name] ?? "");
+
+  scope.post("/auth/register", { onRequest }, async (request, reply) => {
+    const { email, password, name: called } = textsOf(request.body, ["email", "password"], ["name"]);
+    return keep(reply, await ask(request, "attune.register($1, $2, $3)", email, password, called));
+  });
+
+  scope.post("/auth/login", { onRequest }, async (request, reply) => {
+    const { email, password } = textsOf(request.body, ["email", "password"]);
+    return keep(reply, await ask(request, "attune.login($1, $2)", email, password));
+  });
+
+  // A cookie that opens nothing stays: another tab may have replaced it in the meantime.
+  scope.post("/auth/refresh", { onRequest }, async (request, reply) => keep(reply, await refresh(request)));
+
+  scope.post("/auth/logout", { onRequest }, async (request, reply) => {
+    reply.clearCookie(name, options);
+    try {
+      const { claims } = await refresh(request);
+      await queryAs(pool, cameFrom(holderOf(claims), request), "select attune.logout()");
+    } catch (error) {
+      // There is no session to end any more.
+      if (!(error instanceof RequestError && error.status === 401)) throw error;
+    }
+    return reply.code(204).send();
+  });
+}
+
+/**
+ * The members of a body that have to be text.
+ * @throws RequestError when one is missing, is none, or none that can be stored
+ */
+function textsOf<Name extends string, Optional extends string = never>(
+  body: unknown,
+  required: Name[],
+  optional: Optional[] = [],
+): Record<Name, string> & Record<Optional, string | undefined> {
+  const given = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+  const texts = [...required, ...optional].map((name) => {
+    const value = given[name];
+    if (typeof value === "string") checkText(value, { within: undefined, name });
+    else if (value != null || required.some((other) => other === name)) {
+      throw new RequestError(
+        400,
+        "invalid_request",
+        `The body has no text \`${name}\``,
+        `Send JSON with ${required.join(" and ")}.`,
+      );
+    }
+    return [name, value ?? undefined];
+  });
+  return Object.fromEntries(texts) as Record<Name, string> & Record<Optional, string | undefined>;
+}
