@@ -6,7 +6,7 @@ import { queryAs } from "../database/query-as.ts";
 import { RequestError } from "../server/request-error.ts";
 import { checkText } from "../storable.ts";
 import { cameFrom, holderOf, NOBODY } from "./authenticate.ts";
-import { askForTokens, type SessionTokens } from "./session-tokens.ts";
+import { askForTokens, type NewSession, type SessionTokens } from "./session-tokens.ts";
 
 type Setting = {
   pool: Pool;
@@ -19,33 +19,39 @@ type Setting = {
 /** What a page is given: all but the refresh token. */
 export type PageTokens = Omit<SessionTokens, "refreshToken">;
 
-/** Puts the refresh token into its cookie, and returns the rest. */
-export type KeepSession = (reply: FastifyReply, tokens: SessionTokens) => PageTokens;
+/** Puts the refresh token into its cookie, and that of the device, and returns the rest. */
+export type KeepSession = (reply: FastifyReply, session: NewSession) => PageTokens;
 
-/** The cookie of the refresh token: how it is called, and where it goes. */
-type SessionCookie = { name: string; options: CookieSerializeOptions };
+/** For how long a browser knows that somebody has signed in with it before, in seconds: browsers keep no cookie longer. */
+const DEVICE_LIFETIME = 400 * 24 * 60 * 60;
 
-function sessionCookie(publicUrl: string): SessionCookie {
+/** What the cookies are called, and where they go. */
+type SessionCookies = { session: string; device: string; options: CookieSerializeOptions };
+
+function cookiesOf(publicUrl: string): SessionCookies {
   const isSecure = publicUrl.startsWith("https:");
+  // With this prefix no other host of the domain can plant one.
+  const prefix = isSecure ? "__Host-" : "";
   return {
-    // With this prefix no other host of the domain can plant one.
-    name: isSecure ? "__Host-attune-session" : "attune-session",
+    session: `${prefix}attune-session`,
+    device: `${prefix}attune-device`,
     options: { path: isSecure ? "/" : "/auth", httpOnly: true, sameSite: "strict", secure: isSecure },
   };
 }
 
 export function createKeepSession(publicUrl: string): KeepSession {
-  const { name, options } = sessionCookie(publicUrl);
-  return (reply, { refreshToken, sessionId, userId, accessToken, accessExpiresAt, sessionExpiresAt }) => {
-    reply.setCookie(name, refreshToken, { ...options, expires: new Date(sessionExpiresAt) });
-    return { accessToken, sessionId, userId, accessExpiresAt, sessionExpiresAt };
+  const { session, device, options } = cookiesOf(publicUrl);
+  return (reply, { tokens: { refreshToken, ...tokens }, deviceToken }) => {
+    reply.setCookie(session, refreshToken, { ...options, expires: new Date(tokens.sessionExpiresAt) });
+    if (deviceToken !== null) reply.setCookie(device, deviceToken, { ...options, maxAge: DEVICE_LIFETIME });
+    return tokens;
   };
 }
 
 /** Adds `/auth/register`, `/auth/login`, `/auth/refresh` and `/auth/logout`, to a scope that reads cookies. */
 export function addSessionCookies(scope: FastifyInstance, setting: Setting): void {
   const { pool, secret, publicUrl } = setting;
-  const { name, options } = sessionCookie(publicUrl);
+  const { session, device, options } = cookiesOf(publicUrl);
   const keep = createKeepSession(publicUrl);
   const origins = new Set([new URL(publicUrl).origin, ...setting.corsOrigins]);
 
@@ -63,7 +69,8 @@ export function addSessionCookies(scope: FastifyInstance, setting: Setting): voi
 
   const ask = (request: FastifyRequest, call: string, ...params: unknown[]) =>
     askForTokens(pool, cameFrom(NOBODY, request), call, params, secret);
-  const refresh = (request: FastifyRequest) => ask(request, "attune.refresh_session($1)", request.cookies[name] ?? "");
+  const refresh = (request: FastifyRequest) =>
+    ask(request, "attune.refresh_session($1)", request.cookies[session] ?? "");
 
   scope.post("/auth/register", { onRequest }, async (request, reply) => {
     const { email, password, name: called } = textsOf(request.body, ["email", "password"], ["name"]);
@@ -72,14 +79,15 @@ export function addSessionCookies(scope: FastifyInstance, setting: Setting): voi
 
   scope.post("/auth/login", { onRequest }, async (request, reply) => {
     const { email, password } = textsOf(request.body, ["email", "password"]);
-    return keep(reply, await ask(request, "attune.login($1, $2)", email, password));
+    const known = request.cookies[device];
+    return keep(reply, await ask(request, "attune.login($1, $2, $3)", email, password, known));
   });
 
   // A cookie that opens nothing stays: another tab may have replaced it in the meantime.
   scope.post("/auth/refresh", { onRequest }, async (request, reply) => keep(reply, await refresh(request)));
 
   scope.post("/auth/logout", { onRequest }, async (request, reply) => {
-    reply.clearCookie(name, options);
+    reply.clearCookie(session, options);
     try {
       const { claims } = await refresh(request);
       await queryAs(pool, cameFrom(holderOf(claims), request), "select attune.logout()");
