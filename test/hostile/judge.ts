@@ -6,8 +6,6 @@ export type Answer = { status: number; text: string };
 /** What is wrong with an answer, or undefined. `isDown` says that the database was killed: then 503 is right. */
 export function problemOf({ status, text }: Answer, isDown = false): string | undefined {
   const errors = errorsOf(text);
-  // What is refused at once because there is too much to do is answered as it should be.
-  if (errors?.every(({ extensions }) => extensions?.reason === "overloaded")) return undefined;
   const isUnavailable = errors?.every(({ extensions }) => extensions?.code === "PT503") ?? false;
   if (status >= 500 && !(isDown && status === 503 && isUnavailable)) return `status ${status}: ${text.slice(0, 300)}`;
   for (const { message, extensions = {} } of errors ?? []) {

@@ -32,7 +32,7 @@ export async function runKills(random: Random, times: number, report: Report): P
   const dataDir = await mkdtemp(join(tmpdir(), "attune-kills-"));
   // Where we are root, PostgreSQL runs as somebody else.
   await chmod(dataDir, 0o755);
-  const start = (): Promise<Server> => startServer({ ATTUNE_DATA_DIR: dataDir, RATE_LIMIT: "0" });
+  const start = (): Promise<Server> => startServer({ ATTUNE_DATA_DIR: dataDir, RATE_LIMIT: "0", OVERLOAD_AFTER: "0" });
   let server = await start();
   const writers: Writer[] = [];
   for (let n = 0; n < WRITERS; n += 1)
@@ -45,8 +45,8 @@ export async function runKills(random: Random, times: number, report: Report): P
     const n = writer.sent;
     const wasDown = isDown;
     const answer = await post(server.address, WRITE, { n: { n } }, writer.token);
-    count(report.calls, "writes under kills");
     if (answer === undefined) return false;
+    count(report.calls, "writes under kills");
     const problem = problemOf(answer, wasDown || isDown);
     if (problem !== undefined)
       report.internal.push(`${problem} while ${isDown ? "something was killed" : "all was well"}`);

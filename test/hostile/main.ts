@@ -62,8 +62,6 @@ async function createStage(): Promise<Stage> {
     // Other tests keep the machine busy.
     overloadAfter: 0,
     drainTimeout: 0.3,
-    passwordPoolSize: 2,
-    drainTimeout: 0.3,
     jwt: { secret: jwtSecret },
     logLevel: "silent",
     corsOrigins: ["https://app.example.com"],
