@@ -1,5 +1,5 @@
 /** What many do at once: refreshing, inviting, joining, leaving, deleting; and what has to hold whoever was first. */
-import pg from "pg";
+import type pg from "pg";
 import type { Random } from "./random.ts";
 import { type SqlAnswer, runStatement } from "./sql-calls.ts";
 import type { World } from "./world.ts";

@@ -1,5 +1,4 @@
 /** A run of the suite: rounds of random calls on fresh databases, by turns of one persona each. */
-import type { FastifyInstance } from "fastify";
 import type { GraphQLSchema } from "graphql";
 import pg from "pg";
 import { randomCompany, randomOperation, rootFields } from "./graphql-calls.ts";
@@ -8,18 +7,9 @@ import { problemOf } from "./judge.ts";
 import { runRace } from "./races.ts";
 import { createRandom, type Random } from "./random.ts";
 import { count, type Report } from "./report.ts";
+import type { Stage } from "./stage.ts";
 import { type Catalogue, randomStatement, readCatalogueOf, runStatement } from "./sql-calls.ts";
 import { createWorld, PERSONAS, type World } from "./world.ts";
-
-/** A migrated database with nobody in it, and the server in front of it, listening. */
-export type Stage = {
-  ownerUrl: string;
-  authenticatorUrl: string;
-  jwtSecret: string;
-  app: FastifyInstance;
-  port: number;
-  close: () => Promise<void>;
-};
 
 /** Calls of one persona between two looks at what is everybody else's. */
 const TURN = 25;
