@@ -4,7 +4,7 @@ import type { LightMyRequestResponse } from "fastify";
 import { getIntrospectionQuery } from "graphql";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { createAdmission, PASSWORD_WORK } from "../src/server/admission.ts";
+import { createAdmission, createPasswordWork, PASSWORD_WORK } from "../src/server/admission.ts";
 import { createRateLimits } from "../src/server/rate-limits.ts";
 import {
   createTestDatabase,
@@ -117,7 +117,7 @@ describe("work with passwords", () => {
   test("that must not tell what it did by its time ends at whole steps, on no connection", async () => {
     server = await createTestServer(database);
     const lane = { withPgClient: () => Promise.reject(new Error("nobody asks for it")), wait: () => 0 };
-    const admit = createAdmission({ limits: createRateLimits(0), lane, passwords: database.owner });
+    const admit = createAdmission({ limits: createRateLimits(0), lane, passwords: createPasswordWork(database.owner) });
     const args = { contextValue: {}, document: { kind: "Document", definitions: [] } } as unknown;
     const measure = { cost: 1, rootFields: 1, introspection: 0, password: 0, mail: 1 };
     vi.useFakeTimers();

@@ -1,4 +1,5 @@
 /** Which operations are let in, on which connections: by the work that they are, and by how much there is already. */
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { getOperationAST, OperationTypeNode } from "graphql";
 import type pg from "pg";
 import type { Admit } from "../graphql/plugins/limits.ts";
@@ -16,11 +17,36 @@ const UNIT = { values: 100, password: 1 / 20 };
 /** In milliseconds: answers that must not tell by their time what was done come at whole steps of it. */
 const STEP = 50;
 
-type Setting = { limits: RateLimits; lane: Lane; passwords: pg.Pool };
+/** Work with passwords, whichever door it comes by: its connections, and the gate before them. */
+export type PasswordWork = { pool: pg.Pool; enter: () => () => void };
+
+export function createPasswordWork(pool: pg.Pool): PasswordWork {
+  return { pool, enter: createGate(pool.options.max * PASSWORD_WORK.perConnection, PASSWORD_WORK.retryAfter) };
+}
+
+/** Does work with a password for a request that is none of GraphQL's. @throws RequestError when there is too much */
+export type AdmitPassword = <Result>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  work: (pool: pg.Pool) => Promise<Result>,
+) => Promise<Result>;
+
+type Setting = { limits: RateLimits; lane: Lane; passwords: PasswordWork };
+
+export function createPasswordAdmission({ limits, passwords }: Omit<Setting, "lane">): AdmitPassword {
+  return async (request, reply, work) => {
+    await limits.countWork(request, reply, 1 / UNIT.password);
+    const leave = passwords.enter();
+    try {
+      return await work(passwords.pool);
+    } finally {
+      leave();
+    }
+  };
+}
 
 export function createAdmission({ limits, lane, passwords }: Setting): Admit {
-  const passwordLane = createLane(passwords);
-  const enter = createGate(passwords.options.max * PASSWORD_WORK.perConnection, PASSWORD_WORK.retryAfter);
+  const passwordLane = createLane(passwords.pool);
 
   return async ({ requestContext, contextValue, document, operationName }, measure) => {
     const begun = performance.now();
@@ -31,7 +57,7 @@ export function createAdmission({ limits, lane, passwords }: Setting): Admit {
       await limits.countWork(request, reply, unitsOf(measure));
     }
     const isPassword = measure.password > 0;
-    const leave = isPassword ? enter() : undefined;
+    const leave = isPassword ? passwords.enter() : undefined;
     Object.assign(contextValue as object, { withPgClient: (isPassword ? passwordLane : lane).withPgClient });
     return async () => {
       leave?.();
