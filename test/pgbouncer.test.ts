@@ -215,6 +215,8 @@ test.runIf(isThere)(
       expect(states).toEqual(
         Array.from({ length: CONNECTIONS }, () => ({ ownRole: true, claims: "", prepared: 0, changed: null })),
       );
+      const { code, stdout } = await attune(["dump"], environment);
+      expect([code, stdout.slice(0, 14)]).toEqual([0, "-- Attune dump"]);
       expect(await asSuperuser("select * from pg_locks where locktype = 'advisory'")).toEqual([]);
     } finally {
       for (const stop of stops) await stop();

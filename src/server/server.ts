@@ -7,7 +7,7 @@ import { LIMITS } from "../graphql/limits.ts";
 import { createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
 import { createAdmission, createPasswordAdmission, createPasswordWork } from "./admission.ts";
-import { addressOf, createTrust, type Trust } from "./client-address.ts";
+import { type AddressOf, createAddressOf } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
 import { createLane } from "./lanes.ts";
@@ -27,8 +27,8 @@ const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
  * @throws when the database can't be reached, or its schema can't be made into GraphQL
  */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const trusts = createTrust(options.trustProxy ?? false);
-  const app = createApp(options, trusts);
+  const addressOf = createAddressOf(options.trustProxy ?? false);
+  const app = createApp(options, addressOf);
   readJsonBodies(app);
   const open = (size: number) =>
     openPool(options.authenticatorUrl, size, (error) => {
@@ -56,7 +56,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
 
     app.decorateRequest("identity", null);
     const identify = createIdentify(pool, options);
-    await addRequestHooks(app, { ...options, trusts, identify, limits, lane });
+    await addRequestHooks(app, { ...options, addressOf, identify, limits, lane });
     if (signIn !== undefined && jwt.secret !== undefined) {
       const { corsOrigins } = options;
       const admitPassword = createPasswordAdmission({ limits, passwords });
@@ -77,7 +77,7 @@ function createId(): string {
   return randomBytes(8).toString("hex");
 }
 
-function createApp(options: ServerOptions, trusts: Trust): FastifyInstance {
+function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstance {
   const app: FastifyInstance = Fastify({
     logger: {
       level: options.logLevel,
@@ -94,7 +94,7 @@ function createApp(options: ServerOptions, trusts: Trust): FastifyInstance {
     clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, createId()),
     forceCloseConnections: "idle",
     frameworkErrors: (_error, request, reply) => {
-      request.clientAddress = addressOf(request.raw, trusts);
+      request.clientAddress = addressOf(request.raw);
       refuseRequest(request, reply);
     },
   });

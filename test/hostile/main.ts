@@ -54,6 +54,8 @@ async function createStage(): Promise<Stage> {
   const app = await buildServer({
     authenticatorUrl: urls.authenticatorUrl,
     poolSize: 4,
+    passwordPoolSize: 2,
+    drainTimeout: 0.3,
     jwt: { secret: jwtSecret },
     logLevel: "silent",
     corsOrigins: ["https://app.example.com"],

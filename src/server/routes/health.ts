@@ -54,19 +54,16 @@ export function addHealth(app: FastifyInstance, pool: Pool): void {
 
   app.get("/api/health", async () => ({ status: "alive" }));
   app.get("/api/ready", async () => {
-    if (isClosing) throw notReady("shutting_down", "The server is shutting down", "Ask another server.");
+    if (isClosing) throw new RequestError(503, "shutting_down", "The server is shutting down", "Ask another server.");
     // Probes that come meanwhile wait for the same answer, so that they take one connection.
     asking ??= stateOf(pool).finally(() => (asking = undefined));
     const { migrated, readOnly } = await asking.catch((cause: unknown) => {
       // The database's own reasons are told as they are to any request.
       if (statusOfCode(maskThrown(cause).extensions?.["code"]) === 503) throw cause;
-      throw notReady("not_ready", "The database can't be used", "Look into the log.", cause);
+      throw new RequestError(503, "not_ready", "The database can't be used", "Look into the log.", { cause });
     });
-    if (!migrated) throw notReady("not_migrated", "The database lacks migrations", "Run `attune migrate`.");
+    if (!migrated)
+      throw new RequestError(503, "not_migrated", "The database lacks migrations", "Run `attune migrate`.");
     return { status: "ready", migrated, readOnly };
   });
-}
-
-function notReady(reason: string, message: string, hint: string, cause?: unknown): RequestError {
-  return new RequestError(503, reason, message, hint, { cause });
 }
