@@ -120,7 +120,7 @@ describe("work with passwords", () => {
 
 describe("more than the server can do", () => {
   test("is refused before it waits, and health is told", async () => {
-    server = await createTestServer(database, { poolSize: 1 });
+    server = await createTestServer(database, { poolSize: 1, overloadAfter: 500 });
     let all: Promise<LightMyRequestResponse>[] = [];
     await whileNothingEnds(async () => {
       all = [ask(PLAIN), ask(VIEWER)];

@@ -23,7 +23,7 @@ const SECURITY_HEADERS = {
     "img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'",
 };
 
-type Setting = Pick<ServerOptions, "corsOrigins" | "signIn" | "singleUserId" | "trustProxy"> & {
+type Setting = Pick<ServerOptions, "corsOrigins" | "overloadAfter" | "signIn" | "singleUserId" | "trustProxy"> & {
   addressOf: AddressOf;
   /** Finds out who asks, and sets `request.identity`. */
   identify: Identify;
@@ -47,7 +47,7 @@ export async function addRequestHooks(app: FastifyInstance, setting: Setting): P
   if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins, setting.signIn?.cookies === true));
   if ((setting.trustProxy ?? false) === false) app.addHook("onRequest", createProxyWarning());
   if (singleUserId !== undefined) app.addHook("onRequest", assertLocal);
-  await addLoadShedding(app, { lane, costs });
+  await addLoadShedding(app, { after: setting.overloadAfter, lane, costs });
   app.addHook("onRequest", async (request, reply) => {
     if (!costs(request)) return;
     await limits.countRequest(request, reply);
