@@ -1,5 +1,5 @@
---! Previous: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
---! Hash: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
+--! Previous: sha1:3dc9573736f899f0e29bf6fd87c64d47f9ba284c
+--! Hash: sha1:715e8551c29f9dcfb8307220969ea0a37da6e6cc
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

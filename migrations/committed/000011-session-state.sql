@@ -1,5 +1,5 @@
---! Previous: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
---! Hash: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
+--! Previous: sha1:715e8551c29f9dcfb8307220969ea0a37da6e6cc
+--! Hash: sha1:b9a72d0acefa6919dfd8bf6e1e78c8f666f01b40
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
---! Hash: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
+--! Previous: sha1:b9a72d0acefa6919dfd8bf6e1e78c8f666f01b40
+--! Hash: sha1:2ba0f995cabada0f858b26bfbf3a7736967a137c
 --! Message: notifications
 
 -- What there is to notify of

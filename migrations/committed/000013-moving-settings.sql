@@ -1,5 +1,5 @@
---! Previous: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
---! Hash: sha1:7aed116c5de62a41b1dd09ac6104134914930589
+--! Previous: sha1:2ba0f995cabada0f858b26bfbf3a7736967a137c
+--! Hash: sha1:9a6bcb42115c5f18fabea57bd98fb5c687f0374c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:7aed116c5de62a41b1dd09ac6104134914930589
---! Hash: sha1:fc46848a2cbb64133eb76e2d82aa1a562e9a0430
+--! Previous: sha1:9a6bcb42115c5f18fabea57bd98fb5c687f0374c
+--! Hash: sha1:4684424a9f90396ce16cdf2ba2691e7f76caf88a
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
