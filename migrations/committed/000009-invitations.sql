@@ -1,5 +1,5 @@
 --! Previous: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
---! Hash: sha1:3dc9573736f899f0e29bf6fd87c64d47f9ba284c
+--! Hash: sha1:2aa967d58c7e62112736ba80b40515540d65afee
 --! Message: invitations
 
 create table attune.invitations (
@@ -455,7 +455,8 @@ end;
 $$;
 comment on function attune.remove_expired() is
   'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, '
-  'counted failures after a day or two, sessions, mails and invitations after 30 days, devices and ended identities after 400. '
+  'counted failures after a day or two, sessions, mails and invitations after 30 days, devices and ended identities '
+  'after 400. '
   'For trusted servers, once a day or so.';
 revoke all on function attune.remove_expired() from public;
 grant execute on function attune.remove_expired() to service_role;

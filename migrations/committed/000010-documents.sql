@@ -1,5 +1,5 @@
---! Previous: sha1:3dc9573736f899f0e29bf6fd87c64d47f9ba284c
---! Hash: sha1:715e8551c29f9dcfb8307220969ea0a37da6e6cc
+--! Previous: sha1:2aa967d58c7e62112736ba80b40515540d65afee
+--! Hash: sha1:b24308be67748915e3d5fc8a4b79229edf787f39
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:715e8551c29f9dcfb8307220969ea0a37da6e6cc
---! Hash: sha1:b9a72d0acefa6919dfd8bf6e1e78c8f666f01b40
+--! Previous: sha1:b24308be67748915e3d5fc8a4b79229edf787f39
+--! Hash: sha1:2f17dfc1b740b81e9f7daac7b84ca9805e38dd6a
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b9a72d0acefa6919dfd8bf6e1e78c8f666f01b40
---! Hash: sha1:2ba0f995cabada0f858b26bfbf3a7736967a137c
+--! Previous: sha1:2f17dfc1b740b81e9f7daac7b84ca9805e38dd6a
+--! Hash: sha1:c0a73b30ebec753cedfe643c4b538fcbb4ae2748
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:2ba0f995cabada0f858b26bfbf3a7736967a137c
---! Hash: sha1:9a6bcb42115c5f18fabea57bd98fb5c687f0374c
+--! Previous: sha1:c0a73b30ebec753cedfe643c4b538fcbb4ae2748
+--! Hash: sha1:cadbb221dfa3de99b48eefa242cd868118f28ce6
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

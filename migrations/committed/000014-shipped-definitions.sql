@@ -1,5 +1,5 @@
---! Previous: sha1:9a6bcb42115c5f18fabea57bd98fb5c687f0374c
---! Hash: sha1:4684424a9f90396ce16cdf2ba2691e7f76caf88a
+--! Previous: sha1:cadbb221dfa3de99b48eefa242cd868118f28ce6
+--! Hash: sha1:7bfa24f83b4d9a89fd8119086891ef995b75ecf1
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
