@@ -1,5 +1,5 @@
---! Previous: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
---! Hash: sha1:2aa967d58c7e62112736ba80b40515540d65afee
+--! Previous: sha1:ee0aac3a77fcc25cce8a1a1d67ba1525a9819666
+--! Hash: sha1:5cf4721d954ee14f7c2c26b0bf8516c88b3d1dd0
 --! Message: invitations
 
 create table attune.invitations (

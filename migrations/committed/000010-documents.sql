@@ -1,5 +1,5 @@
---! Previous: sha1:2aa967d58c7e62112736ba80b40515540d65afee
---! Hash: sha1:b24308be67748915e3d5fc8a4b79229edf787f39
+--! Previous: sha1:5cf4721d954ee14f7c2c26b0bf8516c88b3d1dd0
+--! Hash: sha1:e68249705df759426f4e55df2f8e67a16f8d1e1a
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:b24308be67748915e3d5fc8a4b79229edf787f39
---! Hash: sha1:2f17dfc1b740b81e9f7daac7b84ca9805e38dd6a
+--! Previous: sha1:e68249705df759426f4e55df2f8e67a16f8d1e1a
+--! Hash: sha1:cf602d89b80bc2e90c9ec322a76311e9fd97dca8
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:2f17dfc1b740b81e9f7daac7b84ca9805e38dd6a
---! Hash: sha1:c0a73b30ebec753cedfe643c4b538fcbb4ae2748
+--! Previous: sha1:cf602d89b80bc2e90c9ec322a76311e9fd97dca8
+--! Hash: sha1:42885cbce153c9b9f2e46bcab4221da504f35b2e
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:c0a73b30ebec753cedfe643c4b538fcbb4ae2748
---! Hash: sha1:cadbb221dfa3de99b48eefa242cd868118f28ce6
+--! Previous: sha1:42885cbce153c9b9f2e46bcab4221da504f35b2e
+--! Hash: sha1:82ef0c564e26d5779cee80c9f8d8a06cd38ccaec
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:cadbb221dfa3de99b48eefa242cd868118f28ce6
---! Hash: sha1:7bfa24f83b4d9a89fd8119086891ef995b75ecf1
+--! Previous: sha1:82ef0c564e26d5779cee80c9f8d8a06cd38ccaec
+--! Hash: sha1:f61298d42480d1660e4d30d81cd5984a42b31676
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -181,8 +181,9 @@ function hold(
     : { running: () => first, lost: new Promise<never>(() => undefined), letGo: async () => undefined };
   const stopRotating = serve ? keepRotating(logFile) : () => undefined;
   let isOurs = serve;
-  void kept.lost.then(() => {
+  const lost = kept.lost.then((error) => {
     isOurs = false;
+    return error;
   });
 
   const stop = async (): Promise<void> => {
@@ -196,7 +197,7 @@ function hold(
   return {
     ownerUrl: localUrl("attune", secrets.ownerPassword, first.port, "attune"),
     secrets,
-    lost: kept.lost,
+    lost,
     stop: () => (stopping ??= stop()),
   };
 }
