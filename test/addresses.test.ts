@@ -2,16 +2,17 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { addressOf, cleanAddress, createTrust, networkOf } from "../src/server/client-address.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cleanAddress, createAddressOf, networkOf } from "../src/server/client-address.ts";
 import { ENTRIES, FORWARDED } from "./support/addresses.ts";
+import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 
 const PEER = "192.0.2.1";
 
 /** Where a request with this header comes from, when `PEER` brought it. */
 function from(forwarded: string | undefined, proxies: number | string[] | false, peer = PEER) {
   const request = { headers: { "x-forwarded-for": forwarded }, socket: { remoteAddress: peer } };
-  return addressOf(request as unknown as IncomingMessage, createTrust(proxies));
+  return createAddressOf(proxies)(request as unknown as IncomingMessage);
 }
 
 describe("what a proxy writes", () => {
@@ -29,7 +30,7 @@ describe("what a proxy writes", () => {
       fc.tuple(fc.ipV4(), fc.nat(70_000)).map(([address, port]) => `${address}:${port}`),
     );
     fc.assert(
-      fc.property(fc.array(entry, { maxLength: 4 }), fc.nat(4), (entries, proxies) => {
+      fc.property(fc.array(entry, { maxLength: 4 }), fc.integer({ min: 1, max: 4 }), (entries, proxies) => {
         const address = from(entries.join(","), proxies);
         expect(isIP(address)).not.toBe(0);
         expect(cleanAddress(address)).toBe(address);
@@ -68,4 +69,40 @@ test("who has an IPv6 network is one client", () => {
   expect(networkOf("2001:db8:1:2::9")).toBe("2001:db8:1:2::/64");
   expect(networkOf("2001:db8::1")).toBe("2001:db8:0:0::/64");
   expect(networkOf("::1")).toBe("0:0:0:0::/64");
+});
+
+describe("SQL, behind PostgREST,", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+  afterAll(() => database.close());
+
+  test("reads the same from every entry", async () => {
+    const rows = await database.query<{ written: string; address: string | null }>(
+      `select e.written, host(attune_private.network_address(e.written)) as address
+       from unnest($1::text[]) with ordinality as e (written, n) order by e.n`,
+      [ENTRIES.map(([written]) => written)],
+    );
+    expect(rows.map(({ written, address }) => [written, address])).toEqual(ENTRIES);
+  });
+
+  test.each(FORWARDED)("finds the same in %j behind %i proxies: %j", async (header, proxies, address) => {
+    const client = await database.owner.connect();
+    try {
+      await client.query("begin");
+      await client.query("insert into attune.global_settings (key, value) values ('TRUSTED_PROXIES', $1)", [proxies]);
+      await client.query("select set_config('request.headers', $1, true)", [
+        JSON.stringify({ "x-forwarded-for": header }),
+      ]);
+      const { rows } = await client.query(
+        "select host(attune_private.request_address()) as found, host(inet_client_addr()) as peer",
+      );
+      const [row] = rows as { found: string; peer: string }[];
+      expect(row?.found).toBe(address ?? row?.peer);
+    } finally {
+      await client.query("rollback");
+      client.release();
+    }
+  });
 });

@@ -30,6 +30,7 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     poolSize: 4,
     passwordPoolSize: 2,
     migrationWait: 60,
+    overloadAfter: 2000,
     drainTimeout: 10,
     trustProxy: false,
     singleUser: false,

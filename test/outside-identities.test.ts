@@ -51,8 +51,8 @@ async function viewer(token: string, { graphql } = server): Promise<unknown> {
 }
 
 /** The answer to a request that is refused as a whole. */
-async function refusal(token: string): Promise<object> {
-  const { status, body } = await server.graphql(WHO, {}, token);
+async function refusal(token: string, { graphql } = server): Promise<object> {
+  const { status, body } = await graphql(WHO, {}, token);
   return { status, code: body.errors?.[0]?.extensions?.code, reason: body.errors?.[0]?.extensions?.reason };
 }
 
@@ -144,17 +144,20 @@ describe("the first request of an outside identity", () => {
 });
 
 describe("a newer token of an identity", () => {
-  const now = Math.floor(Date.now() / 1000);
-  const issued = (secondsAgo: number, claims: object): string => signed({ iat: now - secondsAgo, ...claims });
+  const issued = (secondsAgo: number, claims: object): string =>
+    signed({ ...claims, iat: Math.floor(Date.now() / 1000) - secondsAgo });
 
   test("brings the address at once, and that it is verified", async () => {
     const who = { sub: "auth0|later", name: "Later" };
     expect(await viewer(issued(30, who))).toMatchObject({ email: null, name: "Later" });
     const email = "later@example.com";
     expect(await viewer(issued(20, { ...who, email, name: "Latest" }))).toMatchObject({ name: "Latest" });
-    expect(await viewer(issued(10, { ...who, email, email_verified: true }))).not.toBeNull();
-    const [identity] = await database.query("select email from attune.user_identities where subject = $1", [who.sub]);
-    expect(identity).toEqual({ email });
+    expect(await viewer(issued(10, { ...who, email, email_verified: true }))).toMatchObject({ email });
+    const [address] = await database.query(
+      "select verified_at is not null as is_verified from attune.user_emails where email = $1",
+      [email],
+    );
+    expect(address).toEqual({ is_verified: true });
   });
 
   test("makes a user at once where the identity was taken away, and where the user was deleted", async () => {
@@ -166,9 +169,14 @@ describe("a newer token of an identity", () => {
       const old = issued(20, who);
       const before = await viewer(old);
       await database.query(sql, [who.sub]);
-      const after = await viewer(issued(-1, who));
+      expect(await viewer(old)).toBeNull();
+      const ended = { status: 401, code: "PT401", reason: "identity_ended" };
+      expect(await refusal(old, await newServer())).toEqual(ended);
+      // By a provider whose clock is ahead: what is issued in the same second counts as before.
+      const after = await viewer(issued(-10, who));
       expect(after).toMatchObject({ id: expect.any(String) });
       expect(after).not.toEqual(before);
+      expect(await viewer(old)).toBeNull();
     }
   });
 
@@ -232,9 +240,16 @@ describe("whatever a provider says of somebody", () => {
           nbf: 1,
         });
         if (token.length > 8192) return;
-        const found = await viewer(token);
+        const found = (await viewer(token)) as { id: string; name: string | null; email: string | null };
         expect(found).toMatchObject({ id: expect.any(String), isAdmin: false });
-        expect(await viewer(signed({ sub, iat: 2 }))).toMatchObject({ id: (found as TestUser).id });
+        expect(await viewer(signed({ sub, iat: 2 }))).toMatchObject({ id: found.id });
+        // What is shown is a text that was told, and no other value written out.
+        const texts = [claims, user_metadata].flatMap((told) => Object.values(told ?? {}));
+        for (const shown of [found.name, found.email].filter((text) => text !== null)) {
+          const isTold = (text: unknown) =>
+            typeof text === "string" && text.toLowerCase().includes(shown.toLowerCase().slice(0, 200));
+          expect(texts.some(isTold)).toBe(true);
+        }
       }),
       { numRuns: 50 },
     );

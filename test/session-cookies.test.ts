@@ -7,6 +7,7 @@ const PUBLIC_URL = "http://localhost:5678";
 const APPLICATION = "https://app.example.com";
 const PASSWORD = "correct horse battery";
 const COOKIE = "attune-session";
+const DEVICE = "attune-device";
 
 type PageTokens = { accessToken: string; sessionId: string; userId: string };
 
@@ -30,17 +31,23 @@ afterAll(async () => {
   await database.close();
 });
 
-type Page = { origin?: string; cookie?: string; headers?: Record<string, string>; app?: TestServer["app"] };
+type Page = {
+  origin?: string;
+  cookie?: string;
+  device?: string;
+  headers?: Record<string, string>;
+  app?: TestServer["app"];
+};
 
 /** What a page of the application asks for. */
 async function post(path: string, payload?: object, page: Page = {}): Promise<LightMyRequestResponse> {
-  const { origin = PUBLIC_URL, cookie, headers = { origin }, app = server.app } = page;
+  const { origin = PUBLIC_URL, cookie, device, headers = { origin }, app = server.app } = page;
   const options: InjectOptions = {
     method: "POST",
     url: `/auth/${path}`,
     headers,
     ...(payload && { payload }),
-    ...(cookie !== undefined && { cookies: { [COOKIE]: cookie } }),
+    cookies: { ...(cookie !== undefined && { [COOKIE]: cookie }), ...(device !== undefined && { [DEVICE]: device }) },
   };
   return app.inject(options);
 }
@@ -50,17 +57,18 @@ const reasonOf = (response: LightMyRequestResponse): unknown => [
   response.json<{ errors: { extensions: { reason: string } }[] }>().errors[0]?.extensions.reason,
 ];
 
-function cookieOf({ cookies }: LightMyRequestResponse): string {
-  expect(cookies).toHaveLength(1);
-  return cookies[0]?.value ?? "";
+function cookieOf({ cookies }: LightMyRequestResponse, called = COOKIE): string {
+  const found = cookies.filter(({ name }) => name === called);
+  expect(found).toHaveLength(1);
+  return found[0]?.value ?? "";
 }
 
 let count = 0;
-async function register(): Promise<PageTokens & { email: string; cookie: string }> {
+async function register(): Promise<PageTokens & { email: string; cookie: string; device: string }> {
   const email = `user${(count += 1)}@example.com`;
   const response = await post("register", { email, password: PASSWORD, name: "A user" });
   expect(response.statusCode).toBe(200);
-  return { email, cookie: cookieOf(response), ...response.json<PageTokens>() };
+  return { email, cookie: cookieOf(response), device: cookieOf(response, DEVICE), ...response.json<PageTokens>() };
 }
 
 const viewer = async (token: string): Promise<unknown> =>
@@ -82,8 +90,12 @@ describe("a browser", () => {
         "sessionId",
         "userId",
       ]);
-      expect(response.cookies).toMatchObject([{ name: COOKIE, path: "/auth", httpOnly: true, sameSite: "Strict" }]);
+      expect(response.cookies).toMatchObject([
+        { name: COOKIE, path: "/auth", httpOnly: true, sameSite: "Strict" },
+        { name: DEVICE, path: "/auth", httpOnly: true, sameSite: "Strict", maxAge: 400 * 24 * 60 * 60 },
+      ]);
       expect(response.body).not.toContain(cookieOf(response));
+      expect(response.body).not.toContain(cookieOf(response, DEVICE));
       expect(await viewer(tokens.accessToken)).toEqual({ id: tokens.userId });
     }
   });
@@ -96,8 +108,9 @@ describe("a browser", () => {
       const response = await post("login", { email, password: PASSWORD }, { origin, app: secure.app });
       expect(response.cookies).toMatchObject([
         { name: `__Host-${COOKIE}`, path: "/", secure: true, httpOnly: true, sameSite: "Strict" },
+        { name: `__Host-${DEVICE}`, path: "/", secure: true, httpOnly: true, sameSite: "Strict" },
       ]);
-      expect(response.cookies[0]).not.toHaveProperty("domain");
+      for (const cookie of response.cookies) expect(cookie).not.toHaveProperty("domain");
     } finally {
       await secure.close();
     }
@@ -106,7 +119,7 @@ describe("a browser", () => {
   test("refreshes its session by the cookie, from several tabs at once, and stays signed in", async () => {
     const { cookie, userId, sessionId } = await register();
     const answers = await Promise.all(Array.from({ length: 5 }, () => post("refresh", undefined, { cookie })));
-    const cookies = new Set(answers.map(cookieOf));
+    const cookies = new Set(answers.map((answer) => cookieOf(answer)));
     expect(answers.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 200, 200]);
     expect(cookies.size).toBe(1);
     expect(cookies).not.toContain(cookie);
@@ -141,12 +154,34 @@ describe("a browser", () => {
     expect((await post("refresh", undefined, { cookie })).statusCode).toBe(200);
   });
 
-  test("waits after failures, as anywhere", async () => {
-    const { email } = await register();
+  test("waits after failures, as anywhere, unless somebody has signed in with it before", async () => {
+    const { email, device } = await register();
     const reasons: unknown[] = [];
     for (let i = 0; i < 12; i += 1) reasons.push(reasonOf(await post("login", { email, password: "wrong password" })));
     expect(reasons[0]).toEqual([401, "invalid_credentials"]);
     expect(reasons.at(-1)).toEqual([429, "too_many_attempts"]);
+    const payload = { email, password: PASSWORD };
+    expect(reasonOf(await post("login", payload, { device: "garbage" }))).toEqual([429, "too_many_attempts"]);
+    const known = await post("login", payload, { device });
+    expect(known.statusCode).toBe(200);
+    expect(cookieOf(known, DEVICE)).toBe(device);
+  });
+
+  test("may try few passwords a minute, by which each counts as much as in GraphQL", async () => {
+    const limited = await createTestServer(database, {
+      rateLimitPerMinute: 50,
+      signIn: { providers: [], cookies: true, publicUrl: PUBLIC_URL, redirectUrl: undefined },
+    });
+    try {
+      const { email } = await register();
+      const login = () => post("login", { email, password: PASSWORD }, { app: limited.app });
+      expect([await login(), await login()].map(({ statusCode }) => statusCode)).toEqual([200, 200]);
+      const refused = await login();
+      expect(reasonOf(refused)).toEqual([429, "too_many_requests"]);
+      expect(Number(refused.headers["retry-after"])).toBeGreaterThan(0);
+    } finally {
+      await limited.close();
+    }
   });
 
   test("signs out: the session ends at once, and so does the cookie", async () => {

@@ -1,5 +1,5 @@
---! Previous: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
---! Hash: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
+--! Previous: sha1:ee0aac3a77fcc25cce8a1a1d67ba1525a9819666
+--! Hash: sha1:c4cad4158cdbe7335c082da89366e6ca13943a40
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
---! Hash: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
+--! Previous: sha1:c4cad4158cdbe7335c082da89366e6ca13943a40
+--! Hash: sha1:b2396848baa3851ed310246cc8b95b387217a864
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
---! Hash: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
+--! Previous: sha1:b2396848baa3851ed310246cc8b95b387217a864
+--! Hash: sha1:b574d780dda0f7ea120153c3900228927d7f398d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
---! Hash: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
+--! Previous: sha1:b574d780dda0f7ea120153c3900228927d7f398d
+--! Hash: sha1:e66e62ba7ff2043c9ad44dbf56e0c3b3722e08db
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
---! Hash: sha1:7aed116c5de62a41b1dd09ac6104134914930589
+--! Previous: sha1:e66e62ba7ff2043c9ad44dbf56e0c3b3722e08db
+--! Hash: sha1:92f2e6d364230ef78c1b67165241b73f57be691e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

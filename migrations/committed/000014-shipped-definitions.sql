@@ -1,5 +1,5 @@
---! Previous: sha1:7aed116c5de62a41b1dd09ac6104134914930589
---! Hash: sha1:fc46848a2cbb64133eb76e2d82aa1a562e9a0430
+--! Previous: sha1:92f2e6d364230ef78c1b67165241b73f57be691e
+--! Hash: sha1:b75ce56f4a17803a38d3ef09205a47b8b35ee013
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,4 +1,4 @@
-/** How much a query asks for with these variables: values, fields at the top, fields of introspection, special work. */
+/** How much a query asks for with these variables: values, fields at the top, fields of introspection, work with passwords. */
 import {
   type FieldNode,
   type FragmentDefinitionNode,
@@ -17,15 +17,15 @@ import {
   valueFromASTUntyped,
 } from "graphql";
 import { PAGE } from "./limits.ts";
-import type { Work } from "./plugins/work.ts";
+import { PASSWORD_WORK } from "./plugins/work.ts";
 import { refusedQuery } from "./refused-query.ts";
 
 /** Rows assumed of a list, which has no `first`. */
 const LIST_ROWS = 50;
 const META_FIELDS = new Map([SchemaMetaFieldDef, TypeMetaFieldDef].map((field) => [field.name, field]));
 
-export type Measure = { cost: number; rootFields: number; introspection: number } & Record<Work, number>;
-const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0, password: 0, mail: 0 };
+export type Measure = { cost: number; rootFields: number; introspection: number; passwords: number };
+const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0, passwords: 0 };
 
 /**
  * Makes the function that measures selections.
@@ -75,13 +75,11 @@ export function createMeter(
     // `__typename` is a value of every row like any other.
     if (!field) return { ...NOTHING, cost: 1 };
     const isRoot = parent === schema.getQueryType() || parent === schema.getMutationType();
-    const { work } = field.extensions;
     const own = {
       ...NOTHING,
       cost: 1,
       rootFields: isRoot ? 1 : 0,
-      password: work === "password" ? 1 : 0,
-      mail: work === "mail" ? 1 : 0,
+      passwords: field.extensions["work"] === PASSWORD_WORK ? 1 : 0,
     };
     if (!node.selectionSet || !isObjectType(type)) return own;
 
@@ -112,7 +110,6 @@ function sum(a: Measure, b: Measure): Measure {
     cost: a.cost + b.cost,
     rootFields: a.rootFields + b.rootFields,
     introspection: a.introspection + b.introspection,
-    password: a.password + b.password,
-    mail: a.mail + b.mail,
+    passwords: a.passwords + b.passwords,
   };
 }

@@ -46,6 +46,8 @@ export type Options = {
   passwordPoolSize: number;
   /** How long another change of the schema is waited for, in seconds. */
   migrationWait: number;
+  /** For how many milliseconds work may wait before more of it is refused; 0 refuses nothing. */
+  overloadAfter: number;
   /** How long requests under way get to end when the server stops, in seconds. */
   drainTimeout: number;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
@@ -85,6 +87,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     poolSize: readVariable(env, "POOL_SIZE"),
     passwordPoolSize: readVariable(env, "PASSWORD_POOL_SIZE"),
     migrationWait: readVariable(env, "MIGRATION_WAIT"),
+    overloadAfter: readVariable(env, "OVERLOAD_AFTER"),
     drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),

@@ -70,6 +70,13 @@ export const VARIABLES = {
     fallback: 1000,
     parse: parsers.integer(0, 1_000_000),
   }),
+  OVERLOAD_AFTER: variable({
+    group: "Server",
+    description:
+      "For how many milliseconds somebody may wait for a connection to the database, or the process be late for everything, before requests are refused with 503 `overloaded`; 0 is never. See [load](server.md#load).",
+    fallback: 2000,
+    parse: parsers.integer(0, 60_000),
+  }),
   DRAIN_TIMEOUT: variable({
     group: "Server",
     description: "Seconds that requests under way get to end when the server is told to stop.",

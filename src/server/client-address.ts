@@ -12,13 +12,30 @@ declare module "fastify" {
 /** Of whom nothing is known, as when the connection is gone: counted like any other address. */
 const NOWHERE = "0.0.0.0";
 
-/** Whether to believe what the machine at an address says of where a request came from; `hop` 0 is our peer. */
-export type Trust = (address: string | undefined, hop: number) => boolean;
+/** Finds the address that a request comes from. */
+export type AddressOf = (request: Pick<IncomingMessage, "headers" | "socket">) => string;
 
-/** @param proxies how many there are, or their addresses and networks; false means none */
-export function createTrust(proxies: number | string[] | false): Trust {
-  if (proxies === false) return () => false;
-  if (typeof proxies === "number") return (_address, hop) => hop < proxies;
+/**
+ * Makes the function that finds where a request comes from: it is what the last trusted proxy wrote into
+ * `X-Forwarded-For`, from whose end is counted. Where that is no address, it is our peer's: nobody is left uncounted.
+ * @param proxies how many there are, or their addresses and networks; false means none
+ */
+export function createAddressOf(proxies: number | string[] | false): AddressOf {
+  const find = typeof proxies === "number" ? byNumber(proxies) : byAddress(proxies === false ? [] : proxies);
+  return ({ headers, socket }) => {
+    const peer = cleanAddress(socket.remoteAddress ?? "") ?? NOWHERE;
+    return find(peer, String(headers["x-forwarded-for"] ?? "").split(",")) ?? peer;
+  };
+}
+
+type Find = (peer: string, entries: string[]) => string | undefined;
+
+function byNumber(proxies: number): Find {
+  return (_peer, entries) => cleanAddress(entries.at(-proxies) ?? "");
+}
+
+/** Goes from machine to machine, as long as they are proxies. */
+function byAddress(proxies: string[]): Find {
   const trusted = new BlockList();
   for (const network of proxies) {
     const [address = "", prefix] = network.split("/");
@@ -26,25 +43,14 @@ export function createTrust(proxies: number | string[] | false): Trust {
     if (prefix === undefined) trusted.addAddress(address, family);
     else trusted.addSubnet(address, Number(prefix), family);
   }
-  return (address) => address !== undefined && trusted.check(address, familyOf(address));
-}
-
-/**
- * The address that the last trusted machine says the request came from, walking `X-Forwarded-For` from its end.
- * When it says what is no address, it is the address of our peer: nobody is left uncounted.
- */
-export function addressOf({ headers, socket }: Pick<IncomingMessage, "headers" | "socket">, trusts: Trust): string {
-  const peer = cleanAddress(socket.remoteAddress ?? "") ?? NOWHERE;
-  const forwarded = String(headers["x-forwarded-for"] ?? "")
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "");
-  let address: string | undefined = peer;
-  for (const [hop, entry] of forwarded.toReversed().entries()) {
-    if (!trusts(address, hop)) break;
-    address = cleanAddress(entry);
-  }
-  return address ?? peer;
+  return (peer, entries) => {
+    let address: string | undefined = peer;
+    for (const entry of entries.toReversed()) {
+      if (address === undefined || !trusted.check(address, familyOf(address))) break;
+      address = cleanAddress(entry);
+    }
+    return address;
+  };
 }
 
 /**
@@ -54,10 +60,9 @@ export function addressOf({ headers, socket }: Pick<IncomingMessage, "headers" |
  */
 export function cleanAddress(written: string): string | undefined {
   const text = written.trim().replace(/^"(.*)"$/, "$1");
-  const bare = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(text)?.[1] ?? text;
-  const address = bare.replace(/(?<=:[^%]*)%[\w.-]+$/, "");
-  // Brackets are for IPv6 alone.
-  if (isIP(address) === 0 || (text.startsWith("[") && isIP(address) !== 6)) return undefined;
+  const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
+  const address = bare.replace(/(?<=:[^%]*)%[^%/]+$/, "");
+  if (isIP(address) === 0) return undefined;
   return new SocketAddress({ address, family: familyOf(address) }).address.replace(/^::ffff:(?=[\d.]+$)/, "");
 }
 

@@ -4,29 +4,29 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Lane } from "./lanes.ts";
 import { overloaded } from "./request-error.ts";
 
-/** In milliseconds: how late the process may be for everything it does, and how long one waits for a connection. */
-export const OVERLOAD = { delay: 500, wait: 500 };
-
 /** In seconds. */
 const RETRY_AFTER = 1;
 
 /**
  * Adds the hook that refuses requests when there are too many already.
+ * @param after for how many milliseconds the process may be late for everything it does, or somebody wait for a
+ *   connection; 0 refuses nothing
  * @param lane where requests wait for the database
  * @param costs whether a request is one that may be refused
  * @throws RequestError `overloaded`, from the hook
  */
 export async function addLoadShedding(
   app: FastifyInstance,
-  { lane, costs }: { lane: Lane; costs: (request: FastifyRequest) => boolean },
+  { after, lane, costs }: { after: number; lane: Lane; costs: (request: FastifyRequest) => boolean },
 ): Promise<void> {
+  if (after === 0) return;
   await app.register(underPressure, {
-    maxEventLoopDelay: OVERLOAD.delay,
+    maxEventLoopDelay: after,
     pressureHandler: (request) => {
       if (costs(request)) throw overloaded(RETRY_AFTER);
     },
   });
   app.addHook("onRequest", async (request) => {
-    if (costs(request) && lane.wait() > OVERLOAD.wait) throw overloaded(RETRY_AFTER);
+    if (costs(request) && lane.wait() > after) throw overloaded(RETRY_AFTER);
   });
 }

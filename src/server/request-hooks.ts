@@ -2,7 +2,7 @@
 import cors from "@fastify/cors";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Identify } from "../sign-in/identify.ts";
-import { addressOf, type Trust } from "./client-address.ts";
+import type { AddressOf } from "./client-address.ts";
 import { addCompression, leaveUncompressed } from "./compression.ts";
 import { completeErrors, handleErrors } from "./error-responses.ts";
 import type { Lane } from "./lanes.ts";
@@ -23,9 +23,8 @@ const SECURITY_HEADERS = {
     "img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'",
 };
 
-type Setting = Pick<ServerOptions, "corsOrigins" | "signIn" | "singleUserId" | "trustProxy"> & {
-  /** Which machines are believed when they say where a request came from. */
-  trusts: Trust;
+type Setting = Pick<ServerOptions, "corsOrigins" | "overloadAfter" | "signIn" | "singleUserId" | "trustProxy"> & {
+  addressOf: AddressOf;
   /** Finds out who asks, and sets `request.identity`. */
   identify: Identify;
   limits: RateLimits;
@@ -40,15 +39,15 @@ function costs({ routeOptions: { url = "" } }: FastifyRequest): boolean {
 
 /** Adds the hooks in the order in which a request meets them. Routes are added afterwards. */
 export async function addRequestHooks(app: FastifyInstance, setting: Setting): Promise<void> {
-  const { corsOrigins, singleUserId, trusts, identify, limits, lane } = setting;
+  const { corsOrigins, singleUserId, addressOf, identify, limits, lane } = setting;
   app.addHook("onRequest", async (request) => {
-    request.clientAddress = addressOf(request.raw, trusts);
+    request.clientAddress = addressOf(request.raw);
   });
   app.addHook("onRequest", setSecurityHeaders);
   if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins, setting.signIn?.cookies === true));
   if ((setting.trustProxy ?? false) === false) app.addHook("onRequest", createProxyWarning());
   if (singleUserId !== undefined) app.addHook("onRequest", assertLocal);
-  await addLoadShedding(app, { lane, costs });
+  await addLoadShedding(app, { after: setting.overloadAfter, lane, costs });
   app.addHook("onRequest", async (request, reply) => {
     if (!costs(request)) return;
     await limits.countRequest(request, reply);

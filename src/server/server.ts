@@ -6,8 +6,8 @@ import { openPool } from "../database/pool.ts";
 import { LIMITS } from "../graphql/limits.ts";
 import { createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
-import { createAdmission } from "./admission.ts";
-import { addressOf, createTrust, type Trust } from "./client-address.ts";
+import { createAdmission, createPasswordAdmission, createPasswordWork } from "./admission.ts";
+import { type AddressOf, createAddressOf } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
 import { createLane } from "./lanes.ts";
@@ -27,20 +27,20 @@ const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
  * @throws when the database can't be reached, or its schema can't be made into GraphQL
  */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const trusts = createTrust(options.trustProxy ?? false);
-  const app = createApp(options, trusts);
+  const addressOf = createAddressOf(options.trustProxy ?? false);
+  const app = createApp(options, addressOf);
   readJsonBodies(app);
   const open = (size: number) =>
     openPool(options.authenticatorUrl, size, (error) => {
       app.log.warn({ err: error }, "lost a connection to the database");
     });
   const { pool, close } = open(options.poolSize);
-  const passwords = open(options.passwordPoolSize);
+  const forPasswords = open(options.passwordPoolSize);
   app.addHook("preClose", async () => {
     setTimeout(() => app.server.closeAllConnections(), options.drainTimeout * 1000).unref();
   });
   app.addHook("onClose", async () => {
-    await Promise.all([close(), passwords.close()]);
+    await Promise.all([close(), forPasswords.close()]);
   });
 
   try {
@@ -49,16 +49,18 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     await probe(pool);
     const limits = createRateLimits(options.rateLimitPerMinute);
     const lane = createLane(pool);
+    const passwords = createPasswordWork(forPasswords.pool);
     // Before the hooks: while the schema is made, the process is late for everything else.
-    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords: passwords.pool }));
+    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords }));
     app.addHook("onClose", graphql.release);
 
     app.decorateRequest("identity", null);
     const identify = createIdentify(pool, options);
-    await addRequestHooks(app, { ...options, trusts, identify, limits, lane });
+    await addRequestHooks(app, { ...options, addressOf, identify, limits, lane });
     if (signIn !== undefined && jwt.secret !== undefined) {
       const { corsOrigins } = options;
-      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret, corsOrigins });
+      const admitPassword = createPasswordAdmission({ limits, passwords });
+      await addSignIn(app, { ...signIn, pool, admitPassword, identify, secret: jwt.secret, corsOrigins });
     }
     addPlans(app, pool);
     addHealth(app, pool);
@@ -75,7 +77,7 @@ function createId(): string {
   return randomBytes(8).toString("hex");
 }
 
-function createApp(options: ServerOptions, trusts: Trust): FastifyInstance {
+function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstance {
   const app: FastifyInstance = Fastify({
     logger: {
       level: options.logLevel,
@@ -92,7 +94,7 @@ function createApp(options: ServerOptions, trusts: Trust): FastifyInstance {
     clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, createId()),
     forceCloseConnections: "idle",
     frameworkErrors: (_error, request, reply) => {
-      request.clientAddress = addressOf(request.raw, trusts);
+      request.clientAddress = addressOf(request.raw);
       refuseRequest(request, reply);
     },
   });

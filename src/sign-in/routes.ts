@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Pool } from "pg";
 import { queryAs } from "../database/query-as.ts";
 import type { SignInOptions } from "../options/options.ts";
+import type { AdmitPassword } from "../server/admission.ts";
 import { reportFailure } from "../server/error-responses.ts";
 import { RequestError } from "../server/request-error.ts";
 import { cameFrom, type Identity, TRUSTED } from "./authenticate.ts";
@@ -12,10 +13,11 @@ import { createAttempts } from "./attempts.ts";
 import { createProvider, type OpenIdProvider, type OutsideUser } from "./openid.ts";
 import { createSeals } from "./sealed.ts";
 import { addSessionCookies, createKeepSession } from "./session-cookies.ts";
-import { askForTokens, type SessionTokens } from "./session-tokens.ts";
+import { askForTokens, type NewSession } from "./session-tokens.ts";
 
 type Setting = SignInOptions & {
   pool: Pool;
+  admitPassword: AdmitPassword;
   /** Signs our tokens. */
   secret: string;
   /** Finds out who asks, and sets `request.identity`. */
@@ -100,8 +102,8 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
 
         const found = await provider.finish(answer, attempt.checks);
         if (attempt.linkTo === undefined) {
-          const tokens = await signIn(setting, request, found);
-          return deliver(request, reply, setting.cookies ? keepSession(reply, tokens) : tokens);
+          const session = await signIn(setting, request, found);
+          return deliver(request, reply, setting.cookies ? keepSession(reply, session) : session.tokens);
         }
         const finish: LinkFinish = { user: attempt.linkTo, found };
         return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, TICKET) });
@@ -165,13 +167,12 @@ async function userOf(pool: Pool, { identity }: { identity: Identity | null }): 
 }
 
 /** Opens a session of the user whom SQL finds or makes for this identity. */
-async function signIn({ pool, secret }: Setting, request: FastifyRequest, found: OutsideUser): Promise<SessionTokens> {
-  const { claims: _, ...tokens } = await askForTokens(
+function signIn({ pool, secret }: Setting, request: FastifyRequest, found: OutsideUser): Promise<NewSession> {
+  return askForTokens(
     pool,
     cameFrom(TRUSTED, request),
-    "attune.link_or_register_user($1, $2, $3, $4, $5, $6) as u, attune.open_session(u.id)",
+    "attune.link_or_register_user($1, $2, $3, $4, $5, $6) as u, attune.open_session(u.id, $1, $2)",
     [found.issuer, found.subject, found.email, found.isEmailVerified, found.name, found.picture],
     secret,
   );
-  return tokens;
 }

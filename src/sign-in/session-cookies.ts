@@ -3,13 +3,15 @@ import type { CookieSerializeOptions } from "@fastify/cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Pool } from "pg";
 import { queryAs } from "../database/query-as.ts";
+import type { AdmitPassword } from "../server/admission.ts";
 import { RequestError } from "../server/request-error.ts";
 import { checkText } from "../storable.ts";
 import { cameFrom, holderOf, NOBODY } from "./authenticate.ts";
-import { askForTokens, type SessionTokens } from "./session-tokens.ts";
+import { askForTokens, type NewSession, type SessionTokens } from "./session-tokens.ts";
 
 type Setting = {
   pool: Pool;
+  admitPassword: AdmitPassword;
   secret: string;
   publicUrl: string;
   /** Pages that may use the cookie, besides those at `publicUrl`. */
@@ -19,33 +21,39 @@ type Setting = {
 /** What a page is given: all but the refresh token. */
 export type PageTokens = Omit<SessionTokens, "refreshToken">;
 
-/** Puts the refresh token into its cookie, and returns the rest. */
-export type KeepSession = (reply: FastifyReply, tokens: SessionTokens) => PageTokens;
+/** Puts the refresh token into its cookie, and that of the device, and returns the rest. */
+export type KeepSession = (reply: FastifyReply, session: NewSession) => PageTokens;
 
-/** The cookie of the refresh token: how it is called, and where it goes. */
-type SessionCookie = { name: string; options: CookieSerializeOptions };
+/** For how long a browser knows that somebody has signed in with it before, in seconds: browsers keep no cookie longer. */
+const DEVICE_LIFETIME = 400 * 24 * 60 * 60;
 
-function sessionCookie(publicUrl: string): SessionCookie {
+/** What the cookies are called, and where they go. */
+type SessionCookies = { session: string; device: string; options: CookieSerializeOptions };
+
+function cookiesOf(publicUrl: string): SessionCookies {
   const isSecure = publicUrl.startsWith("https:");
+  // With this prefix no other host of the domain can plant one.
+  const prefix = isSecure ? "__Host-" : "";
   return {
-    // With this prefix no other host of the domain can plant one.
-    name: isSecure ? "__Host-attune-session" : "attune-session",
+    session: `${prefix}attune-session`,
+    device: `${prefix}attune-device`,
     options: { path: isSecure ? "/" : "/auth", httpOnly: true, sameSite: "strict", secure: isSecure },
   };
 }
 
 export function createKeepSession(publicUrl: string): KeepSession {
-  const { name, options } = sessionCookie(publicUrl);
-  return (reply, { refreshToken, sessionId, userId, accessToken, accessExpiresAt, sessionExpiresAt }) => {
-    reply.setCookie(name, refreshToken, { ...options, expires: new Date(sessionExpiresAt) });
-    return { accessToken, sessionId, userId, accessExpiresAt, sessionExpiresAt };
+  const { session, device, options } = cookiesOf(publicUrl);
+  return (reply, { tokens: { refreshToken, ...tokens }, deviceToken }) => {
+    reply.setCookie(session, refreshToken, { ...options, expires: new Date(tokens.sessionExpiresAt) });
+    if (deviceToken !== null) reply.setCookie(device, deviceToken, { ...options, maxAge: DEVICE_LIFETIME });
+    return tokens;
   };
 }
 
 /** Adds `/auth/register`, `/auth/login`, `/auth/refresh` and `/auth/logout`, to a scope that reads cookies. */
 export function addSessionCookies(scope: FastifyInstance, setting: Setting): void {
-  const { pool, secret, publicUrl } = setting;
-  const { name, options } = sessionCookie(publicUrl);
+  const { pool, admitPassword, secret, publicUrl } = setting;
+  const { session, device, options } = cookiesOf(publicUrl);
   const keep = createKeepSession(publicUrl);
   const origins = new Set([new URL(publicUrl).origin, ...setting.corsOrigins]);
 
@@ -61,25 +69,40 @@ export function addSessionCookies(scope: FastifyInstance, setting: Setting): voi
     );
   };
 
-  const ask = (request: FastifyRequest, call: string, ...params: unknown[]) =>
-    askForTokens(pool, cameFrom(NOBODY, request), call, params, secret);
-  const refresh = (request: FastifyRequest) => ask(request, "attune.refresh_session($1)", request.cookies[name] ?? "");
+  const refresh = (request: FastifyRequest): Promise<NewSession> => {
+    const token = request.cookies[session] ?? "";
+    return askForTokens(pool, cameFrom(NOBODY, request), "attune.refresh_session($1)", [token], secret);
+  };
+
+  /** Calls a function that works with a password. */
+  const signIn = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    call: string,
+    params: unknown[],
+  ): Promise<PageTokens> => {
+    const found = await admitPassword(request, reply, (passwords) =>
+      askForTokens(passwords, cameFrom(NOBODY, request), call, params, secret),
+    );
+    return keep(reply, found);
+  };
 
   scope.post("/auth/register", { onRequest }, async (request, reply) => {
     const { email, password, name: called } = textsOf(request.body, ["email", "password"], ["name"]);
-    return keep(reply, await ask(request, "attune.register($1, $2, $3)", email, password, called));
+    return signIn(request, reply, "attune.register($1, $2, $3)", [email, password, called]);
   });
 
   scope.post("/auth/login", { onRequest }, async (request, reply) => {
     const { email, password } = textsOf(request.body, ["email", "password"]);
-    return keep(reply, await ask(request, "attune.login($1, $2)", email, password));
+    const known = request.cookies[device];
+    return signIn(request, reply, "attune.login($1, $2, $3)", [email, password, known]);
   });
 
   // A cookie that opens nothing stays: another tab may have replaced it in the meantime.
   scope.post("/auth/refresh", { onRequest }, async (request, reply) => keep(reply, await refresh(request)));
 
   scope.post("/auth/logout", { onRequest }, async (request, reply) => {
-    reply.clearCookie(name, options);
+    reply.clearCookie(session, options);
     try {
       const { claims } = await refresh(request);
       await queryAs(pool, cameFrom(holderOf(claims), request), "select attune.logout()");

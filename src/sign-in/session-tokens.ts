@@ -13,9 +13,11 @@ type Row = {
   user_id: string;
   access_expires_at: string;
   session_expires_at: string;
+  device_token: string | null;
   refusal: Refusal | null;
 };
 
+/** What clients are given. */
 export type SessionTokens = {
   accessToken: string;
   refreshToken: string;
@@ -25,10 +27,12 @@ export type SessionTokens = {
   sessionExpiresAt: string;
 };
 
+/** With it comes what is not for every client: what the access token claims, and what the next login may show. */
+export type NewSession = { tokens: SessionTokens; claims: Row["access_token"]; deviceToken: string | null };
+
 /**
  * Calls a function that signs somebody in, as `identity`.
  * @param call what stands behind `from`, and ends in a call that returns `attune.session_tokens`
- * @returns the tokens, and what the access token claims
  * @throws RequestError when the database returns a refusal, and whatever it raises
  */
 export async function askForTokens(
@@ -37,18 +41,18 @@ export async function askForTokens(
   call: string,
   params: unknown[],
   secret: string,
-): Promise<SessionTokens & { claims: Row["access_token"] }> {
+): Promise<NewSession> {
   const [row] = await queryAs<{ tokens: Row }>(pool, identity, `select to_json(t) as tokens from ${call} as t`, params);
   if (row === undefined) throw new Error(`${call} returned nothing`);
-  const { tokens } = row;
-  throwIfRefused(tokens.refusal);
-  return {
-    claims: tokens.access_token,
-    accessToken: await signClaims(tokens.access_token, { secret }),
-    refreshToken: tokens.refresh_token,
-    sessionId: tokens.session_id,
-    userId: tokens.user_id,
-    accessExpiresAt: tokens.access_expires_at,
-    sessionExpiresAt: tokens.session_expires_at,
+  const { refusal, access_token: claims, device_token: deviceToken, ...session } = row.tokens;
+  throwIfRefused(refusal);
+  const tokens = {
+    accessToken: await signClaims(claims, { secret }),
+    refreshToken: session.refresh_token,
+    sessionId: session.session_id,
+    userId: session.user_id,
+    accessExpiresAt: session.access_expires_at,
+    sessionExpiresAt: session.session_expires_at,
   };
+  return { tokens, claims, deviceToken };
 }

@@ -54,6 +54,10 @@ async function createStage(): Promise<Stage> {
   const app = await buildServer({
     authenticatorUrl: urls.authenticatorUrl,
     poolSize: 4,
+    passwordPoolSize: 2,
+    // Other tests keep the machine busy.
+    overloadAfter: 0,
+    drainTimeout: 0.3,
     jwt: { secret: jwtSecret },
     logLevel: "silent",
     corsOrigins: ["https://app.example.com"],

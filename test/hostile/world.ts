@@ -90,6 +90,11 @@ export async function createWorld(urls: {
   };
 
   const { rows } = await owner.query<{ key: string }>("select key from attune.setting_definitions order by key");
+  // Good for longer than any run.
+  const tokens = new Map<string, string>();
+  for (const [who, said] of Object.entries(claims)) {
+    if (who !== "anon") tokens.set(who, await signToken(said, { secret: urls.jwtSecret }, "30d"));
+  }
   const { rows: projects } = await owner.query<{ id: string }>("select id from attune.projects order by name, id");
   return {
     ...urls,
@@ -103,7 +108,7 @@ export async function createWorld(urls: {
       rows.map(({ key }) => key),
       projects.map(({ id }) => id),
     ),
-    tokenOf: (who) => (who === "anon" ? undefined : signToken(claims[who], { secret: urls.jwtSecret })),
+    tokenOf: (who) => tokens.get(who),
     heal,
     leakIn,
     fingerprints,

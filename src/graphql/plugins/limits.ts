@@ -27,7 +27,7 @@ const SURELY_SHORT = LIMITS.tokens;
  * end of the operation.
  * @throws RequestError when it is not let in
  */
-export type Admit = (args: GrafastExecutionArgs, measure: Measure) => Promise<() => Promise<void> | void>;
+export type Admit = (args: GrafastExecutionArgs, measure: Measure) => Promise<() => void>;
 
 /** By the query's text, then by its shape, then by its size with these variables, then by what `admit` says. */
 export const createLimitsPlugin = (admit: Admit): GraphileConfig.Plugin => ({
@@ -62,7 +62,7 @@ export const createLimitsPlugin = (admit: Admit): GraphileConfig.Plugin => ({
         try {
           return await next();
         } finally {
-          await leave();
+          leave();
         }
       },
     },
@@ -123,7 +123,7 @@ function measureOf(
 }
 
 /** @throws GraphQLError by the first limit that it is over */
-function checkLimits({ cost, rootFields, introspection, password, mail }: Measure): void {
+function checkLimits({ cost, rootFields, introspection, passwords }: Measure): void {
   if (rootFields > LIMITS.rootFields) {
     const message = `The query has ${rootFields} fields at the top, more than ${LIMITS.rootFields}`;
     throw refusedQuery("too_many_root_fields", message, "Send it as several queries.");
@@ -136,8 +136,8 @@ function checkLimits({ cost, rootFields, introspection, password, mail }: Measur
     const message = `The query may give ${cost} values, more than ${LIMITS.cost}`;
     throw refusedQuery("query_too_costly", message, "Ask for fewer rows with `first`, or for fewer fields.");
   }
-  if (password + mail > 1) {
-    const message = `The query signs in, or has to do with passwords, ${password + mail} times`;
+  if (passwords > 1) {
+    const message = `The query hashes or checks a password ${passwords} times`;
     throw refusedQuery(
       "too_many_password_operations",
       message,

@@ -2,11 +2,8 @@
 import type {} from "postgraphile";
 import { functionOf } from "./mutations.ts";
 
-/**
- * - `password`: hashes or checks one, which is made to take long;
- * - `mail`: must not tell by its time whether there was somebody to write to.
- */
-export type Work = "password" | "mail";
+/** Hashes or checks a password, which is made to take long. */
+export const PASSWORD_WORK = "password";
 
 export const WorkPlugin: GraphileConfig.Plugin = {
   name: "AttuneWorkPlugin",
