@@ -5,6 +5,7 @@ import { getIntrospectionQuery } from "graphql";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { PASSWORDS } from "../src/server/admission.ts";
+import { createLateness, LATENESS } from "../src/server/load.ts";
 import {
   createTestDatabase,
   createTestServer,
@@ -140,6 +141,22 @@ describe("more than the server can do", () => {
     expect((await Promise.all(all)).map(({ statusCode }) => statusCode)).toEqual([200, 200]);
     expect((await ask(VIEWER)).statusCode).toBe(200);
   });
+});
+
+test("a process is late when it is late again and again, and not after one long pause", () => {
+  const lateness = createLateness(0);
+  let now = 0;
+  const tick = (passed: number): boolean => {
+    now += passed;
+    lateness.tick(now);
+    return lateness.isLasting();
+  };
+  const { interval, late, times } = LATENESS;
+  expect(tick(60_000)).toBe(false);
+  expect(tick(interval + late)).toBe(false);
+  for (let n = 1; n < times; n += 1) expect(tick(interval + late + 1)).toBe(false);
+  expect(tick(interval + late + 1)).toBe(true);
+  expect(tick(interval)).toBe(false);
 });
 
 describe("an answer", () => {

@@ -47,7 +47,7 @@ export async function addRequestHooks(app: FastifyInstance, setting: Setting): P
   if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins));
   if ((setting.trustProxy ?? false) === false) app.addHook("onRequest", createProxyWarning());
   if (singleUserId !== undefined) app.addHook("onRequest", assertLocal);
-  await addLoadShedding(app, { lane, costs });
+  addLoadShedding(app, { lane, costs });
   app.addHook("onRequest", async (request, reply) => {
     if (!costs(request)) return;
     await limits.countRequest(request, reply);
