@@ -58,7 +58,7 @@ try {
     const { rows } = await client.query<{ id: string }>("select attune_private.ensure_user('ada@example.com') as id");
     return rows[0]?.id ?? "";
   });
-  const token = signToken({ sub: user, role: "authenticated" }, { secret: SECRET });
+  const token = await signToken({ sub: user, role: "authenticated" }, { secret: SECRET });
   const service = await startService(ownerUrl, SECRET);
   try {
     const ask: Ask = async (query, variables = {}, bearer) => {

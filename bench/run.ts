@@ -49,7 +49,7 @@ function integer(name: string, value: string): number {
   return Number(value);
 }
 
-function tokenOf(user: string, id?: string): string {
+function tokenOf(user: string, id?: string): Promise<string> {
   return signToken({ sub: user, role: "authenticated", jti: id }, JWT);
 }
 
@@ -82,8 +82,8 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
   const service = await startService(many.ownerUrl, SECRET);
   try {
     const tokens = new Map<string, string>();
-    const knownToken = (user: string): string => {
-      const token = tokens.get(user) ?? tokenOf(user);
+    const knownToken = async (user: string): Promise<string> => {
+      const token = tokens.get(user) ?? (await tokenOf(user));
       tokens.set(user, token);
       return token;
     };
@@ -116,7 +116,7 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
     };
     const ask = (name: string, query: string): Variant => ({
       name,
-      run: () => service.graphql(query, knownToken(sessions.many.next())),
+      run: async () => service.graphql(query, await knownToken(sessions.many.next())),
     });
 
     yield await compare(
@@ -171,9 +171,11 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
 
     const newToken: Variant = {
       name: "with a token never seen before",
-      prepare: () => {
+      prepare: async () => {
         // More than a turn uses up.
-        unseen = Array.from({ length: effort.turn * 2 }, () => tokenOf(sessions.many.next(), String((serial += 1))));
+        unseen = await Promise.all(
+          Array.from({ length: effort.turn * 2 }, () => tokenOf(sessions.many.next(), String((serial += 1)))),
+        );
       },
       run: () => service.graphql(SMALLEST_QUERY, unseen.pop() ?? ""),
     };

@@ -58,7 +58,7 @@ async function set(token: string, key: string, value: unknown): Promise<string |
 }
 
 /** The token of the next login: another one, for the same user. */
-function nextLogin({ id, email }: TestUser): string {
+function nextLogin({ id, email }: TestUser): Promise<string> {
   return signToken({ sub: id, role: "authenticated", email, jti: crypto.randomUUID() }, database.jwt);
 }
 
@@ -67,7 +67,7 @@ describe("settings are accepted because", () => {
     const ada = await database.createUser("persists@example.com");
     expect(await set(ada.token, "DARK_MODE_ENABLED", true)).toBeUndefined();
 
-    const again = nextLogin(ada);
+    const again = await nextLogin(ada);
     expect(again).not.toBe(ada.token);
     expect(await read(again)).toMatchObject({ DARK_MODE_ENABLED: true });
   });
@@ -91,9 +91,9 @@ describe("settings are accepted because", () => {
   test.each(TOGGLES)("%s persists", async (key) => {
     const user = await database.createUser(`${key}@example.com`);
     expect(await set(user.token, key, true)).toBeUndefined();
-    expect((await read(nextLogin(user)))[key]).toBe(true);
+    expect((await read(await nextLogin(user)))[key]).toBe(true);
     expect(await set(user.token, key, false)).toBeUndefined();
-    expect((await read(nextLogin(user)))[key]).toBe(false);
+    expect((await read(await nextLogin(user)))[key]).toBe(false);
   });
 
   test("global RAG settings affect everybody, whatever users try", async () => {
@@ -161,7 +161,7 @@ describe("settings are accepted because", () => {
 
   test("a change in one tab is seen by the other on its next read", async () => {
     const user = await database.createUser("tabs@example.com");
-    const [one, other] = [nextLogin(user), nextLogin(user)];
+    const [one, other] = [await nextLogin(user), await nextLogin(user)];
     expect(await read(other)).toMatchObject({ DARK_MODE_ENABLED: false });
     await set(one, "DARK_MODE_ENABLED", true);
     expect(await read(other)).toMatchObject({ DARK_MODE_ENABLED: true });

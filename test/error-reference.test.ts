@@ -41,6 +41,7 @@ function ofServer(): Pair[] {
     [/\bBAD_REQUEST: Words = \{\s+reason: "(\w+)"/g, ([reason = ""]) => `${reason} PT400`],
     [/\bUnauthorizedError\(\s*"(\w+)"/g, ([reason = ""]) => `${reason} PT401`],
     [/\brefusedQuery\(\s*"(\w+)"/g, ([reason = ""]) => `${reason} GRAPHQL_VALIDATION_FAILED`],
+    [/\bnotReady\(\s*"(\w+)"/g, ([reason = ""]) => `${reason} PT503`],
     // Its code is that of the status, unless the statement says another.
     [
       /\bRequestError\(\s*(\d+),\s*"(\w+)"(?:[^;]*\bcode: "(\w+)")?/g,
@@ -55,7 +56,7 @@ function namedInServer(): string[] {
   const sources = read("src/**/*.ts");
   return [
     /\breason: "(\w+)"/g,
-    /\b(?:UnauthorizedError|refusedQuery)\(\s*"(\w+)"/g,
+    /\b(?:UnauthorizedError|refusedQuery|notReady)\(\s*"(\w+)"/g,
     /\bRequestError\(\s*\d+,\s*"(\w+)"/g,
   ].flatMap((pattern) => [...sources.matchAll(pattern)].map(([, reason = ""]) => reason));
 }

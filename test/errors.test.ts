@@ -193,6 +193,7 @@ describe("a query that can't be run", () => {
   test.each([
     ["is no GraphQL", "{ viewer", {}, "GRAPHQL_PARSE_FAILED", "malformed_query"],
     ["asks for what is not there", "{ nothing }", {}, "GRAPHQL_VALIDATION_FAILED", "invalid_query"],
+    ["is a subscription", "subscription { anything }", {}, "GRAPHQL_VALIDATION_FAILED", "invalid_query"],
     [
       "lacks a variable",
       "query ($key: String!) { effectiveSetting(key: $key) { key } }",

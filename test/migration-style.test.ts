@@ -38,7 +38,7 @@ test("a fixture holds one function, is named after it, and is included by the mi
     const isIncluded = including.length === 1 && including[0]?.file.endsWith(`-${subject}.sql`) === true;
     if (name === "shipped_definitions") return !isIncluded;
     const made = [...text.matchAll(/create (?:or replace )?function (\w+\.\w+)\(/g)].map(([, it]) => it).join();
-    const schema = schemas[subject === "auth" ? "auth" : place] ?? "attune_private";
+    const schema = schemas[place || (subject === "auth" ? subject : "")] ?? "attune_private";
     return !isIncluded || made !== `${schema}.${name}` || (place === "triggers") !== name.startsWith("tg_");
   });
   expect(offenders.map(({ file }) => file)).toEqual([]);

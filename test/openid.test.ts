@@ -13,7 +13,7 @@ import { startOpenIdProvider, type TestProvider, visit } from "./support/openid-
 
 const PUBLIC_URL = "http://localhost:5678";
 const APPLICATION = "https://app.example.com/signed-in";
-const COOKIE = "attune-sign-in";
+const COOKIE = "attune-sign-in-";
 
 type Session = {
   accessToken: string;
@@ -28,6 +28,7 @@ let database: TestDatabase;
 let provider: TestProvider;
 let server: TestServer;
 let application: TestServer;
+let options: SignInOptions;
 const log: string[] = [];
 
 beforeAll(async () => {
@@ -43,13 +44,13 @@ beforeAll(async () => {
     { ...test, name: "down", issuer: "http://127.0.0.1:9" },
     { ...test, name: "wrong", clientSecret: "another secret" },
   ];
-  const signIn: SignInOptions = { providers, publicUrl: PUBLIC_URL, redirectUrl: undefined };
+  options = { providers, cookies: false, publicUrl: PUBLIC_URL, redirectUrl: undefined };
   server = await createTestServer(database, {
-    signIn,
+    signIn: options,
     logLevel: "info",
     logDestination: { write: (line) => void log.push(line) },
   });
-  application = await createTestServer(database, { signIn: { ...signIn, redirectUrl: APPLICATION } });
+  application = await createTestServer(database, { signIn: { ...options, redirectUrl: APPLICATION } });
 });
 
 afterAll(async () => {
@@ -60,21 +61,27 @@ afterAll(async () => {
 beforeEach(() => provider.answer("refuses"));
 
 /** What a browser has after it was sent to the provider. */
-type Begun = { url: URL; cookie: string };
+type Begun = { url: URL; cookie: Cookie };
+type Cookie = { name: string; value: string };
 
 async function begin(path = "/auth/test", { app } = server): Promise<Begun> {
   const response = await app.inject(path);
   expect(response.statusCode).toBe(303);
-  const cookie = response.cookies.find(({ name }) => name === COOKIE);
+  const [cookie] = response.cookies as Cookie[];
+  if (cookie === undefined) throw new Error("There is no cookie");
   expect(cookie).toMatchObject({ path: "/", httpOnly: true, sameSite: "Lax", maxAge: 600 });
-  return { url: new URL(response.headers.location ?? ""), cookie: cookie?.value ?? "" };
+  expect(cookie.name.startsWith(COOKIE)).toBe(true);
+  return { url: new URL(response.headers.location ?? ""), cookie };
 }
 
-/** The provider's answer, brought back with the cookie. */
-const back = (answer: URL, cookie: string | undefined, headers: Record<string, string> = {}): InjectOptions => ({
+const jar = (cookies: Cookie[]): Record<string, string> =>
+  Object.fromEntries(cookies.map(({ name, value }) => [name, value]));
+
+/** The provider's answer, brought back with the cookies. */
+const back = (answer: URL, cookies: Cookie | Cookie[], headers: Record<string, string> = {}): InjectOptions => ({
   url: `${answer.pathname}${answer.search}`,
   headers,
-  ...(cookie !== undefined && { cookies: { [COOKIE]: cookie } }),
+  cookies: jar([cookies].flat()),
 });
 
 /** A whole sign-in, as the person that the provider recognises next. */
@@ -191,9 +198,14 @@ describe("a sign-in is refused", () => {
     const { url, cookie } = await begin();
     const answer = await visit(url.href);
     const other = await begin();
-    expect(await refusalOf(back(answer, undefined))).toEqual({ status: 400, reason: "sign_in_expired" });
-    expect(await refusalOf(back(answer, "garbage"))).toEqual({ status: 400, reason: "sign_in_expired" });
-    expect(await refusalOf(back(answer, other.cookie))).toEqual({ status: 400, reason: "sign_in_expired" });
+    for (const cookies of [
+      [],
+      { ...cookie, value: "garbage" },
+      other.cookie,
+      { ...cookie, value: other.cookie.value },
+    ]) {
+      expect(await refusalOf(back(answer, cookies))).toEqual({ status: 400, reason: "sign_in_expired" });
+    }
     expect((await server.app.inject(back(answer, cookie))).statusCode).toBe(200);
   });
 
@@ -219,8 +231,14 @@ describe("a sign-in is refused", () => {
     const answer = await visit(url.href);
     const first = await server.app.inject(back(answer, cookie));
     expect(first.statusCode).toBe(200);
-    expect(first.cookies).toMatchObject([{ name: COOKIE, value: "", expires: new Date(0) }]);
-    expect(await refusalOf(back(answer, cookie))).toEqual({ status: 401, reason: "sign_in_failed" });
+    expect(first.cookies).toMatchObject([{ name: cookie.name, value: "", expires: new Date(0) }]);
+    for (const { app } of [server, application]) {
+      const again = await app.inject(back(answer, cookie, { accept: "application/json" }));
+      expect([again.statusCode, again.json()]).toMatchObject([
+        400,
+        { errors: [{ extensions: { reason: "sign_in_expired" } }] },
+      ]);
+    }
   });
 
   test.each([["nonce"], ["code_challenge"]])("when the provider was given another %s", async (parameter) => {
@@ -255,6 +273,55 @@ describe("a sign-in is refused", () => {
       status: 404,
       reason: "unknown_provider",
     });
+  });
+});
+
+describe("two tabs of one browser", () => {
+  test("both sign in, whichever comes back first", async () => {
+    provider.answer({ sub: "grace" });
+    const [one, two] = [await begin(), await begin()];
+    const cookies = [one.cookie, two.cookie];
+    for (const { url, cookie } of [two, one]) {
+      const response = await server.app.inject(back(await visit(url.href), cookies));
+      expect(response.statusCode).toBe(200);
+      expect(response.cookies).toMatchObject([{ name: cookie.name, value: "" }]);
+    }
+  });
+
+  test("are not ended by what strays in, nor by an answer that comes again", async () => {
+    provider.answer({ sub: "grace" });
+    const [one, two] = [await begin(), await begin()];
+    const cookies = [one.cookie, two.cookie];
+    const first = await visit(one.url.href);
+    expect((await server.app.inject(back(first, cookies))).statusCode).toBe(200);
+    const strays = ["", "?state=x", "?code=x&state=", "?error=access_denied", "?state=a&state=b", first.search];
+    for (const search of strays) {
+      const response = await server.app.inject({ url: `${first.pathname}${search}`, cookies: jar(cookies) });
+      expect(response.statusCode).toBe(400);
+      expect(response.cookies.filter(({ name }) => name !== one.cookie.name)).toEqual([]);
+    }
+    expect((await server.app.inject(back(await visit(two.url.href), cookies))).statusCode).toBe(200);
+  });
+
+  test("use an answer once when both show it at the same moment, to two servers", async () => {
+    provider.answer({ sub: "grace" });
+    const { url, cookie } = await begin();
+    const answer = back(await visit(url.href), cookie, { accept: "application/json" });
+    const responses = await Promise.all([server, application, server].map(({ app }) => app.inject(answer)));
+    const succeeded = responses.filter(({ statusCode }) => statusCode === 200);
+    const refused = responses.filter(({ statusCode }) => statusCode === 400);
+    expect([succeeded.length, refused.length]).toEqual([1, 2]);
+  });
+
+  test("keep five attempts at most: the oldest make room", async () => {
+    let cookies: Cookie[] = [];
+    for (let i = 0; i < 8; i += 1) {
+      const response = await server.app.inject({ url: "/auth/test", cookies: jar(cookies) });
+      const cleared = response.cookies.filter(({ value }) => value === "").map(({ name }) => name);
+      expect(cleared).toEqual(i < 5 ? [] : [cookies[0]?.name]);
+      cookies = [...cookies, ...response.cookies].filter(({ name, value }) => value !== "" && !cleared.includes(name));
+    }
+    expect(cookies).toHaveLength(5);
   });
 });
 
@@ -294,6 +361,31 @@ describe("the application", () => {
     });
   });
 
+  test("is not given the refresh token where browsers keep it in a cookie", async () => {
+    const cookies = await createTestServer(database, {
+      signIn: { ...options, cookies: true, redirectUrl: APPLICATION },
+    });
+    try {
+      provider.answer({ sub: "grace" });
+      const { url, cookie } = await begin("/auth/test", cookies);
+      const response = await cookies.app.inject(back(await visit(url.href), cookie));
+      const session = Object.fromEntries(new URLSearchParams(new URL(response.headers.location ?? "").hash.slice(1)));
+      expect(Object.keys(session)).not.toContain("refreshToken");
+      expect(await viewer(session["accessToken"] ?? "")).toMatchObject({ id: session["userId"] });
+      const kept = response.cookies.find(({ name }) => name === "attune-session");
+      expect(kept).toMatchObject({ httpOnly: true, sameSite: "Strict" });
+      const refreshed = await cookies.app.inject({
+        method: "POST",
+        url: "/auth/refresh",
+        headers: { origin: PUBLIC_URL },
+        cookies: { "attune-session": kept?.value ?? "" },
+      });
+      expect(refreshed.json()).toMatchObject({ userId: session["userId"], sessionId: session["sessionId"] });
+    } finally {
+      await cookies.close();
+    }
+  });
+
   test("may ask for JSON", async () => {
     provider.answer({ sub: "grace" });
     const { url, cookie } = await begin("/auth/test", application);
@@ -312,12 +404,18 @@ describe("the application", () => {
     const { issuer, clientId, clientSecret } = provider;
     const providers = [{ name: "test", issuer, clientId, clientSecret, scopes: "openid" }];
     const secure = await createTestServer(database, {
-      signIn: { providers, publicUrl: "https://settings.example.com", redirectUrl: APPLICATION },
+      signIn: { providers, cookies: false, publicUrl: "https://settings.example.com", redirectUrl: APPLICATION },
     });
     try {
       const { cookies } = await secure.app.inject("/auth/test");
       expect(cookies).toMatchObject([
-        { name: "__Host-attune-sign-in", path: "/", secure: true, httpOnly: true, sameSite: "Lax" },
+        {
+          name: expect.stringMatching(/^__Host-attune-sign-in-/),
+          path: "/",
+          secure: true,
+          httpOnly: true,
+          sameSite: "Lax",
+        },
       ]);
       expect(cookies[0]).not.toHaveProperty("domain");
     } finally {
@@ -398,7 +496,10 @@ describe("the log", () => {
     const answer = await visit(begun.url.href);
     const before = log.length;
     await server.app.inject(back(answer, begun.cookie));
-    await server.app.inject(back(answer, begun.cookie));
+    const other = await begin();
+    const made = await visit(other.url.href);
+    made.searchParams.set("code", "x".repeat(43));
+    await server.app.inject(back(made, other.cookie));
     const lines = log.slice(before);
     expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
       {
@@ -417,7 +518,7 @@ describe("the log", () => {
     const secrets = [
       answer.searchParams.get("code"),
       answer.searchParams.get("state"),
-      begun.cookie,
+      begun.cookie.value,
       provider.clientSecret,
       "grace@example.com",
       "eyJ",

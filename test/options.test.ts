@@ -29,6 +29,9 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     rateLimitPerMinute: 1000,
     poolSize: 4,
     passwordPoolSize: 2,
+    migrationWait: 60,
+    overloadAfter: 2000,
+    drainTimeout: 10,
     trustProxy: false,
     singleUser: false,
     signIn: undefined,
@@ -180,7 +183,7 @@ describe("is refused", () => {
       AUTH_GOOGLE_CLIENT_ID: "us",
     };
     expect(() => resolveJwt(readOptions(outside), undefined)).toThrow(
-      "JWT_SECRET is required with the providers in AUTH_…",
+      "JWT_SECRET is required with the providers and cookies in AUTH_…",
     );
     expect(resolveJwt(readOptions(outside), "generated").secret).toBe("generated");
   });
@@ -233,8 +236,18 @@ test("providers to sign in with are known by their variables", () => {
         scopes: "openid email",
       },
     ],
+    cookies: false,
     publicUrl: "https://settings.example.com",
     redirectUrl: "https://app.example.com/signed-in",
+  });
+});
+
+test("browsers may sign in with cookies, with no provider", () => {
+  expect(readOptions({ AUTH_COOKIES: "true", PORT: "80" }).signIn).toEqual({
+    providers: [],
+    cookies: true,
+    publicUrl: "http://localhost:80",
+    redirectUrl: undefined,
   });
 });
 

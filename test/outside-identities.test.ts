@@ -1,8 +1,7 @@
 /** Tokens of an outside identity provider: whose they are, what their first request makes, and what they never are. */
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
-import jwt from "jsonwebtoken";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { signClaims } from "../src/sign-in/jwt.ts";
 import {
   createTestDatabase,
   createTestServer,
@@ -10,6 +9,7 @@ import {
   type TestServer,
   type TestUser,
 } from "./support/harness.ts";
+import { encode, forge, lasting, signedBy } from "./support/tokens.ts";
 
 const PROVIDER = { issuer: "https://id.example.com", audience: "our-app" };
 const keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -41,7 +41,8 @@ afterAll(async () => {
 
 /** A token of the provider. */
 const signed = (claims: object, key: KeyObject = keys.privateKey): string =>
-  jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, ...claims }, key, { algorithm: "ES256", expiresIn: 60 });
+  signedBy(key, lasting({ iss: PROVIDER.issuer, aud: PROVIDER.audience, ...claims }));
+const bySecret = (claims: object, secret: string): string => forge({ alg: "HS256", typ: "JWT" }, claims, secret);
 
 async function viewer(token: string, { graphql } = server): Promise<unknown> {
   const { body } = await graphql<{ viewer: unknown }>(WHO, {}, token);
@@ -50,8 +51,8 @@ async function viewer(token: string, { graphql } = server): Promise<unknown> {
 }
 
 /** The answer to a request that is refused as a whole. */
-async function refusal(token: string): Promise<object> {
-  const { status, body } = await server.graphql(WHO, {}, token);
+async function refusal(token: string, { graphql } = server): Promise<object> {
+  const { status, body } = await graphql(WHO, {}, token);
   return { status, code: body.errors?.[0]?.extensions?.code, reason: body.errors?.[0]?.extensions?.reason };
 }
 
@@ -142,6 +143,119 @@ describe("the first request of an outside identity", () => {
   });
 });
 
+describe("a newer token of an identity", () => {
+  const issued = (secondsAgo: number, claims: object): string =>
+    signed({ ...claims, iat: Math.floor(Date.now() / 1000) - secondsAgo });
+
+  test("brings the address at once, and that it is verified", async () => {
+    const who = { sub: "auth0|later", name: "Later" };
+    expect(await viewer(issued(30, who))).toMatchObject({ email: null, name: "Later" });
+    const email = "later@example.com";
+    expect(await viewer(issued(20, { ...who, email, name: "Latest" }))).toMatchObject({ name: "Latest" });
+    expect(await viewer(issued(10, { ...who, email, email_verified: true }))).toMatchObject({ email });
+    const [address] = await database.query(
+      "select verified_at is not null as is_verified from attune.user_emails where email = $1",
+      [email],
+    );
+    expect(address).toEqual({ is_verified: true });
+  });
+
+  test("makes a user at once where the identity was taken away, and where the user was deleted", async () => {
+    for (const [index, sql] of [
+      "delete from attune.user_identities where subject = $1",
+      "delete from attune.users where id = (select user_id from attune.user_identities where subject = $1)",
+    ].entries()) {
+      const who = { sub: `auth0|gone ${index}` };
+      const old = issued(20, who);
+      const before = await viewer(old);
+      await database.query(sql, [who.sub]);
+      expect(await viewer(old)).toBeNull();
+      const ended = { status: 401, code: "PT401", reason: "identity_ended" };
+      expect(await refusal(old, await newServer())).toEqual(ended);
+      // By a provider whose clock is ahead: what is issued in the same second counts as before.
+      const after = await viewer(issued(-10, who));
+      expect(after).toMatchObject({ id: expect.any(String) });
+      expect(after).not.toEqual(before);
+      expect(await viewer(old)).toBeNull();
+    }
+  });
+
+  test("is tried again after it failed", async () => {
+    const alone = await newServer();
+    const token = signed({ sub: "auth0|again" });
+    await database.query("alter function attune.provision_user() rename to provision_user_away");
+    const { body } = await alone.graphql(WHO, {}, token);
+    await database.query("alter function attune.provision_user_away() rename to provision_user");
+    expect(body.errors).toMatchObject([{ extensions: { code: "INTERNAL_SERVER_ERROR" } }]);
+    expect(await viewer(token, alone)).toMatchObject({ email: null });
+  });
+});
+
+describe("whatever a provider says of somebody", () => {
+  test("they are who they are, and nothing fails", async () => {
+    const claim = fc.oneof(
+      fc.jsonValue({ maxDepth: 4 }),
+      fc.string({ unit: "binary" }),
+      fc.constantFrom(
+        "a\u0000",
+        "\ud800",
+        "x".repeat(3000),
+        { name: "Ada" },
+        ["ada@example.com"],
+        "true",
+        "https://x.example/\u202e.png",
+      ),
+      fc.integer({ min: 1, max: 1500 }).map((depth) => JSON.parse("[".repeat(depth) + "]".repeat(depth)) as unknown),
+    );
+    const names = [
+      "email",
+      "email_verified",
+      "name",
+      "picture",
+      "company",
+      "company_name",
+      "role",
+      "session_id",
+      "jti",
+      "__proto__",
+    ];
+    const metadata = fc.dictionary(fc.constantFrom("full_name", "name", "avatar_url", "picture", "company"), claim);
+    const said = fc.tuple(
+      fc.dictionary(fc.oneof(fc.constantFrom(...names), fc.string()), claim),
+      fc.option(fc.oneof(metadata, claim), { nil: undefined }),
+    );
+    let count = 0;
+    await fc.assert(
+      fc.asyncProperty(said, async ([claims, user_metadata]) => {
+        const sub = `auth0|${(count += 1)}`;
+        const token = signed({
+          ...lasting({}),
+          ...claims,
+          iss: PROVIDER.issuer,
+          aud: PROVIDER.audience,
+          sub,
+          user_metadata,
+          exp: 4_000_000_000,
+          iat: 1,
+          nbf: 1,
+        });
+        if (token.length > 8192) return;
+        const found = (await viewer(token)) as { id: string; name: string | null; email: string | null };
+        expect(found).toMatchObject({ id: expect.any(String), isAdmin: false });
+        expect(await viewer(signed({ sub, iat: 2 }))).toMatchObject({ id: found.id });
+        // What is shown is a text that was told, and no other value written out.
+        const texts = [claims, user_metadata].flatMap((told) => Object.values(told ?? {}));
+        for (const shown of [found.name, found.email].filter((text) => text !== null)) {
+          const isTold = (text: unknown) =>
+            typeof text === "string" && text.toLowerCase().includes(shown.toLowerCase().slice(0, 200));
+          expect(texts.some(isTold)).toBe(true);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
 describe("an outside token", () => {
   test("gives no rights by the role that it claims", async () => {
     const token = signed({
@@ -172,9 +286,9 @@ describe("an outside token", () => {
   });
 
   test("is nobody's when it is ours, and names the subject of somebody else's issuer", async () => {
-    const token = signClaims(
+    const token = bySecret(
       { sub: "auth0|grace", role: "authenticated", aud: "authenticated", iss: "attune", exp: 4_000_000_000 },
-      database.jwt,
+      database.jwt.secret,
     );
     expect(await viewer(token)).toBeNull();
   });
@@ -182,7 +296,7 @@ describe("an outside token", () => {
   test.each([
     [
       "needs no signature",
-      () => `${Buffer.from('{"alg":"none"}').toString("base64url")}.${signed({ sub: "auth0|grace" }).split(".")[1]}.`,
+      () => `${encode({ alg: "none" })}.${signed({ sub: "auth0|grace" }).split(".")[1]}.`,
       "invalid_token",
     ],
     [
@@ -192,33 +306,20 @@ describe("an outside token", () => {
     ],
     [
       "is signed with the public key as a secret",
-      () =>
-        jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }, publicKey, {
-          algorithm: "HS256",
-          expiresIn: 60,
-          allowInvalidAsymmetricKeyTypes: true,
-        }),
+      () => bySecret(lasting({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }), publicKey),
       "invalid_token",
     ],
     [
       "is signed with our secret",
       () =>
-        signClaims(
+        bySecret(
           { iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace", exp: 4_000_000_000 },
-          database.jwt,
+          database.jwt.secret,
         ),
       "invalid_token",
     ],
     ["is for another audience", () => signed({ sub: "auth0|grace", aud: "another-app" }), "wrong_audience"],
-    [
-      "has expired a second ago",
-      () =>
-        jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "auth0|grace" }, keys.privateKey, {
-          algorithm: "ES256",
-          expiresIn: -1,
-        }),
-      "token_expired",
-    ],
+    ["has expired a second ago", () => signed(lasting({ sub: "auth0|grace" }, -1)), "token_expired"],
     ["names nobody", () => signed({}), "missing_subject"],
     ["comes from another issuer", () => signed({ sub: "auth0|grace", iss: "https://evil.example" }), "invalid_token"],
     ["comes from us, it says", () => signed({ sub: ada.id, iss: "attune", aud: "authenticated" }), "invalid_token"],

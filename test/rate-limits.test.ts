@@ -95,7 +95,7 @@ describe("who asks for more than a minute's work", () => {
     expect(await statuses(1, ONE)).toEqual([200]);
     // Another token of a user is the same user's.
     const claims = { sub: ada.id, aud: "authenticated", iss: "attune", exp: 4_000_000_000, role: "authenticated" };
-    const again = signClaims({ ...claims, jti: "another" }, database.jwt);
+    const again = await signClaims({ ...claims, jti: "another" }, database.jwt);
     expect(await statuses(1, ONE, { token: again })).toEqual([429]);
   });
 

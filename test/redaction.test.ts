@@ -1,10 +1,10 @@
 /** Every failed request has one line in the log under its `debugId`, and no secret is ever in one. */
 import { generateKeyPairSync } from "node:crypto";
 import type { InjectOptions } from "fastify";
-import jwt from "jsonwebtoken";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { signToken } from "../src/sign-in/jwt.ts";
 import { createTestDatabase, createTestServer, type TestDatabase, type TestServer } from "./support/harness.ts";
+import { lasting, signedBy } from "./support/tokens.ts";
 
 /** What a client may send and nobody may read: it is looked for, whole and in parts, in all that was logged. */
 const SECRET = "hunter2-correct-horse-battery-staple";
@@ -31,6 +31,7 @@ beforeAll(async () => {
         scopes: "openid",
       },
     ],
+    cookies: false,
     publicUrl: "http://localhost:5678",
     redirectUrl: undefined,
   };
@@ -65,14 +66,14 @@ const mutation = (field: string, input: string): string =>
   `mutation Doing($s: String!) { ${field}(input: { ${input} }) { clientMutationId } }`;
 const s = { s: SECRET };
 const outside = (): string =>
-  jwt.sign({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "ada", email: "ada@example.com" }, keys.privateKey, {
-    algorithm: "ES256",
-    expiresIn: 60,
-  });
+  signedBy(
+    keys.privateKey,
+    lasting({ iss: PROVIDER.issuer, aud: PROVIDER.audience, sub: "ada", email: "ada@example.com" }),
+  );
 const access = (): string => tokens[0] ?? "";
 const refresh = (): string => tokens[1] ?? "";
 
-test.each<[string, () => InjectOptions]>([
+test.each<[string, () => InjectOptions | Promise<InjectOptions>]>([
   ["a wrong password", () => graphql(mutation("login", 'email: "ada@example.com", password: $s'), { s: `${SECRET}!` })],
   ["a password where the address belongs", () => graphql(mutation("login", 'email: $s, password: "x"'), s)],
   [
@@ -134,7 +135,8 @@ test.each<[string, () => InjectOptions]>([
   ["a token that was changed", () => graphql("{ viewer { id } }", {}, `${access()}x`)],
   [
     "a token that expired",
-    () => graphql("{ viewer { id } }", {}, signToken({ sub: SECRET, role: "authenticated" }, database.jwt, -1)),
+    async () =>
+      graphql("{ viewer { id } }", {}, await signToken({ sub: SECRET, role: "authenticated" }, database.jwt, -1)),
   ],
   ["a token whose address is taken", () => graphql("{ viewer { id } }", {}, outside())],
   [
@@ -142,7 +144,7 @@ test.each<[string, () => InjectOptions]>([
     () => ({
       method: "GET",
       url: `/auth/test/callback?code=${SECRET}&state=${SECRET}`,
-      cookies: { "attune-sign-in": SECRET },
+      cookies: { "attune-sign-in-x": SECRET },
     }),
   ],
   ["a provider that is away", () => ({ method: "GET", url: "/auth/test" })],
@@ -155,9 +157,10 @@ test.each<[string, () => InjectOptions]>([
       payload: { ticket: SECRET },
     }),
   ],
-])("%s is in no log, and the failure is, under its id", async (_what, options) => {
+])("%s is in no log, and the failure is, under its id", async (_what, make) => {
+  const options = await make();
   const before = log.length;
-  const response = await server.app.inject(options());
+  const response = await server.app.inject(options);
   const [error] = response.json<{ errors: { extensions: Record<string, unknown> }[] }>().errors;
   const line = log
     .slice(before)
@@ -165,8 +168,8 @@ test.each<[string, () => InjectOptions]>([
     .filter(({ debugId }) => debugId === error?.extensions["debugId"]);
   expect(line).toMatchObject([
     {
-      method: options().method,
-      path: path(options()),
+      method: options.method,
+      path: path(options),
       code: error?.extensions["code"],
       reason: error?.extensions["reason"],
     },

@@ -1,6 +1,6 @@
 /** Signing in with e-mail and password, over real HTTP: what a client is given, what it is refused, and in parallel. */
 import type { AddressInfo } from "node:net";
-import jwt from "jsonwebtoken";
+import { jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signToken } from "../src/sign-in/jwt.ts";
 import {
@@ -87,11 +87,11 @@ async function register(): Promise<Tokens & { email: string }> {
 describe("a user who registers", () => {
   test("is signed in with a short token of ours, and it opens the session", async () => {
     const ada = await register();
-    const claims = jwt.verify(ada.accessToken, database.jwt.secret, {
+    const { payload: claims } = await jwtVerify(ada.accessToken, Buffer.from(database.jwt.secret), {
       algorithms: ["HS256"],
       audience: "authenticated",
       issuer: "attune",
-    }) as jwt.JwtPayload;
+    });
     expect(claims).toEqual({
       sub: ada.userId,
       role: "authenticated",
@@ -241,9 +241,9 @@ describe("a session", () => {
 
   test("of somebody else can't be claimed, nor a user without one", async () => {
     const [ada, bob] = [await register(), await register()];
-    const sign = (claims: object): string => signToken({ role: "authenticated", ...claims }, database.jwt);
-    const viewer = async (token: string) =>
-      (await ask<{ viewer: unknown }>("{ viewer { id } }", {}, as(token))).data?.viewer;
+    const sign = (claims: object): Promise<string> => signToken({ role: "authenticated", ...claims }, database.jwt);
+    const viewer = async (token: Promise<string>) =>
+      (await ask<{ viewer: unknown }>("{ viewer { id } }", {}, as(await token))).data?.viewer;
     expect(await viewer(sign({ sub: ada.userId, session_id: ada.sessionId }))).toEqual({ id: ada.userId });
     expect(await viewer(sign({ sub: ada.userId, session_id: bob.sessionId }))).toBeNull();
     expect(await viewer(sign({ sub: ada.userId, session_id: "no uuid" }))).toBeNull();

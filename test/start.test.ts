@@ -1,6 +1,6 @@
 /** `attune start`: from nothing to a server, out of every trouble, and away without a trace. */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +9,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { assertServerVersion } from "../src/database/checks.ts";
 import { withClient } from "../src/database/client.ts";
 import { readMigrations } from "../src/database/migrations.ts";
+import { LOCK, LOCK_CLASS } from "../src/embedded/locks.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { attune, isRunning, launch, postmaster, type Running, startServer } from "./support/cli.ts";
+import { asSuperuser, controlConnection, processesIn, superuserOf } from "./support/embedded.ts";
 
 let home: string;
 let servers: Running[];
@@ -101,6 +103,34 @@ describe("on the embedded PostgreSQL", () => {
     await expect(who(url?.replace(/:[^:@]+@/, ":wrong@"))).rejects.toMatchObject({ code: "28P01" });
   });
 
+  test("request roles have no temporary tables, no large objects and no advisory locks; what needs them works", async () => {
+    await start(environment);
+    const url = (await attune(["url"], environment)).stdout.trim();
+    const attempt = (role: string, sql: string): Promise<string> =>
+      withClient(url, async (client) => {
+        await client.query(`set role ${role}`);
+        return client.query(sql).then(
+          () => "allowed",
+          (error: unknown) => (error as pg.DatabaseError).code ?? "",
+        );
+      });
+    const withheld = [
+      "create temp table t (id integer)",
+      "create table pg_temp.t (id integer)",
+      "select lo_create(0)",
+      "select lo_from_bytea(0, 'x')",
+      "select lo_unlink(1)",
+      "select pg_advisory_lock(1)",
+      "select pg_try_advisory_lock_shared(1, 2)",
+      "select pg_advisory_xact_lock(1)",
+      "select pg_advisory_unlock_all()",
+    ];
+    for (const role of ["anon", "authenticated", "service_role"])
+      expect(await Promise.all(withheld.map((sql) => attempt(role, sql)))).toEqual(withheld.map(() => "42501"));
+    // It takes an advisory lock, as the owner.
+    expect(await attempt("anon", "select attune.login('ada@example.com', 'correct horse')")).toBe("allowed");
+  });
+
   test("a second start on the same data is refused, and the first goes on", async () => {
     const first = await start(environment);
     const refused = `attune: ${dataDir} is already served by another attune (process ${first.pid}): stop that one first, or set ATTUNE_DATA_DIR to another folder.\n`;
@@ -157,14 +187,99 @@ describe("on the embedded PostgreSQL", () => {
     expect(await attune(["migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
   });
 
-  test("ends with a sentence when its PostgreSQL is killed under it", async () => {
+  test("a lost control connection, a crashed backend and a killed PostgreSQL are all survived, and nothing is left behind", async () => {
+    const server = await start(environment);
+    const { stdout: token } = await attune(["token", "--email", "ada@example.com"], environment);
+    const first = await postmaster(dataDir);
+    const works = async (): Promise<void> => {
+      await expect
+        .poll(() => fetch(`${server.address}/api/ready`).then(({ status }) => status), { timeout: 30_000 })
+        .toBe(200);
+      expect(await graphql(server.address, "{ viewer { email } }", token.trim())).toEqual({
+        data: { viewer: { email: "ada@example.com" } },
+      });
+    };
+    /** What was said, once it was said so often. */
+    const said = (sentence: string): Promise<unknown> =>
+      expect.poll(() => server.output().stderr, { timeout: 30_000 }).toMatch(new RegExp(`${sentence}\n$`));
+
+    // A second process can't take what the first has lost for a moment only.
+    const control = await controlConnection(dataDir);
+    await asSuperuser(dataDir, `select pg_terminate_backend(${control})`);
+    await said("The connection to the embedded PostgreSQL was lost, and made again .*");
+    await works();
+    expect((await attune(["start"], { ...environment, PORT: "0" })).stderr).toMatch(
+      /is already served by another attune/,
+    );
+    expect(await postmaster(dataDir)).toBe(first);
+
+    process.kill(await controlConnection(dataDir), "SIGKILL");
+    await expect.poll(() => server.output().stderr.match(/made again/g)?.length, { timeout: 30_000 }).toBe(2);
+    await works();
+    expect(await postmaster(dataDir)).toBe(first);
+
+    const url = (await attune(["url"], environment)).stdout;
+    if (first !== undefined) process.kill(first, "SIGKILL");
+    await said("The embedded PostgreSQL was gone, and runs again .*");
+    await works();
+    const second = await postmaster(dataDir);
+    expect(second).not.toBe(first);
+    expect((await attune(["url"], environment)).stdout).toBe(url);
+    expect((await attune(["start"], { ...environment, PORT: "0" })).stderr).toMatch(
+      /is already served by another attune/,
+    );
+
+    server.kill("SIGTERM");
+    expect((await server.finished).code).toBe(0);
+    expect(second !== undefined && isRunning(second)).toBe(false);
+    expect(await processesIn(dataDir)).toEqual([]);
+  });
+
+  test("ends with a sentence when its PostgreSQL can't be started again", async () => {
     const server = await start(environment);
     const pid = await postmaster(dataDir);
+    await rm(join(dataDir, "postgres/global/pg_control"));
     if (pid !== undefined) process.kill(pid, "SIGKILL");
-    expect(await server.finished).toMatchObject({
-      code: 1,
-      stderr: `attune: The embedded PostgreSQL stopped unexpectedly: ${dataDir}/postgres.log says why.\n`,
+    const { code, stderr } = await server.finished;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^attune: The embedded PostgreSQL in \S+ did not start: .*could not open file .*pg_control".* \(see \S+postgres\.log\)\.\n$/,
+    );
+    expect(await processesIn(dataDir)).toEqual([]);
+  });
+
+  test("ends with a sentence, and stops nothing, when another process took its PostgreSQL meanwhile", async () => {
+    const server = await start(environment);
+    const url = await superuserOf(dataDir);
+    await withClient(url, async (client) => {
+      // As a second server would: it waits for the lock that the first one lets go.
+      await client.query(`set application_name = 'attune (process ${process.pid})'`);
+      const taken = client.query("select pg_advisory_lock($1, $2)", [LOCK_CLASS, LOCK.serving]);
+      await asSuperuser(dataDir, `select pg_terminate_backend(${await controlConnection(dataDir)})`);
+      await taken;
+      const { code, stderr } = await server.finished;
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        /^attune: The connection to the embedded PostgreSQL was lost, and then: \S+ is already served by another attune \(process \d+\): .*\n$/,
+      );
+      expect((await client.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
     });
+  });
+
+  test("the log of PostgreSQL goes on over starts, and is moved aside when it is large", async () => {
+    const log = join(dataDir, "postgres.log");
+    await attune(["migrate"], environment);
+    await attune(["migrate"], environment);
+    const text = await readFile(log, "utf8");
+    expect(text.match(/starting PostgreSQL/g)).toHaveLength(2);
+
+    for (const filling of ["a", "b"]) {
+      await writeFile(log, filling.repeat(11 * 1024 * 1024));
+      await attune(["migrate"], environment);
+    }
+    expect((await readFile(log, "utf8")).match(/starting PostgreSQL/g)).toHaveLength(1);
+    expect(await readFile(`${log}.1`, "utf8")).toMatch(/^b+$/);
+    expect((await readFile(`${log}.2`, "utf8")).startsWith("aaa")).toBe(true);
   });
 
   test.for([100, 600, 1100])(

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
+--! Hash: sha1:3c6e112864a40e4d8db9d156d75b2810213a7488
 --! Message: auth
 
 -- The request roles, as PostgREST and Supabase name them. A cluster may have them already, from another
@@ -79,8 +79,18 @@ begin
     returns jsonb
     language sql stable parallel safe security invoker
     begin atomic
-      -- A local setting of an ended transaction comes back as '', not as NULL.
-      select nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+      -- A local setting of an ended transaction comes back as '', not as NULL. What JSON can say and PostgreSQL can't hold,
+      -- U+0000 and half a surrogate pair, is replaced: a name that has it keeps nobody out.
+      select case strpos(current_setting('request.jwt.claims', true), '\u')
+        when 0 then nullif(current_setting('request.jwt.claims', true), '')::jsonb
+        else regexp_replace(
+          regexp_replace(
+            current_setting('request.jwt.claims', true),
+            '(?<!\\)((?:\\\\)*)\\u(?:0000|d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2}))', '\1\\ufffd', 'gi'
+          ),
+          '(?<!\\)(?<!\\ud[89ab][0-9a-f]{2})((?:\\\\)*)\\ud[c-f][0-9a-f]{2}', '\1\\ufffd', 'gi'
+        )::jsonb
+      end;
     end;
     comment on function auth.jwt() is
       'Attune: the claims of the request''s verified token, as PostgREST sets them; NULL without one.';
@@ -130,3 +140,25 @@ begin
 end;
 $do$;
 --! EndIncluded auth/role.sql
+--! Included auth/hidden/applied_migrations.sql
+create or replace function attune_hidden.applied_migrations()
+returns text[]
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if to_regclass('graphile_migrate.migrations') is null then
+    return null;
+  end if;
+  return array(select m.hash from graphile_migrate.migrations as m order by m.filename);
+exception
+  -- The history is another application's, whose migrations have `attune sql` in them.
+  when insufficient_privilege then return null;
+end;
+$$;
+comment on function attune_hidden.applied_migrations() is
+  'The hashes of the migrations that the database has, oldest first, by which a server knows whether it is up to date. '
+  'NULL where there is no history that the owner may read.';
+revoke all on function attune_hidden.applied_migrations() from public;
+grant execute on function attune_hidden.applied_migrations() to anon, authenticated, service_role;
+--! EndIncluded auth/hidden/applied_migrations.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:2b43b1132baa5d88f2e7422cc3a491d1073f7b3e
---! Hash: sha1:be0e27c7efe58944b8418a2ff470154b0433ce19
+--! Previous: sha1:3c6e112864a40e4d8db9d156d75b2810213a7488
+--! Hash: sha1:9309a006eaf13134e5ff0a334a364623f3b4cd14
 --! Message: users
 
 -- Plans

@@ -1,5 +1,5 @@
---! Previous: sha1:be0e27c7efe58944b8418a2ff470154b0433ce19
---! Hash: sha1:79a1042eac3823991f4281ca062a17060a3db91c
+--! Previous: sha1:9309a006eaf13134e5ff0a334a364623f3b4cd14
+--! Hash: sha1:6acdb84f2939e4b0408ee209aa1350b47d54ad44
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

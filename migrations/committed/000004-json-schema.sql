@@ -1,5 +1,5 @@
---! Previous: sha1:79a1042eac3823991f4281ca062a17060a3db91c
---! Hash: sha1:fc92c2ca30232073fdf827ebf91491d214a6bf89
+--! Previous: sha1:6acdb84f2939e4b0408ee209aa1350b47d54ad44
+--! Hash: sha1:3b3ae577763ddd9a9d710d4209edd6598faa88d0
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:fc92c2ca30232073fdf827ebf91491d214a6bf89
---! Hash: sha1:14b490219f1cf4315965a162787208cca274d4f2
+--! Previous: sha1:3b3ae577763ddd9a9d710d4209edd6598faa88d0
+--! Hash: sha1:9f024d659aa54289db99c5802bd7eefa2f3cb630
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

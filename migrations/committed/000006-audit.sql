@@ -1,5 +1,5 @@
---! Previous: sha1:14b490219f1cf4315965a162787208cca274d4f2
---! Hash: sha1:8740c97347789928a23f6fa3fad9052de5ca5665
+--! Previous: sha1:9f024d659aa54289db99c5802bd7eefa2f3cb630
+--! Hash: sha1:00a7797c630852986d0fc222fe02ce83f44d07db
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:8740c97347789928a23f6fa3fad9052de5ca5665
---! Hash: sha1:9d171f3b2dc0e5240d86c92db3a9188c8234de45
+--! Previous: sha1:00a7797c630852986d0fc222fe02ce83f44d07db
+--! Hash: sha1:c547901dbcea7661c098aa956f2d35cd80df08de
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:9d171f3b2dc0e5240d86c92db3a9188c8234de45
---! Hash: sha1:5750e558ce39ea46f4ae1186db4cc87528d50107
+--! Previous: sha1:c547901dbcea7661c098aa956f2d35cd80df08de
+--! Hash: sha1:ee0aac3a77fcc25cce8a1a1d67ba1525a9819666
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -409,6 +409,20 @@ comment on column attune_private.login_attempts.subject_hash is
   'passwords where the address belongs.';
 
 alter table attune_private.login_attempts enable row level security;
+
+create table attune_private.spent_sign_ins (
+  attempt_hash bytea not null
+    constraint spent_sign_ins_attempt_hash_check check (octet_length(attempt_hash) = 32)
+    constraint spent_sign_ins_pkey primary key,
+  expires_at timestamptz not null
+);
+create index spent_sign_ins_expires_at_idx on attune_private.spent_sign_ins (expires_at);
+comment on table attune_private.spent_sign_ins is
+  'Attempts to sign in with a provider that came back and are not taken again, at whichever server. '
+  'Kept until they would be too old anyway.';
+comment on column attune_private.spent_sign_ins.attempt_hash is 'SHA-256 of what names the attempt.';
+
+alter table attune_private.spent_sign_ins enable row level security;
 
 create table attune_private.known_devices (
   user_id uuid not null
@@ -2075,6 +2089,28 @@ grant execute on function attune.delete_account(text) to authenticated;
 
 -- Outside providers
 
+--! Included identity/hidden/spend_sign_in.sql
+create or replace function attune_hidden.spend_sign_in(attempt text, lifetime interval)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune_private.spent_sign_ins (attempt_hash, expires_at)
+  values (sha256(convert_to(spend_sign_in.attempt, 'UTF8')), now() + spend_sign_in.lifetime)
+  on conflict on constraint spent_sign_ins_pkey do nothing;
+
+  return found;
+end;
+$$;
+comment on function attune_hidden.spend_sign_in(text, interval) is
+  E'@param attempt What names the attempt: the `state` that was sent to the provider.\n'
+  '@param lifetime For how long at most the attempt could be shown again.\n'
+  'Uses an attempt to sign in with a provider; false when it was used before, at whichever server. '
+  'For the server, which is trusted.';
+revoke all on function attune_hidden.spend_sign_in(text, interval) from public;
+grant execute on function attune_hidden.spend_sign_in(text, interval) to service_role;
+--! EndIncluded identity/hidden/spend_sign_in.sql
 --! Included identity/private/check_identity.sql
 create or replace function attune_private.check_identity(issuer text, subject text)
 returns void

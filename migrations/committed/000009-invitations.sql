@@ -1,5 +1,5 @@
---! Previous: sha1:5750e558ce39ea46f4ae1186db4cc87528d50107
---! Hash: sha1:3c50cea4614610a50659c998b6e5df891c6c7eee
+--! Previous: sha1:ee0aac3a77fcc25cce8a1a1d67ba1525a9819666
+--! Hash: sha1:c4cad4158cdbe7335c082da89366e6ca13943a40
 --! Message: invitations
 
 create table attune.invitations (
@@ -415,6 +415,10 @@ begin
   get diagnostics counted = row_count;
   removed := removed + counted;
 
+  delete from attune_private.spent_sign_ins as a where a.expires_at <= at;
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
   delete from attune_private.daily_amounts as d where d.last_at <= at - interval '2 days';
   get diagnostics counted = row_count;
   removed := removed + counted;
@@ -450,7 +454,7 @@ begin
 end;
 $$;
 comment on function attune.remove_expired() is
-  'Removes what has expired, and returns how many rows: one-time tokens at once, counted failures after a day or two, '
+  'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, counted failures after a day or two, '
   'sessions, mails and invitations after 30 days, devices and ended identities after 400. '
   'For trusted servers, once a day or so.';
 revoke all on function attune.remove_expired() from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:3c50cea4614610a50659c998b6e5df891c6c7eee
---! Hash: sha1:fad0f7d0fe97085cf7014920bb2103f061b0dc25
+--! Previous: sha1:c4cad4158cdbe7335c082da89366e6ca13943a40
+--! Hash: sha1:b2396848baa3851ed310246cc8b95b387217a864
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:fad0f7d0fe97085cf7014920bb2103f061b0dc25
---! Hash: sha1:65e82025a07f3749775cf22574e10ce950ed01b0
+--! Previous: sha1:b2396848baa3851ed310246cc8b95b387217a864
+--! Hash: sha1:b574d780dda0f7ea120153c3900228927d7f398d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:65e82025a07f3749775cf22574e10ce950ed01b0
---! Hash: sha1:f5de4abe686bb79f93f5bc3602f5efc214b83d05
+--! Previous: sha1:b574d780dda0f7ea120153c3900228927d7f398d
+--! Hash: sha1:e66e62ba7ff2043c9ad44dbf56e0c3b3722e08db
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:f5de4abe686bb79f93f5bc3602f5efc214b83d05
---! Hash: sha1:b1f4cdc43fa821614f42add91f072b2f8b1d7063
+--! Previous: sha1:e66e62ba7ff2043c9ad44dbf56e0c3b3722e08db
+--! Hash: sha1:92f2e6d364230ef78c1b67165241b73f57be691e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -1514,6 +1514,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   target constant attune.setting_layer := case when user_column is null then 'global' else 'user' end;
+  obstacle text;
   is_marked boolean;
   legacy record;
   definition attune.setting_definitions;
@@ -1537,6 +1538,43 @@ begin
       message = 'It is not said what to read',
       detail = 'invalid_source',
       hint = 'Name the table, and its columns with the keys and the values.';
+  end if;
+
+  -- A relation that has no rows has no columns to read either.
+  select
+    case named.place
+      when 8 then format('%s has a column %I that is for no time', source, named.column_name)
+      else format('%s is no table with a column %I', source, named.column_name)
+    end
+  into obstacle
+  from (
+    values
+      (1, user_column, null),
+      (2, key_column, null),
+      (3, value_column, null),
+      (4, category_column, 'category'),
+      (5, description_column, 'description'),
+      (6, encrypted_column, 'is_encrypted'),
+      (7, encrypted_value_column, 'encrypted_value'),
+      (8, deprecated_column, null)
+  ) as named (place, column_name, optional_name)
+  left join pg_class as c on c.oid = source and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  left join pg_attribute as a on a.attrelid = c.oid and a.attname = named.column_name and not a.attisdropped
+  where case named.place
+    when 8 then a.atttypid not in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype, 'text'::regtype)
+    else named.column_name is not null
+      and a.attname is null
+      and (c.oid is null or named.column_name is distinct from named.optional_name)
+  end
+  order by named.place
+  limit 1;
+
+  if obstacle is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = obstacle,
+      detail = 'invalid_source',
+      hint = 'Name the table, its columns, and one for a time that marks what was adopted.';
   end if;
 
   is_marked := attune_hidden.can_mark_legacy_rows(source, deprecated_column);
@@ -1696,7 +1734,7 @@ comment on function attune_hidden.adopt_legacy_rows(
 ) is
   'Adopts the rows of an old table into the global layer or, with `user_column`, into those of users; see '
   '`attune.adopt_legacy_settings` and `attune.adopt_legacy_preferences`. '
-  'Refused: `admin_required`.';
+  'Refused: `admin_required`, `invalid_source`.';
 revoke all on function attune_hidden.adopt_legacy_rows(
   regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[],
   text[], jsonb

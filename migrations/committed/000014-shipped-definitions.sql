@@ -1,5 +1,5 @@
---! Previous: sha1:b1f4cdc43fa821614f42add91f072b2f8b1d7063
---! Hash: sha1:369f2e09adb14220a168e066db938983355400e7
+--! Previous: sha1:92f2e6d364230ef78c1b67165241b73f57be691e
+--! Hash: sha1:b75ce56f4a17803a38d3ef09205a47b8b35ee013
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

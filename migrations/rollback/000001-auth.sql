@@ -20,6 +20,7 @@ begin
 end;
 $$;
 
+drop function attune_hidden.applied_migrations();
 drop schema attune_private;
 drop schema attune_hidden;
 drop schema attune;

@@ -68,6 +68,7 @@ drop function
   attune.request_email_verification(),
   attune.verify_email(text),
   attune.delete_account(text),
+  attune_hidden.spend_sign_in(text, interval),
   attune_private.check_identity(text, text),
   attune_private.refresh_identity(text, text, text, text, text, text, numeric),
   attune.link_or_register_user(text, text, text, boolean, text, text, text),
@@ -81,6 +82,7 @@ drop function
   attune.fail_mail(bigint, text);
 
 drop table attune_private.mail_outbox;
+drop table attune_private.spent_sign_ins;
 drop table attune_private.daily_amounts;
 drop table attune_private.known_devices;
 drop table attune_private.login_attempts;

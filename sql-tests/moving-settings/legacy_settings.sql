@@ -1,6 +1,6 @@
 -- Old tables of settings, adopted.
 begin;
-select plan(39);
+select plan(42);
 
 create table public.app_settings (
   id integer generated always as identity, key text, value text, category text, description text
@@ -260,7 +260,19 @@ select is_empty(
 );
 select throws_ok(
   $$ select attune.adopt_legacy_settings('public.other_mission', encrypted_column => 'is_hidden') $$,
-  '42703', 'column l.is_hidden does not exist', 'a column that is named has to be there'
+  'PT422', 'public.other_mission is no table with a column is_hidden', 'a column that is named has to be there'
+);
+select throws_ok(
+  $$ select attune.adopt_legacy_settings('public.other_mission', key_column => 'name') $$,
+  'PT422', 'public.other_mission is no table with a column name', 'and so has that of the keys'
+);
+select throws_ok(
+  $$ select attune.adopt_legacy_settings('attune.plans_pkey') $$,
+  'PT422', 'attune.plans_pkey is no table with a column key', 'an index is no table'
+);
+select throws_ok(
+  $$ select attune.adopt_legacy_settings('public.other_mission', deprecated_column => 'secret') $$,
+  'PT422', 'public.other_mission has a column secret that is for no time', 'what marks a row is a time'
 );
 select is(
   (select count(*) from attune.adopt_legacy_settings('public.mission', category_column => null)), 9::bigint,

@@ -3,8 +3,8 @@ import { createWriteStream } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
-import { withClient } from "../database/client.ts";
 import { dump } from "../database/dump.ts";
+import { MIGRATIONS_FOLDER } from "../database/migrations.ts";
 import { codeOf, UserError } from "../user-error.ts";
 import { plural } from "../words.ts";
 import { withDatabase } from "./with-database.ts";
@@ -18,19 +18,18 @@ export function dumpCommand(): Command {
       "\nIt holds password hashes and hashed tokens, but not the secret that signs tokens (JWT_SECRET, secrets.json).\n`attune restore` takes it back.",
     )
     .action((file: string | undefined) =>
-      withDatabase({ migrate: false }, ({ ownerUrl }) =>
-        withClient(ownerUrl, async (client) => {
-          if (file === undefined) {
-            await pipeline(dump(client), process.stdout, { end: false });
-            return;
-          }
-          let rows = 0;
-          await writeWhole(file, async function* () {
-            rows = yield* dump(client);
-          });
-          console.log(`Wrote ${plural(rows, "row")} to ${file}.`);
-        }),
-      ),
+      withDatabase({ migrate: false }, async ({ ownerUrl }, { migrationWait }) => {
+        const content = dump(ownerUrl, MIGRATIONS_FOLDER, migrationWait);
+        if (file === undefined) {
+          await pipeline(content, process.stdout, { end: false });
+          return;
+        }
+        let rows = 0;
+        await writeWhole(file, async function* () {
+          rows = yield* content;
+        });
+        console.log(`Wrote ${plural(rows, "row")} to ${file}.`);
+      }),
     );
 }
 

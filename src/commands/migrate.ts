@@ -1,7 +1,7 @@
 /** `attune migrate`: brings the database up to date. */
 import { Command } from "commander";
 import { migrate } from "../database/migrate.ts";
-import { status } from "../database/migrations.ts";
+import { MIGRATIONS_FOLDER, status } from "../database/migrations.ts";
 import { plural } from "../words.ts";
 import { withDatabase } from "./with-database.ts";
 
@@ -9,8 +9,8 @@ export function migrateCommand(): Command {
   return new Command("migrate")
     .description("create what is missing (database, roles) and apply the migrations; `start` does this by itself")
     .action(() =>
-      withDatabase({ migrate: "prepare" }, async ({ ownerUrl }) => {
-        const { applied } = await migrate(ownerUrl);
+      withDatabase({ migrate: "prepare" }, async ({ ownerUrl }, { migrationWait }) => {
+        const { applied } = await migrate(ownerUrl, MIGRATIONS_FOLDER, migrationWait);
         for (const { file } of applied) console.log(file);
         const newest = (await status(ownerUrl)).applied.at(-1);
         console.log(

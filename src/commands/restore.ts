@@ -1,5 +1,6 @@
 /** `attune restore`: a backup becomes a database again. */
 import { Command } from "commander";
+import { MIGRATIONS_FOLDER } from "../database/migrations.ts";
 import { checkDump, restore } from "../database/restore.ts";
 import { withDatabase } from "./with-database.ts";
 
@@ -11,8 +12,8 @@ export function restoreCommand(): Command {
     .argument("<file>", "the dump")
     .action(async (file: string) => {
       const dump = await checkDump(file);
-      await withDatabase({ migrate: "prepare" }, async ({ ownerUrl }) => {
-        await restore(ownerUrl, dump);
+      await withDatabase({ migrate: "prepare" }, async ({ ownerUrl }, { migrationWait }) => {
+        await restore(ownerUrl, dump, MIGRATIONS_FOLDER, migrationWait);
         console.log(`Restored the database of ${dump.header.at} from ${file}.`);
       });
     });

@@ -1,6 +1,7 @@
 /** `attune rollback --to N`: takes migrations back, after saying what that loses. */
 import { Command, InvalidArgumentError } from "commander";
 import type { Loss } from "../database/losses.ts";
+import { MIGRATIONS_FOLDER } from "../database/migrations.ts";
 import { planRollback, rollback } from "../database/rollback.ts";
 import { plural, pluralOf } from "../words.ts";
 import { columns, confirm } from "./terminal.ts";
@@ -18,7 +19,7 @@ export function rollbackCommand(): Command {
     )
     .option("--yes", "do not ask")
     .action(({ to, yes }: { to: number; yes?: true }) =>
-      withDatabase({ migrate: false }, async ({ ownerUrl }) => {
+      withDatabase({ migrate: false }, async ({ ownerUrl }, { migrationWait }) => {
         const { migrations, losses } = await planRollback(ownerUrl, to);
         console.log("Takes back, newest first:");
         for (const { file } of migrations) console.log(`  ${file}`);
@@ -35,7 +36,7 @@ export function rollbackCommand(): Command {
           console.log("Nothing was rolled back.");
           return;
         }
-        await rollback(ownerUrl, to);
+        await rollback(ownerUrl, to, MIGRATIONS_FOLDER, migrationWait);
         console.log(to === 0 ? "Rolled back; nothing of Attune is left." : `Rolled back to migration ${to}.`);
       }),
     );

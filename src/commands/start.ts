@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
+import type { FastifyInstance } from "fastify";
 import { withClient } from "../database/client.ts";
 import { describeDatabase } from "../database/connection-string.ts";
 import { type Connections, openDatabase, openOwner } from "../database/open.ts";
@@ -12,8 +13,11 @@ import { SIGNALS } from "../signals.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { isAttune, noteServer, runningServers, sayIfSecond } from "./servers.ts";
 
-/** How long requests that are running get to end, and then the whole, in milliseconds. */
-const PATIENCE = { requests: 500, all: 1900 };
+/** How long the database gets to stop, after the requests had their time, in milliseconds. */
+const PATIENCE = 4500;
+
+/** Within so many milliseconds a second signal is the first one again: npm and systemd both pass it on. */
+const SAME_SIGNAL = 500;
 
 export function startCommand(): Command {
   return new Command("start")
@@ -25,11 +29,8 @@ export function startCommand(): Command {
 
 async function start(): Promise<void> {
   const options = readOptions(process.env);
-  const stopping = new AbortController();
-  const stop = new Promise<void>((resolve) =>
-    stopping.signal.addEventListener("abort", () => resolve(), { once: true }),
-  );
-  for (const signal of SIGNALS) process.on(signal, () => stopping.abort());
+  const { stopping, hurrying } = listenToSignals();
+  const stop = new Promise<void>((resolve) => stopping.addEventListener("abort", () => resolve(), { once: true }));
   // Connections that break because the database is stopped are no news.
   void stop.then(() => process.removeAllListeners("uncaughtException").on("uncaughtException", () => undefined));
 
@@ -40,7 +41,7 @@ async function start(): Promise<void> {
   // Loading PostGraphile takes as long as opening the database does.
   const loading = import("../server/server.ts");
   loading.catch(() => undefined);
-  const opening = openDatabase(options, { migrate: true, serve: true, signal: stopping.signal });
+  const opening = openDatabase(options, { migrate: true, serve: true, signal: stopping });
   const opened = await Promise.race([opening, stop.then(() => undefined)]);
   if (opened === undefined) {
     // A start that is given up takes back what it began.
@@ -49,22 +50,35 @@ async function start(): Promise<void> {
         (connections) => connections.stop(),
         () => undefined,
       ),
-      sleep(PATIENCE.all),
+      sleep(PATIENCE),
     ]);
     process.exit(0);
   }
 
   let failure: UserError | undefined;
-  let close = async (): Promise<unknown> => undefined;
+  let server: FastifyInstance | undefined;
   try {
     const { buildServer } = await loading;
-    const { host, poolSize, passwordPoolSize, logLevel, corsOrigins, rateLimitPerMinute, trustProxy, signIn } = options;
+    const {
+      host,
+      poolSize,
+      passwordPoolSize,
+      overloadAfter,
+      drainTimeout,
+      logLevel,
+      corsOrigins,
+      rateLimitPerMinute,
+      trustProxy,
+      signIn,
+    } = options;
     const { authenticatorUrl, jwt } = opened;
     const singleUserId = options.singleUser ? await ensureSingleUser(opened.ownerUrl) : undefined;
-    const server = await buildServer({
+    server = await buildServer({
       authenticatorUrl,
       poolSize,
       passwordPoolSize,
+      overloadAfter,
+      drainTimeout,
       jwt,
       logLevel,
       corsOrigins,
@@ -73,8 +87,7 @@ async function start(): Promise<void> {
       signIn,
       singleUserId,
     });
-    close = () => server.close();
-    if (!stopping.signal.aborted) {
+    if (!stopping.aborted) {
       await server.listen({ host, port: options.port });
       const address = server.server.address();
       const port = typeof address === "object" && address !== null ? address.port : options.port;
@@ -86,7 +99,7 @@ async function start(): Promise<void> {
     failure = listenError(error, options);
   }
 
-  await Promise.race([shutDown(close, opened), sleep(PATIENCE.all)]);
+  await Promise.race([shutDown(server, opened, hurrying), sleep(options.drainTimeout * 1000 + PATIENCE)]);
   if (failure !== undefined) console.error(`attune: ${failure.message}`);
   process.exit(failure === undefined ? 0 : 1);
 }
@@ -100,8 +113,30 @@ async function ensureSingleUser(ownerUrl: string): Promise<string | undefined> {
   return user?.id;
 }
 
-async function shutDown(close: () => Promise<unknown>, connections: Connections): Promise<void> {
-  await Promise.race([close().catch(() => undefined), sleep(PATIENCE.requests)]);
+/** The first signal lets requests under way end, a second one cuts them off. */
+function listenToSignals(): { stopping: AbortSignal; hurrying: AbortSignal } {
+  const [stopping, hurrying] = [new AbortController(), new AbortController()];
+  let first: number | undefined;
+  const listener = (): void => {
+    const now = performance.now();
+    first ??= now;
+    stopping.abort();
+    if (now - first > SAME_SIGNAL) hurrying.abort();
+  };
+  for (const signal of SIGNALS) process.on(signal, listener);
+  return { stopping: stopping.signal, hurrying: hurrying.signal };
+}
+
+/** Ends what listens, then the requests, then the connections to the database, then the embedded one. */
+async function shutDown(
+  server: FastifyInstance | undefined,
+  connections: Connections,
+  hurrying: AbortSignal,
+): Promise<void> {
+  const cutOff = (): void => server?.server.closeAllConnections();
+  if (hurrying.aborted) cutOff();
+  hurrying.addEventListener("abort", cutOff, { once: true });
+  await server?.close().catch(() => undefined);
   await connections.stop();
 }
 

@@ -36,7 +36,7 @@ export function tokenCommand(): Command {
             );
           const user =
             address === undefined ? {} : { sub: await ensureUser(ownerUrl, address, admin === true), email: address };
-          console.log(signToken({ ...user, role }, { secret }, expires));
+          console.log(await signToken({ ...user, role }, { secret }, expires));
         },
         options,
       );

@@ -5,6 +5,7 @@ import { assertRights, assertVersion } from "./checks.ts";
 import { withClient } from "./client.ts";
 import { connectionError } from "./connection-error.ts";
 import { databaseOf, describeServer, urlOfDatabase } from "./connection-string.ts";
+import { withholdRights } from "./withhold-rights.ts";
 
 /**
  * Creates the database that the connection string names, where it is missing.
@@ -24,6 +25,7 @@ export async function createDatabase(ownerUrl: string): Promise<void> {
       await assertRights(client, { schemas: false });
       await client.query(`create database ${pg.escapeIdentifier(name)}`);
     });
+    await withClient(ownerUrl, withholdRights);
   } catch (error) {
     // 42P04, 23505: another start was faster.
     if (error instanceof UserError) throw error;

@@ -14,15 +14,39 @@ import {
   tablesOf,
   TITLE,
 } from "./dump-format.ts";
-import { historyOf, MIGRATION_LOCK, MIGRATIONS_FOLDER } from "./migrations.ts";
+import { connect } from "./client.ts";
+import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
+import { historyOf, MIGRATIONS_FOLDER } from "./migrations.ts";
 
 /**
- * Reads everything in one transaction that blocks nobody, and gives it piece by piece.
- * @param client a connection of the owner's, for nothing else meanwhile
+ * Reads everything in one transaction that blocks nobody but changes of the schema, and gives it piece by piece.
+ * @param wait how many seconds to wait for a change of the schema
  * @returns how many rows it was
  * @throws UserError when there is no Attune in the database
  */
-export async function* dump(client: pg.Client, folder = MIGRATIONS_FOLDER): AsyncGenerator<Buffer, number> {
+export async function* dump(
+  ownerUrl: string,
+  folder = MIGRATIONS_FOLDER,
+  wait = MIGRATION_WAIT,
+): AsyncGenerator<Buffer, number> {
+  // The schema stays as it is meanwhile. The lock has its own connection: what is seen is decided after it is taken.
+  const guard = await connect(ownerUrl);
+  try {
+    await guard.query("begin");
+    await lockMigrations(guard, { shared: true, wait });
+    const client = await connect(ownerUrl);
+    try {
+      await client.query(`begin isolation level repeatable read read only; ${SETTINGS}`);
+      return yield* contentOf(client, folder);
+    } finally {
+      await client.end();
+    }
+  } finally {
+    await guard.end();
+  }
+}
+
+async function* contentOf(client: pg.Client, folder: string): AsyncGenerator<Buffer, number> {
   const hash = createHash("sha256");
   const piece = (content: string | Buffer): Buffer => {
     hash.update(content);
@@ -30,32 +54,24 @@ export async function* dump(client: pg.Client, folder = MIGRATIONS_FOLDER): Asyn
   };
   let rows = 0;
 
-  // The schema stays as it is meanwhile.
-  await client.query("select pg_advisory_lock_shared($1)", [MIGRATION_LOCK]);
-  await client.query(`begin isolation level repeatable read read only; ${SETTINGS}`);
-  try {
-    yield piece(`${TITLE}${JSON.stringify(await headerOf(client, folder))}\n`);
-    for (const table of await tablesOf(client)) {
-      yield piece(`\n${copyLine(table)}`);
-      const stream = client.query(copyTo(`copy ${table.name} (${table.columns}) to stdout`));
-      for await (const chunk of stream) yield piece(chunk as Buffer);
-      rows += stream.rowCount;
-      yield piece(END_OF_ROWS);
-    }
-    yield piece("\n");
-    for (const name of await sequencesOf(client)) {
-      const {
-        rows: [state],
-      } = await client.query<{ value: string; called: boolean }>(
-        `select last_value as value, is_called as called from ${name}`,
-      );
-      if (state !== undefined) yield piece(sequenceLine(name, state.value, state.called));
-    }
-    yield Buffer.from(`${CHECKSUM}${hash.digest("hex")}\n`);
-  } finally {
-    await client.query("rollback").catch(() => undefined);
-    await client.query("select pg_advisory_unlock_shared($1)", [MIGRATION_LOCK]).catch(() => undefined);
+  yield piece(`${TITLE}${JSON.stringify(await headerOf(client, folder))}\n`);
+  for (const table of await tablesOf(client)) {
+    yield piece(`\n${copyLine(table)}`);
+    const stream = client.query(copyTo(`copy ${table.name} (${table.columns}) to stdout`));
+    for await (const chunk of stream) yield piece(chunk as Buffer);
+    rows += stream.rowCount;
+    yield piece(END_OF_ROWS);
   }
+  yield piece("\n");
+  for (const name of await sequencesOf(client)) {
+    const {
+      rows: [state],
+    } = await client.query<{ value: string; called: boolean }>(
+      `select last_value as value, is_called as called from ${name}`,
+    );
+    if (state !== undefined) yield piece(sequenceLine(name, state.value, state.called));
+  }
+  yield Buffer.from(`${CHECKSUM}${hash.digest("hex")}\n`);
   return rows;
 }
 

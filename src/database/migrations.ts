@@ -2,10 +2,11 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { calculateHash } from "graphile-migrate/dist/hash.js";
-import { parseMigrationText } from "graphile-migrate/dist/migration.js";
+import { _migrateMigrationSchema, parseMigrationText } from "graphile-migrate/dist/migration.js";
+import { parseSettings } from "graphile-migrate/dist/settings.js";
 import type pg from "pg";
 import { UserError } from "../user-error.ts";
-import { withClient } from "./client.ts";
+import { inTransaction, withClient } from "./client.ts";
 
 export const MIGRATIONS_FOLDER = resolve(import.meta.dirname, "../../migrations");
 
@@ -24,9 +25,6 @@ export type Migration = {
 };
 
 export type MigrationStatus = { applied: Migration[]; pending: Migration[] };
-
-/** Two changes of the schema at once wait for each other here; graphile-migrate's own lock would fail the second. */
-export const MIGRATION_LOCK = 0x4154_5455;
 
 /**
  * Reads the committed migrations, oldest first.
@@ -61,7 +59,13 @@ export async function readMigrations(folder = MIGRATIONS_FOLDER): Promise<Migrat
 
 /** Which migrations a database has, and which it lacks. Changes nothing. */
 export async function status(ownerUrl: string, folder = MIGRATIONS_FOLDER): Promise<MigrationStatus> {
-  return withClient(ownerUrl, (client) => historyOf(client, folder));
+  return withClient(ownerUrl, (client) =>
+    inTransaction(client, async () => {
+      // All of it as it was at one moment, whoever changes it meanwhile.
+      await client.query("set transaction isolation level repeatable read, read only");
+      return historyOf(client, folder);
+    }),
+  );
 }
 
 /**
@@ -107,4 +111,21 @@ export async function historyOf(client: pg.Client, folder: string): Promise<Migr
     }
   }
   return { applied: migrations.slice(0, recorded.length), pending: migrations.slice(recorded.length) };
+}
+
+/** Makes graphile-migrate's tables where they are missing, in the open transaction. */
+export async function ensureHistory(client: pg.Client, ownerUrl: string): Promise<void> {
+  const settings = await parseSettings({ connectionString: ownerUrl });
+  // It only queries.
+  await _migrateMigrationSchema(client as pg.Client & pg.PoolClient, settings);
+}
+
+/** Records that a migration was applied, as graphile-migrate does. */
+export async function recordMigration(client: pg.Client, migration: Migration): Promise<void> {
+  const { hash, previousHash, recordedAs } = migration;
+  await client.query("insert into graphile_migrate.migrations (hash, previous_hash, filename) values ($1, $2, $3)", [
+    hash,
+    previousHash ?? null,
+    recordedAs,
+  ]);
 }

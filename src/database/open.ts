@@ -10,13 +10,13 @@ import { withOwner } from "./connection-error.ts";
 import { describeDatabase, describeServer } from "./connection-string.ts";
 import { createDatabase } from "./create.ts";
 import { migrate } from "./migrate.ts";
-import { status } from "./migrations.ts";
+import { MIGRATIONS_FOLDER, status } from "./migrations.ts";
 
 export type OwnerConnection = {
   ownerUrl: string;
   /** The embedded cluster's secrets; undefined with DATABASE_URL. */
   embedded: { authenticatorPassword: string; jwtSecret: string } | undefined;
-  /** Settles when the embedded server went away by itself. With DATABASE_URL it never does: the server reconnects. */
+  /** Settles when the embedded server is gone for good. With DATABASE_URL it never does: the server reconnects. */
   lost: Promise<UserError>;
   stop: () => Promise<void>;
 };
@@ -100,7 +100,8 @@ export async function openOwner(options: Options, purpose: Purpose): Promise<Own
         `There is no Attune in the database ${describeDatabase(owner.ownerUrl)}: \`attune migrate\` makes it.`,
       );
     }
-    if (purpose.migrate === true || purpose.migrate === "existing") await migrate(owner.ownerUrl);
+    if (purpose.migrate === true || purpose.migrate === "existing")
+      await migrate(owner.ownerUrl, MIGRATIONS_FOLDER, options.migrationWait);
     purpose.signal?.throwIfAborted();
     return owner;
   } catch (error) {

@@ -5,6 +5,10 @@ import pg from "pg";
 /** How long closing waits for queries that still run, in milliseconds. */
 const GRACE = 100;
 
+/** How long a connection is waited for, and then held, in milliseconds; so no request waits longer for the database. */
+const PATIENCE = 5000;
+const LONGEST = 20_000;
+
 export type ServerPool = {
   pool: pg.Pool;
   /** Closes every connection, at once when nothing runs, and soon whatever does. */
@@ -14,13 +18,19 @@ export type ServerPool = {
 /**
  * Opens the pool. Connections are made as they are needed, and again after the database was away.
  * @param onLost told of connections that break while nobody waits for them
+ * @param longest for how many milliseconds one may be held: then it is cut, whatever PostgreSQL or the network does
  */
-export function openPool(connectionString: string, size: number, onLost: (error: Error) => void): ServerPool {
+export function openPool(
+  connectionString: string,
+  size: number,
+  onLost: (error: Error) => void,
+  longest = LONGEST,
+): ServerPool {
   const pool = new pg.Pool({
     connectionString,
     max: size,
     application_name: "attune",
-    connectionTimeoutMillis: 5000,
+    connectionTimeoutMillis: PATIENCE,
     idleTimeoutMillis: 5 * 60_000,
     keepAlive: true,
   });
@@ -32,6 +42,17 @@ export function openPool(connectionString: string, size: number, onLost: (error:
     client.on("error", onLost);
   });
   pool.on("remove", (client) => clients.delete(client));
+  const timers = new Map<pg.PoolClient, NodeJS.Timeout>();
+  pool.on("acquire", (client) => {
+    timers.set(
+      client,
+      setTimeout(() => void end(client), longest),
+    );
+  });
+  pool.on("release", (_error, client) => {
+    clearTimeout(timers.get(client));
+    timers.delete(client);
+  });
 
   return {
     pool,
@@ -39,7 +60,12 @@ export function openPool(connectionString: string, size: number, onLost: (error:
       const ended = pool.end();
       await Promise.race([ended, sleep(GRACE, undefined, { ref: false })]);
       // Ends those whose query still runs: PostgreSQL rolls it back.
-      await Promise.all(Array.from(clients, (client) => (client as pg.PoolClient & { end(): Promise<void> }).end()));
+      await Promise.all(Array.from(clients, end));
     },
   };
+}
+
+/** Cuts the connection where a query still runs. The types keep it from those who only borrow a client. */
+async function end(client: pg.PoolClient): Promise<void> {
+  await (client as pg.PoolClient & { end(): Promise<void> }).end();
 }

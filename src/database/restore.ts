@@ -4,8 +4,6 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { _migrateMigrationSchema } from "graphile-migrate/dist/migration.js";
-import { parseSettings } from "graphile-migrate/dist/settings.js";
 import pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
@@ -25,7 +23,15 @@ import {
   TITLE,
 } from "./dump-format.ts";
 import { migrate } from "./migrate.ts";
-import { historyOf, type Migration, MIGRATION_LOCK, MIGRATIONS_FOLDER, readMigrations } from "./migrations.ts";
+import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
+import {
+  ensureHistory,
+  historyOf,
+  type Migration,
+  MIGRATIONS_FOLDER,
+  readMigrations,
+  recordMigration,
+} from "./migrations.ts";
 
 /** A dump that was looked at from end to end, and can be restored by this version. */
 export type Dump = { file: string; header: Header; migrations: Migration[] };
@@ -67,22 +73,29 @@ export async function checkDump(file: string, folder = MIGRATIONS_FOLDER): Promi
 
 /**
  * Makes the schema that the dump is of and fills it, in one transaction; then brings it up to the newest migration.
+ * @param wait how many seconds to wait for another change of the schema
  * @throws UserError when the database has Attune already, or refuses what is in the dump; nothing was changed then
  */
-export async function restore(ownerUrl: string, dump: Dump, folder = MIGRATIONS_FOLDER): Promise<void> {
+export async function restore(
+  ownerUrl: string,
+  dump: Dump,
+  folder = MIGRATIONS_FOLDER,
+  wait = MIGRATION_WAIT,
+): Promise<void> {
   await withClient(ownerUrl, async (client) => {
-    await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
-    if ((await historyOf(client, folder)).applied.length > 0)
-      throw new UserError(
-        `The database ${databaseOf(ownerUrl)} has Attune already, and a dump is restored only where there is none: name another in DATABASE_URL or ATTUNE_DATA_DIR, or take everything away with \`attune rollback --to 0\`.`,
-      );
-    const settings = await parseSettings({ connectionString: ownerUrl, migrationsFolder: folder });
     try {
       await inTransaction(client, async () => {
+        await lockMigrations(client, { wait });
+        if ((await historyOf(client, folder)).applied.length > 0)
+          throw new UserError(
+            `The database ${databaseOf(ownerUrl)} has Attune already, and a dump is restored only where there is none: name another in DATABASE_URL or ATTUNE_DATA_DIR, or take everything away with \`attune rollback --to 0\`.`,
+          );
         await client.query(SETTINGS);
-        // It only queries.
-        await _migrateMigrationSchema(client as pg.Client & pg.PoolClient, settings);
-        await makeSchema(client, dump.migrations);
+        await ensureHistory(client, ownerUrl);
+        for (const migration of dump.migrations) {
+          await client.query(migration.body);
+          await recordMigration(client, migration);
+        }
         const tables = await tablesOf(client);
         await withoutRules(client, tables, () => fill(client, tables, dump.file));
       });
@@ -93,7 +106,7 @@ export async function restore(ownerUrl: string, dump: Dump, folder = MIGRATIONS_
       );
     }
   });
-  await migrate(ownerUrl, folder);
+  await migrate(ownerUrl, folder, wait);
 }
 
 async function readHeader(handle: FileHandle, file: string): Promise<Header> {
@@ -130,18 +143,6 @@ async function checkSum(handle: FileHandle, file: string): Promise<void> {
 
 function damaged(file: string): UserError {
   return new UserError(`${file} is not whole, or was changed: its checksum is wrong.`);
-}
-
-/** What graphile-migrate does for each, in a transaction that is ours. */
-async function makeSchema(client: pg.Client, migrations: Migration[]): Promise<void> {
-  for (const { body, hash, previousHash, recordedAs } of migrations) {
-    await client.query(body);
-    await client.query("insert into graphile_migrate.migrations (hash, previous_hash, filename) values ($1, $2, $3)", [
-      hash,
-      previousHash ?? null,
-      recordedAs,
-    ]);
-  }
 }
 
 /** Runs `work` while triggers rest, and foreign keys are checked at its end: rows come in the order of their tables' names. */

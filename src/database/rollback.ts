@@ -5,7 +5,8 @@ import type pg from "pg";
 import { messageOf, UserError } from "../user-error.ts";
 import { inTransaction, withClient } from "./client.ts";
 import { countRows, findLosses, inventory, type Loss } from "./losses.ts";
-import { historyOf, type Migration, MIGRATION_LOCK, MIGRATIONS_FOLDER } from "./migrations.ts";
+import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
+import { historyOf, type Migration, MIGRATIONS_FOLDER } from "./migrations.ts";
 
 export type RollbackPlan = { migrations: Migration[]; losses: Loss[] };
 
@@ -33,19 +34,25 @@ export async function planRollback(ownerUrl: string, to: number, folder = MIGRAT
 
 /**
  * Goes back down to migration `to`, in one transaction.
+ * @param wait how many seconds to wait for another change of the schema
  * @returns the migrations that were taken back, newest first
  */
-export async function rollback(ownerUrl: string, to: number, folder = MIGRATIONS_FOLDER): Promise<Migration[]> {
-  return withClient(ownerUrl, async (client) => {
-    await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
-    const { migrations, scripts } = await wayBack(client, to, folder);
-    await inTransaction(client, async () => {
+export async function rollback(
+  ownerUrl: string,
+  to: number,
+  folder = MIGRATIONS_FOLDER,
+  wait = MIGRATION_WAIT,
+): Promise<Migration[]> {
+  return withClient(ownerUrl, (client) =>
+    inTransaction(client, async () => {
+      await lockMigrations(client, { wait });
+      const { migrations, scripts } = await wayBack(client, to, folder);
       await client.query("set local lock_timeout = '10s'");
       await runBack(client, scripts);
       if (to === 0) await client.query("drop schema graphile_migrate cascade");
-    });
-    return migrations;
-  });
+      return migrations;
+    }),
+  );
 }
 
 type Script = { migration: Migration; sql: string };

@@ -3,11 +3,14 @@ import { realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { connect } from "../database/client.ts";
+import { connect, withClient } from "../database/client.ts";
+import { withholdRights } from "../database/withhold-rights.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { createOwnerRole, localUrl, superuserUrl } from "./connection.ts";
 import { dataVersion, ensureData, prepareFolder } from "./data-folder.ts";
-import { LOCK, LOCK_CLASS, takeServing } from "./locks.ts";
+import { keep, type Running } from "./keep.ts";
+import { isAlone, LOCK, LOCK_CLASS, takeServing, takeUsing } from "./locks.ts";
+import { keepRotating } from "./log.ts";
 import { freePort, startPostgres, stopPostgres } from "./postgres.ts";
 import { isAlive, isServerOf, readPostmaster } from "./processes.ts";
 import { type Account, findAccount, findPrograms, type Programs } from "./programs.ts";
@@ -16,7 +19,7 @@ import { ensureSecrets, FILE, rememberPort, type Secrets } from "./secrets.ts";
 export type EmbeddedCluster = {
   ownerUrl: string;
   secrets: Secrets;
-  /** Settles when the server went away although nobody here stopped it. */
+  /** For a process that serves: settles when the server is gone and can't be started again, or is another's now. */
   lost: Promise<UserError>;
   /** Stops the server, unless it is in use by another process and this one is not the one that serves. */
   stop: () => Promise<void>;
@@ -39,17 +42,21 @@ export async function openCluster(
   const folder = await prepareFolder(dataDir, programs, account);
   const secrets = await ensureSecrets(dataDir, folder);
   await ensureData(programs, account, folder, secrets.superuserPassword, what.signal);
+  const place: Place = { programs, account, folder, dataDir, secrets, logFile: join(dataDir, "postgres.log") };
 
+  const occupy = async (control: pg.Client): Promise<void> => {
+    if (what.serve) await takeServing(control, dataDir);
+    await takeUsing(control);
+  };
   for (let attempt = 1; ; attempt += 1) {
     what.signal?.throwIfAborted();
-    const { control, pid, port } = await startOrJoin(programs, account, folder, dataDir, secrets);
+    const running = await startOrJoin(place, { signal: what.signal });
     try {
-      if (what.serve) await takeServing(control, dataDir);
-      await control.query("select pg_advisory_lock_shared($1, $2)", [LOCK_CLASS, LOCK.using]);
-      await ensureDatabase(control, secrets);
-      return hold(control, { pid, port, folder, secrets, serve: what.serve });
+      await occupy(running.control);
+      await ensureDatabase(running.control, secrets, running.port);
+      return hold(place, running, occupy, what.serve);
     } catch (error) {
-      await control.end().catch(() => undefined);
+      await running.control.end().catch(() => undefined);
       // The last user of the cluster stopped it just when we came: start it again.
       if (error instanceof UserError || attempt === 5) throw error;
       await sleep(100);
@@ -74,18 +81,24 @@ export async function clusterState(dataDir: string): Promise<ClusterState> {
   };
 }
 
-type Running = { control: pg.Client; pid: number; port: number };
+/** Where the cluster is, and what it takes to start it. */
+type Place = {
+  programs: Programs;
+  account: Account;
+  folder: string;
+  dataDir: string;
+  secrets: Secrets;
+  logFile: string;
+};
 
+/** @param how.port the only one that it may be started on; without it, that of the last start if it is free */
 async function startOrJoin(
-  programs: Programs,
-  account: Account,
-  folder: string,
-  dataDir: string,
-  secrets: Secrets,
+  { programs, account, folder, dataDir, secrets, logFile }: Place,
+  how: { port?: number; signal?: AbortSignal | undefined },
 ): Promise<Running> {
-  const logFile = join(dataDir, "postgres.log");
   const deadline = Date.now() + 30_000;
   for (;;) {
+    how.signal?.throwIfAborted();
     const running = await readPostmaster(folder);
     try {
       if (running !== undefined && (await isServerOf(running.pid, folder))) {
@@ -97,8 +110,8 @@ async function startOrJoin(
       // A number in the file that now belongs to some other process would keep PostgreSQL from starting.
       if (running !== undefined && isAlive(running.pid)) await rm(join(folder, "postmaster.pid"), { force: true });
 
-      const port = await freePort(secrets.port);
-      await startPostgres(programs, account, folder, port, logFile);
+      const port = how.port ?? (await freePort(secrets.port));
+      await startPostgres(programs, account, folder, port, logFile, { signal: how.signal });
       await rememberPort(dataDir, secrets, port);
     } catch (error) {
       if (codeOf(error) === "28P01") {
@@ -126,7 +139,7 @@ function controlName(): string {
 }
 
 /** Creates the owner's role and database where they are missing; two processes at once wait for each other. */
-async function ensureDatabase(control: pg.Client, secrets: { ownerPassword: string }): Promise<void> {
+async function ensureDatabase(control: pg.Client, secrets: Secrets, port: number): Promise<void> {
   const exists = async (): Promise<{ role: boolean; database: boolean }> => {
     const {
       rows: [found],
@@ -143,35 +156,47 @@ async function ensureDatabase(control: pg.Client, secrets: { ownerPassword: stri
   try {
     const found = await exists();
     if (!found.role) await createOwnerRole(control, secrets.ownerPassword);
-    if (!found.database) await control.query("create database attune owner attune");
+    if (!found.database) {
+      // It has its name when it is as it should be, whenever we are killed.
+      await control.query("drop database if exists attune_draft");
+      await control.query("create database attune_draft owner attune");
+      await withClient(superuserUrl(port, secrets.superuserPassword, "attune_draft"), withholdRights);
+      await control.query("alter database attune_draft rename to attune");
+    }
   } finally {
     await control.query("select pg_advisory_unlock($1, $2)", [LOCK_CLASS, LOCK.setup]);
   }
 }
 
+/** Only a process that serves starts PostgreSQL again: a command's work is lost with its connections anyway. */
 function hold(
-  control: pg.Client,
-  held: { pid: number; port: number; folder: string; secrets: Secrets; serve: boolean },
+  place: Place,
+  first: Running,
+  occupy: (control: pg.Client) => Promise<void>,
+  serve: boolean,
 ): EmbeddedCluster {
-  let stopping: Promise<void> | undefined;
-  const lost = new Promise<UserError>((resolve) => {
-    control.on("end", () => {
-      if (stopping === undefined)
-        resolve(new UserError(`The embedded PostgreSQL stopped unexpectedly: ${held.folder}.log says why.`));
-    });
+  const { folder, secrets, logFile } = place;
+  const kept = serve
+    ? keep(folder, first, { open: (port, signal) => startOrJoin(place, { port, signal }), occupy })
+    : { running: () => first, lost: new Promise<never>(() => undefined), letGo: async () => undefined };
+  const stopRotating = serve ? keepRotating(logFile) : () => undefined;
+  let isOurs = serve;
+  const lost = kept.lost.then((error) => {
+    isOurs = false;
+    return error;
   });
+
   const stop = async (): Promise<void> => {
-    const {
-      rows: [alone],
-    } = await control
-      .query<{ ok: boolean }>("select pg_try_advisory_lock($1, $2) as ok", [LOCK_CLASS, LOCK.using])
-      .catch(() => ({ rows: [] }));
-    if (held.serve || alone?.ok === true) await stopPostgres(held.pid, held.folder);
+    stopRotating();
+    await kept.letGo();
+    const { control, pid } = kept.running();
+    if (isOurs || (await isAlone(control))) await stopPostgres((await readPostmaster(folder))?.pid ?? pid, folder);
     await control.end().catch(() => undefined);
   };
+  let stopping: Promise<void> | undefined;
   return {
-    ownerUrl: localUrl("attune", held.secrets.ownerPassword, held.port, "attune"),
-    secrets: held.secrets,
+    ownerUrl: localUrl("attune", secrets.ownerPassword, first.port, "attune"),
+    secrets,
     lost,
     stop: () => (stopping ??= stop()),
   };

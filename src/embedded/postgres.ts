@@ -4,12 +4,15 @@ import { open, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { rotateLog } from "./log.ts";
 import { isServerOf, readPostmaster } from "./processes.ts";
 import { type Account, environment, lastComplaint, type Programs } from "./programs.ts";
 
 /**
  * Starts the server on 127.0.0.1 in a session of its own (a Ctrl-C in the terminal is ours to handle, not its) and
  * waits until it accepts connections, however long its recovery takes.
+ * @param more.settings settings of postgresql.conf
+ * @param more.signal gives up, and ends what was started
  * @throws Error whose message is what the server complained of
  */
 export async function startPostgres(
@@ -18,11 +21,13 @@ export async function startPostgres(
   folder: string,
   port: number,
   logFile: string,
-  settings: Record<string, string> = {},
+  more: { settings?: Record<string, string>; signal?: AbortSignal | undefined } = {},
 ): Promise<ChildProcess> {
-  const all = { listen_addresses: "127.0.0.1", unix_socket_directories: "", ...settings };
+  const all = { listen_addresses: "127.0.0.1", unix_socket_directories: "", ...more.settings };
   const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const log = await open(logFile, "w", 0o600);
+  await rotateLog(logFile);
+  const log = await open(logFile, "a", 0o600);
+  const before = (await log.stat()).size;
   let server: ChildProcess;
   try {
     server = spawn(programs.postgres, ["-D", folder, "-p", String(port), ...flags], {
@@ -49,9 +54,13 @@ export async function startPostgres(
       server.unref();
       return server;
     }
+    if (more.signal?.aborted === true) server.kill("SIGQUIT");
     await sleep(20);
   }
-  const complaint = await readFile(logFile, "utf8").catch(() => "");
+  const complaint = await readFile(logFile).then(
+    (bytes) => bytes.subarray(before).toString(),
+    () => "",
+  );
   throw new Error(lastComplaint(complaint || messageOf(failure)));
 }
 
@@ -64,6 +73,7 @@ export async function stopPostgres(pid: number, folder: string): Promise<void> {
     ["SIGINT", 1200],
     ["SIGQUIT", 3000],
   ] as const) {
+    if (!(await isServerOf(pid, folder))) return;
     try {
       process.kill(pid, signal);
     } catch (error) {

@@ -51,14 +51,16 @@ const INVALID_QUERY = {
 
 const UNSTORABLE = { message: "A value is not one that can be stored", code: "PT422", reason: "unstorable_value" };
 
+const MALFORMED_VALUE = {
+  message: "A value is malformed",
+  code: "PT400",
+  reason: "malformed_value",
+  hint: "Check the type, format and range of each value.",
+};
+
 /** Errors of PostgreSQL that nobody raised on purpose, by SQLSTATE or its class. Their own words name our tables. */
 const SQLSTATES: Readonly<Record<string, PublicError>> = {
-  "22": {
-    message: "A value is malformed",
-    code: "PT400",
-    reason: "malformed_value",
-    hint: "Check the type, format and range of each value.",
-  },
+  "22": MALFORMED_VALUE,
   "23502": { ...UNSTORABLE, hint: "Check that no required value is missing." },
   "23503": {
     message: "Something that this refers to is missing, or something else still refers to it",
@@ -202,16 +204,35 @@ function publicError(error: unknown): PublicError {
   return INTERNAL;
 }
 
-function ofDatabase({ message, code = "", detail = "", hint = "" }: pg.DatabaseError): PublicError {
+/** Functions of PostgreSQL that read the name of a table out of a value; of a statement it is read by others. */
+const NAME_READERS = [
+  "regclassin",
+  "RangeVarGetRelidExtended",
+  "LookupExplicitNamespace",
+  "get_namespace_oid",
+  "makeRangeVarFromNameList",
+  "stringToQualifiedNameList",
+];
+
+function ofDatabase(error: pg.DatabaseError): PublicError {
+  const { message, code = "", detail = "", hint = "", constraint = "", routine = "" } = error;
   // Raised by us: the detail is the reason. PostgreSQL's own details are sentences.
   const isIntended = /^(42501|PT4\d\d)$/.test(code) && /^[a-z][a-z0-9_]*$/.test(detail);
-  if (isIntended) return { message, code, reason: detail, hint };
-  return ofState(code);
+  if (isIntended) {
+    // Where `attune_private.refuse_for_now` puts it.
+    const seconds = /^retry_after_(\d+)$/.exec(constraint)?.[1];
+    return { message, code, reason: detail, hint, ...(seconds !== undefined && { retryAfter: Number(seconds) }) };
+  }
+  return stateOf(code) ?? (NAME_READERS.includes(routine) ? MALFORMED_VALUE : INTERNAL);
 }
 
 /** What a client learns of an error that nobody raised on purpose. @param code its SQLSTATE */
 export function ofState(code: string): PublicError {
-  return SQLSTATES[code] ?? SQLSTATES[code.slice(0, 2)] ?? INTERNAL;
+  return stateOf(code) ?? INTERNAL;
+}
+
+function stateOf(code: string): PublicError | undefined {
+  return SQLSTATES[code] ?? SQLSTATES[code.slice(0, 2)];
 }
 
 /** `pg` has no type for these: sockets' errors have a `syscall`, its own are told by their words. */

@@ -44,16 +44,24 @@ export type Options = {
   poolSize: number;
   /** Connections besides, for work with passwords. */
   passwordPoolSize: number;
+  /** How long another change of the schema is waited for, in seconds. */
+  migrationWait: number;
+  /** For how many milliseconds work may wait before more of it is refused; 0 refuses nothing. */
+  overloadAfter: number;
+  /** How long requests under way get to end when the server stops, in seconds. */
+  drainTimeout: number;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
   singleUser: boolean;
-  /** Where people sign in with an outside provider; undefined when there is none. */
+  /** Where people sign in beside GraphQL, with an outside provider or cookies; undefined when with none. */
   signIn: SignInOptions | undefined;
 };
 
 export type SignInOptions = {
   providers: ProviderOptions[];
+  /** Whether browsers keep the refresh token in a cookie. */
+  cookies: boolean;
   /** How browsers reach this server, without a slash at the end. */
   publicUrl: string;
   /** The page of the application that is given the tokens; undefined means that they are shown as JSON. */
@@ -78,6 +86,9 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     rateLimitPerMinute: readVariable(env, "RATE_LIMIT"),
     poolSize: readVariable(env, "POOL_SIZE"),
     passwordPoolSize: readVariable(env, "PASSWORD_POOL_SIZE"),
+    migrationWait: readVariable(env, "MIGRATION_WAIT"),
+    overloadAfter: readVariable(env, "OVERLOAD_AFTER"),
+    drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };
@@ -140,7 +151,8 @@ function signInOptions(env: NodeJS.ProcessEnv, port: number): SignInOptions | un
   const providers = [...new Set(ids)].toSorted().map((id) => provider(id, env));
   const redirectUrl = readVariable(env, "AUTH_REDIRECT_URL");
   const publicUrl = readVariable(env, "PUBLIC_URL") ?? `http://localhost:${port}`;
-  return providers.length === 0 ? undefined : { providers, publicUrl, redirectUrl };
+  const cookies = readVariable(env, "AUTH_COOKIES");
+  return providers.length === 0 && !cookies ? undefined : { providers, cookies, publicUrl, redirectUrl };
 }
 
 function provider(id: string, env: NodeJS.ProcessEnv): ProviderOptions {

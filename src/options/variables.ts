@@ -1,11 +1,12 @@
 /** Every environment variable that Attune reads: what it means, what applies without it, and how its value is read. */
 import { resolve } from "node:path";
+import { MIGRATION_WAIT } from "../database/migration-lock.ts";
 import { LATEST_MAJOR, MAJORS } from "../embedded/programs.ts";
 import { OWN } from "../sign-in/jwt.ts";
 import * as parsers from "./parsers.ts";
 
 /** The headings that variables stand under in the help and in the documentation, in this order. */
-export const GROUPS = ["Server", "Database", "Tokens", "Signing in with a provider", "Development"] as const;
+export const GROUPS = ["Server", "Database", "Tokens", "Signing in", "Development"] as const;
 
 export type Variable<Value> = {
   group: (typeof GROUPS)[number];
@@ -69,6 +70,19 @@ export const VARIABLES = {
     fallback: 1000,
     parse: parsers.integer(0, 1_000_000),
   }),
+  OVERLOAD_AFTER: variable({
+    group: "Server",
+    description:
+      "For how many milliseconds somebody may wait for a connection to the database, or the process be late for everything, before requests are refused with 503 `overloaded`; 0 is never. See [load](server.md#load).",
+    fallback: 2000,
+    parse: parsers.integer(0, 60_000),
+  }),
+  DRAIN_TIMEOUT: variable({
+    group: "Server",
+    description: "Seconds that requests under way get to end when the server is told to stop.",
+    fallback: 10,
+    parse: parsers.integer(0, 3600),
+  }),
   LOG_LEVEL: variable({
     group: "Server",
     description: `How much is logged: ${LOG_LEVELS.slice(0, -1)
@@ -113,6 +127,13 @@ export const VARIABLES = {
     fallback: 2,
     parse: parsers.integer(1, 1000),
   }),
+  MIGRATION_WAIT: variable({
+    group: "Database",
+    description:
+      "Seconds that a start, and whatever else migrates, waits for another that is changing the schema. Then it ends, and says who that is.",
+    fallback: MIGRATION_WAIT,
+    parse: parsers.integer(0, 86_400),
+  }),
   JWT_SECRET: variable({
     group: "Tokens",
     description:
@@ -145,41 +166,48 @@ export const VARIABLES = {
     fallback: OWN.audience,
     parse: parsers.text,
   }),
+  AUTH_COOKIES: variable({
+    group: "Signing in",
+    description:
+      "`true`: browsers may sign in at `/auth/login` and its like, which keep the refresh token in a cookie that no script reads. For pages at `PUBLIC_URL` and `CORS_ORIGINS`.",
+    fallback: false,
+    parse: parsers.flag,
+  }),
   "AUTH_<NAME>_CLIENT_ID": variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description:
       "An OpenID Connect provider that people sign in with at `/auth/<name>`; an underscore in the name is a hyphen there.",
     fallback: undefined,
     parse: parsers.text,
   }),
   "AUTH_<NAME>_CLIENT_SECRET": variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description: "The provider's secret for us; without one PKCE alone protects the sign-in.",
     fallback: undefined,
     parse: parsers.text,
   }),
   "AUTH_<NAME>_ISSUER": variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description: "The provider's address, by which it is discovered.",
     fallback: undefined,
     otherwise: "that of `GOOGLE` is known",
     parse: parsers.issuerUrl,
   }),
   "AUTH_<NAME>_SCOPES": variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description: "What the provider is asked for.",
     fallback: "openid email profile",
     parse: parsers.scopes,
   }),
   AUTH_REDIRECT_URL: variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description:
-      "The page of the application that is given the tokens, in the fragment. Without it they are shown as JSON.",
+      "The page of the application that is given the tokens, in the fragment (with `AUTH_COOKIES` without the refresh token). Without it they are shown as JSON.",
     fallback: undefined,
     parse: parsers.redirectUrl,
   }),
   PUBLIC_URL: variable({
-    group: "Signing in with a provider",
+    group: "Signing in",
     description:
       "How browsers reach this server. `PUBLIC_URL/auth/<name>/callback` is what to register with a provider.",
     fallback: undefined,

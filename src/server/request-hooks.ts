@@ -23,7 +23,7 @@ const SECURITY_HEADERS = {
     "img-src 'self' data:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'",
 };
 
-type Setting = Pick<ServerOptions, "corsOrigins" | "singleUserId" | "trustProxy"> & {
+type Setting = Pick<ServerOptions, "corsOrigins" | "overloadAfter" | "signIn" | "singleUserId" | "trustProxy"> & {
   addressOf: AddressOf;
   /** Finds out who asks, and sets `request.identity`. */
   identify: Identify;
@@ -44,10 +44,10 @@ export async function addRequestHooks(app: FastifyInstance, setting: Setting): P
     request.clientAddress = addressOf(request.raw);
   });
   app.addHook("onRequest", setSecurityHeaders);
-  if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins));
+  if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins, setting.signIn?.cookies === true));
   if ((setting.trustProxy ?? false) === false) app.addHook("onRequest", createProxyWarning());
   if (singleUserId !== undefined) app.addHook("onRequest", assertLocal);
-  addLoadShedding(app, { lane, costs });
+  addLoadShedding(app, { after: setting.overloadAfter, lane, costs });
   app.addHook("onRequest", async (request, reply) => {
     if (!costs(request)) return;
     await limits.countRequest(request, reply);
@@ -72,9 +72,12 @@ async function setSecurityHeaders(_request: FastifyRequest, reply: FastifyReply)
   reply.headers(SECURITY_HEADERS);
 }
 
-function corsOptions(origins: string[]) {
+/** @param hasCookies whether pages at the origins that are named may send cookies */
+function corsOptions(origins: string[], hasCookies: boolean) {
+  const isAny = origins.includes("*");
   return {
-    origin: origins.includes("*") ? "*" : origins,
+    origin: isAny ? "*" : origins,
+    credentials: hasCookies && !isAny,
     methods: ["POST"],
     allowedHeaders: ["authorization", "content-type"],
     exposedHeaders: RATE_HEADERS,

@@ -9,6 +9,10 @@ export type ServerOptions = {
   poolSize: number;
   /** Connections besides, for work with passwords. */
   passwordPoolSize: number;
+  /** For how many milliseconds work may wait before more of it is refused; 0 refuses nothing. */
+  overloadAfter: number;
+  /** How long requests under way get to end when the server closes, in seconds. */
+  drainTimeout: number;
   jwt: ResolvedJwtOptions;
   /** One of pino's levels, or `silent`. */
   logLevel: string;

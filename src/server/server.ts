@@ -6,7 +6,7 @@ import { openPool } from "../database/pool.ts";
 import { LIMITS } from "../graphql/limits.ts";
 import { createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
-import { createAdmission } from "./admission.ts";
+import { createAdmission, createPasswordAdmission, createPasswordWork } from "./admission.ts";
 import { type AddressOf, createAddressOf } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
@@ -22,9 +22,6 @@ import type { ServerOptions } from "./server-options.ts";
 /** How long a request may take to arrive, and how often that is looked at, in milliseconds. */
 const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
 
-/** How long the server waits for requests under way when it closes, in milliseconds. */
-const GRACE = 300;
-
 /**
  * Builds the server on a migrated database. It does not listen yet; `close` ends its connections too.
  * @throws when the database can't be reached, or its schema can't be made into GraphQL
@@ -38,12 +35,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       app.log.warn({ err: error }, "lost a connection to the database");
     });
   const { pool, close } = open(options.poolSize);
-  const passwords = open(options.passwordPoolSize);
+  const forPasswords = open(options.passwordPoolSize);
   app.addHook("preClose", async () => {
-    setTimeout(() => app.server.closeAllConnections(), GRACE).unref();
+    setTimeout(() => app.server.closeAllConnections(), options.drainTimeout * 1000).unref();
   });
   app.addHook("onClose", async () => {
-    await Promise.all([close(), passwords.close()]);
+    await Promise.all([close(), forPasswords.close()]);
   });
 
   try {
@@ -52,15 +49,18 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     await probe(pool);
     const limits = createRateLimits(options.rateLimitPerMinute);
     const lane = createLane(pool);
+    const passwords = createPasswordWork(forPasswords.pool);
     // Before the hooks: while the schema is made, the process is late for everything else.
-    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords: passwords.pool }));
+    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords }));
     app.addHook("onClose", graphql.release);
 
     app.decorateRequest("identity", null);
     const identify = createIdentify(pool, options);
     await addRequestHooks(app, { ...options, addressOf, identify, limits, lane });
     if (signIn !== undefined && jwt.secret !== undefined) {
-      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret });
+      const { corsOrigins } = options;
+      const admitPassword = createPasswordAdmission({ limits, passwords });
+      await addSignIn(app, { ...signIn, pool, admitPassword, identify, secret: jwt.secret, corsOrigins });
     }
     addPlans(app, pool);
     addHealth(app, pool);
@@ -84,6 +84,8 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
       redact: ["req.headers"],
       ...(options.logDestination && { stream: options.logDestination }),
     },
+    // Who is connected already is answered until the last, and told that it was the last.
+    return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "debugId" }),
     genReqId: createId,
     bodyLimit: LIMITS.body,

@@ -9,6 +9,7 @@ export type PgSettings = {
   /** Where the request came from; empty when it is our own. */
   "attune.client_address": string;
   statement_timeout: string;
+  jit: string;
 };
 
 /** For how long one statement may run. It is set here and not for the connection, so that a pooler may be in between. */
@@ -19,7 +20,7 @@ const MAX_USER_AGENT = 500;
 /** Who is asking: the settings for the database, and the issuer and subject of the token, if there is one. */
 export type Identity = { pgSettings: PgSettings; issuer: string | undefined; subject: string | undefined };
 
-const ROLES = ["anon", "authenticated", "service_role"];
+const ROLES: readonly unknown[] = ["anon", "authenticated", "service_role"];
 /** Who asks without a token. */
 export const NOBODY: Identity = identityOf({ role: "anon" });
 /** A server that is trusted with everything: we, when we act for nobody. */
@@ -28,6 +29,11 @@ export const TRUSTED: Identity = identityOf({ role: "service_role", iss: OWN.iss
 /** A user who shows no token: in single-user mode, and in `attune query --as`. */
 export function onlyUser(id: string): Identity {
   return identityOf({ role: "authenticated", sub: id, iss: OWN.issuer });
+}
+
+/** Whose an access token is that we have just made. */
+export function holderOf(claims: { role: string; iss: string; sub?: string }): Identity {
+  return identityOf(claims);
 }
 
 /**
@@ -55,7 +61,7 @@ export async function authenticate(
 
   const claims = await verify(token);
   const role = isOutside(claims) ? "authenticated" : (claims.role ?? "anon");
-  if (!ROLES.includes(role)) {
+  if (!isRole(role)) {
     throw new UnauthorizedError(
       "unknown_role",
       "The token claims a role that does not exist here",
@@ -82,6 +88,10 @@ export function cameFrom(
   return { ...identity, pgSettings: { ...identity.pgSettings, ...origin } };
 }
 
+function isRole(claim: unknown): claim is string {
+  return ROLES.includes(claim);
+}
+
 function identityOf(claims: { role: string; iss?: string; sub?: string }): Identity {
   const pgSettings = {
     role: claims.role,
@@ -89,6 +99,8 @@ function identityOf(claims: { role: string; iss?: string; sub?: string }): Ident
     "request.headers": "{}",
     "attune.client_address": "",
     statement_timeout: STATEMENT_TIMEOUT,
+    // Compiling takes longer than any of our statements.
+    jit: "off",
   };
   return { pgSettings, issuer: claims.iss, subject: claims.sub };
 }

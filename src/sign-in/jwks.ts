@@ -1,82 +1,77 @@
 /** The public keys of an identity provider, fetched from its JWKS address and kept for a while. */
-import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
-import { RequestError } from "../server/request-error.ts";
+import { createRemoteJWKSet, customFetch, errors, flattenedVerify, type JWTVerifyGetKey } from "jose";
+import { NoAnswer, outsideFetch, PATIENCE } from "./outside-fetch.ts";
 
 /** How long keys are used before they are fetched again, in milliseconds. */
 const LIFETIME = 10 * 60_000;
-/** How often an unknown key id, or a provider that is down, may cause a fetch. */
+/** How often keys may be fetched because none fits, or because the provider was away: with keys at hand, and without. */
 const PAUSE = 30_000;
-const PAUSE_AFTER_FAILURE = 5_000;
-const TIMEOUT = 5_000;
-const MAX_KEYS = 100;
-
-type Key = { kid: string | undefined; key: KeyObject };
+const PAUSE_WITHOUT_KEYS = 5_000;
 
 /**
- * Makes the function that finds a key by its id, or the only one there is for a token that names none.
- * The answer is undefined when the provider has no such key for RS256 or ES256.
- * @throws RequestError (from the function) with status 503 when no keys could be fetched
+ * Makes the function that finds the key with which a token is signed, among all those that its header lets fit.
+ * When none is, keys are fetched again, once in a while; those that we have stay good while the provider is away.
+ * @throws NoAnswer (from the function) when no keys could be had
+ * @throws errors.JOSEError (from the function) when the provider publishes no such key
  */
-export function createKeySet(url: string): (kid: string | undefined) => Promise<KeyObject | undefined> {
-  let keys: Key[] | undefined;
+export function createKeySet(url: string): JWTVerifyGetKey {
+  const keys = createRemoteJWKSet(new URL(url), {
+    timeoutDuration: PATIENCE * 1000,
+    // When to fetch is decided here.
+    cacheMaxAge: Infinity,
+    cooldownDuration: Infinity,
+    [customFetch]: outsideFetch,
+  });
   let fetchedAt = -Infinity;
-  let pausedUntil = -Infinity;
-  let fetching: Promise<void> | undefined;
-  let failure: unknown;
+  let failure: { at: number; cause: unknown } | undefined;
 
-  async function refresh(): Promise<void> {
+  async function fetchKeys(): Promise<boolean> {
     try {
-      keys = await fetchKeys(url);
+      await keys.reload();
       fetchedAt = Date.now();
-      pausedUntil = fetchedAt + PAUSE;
+      failure = undefined;
+      return true;
+    } catch (cause) {
+      failure = { at: Date.now(), cause };
+      return false;
+    }
+  }
+
+  /** Fetches keys that are older than `age`; says whether there are others now. */
+  async function renew(age: number): Promise<boolean> {
+    const hasKeys = fetchedAt > -Infinity;
+    if (Date.now() < fetchedAt + age) return false;
+    const pause = hasKeys ? PAUSE : PAUSE_WITHOUT_KEYS;
+    if (!keys.reloading && failure !== undefined && Date.now() < failure.at + pause) return false;
+    const fetched = fetchKeys();
+    // Once it failed, nobody who has a key waits for a provider that may hang.
+    return hasKeys && failure !== undefined ? false : fetched;
+  }
+
+  const find: JWTVerifyGetKey = async (_header, token) => {
+    try {
+      return (await flattenedVerify(token, keys)).key;
     } catch (error) {
-      // Keys that we have stay good while the provider is away.
-      failure = error;
-      pausedUntil = Date.now() + PAUSE_AFTER_FAILURE;
-    } finally {
-      fetching = undefined;
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+      for await (const key of error) {
+        const fits = await flattenedVerify(token, key).then(
+          () => true,
+          () => false,
+        );
+        if (fits) return key;
+      }
+      throw new errors.JWSSignatureVerificationFailed(undefined, { cause: error });
     }
-  }
-
-  function find(kid: string | undefined): KeyObject | undefined {
-    if (kid !== undefined) return keys?.find((key) => key.kid === kid)?.key;
-    return keys?.length === 1 ? keys[0]?.key : undefined;
-  }
-
-  return async (kid) => {
-    const isFresh = Date.now() < fetchedAt + LIFETIME;
-    const known = find(kid);
-    if (known !== undefined && isFresh) return known;
-
-    if (fetching !== undefined || Date.now() >= pausedUntil) await (fetching ??= refresh());
-    if (keys === undefined) {
-      const message = "The identity provider's keys can't be fetched";
-      const hint = "Try again in a few seconds. If it stays, check JWT_JWKS_URL.";
-      throw new RequestError(503, "keys_unavailable", message, hint, { cause: failure });
-    }
-    return find(kid);
   };
-}
 
-async function fetchKeys(url: string): Promise<Key[]> {
-  const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(TIMEOUT) });
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
-  const body: unknown = await response.json();
-  const list = typeof body === "object" && body !== null && "keys" in body ? body.keys : undefined;
-  if (!Array.isArray(list)) throw new Error(`${url} is not a JSON Web Key Set`);
-  return list.slice(0, MAX_KEYS).flatMap(signatureKey);
-}
-
-/** A key we can use, or nothing: sets also hold keys of other kinds and for other uses. */
-function signatureKey(jwk: JsonWebKey): Key[] {
-  const isForSignatures = jwk["use"] === undefined || jwk["use"] === "sig";
-  const isRsa = jwk.kty === "RSA" && (jwk["alg"] === undefined || jwk["alg"] === "RS256");
-  const isP256 = jwk.kty === "EC" && jwk.crv === "P-256";
-  if (!isForSignatures || !(isRsa || isP256)) return [];
-  try {
-    const kid = typeof jwk["kid"] === "string" ? jwk["kid"] : undefined;
-    return [{ kid, key: createPublicKey({ key: jwk, format: "jwk" }) }];
-  } catch {
-    return [];
-  }
+  return async (header, token) => {
+    await renew(LIFETIME);
+    if (keys.jwks() === undefined) throw new NoAnswer("There are no keys", { cause: failure?.cause });
+    try {
+      return await find(header, token);
+    } catch (error) {
+      if (!(await renew(PAUSE))) throw error;
+      return find(header, token);
+    }
+  };
 }

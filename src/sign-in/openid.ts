@@ -5,18 +5,24 @@ import {
   AuthorizationResponseError,
   buildAuthorizationUrl,
   calculatePKCECodeChallenge,
+  ClientError,
+  clockTolerance,
   type Configuration,
+  customFetch,
   discovery,
   fetchUserInfo,
   None,
   randomNonce,
   randomPKCECodeVerifier,
   randomState,
-  ResponseBodyError,
 } from "openid-client";
+import type { JWTVerifyGetKey } from "jose";
 import type { ProviderOptions } from "../options/options.ts";
 import { RequestError } from "../server/request-error.ts";
 import { isStorable } from "../storable.ts";
+import { createKeySet } from "./jwks.ts";
+import { CLOCK_TOLERANCE, verifySigned } from "./jwt.ts";
+import { isNoAnswer, outsideFetch, PATIENCE } from "./outside-fetch.ts";
 
 /** What the answer must fit to. Stays with the browser that asked. */
 export type Checks = { state: string; nonce: string; verifier: string };
@@ -42,25 +48,28 @@ export type OpenIdProvider = {
   finish: (answer: URL, checks: Checks) => Promise<OutsideUser>;
 };
 
-/** In seconds. */
-const TIMEOUT = 10;
+/** A provider as it describes itself. */
+type Discovered = { configuration: Configuration; keys: JWTVerifyGetKey };
+
+/** What only a provider that does not work answers. */
+const NONSENSE = new Set<unknown>(["OAUTH_RESPONSE_IS_NOT_CONFORM", "OAUTH_RESPONSE_IS_NOT_JSON", "OAUTH_PARSE_ERROR"]);
 
 /** Looks the provider up when it is first needed, so that the server starts without it. */
 export function createProvider(options: ProviderOptions): OpenIdProvider {
-  let discovered: Promise<Configuration> | undefined;
-  const configuration = (): Promise<Configuration> => {
+  let discovered: Promise<Discovered> | undefined;
+  const provider = (): Promise<Discovered> => {
     discovered ??= discover(options).catch((error: unknown) => {
       discovered = undefined;
-      throw error;
+      throw unavailable(error);
     });
     return discovered;
   };
 
   return {
     async begin(redirectUri) {
-      const found = await attempt(configuration);
+      const { configuration } = await provider();
       const checks = { state: randomState(), nonce: randomNonce(), verifier: randomPKCECodeVerifier() };
-      const url = buildAuthorizationUrl(found, {
+      const url = buildAuthorizationUrl(configuration, {
         redirect_uri: redirectUri,
         scope: options.scopes,
         state: checks.state,
@@ -72,55 +81,50 @@ export function createProvider(options: ProviderOptions): OpenIdProvider {
     },
 
     async finish(answer, { state, nonce, verifier }) {
-      // Not the answer to what this browser asked.
-      if (answer.searchParams.get("state") !== state) throw expired();
       return attempt(async () => {
-        const found = await configuration();
-        const tokens = await authorizationCodeGrant(found, answer, {
+        const { configuration, keys } = await provider();
+        const tokens = await authorizationCodeGrant(configuration, answer, {
           pkceCodeVerifier: verifier,
           expectedState: state,
           expectedNonce: nonce,
           idTokenExpected: true,
         });
         const claims = tokens.claims();
-        if (claims === undefined) throw new Error("The answer has no ID token");
+        if (claims === undefined || tokens.id_token === undefined) throw new Error("The answer has no ID token");
+        // The signature too, as if it had come by way of the browser, and with all that a rotation of keys may bring.
+        await verifySigned(tokens.id_token, keys, {});
         if (!isStorable(claims.sub)) throw new Error("The subject is nothing that PostgreSQL can hold");
-        const isComplete = claims["email"] !== undefined || found.serverMetadata().userinfo_endpoint === undefined;
-        const profile = isComplete
-          ? claims
-          : { ...claims, ...(await fetchUserInfo(found, tokens.access_token, claims.sub)) };
+        const isComplete =
+          text(claims["email"]) !== undefined || configuration.serverMetadata().userinfo_endpoint === undefined;
+        const told = isComplete ? claims : await fetchUserInfo(configuration, tokens.access_token, claims.sub);
         return {
           issuer: claims.iss,
           subject: claims.sub,
-          email: text(profile["email"]),
+          email: text(told["email"]),
           // Some providers say it as text.
-          isEmailVerified: profile["email_verified"] === true || profile["email_verified"] === "true",
-          name: text(profile["name"]),
-          picture: text(profile["picture"]),
+          isEmailVerified: told["email_verified"] === true || told["email_verified"] === "true",
+          name: text(told["name"]) ?? text(claims["name"]),
+          picture: text(told["picture"]) ?? text(claims["picture"]),
         };
       });
     },
   };
 }
 
-/** What a browser brings back that did not begin here, or too long ago. */
-export function expired(): RequestError {
-  return new RequestError(
-    400,
-    "sign_in_expired",
-    "This sign-in was not begun in this browser, or took too long",
-    "Begin it again.",
-  );
-}
-
-function discover({ issuer, clientId, clientSecret }: ProviderOptions): Promise<Configuration> {
+async function discover({ issuer, clientId, clientSecret }: ProviderOptions): Promise<Discovered> {
   const server = new URL(issuer);
   // Options allow plain http for this machine only.
-  const execute = server.protocol === "http:" ? [allowInsecureRequests] : [];
-  return discovery(server, clientId, clientSecret, clientSecret === undefined ? None() : undefined, {
-    execute,
-    timeout: TIMEOUT,
-  });
+  const isPlain = server.protocol === "http:";
+  const configuration = await discovery(
+    server,
+    clientId,
+    { ...(clientSecret !== undefined && { client_secret: clientSecret }), [clockTolerance]: CLOCK_TOLERANCE },
+    clientSecret === undefined ? None() : undefined,
+    { execute: isPlain ? [allowInsecureRequests] : [], timeout: PATIENCE, [customFetch]: outsideFetch },
+  );
+  const { jwks_uri: keys = "" } = configuration.serverMetadata();
+  if (!isPlain && !keys.startsWith("https:")) throw new Error("The provider publishes no keys at an https address");
+  return { configuration, keys: createKeySet(keys) };
 }
 
 /** A claim that is text, and such that PostgreSQL can hold it. */
@@ -133,6 +137,8 @@ async function attempt<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
+    if (error instanceof RequestError && error.status === 503) throw error;
+    if (isUnavailable(error)) throw unavailable(error);
     const cause = withoutDetails(error);
     if (error instanceof AuthorizationResponseError) {
       throw new RequestError(
@@ -140,15 +146,6 @@ async function attempt<T>(work: () => Promise<T>): Promise<T> {
         "sign_in_denied",
         "The provider did not sign you in",
         "Begin again, and agree to what it asks.",
-        { cause },
-      );
-    }
-    if (isUnreachable(error)) {
-      throw new RequestError(
-        503,
-        "provider_unavailable",
-        "The provider can't be reached",
-        "Try again in a few seconds.",
         { cause },
       );
     }
@@ -162,18 +159,34 @@ async function attempt<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function isUnreachable(error: unknown): boolean {
-  if (error instanceof ResponseBodyError) return error.status >= 500;
-  const { name, cause } = error as Error;
-  const status = cause instanceof Response ? cause.status : 0;
-  return (error instanceof TypeError && /fetch/i.test(error.message)) || name === "TimeoutError" || status >= 500;
+/** Whether it is the provider that does not work: it gave no answer, none in the protocol, or says so. */
+function isUnavailable(error: unknown): boolean {
+  if (isNoAnswer(error)) return true;
+  if (error instanceof AuthorizationResponseError) return /^(server_error|temporarily_unavailable)$/.test(error.error);
+  return error instanceof ClientError && NONSENSE.has(error.code);
+}
+
+function unavailable(error: unknown): RequestError {
+  return new RequestError(
+    503,
+    "provider_unavailable",
+    "The provider can't be reached, or does not work",
+    "Try again in a few seconds.",
+    { cause: withoutDetails(error) },
+  );
 }
 
 /** Its own properties may hold tokens, and what they say of people. */
 function withoutDetails(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   const { code, error: word } = error as { code?: unknown; error?: unknown };
-  const parts = [error.message, text(code), text(word), claimBehind(error)].filter((part) => part !== undefined);
+  const parts = [
+    error.message,
+    text(code),
+    text(word),
+    claimBehind(error),
+    ...(isNoAnswer(error) ? causesOf(error.cause) : []),
+  ].filter(Boolean);
   const plain = new Error(parts.join(": "));
   plain.name = error.name;
   return plain;
@@ -183,4 +196,9 @@ function withoutDetails(error: unknown): Error {
 function claimBehind(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null) return undefined;
   return "claim" in error ? text(error.claim) : claimBehind((error as { cause?: unknown }).cause);
+}
+
+/** What is behind a request that failed: the words of sockets, which have no secrets. */
+function causesOf(cause: unknown): string[] {
+  return cause instanceof Error ? [cause.message, ...causesOf(cause.cause)] : [];
 }

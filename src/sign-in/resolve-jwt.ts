@@ -17,7 +17,7 @@ export function resolveJwt(options: Options, generated: string | undefined): Res
   }
   if (secret === undefined && options.signIn !== undefined) {
     throw new UserError(
-      "JWT_SECRET is required with the providers in AUTH_…: who signs in with one gets a token of ours.",
+      "JWT_SECRET is required with the providers and cookies in AUTH_…: who signs in gets a token of ours.",
     );
   }
   return { secret, outside };

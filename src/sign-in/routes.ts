@@ -4,38 +4,39 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Pool } from "pg";
 import { queryAs } from "../database/query-as.ts";
 import type { SignInOptions } from "../options/options.ts";
+import type { AdmitPassword } from "../server/admission.ts";
 import { reportFailure } from "../server/error-responses.ts";
 import { RequestError } from "../server/request-error.ts";
 import { cameFrom, type Identity, TRUSTED } from "./authenticate.ts";
 import type { Identify } from "./identify.ts";
-import { signClaims } from "./jwt.ts";
-import { type Checks, createProvider, expired, type OpenIdProvider, type OutsideUser } from "./openid.ts";
+import { createAttempts } from "./attempts.ts";
+import { createProvider, type OpenIdProvider, type OutsideUser } from "./openid.ts";
 import { createSeals } from "./sealed.ts";
+import { addSessionCookies, createKeepSession } from "./session-cookies.ts";
+import { askForTokens, type NewSession } from "./session-tokens.ts";
 
 type Setting = SignInOptions & {
   pool: Pool;
+  admitPassword: AdmitPassword;
   /** Signs our tokens. */
   secret: string;
   /** Finds out who asks, and sets `request.identity`. */
   identify: Identify;
+  corsOrigins: string[];
 };
 
-/** What the browser keeps until the provider sends it back. `linkTo` is the user who is to get another identity. */
-type Attempt = { provider: string; checks: Checks; linkTo: string | undefined };
 type LinkStart = { provider: string; user: string };
 type LinkFinish = { user: string; found: OutsideUser };
 
-/** In seconds: a sign-in, and what is used at once. */
-const PATIENCE = { signIn: 600, ticket: 120 };
+/** For how long a ticket is good, in seconds: it is used at once. */
+const TICKET = 120;
 
 export async function addSignIn(app: FastifyInstance, setting: Setting): Promise<void> {
   const { pool, providers, publicUrl, redirectUrl, identify } = setting;
   const known = new Map(providers.map((options) => [options.name, createProvider(options)]));
   const seals = createSeals(setting.secret);
-  const isSecure = publicUrl.startsWith("https:");
-  // With this prefix no other host of the domain can plant one.
-  const cookie = isSecure ? "__Host-attune-sign-in" : "attune-sign-in";
-  const cookieOptions = { path: "/", httpOnly: true, sameSite: "lax", secure: isSecure } as const;
+  const keepSession = createKeepSession(publicUrl);
+  const attempts = createAttempts(pool, seals, publicUrl.startsWith("https:"));
 
   const find = (request: FastifyRequest): { name: string; provider: OpenIdProvider; callback: string } => {
     const { provider: name = "" } = request.params as { provider?: string };
@@ -45,7 +46,7 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
         404,
         "unknown_provider",
         "There is no such identity provider",
-        `Use ${[...known.keys()].join(" or ")}.`,
+        known.size === 0 ? "Sign in with a password." : `Use ${[...known.keys()].join(" or ")}.`,
       );
     }
     return { name, provider, callback: `${publicUrl}/auth/${name}/callback` };
@@ -69,6 +70,8 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       reply.header("cache-control", "no-store");
     });
 
+    if (setting.cookies) addSessionCookies(scope, setting);
+
     scope.get("/auth/:provider", async (request, reply) => {
       const { name, provider, callback } = find(request);
       const { ticket } = request.query as { ticket?: string };
@@ -76,9 +79,8 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       if (ticket !== undefined && start?.provider !== name) throw staleTicket();
 
       const { url, checks } = await provider.begin(callback);
-      const attempt: Attempt = { provider: name, checks, linkTo: start?.user };
-      const sealed = await seals.seal("sign-in", attempt, PATIENCE.signIn);
-      return reply.setCookie(cookie, sealed, { ...cookieOptions, maxAge: PATIENCE.signIn }).redirect(url.href, 303);
+      await attempts.keep(request, reply, { provider: name, checks, linkTo: start?.user });
+      return reply.redirect(url.href, 303);
     });
 
     scope.get(
@@ -93,14 +95,18 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
       },
       async (request, reply) => {
         const { name, provider, callback } = find(request);
-        const attempt = await seals.open<Attempt>("sign-in", request.cookies[cookie]);
-        reply.clearCookie(cookie, cookieOptions);
-        if (attempt?.provider !== name) throw expired();
+        const answer = new URL(request.url.replace(/^[^?]*/, ""), callback);
+        const state = answer.searchParams.get("state");
+        const attempt = await attempts.take(request, reply, { provider: name, state });
+        if (attempt === undefined) throw expired();
 
-        const found = await provider.finish(new URL(request.url.replace(/^[^?]*/, ""), callback), attempt.checks);
-        if (attempt.linkTo === undefined) return deliver(request, reply, await signIn(setting, request, found));
+        const found = await provider.finish(answer, attempt.checks);
+        if (attempt.linkTo === undefined) {
+          const session = await signIn(setting, request, found);
+          return deliver(request, reply, setting.cookies ? keepSession(reply, session) : session.tokens);
+        }
         const finish: LinkFinish = { user: attempt.linkTo, found };
-        return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, PATIENCE.ticket) });
+        return deliver(request, reply, { linkTicket: await seals.seal("link-finish", finish, TICKET) });
       },
     );
 
@@ -111,7 +117,7 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
     scope.post("/auth/:provider/link", { preParsing: identify }, async (request) => {
       const { name } = find(request);
       const start: LinkStart = { provider: name, user: await userOf(pool, request) };
-      return { url: `${publicUrl}/auth/${name}?ticket=${await seals.seal("link-start", start, PATIENCE.ticket)}` };
+      return { url: `${publicUrl}/auth/${name}?ticket=${await seals.seal("link-start", start, TICKET)}` };
     });
 
     scope.post("/auth/link", { preParsing: identify }, async (request) => {
@@ -133,6 +139,15 @@ export async function addSignIn(app: FastifyInstance, setting: Setting): Promise
   });
 }
 
+function expired(): RequestError {
+  return new RequestError(
+    400,
+    "sign_in_expired",
+    "This sign-in was not begun in this browser, took too long, or was answered before",
+    "Begin it again.",
+  );
+}
+
 function staleTicket(): RequestError {
   return new RequestError(400, "invalid_ticket", "This ticket is another user's, or too old", "Begin again.");
 }
@@ -151,36 +166,13 @@ async function userOf(pool: Pool, { identity }: { identity: Identity | null }): 
   return row.id;
 }
 
-type Session = {
-  access_token: object;
-  refresh_token: string;
-  session_id: string;
-  user_id: string;
-  access_expires_at: string;
-  session_expires_at: string;
-};
-
 /** Opens a session of the user whom SQL finds or makes for this identity. */
-async function signIn(
-  { pool, secret }: Setting,
-  request: FastifyRequest,
-  found: OutsideUser,
-): Promise<Record<string, string>> {
-  const [row] = await queryAs<{ session: Session }>(
+function signIn({ pool, secret }: Setting, request: FastifyRequest, found: OutsideUser): Promise<NewSession> {
+  return askForTokens(
     pool,
     cameFrom(TRUSTED, request),
-    `select to_json(s) as session
-     from attune.link_or_register_user($1, $2, $3, $4, $5, $6) as u, attune.open_session(u.id) as s`,
+    "attune.link_or_register_user($1, $2, $3, $4, $5, $6) as u, attune.open_session(u.id, $1, $2)",
     [found.issuer, found.subject, found.email, found.isEmailVerified, found.name, found.picture],
+    secret,
   );
-  if (row === undefined) throw new Error("open_session returned nothing");
-  const { session } = row;
-  return {
-    accessToken: signClaims(session.access_token, { secret }),
-    refreshToken: session.refresh_token,
-    sessionId: session.session_id,
-    userId: session.user_id,
-    accessExpiresAt: session.access_expires_at,
-    sessionExpiresAt: session.session_expires_at,
-  };
 }

@@ -53,12 +53,13 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const createUser: TestDatabase["createUser"] = async (email, { admin = false } = {}) => {
     const [user] = await query<{ id: string }>("select attune_private.ensure_user($1, $2) as id", [email, admin]);
     if (user === undefined) throw new Error("ensure_user returned nothing");
-    return { id: user.id, email, token: signToken({ sub: user.id, role: "authenticated", email }, jwt) };
+    return { id: user.id, email, token: await signToken({ sub: user.id, role: "authenticated", email }, jwt) };
   };
 
+  const serviceToken = await signToken({ role: "service_role" }, jwt);
   const tokenOf: TestDatabase["tokenOf"] = (who) => {
     if (who === "anon") return undefined;
-    return who === "service_role" ? signToken({ role: "service_role" }, jwt) : who.token;
+    return who === "service_role" ? serviceToken : who.token;
   };
 
   const as: TestDatabase["as"] = async (who, work) => {
@@ -116,6 +117,9 @@ export async function createTestServer(
     authenticatorUrl: database.authenticatorUrl,
     poolSize: 2,
     passwordPoolSize: 2,
+    // Other tests keep the machine busy.
+    overloadAfter: 0,
+    drainTimeout: 0.3,
     jwt: database.jwt,
     logLevel: "silent",
     corsOrigins: [],

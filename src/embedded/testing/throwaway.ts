@@ -60,7 +60,7 @@ export async function startThrowawayCluster(
     for (let attempt = 1; watchdog === undefined; attempt += 1) {
       port = await freePort();
       try {
-        const server = await startPostgres(programs, account, folder, port, join(root, "postgres.log"), settings);
+        const server = await startPostgres(programs, account, folder, port, join(root, "postgres.log"), { settings });
         watchdog = watch(server.pid ?? 0, root);
       } catch (error) {
         if (attempt === 5) throw error;

@@ -3,11 +3,8 @@ import type {} from "postgraphile";
 import { type PgCodec, PgSelectSingleStep, pgClassExpression, TYPES } from "postgraphile/@dataplan/pg";
 import { object, ObjectStep, sideEffect, type Step } from "postgraphile/grafast";
 import { type SQL, sql } from "postgraphile/pg-sql2";
-import { RequestError, statusOfCode } from "../../server/request-error.ts";
+import { throwIfRefused } from "../../server/returned-refusal.ts";
 import { functionOf, isComposite } from "./mutations.ts";
-
-/** `attune.refusal`, as JSON. All is null where nothing was refused. */
-type Refusal = { code: string | null; reason: string; message: string; hint: string; retry_after: number | null };
 
 /** The attribute of a result that says why there is none. */
 function refusalAttribute(codec: PgCodec): string | undefined {
@@ -60,9 +57,3 @@ export const ReturnedRefusalsPlugin: GraphileConfig.Plugin = {
     },
   },
 };
-
-function throwIfRefused(refusal: Refusal | null): void {
-  if (refusal === null || refusal.code === null) return;
-  const { code, reason, message, hint, retry_after } = refusal;
-  throw new RequestError(statusOfCode(code), reason, message, hint, { code, retryAfter: retry_after ?? undefined });
-}

@@ -8,6 +8,7 @@ import { EXPLORER } from "../../graphql/explorer.ts";
 import { LIMITS } from "../../graphql/limits.ts";
 import { maskError } from "../../graphql/mask-errors.ts";
 import { type Admit, createLimitsPlugin } from "../../graphql/plugins/limits.ts";
+import { OperationsPlugin } from "../../graphql/plugins/operations.ts";
 import { SentValuesPlugin } from "../../graphql/plugins/sent-values.ts";
 import { makePreset } from "../../graphql/preset.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
@@ -27,7 +28,7 @@ export async function createGraphql(pool: Pool, jwt: ResolvedJwtOptions, admit: 
   const graphql = postgraphile({
     extends: [makePreset(pool, jwt)],
     // Limits are counted with variables that have been read.
-    plugins: [SentValuesPlugin, createLimitsPlugin(admit)],
+    plugins: [SentValuesPlugin, createLimitsPlugin(admit), OperationsPlugin],
     grafast: {
       context: ({ fastifyv5 }) => ({ pgSettings: (fastifyv5?.request.identity ?? NOBODY).pgSettings }),
     },
