@@ -10,7 +10,7 @@ import { type Load, startLoad } from "./support/load.ts";
 
 const WRITERS = ["ada", "bob", "cleo", "dora"];
 /** What a client may be told meanwhile. */
-const REASONS = ["database_unavailable", "database_restarting", "no answer"];
+const REASONS = new Set(["database_unavailable", "database_restarting", "overloaded", "no answer"]);
 
 let home: string;
 let dataDir: string;
@@ -51,7 +51,7 @@ test("kill -9 of a backend, of PostgreSQL and of the server lose nothing that wa
     const before = new Map(running.acknowledged);
     await expect
       .poll(() => WRITERS.every((name) => (running.acknowledged.get(name) ?? 0) > (before.get(name) ?? 0) + 5), {
-        timeout: 60_000,
+        timeout: 90_000,
       })
       .toBe(true);
   };
@@ -75,7 +75,7 @@ test("kill -9 of a backend, of PostgreSQL and of the server lose nothing that wa
   await running.stop();
   const { written, refused } = running.count();
   expect(written).toBeGreaterThan(WRITERS.length * 30);
-  expect(Object.keys(refused).filter((reason) => !REASONS.includes(reason))).toEqual([]);
+  expect(Object.keys(refused).filter((reason) => !REASONS.has(reason))).toEqual([]);
 
   const { stdout: url } = await attune(["url", "--owner"], { ATTUNE_DATA_DIR: dataDir });
   const { rows } = await withClient(url.trim(), (client) =>
@@ -84,11 +84,12 @@ test("kill -9 of a backend, of PostgreSQL and of the server lose nothing that wa
        from attune.user_session_state as s join attune.users as u on u.id = s.user_id`,
     ),
   );
-  expect(new Map(rows.map(({ name, number }) => [name, number]))).toEqual(
-    new Map(WRITERS.map((name) => [name, running.acknowledged.get(name)])),
-  );
+  const stored = new Map(rows.map(({ name, number }) => [name, number]));
+  // The next number may be there too, when its answer was lost.
+  const lost = WRITERS.filter((name) => (stored.get(name) ?? 0) < (running.acknowledged.get(name) ?? 0));
+  expect(lost).toEqual([]);
 
   second.kill("SIGTERM");
   expect((await second.finished).code).toBe(0);
   expect(await processesIn(dataDir)).toEqual([]);
-});
+}, 240_000);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { connect } from "../src/database/client.ts";
+import { migrate } from "../src/database/migrate.ts";
 import { lockMigrations } from "../src/database/migration-lock.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { attune, type Environment, launch } from "./support/cli.ts";
@@ -49,8 +50,8 @@ describe("on an empty database", () => {
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(
       new RegExp(
-        `^attune: Waits up to 1 seconds for a change of the schema by ${WHO}\\.\n` +
-          `attune: The schema is being changed or read by ${WHO}, for longer than 1 seconds: try again later, set MIGRATION_WAIT to more, or end that one\\.\n$`,
+        `^attune: Waits up to 1 second for a change of the schema by ${WHO}\\.\n` +
+          `attune: The schema is being changed or read by ${WHO}, for longer than 1 second: try again later, set MIGRATION_WAIT to more, or end that one\\.\n$`,
       ),
     );
   });
@@ -74,7 +75,7 @@ describe("on an empty database", () => {
 
 describe("on a migrated database", () => {
   beforeEach(async () => {
-    expect((await attune(["migrate"], environment)).code).toBe(0);
+    await migrate(environment["DATABASE_URL"] ?? "");
   });
 
   test("what has nothing to change waits for nobody", async () => {

@@ -167,6 +167,23 @@ describe("a browser", () => {
     expect(cookieOf(known, DEVICE)).toBe(device);
   });
 
+  test("may try few passwords a minute, by which each counts as much as in GraphQL", async () => {
+    const limited = await createTestServer(database, {
+      rateLimitPerMinute: 50,
+      signIn: { providers: [], cookies: true, publicUrl: PUBLIC_URL, redirectUrl: undefined },
+    });
+    try {
+      const { email } = await register();
+      const login = () => post("login", { email, password: PASSWORD }, { app: limited.app });
+      expect([await login(), await login()].map(({ statusCode }) => statusCode)).toEqual([200, 200]);
+      const refused = await login();
+      expect(reasonOf(refused)).toEqual([429, "too_many_requests"]);
+      expect(Number(refused.headers["retry-after"])).toBeGreaterThan(0);
+    } finally {
+      await limited.close();
+    }
+  });
+
   test("signs out: the session ends at once, and so does the cookie", async () => {
     const { cookie, accessToken, userId } = await register();
     expect(await viewer(accessToken)).toEqual({ id: userId });

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:5492b327ae59afe8dea97393ea863d63b0cdeccf
+--! Hash: sha1:3c6e112864a40e4d8db9d156d75b2810213a7488
 --! Message: auth
 
 -- The request roles, as PostgREST and Supabase name them. A cluster may have them already, from another
@@ -79,8 +79,18 @@ begin
     returns jsonb
     language sql stable parallel safe security invoker
     begin atomic
-      -- A local setting of an ended transaction comes back as '', not as NULL.
-      select nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+      -- A local setting of an ended transaction comes back as '', not as NULL. What JSON can say and PostgreSQL can't hold,
+      -- U+0000 and half a surrogate pair, is replaced: a name that has it keeps nobody out.
+      select case strpos(current_setting('request.jwt.claims', true), '\u')
+        when 0 then nullif(current_setting('request.jwt.claims', true), '')::jsonb
+        else regexp_replace(
+          regexp_replace(
+            current_setting('request.jwt.claims', true),
+            '(?<!\\)((?:\\\\)*)\\u(?:0000|d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2}))', '\1\\ufffd', 'gi'
+          ),
+          '(?<!\\)(?<!\\ud[89ab][0-9a-f]{2})((?:\\\\)*)\\ud[c-f][0-9a-f]{2}', '\1\\ufffd', 'gi'
+        )::jsonb
+      end;
     end;
     comment on function auth.jwt() is
       'Attune: the claims of the request''s verified token, as PostgREST sets them; NULL without one.';

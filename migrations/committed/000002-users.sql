@@ -1,5 +1,5 @@
---! Previous: sha1:5492b327ae59afe8dea97393ea863d63b0cdeccf
---! Hash: sha1:ec85f54338bcb6b5ddafaec9d02fd7c028fde58d
+--! Previous: sha1:3c6e112864a40e4d8db9d156d75b2810213a7488
+--! Hash: sha1:9309a006eaf13134e5ff0a334a364623f3b4cd14
 --! Message: users
 
 -- Plans

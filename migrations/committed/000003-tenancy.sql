@@ -1,5 +1,5 @@
---! Previous: sha1:ec85f54338bcb6b5ddafaec9d02fd7c028fde58d
---! Hash: sha1:8d03fe88145e89ed3c266d2958fc7b0bdc10da11
+--! Previous: sha1:9309a006eaf13134e5ff0a334a364623f3b4cd14
+--! Hash: sha1:6acdb84f2939e4b0408ee209aa1350b47d54ad44
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:8d03fe88145e89ed3c266d2958fc7b0bdc10da11
---! Hash: sha1:ff06fd9503e1406feed8d2753f82c76d42cb5f59
+--! Previous: sha1:6acdb84f2939e4b0408ee209aa1350b47d54ad44
+--! Hash: sha1:3b3ae577763ddd9a9d710d4209edd6598faa88d0
 --! Message: json schema
 
 -- What a value must be

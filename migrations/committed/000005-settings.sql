@@ -1,5 +1,5 @@
---! Previous: sha1:ff06fd9503e1406feed8d2753f82c76d42cb5f59
---! Hash: sha1:880d09d75bec6b2ec12a95903bbec835b20a16a9
+--! Previous: sha1:3b3ae577763ddd9a9d710d4209edd6598faa88d0
+--! Hash: sha1:9f024d659aa54289db99c5802bd7eefa2f3cb630
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

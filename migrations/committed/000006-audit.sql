@@ -1,5 +1,5 @@
---! Previous: sha1:880d09d75bec6b2ec12a95903bbec835b20a16a9
---! Hash: sha1:e1bd0e813aa8e1847fb57ce17d0b096a40ac837f
+--! Previous: sha1:9f024d659aa54289db99c5802bd7eefa2f3cb630
+--! Hash: sha1:00a7797c630852986d0fc222fe02ce83f44d07db
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

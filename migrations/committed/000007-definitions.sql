@@ -1,5 +1,5 @@
---! Previous: sha1:e1bd0e813aa8e1847fb57ce17d0b096a40ac837f
---! Hash: sha1:e52020c18111e70fc9443d12568c65af3b0eb21d
+--! Previous: sha1:00a7797c630852986d0fc222fe02ce83f44d07db
+--! Hash: sha1:c547901dbcea7661c098aa956f2d35cd80df08de
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:e52020c18111e70fc9443d12568c65af3b0eb21d
---! Hash: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
+--! Previous: sha1:c547901dbcea7661c098aa956f2d35cd80df08de
+--! Hash: sha1:ee0aac3a77fcc25cce8a1a1d67ba1525a9819666
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:99e54becafab6f2b1e55397fc96e4a29f9681996
---! Hash: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
+--! Previous: sha1:ee0aac3a77fcc25cce8a1a1d67ba1525a9819666
+--! Hash: sha1:5cf4721d954ee14f7c2c26b0bf8516c88b3d1dd0
 --! Message: invitations
 
 create table attune.invitations (
@@ -454,8 +454,9 @@ begin
 end;
 $$;
 comment on function attune.remove_expired() is
-  'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, counted failures after a day or two, '
-  'sessions, mails and invitations after 30 days, devices and ended identities after 400. '
+  'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, '
+  'counted failures after a day or two, sessions, mails and invitations after 30 days, devices and ended identities '
+  'after 400. '
   'For trusted servers, once a day or so.';
 revoke all on function attune.remove_expired() from public;
 grant execute on function attune.remove_expired() to service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:708e1e9c37efb9cc4b01496752144f0364fe6a9e
---! Hash: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
+--! Previous: sha1:5cf4721d954ee14f7c2c26b0bf8516c88b3d1dd0
+--! Hash: sha1:e68249705df759426f4e55df2f8e67a16f8d1e1a
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

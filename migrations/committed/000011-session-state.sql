@@ -1,5 +1,5 @@
---! Previous: sha1:27fb35797c6863b3304a048e723669394d7b6ac2
---! Hash: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
+--! Previous: sha1:e68249705df759426f4e55df2f8e67a16f8d1e1a
+--! Hash: sha1:cf602d89b80bc2e90c9ec322a76311e9fd97dca8
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:d6c0d3ea8386a523df775f4adc78c10faefffc0e
---! Hash: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
+--! Previous: sha1:cf602d89b80bc2e90c9ec322a76311e9fd97dca8
+--! Hash: sha1:42885cbce153c9b9f2e46bcab4221da504f35b2e
 --! Message: notifications
 
 -- What there is to notify of

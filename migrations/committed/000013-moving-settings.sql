@@ -1,5 +1,5 @@
---! Previous: sha1:dddc92c26b0873bb17b7ea180e0ff6e79fa29fdc
---! Hash: sha1:7aed116c5de62a41b1dd09ac6104134914930589
+--! Previous: sha1:42885cbce153c9b9f2e46bcab4221da504f35b2e
+--! Hash: sha1:82ef0c564e26d5779cee80c9f8d8a06cd38ccaec
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:7aed116c5de62a41b1dd09ac6104134914930589
---! Hash: sha1:fc46848a2cbb64133eb76e2d82aa1a562e9a0430
+--! Previous: sha1:82ef0c564e26d5779cee80c9f8d8a06cd38ccaec
+--! Hash: sha1:f61298d42480d1660e4d30d81cd5984a42b31676
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

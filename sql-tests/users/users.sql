@@ -378,5 +378,15 @@ select tests.throws_reason(
   'the owner cannot truncate users, and with them audited settings'
 );
 
+-- What JSON can say and PostgreSQL can't hold is replaced, and keeps nobody out
+
+select tests.reset_role();
+select is(auth.jwt() ->> 'name', c.read, format('a claim %s is read', c.written))
+from (values
+  ('a\u0000b', E'a\ufffdb'), ('\u0000\u0000', E'\ufffd\ufffd'), ('\ud800', E'\ufffd'), ('\udc00x', E'\ufffdx'), ('\uD83D\uDE00', E'\U0001f600'),
+  ('\uDE00\uD83D', E'\ufffd\ufffd'), ('\ud83d\ud83d\ude00', E'\ufffd\U0001f600'), ('\ud83d\ude00\ude00', E'\U0001f600\ufffd'), ('\\u0000', '\u0000'), ('\\\u0000', E'\\\ufffd'), ('\\ud800', '\ud800'), ('\u00e4', 'ä')
+) as c (written, read),
+  lateral set_config('request.jwt.claims', format('{"iss": "https://id.example.com", "sub": "odd", "name": "%s"}', c.written), true);
+
 select * from finish();
 rollback;

@@ -6,7 +6,7 @@ import pg from "pg";
 import { messageOf, UserError } from "../user-error.ts";
 import { inTransaction, withClient } from "./client.ts";
 import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
-import { ensureHistory, historyOf, type Migration, MIGRATIONS_FOLDER, recordMigration } from "./migrations.ts";
+import { ensureHistory, historyOf, type Migration, MIGRATIONS_FOLDER, recordMigration, status } from "./migrations.ts";
 
 /**
  * Brings the database up to the newest migration. Each one is a transaction: after a failure the ones before it stay.
@@ -18,10 +18,10 @@ export async function migrate(
   folder = MIGRATIONS_FOLDER,
   wait = MIGRATION_WAIT,
 ): Promise<{ applied: Migration[] }> {
+  // Where nothing is to be done, nobody is waited for.
+  if ((await status(ownerUrl, folder)).pending.length === 0) return { applied: [] };
   return withClient(ownerUrl, async (client) => {
     const applied: Migration[] = [];
-    // Where nothing is to be done, nobody is waited for.
-    if ((await historyOf(client, folder)).pending.length === 0) return { applied };
     for (;;) {
       const next = await inTransaction(client, async () => {
         await lockMigrations(client, { wait });

@@ -6,7 +6,7 @@ import { _migrateMigrationSchema, parseMigrationText } from "graphile-migrate/di
 import { parseSettings } from "graphile-migrate/dist/settings.js";
 import type pg from "pg";
 import { UserError } from "../user-error.ts";
-import { withClient } from "./client.ts";
+import { inTransaction, withClient } from "./client.ts";
 
 export const MIGRATIONS_FOLDER = resolve(import.meta.dirname, "../../migrations");
 
@@ -59,7 +59,13 @@ export async function readMigrations(folder = MIGRATIONS_FOLDER): Promise<Migrat
 
 /** Which migrations a database has, and which it lacks. Changes nothing. */
 export async function status(ownerUrl: string, folder = MIGRATIONS_FOLDER): Promise<MigrationStatus> {
-  return withClient(ownerUrl, (client) => historyOf(client, folder));
+  return withClient(ownerUrl, (client) =>
+    inTransaction(client, async () => {
+      // All of it as it was at one moment, whoever changes it meanwhile.
+      await client.query("set transaction isolation level repeatable read, read only");
+      return historyOf(client, folder);
+    }),
+  );
 }
 
 /**

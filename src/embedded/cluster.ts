@@ -12,7 +12,7 @@ import { keep, type Running } from "./keep.ts";
 import { isAlone, LOCK, LOCK_CLASS, takeServing, takeUsing } from "./locks.ts";
 import { keepRotating } from "./log.ts";
 import { freePort, startPostgres, stopPostgres } from "./postgres.ts";
-import { isAlive, isServerOf, readPostmaster } from "./processes.ts";
+import { isAlive, isServerOf, readPostmaster, runningServer } from "./processes.ts";
 import { type Account, findAccount, findPrograms, type Programs } from "./programs.ts";
 import { ensureSecrets, FILE, rememberPort, type Secrets } from "./secrets.ts";
 
@@ -71,8 +71,8 @@ export type ClusterState =
 export async function clusterState(dataDir: string): Promise<ClusterState> {
   const folder = join(await realpath(dataDir).catch(() => dataDir), "postgres");
   if ((await dataVersion(folder)) === undefined) return { state: "absent" };
-  const running = await readPostmaster(folder);
-  if (running === undefined || !(await isServerOf(running.pid, folder))) return { state: "stopped" };
+  const running = await runningServer(folder);
+  if (running === undefined) return { state: "stopped" };
   const { ownerPassword, authenticatorPassword } = await ensureSecrets(dataDir, folder);
   return {
     state: "running",
@@ -181,22 +181,23 @@ function hold(
     : { running: () => first, lost: new Promise<never>(() => undefined), letGo: async () => undefined };
   const stopRotating = serve ? keepRotating(logFile) : () => undefined;
   let isOurs = serve;
-  void kept.lost.then(() => {
+  const lost = kept.lost.then((error) => {
     isOurs = false;
+    return error;
   });
 
   const stop = async (): Promise<void> => {
     stopRotating();
     await kept.letGo();
     const { control, pid } = kept.running();
-    if (isOurs || (await isAlone(control))) await stopPostgres((await readPostmaster(folder))?.pid ?? pid, folder);
+    if (isOurs || (await isAlone(control))) await stopPostgres((await runningServer(folder))?.pid ?? pid, folder);
     await control.end().catch(() => undefined);
   };
   let stopping: Promise<void> | undefined;
   return {
     ownerUrl: localUrl("attune", secrets.ownerPassword, first.port, "attune"),
     secrets,
-    lost: kept.lost,
+    lost,
     stop: () => (stopping ??= stop()),
   };
 }

@@ -1,4 +1,5 @@
 /** Which operations are let in, on which connections: by the work that they are, and by how much there is already. */
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { getOperationAST, OperationTypeNode } from "graphql";
 import type pg from "pg";
 import type { Admit } from "../graphql/plugins/limits.ts";
@@ -13,7 +14,33 @@ export const PASSWORDS = { perConnection: 8, retryAfter: 2 };
 /** What counts in the rate limit, beside each field at the top: so many values as one, and a password as so many. */
 const UNITS = { values: 100, password: 20 };
 
-type Setting = { limits: RateLimits; lane: Lane; passwords: pg.Pool };
+/** Work with passwords, whichever door it comes by: its connections, and the gate before them. */
+export type PasswordWork = { pool: pg.Pool; enter: () => () => void };
+
+export function createPasswordWork(pool: pg.Pool): PasswordWork {
+  return { pool, enter: createGate(pool.options.max * PASSWORDS.perConnection, PASSWORDS.retryAfter) };
+}
+
+/** Does work with a password for a request that is none of GraphQL's. @throws RequestError when there is too much */
+export type AdmitPassword = <Result>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  work: (pool: pg.Pool) => Promise<Result>,
+) => Promise<Result>;
+
+type Setting = { limits: RateLimits; lane: Lane; passwords: PasswordWork };
+
+export function createPasswordAdmission({ limits, passwords }: Omit<Setting, "lane">): AdmitPassword {
+  return async (request, reply, work) => {
+    await limits.countWork(request, reply, UNITS.password);
+    const leave = passwords.enter();
+    try {
+      return await work(passwords.pool);
+    } finally {
+      leave();
+    }
+  };
+}
 
 /**
  * Makes the function that lets operations in. Those with a password get a connection of `passwords`, and all others one
@@ -21,8 +48,7 @@ type Setting = { limits: RateLimits; lane: Lane; passwords: pg.Pool };
  * @throws RequestError `too_many_requests` or `overloaded`, from the function
  */
 export function createAdmission({ limits, lane, passwords }: Setting): Admit {
-  const passwordLane = createLane(passwords);
-  const enter = createGate(passwords.options.max * PASSWORDS.perConnection, PASSWORDS.retryAfter);
+  const passwordLane = createLane(passwords.pool);
 
   return async ({ requestContext, contextValue, document, operationName }, measure) => {
     const { request, reply } = requestContext?.fastifyv5 ?? {};
@@ -32,7 +58,7 @@ export function createAdmission({ limits, lane, passwords }: Setting): Admit {
       await limits.countWork(request, reply, unitsOf(measure));
     }
     const isPassword = measure.passwords > 0;
-    const leave = isPassword ? enter() : () => undefined;
+    const leave = isPassword ? passwords.enter() : () => undefined;
     Object.assign(contextValue as object, { withPgClient: (isPassword ? passwordLane : lane).withPgClient });
     return leave;
   };

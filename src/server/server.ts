@@ -6,7 +6,7 @@ import { openPool } from "../database/pool.ts";
 import { LIMITS } from "../graphql/limits.ts";
 import { createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
-import { createAdmission } from "./admission.ts";
+import { createAdmission, createPasswordAdmission, createPasswordWork } from "./admission.ts";
 import { type AddressOf, createAddressOf } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
@@ -35,12 +35,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       app.log.warn({ err: error }, "lost a connection to the database");
     });
   const { pool, close } = open(options.poolSize);
-  const passwords = open(options.passwordPoolSize);
+  const forPasswords = open(options.passwordPoolSize);
   app.addHook("preClose", async () => {
     setTimeout(() => app.server.closeAllConnections(), options.drainTimeout * 1000).unref();
   });
   app.addHook("onClose", async () => {
-    await Promise.all([close(), passwords.close()]);
+    await Promise.all([close(), forPasswords.close()]);
   });
 
   try {
@@ -49,8 +49,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     await probe(pool);
     const limits = createRateLimits(options.rateLimitPerMinute);
     const lane = createLane(pool);
+    const passwords = createPasswordWork(forPasswords.pool);
     // Before the hooks: while the schema is made, the process is late for everything else.
-    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords: passwords.pool }));
+    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords }));
     app.addHook("onClose", graphql.release);
 
     app.decorateRequest("identity", null);
@@ -58,7 +59,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     await addRequestHooks(app, { ...options, addressOf, identify, limits, lane });
     if (signIn !== undefined && jwt.secret !== undefined) {
       const { corsOrigins } = options;
-      await addSignIn(app, { ...signIn, pool, identify, secret: jwt.secret, corsOrigins });
+      const admitPassword = createPasswordAdmission({ limits, passwords });
+      await addSignIn(app, { ...signIn, pool, admitPassword, identify, secret: jwt.secret, corsOrigins });
     }
     addPlans(app, pool);
     addHealth(app, pool);

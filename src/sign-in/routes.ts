@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Pool } from "pg";
 import { queryAs } from "../database/query-as.ts";
 import type { SignInOptions } from "../options/options.ts";
+import type { AdmitPassword } from "../server/admission.ts";
 import { reportFailure } from "../server/error-responses.ts";
 import { RequestError } from "../server/request-error.ts";
 import { cameFrom, type Identity, TRUSTED } from "./authenticate.ts";
@@ -16,6 +17,7 @@ import { askForTokens, type NewSession } from "./session-tokens.ts";
 
 type Setting = SignInOptions & {
   pool: Pool;
+  admitPassword: AdmitPassword;
   /** Signs our tokens. */
   secret: string;
   /** Finds out who asks, and sets `request.identity`. */

@@ -3,6 +3,7 @@ import type { CookieSerializeOptions } from "@fastify/cookie";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Pool } from "pg";
 import { queryAs } from "../database/query-as.ts";
+import type { AdmitPassword } from "../server/admission.ts";
 import { RequestError } from "../server/request-error.ts";
 import { checkText } from "../storable.ts";
 import { cameFrom, holderOf, NOBODY } from "./authenticate.ts";
@@ -10,6 +11,7 @@ import { askForTokens, type NewSession, type SessionTokens } from "./session-tok
 
 type Setting = {
   pool: Pool;
+  admitPassword: AdmitPassword;
   secret: string;
   publicUrl: string;
   /** Pages that may use the cookie, besides those at `publicUrl`. */
@@ -50,7 +52,7 @@ export function createKeepSession(publicUrl: string): KeepSession {
 
 /** Adds `/auth/register`, `/auth/login`, `/auth/refresh` and `/auth/logout`, to a scope that reads cookies. */
 export function addSessionCookies(scope: FastifyInstance, setting: Setting): void {
-  const { pool, secret, publicUrl } = setting;
+  const { pool, admitPassword, secret, publicUrl } = setting;
   const { session, device, options } = cookiesOf(publicUrl);
   const keep = createKeepSession(publicUrl);
   const origins = new Set([new URL(publicUrl).origin, ...setting.corsOrigins]);
@@ -67,20 +69,33 @@ export function addSessionCookies(scope: FastifyInstance, setting: Setting): voi
     );
   };
 
-  const ask = (request: FastifyRequest, call: string, ...params: unknown[]) =>
-    askForTokens(pool, cameFrom(NOBODY, request), call, params, secret);
-  const refresh = (request: FastifyRequest) =>
-    ask(request, "attune.refresh_session($1)", request.cookies[session] ?? "");
+  const refresh = (request: FastifyRequest): Promise<NewSession> => {
+    const token = request.cookies[session] ?? "";
+    return askForTokens(pool, cameFrom(NOBODY, request), "attune.refresh_session($1)", [token], secret);
+  };
+
+  /** Calls a function that works with a password. */
+  const signIn = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    call: string,
+    params: unknown[],
+  ): Promise<PageTokens> => {
+    const found = await admitPassword(request, reply, (passwords) =>
+      askForTokens(passwords, cameFrom(NOBODY, request), call, params, secret),
+    );
+    return keep(reply, found);
+  };
 
   scope.post("/auth/register", { onRequest }, async (request, reply) => {
     const { email, password, name: called } = textsOf(request.body, ["email", "password"], ["name"]);
-    return keep(reply, await ask(request, "attune.register($1, $2, $3)", email, password, called));
+    return signIn(request, reply, "attune.register($1, $2, $3)", [email, password, called]);
   });
 
   scope.post("/auth/login", { onRequest }, async (request, reply) => {
     const { email, password } = textsOf(request.body, ["email", "password"]);
     const known = request.cookies[device];
-    return keep(reply, await ask(request, "attune.login($1, $2, $3)", email, password, known));
+    return signIn(request, reply, "attune.login($1, $2, $3)", [email, password, known]);
   });
 
   // A cookie that opens nothing stays: another tab may have replaced it in the meantime.

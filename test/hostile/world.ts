@@ -95,9 +95,10 @@ export async function createWorld(urls: {
     };
   };
 
+  // Good for longer than any run.
   const tokens = new Map<Who, string>();
   for (const who of PERSONAS)
-    if (who !== "anon") tokens.set(who, await signToken(claims[who], { secret: urls.jwtSecret }));
+    if (who !== "anon") tokens.set(who, await signToken(claims[who], { secret: urls.jwtSecret }, "30d"));
   const { rows } = await owner.query<{ key: string }>("select key from attune.setting_definitions order by key");
   const { rows: projects } = await owner.query<{ id: string }>("select id from attune.projects order by name, id");
   return {

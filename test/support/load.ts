@@ -48,7 +48,7 @@ export function startLoad(address: string, tokens: Map<string, string>): Load {
         number += 1;
       } else {
         refused.set(reason, (refused.get(reason) ?? 0) + 1);
-        await sleep(20);
+        await sleep(50);
       }
     }
   };
