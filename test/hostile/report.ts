@@ -5,6 +5,8 @@ export type Report = {
   /** Calls made, by their kind. */
   calls: Record<string, number>;
   refused: Record<string, number>;
+  /** Answers that showed marks to those who may see them: without any there would be nothing to leak. */
+  seen: number;
   /** Whose marks came out to whom, and whose rows were changed by whom; and laws that did not hold. */
   leaks: string[];
   internal: string[];
@@ -15,7 +17,7 @@ export type Report = {
 };
 
 export function createReport(seed: number): Report {
-  return { seed, calls: {}, refused: {}, leaks: [], internal: [], acknowledged: 0, lost: [], kills: [] };
+  return { seed, calls: {}, refused: {}, seen: 0, leaks: [], internal: [], acknowledged: 0, lost: [], kills: [] };
 }
 
 export function count(figures: Record<string, number>, kind: string, by = 1): void {
@@ -34,12 +36,13 @@ export function findingsIn({ leaks, internal, lost, kills }: Report): string[] {
 
 /** The figures of a run. */
 export function formatReport(report: Report): string {
-  const { seed, calls, refused, leaks, internal, acknowledged, lost, kills } = report;
+  const { seed, calls, refused, seen, leaks, internal, acknowledged, lost, kills } = report;
   const line = (title: string, figure: number): string => `${title.padEnd(26)}${String(figure).padStart(8)}`;
   const total = Object.values(calls).reduce((sum, number) => sum + number, 0);
   return [
     line("calls", total),
     ...Object.entries(calls).map(([kind, number]) => `${line(`  ${kind}`, number)}  refused ${refused[kind] ?? 0}`),
+    line("marks of one's own", seen),
     line("leaks", leaks.length),
     line("internal errors", internal.length),
     line("writes acknowledged", acknowledged),

@@ -11,6 +11,8 @@ import type { Stage } from "./stage.ts";
 import { type Catalogue, randomStatement, readCatalogueOf, runStatement } from "./sql-calls.ts";
 import { createWorld, PERSONAS, type World } from "./world.ts";
 
+/** Who attacks; those who have much to find more often than those who may do nothing, or everything. */
+const ATTACKERS = ["user", "other", "registered", "user", "other", "registered", ...PERSONAS] as const;
 /** Calls of one persona between two looks at what is everybody else's. */
 const TURN = 25;
 /** How many of a hundred calls are of which kind; what is left are races. */
@@ -66,6 +68,13 @@ async function turn(
       );
 }
 
+/** Counts what an answer shows of marks: one's own, or what is a leak. */
+function lookAt(world: World, who: (typeof PERSONAS)[number], text: string, call: string, report: Report): void {
+  const leak = world.leakIn(who, text);
+  if (leak !== undefined) report.leaks.push(`${leak} to ${who} by ${call}`);
+  else if (text.includes("canary-")) report.seen += 1;
+}
+
 async function sqlTurn(
   random: Random,
   world: World,
@@ -73,7 +82,7 @@ async function sqlTurn(
   catalogue: Catalogue,
   report: Report,
 ): Promise<void> {
-  const who = random.pick(PERSONAS);
+  const who = random.pick(ATTACKERS);
   await turn(world, who, report, async () => {
     const calls: string[] = [];
     for (let n = 0; n < TURN; n += 1) {
@@ -82,8 +91,7 @@ async function sqlTurn(
       const { text, isRefused, internal } = await runStatement(client, world.claims[who], sql, random.chance(0.5));
       count(report.calls, "SQL");
       if (isRefused) count(report.refused, "SQL");
-      const leak = world.leakIn(who, text);
-      if (leak !== undefined) report.leaks.push(`${leak} to ${who} by ${sql}`);
+      lookAt(world, who, text, sql, report);
       if (internal !== undefined) report.internal.push(`${internal} to ${who} by ${sql}`);
     }
     return calls;
@@ -97,7 +105,7 @@ async function graphqlTurn(
   schema: GraphQLSchema,
   report: Report,
 ): Promise<void> {
-  const who = random.pick(PERSONAS);
+  const who = random.pick(ATTACKERS);
   const fields = rootFields(schema);
   const token = world.tokenOf(who);
   await turn(world, who, report, async () => {
@@ -117,8 +125,7 @@ async function graphqlTurn(
       count(report.calls, "GraphQL");
       const text = response.body;
       if (text.includes('"errors"')) count(report.refused, "GraphQL");
-      const leak = world.leakIn(who, text);
-      if (leak !== undefined) report.leaks.push(`${leak} to ${who} by ${shown}`);
+      lookAt(world, who, text, shown, report);
       const problem = problemOf({ status: response.statusCode, text });
       if (problem !== undefined) report.internal.push(`${problem} to ${who} by ${shown}`);
     };
@@ -137,8 +144,7 @@ async function httpTurn(random: Random, world: World, { port }: Stage, report: R
         if (answer === undefined || answer.status >= 400) count(report.refused, "HTTP");
         if (answer === undefined) return;
         const shown = JSON.stringify(request.bytes.toString().slice(0, 600));
-        const leak = world.leakIn(request.who, answer.text);
-        if (leak !== undefined) report.leaks.push(`${leak} to ${request.who} by ${shown}`);
+        lookAt(world, request.who, answer.text, shown, report);
         const problem = problemOf(answer);
         if (problem !== undefined) report.internal.push(`${problem} to ${request.who} by ${shown}`);
       }),
