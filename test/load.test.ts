@@ -5,6 +5,7 @@ import { getIntrospectionQuery } from "graphql";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { PASSWORDS } from "../src/server/admission.ts";
+import { createLateness, LATENESS } from "../src/server/load.ts";
 import {
   createTestDatabase,
   createTestServer,
@@ -140,6 +141,19 @@ describe("more than the server can do", () => {
     expect((await Promise.all(all)).map(({ statusCode }) => statusCode)).toEqual([200, 200]);
     expect((await ask(VIEWER)).statusCode).toBe(200);
   });
+});
+
+test("a process is late when it is late again and again, and not after one long pause", () => {
+  const lateness = createLateness(0);
+  let now = 0;
+  const tick = (passed: number): number => {
+    now += passed;
+    lateness.tick(now);
+    return lateness.duration();
+  };
+  const onTime = LATENESS.interval + LATENESS.late;
+  expect([tick(60_000), tick(onTime)]).toEqual([0, 0]);
+  expect([tick(500), tick(500), tick(2000), tick(onTime)]).toEqual([0, 500, 2500, 0]);
 });
 
 describe("an answer", () => {

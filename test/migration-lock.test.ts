@@ -50,8 +50,8 @@ describe("on an empty database", () => {
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(
       new RegExp(
-        `^attune: Waits up to 1 seconds for a change of the schema by ${WHO}\\.\n` +
-          `attune: The schema is being changed or read by ${WHO}, for longer than 1 seconds: try again later, set MIGRATION_WAIT to more, or end that one\\.\n$`,
+        `^attune: Waits up to 1 second for a change of the schema by ${WHO}\\.\n` +
+          `attune: The schema is being changed or read by ${WHO}, for longer than 1 second: try again later, set MIGRATION_WAIT to more, or end that one\\.\n$`,
       ),
     );
   });

@@ -3,6 +3,7 @@ import type pg from "pg";
 import { setTimeout as sleep } from "node:timers/promises";
 import { say } from "../say.ts";
 import { UserError } from "../user-error.ts";
+import { plural } from "../words.ts";
 
 /** graphile-migrate's own lock in a database, so that its command line and we keep out of each other's way. */
 const LOCK = "4727445306447283";
@@ -38,10 +39,11 @@ export async function lockMigrations(
     if (taken?.ok === true) return;
     if (Date.now() >= deadline) {
       throw new UserError(
-        `The schema is being changed or read by ${await holderOf(client)}, for longer than ${wait} seconds: try again later, set MIGRATION_WAIT to more, or end that one.`,
+        `The schema is being changed or read by ${await holderOf(client)}, for longer than ${plural(wait, "second")}: try again later, set MIGRATION_WAIT to more, or end that one.`,
       );
     }
-    if (attempt === 1) say(`Waits up to ${wait} seconds for a change of the schema by ${await holderOf(client)}.`);
+    if (attempt === 1)
+      say(`Waits up to ${plural(wait, "second")} for a change of the schema by ${await holderOf(client)}.`);
     await sleep(INTERVAL);
   }
 }

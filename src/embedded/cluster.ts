@@ -12,7 +12,7 @@ import { keep, type Running } from "./keep.ts";
 import { isAlone, LOCK, LOCK_CLASS, takeServing, takeUsing } from "./locks.ts";
 import { keepRotating } from "./log.ts";
 import { freePort, startPostgres, stopPostgres } from "./postgres.ts";
-import { isAlive, isServerOf, readPostmaster } from "./processes.ts";
+import { isAlive, isServerOf, readPostmaster, runningServer } from "./processes.ts";
 import { type Account, findAccount, findPrograms, type Programs } from "./programs.ts";
 import { ensureSecrets, FILE, rememberPort, type Secrets } from "./secrets.ts";
 
@@ -71,8 +71,8 @@ export type ClusterState =
 export async function clusterState(dataDir: string): Promise<ClusterState> {
   const folder = join(await realpath(dataDir).catch(() => dataDir), "postgres");
   if ((await dataVersion(folder)) === undefined) return { state: "absent" };
-  const running = await readPostmaster(folder);
-  if (running === undefined || !(await isServerOf(running.pid, folder))) return { state: "stopped" };
+  const running = await runningServer(folder);
+  if (running === undefined) return { state: "stopped" };
   const { ownerPassword, authenticatorPassword } = await ensureSecrets(dataDir, folder);
   return {
     state: "running",
@@ -190,7 +190,7 @@ function hold(
     stopRotating();
     await kept.letGo();
     const { control, pid } = kept.running();
-    if (isOurs || (await isAlone(control))) await stopPostgres((await readPostmaster(folder))?.pid ?? pid, folder);
+    if (isOurs || (await isAlone(control))) await stopPostgres((await runningServer(folder))?.pid ?? pid, folder);
     await control.end().catch(() => undefined);
   };
   let stopping: Promise<void> | undefined;

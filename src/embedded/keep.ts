@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { say } from "../say.ts";
 import { messageOf, UserError } from "../user-error.ts";
-import { isServerOf, readPostmaster } from "./processes.ts";
+import { runningServer } from "./processes.ts";
 
 /** A server that runs, and our connection to it, whose locks say who has the cluster. */
 export type Running = { control: pg.Client; pid: number; port: number };
@@ -62,7 +62,7 @@ export function keep(
       } catch (error) {
         signal.throwIfAborted();
         // It may take its time to recover, or refuse connections: as long as it lives, it is waited for.
-        if (await lives(folder)) continue;
+        if ((await runningServer(folder)) !== undefined) continue;
         failures += 1;
         if (failures < ATTEMPTS) continue;
         throw error;
@@ -98,9 +98,4 @@ export function keep(
       await recovery;
     },
   };
-}
-
-async function lives(folder: string): Promise<boolean> {
-  const postmaster = await readPostmaster(folder);
-  return postmaster !== undefined && isServerOf(postmaster.pid, folder);
 }

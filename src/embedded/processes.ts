@@ -30,6 +30,12 @@ export async function isServerOf(pid: number, folder: string): Promise<boolean> 
   return command.includes("postgres") && command.includes(folder);
 }
 
+/** The server of this folder, if it lives. */
+export async function runningServer(folder: string): Promise<Postmaster | undefined> {
+  const postmaster = await readPostmaster(folder);
+  return postmaster !== undefined && (await isServerOf(postmaster.pid, folder)) ? postmaster : undefined;
+}
+
 /** Whether there is a process of this number. */
 export function isAlive(pid: number): boolean {
   try {

@@ -47,7 +47,7 @@ export async function addRequestHooks(app: FastifyInstance, setting: Setting): P
   if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins, setting.signIn?.cookies === true));
   if ((setting.trustProxy ?? false) === false) app.addHook("onRequest", createProxyWarning());
   if (singleUserId !== undefined) app.addHook("onRequest", assertLocal);
-  await addLoadShedding(app, { after: setting.overloadAfter, lane, costs });
+  addLoadShedding(app, { after: setting.overloadAfter, lane, costs });
   app.addHook("onRequest", async (request, reply) => {
     if (!costs(request)) return;
     await limits.countRequest(request, reply);
