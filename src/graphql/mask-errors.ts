@@ -205,14 +205,14 @@ function publicError(error: unknown): PublicError {
 }
 
 /** Functions of PostgreSQL that read the name of a table out of a value; of a statement it is read by others. */
-const NAME_READERS = [
+const NAME_READERS = new Set([
   "regclassin",
   "RangeVarGetRelidExtended",
   "LookupExplicitNamespace",
   "get_namespace_oid",
   "makeRangeVarFromNameList",
   "stringToQualifiedNameList",
-];
+]);
 
 function ofDatabase(error: pg.DatabaseError): PublicError {
   const { message, code = "", detail = "", hint = "", constraint = "", routine = "" } = error;
@@ -223,7 +223,7 @@ function ofDatabase(error: pg.DatabaseError): PublicError {
     const seconds = /^retry_after_(\d+)$/.exec(constraint)?.[1];
     return { message, code, reason: detail, hint, ...(seconds !== undefined && { retryAfter: Number(seconds) }) };
   }
-  return stateOf(code) ?? (NAME_READERS.includes(routine) ? MALFORMED_VALUE : INTERNAL);
+  return stateOf(code) ?? (NAME_READERS.has(routine) ? MALFORMED_VALUE : INTERNAL);
 }
 
 /** What a client learns of an error that nobody raised on purpose. @param code its SQLSTATE */
