@@ -205,6 +205,7 @@ describe("a request that is none", () => {
     ["no body", post(undefined), 400, "PT400", "invalid_request"],
     ["an empty object", post({}), 400, "PT400", "invalid_request"],
     ["a query that is no text", post({ query: 1 }), 400, "PT400", "invalid_request"],
+    ["a query that is a number with all its digits", post('{"query": 1.50}'), 400, "PT400", "invalid_request"],
     [
       "variables that are no object",
       post({ query: "{ __typename }", variables: "x" }),
@@ -242,6 +243,15 @@ describe("a request that is none", () => {
       "PT406",
       "not_acceptable",
     ],
+    ...["", ";", "x;q=z", "*/*;q=2", "*", "*/json", "a/b;", "a/b c"].map(
+      (accept): [string, InjectOptions, number, string, string] => [
+        `an Accept that is none, "${accept}"`,
+        post({ query: "{ __typename }" }, { accept }),
+        406,
+        "PT406",
+        "not_acceptable",
+      ],
+    ),
     ["a GET", { method: "GET", url: "/graphql?query={__typename}" }, 405, "PT405", "method_not_allowed"],
     ["an unknown address", { method: "GET", url: "/nothing?token=secret" }, 404, "PT404", "not_found"],
     ["an unknown method", { method: "DELETE", url: "/graphql" }, 404, "PT404", "not_found"],
@@ -252,6 +262,20 @@ describe("a request that is none", () => {
       expect(await refusalOf(request)).toMatchObject({ status, code, reason });
     },
   );
+});
+
+test("what a browser, a client of GraphQL or anybody else accepts is understood", async () => {
+  const accepted = [
+    "*/*",
+    "application/json, */*;q=0.1",
+    "application/graphql-response+json; charset=utf-8, application/json; charset=utf-8",
+    'text/html;level="1;2",application/json;q=0.3',
+    "multipart/mixed;deferSpec=20220824,application/json;q=0.9,*/*;q=0.5",
+  ];
+  for (const accept of accepted) {
+    const response = await server.app.inject(post({ query: "{ __typename }" }, { accept }));
+    expect([accept, response.statusCode]).toEqual([accept, 200]);
+  }
 });
 
 test("the plans are there for everybody", async () => {

@@ -107,6 +107,7 @@ function isOurFault(code: unknown): boolean {
 function operationNameOf(body: unknown): string | undefined {
   if (typeof body !== "object" || body === null) return undefined;
   const { operationName, query } = body as Record<string, unknown>;
-  const name = operationName ?? /^\s*(?:query|mutation)\s+(\w+)/.exec(String(query))?.[1];
+  const named = typeof query === "string" ? /^\s*(?:query|mutation)\s+(\w+)/.exec(query)?.[1] : undefined;
+  const name = operationName ?? named;
   return typeof name === "string" ? name.slice(0, 100) : undefined;
 }

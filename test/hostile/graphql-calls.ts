@@ -90,13 +90,13 @@ export function randomOperation(random: Random, words: Words, root: Root, fields
 
   function selectionOf(type: GraphQLObjectType, depth: number): string[] {
     const all = Object.values(type.getFields());
-    const leaves = all.filter((field) => !isObjectType(getNamedType(field.type)));
+    const leaves = new Set(all.filter((field) => !isObjectType(getNamedType(field.type))));
     const inner = depth > 0 ? all.filter((field) => isObjectType(getNamedType(field.type))) : [];
     const chosen = random.several(1, 4, () => random.pick(inner.length > 0 && random.chance(0.5) ? inner : all));
-    const fits = chosen.filter((field) => depth > 0 || leaves.includes(field));
+    const fits = chosen.filter((field) => depth > 0 || leaves.has(field));
     const texts = fits.map((field) => {
       // Under one name there is one field, with the same arguments and fields inside.
-      const isPlain = leaves.includes(field) && field.args.length === 0;
+      const isPlain = leaves.has(field) && field.args.length === 0;
       const text = select(field, depth - 1, isPlain && random.chance(0.9) ? "" : alias());
       return random.chance(0.05) ? `... on ${type.name} { ${text} }` : text;
     });

@@ -153,10 +153,10 @@ export function oddToken(random: Random, world: World): string {
 export function randomRequest(random: Random, world: World): HttpCall {
   if (random.chance(0.05)) return garbage(random);
   const who = random.pick(PERSONAS);
-  const isHonest = random.chance(0.4);
+  const isHonest = random.chance(0.6);
   const token = isHonest ? world.tokenOf(who) : oddToken(random, world);
-  const method = random.chance(0.75) ? "POST" : random.pick(METHODS);
-  const path = random.chance(0.75) ? "/graphql" : random.pick(random.chance(0.6) ? PATHS : ODD_PATHS);
+  const method = random.chance(0.88) ? "POST" : random.pick(METHODS);
+  const path = random.chance(0.88) ? "/graphql" : random.pick(random.chance(0.6) ? PATHS : ODD_PATHS);
   const headers: [string, string][] = [
     ["Host", random.chance(0.95) ? "localhost" : random.pick(["", "evil.example", "[::1", "a b"])],
   ];
@@ -170,7 +170,7 @@ export function randomRequest(random: Random, world: World): HttpCall {
     headers.push(["Authorization", `${scheme}${token}`]);
     maybe(0.03, "Authorization", ["Bearer x"]);
   }
-  if (random.chance(0.8)) headers.push(["Content-Type", random.chance(0.7) ? "application/json" : random.pick(TYPES)]);
+  if (random.chance(0.95)) headers.push(["Content-Type", random.chance(0.9) ? "application/json" : random.pick(TYPES)]);
   maybe(0.3, "X-Forwarded-For", ADDRESSES);
   maybe(0.05, "Forwarded", ["for=1.2.3.4;proto=https", 'for="[::1"', ";"]);
   maybe(0.2, "Origin", ORIGINS);
@@ -205,9 +205,8 @@ export function randomRequest(random: Random, world: World): HttpCall {
 
 function bodyOf(random: Random, world: World): string | Buffer {
   const query = random.pick(QUERIES);
+  if (random.chance(0.5)) return JSON.stringify({ query });
   return random.pick<() => string | Buffer>([
-    () => JSON.stringify({ query }),
-    () => JSON.stringify({ query }),
     () =>
       JSON.stringify({
         query,
@@ -252,7 +251,7 @@ function garbage(random: Random): HttpCall {
  * @param patience milliseconds after which it is closed from here; what is not complete is waited for by the server
  * @returns undefined when nothing came
  */
-export async function send(port: number, { bytes }: HttpCall, patience = 500): Promise<Answer | undefined> {
+export async function send(port: number, { bytes }: HttpCall, patience = 250): Promise<Answer | undefined> {
   const chunks: Buffer[] = [];
   await new Promise<void>((resolve) => {
     const socket = connect(port, "127.0.0.1", () => void socket.write(bytes));

@@ -16,12 +16,16 @@ import { openDatabase } from "../../src/database/open.ts";
 import { startThrowawayCluster } from "../../src/embedded/testing/throwaway.ts";
 import { readOptions } from "../../src/options/options.ts";
 import { cloneTemplate, createTemplate } from "../../src/pgtap/test-databases.ts";
-import { buildServer } from "../../src/server/server.ts";
-import { createReport, formatReport, isClean } from "./report.ts";
-import { runRound, type Stage } from "./run.ts";
+import { runKills } from "./kills.ts";
+import { createRandom } from "./random.ts";
+import { createReport, findingsIn, formatReport } from "./report.ts";
+import { runRound } from "./run.ts";
+import { openStage, type Stage } from "./stage.ts";
 
 /** Calls on one database, before it is thrown away: accounts are deleted, and settings changed, on the way. */
 const ROUND = 2500;
+/** How often each of a backend, PostgreSQL and the server is killed. */
+const KILLS = 5;
 
 const { values } = parseArgs({
   options: {
@@ -51,40 +55,29 @@ const template = await createTemplate(cluster.ownerUrl("postgres"), async (url) 
 async function createStage(): Promise<Stage> {
   const clone = await cloneTemplate(cluster.ownerUrl("postgres"), template.name);
   const urls = { ownerUrl: clone.url, authenticatorUrl: urlOfDatabase(authenticatorUrl, clone.name), jwtSecret };
-  const app = await buildServer({
-    authenticatorUrl: urls.authenticatorUrl,
-    poolSize: 4,
-    passwordPoolSize: 2,
-    // Other tests keep the machine busy.
-    overloadAfter: 0,
-    drainTimeout: 0.3,
-    jwt: { secret: jwtSecret },
-    logLevel: "silent",
-    corsOrigins: ["https://app.example.com"],
-    rateLimitPerMinute: 0,
-  });
-  const address = await app.listen({ port: 0, host: "127.0.0.1" });
-  return {
-    ...urls,
-    app,
-    port: Number(new URL(address).port),
-    close: async () => {
-      await app.close();
-      await clone.drop();
-    },
-  };
+  return openStage(urls, clone.drop);
 }
 
 console.log(`seed ${seed}`);
+const told = new Set<string>();
+/** Prints what was found since it was called last. */
+function tell(): void {
+  for (const finding of findingsIn(report)) {
+    if (!told.has(finding)) console.log(finding);
+    told.add(finding);
+  }
+}
+
 for (let made = 0, round = 0; made < calls; made += ROUND, round += 1) {
   const stage = await createStage();
   await runRound(stage, schema, seed + round, Math.min(ROUND, calls - made), report);
   await stage.close();
-  console.log(
-    `${Math.min(made + ROUND, calls)} calls: ${report.leaks.length} leaks, ${report.internal.length} internal errors, ${report.lost.length} writes lost`,
-  );
+  tell();
+  console.log(`${Math.min(made + ROUND, calls)} of ${calls} calls, ${told.size} findings`);
 }
 await template.drop();
 await cluster.stop();
+if (!values["no-kills"]) await runKills(createRandom(seed), KILLS, report);
+tell();
 console.log(formatReport(report));
-process.exit(isClean(report) ? 0 : 1);
+process.exit(told.size === 0 ? 0 : 1);

@@ -1,11 +1,12 @@
 /** What many do at once: refreshing, inviting, joining, leaving, deleting; and what has to hold whoever was first. */
-import pg from "pg";
+import type pg from "pg";
 import type { Random } from "./random.ts";
 import { type SqlAnswer, runStatement } from "./sql-calls.ts";
 import type { World } from "./world.ts";
 
 export type RaceOutcome = {
   calls: number;
+  refused: number;
   /** Laws that do not hold afterwards. */
   broken: string[];
   internal: string[];
@@ -133,6 +134,7 @@ export async function runRace(random: Random, world: World, pool: pg.Pool): Prom
   }
   return {
     calls: chosen.length + 3,
+    refused: answers.filter(({ answer }) => answer.isRefused).length,
     broken,
     internal: answers.flatMap(({ action, answer }) =>
       answer.internal === undefined ? [] : [`${action.sql}: ${answer.internal}`],

@@ -22,29 +22,28 @@ export function count(figures: Record<string, number>, kind: string, by = 1): vo
   figures[kind] = (figures[kind] ?? 0) + by;
 }
 
-/** Whether the run found nothing. */
-export function isClean({ leaks, internal, lost, kills }: Report): boolean {
-  return leaks.length + internal.length + lost.length === 0 && kills.every(({ back }) => back !== undefined);
+/** All that should not have been, a line each. */
+export function findingsIn({ leaks, internal, lost, kills }: Report): string[] {
+  return [
+    ...leaks.map((leak) => `leak: ${leak}`),
+    ...internal.map((error) => `internal error: ${error}`),
+    ...lost.map((write) => `write lost: ${write}`),
+    ...kills.filter(({ back }) => back === undefined).map(({ what }) => `never back: kill -9 of ${what}`),
+  ];
 }
 
-/** The report as text, each finding on a line of its own. */
+/** The figures of a run. */
 export function formatReport(report: Report): string {
   const { seed, calls, refused, leaks, internal, acknowledged, lost, kills } = report;
+  const line = (title: string, figure: number): string => `${title.padEnd(26)}${String(figure).padStart(8)}`;
   const total = Object.values(calls).reduce((sum, number) => sum + number, 0);
-  const rows = Object.entries(calls).map(
-    ([kind, number]) => `  ${kind.padEnd(24)}${String(number).padStart(8)}  refused ${refused[kind] ?? 0}`,
-  );
-  const found = (title: string, findings: string[]): string[] => [
-    `${title.padEnd(26)}${String(findings.length).padStart(8)}`,
-    ...findings.slice(0, 50).map((finding) => `    ${finding}`),
-  ];
   return [
-    `${"calls".padEnd(26)}${String(total).padStart(8)}`,
-    ...rows,
-    ...found("leaks", leaks),
-    ...found("internal errors", internal),
-    `${"writes acknowledged".padEnd(26)}${String(acknowledged).padStart(8)}`,
-    ...found("writes lost", lost),
+    line("calls", total),
+    ...Object.entries(calls).map(([kind, number]) => `${line(`  ${kind}`, number)}  refused ${refused[kind] ?? 0}`),
+    line("leaks", leaks.length),
+    line("internal errors", internal.length),
+    line("writes acknowledged", acknowledged),
+    line("writes lost", lost.length),
     ...kills.map(
       ({ what, back }) => `kill -9 of ${what}: ${back === undefined ? "never back" : `back after ${back} ms`}`,
     ),

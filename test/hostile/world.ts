@@ -23,8 +23,8 @@ export type World = {
   heal: () => Promise<void>;
   /** What of somebody else's is in an answer to `who`, or undefined. */
   leakIn: (who: Who, answer: string) => string | undefined;
-  /** The private rows of everybody whom `who` has no power over, by person and kind. */
-  fingerprints: (who: Who) => Promise<Map<string, string>>;
+  /** Looks at the private rows of everybody whom `who` has no power over now, by person and kind. */
+  watch: (who: Who) => Promise<() => Promise<Map<string, string>>>;
   close: () => Promise<void>;
 };
 
@@ -77,24 +77,29 @@ export async function createWorld(urls: {
     return marks.find(({ person, kind }) => person !== who && !(who === "admin" && kind === "known"))?.text;
   };
 
-  const fingerprints: World["fingerprints"] = async (who) => {
-    const prints = new Map<string, string>();
-    if (who === "service_role") return prints;
-    for (const person of PEOPLE) {
-      if (person === who) continue;
-      const sql = fingerprintSql(who === "admin");
-      const { rows } = await owner.query<{ kind: string; print: string }>(sql, [ids[person], ids[who] ?? null]);
-      for (const { kind, print } of rows) prints.set(`${person}'s ${kind}`, print);
-    }
-    return prints;
+  const watch: World["watch"] = async (who) => {
+    const { rows: member } = await owner.query<{ id: string }>(
+      "select m.project_id as id from attune.project_members as m where m.user_id = $1",
+      [ids[who] ?? null],
+    );
+    const projectIds = member.map(({ id }) => id);
+    const others = who === "service_role" ? [] : PEOPLE.filter((person) => person !== who);
+    return async () => {
+      const prints = new Map<string, string>();
+      for (const person of others) {
+        const sql = fingerprintSql(who === "admin", person === "registered");
+        const { rows } = await owner.query<{ kind: string; print: string }>(sql, [ids[person], projectIds]);
+        for (const { kind, print } of rows) prints.set(`${person}'s ${kind}`, print);
+      }
+      return prints;
+    };
   };
 
-  const { rows } = await owner.query<{ key: string }>("select key from attune.setting_definitions order by key");
   // Good for longer than any run.
-  const tokens = new Map<string, string>();
-  for (const [who, said] of Object.entries(claims)) {
-    if (who !== "anon") tokens.set(who, await signToken(said, { secret: urls.jwtSecret }, "30d"));
-  }
+  const tokens = new Map<Who, string>();
+  for (const who of PERSONAS)
+    if (who !== "anon") tokens.set(who, await signToken(claims[who], { secret: urls.jwtSecret }, "30d"));
+  const { rows } = await owner.query<{ key: string }>("select key from attune.setting_definitions order by key");
   const { rows: projects } = await owner.query<{ id: string }>("select id from attune.projects order by name, id");
   return {
     ...urls,
@@ -111,7 +116,7 @@ export async function createWorld(urls: {
     tokenOf: (who) => tokens.get(who),
     heal,
     leakIn,
-    fingerprints,
+    watch,
     close: () => owner.end(),
   };
 }
@@ -171,12 +176,13 @@ async function plant(owner: pg.Client, person: string, id: string): Promise<void
   await owner.query("commit");
 }
 
-/** Of `$1`, whom `$2` has no power over: administrators may change what people chose, and tell them something. */
-function fingerprintSql(byAdministrator: boolean): string {
+/** Of `$1`, for somebody who is in the projects `$2`: administrators may change what people chose, and tell them something. */
+function fingerprintSql(byAdministrator: boolean, isMailed: boolean): string {
   const parts: Record<string, string> = {
     state:
       "select s.session_key || s.current_context || s.ui_state from attune.user_session_state as s where s.user_id = $1 and s.expires_at > now()",
-    identities: "select i::text from attune.user_identities as i where i.user_id = $1",
+    // Whoever has the token of a mail acts as its receiver, whose identities a new password ends.
+    ...(!isMailed && { identities: "select i::text from attune.user_identities as i where i.user_id = $1" }),
     profile: `select concat_ws('|', u.id, u.name, u.email, u.company_name, u.timezone, u.plan, u.is_admin)
       from attune.users as u where u.id = $1`,
     addresses: "select e.email from attune.user_emails as e where e.user_id = $1",
@@ -185,13 +191,13 @@ function fingerprintSql(byAdministrator: boolean): string {
       notifications: "select n::text from attune.notifications as n where n.user_id = $1",
       // Whoever owns a project may end somebody's membership, with which their preferences there go.
       "project preferences": `select p::text from attune.project_preferences as p where p.user_id = $1
-        and p.project_id not in (select m.project_id from attune.project_members as m where m.user_id = $2)`,
+        and p.project_id <> all ($2::uuid[])`,
     }),
   };
   return Object.entries(parts)
     .map(
       ([kind, sql]) => `select '${kind}' as kind, coalesce(string_agg(part, E'\n' order by part), '') as print
-        from (${sql}) as parts (part) where $2::uuid is null or $2::uuid is not null`,
+        from (${sql}) as parts (part) where $2::uuid[] is not null`,
     )
     .join(" union all ");
 }

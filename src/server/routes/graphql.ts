@@ -13,6 +13,7 @@ import { SentValuesPlugin } from "../../graphql/plugins/sent-values.ts";
 import { makePreset } from "../../graphql/preset.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
 import type { ResolvedJwtOptions } from "../../sign-in/jwt.ts";
+import { checkAccept } from "../accept.ts";
 import { httpError } from "../request-error.ts";
 
 export const GRAPHQL_PATH = "/graphql";
@@ -55,6 +56,7 @@ export async function createGraphql(pool: Pool, jwt: ResolvedJwtOptions, admit: 
   const addTo = async (app: FastifyInstance): Promise<void> => {
     const serv = graphql.createServ(grafserv);
     await serv.ready();
+    app.addHook("onRequest", checkAccept);
     await serv.addTo(app);
     app.get("/favicon.ico", (_request, reply) => reply.code(204).send());
     app.get(GRAPHQL_PATH, () => {
