@@ -19,7 +19,10 @@ beforeAll(async () => {
   hostile = await startHostileProvider();
   // Nobody waits for what hangs.
   const timeout = AbortSignal.timeout.bind(AbortSignal);
-  vi.spyOn(AbortSignal, "timeout").mockImplementation(() => timeout(200));
+  vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
+    const hangs = [...hostile.failures.values()].some((failure) => failure.startsWith("hangs"));
+    return timeout(hangs ? 500 : ms);
+  });
 });
 afterAll(async () => {
   vi.restoreAllMocks();

@@ -222,4 +222,5 @@ test.runIf(isThere)(
       for (const stop of stops) await stop();
     }
   },
+  240_000,
 );

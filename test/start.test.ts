@@ -233,7 +233,7 @@ describe("on the embedded PostgreSQL", () => {
     expect((await server.finished).code).toBe(0);
     expect(second !== undefined && isRunning(second)).toBe(false);
     expect(await processesIn(dataDir)).toEqual([]);
-  });
+  }, 240_000);
 
   test("ends with a sentence when its PostgreSQL can't be started again", async () => {
     const server = await start(environment);
@@ -246,7 +246,7 @@ describe("on the embedded PostgreSQL", () => {
       /^attune: The embedded PostgreSQL in \S+ did not start: .*could not open file .*pg_control".* \(see \S+postgres\.log\)\.\n$/,
     );
     expect(await processesIn(dataDir)).toEqual([]);
-  });
+  }, 240_000);
 
   test("ends with a sentence, and stops nothing, when another process took its PostgreSQL meanwhile", async () => {
     const server = await start(environment);
@@ -264,7 +264,7 @@ describe("on the embedded PostgreSQL", () => {
       );
       expect((await client.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
     });
-  });
+  }, 240_000);
 
   test("the log of PostgreSQL goes on over starts, and is moved aside when it is large", async () => {
     const log = join(dataDir, "postgres.log");

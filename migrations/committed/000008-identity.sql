@@ -1,5 +1,5 @@
 --! Previous: sha1:c547901dbcea7661c098aa956f2d35cd80df08de
---! Hash: sha1:ee0aac3a77fcc25cce8a1a1d67ba1525a9819666
+--! Hash: sha1:6ea13e09420a11e210f4e42a70f567cfeaf22e8f
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -2201,6 +2201,11 @@ begin
   from attune.user_identities as i
   where i.issuer = refresh_identity.issuer
     and i.subject = refresh_identity.subject;
+
+  -- Of two tokens that are used at once the newer one counts.
+  if issued_at < floor(extract(epoch from previous.last_issued_at)) then
+    return;
+  end if;
 
   -- A token that says nothing of the name does not take it away; what it says in no shape we know, it does not say.
   told := previous;

@@ -1,5 +1,5 @@
---! Previous: sha1:ee0aac3a77fcc25cce8a1a1d67ba1525a9819666
---! Hash: sha1:5cf4721d954ee14f7c2c26b0bf8516c88b3d1dd0
+--! Previous: sha1:6ea13e09420a11e210f4e42a70f567cfeaf22e8f
+--! Hash: sha1:161d5942b826c2a3950ea275ac698a4cc89ef2f4
 --! Message: invitations
 
 create table attune.invitations (

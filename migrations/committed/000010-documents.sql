@@ -1,5 +1,5 @@
---! Previous: sha1:5cf4721d954ee14f7c2c26b0bf8516c88b3d1dd0
---! Hash: sha1:e68249705df759426f4e55df2f8e67a16f8d1e1a
+--! Previous: sha1:161d5942b826c2a3950ea275ac698a4cc89ef2f4
+--! Hash: sha1:7c11fbd6303a9766262df12aee0d78a41ad50258
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:e68249705df759426f4e55df2f8e67a16f8d1e1a
---! Hash: sha1:cf602d89b80bc2e90c9ec322a76311e9fd97dca8
+--! Previous: sha1:7c11fbd6303a9766262df12aee0d78a41ad50258
+--! Hash: sha1:705caf76693087ed7f0b55c869c19a871eb45d3c
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

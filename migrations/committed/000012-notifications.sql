@@ -1,5 +1,5 @@
---! Previous: sha1:cf602d89b80bc2e90c9ec322a76311e9fd97dca8
---! Hash: sha1:42885cbce153c9b9f2e46bcab4221da504f35b2e
+--! Previous: sha1:705caf76693087ed7f0b55c869c19a871eb45d3c
+--! Hash: sha1:fd86c52137a421020e61c61c3e8aadc6397f6af0
 --! Message: notifications
 
 -- What there is to notify of

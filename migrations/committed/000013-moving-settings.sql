@@ -1,5 +1,5 @@
---! Previous: sha1:42885cbce153c9b9f2e46bcab4221da504f35b2e
---! Hash: sha1:82ef0c564e26d5779cee80c9f8d8a06cd38ccaec
+--! Previous: sha1:fd86c52137a421020e61c61c3e8aadc6397f6af0
+--! Hash: sha1:4d6beb7dd81209d7db8bced5af92fe1c9a962efd
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:82ef0c564e26d5779cee80c9f8d8a06cd38ccaec
---! Hash: sha1:f61298d42480d1660e4d30d81cd5984a42b31676
+--! Previous: sha1:4d6beb7dd81209d7db8bced5af92fe1c9a962efd
+--! Hash: sha1:b0ad07688719e6c628898489a175f2f990ccb799
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

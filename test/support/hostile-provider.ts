@@ -83,6 +83,8 @@ export async function startHostileProvider(): Promise<HostileProvider> {
   };
 
   server.on("request", (request, response: ServerResponse) => {
+    // No connection is used again: one that was cut says nothing of the next request.
+    response.setHeader("connection", "close");
     const path = request.url?.slice(1) ?? "";
     const step = STEPS.find((name) => name === path) ?? "discovery";
     const text = JSON.stringify(answers[step]());
