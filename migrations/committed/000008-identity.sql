@@ -1,5 +1,5 @@
 --! Previous: sha1:c547901dbcea7661c098aa956f2d35cd80df08de
---! Hash: sha1:6ea13e09420a11e210f4e42a70f567cfeaf22e8f
+--! Hash: sha1:08f3a9e54ca478939037796ec7ea3b719bcee867
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -2140,7 +2140,7 @@ create or replace function attune_private.text_claim(claims jsonb, variadic name
 returns text
 language sql immutable parallel safe security invoker
 begin atomic
-  select btrim(claims ->> n.name)
+  select claims ->> n.name
   from unnest(names) with ordinality as n (name, place)
   where jsonb_typeof(claims -> n.name) = 'string'
     and btrim(claims ->> n.name) <> ''
@@ -2148,7 +2148,7 @@ begin atomic
   limit 1;
 end;
 comment on function attune_private.text_claim(jsonb, text[]) is
-  'The first of these claims that is a text, and not an empty one: an object or a number is no name.';
+  'The first of these claims that is a text, and not a blank one: an object or a number is no name.';
 revoke all on function attune_private.text_claim(jsonb, text[]) from public;
 --! EndIncluded identity/private/text_claim.sql
 --! Included identity/private/adopt_address.sql
@@ -2197,10 +2197,14 @@ declare
   previous attune.user_identities;
   told attune.user_identities;
 begin
-  select i.* into strict previous
+  select i.* into previous
   from attune.user_identities as i
   where i.issuer = refresh_identity.issuer
     and i.subject = refresh_identity.subject;
+
+  if not found then
+    return;
+  end if;
 
   -- Of two tokens that are used at once the newer one counts.
   if issued_at < floor(extract(epoch from previous.last_issued_at)) then
@@ -2211,7 +2215,9 @@ begin
   told := previous;
   told.email := coalesce(attune_private.mail_address(email), previous.email);
   told.name := coalesce(left(nullif(btrim(name), ''), 200), previous.name);
-  told.avatar_url := coalesce(case when attune_private.is_avatar_url(avatar_url) then avatar_url end, previous.avatar_url);
+  told.avatar_url := coalesce(
+    case when attune_private.is_avatar_url(btrim(avatar_url)) then btrim(avatar_url) end, previous.avatar_url
+  );
   told.company_name := coalesce(left(nullif(btrim(company_name), ''), 200), previous.company_name);
 
   -- A provider's clock may be ahead, and its number of whatever size.
@@ -2223,6 +2229,9 @@ begin
   if told = previous then
     return;
   end if;
+
+  -- The user first and then the identity, as whoever deletes the account does.
+  perform from attune.users as u where u.id = previous.user_id for no key update;
 
   update attune.user_identities as i
   set
@@ -2326,6 +2335,14 @@ begin
   end if;
 
   select u.* into result from attune.users as u where u.id = found_id;
+
+  if not found then
+    -- The account was deleted meanwhile.
+    return attune_private.link_or_register_user(
+      issuer, subject, email, email_verified, name, avatar_url, company_name, is_by_token, issued_at
+    );
+  end if;
+
   return result;
 end;
 $$;
@@ -2397,8 +2414,9 @@ begin
   end if;
 
   return attune_private.link_or_register_user(
-    attune_private.text_claim(claims, 'iss'),
-    attune_private.text_claim(claims, 'sub'),
+    -- As they are: blanks tell one subject from another, as they do wherever somebody is looked up.
+    case jsonb_typeof(claims -> 'iss') when 'string' then claims ->> 'iss' end,
+    case jsonb_typeof(claims -> 'sub') when 'string' then claims ->> 'sub' end,
     attune_private.text_claim(claims, 'email'),
     -- Not what `user_metadata` says: Supabase lets the user write it.
     claims ->> 'email_verified' = 'true',

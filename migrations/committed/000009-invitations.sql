@@ -1,5 +1,5 @@
---! Previous: sha1:6ea13e09420a11e210f4e42a70f567cfeaf22e8f
---! Hash: sha1:161d5942b826c2a3950ea275ac698a4cc89ef2f4
+--! Previous: sha1:08f3a9e54ca478939037796ec7ea3b719bcee867
+--! Hash: sha1:980d5bfedeb826f0fbb50d5970cb11a749cd5bef
 --! Message: invitations
 
 create table attune.invitations (

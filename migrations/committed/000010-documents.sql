@@ -1,5 +1,5 @@
---! Previous: sha1:161d5942b826c2a3950ea275ac698a4cc89ef2f4
---! Hash: sha1:7c11fbd6303a9766262df12aee0d78a41ad50258
+--! Previous: sha1:980d5bfedeb826f0fbb50d5970cb11a749cd5bef
+--! Hash: sha1:974b1ca03829be066931b8757ac1e047a8c7c6a6
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

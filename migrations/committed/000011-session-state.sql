@@ -1,5 +1,5 @@
---! Previous: sha1:7c11fbd6303a9766262df12aee0d78a41ad50258
---! Hash: sha1:705caf76693087ed7f0b55c869c19a871eb45d3c
+--! Previous: sha1:974b1ca03829be066931b8757ac1e047a8c7c6a6
+--! Hash: sha1:6540b754e53b34b3453b46250bd1b74679b26669
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:705caf76693087ed7f0b55c869c19a871eb45d3c
---! Hash: sha1:fd86c52137a421020e61c61c3e8aadc6397f6af0
+--! Previous: sha1:6540b754e53b34b3453b46250bd1b74679b26669
+--! Hash: sha1:fc9cef884eaa4a9c780c47c6d0f76cbe56a7e59a
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:fd86c52137a421020e61c61c3e8aadc6397f6af0
---! Hash: sha1:4d6beb7dd81209d7db8bced5af92fe1c9a962efd
+--! Previous: sha1:fc9cef884eaa4a9c780c47c6d0f76cbe56a7e59a
+--! Hash: sha1:b72d88d0416519399d6ea41968b987fd55b5820a
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:4d6beb7dd81209d7db8bced5af92fe1c9a962efd
---! Hash: sha1:b0ad07688719e6c628898489a175f2f990ccb799
+--! Previous: sha1:b72d88d0416519399d6ea41968b987fd55b5820a
+--! Hash: sha1:ca95f454dd8a0863ebe5169505cf4c08969fbb7d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

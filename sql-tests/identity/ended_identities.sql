@@ -163,6 +163,25 @@ select results_eq(
 )
 from odd as o, lateral pg_temp.be('odd' || md5(o.claim::text), 0, jsonb_build_object('name', o.claim, 'email', o.claim, 'picture', o.claim,
   'company', o.claim, 'company_name', o.claim, 'user_metadata', jsonb_build_object('full_name', o.claim, 'avatar_url', o.claim)));
+create temp table subjects (subject text);
+insert into subjects
+values ('victim'), (' victim'), ('victim '), (E'\tvictim'), ('VICTIM'), (E'vi\u0301ctim'), (E'v\u00edctim'), ('"victim"'), ('victim%'), (E'\u00a0victim'), (' ');
+grant select on subjects to public;
+create function pg_temp.is_whom_it_makes(subject text) returns boolean language plpgsql as $$
+declare
+  made uuid;
+begin
+  perform pg_temp.be(subject, 0, '{"name": "Somebody"}');
+  made := (attune.provision_user()).id;
+  return made = attune.current_user_id();
+end;
+$$;
+select ok(pg_temp.is_whom_it_makes(s.subject), format('the subject %s is whom its token makes', to_jsonb(s.subject)))
+from subjects as s;
+select tests.reset_role();
+select is(
+  (select count(distinct i.user_id) from attune.user_identities as i join subjects as s on s.subject = i.subject), 11::bigint, 'each of them is another'
+);
 select tests.throws_reason('select attune.provision_user()', 'PT422', 'invalid_identity', 'a subject is a text')
 from (values ('7'::jsonb), ('{"a": 1}'), ('[]')) as b (subject), lateral tests.set_request(
   'authenticated', jsonb_build_object('iss', 'https://id.example.com', 'sub', b.subject, 'role', 'authenticated'));
