@@ -24,8 +24,8 @@ const PLACES: Place[] = [
     after: "      -- invisible\n",
     before: "      ']'\n",
     indent: "      ",
-    // White space that PostgreSQL's own class may not know, and letters and marks that have no shape.
-    lines: () => rangesOf("[\\p{Cc}\\p{Cf}\\p{Co}\\p{Z}\\p{Default_Ignorable_Code_Point}]"),
+    // White space that PostgreSQL's own class may not know, and letters, marks and a Braille pattern that have no shape.
+    lines: () => rangesOf("[\\p{Cc}\\p{Cf}\\p{Co}\\p{Z}\\p{Default_Ignorable_Code_Point}\\u2800]"),
   },
   {
     file: "migrations/fixtures/users/private/lower_case.sql",

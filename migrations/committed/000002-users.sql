@@ -1,5 +1,5 @@
 --! Previous: sha1:3c6e112864a40e4d8db9d156d75b2810213a7488
---! Hash: sha1:9309a006eaf13134e5ff0a334a364623f3b4cd14
+--! Hash: sha1:da1545a5dcd8d0b40618a28c27f019faa6d8963b
 --! Message: users
 
 -- Plans
@@ -439,7 +439,7 @@ begin atomic
       '['
       -- invisible
       '\u0001-\u0020\u007f-\u00a0\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u115f-\u1160'
-      '\u1680\u17b4-\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ue000-\uf8ff'
+      '\u1680\u17b4-\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ue000-\uf8ff'
       '\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3'
       '\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U000ffffd\U00100000-\U0010fffd'
       ']'
@@ -577,7 +577,8 @@ create or replace function attune_private.email_key(email text)
 returns text
 language sql immutable parallel safe security invoker
 begin atomic
-  select attune_private.lower_case(attune_private.mail_address(email));
+  -- A small letter may make one character with its marks where the capital did not; and sigma has two forms.
+  select normalize(replace(attune_private.lower_case(attune_private.mail_address(email)), E'\u03c2', E'\u03c3'), nfc);
 end;
 comment on function attune_private.email_key(text) is
   'By what an e-mail address is known: one mailbox, however it is written, has one. '

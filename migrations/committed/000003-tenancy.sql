@@ -1,5 +1,5 @@
---! Previous: sha1:9309a006eaf13134e5ff0a334a364623f3b4cd14
---! Hash: sha1:6acdb84f2939e4b0408ee209aa1350b47d54ad44
+--! Previous: sha1:da1545a5dcd8d0b40618a28c27f019faa6d8963b
+--! Hash: sha1:fb3b33235d6dc3b15e01abcb568fae2f9a4201b0
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:6acdb84f2939e4b0408ee209aa1350b47d54ad44
---! Hash: sha1:3b3ae577763ddd9a9d710d4209edd6598faa88d0
+--! Previous: sha1:fb3b33235d6dc3b15e01abcb568fae2f9a4201b0
+--! Hash: sha1:df32c20b160625a012b35ae2d531818e8b64471e
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:3b3ae577763ddd9a9d710d4209edd6598faa88d0
---! Hash: sha1:9f024d659aa54289db99c5802bd7eefa2f3cb630
+--! Previous: sha1:df32c20b160625a012b35ae2d531818e8b64471e
+--! Hash: sha1:f75a2bb683014a21523a07fec223a4e4d05c78f8
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:9f024d659aa54289db99c5802bd7eefa2f3cb630
---! Hash: sha1:00a7797c630852986d0fc222fe02ce83f44d07db
+--! Previous: sha1:f75a2bb683014a21523a07fec223a4e4d05c78f8
+--! Hash: sha1:c192224bcc12ef6f54c05ad3e371a7043419f434
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:00a7797c630852986d0fc222fe02ce83f44d07db
---! Hash: sha1:c547901dbcea7661c098aa956f2d35cd80df08de
+--! Previous: sha1:c192224bcc12ef6f54c05ad3e371a7043419f434
+--! Hash: sha1:d1aac03662d64f26c26b0396c3b013ff032951cd
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:c547901dbcea7661c098aa956f2d35cd80df08de
---! Hash: sha1:08f3a9e54ca478939037796ec7ea3b719bcee867
+--! Previous: sha1:d1aac03662d64f26c26b0396c3b013ff032951cd
+--! Hash: sha1:347c556b072ecaa9ffa7bdb42aa5586ac32639e9
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -445,7 +445,7 @@ alter table attune_private.known_devices enable row level security;
 create table attune_private.daily_amounts (
   kind text not null
     constraint daily_amounts_kind_check check (
-      kind in ('registration', 'mail', 'verify_email', 'reset_password')
+      kind in ('registration', 'mail', 'verify_email', 'reset_password', 'invitation', 'invitation_mail')
     ),
   subject_hash bytea not null
     constraint daily_amounts_subject_hash_check check (octet_length(subject_hash) = 32),
@@ -458,7 +458,8 @@ create index daily_amounts_last_at_idx on attune_private.daily_amounts (last_at)
 comment on table attune_private.daily_amounts is
   'How much of what is limited a day there was: registrations and mails, by network address and by account. '
   'Forgotten after two days.';
-comment on column attune_private.daily_amounts.subject_hash is 'SHA-256 of the network address, for registrations and for mails, or of the e-mail address.';
+comment on column attune_private.daily_amounts.subject_hash is 'SHA-256 of the network address, for registrations and for mails, of the e-mail address that gets mails, or of the '
+  'user who invites.';
 comment on column attune_private.daily_amounts.day is 'The day that is counted, by UTC.';
 comment on column attune_private.daily_amounts.amount is 'How many there were on that day.';
 comment on column attune_private.daily_amounts.last_at is 'When the last one was.';
@@ -2413,6 +2414,15 @@ begin
     return result;
   end if;
 
+  -- A standby writes nothing: who is known there is who they are.
+  if current_setting('transaction_read_only')::boolean then
+    select u.* into result from attune.users as u where u.id = attune.current_user_id();
+
+    if found then
+      return result;
+    end if;
+  end if;
+
   return attune_private.link_or_register_user(
     -- As they are: blanks tell one subject from another, as they do wherever somebody is looked up.
     case jsonb_typeof(claims -> 'iss') when 'string' then claims ->> 'iss' end,
@@ -2705,9 +2715,7 @@ begin
   where a.kind = 'account'
     and a.subject_hash = attune_private.account_hash(attune_private.email_key(old.email));
 
-  delete from attune_private.daily_amounts as d
-  where d.kind in ('verify_email', 'reset_password')
-    and d.subject_hash = attune_private.account_hash(attune_private.email_key(old.email));
+  -- How many mails the address got today stays counted: who deletes the account begins no new day.
 
   -- `erase_user`, which the log asks for, was recorded by the trigger before this one.
   update attune.security_log as l
@@ -2720,7 +2728,7 @@ begin
 end;
 $$;
 comment on function attune_private.tg_users__erase_traces() is
-  'What would tell of a deleted user outside of the user''s own tables: mails, counted failures and mails, and network '
+  'What would tell of a deleted user outside of the user''s own tables: mails, counted failures, and network '
   'addresses in the log.';
 revoke all on function attune_private.tg_users__erase_traces() from public;
 --! EndIncluded identity/triggers/tg_users__erase_traces.sql

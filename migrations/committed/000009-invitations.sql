@@ -1,5 +1,5 @@
---! Previous: sha1:08f3a9e54ca478939037796ec7ea3b719bcee867
---! Hash: sha1:980d5bfedeb826f0fbb50d5970cb11a749cd5bef
+--! Previous: sha1:347c556b072ecaa9ffa7bdb42aa5586ac32639e9
+--! Hash: sha1:1f4a9a71c93adfc97ce33224025554b53e3203df
 --! Message: invitations
 
 create table attune.invitations (
@@ -66,6 +66,22 @@ comment on table attune_private.invitation_tokens is 'SHA-256 of the token that 
 
 alter table attune_private.invitation_tokens enable row level security;
 
+create table attune_private.lost_roles (
+  user_id uuid not null
+    constraint lost_roles_user_id_fkey references attune.users (id) on delete cascade,
+  place_id uuid not null,
+  lost_at timestamptz not null,
+  constraint lost_roles_pkey primary key (user_id, place_id)
+);
+create index lost_roles_lost_at_idx on attune_private.lost_roles (lost_at);
+comment on table attune_private.lost_roles is
+  'Who lost a role in a team or project, or a part of it: no invitation from before brings them back. '
+  'Kept for 100 days, longer than an invitation is good.';
+comment on column attune_private.lost_roles.place_id is 'The team or the project.';
+comment on column attune_private.lost_roles.lost_at is 'When, the last time.';
+
+alter table attune_private.lost_roles enable row level security;
+
 --! Included invitations/private/withdraw_invitation.sql
 create or replace function attune_private.withdraw_invitation(invitation_id uuid)
 returns void
@@ -115,23 +131,23 @@ begin
     perform attune_private.refuse_email();
   end if;
 
-  -- One at a time, so that they can be counted.
-  select u.* into inviter from attune.users as u where u.id = invitation.invited_by for no key update;
+  select u.* into inviter from attune.users as u where u.id = invitation.invited_by;
 
-  if per_day <= (
-    select count(*)
-    from attune.invitations as i
-    where i.invited_by = inviter.id
-      and i.created_at > now() - interval '1 day'
-  ) and inviter.id is not null then
+  if inviter.id is not null
+    and not attune_private.spend('invitation', attune_private.account_hash(inviter.id::text), per_day)
+  then
     perform attune_private.refuse_for_now(
       'too_many_invitations', format('You have sent %s invitations today', per_day), 'Go on tomorrow.',
-      (
-        select ceil(extract(epoch from min(i.created_at) + interval '1 day' - now()))::integer
-        from attune.invitations as i
-        where i.invited_by = inviter.id
-          and i.created_at > now() - interval '1 day'
-      )
+      attune_private.seconds_to_midnight(now())
+    );
+  end if;
+
+  if not caller.is_trusted and not attune_private.spend(
+    'invitation_mail', attune_private.account_hash(invitation.email), attune_private.system_number('MAILS_PER_DAY', 20)
+  ) then
+    perform attune_private.refuse_for_now(
+      'too_many_mails', 'This address was invited too often today', 'Go on tomorrow.',
+      attune_private.seconds_to_midnight(now())
     );
   end if;
 
@@ -173,7 +189,7 @@ $$;
 comment on function attune_private.invite(attune_private.caller, attune.invitations) is
   'Mails an invitation, in the place of an earlier one. '
   'Whoever calls it has made sure that the caller may. '
-  'Refused: `invalid_email`, `too_many_invitations`.';
+  'Refused: `invalid_email`, `too_many_invitations`, `too_many_mails`.';
 revoke all on function attune_private.invite(attune_private.caller, attune.invitations) from public;
 --! EndIncluded invitations/private/invite.sql
 --! Included invitations/private/accept_invitation.sql
@@ -211,7 +227,12 @@ begin
     and i.revoked_at is null
   for no key update of i;
 
-  if not found then
+  if not found or exists (
+    select from attune_private.lost_roles as l
+    where l.user_id = accept_invitation.user_id
+      and l.place_id in (invitation.team_id, invitation.project_id)
+      and l.lost_at > invitation.created_at
+  ) then
     raise exception using
       errcode = 'PT400',
       message = 'The invitation is no longer valid',
@@ -284,7 +305,7 @@ comment on function attune.invite_to_team(uuid, text, attune.team_role) is
   '@param role As what.\n'
   'Asks somebody by e-mail to join a team; for its owners, and for admins unless as an owner. '
   'It takes the place of an earlier invitation. '
-  'Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`.';
+  'Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`, `too_many_mails`.';
 revoke all on function attune.invite_to_team(uuid, text, attune.team_role) from public;
 grant execute on function attune.invite_to_team(uuid, text, attune.team_role) to authenticated, service_role;
 --! EndIncluded invitations/invite_to_team.sql
@@ -312,7 +333,7 @@ comment on function attune.invite_to_project(uuid, text, attune.project_role) is
   '@param role As what.\n'
   'Asks somebody by e-mail to join a project; for its owners. '
   'It takes the place of an earlier invitation. '
-  'Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`.';
+  'Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`, `too_many_mails`.';
 revoke all on function attune.invite_to_project(uuid, text, attune.project_role) from public;
 grant execute on function attune.invite_to_project(uuid, text, attune.project_role) to authenticated, service_role;
 --! EndIncluded invitations/invite_to_project.sql
@@ -431,6 +452,11 @@ begin
   get diagnostics counted = row_count;
   removed := removed + counted;
 
+  -- No invitation is good for longer.
+  delete from attune_private.lost_roles as l where l.lost_at <= at - interval '100 days';
+  get diagnostics counted = row_count;
+  removed := removed + counted;
+
   delete from attune.invitations as i where i.expires_at <= at - kept_for;
   get diagnostics counted = row_count;
   removed := removed + counted;
@@ -455,8 +481,8 @@ end;
 $$;
 comment on function attune.remove_expired() is
   'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, '
-  'counted failures after a day or two, sessions, mails and invitations after 30 days, devices and ended identities '
-  'after 400. '
+  'counted failures after a day or two, sessions, mails and invitations after 30 days, lost roles after 100, devices '
+  'and ended identities after 400. '
   'For trusted servers, once a day or so.';
 revoke all on function attune.remove_expired() from public;
 grant execute on function attune.remove_expired() to service_role;
@@ -483,6 +509,26 @@ comment on function attune_private.tg_users__erase_invitations() is
   'Invitations of a deleted user, and mails by the address alone, tell the address: they go too.';
 revoke all on function attune_private.tg_users__erase_invitations() from public;
 --! EndIncluded invitations/triggers/tg_users__erase_invitations.sql
+--! Included invitations/triggers/tg_invitations__drop_mail.sql
+create or replace function attune_private.tg_invitations__drop_mail()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from attune_private.mail_outbox as m
+  where m.delivered_at is null
+    and m.purpose = 'invitation'
+    and m.recipient = old.email
+    and m.payload ->> 'invitation_id' = old.id::text;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_invitations__drop_mail() is
+  'What was not sent yet of an invitation that is gone, as with its team, is not sent any more.';
+revoke all on function attune_private.tg_invitations__drop_mail() from public;
+--! EndIncluded invitations/triggers/tg_invitations__drop_mail.sql
 --! Included invitations/triggers/tg_team_members__withdraw_invitations.sql
 create or replace function attune_private.tg_team_members__withdraw_invitations()
 returns trigger
@@ -508,6 +554,14 @@ begin
     join attune.user_emails as e on e.email = i.email
     where i.team_id = old.team_id
       and e.user_id = old.user_id;
+
+    -- Whatever address they have later. What is being deleted as a whole has no invitations left.
+    insert into attune_private.lost_roles (user_id, place_id, lost_at)
+    select u.id, p.id, now()
+    from attune.users as u, attune.teams as p
+    where u.id = old.user_id
+      and p.id = old.team_id
+    on conflict on constraint lost_roles_pkey do update set lost_at = excluded.lost_at;
   end if;
 
   return null;
@@ -543,6 +597,14 @@ begin
     join attune.user_emails as e on e.email = i.email
     where i.project_id = old.project_id
       and e.user_id = old.user_id;
+
+    -- Whatever address they have later. What is being deleted as a whole has no invitations left.
+    insert into attune_private.lost_roles (user_id, place_id, lost_at)
+    select u.id, p.id, now()
+    from attune.users as u, attune.projects as p
+    where u.id = old.user_id
+      and p.id = old.project_id
+    on conflict on constraint lost_roles_pkey do update set lost_at = excluded.lost_at;
   end if;
 
   return null;
@@ -556,6 +618,9 @@ revoke all on function attune_private.tg_project_members__withdraw_invitations()
 
 create trigger _820_erase_invitations after delete on attune.users
   for each row execute function attune_private.tg_users__erase_invitations();
+
+create trigger _400_drop_mail after delete on attune.invitations
+  for each row execute function attune_private.tg_invitations__drop_mail();
 
 create trigger _400_withdraw_invitations after update of role or delete on attune.team_members
   for each row execute function attune_private.tg_team_members__withdraw_invitations();

@@ -1,5 +1,5 @@
---! Previous: sha1:980d5bfedeb826f0fbb50d5970cb11a749cd5bef
---! Hash: sha1:974b1ca03829be066931b8757ac1e047a8c7c6a6
+--! Previous: sha1:1f4a9a71c93adfc97ce33224025554b53e3203df
+--! Hash: sha1:7bb4befc5071df95ffa621e8014a4c833101a87c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

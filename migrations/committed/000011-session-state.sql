@@ -1,5 +1,5 @@
---! Previous: sha1:974b1ca03829be066931b8757ac1e047a8c7c6a6
---! Hash: sha1:6540b754e53b34b3453b46250bd1b74679b26669
+--! Previous: sha1:7bb4befc5071df95ffa621e8014a4c833101a87c
+--! Hash: sha1:7920a1635fdc4b82056309707e8703243f88ac7c
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:6540b754e53b34b3453b46250bd1b74679b26669
---! Hash: sha1:fc9cef884eaa4a9c780c47c6d0f76cbe56a7e59a
+--! Previous: sha1:7920a1635fdc4b82056309707e8703243f88ac7c
+--! Hash: sha1:79ee39f90cb3101429b0466d3a2ea2172e226c57
 --! Message: notifications
 
 -- What there is to notify of

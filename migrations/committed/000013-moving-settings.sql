@@ -1,5 +1,5 @@
---! Previous: sha1:fc9cef884eaa4a9c780c47c6d0f76cbe56a7e59a
---! Hash: sha1:b72d88d0416519399d6ea41968b987fd55b5820a
+--! Previous: sha1:79ee39f90cb3101429b0466d3a2ea2172e226c57
+--! Hash: sha1:ed6debd705b1be00d63c9f1adaf8dfb93bbb1b77
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:b72d88d0416519399d6ea41968b987fd55b5820a
---! Hash: sha1:ca95f454dd8a0863ebe5169505cf4c08969fbb7d
+--! Previous: sha1:ed6debd705b1be00d63c9f1adaf8dfb93bbb1b77
+--! Hash: sha1:ddfd2c93feea286c1970f1016a7af49c3f0c73a9
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -269,7 +269,7 @@ select from attune.apply_definitions($definitions$
       "minimum": 0,
       "maximum": 1000000,
       "default": 20,
-      "description": "How many mails that verify an address, and how many that reset a password, one e-mail address gets in a day.",
+      "description": "How many mails of a kind one e-mail address gets in a day: to verify it, to reset a password, and invitations.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -16,10 +16,13 @@ drop function
   attune_private.remove_expired(timestamptz),
   attune.remove_expired();
 
+drop trigger _400_drop_mail on attune.invitations;
+drop table attune_private.lost_roles;
 drop table attune_private.invitation_tokens;
 drop table attune.invitations;
 
 drop function
   attune_private.tg_users__erase_invitations(),
+  attune_private.tg_invitations__drop_mail(),
   attune_private.tg_team_members__withdraw_invitations(),
   attune_private.tg_project_members__withdraw_invitations();

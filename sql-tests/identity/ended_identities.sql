@@ -186,6 +186,18 @@ select tests.throws_reason('select attune.provision_user()', 'PT422', 'invalid_i
 from (values ('7'::jsonb), ('{"a": 1}'), ('[]')) as b (subject), lateral tests.set_request(
   'authenticated', jsonb_build_object('iss', 'https://id.example.com', 'sub', b.subject, 'role', 'authenticated'));
 
+-- Where nothing can be written: what comes next of this transaction is undone
+
+select pg_temp.be('cid', 20, '{"name": "Other"}');
+savepoint before_reading;
+set local transaction_read_only = on;
+select results_eq(
+  'select email, name from attune.provision_user()', $$ values ('cid@example.com', 'Cidney') $$, 'a known identity is its user on a standby too'
+);
+select pg_temp.be('nobody yet', 20);
+select throws_ok('select attune.provision_user()', '25006', null, 'an unknown one is nobody''s there');
+rollback to before_reading;
+
 -- By the clock
 
 select tests.reset_role();

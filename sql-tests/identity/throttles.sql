@@ -165,6 +165,14 @@ select tests.throws_reason(
 select lives_ok('select attune.request_password_reset(''no address'')', 'what is no address asks for nothing');
 select tests.authenticate_as('ada@example.com');
 select tests.throws_reason('select attune.request_email_verification()', 'PT429', 'too_many_mails', 'nor for mails that verify an address');
+select tests.reset_role();
+select pg_temp.come_from('192.0.2.99');
+select attune.register('again@example.com', 'correct horse');
+delete from attune.users where email = 'again@example.com';
+select attune.register('again@example.com', 'correct horse');
+select is(
+  (select count(*) from attune_private.mail_outbox where recipient = 'again@example.com'), 0::bigint, 'deleting the account gives an address no more mails'
+);
 select tests.authenticate_as_service_role();
 select lives_ok($$ select attune.request_password_reset('m12@example.com') $$, 'service_role asks for as many as it likes');
 

@@ -333,5 +333,62 @@ select results_eq(
   array['fay@example.com'], 'what was sent to somebody else stays'
 );
 
+
+-- Whatever address they had when they lost it
+
+select tests.reset_role();
+select tests.create_user('gus@example.com');
+select pg_temp.be('ada');
+select attune.invite_to_team((select id from team), 'augustus@example.com', 'owner');
+select tests.reset_role();
+update attune.invitations set created_at = now() - interval '1 hour' where email = 'augustus@example.com';
+create temp table augustus as select pg_temp.mailed('augustus@example.com') ->> 'token' as token, pg_temp.id('gus') as id;
+grant select on augustus to public;
+insert into attune.team_members (user_id, team_id, role) select pg_temp.id('gus'), id, 'member' from team;
+select pg_temp.be('ada');
+select attune.remove_team_member((select id from team), pg_temp.id('gus'));
+select tests.reset_role();
+update attune.users set email = 'augustus@example.com' where id = (select id from augustus);
+select pg_temp.be('augustus');
+select tests.throws_reason(
+  'select attune.accept_invitation((select token from augustus))', 'PT400', 'invalid_invitation',
+  'who was removed comes back by no older invitation to another address of theirs'
+);
+select pg_temp.be('ada');
+select attune.invite_to_team((select id from team), 'augustus@example.com', 'admin');
+select tests.reset_role();
+insert into augustus select pg_temp.mailed('augustus@example.com') ->> 'token';
+select pg_temp.be('augustus');
+select lives_ok(
+  'select attune.accept_invitation((select token from augustus where id is null))', 'a later one brings them back'
+);
+
+-- What is limited a day stays counted when the team goes, and its mails are not sent any more
+
+select pg_temp.be('ada');
+create temp table brief as select t.id from attune.create_team('Brief') as t;
+select attune.invite_to_team((select id from brief), format('brief%s@example.com', n)) from generate_series(1, 3) as n;
+select tests.reset_role();
+insert into attune.global_settings (key, value)
+select 'INVITATIONS_PER_DAY', to_jsonb(d.amount) from attune_private.daily_amounts as d
+where d.kind = 'invitation' and d.subject_hash = attune_private.account_hash(pg_temp.id('ada')::text);
+delete from attune.teams where id = (select id from brief);
+select is_empty(
+  $$ select from attune_private.mail_outbox where recipient like 'brief%' $$, 'the invitations of a team that is gone are not sent any more'
+);
+select pg_temp.be('ada');
+select tests.throws_reason(
+  $$ select attune.invite_to_team((select id from team), 'more@example.com') $$, 'PT429', 'too_many_invitations', 'deleting a team gives nobody more invitations'
+);
+select tests.reset_role();
+delete from attune.global_settings where key = 'INVITATIONS_PER_DAY';
+insert into attune.global_settings (key, value) values ('MAILS_PER_DAY', '2');
+select pg_temp.be('ada');
+select lives_ok($$ select attune.invite_to_team((select id from team), 'often@example.com') $$, 'an address can be invited') from generate_series(1, 2);
+select tests.throws_reason(
+  $$ select attune.invite_to_team((select id from team), 'OFTEN@example.com') $$, 'PT429', 'too_many_mails', 'an address is not invited more often a day'
+);
+
+select tests.reset_role();
 select * from finish();
 rollback;

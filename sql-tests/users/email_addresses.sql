@@ -24,7 +24,7 @@ select is(
 )
 from unnest(array[
     E'\u200b', E'\u200c', E'\u200d', E'\u2060', E'\ufeff', E'\u00ad', E'\u202e', E'\u2066', E'\u034f', E'\u180e', E'\u3164', E'\u115f', E'\ufe0f',
-    E'\u2028', E'\u00a0', E'\u3000', E'\t', E'\n', E'\x7f', E'\u0001', E'\ue000', E'\U000e0041'
+    E'\u2028', E'\u00a0', E'\u3000', E'\t', E'\n', E'\x7f', E'\u0001', E'\ue000', E'\U000e0041', E'\u2800'
   ]) as i (invisible),
   unnest(array['?ada@example.com', 'a?da@example.com', 'ada?@example.com', 'ada@exam?ple.com', 'ada@example.com?']) as p (pattern);
 
@@ -34,6 +34,20 @@ select is(attune_private.email_key(same.written), 'josé@xn--bcher-kva.example',
 from (values
   ('josé@bücher.example'), ('JOSÉ@BÜCHER.EXAMPLE'), (E'jose\u0301@bu\u0308cher.example'), ('José@XN--BCHER-KVA.example'), (' josé@bücher.example ')
 ) as same (written);
+select is(
+  attune_private.email_key(c.capital || 'x@example.com'), attune_private.email_key(c.small || 'x@example.com'), format('%s and %s are one mailbox', c.capital, c.small)
+)
+from (values (E'H\u0331', E'\u1e96'), (E'J\u030c', E'\u01f0'), (E'T\u0308', E'\u1e97'), (E'W\u030a', E'\u1e98'), (E'Y\u030a', E'\u1e99'),
+  (E'\u03a3', E'\u03c2'), (E'\u03a3', E'\u03c3'), (E'\u1e9e', E'\u00df')) as c (capital, small);
+select is(
+  k.key, attune_private.email_key(k.key), format('the key of %s is its own', k.key)
+)
+from (
+  select attune_private.email_key(chr(p) || mark || '@example.com') as key
+  from generate_series(161, 8500) as p, unnest(array['', E'\u0301', E'\u0308', E'\u030a', E'\u030c', E'\u0331', E'\u0345']) as mark
+  where chr(p) ~ '[[:upper:]]' and p % 7 = 0
+) as k
+where k.key is not null and k.key <> attune_private.email_key(k.key);
 select isnt(attune_private.email_key(other.written), 'bob@wiki.com', format('%s is another mailbox', other.written))
 from (values (E'bob@w\u0130ki.com'), (E'bob@w\u0131ki.com'), (E'b\u043eb@wiki.com'), ('bob@wiki.com.au'), ('bob+x@wiki.com'), ('b.ob@wiki.com')) as other (written);
 
