@@ -125,7 +125,7 @@ test("functions and short tables give lists, long tables give pages", () => {
 
 test("what is one row at most has no list beside it, which one query could not ask for as well", () => {
   const pairs = Object.values(schema.getTypeMap()).flatMap((type) => {
-    if (!isObjectType(type) || type === schema.getQueryType()) return [];
+    if (!isObjectType(type) || ["Query", "Mutation"].includes(type.name)) return [];
     const fields = type.getFields();
     return Object.keys(fields)
       .filter((name) => [`${name}s`, name.replace(/y$/, "ies")].some((list) => list !== name && list in fields))
