@@ -74,6 +74,20 @@ describe("what is no HTTP", () => {
     expect(JSON.stringify(lines).toLowerCase()).not.toContain("secret");
   });
 
+  test("is told so when it has no host; HTTP/1.0 has none", async () => {
+    const ask = (version: string) => (socket: Socket) =>
+      void socket.write(`GET /api/health HTTP/${version}\r\nconnection: close\r\n\r\n`);
+    const { lines, ...refusal } = await refusalOf(ask("1.1"));
+    expect(refusal).toMatchObject({ status: 400, code: "PT400", reason: "invalid_request" });
+    expect(lines).toMatchObject([{ level: 30, status: 400, address: "127.0.0.1", reason: "invalid_request" }]);
+    expect((await answerTo(ask("1.0"))).head).toMatch(/^HTTP\/1\.[01] 200 /);
+  });
+
+  test("is answered, whatever it expects besides", async () => {
+    const request = "GET /api/health HTTP/1.1\r\nhost: x\r\nexpect: 200-maybe\r\nconnection: close\r\n\r\n";
+    expect((await answerTo((socket) => void socket.write(request))).head).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
   test("is told so in a chunked body, too", async () => {
     const refusal = await refusalOf(
       (socket) => void socket.write(`${POST}transfer-encoding: chunked\r\n\r\nnonsense\r\n`),

@@ -9,7 +9,7 @@ import type { Lane } from "./lanes.ts";
 import { addLoadShedding } from "./load.ts";
 import { isLoopback } from "./loopback.ts";
 import { RATE_HEADERS, type RateLimits } from "./rate-limits.ts";
-import { RequestError } from "./request-error.ts";
+import { httpError, RequestError } from "./request-error.ts";
 import { GRAPHQL_PATH } from "./routes/graphql.ts";
 import type { ServerOptions } from "./server-options.ts";
 
@@ -44,6 +44,7 @@ export async function addRequestHooks(app: FastifyInstance, setting: Setting): P
     request.clientAddress = addressOf(request.raw);
   });
   app.addHook("onRequest", setSecurityHeaders);
+  app.addHook("onRequest", assertHost);
   if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins, setting.signIn?.cookies === true));
   if ((setting.trustProxy ?? false) === false) app.addHook("onRequest", createProxyWarning());
   if (singleUserId !== undefined) app.addHook("onRequest", assertLocal);
@@ -66,6 +67,11 @@ export async function addRequestHooks(app: FastifyInstance, setting: Setting): P
   // Here the route answers, or throws.
   handleErrors(app);
   app.addHook("preSerialization", completeErrors);
+}
+
+/** RFC 9112, 3.2. */
+async function assertHost({ headers, raw }: FastifyRequest): Promise<void> {
+  if (headers.host === undefined && raw.httpVersion === "1.1") throw httpError(400);
 }
 
 async function setSecurityHeaders(_request: FastifyRequest, reply: FastifyReply): Promise<void> {

@@ -89,7 +89,8 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "debugId" }),
     genReqId: createId,
     bodyLimit: LIMITS.body,
-    http: { headersTimeout: ARRIVAL.headers, connectionsCheckingInterval: ARRIVAL.checked },
+    // Node would refuse what has no host by itself, without a word: a hook does.
+    http: { headersTimeout: ARRIVAL.headers, connectionsCheckingInterval: ARRIVAL.checked, requireHostHeader: false },
     requestTimeout: ARRIVAL.whole,
     clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, createId()),
     forceCloseConnections: "idle",
@@ -98,5 +99,7 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
       refuseRequest(request, reply);
     },
   });
+  // What somebody else might expect of us keeps us from nothing; Node would refuse it without a word.
+  app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
   return app.decorateRequest("clientAddress", "");
 }
