@@ -123,6 +123,18 @@ test("functions and short tables give lists, long tables give pages", () => {
   for (const { args } of pages) expect(String(args.find(({ name }) => name === "first")?.type)).toBe("Int!");
 });
 
+test("what is one row at most has no list beside it, which one query could not ask for as well", () => {
+  const pairs = Object.values(schema.getTypeMap()).flatMap((type) => {
+    if (!isObjectType(type) || ["Query", "Mutation"].includes(type.name)) return [];
+    const fields = type.getFields();
+    return Object.keys(fields)
+      .filter((name) => [`${name}s`, name.replace(/y$/, "ies")].some((list) => list !== name && list in fields))
+      .map((name) => `${type.name}.${name}`);
+  });
+  expect(pairs).toEqual([]);
+  expect(field("SettingDefinition", "globalSetting")).toBeDefined();
+});
+
 test("arguments without a default are required, except JSON, whose null is a value", () => {
   const inputs = schema.getType("SetPreferenceInput");
   const types = isInputObjectType(inputs)

@@ -25,6 +25,9 @@ export const CollectionsPlugin: GraphileConfig.Plugin = {
           behavior,
           build.behavior.pgResourceMatches(relation.remoteResource, "query:resource:list") ? "-connection" : "-list",
         ],
+        // A list of what is one row at most would say it twice, and both in one query break: Grafast takes the row that
+        // is not there for one of the list.
+        override: (behavior, { isUnique }) => (isUnique ? [behavior, "-singularRelation:resource:list"] : behavior),
       },
     },
     hooks: {
