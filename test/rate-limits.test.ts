@@ -104,6 +104,16 @@ describe("who asks for more than a minute's work", () => {
     const token = database.tokenOf("service_role");
     expect(await statuses(25, ONE, { token })).toEqual(Array(25).fill(200));
     expect(await statuses(2, ONE)).toEqual([200, 200]);
+    // Nor does it pay for others behind its address.
+    expect(new Set(await statuses(25, ONE, { token: "garbage" }))).toEqual(new Set([401, 429]));
+    expect(await statuses(5, ONE, { token })).toEqual(Array(5).fill(200));
+    expect(await statuses(1, "{", { token })).toEqual([400]);
+  });
+
+  test("may do at least one thing a minute, however much it is", async () => {
+    await start({ rateLimitPerMinute: 5 });
+    const login = `mutation { login(input: { email: "nobody@example.com", password: "wrong" }) { clientMutationId } }`;
+    expect(await statuses(2, login)).toEqual([200, 429]);
   });
 
   test("is everybody in an IPv6 network, and each IPv4 address", async () => {

@@ -197,6 +197,27 @@ describe("a browser", () => {
   });
 });
 
+test("who could not be signed out keeps the cookie, and may try again", async () => {
+  const { cookie } = await register();
+  await database.query("revoke execute on function attune.logout() from authenticated");
+  const failed = await post("logout", undefined, { cookie });
+  await database.query("grant execute on function attune.logout() to authenticated");
+  expect([failed.statusCode, failed.cookies]).toEqual([403, []]);
+  expect((await post("logout", undefined, { cookie })).statusCode).toBe(204);
+  expect(reasonOf(await post("refresh", undefined, { cookie }))).toEqual([401, "session_ended"]);
+});
+
+test.each(["\u0000", "a\u0000b", "\ud800", "ä", "'; drop", "", "x".repeat(3000)])(
+  "a cookie that is no token of ours is none: %j",
+  async (odd) => {
+    const { email } = await register();
+    const encoded = odd.isWellFormed() ? odd : "%ED%A0%80";
+    expect((await post("login", { email, password: PASSWORD }, { device: encoded })).statusCode).toBe(200);
+    expect(reasonOf(await post("refresh", undefined, { cookie: encoded }))).toEqual([401, "invalid_refresh_token"]);
+    expect((await post("logout", undefined, { cookie: encoded })).statusCode).toBe(204);
+  },
+);
+
 describe("a page", () => {
   const ALLOWED: Record<string, string>[] = [
     { origin: PUBLIC_URL },

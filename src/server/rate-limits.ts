@@ -14,8 +14,12 @@ const CLIENTS_OF_AN_ADDRESS = 10;
 export const RATE_HEADERS = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after"];
 
 export type RateLimits = {
-  /** Counts a request for its address. @throws RequestError when there were too many */
-  countRequest: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+  /**
+   * Counts a request for its address.
+   * @param isTrusted asked when there were too many: a trusted server is not stopped by others behind its address
+   * @throws RequestError when there were too many
+   */
+  countRequest: (request: FastifyRequest, reply: FastifyReply, isTrusted: () => Promise<boolean>) => Promise<void>;
   /**
    * Counts work for the subject of the token, or for the address where there is none. A trusted server's counts for
    * nobody, and its requests do not either.
@@ -30,12 +34,23 @@ export function createRateLimits(perMinute: number): RateLimits {
   const requests = new RateLimiterMemory({ points: perMinute * CLIENTS_OF_AN_ADDRESS, duration: WINDOW });
   const work = new RateLimiterMemory({ points: perMinute, duration: WINDOW });
   return {
-    countRequest: (request, reply) => consume(requests, networkOf(request.clientAddress), 1, reply),
+    async countRequest(request, reply, isTrusted) {
+      try {
+        await consume(requests, networkOf(request.clientAddress), 1, reply);
+      } catch (error) {
+        if (!(await isTrusted())) throw error;
+        for (const name of RATE_HEADERS) reply.removeHeader(name);
+      }
+    },
     async countWork(request, reply, units) {
       const network = networkOf(request.clientAddress);
       const { issuer, subject, pgSettings } = request.identity ?? {};
       if (pgSettings?.role === "service_role") await requests.reward(network, 1);
-      else await consume(work, subject === undefined ? network : JSON.stringify([issuer, subject]), units, reply);
+      else {
+        const key = subject === undefined ? network : JSON.stringify([issuer, subject]);
+        // What is more than a minute's work is a minute's.
+        await consume(work, key, Math.min(units, perMinute), reply);
+      }
     },
   };
 }

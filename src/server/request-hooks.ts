@@ -51,7 +51,10 @@ export async function addRequestHooks(app: FastifyInstance, setting: Setting): P
   addLoadShedding(app, { after: setting.overloadAfter, lane, costs });
   app.addHook("onRequest", async (request, reply) => {
     if (!costs(request)) return;
-    await limits.countRequest(request, reply);
+    await limits.countRequest(request, reply, async () => {
+      await identify(request).catch(() => undefined);
+      return request.identity?.pgSettings.role === "service_role";
+    });
     // What a query costs is known only when it is read.
     if (request.routeOptions.url === GRAPHQL_PATH) return;
     leaveUncompressed(request);

@@ -70,7 +70,7 @@ export function addSessionCookies(scope: FastifyInstance, setting: Setting): voi
   };
 
   const refresh = (request: FastifyRequest): Promise<NewSession> => {
-    const token = request.cookies[session] ?? "";
+    const token = tokenIn(request.cookies[session]) ?? "";
     return askForTokens(pool, cameFrom(NOBODY, request), "attune.refresh_session($1)", [token], secret);
   };
 
@@ -94,7 +94,7 @@ export function addSessionCookies(scope: FastifyInstance, setting: Setting): voi
 
   scope.post("/auth/login", { onRequest }, async (request, reply) => {
     const { email, password } = textsOf(request.body, ["email", "password"]);
-    const known = request.cookies[device];
+    const known = tokenIn(request.cookies[device]);
     return signIn(request, reply, "attune.login($1, $2, $3)", [email, password, known]);
   });
 
@@ -102,7 +102,6 @@ export function addSessionCookies(scope: FastifyInstance, setting: Setting): voi
   scope.post("/auth/refresh", { onRequest }, async (request, reply) => keep(reply, await refresh(request)));
 
   scope.post("/auth/logout", { onRequest }, async (request, reply) => {
-    reply.clearCookie(session, options);
     try {
       const { claims } = await refresh(request);
       await queryAs(pool, cameFrom(holderOf(claims), request), "select attune.logout()");
@@ -110,8 +109,14 @@ export function addSessionCookies(scope: FastifyInstance, setting: Setting): voi
       // There is no session to end any more.
       if (!(error instanceof RequestError && error.status === 401)) throw error;
     }
-    return reply.code(204).send();
+    // Only now: who could not be signed out may try again.
+    return reply.clearCookie(session, options).code(204).send();
   });
+}
+
+/** What may be a token of ours; anything else that a cookie may hold is none. */
+function tokenIn(cookie: string | undefined): string | undefined {
+  return cookie !== undefined && /^[\w-]+$/.test(cookie) ? cookie : undefined;
 }
 
 /**
