@@ -1,5 +1,5 @@
 /**
- * `npm run test:hostile`: random calls by everybody, for as long as one likes. docs/how-to/attack-it-yourself.md says
+ * `npm run test:hostile`: random calls by everybody, for as long as one likes. docs/how-to/attack-it.md says
  * what it does, and what it proves.
  *
  *   npm run test:hostile -- --calls 100000            about so many calls; 20,000 unless told
