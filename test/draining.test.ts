@@ -74,16 +74,21 @@ async function refusing(): Promise<void> {
 test("requests under way end, who is connected is told to go, and nobody else can connect", async () => {
   await start("30");
   await ask(3);
+  const probe = connect(Number(new URL(server.address).port), "127.0.0.1");
+  let told = "";
+  probe.setEncoding("utf8").on("data", (text: string) => (told += text));
+  await once(probe, "connect");
+  probe.write("GET /api/ready HTTP/1.1\r\n");
   server.kill("SIGTERM");
   await refusing();
-  socket.write("GET /api/ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  probe.write("Host: localhost\r\n\r\n");
   expect(await server.finished).toMatchObject({ code: 0, stderr: "" });
-  const [, first = "", second = ""] = answers.split("HTTP/1.1 ");
-  expect(first).toMatch(/^200 OK/);
-  expect(first).toContain('"result":"held on"');
-  expect(second).toMatch(/^503 Service Unavailable/);
-  expect(second).toMatch(/^connection: close\r$/im);
-  expect(second).toContain('"reason":"shutting_down"');
+  expect(answers).toMatch(/^HTTP\/1\.1 200 OK\r$/m);
+  expect(answers).toMatch(/^connection: close\r$/im);
+  expect(answers).toContain('"result":"held on"');
+  expect(told).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r$/m);
+  expect(told).toMatch(/^connection: close\r$/im);
+  expect(told).toContain('"reason":"shutting_down"');
 });
 
 test("what takes longer than DRAIN_TIMEOUT is cut off", async () => {

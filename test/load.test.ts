@@ -156,6 +156,18 @@ test("a process is late when it is late again and again, and not after one long 
   expect([tick(500), tick(500), tick(2000), tick(onTime)]).toEqual([0, 500, 2500, 0]);
 });
 
+test("who has waited too long for a connection is told so, and the server is ready meanwhile", async () => {
+  server = await createTestServer(database, { poolSize: 1 });
+  let first: Promise<LightMyRequestResponse> | undefined;
+  await whileNothingEnds(async () => {
+    first = ask(PLAIN);
+    const second = await ask(VIEWER);
+    expect(extensionsOf(second)).toMatchObject({ code: "PT503", reason: "overloaded", retryAfter: 1 });
+    expect((await server.app.inject("/api/ready")).statusCode).toBe(200);
+  });
+  expect((await first)?.statusCode).toBe(200);
+});
+
 describe("an answer", () => {
   const packed = { "accept-encoding": "gzip, br" };
   const introspection = getIntrospectionQuery();

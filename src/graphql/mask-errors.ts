@@ -2,7 +2,7 @@
 import { type GraphQLError, type GraphQLFormattedError, Kind } from "graphql";
 import { isSafeError } from "postgraphile/grafast";
 import pg from "pg";
-import { httpError, RequestError } from "../server/request-error.ts";
+import { httpError, overloaded, RequestError } from "../server/request-error.ts";
 
 /** An error in the form of the contract, without its `debugId`. */
 type PublicError = {
@@ -200,6 +200,8 @@ function publicError(error: unknown): PublicError {
   }
   if (error instanceof pg.DatabaseError) return ofDatabase(error);
   if (isLostConnection(error)) return UNAVAILABLE;
+  // The pool says so when all its connections are in use for longer than it waits.
+  if (error instanceof Error && error.message.startsWith("timeout exceeded")) return publicError(overloaded(1));
   if (error instanceof Error && isSafeError(error)) return badInput(error.message);
   return INTERNAL;
 }
@@ -238,10 +240,7 @@ function stateOf(code: string): PublicError | undefined {
 /** `pg` has no type for these: sockets' errors have a `syscall`, its own are told by their words. */
 function isLostConnection(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return (
-    "syscall" in error ||
-    /^Connection terminated|^timeout exceeded when trying to connect|connection error/.test(error.message)
-  );
+  return "syscall" in error || /^Connection terminated|connection error/.test(error.message);
 }
 
 function badInput(message: string): PublicError {

@@ -36,17 +36,25 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     });
   const { pool, close } = open(options.poolSize);
   const forPasswords = open(options.passwordPoolSize);
+  // Whether the server is ready is not asked behind those who keep it busy.
+  const probes = open(1);
+  let isClosing = false;
   app.addHook("preClose", async () => {
+    isClosing = true;
     setTimeout(() => app.server.closeAllConnections(), options.drainTimeout * 1000).unref();
   });
+  // What was under way is answered, and its connection not kept for another request.
+  app.addHook("onSend", async (_request, reply) => {
+    if (isClosing) reply.header("connection", "close");
+  });
   app.addHook("onClose", async () => {
-    await Promise.all([close(), forPasswords.close()]);
+    await Promise.all([close(), forPasswords.close(), probes.close()]);
   });
 
   try {
     const { jwt, signIn } = options;
     // Says what is missing better than PostGraphile would.
-    await probe(pool);
+    await probe(probes.pool);
     const limits = createRateLimits(options.rateLimitPerMinute);
     const lane = createLane(pool);
     const passwords = createPasswordWork(forPasswords.pool);
@@ -63,7 +71,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       await addSignIn(app, { ...signIn, pool, admitPassword, identify, secret: jwt.secret, corsOrigins });
     }
     addPlans(app, pool);
-    addHealth(app, pool);
+    addHealth(app, probes.pool);
     await graphql.addTo(app);
     await app.ready();
     return app;
