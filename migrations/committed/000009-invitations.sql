@@ -1,5 +1,5 @@
 --! Previous: sha1:347c556b072ecaa9ffa7bdb42aa5586ac32639e9
---! Hash: sha1:1f4a9a71c93adfc97ce33224025554b53e3203df
+--! Hash: sha1:a812f1ae9e75ecbb694a41bafab11380aee274ef
 --! Message: invitations
 
 create table attune.invitations (
@@ -88,12 +88,15 @@ returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  invited text;
 begin
   update attune.invitations as i
   set revoked_at = now()
   where i.id = withdraw_invitation.invitation_id
     and i.accepted_at is null
-    and i.revoked_at is null;
+    and i.revoked_at is null
+  returning i.email into invited;
 
   if found then
     delete from attune_private.invitation_tokens as t where t.invitation_id = withdraw_invitation.invitation_id;
@@ -102,6 +105,7 @@ begin
     delete from attune_private.mail_outbox as m
     where m.delivered_at is null
       and m.purpose = 'invitation'
+      and m.recipient = invited
       and m.payload ->> 'invitation_id' = withdraw_invitation.invitation_id::text;
   end if;
 end;

@@ -1,5 +1,5 @@
---! Previous: sha1:1f4a9a71c93adfc97ce33224025554b53e3203df
---! Hash: sha1:7bb4befc5071df95ffa621e8014a4c833101a87c
+--! Previous: sha1:a812f1ae9e75ecbb694a41bafab11380aee274ef
+--! Hash: sha1:b7d1eaf952cfa952de2b589e777ac57e2497bdea
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

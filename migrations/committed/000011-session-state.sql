@@ -1,5 +1,5 @@
---! Previous: sha1:7bb4befc5071df95ffa621e8014a4c833101a87c
---! Hash: sha1:7920a1635fdc4b82056309707e8703243f88ac7c
+--! Previous: sha1:b7d1eaf952cfa952de2b589e777ac57e2497bdea
+--! Hash: sha1:b380a82bf19d86892cba3e3c69edd174ba77b4ed
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

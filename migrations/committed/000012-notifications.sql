@@ -1,5 +1,5 @@
---! Previous: sha1:7920a1635fdc4b82056309707e8703243f88ac7c
---! Hash: sha1:79ee39f90cb3101429b0466d3a2ea2172e226c57
+--! Previous: sha1:b380a82bf19d86892cba3e3c69edd174ba77b4ed
+--! Hash: sha1:c87b43a873a458ac6d184d42f98b9a45f8186c54
 --! Message: notifications
 
 -- What there is to notify of

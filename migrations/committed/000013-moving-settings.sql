@@ -1,5 +1,5 @@
---! Previous: sha1:79ee39f90cb3101429b0466d3a2ea2172e226c57
---! Hash: sha1:ed6debd705b1be00d63c9f1adaf8dfb93bbb1b77
+--! Previous: sha1:c87b43a873a458ac6d184d42f98b9a45f8186c54
+--! Hash: sha1:dbbc82626c474cadd4eedb5b6e3f9c4749b0a9c0
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:ed6debd705b1be00d63c9f1adaf8dfb93bbb1b77
---! Hash: sha1:ddfd2c93feea286c1970f1016a7af49c3f0c73a9
+--! Previous: sha1:dbbc82626c474cadd4eedb5b6e3f9c4749b0a9c0
+--! Hash: sha1:9bce277a1e5fd13cc4fe47e4994a2889020ba85b
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
