@@ -1,9 +1,11 @@
 /** `attune start`: from nothing to a server, out of every trouble, and away without a trace. */
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { assertServerVersion } from "../src/database/checks.ts";
@@ -59,10 +61,23 @@ describe("on the embedded PostgreSQL", () => {
   let dataDir: string;
   let environment: Record<string, string>;
 
+  /** Where there is a database already, for tests of what comes after. */
+  let made: string;
+
+  beforeAll(async () => {
+    made = await mkdtemp(join(tmpdir(), "attune-made-"));
+    await chmod(made, 0o755);
+    await attune(["migrate"], { ATTUNE_DATA_DIR: join(made, "data") });
+  });
+  afterAll(() => rm(made, { recursive: true, force: true }));
+
   beforeEach(() => {
     dataDir = join(home, "data");
     environment = { ATTUNE_DATA_DIR: dataDir };
   });
+
+  /** Owners and rights too, which Node's own copying does not keep. */
+  const copyMade = (): Promise<unknown> => promisify(execFile)("cp", ["-a", join(made, "data"), dataDir]);
 
   test("makes all it needs, serves, says how to go on, and Ctrl-C stops everything", async () => {
     const server = await start(environment);
@@ -84,6 +99,7 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("connects as authenticator, while the owner is no superuser; both have passwords", async () => {
+    await copyMade();
     await start(environment);
     const [url, ownerUrl] = await Promise.all(
       [["url"], ["url", "--owner"]].map(async (args) => (await attune(args, environment)).stdout.trim()),
@@ -104,6 +120,7 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("request roles have no temporary tables, no large objects and no advisory locks; what needs them works", async () => {
+    await copyMade();
     await start(environment);
     const url = (await attune(["url"], environment)).stdout.trim();
     const attempt = (role: string, sql: string): Promise<string> =>
@@ -132,6 +149,7 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("a second start on the same data is refused, and the first goes on", async () => {
+    await copyMade();
     const first = await start(environment);
     const refused = `attune: ${dataDir} is already served by another attune (process ${first.pid}): stop that one first, or set ATTUNE_DATA_DIR to another folder.\n`;
     for (const PORT of ["0", new URL(first.address).port]) {
@@ -152,6 +170,7 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("recovers when the server was killed and left PostgreSQL behind", async () => {
+    await copyMade();
     const first = await start(environment);
     first.kill("SIGKILL");
     await first.finished;
@@ -165,6 +184,7 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("recovers when everything was killed, with what was stored and the same address of the database", async () => {
+    await copyMade();
     const first = await start(environment);
     await attune(["token", "--email", "ada@example.com"], environment);
     const { stdout: url } = await attune(["url", "--owner"], environment);
@@ -181,13 +201,14 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("recovers when the process number of a killed PostgreSQL belongs to somebody else now", async () => {
-    await attune(["migrate"], environment);
+    await copyMade();
     const [folder, file] = [join(dataDir, "postgres"), join(dataDir, "postgres/postmaster.pid")];
     await writeFile(file, `${process.pid}\n${folder}\n1700000000\n5432\n\n127.0.0.1\n0 0\nready   \n`);
     expect(await attune(["migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
   });
 
   test("a lost control connection, a crashed backend and a killed PostgreSQL are all survived, and nothing is left behind", async () => {
+    await copyMade();
     const server = await start(environment);
     const { stdout: token } = await attune(["token", "--email", "ada@example.com"], environment);
     const first = await postmaster(dataDir);
@@ -236,6 +257,7 @@ describe("on the embedded PostgreSQL", () => {
   }, 240_000);
 
   test("ends with a sentence when its PostgreSQL can't be started again", async () => {
+    await copyMade();
     const server = await start(environment);
     const pid = await postmaster(dataDir);
     await rm(join(dataDir, "postgres/global/pg_control"));
@@ -249,6 +271,7 @@ describe("on the embedded PostgreSQL", () => {
   }, 240_000);
 
   test("ends with a sentence, and stops nothing, when another process took its PostgreSQL meanwhile", async () => {
+    await copyMade();
     const server = await start(environment);
     const url = await superuserOf(dataDir);
     await withClient(url, async (client) => {
