@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:3c6e112864a40e4d8db9d156d75b2810213a7488
+--! Hash: sha1:99aae04e76c227715e8f3270e420c3753ad76171
 --! Message: auth
 
 -- The request roles, as PostgREST and Supabase name them. A cluster may have them already, from another
@@ -71,6 +71,28 @@ begin
 end;
 $$;
 
+--! Included auth/hidden/read_claims.sql
+create or replace function attune_hidden.read_claims(claims text)
+returns jsonb
+-- Not SQL: that would be made a part of whatever asks for claims, which hardly ever needs it.
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return regexp_replace(
+    regexp_replace(
+      claims, '(?<!\\)((?:\\\\)*)\\u(?:0000|d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2}))', '\1\\ufffd', 'gi'
+    ),
+    '(?<!\\)(?<!\\ud[89ab][0-9a-f]{2})((?:\\\\)*)\\ud[c-f][0-9a-f]{2}', '\1\\ufffd', 'gi'
+  )::jsonb;
+end;
+$$;
+comment on function attune_hidden.read_claims(text) is
+  'Claims as JSON, with what JSON can say and PostgreSQL can''t hold replaced (U+0000, half a surrogate pair): a name '
+  'that has it keeps nobody out.';
+revoke all on function attune_hidden.read_claims(text) from public;
+grant execute on function attune_hidden.read_claims(text) to anon, authenticated, service_role;
+--! EndIncluded auth/hidden/read_claims.sql
 --! Included auth/jwt.sql
 do $do$
 begin
@@ -79,17 +101,11 @@ begin
     returns jsonb
     language sql stable parallel safe security invoker
     begin atomic
-      -- A local setting of an ended transaction comes back as '', not as NULL. What JSON can say and PostgreSQL can't hold,
-      -- U+0000 and half a surrogate pair, is replaced: a name that has it keeps nobody out.
-      select case strpos(current_setting('request.jwt.claims', true), '\u')
-        when 0 then nullif(current_setting('request.jwt.claims', true), '')::jsonb
-        else regexp_replace(
-          regexp_replace(
-            current_setting('request.jwt.claims', true),
-            '(?<!\\)((?:\\\\)*)\\u(?:0000|d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2}))', '\1\\ufffd', 'gi'
-          ),
-          '(?<!\\)(?<!\\ud[89ab][0-9a-f]{2})((?:\\\\)*)\\ud[c-f][0-9a-f]{2}', '\1\\ufffd', 'gi'
-        )::jsonb
+      -- A local setting of an ended transaction comes back as '', not as NULL.
+      select case
+        when strpos(current_setting('request.jwt.claims', true), '\u') > 0
+          then attune_hidden.read_claims(current_setting('request.jwt.claims', true))
+        else nullif(current_setting('request.jwt.claims', true), '')::jsonb
       end;
     end;
     comment on function auth.jwt() is

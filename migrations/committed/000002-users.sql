@@ -1,5 +1,5 @@
---! Previous: sha1:3c6e112864a40e4d8db9d156d75b2810213a7488
---! Hash: sha1:da1545a5dcd8d0b40618a28c27f019faa6d8963b
+--! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
+--! Hash: sha1:873cc133d20a112c90ab9f343cc341b50ac4a60a
 --! Message: users
 
 -- Plans
@@ -65,6 +65,7 @@ as $$
 declare
   claims constant jsonb := auth.jwt();
   session_id constant text := claims ->> 'session_id';
+  uuid_pattern constant text := '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 begin
   -- Definer, because the policies of these tables themselves ask who is asking.
   if claims ->> 'iss' <> attune_private.own_issuer() then
@@ -75,13 +76,16 @@ begin
         and i.subject = claims ->> 'sub'
         and not attune_private.is_spent(i.issuer, i.subject, claims -> 'iat')
     );
+  elsif claims ->> 'sub' !~ uuid_pattern then
+    return null;
   elsif session_id is null then
-    return (select u.id from attune.users as u where u.id = auth.uid());
-  elsif session_id ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then
+    -- As `auth.uid()` says, without reading the claims again.
+    return (select u.id from attune.users as u where u.id = (claims ->> 'sub')::uuid);
+  elsif session_id ~ uuid_pattern then
     return (
       select s.user_id
       from attune.sessions as s
-      where s.user_id = auth.uid()
+      where s.user_id = (claims ->> 'sub')::uuid
         and s.id = session_id::uuid
         and s.revoked_at is null
         and s.idle_until > now()

@@ -1,5 +1,5 @@
---! Previous: sha1:da1545a5dcd8d0b40618a28c27f019faa6d8963b
---! Hash: sha1:fb3b33235d6dc3b15e01abcb568fae2f9a4201b0
+--! Previous: sha1:873cc133d20a112c90ab9f343cc341b50ac4a60a
+--! Hash: sha1:e725a6f0c0708026b67a934e9b746ed2bcaee57e
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:fb3b33235d6dc3b15e01abcb568fae2f9a4201b0
---! Hash: sha1:df32c20b160625a012b35ae2d531818e8b64471e
+--! Previous: sha1:e725a6f0c0708026b67a934e9b746ed2bcaee57e
+--! Hash: sha1:128728359ffb3521c55d756bbdfbf6577257bb84
 --! Message: json schema
 
 -- What a value must be

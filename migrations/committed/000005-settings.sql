@@ -1,5 +1,5 @@
---! Previous: sha1:df32c20b160625a012b35ae2d531818e8b64471e
---! Hash: sha1:f75a2bb683014a21523a07fec223a4e4d05c78f8
+--! Previous: sha1:128728359ffb3521c55d756bbdfbf6577257bb84
+--! Hash: sha1:72dcfb35e533f97fa17d11ac49c7ab4297284a6c
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:f75a2bb683014a21523a07fec223a4e4d05c78f8
---! Hash: sha1:c192224bcc12ef6f54c05ad3e371a7043419f434
+--! Previous: sha1:72dcfb35e533f97fa17d11ac49c7ab4297284a6c
+--! Hash: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:c192224bcc12ef6f54c05ad3e371a7043419f434
---! Hash: sha1:d1aac03662d64f26c26b0396c3b013ff032951cd
+--! Previous: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
+--! Hash: sha1:c1966b6c358a848e8202681d7719570ea69b7887
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

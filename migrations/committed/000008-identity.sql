@@ -1,5 +1,5 @@
---! Previous: sha1:d1aac03662d64f26c26b0396c3b013ff032951cd
---! Hash: sha1:347c556b072ecaa9ffa7bdb42aa5586ac32639e9
+--! Previous: sha1:c1966b6c358a848e8202681d7719570ea69b7887
+--! Hash: sha1:ed0ffc945767eabd52600123d50014a72704f3f8
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:347c556b072ecaa9ffa7bdb42aa5586ac32639e9
---! Hash: sha1:a812f1ae9e75ecbb694a41bafab11380aee274ef
+--! Previous: sha1:ed0ffc945767eabd52600123d50014a72704f3f8
+--! Hash: sha1:372f02d91d117f62e0ccb46ba039964e72537c96
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:a812f1ae9e75ecbb694a41bafab11380aee274ef
---! Hash: sha1:b7d1eaf952cfa952de2b589e777ac57e2497bdea
+--! Previous: sha1:372f02d91d117f62e0ccb46ba039964e72537c96
+--! Hash: sha1:db74772d27b9682da8cf8726fb4b5295b49d2545
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:b7d1eaf952cfa952de2b589e777ac57e2497bdea
---! Hash: sha1:b380a82bf19d86892cba3e3c69edd174ba77b4ed
+--! Previous: sha1:db74772d27b9682da8cf8726fb4b5295b49d2545
+--! Hash: sha1:fcabab5edafcbb93a3a57c9657bf6e829b1a7efe
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

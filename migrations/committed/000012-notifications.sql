@@ -1,5 +1,5 @@
---! Previous: sha1:b380a82bf19d86892cba3e3c69edd174ba77b4ed
---! Hash: sha1:c87b43a873a458ac6d184d42f98b9a45f8186c54
+--! Previous: sha1:fcabab5edafcbb93a3a57c9657bf6e829b1a7efe
+--! Hash: sha1:4db6a75ceb5e4da716fe1bf7561652f5ab32daeb
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:c87b43a873a458ac6d184d42f98b9a45f8186c54
---! Hash: sha1:dbbc82626c474cadd4eedb5b6e3f9c4749b0a9c0
+--! Previous: sha1:4db6a75ceb5e4da716fe1bf7561652f5ab32daeb
+--! Hash: sha1:c58971d267cc1ffb96f65a75fb7d5dab4af232d7
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:dbbc82626c474cadd4eedb5b6e3f9c4749b0a9c0
---! Hash: sha1:9bce277a1e5fd13cc4fe47e4994a2889020ba85b
+--! Previous: sha1:c58971d267cc1ffb96f65a75fb7d5dab4af232d7
+--! Hash: sha1:47be5c018362d596ef6c481eab42af7c07785d29
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -20,7 +20,9 @@ begin
 end;
 $$;
 
-drop function attune_hidden.applied_migrations();
+drop function
+  attune_hidden.read_claims(text),
+  attune_hidden.applied_migrations();
 drop schema attune_private;
 drop schema attune_hidden;
 drop schema attune;
