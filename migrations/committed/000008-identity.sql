@@ -1,5 +1,5 @@
 --! Previous: sha1:c1966b6c358a848e8202681d7719570ea69b7887
---! Hash: sha1:ed0ffc945767eabd52600123d50014a72704f3f8
+--! Hash: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -2221,10 +2221,10 @@ begin
   );
   told.company_name := coalesce(left(nullif(btrim(company_name), ''), 200), previous.company_name);
 
-  -- A provider's clock may be ahead, and its number of whatever size.
+  -- A provider's clock may be ahead, by as much as servers take, and its number of whatever size.
   told.last_issued_at := greatest(
     previous.last_issued_at,
-    case when issued_at > 0 then to_timestamp(least(issued_at, extract(epoch from clock_timestamp()) + 3600)) end
+    case when issued_at > 0 then to_timestamp(least(issued_at, extract(epoch from clock_timestamp()) + 30)) end
   );
 
   if told = previous then
@@ -2294,16 +2294,16 @@ begin
   where i.issuer = link_or_register_user.issuer
     and i.subject = link_or_register_user.subject;
 
-  if found_id is null then
-    -- Only now, when nobody can end it in between.
-    if is_by_token and attune_private.is_spent(issuer, subject, to_jsonb(issued_at)) then
-      raise exception using
-        errcode = 'PT401',
-        message = 'This token was issued before its identity was unlinked, or its account deleted',
-        detail = 'identity_ended',
-        hint = 'Sign in again at the provider.';
-    end if;
+  -- Only now: where it was found no more, what ended it is seen. One that is linked again stays closed to such a token.
+  if is_by_token and attune_private.is_spent(issuer, subject, to_jsonb(issued_at)) then
+    raise exception using
+      errcode = 'PT401',
+      message = 'This token was issued before its identity was unlinked, or its account deleted',
+      detail = 'identity_ended',
+      hint = 'Sign in again at the provider.';
+  end if;
 
+  if found_id is null then
     perform pg_advisory_xact_lock(hashtextextended('attune address ' || attune_private.email_key(address), 0));
     select e.* into holder from attune.user_emails as e where e.email = attune_private.email_key(address);
 

@@ -1,5 +1,5 @@
---! Previous: sha1:ed0ffc945767eabd52600123d50014a72704f3f8
---! Hash: sha1:372f02d91d117f62e0ccb46ba039964e72537c96
+--! Previous: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
+--! Hash: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
 --! Message: invitations
 
 create table attune.invitations (

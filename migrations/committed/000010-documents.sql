@@ -1,5 +1,5 @@
---! Previous: sha1:372f02d91d117f62e0ccb46ba039964e72537c96
---! Hash: sha1:db74772d27b9682da8cf8726fb4b5295b49d2545
+--! Previous: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
+--! Hash: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

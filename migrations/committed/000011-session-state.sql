@@ -1,5 +1,5 @@
---! Previous: sha1:db74772d27b9682da8cf8726fb4b5295b49d2545
---! Hash: sha1:fcabab5edafcbb93a3a57c9657bf6e829b1a7efe
+--! Previous: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
+--! Hash: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

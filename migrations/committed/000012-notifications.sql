@@ -1,5 +1,5 @@
---! Previous: sha1:fcabab5edafcbb93a3a57c9657bf6e829b1a7efe
---! Hash: sha1:4db6a75ceb5e4da716fe1bf7561652f5ab32daeb
+--! Previous: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
+--! Hash: sha1:927de05b407960a369e644c693d3b70a66572cf1
 --! Message: notifications
 
 -- What there is to notify of

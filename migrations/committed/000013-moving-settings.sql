@@ -1,5 +1,5 @@
---! Previous: sha1:4db6a75ceb5e4da716fe1bf7561652f5ab32daeb
---! Hash: sha1:c58971d267cc1ffb96f65a75fb7d5dab4af232d7
+--! Previous: sha1:927de05b407960a369e644c693d3b70a66572cf1
+--! Hash: sha1:dbf506260c001676dcde1d1d593b9856c7967527
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:c58971d267cc1ffb96f65a75fb7d5dab4af232d7
---! Hash: sha1:47be5c018362d596ef6c481eab42af7c07785d29
+--! Previous: sha1:dbf506260c001676dcde1d1d593b9856c7967527
+--! Hash: sha1:a65c8323ba3dee932bc22b5a8a4cbc30b56c6e12
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

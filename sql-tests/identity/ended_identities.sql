@@ -52,6 +52,11 @@ select is(pg_temp.users(), (select n + 1 from before), 'who comes back is a new 
 select pg_temp.be('ada', -60);
 select is(attune.current_user_id(), null, 'a token of before opens nothing of the new account');
 select tests.throws_reason('select attune.unlink_identity(''https://id.example.com'', ''ada'')', '42501', 'not_signed_in', 'nor does it do anything');
+select tests.throws_reason(
+  'select attune.provision_user()', 'PT401', 'identity_ended', 'nor does it read or change the new account by provisioning it: ' || t.claims::text
+)
+from (values ('{}'::jsonb), ('{"name": "Old"}'), ('{"email": "old@example.com", "email_verified": true}')) as t (claims),
+  lateral pg_temp.be('ada', -60, t.claims);
 select pg_temp.be('ada', 25);
 select isnt(attune.current_user_id(), null, 'a provider whose clock is ahead is no matter');
 select lives_ok('select attune.delete_account()', 'the account can be deleted again');
@@ -122,6 +127,7 @@ select lives_ok(
 );
 select pg_temp.be('bob', -60);
 select is(attune.current_user_id(), null, 'a token from before it ended opens nothing then either');
+select tests.throws_reason('select attune.provision_user()', 'PT401', 'identity_ended', 'nor does it tell whose the identity is now');
 select pg_temp.be('bob', 1);
 select is(attune.current_user_id(), tests.user_id('bob@example.com'), 'one from after it does');
 select tests.authenticate_as_service_role();
