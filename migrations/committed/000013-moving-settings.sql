@@ -1,5 +1,5 @@
---! Previous: sha1:927de05b407960a369e644c693d3b70a66572cf1
---! Hash: sha1:dbf506260c001676dcde1d1d593b9856c7967527
+--! Previous: sha1:a13fcc87cb65e47e2c990ed9736f8596e6582501
+--! Hash: sha1:6d66401e8d507877a45ad87db83ffd4391299040
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

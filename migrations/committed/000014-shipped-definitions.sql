@@ -1,5 +1,5 @@
---! Previous: sha1:dbf506260c001676dcde1d1d593b9856c7967527
---! Hash: sha1:a65c8323ba3dee932bc22b5a8a4cbc30b56c6e12
+--! Previous: sha1:6d66401e8d507877a45ad87db83ffd4391299040
+--! Hash: sha1:04386f5db8ee26b8d4128cdfc6d800ea90f3ce8f
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
