@@ -1,5 +1,5 @@
---! Previous: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
---! Hash: sha1:c1966b6c358a848e8202681d7719570ea69b7887
+--! Previous: sha1:4331bee9ac186f1a500f489e396a0df2578edd61
+--! Hash: sha1:c73785d109f310d505e210eba9d0e0aa4c871306
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
---! Hash: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
+--! Previous: sha1:226041f2339737656f553864fadc1be0de084349
+--! Hash: sha1:66e2b8e50cc315ed425a09f4fb89f808fcffc1a2
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
---! Hash: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
+--! Previous: sha1:66e2b8e50cc315ed425a09f4fb89f808fcffc1a2
+--! Hash: sha1:764b987e08dc66ef646c5fe8a03ee0db14b0a734
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
---! Hash: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
+--! Previous: sha1:764b987e08dc66ef646c5fe8a03ee0db14b0a734
+--! Hash: sha1:48ff3413584ffe40af2cdbd082864ba55e436052
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

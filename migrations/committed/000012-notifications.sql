@@ -1,5 +1,5 @@
---! Previous: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
---! Hash: sha1:a13fcc87cb65e47e2c990ed9736f8596e6582501
+--! Previous: sha1:48ff3413584ffe40af2cdbd082864ba55e436052
+--! Hash: sha1:979a80b3e6087bd991891cad219556feb4a91af3
 --! Message: notifications
 
 -- What there is to notify of
@@ -148,6 +148,13 @@ grant
 create trigger _010_require_admin before insert on attune.notification_categories
   for each statement when (row_security_active('attune.notification_categories'))
   execute function attune_private.tg__require_admin();
+create trigger _900_audit after insert or update on attune.notification_categories
+  for each row execute function attune_private.tg__audit('notification_category');
+create trigger _910_audit_removed after delete on attune.notification_categories
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('notification_category');
+create trigger _100_append_only before truncate on attune.notification_categories
+  for each statement execute function attune_private.tg__append_only();
 
 insert into attune.notification_categories (name, title, description, setting_member, channels, is_critical)
 values
@@ -1047,8 +1054,8 @@ comment on function attune.create_notifications(
   'Puts the same notification into many inboxes, as `create_notification` does; for administrators and trusted '
   'servers. '
   'Who does not exist, or no longer, is left out and named in `unknown_user_ids`. '
-  'Refused, for all of them: `admin_required`, `unknown_user` (for null), `unknown_category`, `title_required`, `too_large`, `value_too_deep`, '
-  '`invalid_action_url`.';
+  'Refused, for all of them: `admin_required`, `unknown_user` (for null), `unknown_category`, `title_required`, `too_large`, '
+  '`value_too_deep`, `invalid_action_url`.';
 revoke all on function attune.create_notifications(
   uuid[], text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, text
 ) from public;
@@ -1133,6 +1140,7 @@ grant execute on function attune.notification_counts() to authenticated, service
 --! EndIncluded notifications/notification_counts.sql
 --! Included notifications/private/change_notifications.sql
 create or replace function attune_private.change_notifications(
+  user_id uuid,
   change attune_private.inbox_change,
   ids uuid[] default null,
   category text default null,
@@ -1146,14 +1154,13 @@ set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-  caller constant uuid := attune_hidden.require_user_id();
   outcome attune.changed_notifications;
 begin
   perform attune_private.check_size('The list', cardinality(ids), 1000, 'notifications');
 
   if exists (
     select from unnest(ids) as i (id)
-    where not exists (select from attune.notifications as n where n.user_id = caller and n.id = i.id)
+    where not exists (select from attune.notifications as n where n.user_id = change_notifications.user_id and n.id = i.id)
   ) then
     raise exception using
       errcode = 'PT404',
@@ -1187,7 +1194,7 @@ begin
         when 'archive' then case when n.snoozed_until <= now() then n.snoozed_until end
         else n.snoozed_until
       end
-    where n.user_id = caller
+    where n.user_id = change_notifications.user_id
       and case change
         when 'seen' then n.seen_at is null
         when 'read' then n.read_at is null
@@ -1228,26 +1235,26 @@ begin
     outcome.notifications := array(
       select n
       from attune.notifications as n
-      where n.user_id = caller
+      where n.user_id = change_notifications.user_id
         and n.id = any (ids)
       order by array_position(ids, n.id)
     );
   end if;
 
   outcome.notifications := coalesce(outcome.notifications, '{}');
-  outcome.notification_counts := attune_private.notification_counts(caller);
+  outcome.notification_counts := attune_private.notification_counts(change_notifications.user_id);
   return outcome;
 end;
 $$;
 comment on function attune_private.change_notifications(
-  attune_private.inbox_change, uuid[], text, boolean, timestamptz
+  uuid, attune_private.inbox_change, uuid[], text, boolean, timestamptz
 ) is
-  'Does one thing to up to 1,000 notifications of the caller, all or none, or without `ids` to the whole inbox, of one '
+  'Does one thing to up to 1,000 notifications of a user, all or none, or without `ids` to the whole inbox, of one '
   'category or only of what was read where told so. '
   'What is so already stays as it is. '
-  'Refused: `not_signed_in`, `unknown_notification`, `unknown_category`, `too_large`.';
+  'Refused: `unknown_notification`, `unknown_category`, `too_large`.';
 revoke all on function attune_private.change_notifications(
-  attune_private.inbox_change, uuid[], text, boolean, timestamptz
+  uuid, attune_private.inbox_change, uuid[], text, boolean, timestamptz
 ) from public;
 --! EndIncluded notifications/private/change_notifications.sql
 --! Included notifications/mark_notifications_seen.sql
@@ -1257,7 +1264,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('seen', coalesce(ids, '{}'));
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'seen', coalesce(ids, '{}'));
 end;
 $$;
 comment on function attune.mark_notifications_seen(uuid[]) is
@@ -1274,7 +1281,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('read', coalesce(ids, '{}'));
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'read', coalesce(ids, '{}'));
 end;
 $$;
 comment on function attune.mark_notifications_read(uuid[]) is
@@ -1292,7 +1299,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('unread', coalesce(ids, '{}'));
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'unread', coalesce(ids, '{}'));
 end;
 $$;
 comment on function attune.mark_notifications_unread(uuid[]) is
@@ -1309,7 +1316,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('seen', category => category);
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'seen', category => category);
 end;
 $$;
 comment on function attune.mark_all_notifications_seen(text) is
@@ -1327,7 +1334,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('read', category => category);
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'read', category => category);
 end;
 $$;
 comment on function attune.mark_all_notifications_read(text) is
@@ -1345,7 +1352,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('archive', coalesce(ids, '{}'));
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'archive', coalesce(ids, '{}'));
 end;
 $$;
 comment on function attune.archive_notifications(uuid[]) is
@@ -1363,7 +1370,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('unarchive', coalesce(ids, '{}'));
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'unarchive', coalesce(ids, '{}'));
 end;
 $$;
 comment on function attune.unarchive_notifications(uuid[]) is
@@ -1380,7 +1387,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('archive', category => category, only_read => only_read);
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'archive', category => category, only_read => only_read);
 end;
 $$;
 comment on function attune.archive_all_notifications(text, boolean) is
@@ -1398,9 +1405,9 @@ returns attune.changed_notifications
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
 begin
-  perform attune_hidden.require_user_id();
-
   if (until > now() and until <= now() + interval '1 year') is not true then
     raise exception using
       errcode = 'PT422',
@@ -1409,7 +1416,7 @@ begin
       hint = 'Give a time in the future, at most a year ahead.';
   end if;
 
-  return attune_private.change_notifications('snooze', coalesce(ids, '{}'), until => until);
+  return attune_private.change_notifications(caller, 'snooze', coalesce(ids, '{}'), until => until);
 end;
 $$;
 comment on function attune.snooze_notifications(uuid[], timestamptz) is
@@ -1428,7 +1435,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return attune_private.change_notifications('unsnooze', coalesce(ids, '{}'));
+  return attune_private.change_notifications(attune_hidden.require_user_id(), 'unsnooze', coalesce(ids, '{}'));
 end;
 $$;
 comment on function attune.unsnooze_notifications(uuid[]) is

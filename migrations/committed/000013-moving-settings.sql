@@ -1,5 +1,5 @@
---! Previous: sha1:a13fcc87cb65e47e2c990ed9736f8596e6582501
---! Hash: sha1:6d66401e8d507877a45ad87db83ffd4391299040
+--! Previous: sha1:979a80b3e6087bd991891cad219556feb4a91af3
+--! Hash: sha1:d5018021bebbf15a2d2aa4f107a368d897b93192
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -753,6 +753,13 @@ create trigger _100_validate before insert or update on attune.setting_templates
   for each row execute function attune_private.tg_setting_templates__validate();
 create trigger _200_timestamps before update on attune.setting_templates
   for each row execute function attune_private.tg__timestamps();
+create trigger _900_audit after insert or update on attune.setting_templates
+  for each row execute function attune_private.tg__audit('setting_template');
+create trigger _910_audit_removed after delete on attune.setting_templates
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('setting_template');
+create trigger _100_append_only before truncate on attune.setting_templates
+  for each statement execute function attune_private.tg__append_only();
 
 --! Included moving-settings/triggers/tg_setting_definitions__keep_templates.sql
 create or replace function attune_private.tg_setting_definitions__keep_templates()

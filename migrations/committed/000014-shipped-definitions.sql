@@ -1,5 +1,5 @@
---! Previous: sha1:6d66401e8d507877a45ad87db83ffd4391299040
---! Hash: sha1:04386f5db8ee26b8d4128cdfc6d800ea90f3ce8f
+--! Previous: sha1:d5018021bebbf15a2d2aa4f107a368d897b93192
+--! Hash: sha1:7b2acd2d8d25eb36126b566971bbb9981eee2ffe
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

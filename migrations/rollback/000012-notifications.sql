@@ -22,7 +22,7 @@ drop function
   attune.mark_notifications_unread(uuid[]),
   attune_private.notification_counts(uuid),
   attune_private.store_notifications(uuid[], text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, text),
-  attune_private.change_notifications(attune_private.inbox_change, uuid[], text, boolean, timestamptz),
+  attune_private.change_notifications(uuid, attune_private.inbox_change, uuid[], text, boolean, timestamptz),
   attune_private.delivery_settings(uuid, attune.notification_categories),
   attune_private.insert_notifications(uuid[], text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, text),
   attune_private.check_notifications_of_a_day(uuid),

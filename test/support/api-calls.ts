@@ -16,6 +16,7 @@ export type Names = Record<
   | "usedToken"
   | "resetToken"
   | "verificationToken"
+  | "emailChangeToken"
   | "invitationToken",
   string
 >;
@@ -119,6 +120,9 @@ const calls = (of: Names): Call[] => [
   { who: "anon", sql: `reset_password('${of.resetToken}', '${PASSWORD}')` },
   { who: "registered", sql: "request_email_verification()" },
   { who: "registered", sql: `verify_email('${of.verificationToken}')` },
+  { who: "registered", sql: `request_email_change('another@example.com', '${PASSWORD}')` },
+  { who: "registered", sql: "request_email_change('another@example.com', 'wrong password')" },
+  { who: "registered", sql: `confirm_email_change('${of.emailChangeToken}')` },
   { who: "registered", sql: `change_password('${PASSWORD}', '${PASSWORD} again')` },
   { who: "registered", sql: `change_password('wrong password', '${PASSWORD} again')` },
   { who: "registered", sql: "provision_user()" },
@@ -239,6 +243,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     usedToken,
     resetToken: await mailed("reset_password"),
     verificationToken: await mailed("verify_email"),
+    emailChangeToken: await value(
+      "select attune_private.make_one_time_token($1, 'another@example.com', 'change_email', now() + interval '1 day')",
+      [registered],
+    ),
     invitationToken: await value(
       "select payload ->> 'token' from attune_private.mail_outbox where purpose = 'invitation'",
     ),
