@@ -1,5 +1,5 @@
---! Previous: sha1:72dcfb35e533f97fa17d11ac49c7ab4297284a6c
---! Hash: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
+--! Previous: sha1:2800ee52d984baa7395dc7e6d86575e6ce427372
+--! Hash: sha1:d922f10ceae3c7ddf5ff0d5fc2ed1beca301ff51
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

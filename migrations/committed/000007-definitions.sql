@@ -1,5 +1,5 @@
---! Previous: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
---! Hash: sha1:c1966b6c358a848e8202681d7719570ea69b7887
+--! Previous: sha1:d922f10ceae3c7ddf5ff0d5fc2ed1beca301ff51
+--! Hash: sha1:8ccf9efadfda02fb70f66c26f313ea8d319a334f
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

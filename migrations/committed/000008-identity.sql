@@ -1,5 +1,5 @@
---! Previous: sha1:c1966b6c358a848e8202681d7719570ea69b7887
---! Hash: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
+--! Previous: sha1:8ccf9efadfda02fb70f66c26f313ea8d319a334f
+--! Hash: sha1:ab15e96db6d34aa7781482416ac5d12ea5946d6f
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
---! Hash: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
+--! Previous: sha1:ab15e96db6d34aa7781482416ac5d12ea5946d6f
+--! Hash: sha1:7efe374754440e032695fe551c5807a14f400621
 --! Message: invitations
 
 create table attune.invitations (
@@ -29,7 +29,7 @@ create index invitations_project_id_idx on attune.invitations (project_id);
 create index invitations_email_idx on attune.invitations (email);
 create index invitations_invited_by_idx on attune.invitations (invited_by, created_at);
 comment on table attune.invitations is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'Who was asked by e-mail to join a team or a project. '
   'Its owners see them, and the admins of a team; made by `invite_to_team` and `invite_to_project`.';
 comment on column attune.invitations.id is 'Which invitation.';

@@ -1,5 +1,5 @@
---! Previous: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
---! Hash: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
+--! Previous: sha1:7efe374754440e032695fe551c5807a14f400621
+--! Hash: sha1:1eb8a88e16ecbfe8d442039d647d5d6fec4542e0
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
---! Hash: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
+--! Previous: sha1:1eb8a88e16ecbfe8d442039d647d5d6fec4542e0
+--! Hash: sha1:1f705bd1792f42c0e3a9427c9de61eb22ce94182
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

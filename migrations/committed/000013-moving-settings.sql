@@ -1,5 +1,5 @@
---! Previous: sha1:927de05b407960a369e644c693d3b70a66572cf1
---! Hash: sha1:dbf506260c001676dcde1d1d593b9856c7967527
+--! Previous: sha1:6ff793806ea109259a9d6a3e2460275892ec8af9
+--! Hash: sha1:02100397eec65b9cbb77801753fcd38c0a6dc844
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -706,7 +706,6 @@ create table attune.setting_templates (
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
 comment on table attune.setting_templates is
-  E'@behavior -connection +list\n'
   'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';
 comment on column attune.setting_templates.name is 'The template''s stable name, in lower case.';

@@ -1,5 +1,5 @@
---! Previous: sha1:dbf506260c001676dcde1d1d593b9856c7967527
---! Hash: sha1:a65c8323ba3dee932bc22b5a8a4cbc30b56c6e12
+--! Previous: sha1:02100397eec65b9cbb77801753fcd38c0a6dc844
+--! Hash: sha1:195c74b251dc471e527fa57ecf83d70a55d8f8df
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
