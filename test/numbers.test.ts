@@ -220,7 +220,7 @@ describe("any value that the database accepts", () => {
 
         const exported = await read("{ exportPreferences }", "data.exportPreferences");
         const { errors } = await send(
-          `mutation ($document: JSON) { importPreferences(input: { document: $document, mode: replace }) { clientMutationId } }`,
+          `mutation ($document: JSON!) { importPreferences(input: { document: $document, mode: replace }) { clientMutationId } }`,
           `{"document":${exported}}`,
           bob,
         );

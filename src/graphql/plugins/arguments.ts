@@ -1,6 +1,6 @@
-/** Arguments without a default are required; JSON ones still take `null`, which is a value. */
+/** Arguments without a default are required; only what takes JSON's null for a value can't say so in GraphQL. */
 import type {} from "postgraphile";
-import { isJson } from "./json.ts";
+import { takesNull } from "./json.ts";
 
 export const ArgumentsPlugin: GraphileConfig.Plugin = {
   name: "AttuneArgumentsPlugin",
@@ -8,7 +8,7 @@ export const ArgumentsPlugin: GraphileConfig.Plugin = {
     hooks: {
       pgProcedures_PgResourceOptions(_info, { resourceOptions }) {
         for (const parameter of resourceOptions.parameters ?? []) {
-          parameter.notNull = !parameter.optional && !isJson(parameter.codec);
+          parameter.notNull = !parameter.optional && !takesNull(parameter.name, parameter.codec);
         }
       },
     },

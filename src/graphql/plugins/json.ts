@@ -15,6 +15,11 @@ export function isJson(codec: PgCodec): boolean {
   return codec === CODECS["json"] || codec === CODECS["jsonb"];
 }
 
+/** Whether JSON's null is a value there: in what is called a value, as a setting's is. Elsewhere null says nothing. */
+export function takesNull(name: string | null | undefined, codec: PgCodec): boolean {
+  return isJson(codec) && /(^v|_v|V)alue$/.test(name ?? "");
+}
+
 /** JSON's null, which is not SQL's: `JSON.stringify` writes it like any other value. */
 const NULL = JSON.rawJSON("null");
 
@@ -47,7 +52,7 @@ export const JsonPlugin: GraphileConfig.Plugin = {
             details
               .makeArgs(args, path)
               .map((digest) =>
-                "step" in digest && digest.step && digest.pgCodec && isJson(digest.pgCodec)
+                "step" in digest && digest.step && digest.pgCodec && takesNull(digest.name, digest.pgCodec)
                   ? { ...digest, step: withJsonNull(digest.step) }
                   : digest,
               );
@@ -66,8 +71,9 @@ export const JsonPlugin: GraphileConfig.Plugin = {
       // A column that can't be NULL can still hold JSON's null.
       GraphQLInputObjectType_fields_field(field: GrafastInputFieldConfig, _build, { scope }) {
         const { apply } = field;
-        const { pgAttribute, isPgConnectionConditionInputField } = scope;
-        const isSet = pgAttribute?.notNull === true && isJson(pgAttribute.codec) && !isPgConnectionConditionInputField;
+        const { fieldName, pgAttribute, isPgConnectionConditionInputField } = scope;
+        const isSet =
+          pgAttribute?.notNull && takesNull(fieldName, pgAttribute.codec) && !isPgConnectionConditionInputField;
         if (!isSet || apply === undefined) return field;
         const applyNull: typeof apply = (target, value, info) => apply(target, jsonNull(value), info);
         return { ...field, type: getNullableType(field.type), apply: applyNull };
