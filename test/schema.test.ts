@@ -4,9 +4,14 @@ import { resolve } from "node:path";
 import {
   buildSchema,
   getNamedType,
+  getNullableType,
+  type GraphQLArgument,
   type GraphQLField,
+  type GraphQLObjectType,
   type GraphQLSchema,
   isInputObjectType,
+  isListType,
+  isNonNullType,
   isObjectType,
   isSpecifiedScalarType,
 } from "graphql";
@@ -110,17 +115,22 @@ describe("comments name things as SQL does, descriptions as GraphQL does", () =>
   });
 });
 
-test("functions and short tables give lists, long tables give pages", () => {
-  const typeOf = (name: string): string => String(field("Query", name)?.type);
-  expect(typeOf("effectiveSettings")).toBe("[EffectiveSetting!]");
-  expect(typeOf("settingDefinitions")).toBe("[SettingDefinition!]");
-  expect(typeOf("users")).toBe("UserConnection");
-  expect(typeOf("userPreferences")).toBe("UserPreferenceConnection");
-  expect(typeOf("configurationAuditLogs")).toBe("ConfigurationAuditLogConnection");
-  const pages = Object.values(schema.getQueryType()?.getFields() ?? {}).filter(({ type }) =>
-    getNamedType(type).name.endsWith("Connection"),
-  );
-  for (const { args } of pages) expect(String(args.find(({ name }) => name === "first")?.type)).toBe("Int!");
+test("rows of a table are a connection, at the root and on relations; what a function computes is a list", () => {
+  const fields = Object.values(schema.getTypeMap())
+    .filter(isObjectType)
+    .filter(({ name }) => !/^__|(Connection|Payload)$/.test(name))
+    .flatMap((type) => Object.values(type.getFields()).map((each) => ({ of: type.name, ...each })));
+  const firstOf = ({ args }: { args: readonly GraphQLArgument[] }): string | undefined =>
+    args.find(({ name }) => name === "first")?.type.toString();
+
+  const connections = fields.filter(({ type }) => getNamedType(type).name.endsWith("Connection"));
+  expect(connections.map(({ name }) => name)).toEqual(expect.arrayContaining(["users", "plans", "planSettings"]));
+  expect(connections.filter((each) => firstOf(each) !== "Int!")).toEqual([]);
+
+  const lists = fields.filter(({ type }) => isListType(getNullableType(type)) && isObjectType(getNamedType(type)));
+  expect(lists.map(({ name }) => name)).toContain("effectiveSettings");
+  expect(lists.filter((each) => firstOf(each) !== "Int")).toEqual([]);
+  expect(lists.filter(({ type }) => `${getNamedType(type).name}Connection` in schema.getTypeMap())).toEqual([]);
 });
 
 test("what is one row at most has no list beside it, which one query could not ask for as well", () => {
@@ -135,20 +145,70 @@ test("what is one row at most has no list beside it, which one query could not a
   expect(field("SettingDefinition", "globalSetting")).toBeDefined();
 });
 
-test("arguments without a default are required, except JSON, whose null is a value", () => {
-  const inputs = schema.getType("SetPreferenceInput");
-  const types = isInputObjectType(inputs)
-    ? Object.values(inputs.getFields()).map(({ name, type }) => `${name}: ${String(type)}`)
-    : [];
-  expect(types).toEqual([
+/** All object types but the two at the top. */
+const objects = (): GraphQLObjectType[] =>
+  Object.values(schema.getTypeMap())
+    .filter(isObjectType)
+    .filter(({ name }) => !name.startsWith("__") && !["Query", "Mutation"].includes(name));
+const fieldsOf = (types: readonly (GraphQLObjectType | null | undefined)[]) =>
+  types.flatMap((type) =>
+    Object.values(type?.getFields() ?? {}).map((of) => ({ ...of, path: `${type?.name ?? ""}.${of.name}` })),
+  );
+
+describe("what may be null", () => {
+  test("at the top all, so that a refusal leaves the others", () => {
+    const top = fieldsOf([schema.getQueryType(), schema.getMutationType()]);
+    expect(top.length).toBeGreaterThan(100);
+    expect(top.filter(({ type }) => isNonNullType(type)).map(({ path }) => path)).toEqual([]);
+  });
+
+  test("no element of a list, in or out; of groups a key is null where its column is", () => {
+    const fields = fieldsOf([...objects(), schema.getQueryType()]);
+    const inputs = Object.values(schema.getTypeMap()).flatMap((type) =>
+      isInputObjectType(type)
+        ? Object.values(type.getFields()).map((of) => ({ ...of, path: `${type.name}.${of.name}` }))
+        : [],
+    );
+    const args = fields.flatMap(({ path, args: all }) => all.map((of) => ({ ...of, path: `${path}(${of.name})` })));
+    const withNulls = [...fields, ...inputs, ...args].filter(({ type }) => {
+      const list = getNullableType(type);
+      return isListType(list) && !isNonNullType(list.ofType);
+    });
+    expect(withNulls.map(({ path }) => path).filter((path) => !path.endsWith("Aggregates.keys"))).toEqual([]);
+  });
+
+  test("of a payload nothing, unless its function is tagged `@nullable`", () => {
+    const told = fieldsOf(objects().filter(({ name }) => name.endsWith("Payload")));
+    const nullable = told.filter(({ name, type }) => name !== "clientMutationId" && !isNonNullType(type));
+    expect(nullable.map(({ path }) => path)).toEqual([]);
+  });
+});
+
+test("every row of a table is known to a cache by its `id`", () => {
+  const rows = [...text.matchAll(/^ {2}nodes: \[(\w+)!\]!$/gm)].map(([, name = ""]) => name);
+  expect(rows.length).toBeGreaterThan(5);
+  for (const name of [...rows, "TeamMember", "GlobalSetting"])
+    expect(`${name}.id: ${String(field(name, "id")?.type)}`).toMatch(/!$/);
+});
+
+test("arguments without a default are required, except a setting's value, whose null is a value", () => {
+  const inputTypes = (name: string): string[] => {
+    const inputs = schema.getType(name);
+    return isInputObjectType(inputs)
+      ? Object.values(inputs.getFields()).map((of) => `${of.name}: ${String(of.type)}`)
+      : [];
+  };
+  expect(inputTypes("SetPreferenceInput")).toEqual([
     "clientMutationId: String",
     "isWhole: Boolean",
     "key: String!",
     "projectId: UUID",
     "value: JSON",
   ]);
+  expect(inputTypes("SetPreferencesInput")).toEqual(["clientMutationId: String", "patch: JSON!", "projectId: UUID"]);
   expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual([
     "category: String",
+    "first: Int",
     "projectId: UUID",
     "targetingKey: String",
   ]);

@@ -1,5 +1,5 @@
---! Previous: sha1:72dcfb35e533f97fa17d11ac49c7ab4297284a6c
---! Hash: sha1:4331bee9ac186f1a500f489e396a0df2578edd61
+--! Previous: sha1:2800ee52d984baa7395dc7e6d86575e6ce427372
+--! Hash: sha1:3eccf4cb89a4f313a94cde95c83e13b13883c59b
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

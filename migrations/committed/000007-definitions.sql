@@ -1,5 +1,5 @@
---! Previous: sha1:4331bee9ac186f1a500f489e396a0df2578edd61
---! Hash: sha1:c73785d109f310d505e210eba9d0e0aa4c871306
+--! Previous: sha1:3eccf4cb89a4f313a94cde95c83e13b13883c59b
+--! Hash: sha1:c2754035371396b916288b9e2c8c2c8c9a256b79
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:c73785d109f310d505e210eba9d0e0aa4c871306
---! Hash: sha1:226041f2339737656f553864fadc1be0de084349
+--! Previous: sha1:c2754035371396b916288b9e2c8c2c8c9a256b79
+--! Hash: sha1:87d01ef38b8237ddfd2a60738167a4e5e80128b7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

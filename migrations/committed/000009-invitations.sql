@@ -1,5 +1,5 @@
---! Previous: sha1:226041f2339737656f553864fadc1be0de084349
---! Hash: sha1:66e2b8e50cc315ed425a09f4fb89f808fcffc1a2
+--! Previous: sha1:87d01ef38b8237ddfd2a60738167a4e5e80128b7
+--! Hash: sha1:ad46cebf7d6742d9858c7684e941e708945f1b31
 --! Message: invitations
 
 create table attune.invitations (
@@ -29,7 +29,7 @@ create index invitations_project_id_idx on attune.invitations (project_id);
 create index invitations_email_idx on attune.invitations (email);
 create index invitations_invited_by_idx on attune.invitations (invited_by, created_at);
 comment on table attune.invitations is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'Who was asked by e-mail to join a team or a project. '
   'Its owners see them, and the admins of a team; made by `invite_to_team` and `invite_to_project`.';
 comment on column attune.invitations.id is 'Which invitation.';

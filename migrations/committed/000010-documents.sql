@@ -1,5 +1,5 @@
---! Previous: sha1:66e2b8e50cc315ed425a09f4fb89f808fcffc1a2
---! Hash: sha1:764b987e08dc66ef646c5fe8a03ee0db14b0a734
+--! Previous: sha1:ad46cebf7d6742d9858c7684e941e708945f1b31
+--! Hash: sha1:a0ac6bf67ab2bdf336d082f7af3500e60aa2b3ca
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:764b987e08dc66ef646c5fe8a03ee0db14b0a734
---! Hash: sha1:48ff3413584ffe40af2cdbd082864ba55e436052
+--! Previous: sha1:a0ac6bf67ab2bdf336d082f7af3500e60aa2b3ca
+--! Hash: sha1:5758622e33f8492aea0433a751f5fce19dddba22
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

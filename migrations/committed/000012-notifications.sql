@@ -1,5 +1,5 @@
---! Previous: sha1:48ff3413584ffe40af2cdbd082864ba55e436052
---! Hash: sha1:979a80b3e6087bd991891cad219556feb4a91af3
+--! Previous: sha1:5758622e33f8492aea0433a751f5fce19dddba22
+--! Hash: sha1:8ab17441594447605f4474c839d31a988936e29f
 --! Message: notifications
 
 -- What there is to notify of
@@ -33,7 +33,6 @@ create table attune.notification_categories (
   created_at timestamptz not null default now()
 );
 comment on table attune.notification_categories is
-  E'@behavior -connection +list\n'
   'What there is to notify of, by which channels, and which setting decides. '
   'Administrators write it.';
 comment on column attune.notification_categories.name is 'The category''s stable name, in lower case: `lead_update`.';
@@ -1557,7 +1556,6 @@ comment on function attune.claim_deliveries(attune.notification_channel, integer
   E'@param channel Which channel.\n'
   '@param limit At most so many, 1 to 1,000.\n'
   '@param lease For how long the worker has them to itself, one second to one day.\n'
-  '@behavior -connection +list\n'
   'Gives a worker deliveries of one channel that are due, what is critical first, then the most urgent, and keeps '
   'them from every other worker until the lease runs out; for trusted servers. '
   'The worker sends each and calls `complete_delivery` or `fail_delivery`. '

@@ -1,5 +1,5 @@
---! Previous: sha1:979a80b3e6087bd991891cad219556feb4a91af3
---! Hash: sha1:d5018021bebbf15a2d2aa4f107a368d897b93192
+--! Previous: sha1:8ab17441594447605f4474c839d31a988936e29f
+--! Hash: sha1:2af520553306c541a7de0e3516929ae6eca2151e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -706,7 +706,6 @@ create table attune.setting_templates (
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
 comment on table attune.setting_templates is
-  E'@behavior -connection +list\n'
   'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';
 comment on column attune.setting_templates.name is 'The template''s stable name, in lower case.';

@@ -1,5 +1,5 @@
---! Previous: sha1:d5018021bebbf15a2d2aa4f107a368d897b93192
---! Hash: sha1:7b2acd2d8d25eb36126b566971bbb9981eee2ffe
+--! Previous: sha1:2af520553306c541a7de0e3516929ae6eca2151e
+--! Hash: sha1:a12aabcd60881f7b45d6c2f8bca80d41f8ed20ca
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

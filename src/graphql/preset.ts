@@ -11,8 +11,11 @@ import { AbsentRowsPlugin } from "./plugins/absent-rows.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
+import { IdentityPlugin } from "./plugins/identity.ts";
 import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
+import { NullabilityPlugin } from "./plugins/nullability.ts";
+import { PayloadsPlugin } from "./plugins/payloads.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
@@ -58,9 +61,12 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       NamesPlugin,
       ArgumentsPlugin,
       CollectionsPlugin,
+      IdentityPlugin,
       JsonPlugin,
       TransactionIdsPlugin,
       ReturnedRefusalsPlugin,
+      PayloadsPlugin,
+      NullabilityPlugin,
       WorkPlugin,
       AbsentRowsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),
