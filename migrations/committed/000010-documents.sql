@@ -1,5 +1,5 @@
---! Previous: sha1:ad46cebf7d6742d9858c7684e941e708945f1b31
---! Hash: sha1:a0ac6bf67ab2bdf336d082f7af3500e60aa2b3ca
+--! Previous: sha1:86fb80191b630f77f99416a4e14bd3b60f328949
+--! Hash: sha1:9b0557e3266b5686067f04fc2335e342b47df251
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:a0ac6bf67ab2bdf336d082f7af3500e60aa2b3ca
---! Hash: sha1:5758622e33f8492aea0433a751f5fce19dddba22
+--! Previous: sha1:9b0557e3266b5686067f04fc2335e342b47df251
+--! Hash: sha1:1bb0bf55e50dd63f7b49a3a09defdc78b07e1f6d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -145,41 +145,3 @@ comment on function attune.save_session_state(text, jsonb, jsonb) is
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
 grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
 --! EndIncluded session-state/save_session_state.sql
---! Included session-state/cleanup_expired_sessions.sql
-create or replace function attune.cleanup_expired_sessions(batch_size integer default 10000)
-returns integer
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  removed integer;
-begin
-  perform attune_hidden.require_admin();
-
-  perform attune_private.check_batch_size(batch_size, 100000, 'sessions');
-
-  delete from attune.user_session_state as s
-  using (
-    select e.user_id, e.session_key
-    from attune.user_session_state as e
-    where e.expires_at <= now()
-    order by e.expires_at
-    limit batch_size
-    for update skip locked
-  ) as expired
-  where s.user_id = expired.user_id
-    and s.session_key = expired.session_key;
-
-  get diagnostics removed = row_count;
-  return removed;
-end;
-$$;
-comment on function attune.cleanup_expired_sessions(integer) is
-  E'@notNull\n'
-  '@param batch_size At most so many, 1 to 100,000.\n'
-  'Removes session states that have expired, which nobody sees any more; for administrators and trusted servers. '
-  'One batch a call: returns how many were removed, 0 when none is left. '
-  'Refused: `admin_required`, `invalid_batch_size`.';
-revoke all on function attune.cleanup_expired_sessions(integer) from public;
-grant execute on function attune.cleanup_expired_sessions(integer) to authenticated, service_role;
---! EndIncluded session-state/cleanup_expired_sessions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:8ab17441594447605f4474c839d31a988936e29f
---! Hash: sha1:2af520553306c541a7de0e3516929ae6eca2151e
+--! Previous: sha1:78255645aa2917f4758e80822d1370f31d38bb85
+--! Hash: sha1:fb221aaf79f3e3a76b8b9cb3122e881b72d2a686
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:2af520553306c541a7de0e3516929ae6eca2151e
---! Hash: sha1:a12aabcd60881f7b45d6c2f8bca80d41f8ed20ca
+--! Previous: sha1:fb221aaf79f3e3a76b8b9cb3122e881b72d2a686
+--! Hash: sha1:2d0ba4f7d1561f15f057d26711a50a7d2d1f2732
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1176,6 +1176,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 1000000,
       "default": 1000,
       "description": "How many notifications an inbox takes in a day before the user's own application may add no more; administrators and trusted servers are not limited.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "NOTIFICATION_RETENTION_DAYS": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 36500,
+      "default": 365,
+      "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
       "x-attune": {
         "category": "system",
         "layer": "global",
