@@ -142,6 +142,7 @@ test("arguments without a default are required, except JSON, whose null is a val
     : [];
   expect(types).toEqual([
     "clientMutationId: String",
+    "expectedUpdatedAt: Datetime",
     "isWhole: Boolean",
     "key: String!",
     "projectId: UUID",

@@ -1,5 +1,5 @@
---! Previous: sha1:72dcfb35e533f97fa17d11ac49c7ab4297284a6c
---! Hash: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
+--! Previous: sha1:ec604dd535f5202055f5dc46e36e8505436bacff
+--! Hash: sha1:21056db3e308a560865fccee3f788f12889ab0d5
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

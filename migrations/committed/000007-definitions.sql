@@ -1,5 +1,5 @@
---! Previous: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
---! Hash: sha1:c1966b6c358a848e8202681d7719570ea69b7887
+--! Previous: sha1:21056db3e308a560865fccee3f788f12889ab0d5
+--! Hash: sha1:ff0f094d26586eeb645e4e07ed793d6c3a3863c0
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:c1966b6c358a848e8202681d7719570ea69b7887
---! Hash: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
+--! Previous: sha1:ff0f094d26586eeb645e4e07ed793d6c3a3863c0
+--! Hash: sha1:eca2557249f1d8754090f8f04da79eea04ed7389
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
---! Hash: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
+--! Previous: sha1:eca2557249f1d8754090f8f04da79eea04ed7389
+--! Hash: sha1:205dfc4f44917fc36e4c9875d7b0cfcd0306bd90
 --! Message: invitations
 
 create table attune.invitations (

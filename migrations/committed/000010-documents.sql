@@ -1,5 +1,5 @@
---! Previous: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
---! Hash: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
+--! Previous: sha1:205dfc4f44917fc36e4c9875d7b0cfcd0306bd90
+--! Hash: sha1:81f234365045dd8cd3a82128bed3cfe42d19801f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
---! Hash: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
+--! Previous: sha1:81f234365045dd8cd3a82128bed3cfe42d19801f
+--! Hash: sha1:76b951e59f5a80d349b097f8a959497572bae3ea
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

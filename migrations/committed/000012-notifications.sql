@@ -1,5 +1,5 @@
---! Previous: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
---! Hash: sha1:927de05b407960a369e644c693d3b70a66572cf1
+--! Previous: sha1:76b951e59f5a80d349b097f8a959497572bae3ea
+--! Hash: sha1:e04d2464fa1054f387c61b6cfe60f46cc2d3fb0c
 --! Message: notifications
 
 -- What there is to notify of

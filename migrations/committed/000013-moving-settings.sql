@@ -1,5 +1,5 @@
---! Previous: sha1:927de05b407960a369e644c693d3b70a66572cf1
---! Hash: sha1:dbf506260c001676dcde1d1d593b9856c7967527
+--! Previous: sha1:e04d2464fa1054f387c61b6cfe60f46cc2d3fb0c
+--! Hash: sha1:6a10dbdb4981f97f95950077886d3edb7063e7e9
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:dbf506260c001676dcde1d1d593b9856c7967527
---! Hash: sha1:a65c8323ba3dee932bc22b5a8a4cbc30b56c6e12
+--! Previous: sha1:6a10dbdb4981f97f95950077886d3edb7063e7e9
+--! Hash: sha1:d279f025419ee2b84b43a00e71589fc6e21ef27e
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
