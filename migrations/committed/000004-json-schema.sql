@@ -1,5 +1,5 @@
---! Previous: sha1:e725a6f0c0708026b67a934e9b746ed2bcaee57e
---! Hash: sha1:128728359ffb3521c55d756bbdfbf6577257bb84
+--! Previous: sha1:eb686a6d17a1f41b8bc4ed08aea9c4a85578c312
+--! Hash: sha1:f69143b1a11b624e375919cdad3c5ff4bc4b98ad
 --! Message: json schema
 
 -- What a value must be

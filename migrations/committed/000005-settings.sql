@@ -1,5 +1,5 @@
---! Previous: sha1:128728359ffb3521c55d756bbdfbf6577257bb84
---! Hash: sha1:ec604dd535f5202055f5dc46e36e8505436bacff
+--! Previous: sha1:f69143b1a11b624e375919cdad3c5ff4bc4b98ad
+--! Hash: sha1:d1654eb6af08f003fc1bad111b03c0c6b34b77ef
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -213,7 +213,6 @@ create table attune.setting_definitions (
 create index setting_definitions_category_idx on attune.setting_definitions (category, key);
 create index setting_definitions_source_idx on attune.setting_definitions (source);
 comment on table attune.setting_definitions is
-  E'@behavior -connection +list\n'
   'The registry of settings: what keys there are, what their values look like, and what applies when nobody chose. '
   'Administrators write it.';
 comment on column attune.setting_definitions.key is
@@ -954,7 +953,6 @@ create table attune.global_settings (
   updated_at timestamptz not null default now()
 );
 comment on table attune.global_settings is
-  E'@behavior -connection +list\n'
   'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
 comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396), unless the setting''s `merge` is `replace`.';
@@ -1022,7 +1020,6 @@ create table attune.plan_settings (
 );
 create index plan_settings_key_idx on attune.plan_settings (key);
 comment on table attune.plan_settings is
-  E'@behavior -connection +list\n'
   'What administrators chose for the users of a plan.';
 comment on column attune.plan_settings.plan is 'Which plan.';
 comment on column attune.plan_settings.key is 'Which setting.';

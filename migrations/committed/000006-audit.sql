@@ -1,5 +1,5 @@
---! Previous: sha1:ec604dd535f5202055f5dc46e36e8505436bacff
---! Hash: sha1:21056db3e308a560865fccee3f788f12889ab0d5
+--! Previous: sha1:d1654eb6af08f003fc1bad111b03c0c6b34b77ef
+--! Hash: sha1:7693d5ff943c03247afa946237077fcafe661b18
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

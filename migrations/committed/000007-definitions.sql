@@ -1,5 +1,5 @@
---! Previous: sha1:21056db3e308a560865fccee3f788f12889ab0d5
---! Hash: sha1:ff0f094d26586eeb645e4e07ed793d6c3a3863c0
+--! Previous: sha1:7693d5ff943c03247afa946237077fcafe661b18
+--! Hash: sha1:f4573a105b00a86545ebc2117c78140b94efb312
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:ff0f094d26586eeb645e4e07ed793d6c3a3863c0
---! Hash: sha1:eca2557249f1d8754090f8f04da79eea04ed7389
+--! Previous: sha1:f4573a105b00a86545ebc2117c78140b94efb312
+--! Hash: sha1:6cd368c83854f5998fbf82b65014517edbc90abb
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:eca2557249f1d8754090f8f04da79eea04ed7389
---! Hash: sha1:205dfc4f44917fc36e4c9875d7b0cfcd0306bd90
+--! Previous: sha1:6cd368c83854f5998fbf82b65014517edbc90abb
+--! Hash: sha1:b60cd4cd9a3db25467c6bfec1e8ffd0334624431
 --! Message: invitations
 
 create table attune.invitations (
@@ -29,7 +29,7 @@ create index invitations_project_id_idx on attune.invitations (project_id);
 create index invitations_email_idx on attune.invitations (email);
 create index invitations_invited_by_idx on attune.invitations (invited_by, created_at);
 comment on table attune.invitations is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'Who was asked by e-mail to join a team or a project. '
   'Its owners see them, and the admins of a team; made by `invite_to_team` and `invite_to_project`.';
 comment on column attune.invitations.id is 'Which invitation.';

@@ -1,5 +1,5 @@
---! Previous: sha1:205dfc4f44917fc36e4c9875d7b0cfcd0306bd90
---! Hash: sha1:81f234365045dd8cd3a82128bed3cfe42d19801f
+--! Previous: sha1:b60cd4cd9a3db25467c6bfec1e8ffd0334624431
+--! Hash: sha1:2ea16e776f3cc2f01b5f943951bf30c83429e498
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:81f234365045dd8cd3a82128bed3cfe42d19801f
---! Hash: sha1:76b951e59f5a80d349b097f8a959497572bae3ea
+--! Previous: sha1:2ea16e776f3cc2f01b5f943951bf30c83429e498
+--! Hash: sha1:9f6b44160b2b5021fff2105d6cd8e3ff3538bbdf
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

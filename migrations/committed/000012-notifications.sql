@@ -1,5 +1,5 @@
---! Previous: sha1:76b951e59f5a80d349b097f8a959497572bae3ea
---! Hash: sha1:e04d2464fa1054f387c61b6cfe60f46cc2d3fb0c
+--! Previous: sha1:9f6b44160b2b5021fff2105d6cd8e3ff3538bbdf
+--! Hash: sha1:2818e7741b3d8be83021104a5f7a7c8687b85f7c
 --! Message: notifications
 
 -- What there is to notify of
@@ -33,7 +33,6 @@ create table attune.notification_categories (
   created_at timestamptz not null default now()
 );
 comment on table attune.notification_categories is
-  E'@behavior -connection +list\n'
   'What there is to notify of, by which channels, and which setting decides. '
   'Administrators write it.';
 comment on column attune.notification_categories.name is 'The category''s stable name, in lower case: `lead_update`.';
@@ -781,7 +780,6 @@ begin
 end;
 $$;
 comment on function attune.unread_notification_counts() is
-  E'@behavior -connection +list\n'
   'How many notifications of the caller are unread, by category; a category without any is not listed. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.unread_notification_counts() from public;
@@ -1008,7 +1006,6 @@ comment on function attune.claim_deliveries(attune.notification_channel, integer
   E'@param channel Which channel.\n'
   '@param limit At most so many, 1 to 1,000.\n'
   '@param lease For how long the worker has them to itself, one second to one day.\n'
-  '@behavior -connection +list\n'
   'Gives a worker deliveries of one channel that are due, what is critical first, then the most urgent, and keeps '
   'them from every other worker until the lease runs out; for trusted servers. '
   'The worker sends each and calls `complete_delivery` or `fail_delivery`. '

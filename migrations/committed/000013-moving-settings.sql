@@ -1,5 +1,5 @@
---! Previous: sha1:e04d2464fa1054f387c61b6cfe60f46cc2d3fb0c
---! Hash: sha1:6a10dbdb4981f97f95950077886d3edb7063e7e9
+--! Previous: sha1:2818e7741b3d8be83021104a5f7a7c8687b85f7c
+--! Hash: sha1:1ddfadb066dc6716d345d6a82d94c9f07266cafc
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -706,7 +706,6 @@ create table attune.setting_templates (
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
 comment on table attune.setting_templates is
-  E'@behavior -connection +list\n'
   'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';
 comment on column attune.setting_templates.name is 'The template''s stable name, in lower case.';

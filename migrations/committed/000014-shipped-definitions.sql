@@ -1,5 +1,5 @@
---! Previous: sha1:6a10dbdb4981f97f95950077886d3edb7063e7e9
---! Hash: sha1:d279f025419ee2b84b43a00e71589fc6e21ef27e
+--! Previous: sha1:1ddfadb066dc6716d345d6a82d94c9f07266cafc
+--! Hash: sha1:1dc3c6757525f0608ea1641b1e0d778360614ca3
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
