@@ -1,5 +1,5 @@
---! Previous: sha1:f69143b1a11b624e375919cdad3c5ff4bc4b98ad
---! Hash: sha1:d1654eb6af08f003fc1bad111b03c0c6b34b77ef
+--! Previous: sha1:b48ce6fe1a1b2634017bc9899e7dcb963e7557f9
+--! Hash: sha1:cf2d905d3310dba935d037ae861b07f6c583e6a1
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -243,7 +243,9 @@ comment on column attune.setting_definitions.rollout_group is
 comment on column attune.setting_definitions.source is
   'The document that declares the setting (`$id` of `apply_definitions`), or null when it was made by hand.';
 comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
-comment on column attune.setting_definitions.updated_at is 'When the definition last changed.';
+comment on column attune.setting_definitions.updated_at is
+  'When the definition last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.setting_definitions enable row level security;
 create policy setting_definitions_select_public on attune.setting_definitions for select to anon
@@ -269,7 +271,7 @@ grant select on attune.setting_definitions to anon;
 grant
   select,
   insert (key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
-  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
+  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source, updated_at),
   delete
   on attune.setting_definitions to authenticated, service_role;
 
@@ -278,6 +280,9 @@ create trigger _010_require_admin before insert on attune.setting_definitions
   execute function attune_private.tg__require_admin();
 create trigger _100_validate before insert or update on attune.setting_definitions
   for each row execute function attune_private.tg_setting_definitions__validate();
+create trigger _060_check_version before update on attune.setting_definitions
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _200_timestamps before update on attune.setting_definitions
   for each row execute function attune_private.tg__timestamps();
 create trigger _300_keep_used before delete on attune.setting_definitions
@@ -841,7 +846,11 @@ begin
     new.updated_by := attune.current_user_id();
   end if;
 
-  new.updated_at := now();
+  -- Later than what it was in any case: it is the version of the row.
+  new.updated_at := case
+    when tg_op = 'INSERT' then now()
+    else greatest(now(), old.updated_at + interval '1 microsecond')
+  end;
   return new;
 end;
 $$;
@@ -968,7 +977,9 @@ comment on column attune.global_settings.variants is
   'A weight is a part of the sum of all, as Unleash has it, so that a user gets the variant that Unleash would choose. '
   'A request without a user gets `value`.';
 comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.global_settings.updated_at is 'When it was last written.';
+comment on column attune.global_settings.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.global_settings enable row level security;
 create policy global_settings_select_admin on attune.global_settings for select to authenticated
@@ -987,13 +998,20 @@ revoke all on attune.global_settings from public;
 grant
   select,
   insert (key, value, is_active, is_enforced, rollout_percentage, variants),
-  update (value, is_active, is_enforced, rollout_percentage, variants),
+  update (value, is_active, is_enforced, rollout_percentage, variants, updated_at),
   delete
   on attune.global_settings to authenticated, service_role;
 
 create trigger _010_require_admin before insert on attune.global_settings
   for each statement when (row_security_active('attune.global_settings'))
   execute function attune_private.tg__require_admin();
+create trigger _060_check_version before update on attune.global_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.global_settings', 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.global_settings
   for each row execute function attune_private.tg__validate_value('global');
 create trigger _110_validate_variants before insert or update on attune.global_settings
@@ -1028,7 +1046,9 @@ comment on column attune.plan_settings.is_active is 'False keeps the value, and 
 comment on column attune.plan_settings.is_enforced is
   'True ignores every narrower layer: nobody on the plan can choose otherwise.';
 comment on column attune.plan_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.plan_settings.updated_at is 'When it was last written.';
+comment on column attune.plan_settings.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.plan_settings enable row level security;
 create policy plan_settings_select_admin on attune.plan_settings for select to authenticated
@@ -1047,13 +1067,20 @@ revoke all on attune.plan_settings from public;
 grant
   select,
   insert (plan, key, value, is_active, is_enforced),
-  update (value, is_active, is_enforced),
+  update (value, is_active, is_enforced, updated_at),
   delete
   on attune.plan_settings to authenticated, service_role;
 
 create trigger _010_require_admin before insert on attune.plan_settings
   for each statement when (row_security_active('attune.plan_settings'))
   execute function attune_private.tg__require_admin();
+create trigger _060_check_version before update on attune.plan_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.plan_settings', 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.plan_settings
   for each row execute function attune_private.tg__validate_value('plan');
 create trigger _200_stamp before insert or update on attune.plan_settings
@@ -1082,7 +1109,9 @@ comment on column attune.team_settings.is_active is 'False keeps the value, and 
 comment on column attune.team_settings.is_enforced is
   'True ignores every narrower layer: no member can choose otherwise.';
 comment on column attune.team_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.team_settings.updated_at is 'When it was last written.';
+comment on column attune.team_settings.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.team_settings enable row level security;
 create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
@@ -1104,13 +1133,20 @@ revoke all on attune.team_settings from public;
 grant
   select,
   insert (team_id, key, value, is_active, is_enforced),
-  update (value, is_active, is_enforced),
+  update (value, is_active, is_enforced, updated_at),
   delete
   on attune.team_settings to authenticated, service_role;
 
 create trigger _050_authorize before insert or update or delete on attune.team_settings
   for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg_team_settings__authorize();
+create trigger _060_check_version before update on attune.team_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.team_settings', 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.team_settings
   for each row execute function attune_private.tg__validate_value('team');
 create trigger _200_stamp before insert or update on attune.team_settings
@@ -1141,7 +1177,9 @@ comment on column attune.user_preferences.value is 'What was chosen; of an objec
 comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.user_preferences.updated_by is
   'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.user_preferences.updated_at is 'When it was last written.';
+comment on column attune.user_preferences.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.user_preferences enable row level security;
 create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
@@ -1163,7 +1201,7 @@ revoke all on attune.user_preferences from public;
 grant
   select,
   insert (user_id, key, value, is_active),
-  update (value, is_active),
+  update (value, is_active, updated_at),
   delete
   on attune.user_preferences to authenticated, service_role;
 
@@ -1171,6 +1209,13 @@ grant
 create trigger _050_authorize_preference before insert or update or delete on attune.user_preferences
   for each row when (row_security_active('attune.user_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg__authorize_preference();
+create trigger _060_check_version before update on attune.user_preferences
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.user_preferences', 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__validate_value('user');
 create trigger _200_stamp before insert or update on attune.user_preferences
@@ -1209,7 +1254,9 @@ comment on column attune.project_preferences.value is 'What was chosen; of an ob
 comment on column attune.project_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.project_preferences.updated_by is
   'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.project_preferences.updated_at is 'When it was last written.';
+comment on column attune.project_preferences.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.project_preferences enable row level security;
 create policy project_preferences_select_self_or_admin on attune.project_preferences for select to authenticated
@@ -1231,13 +1278,20 @@ revoke all on attune.project_preferences from public;
 grant
   select,
   insert (user_id, project_id, key, value, is_active),
-  update (value, is_active),
+  update (value, is_active, updated_at),
   delete
   on attune.project_preferences to authenticated, service_role;
 
 create trigger _050_authorize_preference before insert or update or delete on attune.project_preferences
   for each row when (row_security_active('attune.project_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg__authorize_preference();
+create trigger _060_check_version before update on attune.project_preferences
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.project_preferences', 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.project_preferences
   for each row execute function attune_private.tg__validate_value('project');
 create trigger _200_stamp before insert or update on attune.project_preferences
@@ -1985,30 +2039,6 @@ comment on function attune_private.refuse_missing_value() is
   'Refuses (`value_required`) to store what was not sent.';
 revoke all on function attune_private.refuse_missing_value() from public;
 --! EndIncluded settings/private/refuse_missing_value.sql
---! Included settings/private/check_unchanged.sql
-create or replace function attune_private.check_unchanged(updated_at timestamptz, expected_updated_at timestamptz)
-returns void
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if expected_updated_at is not null and expected_updated_at is distinct from updated_at then
-    raise exception using
-      errcode = 'PT409',
-      message = case
-        when updated_at is null then 'The value has been reset since it was read'
-        else format('The value has been changed since it was read, at %s', updated_at)
-      end,
-      detail = 'changed_meanwhile',
-      hint = 'Read it again, and decide again.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_unchanged(timestamptz, timestamptz) is
-  'Refuses (`changed_meanwhile`) a write by somebody who has read another state than what is stored; NULL expects '
-  'nothing.';
-revoke all on function attune_private.check_unchanged(timestamptz, timestamptz) from public;
---! EndIncluded settings/private/check_unchanged.sql
 --! Included settings/private/written_value.sql
 create or replace function attune_private.written_value(
   key text,

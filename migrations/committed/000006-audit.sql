@@ -1,5 +1,5 @@
---! Previous: sha1:d1654eb6af08f003fc1bad111b03c0c6b34b77ef
---! Hash: sha1:7693d5ff943c03247afa946237077fcafe661b18
+--! Previous: sha1:cf2d905d3310dba935d037ae861b07f6c583e6a1
+--! Hash: sha1:42379f155e3adf493d44389d319e393799f76e95
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

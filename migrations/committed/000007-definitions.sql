@@ -1,5 +1,5 @@
---! Previous: sha1:7693d5ff943c03247afa946237077fcafe661b18
---! Hash: sha1:f4573a105b00a86545ebc2117c78140b94efb312
+--! Previous: sha1:42379f155e3adf493d44389d319e393799f76e95
+--! Hash: sha1:e32b7028f28711b6a8ce3f16750ac32d47b6a46c
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:f4573a105b00a86545ebc2117c78140b94efb312
---! Hash: sha1:6cd368c83854f5998fbf82b65014517edbc90abb
+--! Previous: sha1:e32b7028f28711b6a8ce3f16750ac32d47b6a46c
+--! Hash: sha1:404de386e212c6b1234ebe44bd322a24bc039b71
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:6cd368c83854f5998fbf82b65014517edbc90abb
---! Hash: sha1:b60cd4cd9a3db25467c6bfec1e8ffd0334624431
+--! Previous: sha1:404de386e212c6b1234ebe44bd322a24bc039b71
+--! Hash: sha1:1ea67334e42dc449fc5dd6d09dcac4df08e468b6
 --! Message: invitations
 
 create table attune.invitations (

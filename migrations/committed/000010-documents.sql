@@ -1,5 +1,5 @@
---! Previous: sha1:b60cd4cd9a3db25467c6bfec1e8ffd0334624431
---! Hash: sha1:2ea16e776f3cc2f01b5f943951bf30c83429e498
+--! Previous: sha1:1ea67334e42dc449fc5dd6d09dcac4df08e468b6
+--! Hash: sha1:9a3584d8c2faa3c97b14f1cbb95ea3791e755afc
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:2ea16e776f3cc2f01b5f943951bf30c83429e498
---! Hash: sha1:9f6b44160b2b5021fff2105d6cd8e3ff3538bbdf
+--! Previous: sha1:9a3584d8c2faa3c97b14f1cbb95ea3791e755afc
+--! Hash: sha1:148bf2e78017956daabe82b760732d00759cf48b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:1ddfadb066dc6716d345d6a82d94c9f07266cafc
---! Hash: sha1:1dc3c6757525f0608ea1641b1e0d778360614ca3
+--! Previous: sha1:7cbda2cd8b6960ac4921ca7637e430dc0ab93259
+--! Hash: sha1:e6802c72e144f6e476f82c826bb73a74247f90b0
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -47,7 +47,6 @@ drop function
   attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb),
   attune_private.written_value(text, attune.setting_layer, jsonb, jsonb, boolean, uuid, uuid),
   attune_private.holds_whole_value(attune.setting_merge, attune.setting_seeding, attune.setting_layer),
-  attune_private.check_unchanged(timestamptz, timestamptz),
   attune_private.audience_of(attune_private.caller),
   attune_private.audience_of_user(uuid),
   attune_hidden.json_merge_patch(jsonb, jsonb, integer),
