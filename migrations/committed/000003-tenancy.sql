@@ -1,5 +1,5 @@
---! Previous: sha1:dc478cfec651e0ef0c075a5609f63b0447770bfb
---! Hash: sha1:eb686a6d17a1f41b8bc4ed08aea9c4a85578c312
+--! Previous: sha1:5346c88b6fc345c28a21a241bfad52bf3d858881
+--! Hash: sha1:b6d6d1df54827db67b8df4521d03fb02cb236221
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -175,7 +175,9 @@ comment on column attune.teams.id is 'Which team.';
 comment on column attune.teams.name is 'What people call it: 1 to 200 characters.';
 comment on column attune.teams.created_by is 'The user who made it, who may be gone.';
 comment on column attune.teams.created_at is 'When it was made.';
-comment on column attune.teams.updated_at is 'When it, or who owns it, last changed.';
+comment on column attune.teams.updated_at is
+  'When it, or who owns it, last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 create table attune.team_members (
   user_id uuid not null
@@ -200,7 +202,9 @@ comment on column attune.team_members.user_id is 'Who belongs to it.';
 comment on column attune.team_members.team_id is 'To which team.';
 comment on column attune.team_members.role is 'As what.';
 comment on column attune.team_members.created_at is 'Since when.';
-comment on column attune.team_members.updated_at is 'When the role last changed.';
+comment on column attune.team_members.updated_at is
+  'When the role last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 --! Included tenancy/hidden/member_team_ids.sql
 create or replace function attune_hidden.member_team_ids()
@@ -258,11 +262,14 @@ create policy teams_delete_owner on attune.teams for delete to authenticated
 create policy teams_all_service_role on attune.teams for all to service_role using (true) with check (true);
 
 revoke all on attune.teams from public;
-grant select, update (name), delete on attune.teams to authenticated;
-grant select, insert (name, created_by), update (name), delete on attune.teams to service_role;
+grant select, update (name, updated_at), delete on attune.teams to authenticated;
+grant select, insert (name, created_by), update (name, updated_at), delete on attune.teams to service_role;
 
 create trigger _050_validate_name before insert or update of name on attune.teams
   for each row execute function attune_private.tg__validate_name();
+create trigger _060_check_version before update on attune.teams
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.teams
   for each row execute function attune_private.tg__timestamps();
 
@@ -273,7 +280,7 @@ create policy team_members_all_service_role on attune.team_members for all to se
 
 revoke all on attune.team_members from public;
 grant select on attune.team_members to authenticated;
-grant select, insert (user_id, team_id, role), update (role), delete on attune.team_members to service_role;
+grant select, insert (user_id, team_id, role), update (role, updated_at), delete on attune.team_members to service_role;
 
 --! Included tenancy/triggers/tg_team_members__keep_owner.sql
 create or replace function attune_private.tg_team_members__keep_owner()
@@ -284,7 +291,7 @@ as $$
 begin
   -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
   -- mere lock, so that it also fails where a transaction keeps an old snapshot.
-  update attune.teams as t set updated_at = now() where t.id = old.team_id;
+  update attune.teams as t set name = t.name where t.id = old.team_id;
 
   -- Not found: the whole team is being deleted.
   if not found or exists (
@@ -331,6 +338,9 @@ comment on function attune_private.tg_team_members__leave_current_team() is
 revoke all on function attune_private.tg_team_members__leave_current_team() from public;
 --! EndIncluded tenancy/triggers/tg_team_members__leave_current_team.sql
 
+create trigger _060_check_version before update on attune.team_members
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.team_members
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_keep_owner after update of role or delete on attune.team_members
@@ -379,7 +389,9 @@ comment on column attune.projects.stage_number is
 comment on column attune.projects.team_id is 'The team it belongs to; null for none.';
 comment on column attune.projects.created_by is 'The user who made it, who may be gone.';
 comment on column attune.projects.created_at is 'When it was made.';
-comment on column attune.projects.updated_at is 'When it, or who owns it, last changed.';
+comment on column attune.projects.updated_at is
+  'When it, or who owns it, last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 create table attune.project_members (
   user_id uuid not null
@@ -404,7 +416,9 @@ comment on column attune.project_members.user_id is 'Who belongs to it.';
 comment on column attune.project_members.project_id is 'To which project.';
 comment on column attune.project_members.role is 'As what.';
 comment on column attune.project_members.created_at is 'Since when.';
-comment on column attune.project_members.updated_at is 'When the role last changed.';
+comment on column attune.project_members.updated_at is
+  'When the role last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 --! Included tenancy/hidden/member_project_ids.sql
 create or replace function attune_hidden.member_project_ids()
@@ -462,8 +476,8 @@ create policy projects_delete_owner on attune.projects for delete to authenticat
 create policy projects_all_service_role on attune.projects for all to service_role using (true) with check (true);
 
 revoke all on attune.projects from public;
-grant select, update (name, stage_number), delete on attune.projects to authenticated;
-grant select, insert (name, stage_number, team_id, created_by), update (name, stage_number, team_id), delete
+grant select, update (name, stage_number, updated_at), delete on attune.projects to authenticated;
+grant select, insert (name, stage_number, team_id, created_by), update (name, stage_number, team_id, updated_at), delete
   on attune.projects to service_role;
 
 --! Included tenancy/triggers/tg_projects__validate_stage.sql
@@ -493,6 +507,9 @@ create trigger _050_validate_name before insert or update of name on attune.proj
   for each row execute function attune_private.tg__validate_name();
 create trigger _060_validate_stage before insert or update of stage_number on attune.projects
   for each row execute function attune_private.tg_projects__validate_stage();
+create trigger _060_check_version before update on attune.projects
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.projects
   for each row execute function attune_private.tg__timestamps();
 
@@ -504,7 +521,7 @@ create policy project_members_all_service_role on attune.project_members for all
 
 revoke all on attune.project_members from public;
 grant select on attune.project_members to authenticated;
-grant select, insert (user_id, project_id, role), update (role), delete on attune.project_members to service_role;
+grant select, insert (user_id, project_id, role), update (role, updated_at), delete on attune.project_members to service_role;
 
 --! Included tenancy/triggers/tg_project_members__keep_owner.sql
 create or replace function attune_private.tg_project_members__keep_owner()
@@ -515,7 +532,7 @@ as $$
 begin
   -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
   -- mere lock, so that it also fails where a transaction keeps an old snapshot.
-  update attune.projects as t set updated_at = now() where t.id = old.project_id;
+  update attune.projects as t set name = t.name where t.id = old.project_id;
 
   -- Not found: the whole project is being deleted.
   if not found or exists (
@@ -543,6 +560,9 @@ comment on function attune_private.tg_project_members__keep_owner() is
 revoke all on function attune_private.tg_project_members__keep_owner() from public;
 --! EndIncluded tenancy/triggers/tg_project_members__keep_owner.sql
 
+create trigger _060_check_version before update on attune.project_members
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.project_members
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_keep_owner after update of role or delete on attune.project_members

@@ -1,5 +1,5 @@
---! Previous: sha1:eb686a6d17a1f41b8bc4ed08aea9c4a85578c312
---! Hash: sha1:f69143b1a11b624e375919cdad3c5ff4bc4b98ad
+--! Previous: sha1:b6d6d1df54827db67b8df4521d03fb02cb236221
+--! Hash: sha1:b48ce6fe1a1b2634017bc9899e7dcb963e7557f9
 --! Message: json schema
 
 -- What a value must be

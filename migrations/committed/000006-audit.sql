@@ -1,5 +1,5 @@
---! Previous: sha1:2800ee52d984baa7395dc7e6d86575e6ce427372
---! Hash: sha1:d922f10ceae3c7ddf5ff0d5fc2ed1beca301ff51
+--! Previous: sha1:cf2d905d3310dba935d037ae861b07f6c583e6a1
+--! Hash: sha1:42379f155e3adf493d44389d319e393799f76e95
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:d922f10ceae3c7ddf5ff0d5fc2ed1beca301ff51
---! Hash: sha1:8ccf9efadfda02fb70f66c26f313ea8d319a334f
+--! Previous: sha1:42379f155e3adf493d44389d319e393799f76e95
+--! Hash: sha1:e32b7028f28711b6a8ce3f16750ac32d47b6a46c
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

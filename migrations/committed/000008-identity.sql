@@ -1,5 +1,5 @@
---! Previous: sha1:8ccf9efadfda02fb70f66c26f313ea8d319a334f
---! Hash: sha1:ab15e96db6d34aa7781482416ac5d12ea5946d6f
+--! Previous: sha1:e32b7028f28711b6a8ce3f16750ac32d47b6a46c
+--! Hash: sha1:404de386e212c6b1234ebe44bd322a24bc039b71
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:ab15e96db6d34aa7781482416ac5d12ea5946d6f
---! Hash: sha1:7efe374754440e032695fe551c5807a14f400621
+--! Previous: sha1:404de386e212c6b1234ebe44bd322a24bc039b71
+--! Hash: sha1:1ea67334e42dc449fc5dd6d09dcac4df08e468b6
 --! Message: invitations
 
 create table attune.invitations (

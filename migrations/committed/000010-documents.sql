@@ -1,5 +1,5 @@
---! Previous: sha1:7efe374754440e032695fe551c5807a14f400621
---! Hash: sha1:1eb8a88e16ecbfe8d442039d647d5d6fec4542e0
+--! Previous: sha1:1ea67334e42dc449fc5dd6d09dcac4df08e468b6
+--! Hash: sha1:9a3584d8c2faa3c97b14f1cbb95ea3791e755afc
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

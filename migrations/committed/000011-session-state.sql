@@ -1,5 +1,5 @@
---! Previous: sha1:1eb8a88e16ecbfe8d442039d647d5d6fec4542e0
---! Hash: sha1:1f705bd1792f42c0e3a9427c9de61eb22ce94182
+--! Previous: sha1:9a3584d8c2faa3c97b14f1cbb95ea3791e755afc
+--! Hash: sha1:148bf2e78017956daabe82b760732d00759cf48b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

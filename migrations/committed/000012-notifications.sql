@@ -1,5 +1,5 @@
---! Previous: sha1:1f705bd1792f42c0e3a9427c9de61eb22ce94182
---! Hash: sha1:6ff793806ea109259a9d6a3e2460275892ec8af9
+--! Previous: sha1:148bf2e78017956daabe82b760732d00759cf48b
+--! Hash: sha1:e901f1255611a7b700ca8c20af7232cf60ed66dd
 --! Message: notifications
 
 -- What there is to notify of
@@ -30,7 +30,8 @@ create table attune.notification_categories (
     constraint notification_categories_setting_member_check check (char_length(setting_member) between 1 and 100),
   channels attune.notification_channel[] not null default '{email,push,sms}',
   is_critical boolean not null default false,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
 );
 comment on table attune.notification_categories is
   'What there is to notify of, by which channels, and which setting decides. '
@@ -45,6 +46,9 @@ comment on column attune.notification_categories.channels is 'The channels it ca
 comment on column attune.notification_categories.is_critical is
   'True is sent at once by every channel of the category, whatever the user''s choice and schedule.';
 comment on column attune.notification_categories.created_at is 'When the category was made.';
+comment on column attune.notification_categories.updated_at is
+  'When it last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.notification_categories enable row level security;
 create policy notification_categories_select_authenticated on attune.notification_categories for select to authenticated
@@ -140,13 +144,18 @@ revoke all on attune.notification_categories from public;
 grant
   select,
   insert (name, title, description, setting_member, channels, is_critical),
-  update (title, description, setting_member, channels, is_critical),
+  update (title, description, setting_member, channels, is_critical, updated_at),
   delete
   on attune.notification_categories to authenticated, service_role;
 
 create trigger _010_require_admin before insert on attune.notification_categories
   for each statement when (row_security_active('attune.notification_categories'))
   execute function attune_private.tg__require_admin();
+create trigger _060_check_version before update on attune.notification_categories
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
+create trigger _100_timestamps before update on attune.notification_categories
+  for each row execute function attune_private.tg__timestamps();
 
 insert into attune.notification_categories (name, title, description, setting_member, channels, is_critical)
 values

@@ -1,5 +1,5 @@
---! Previous: sha1:6ff793806ea109259a9d6a3e2460275892ec8af9
---! Hash: sha1:02100397eec65b9cbb77801753fcd38c0a6dc844
+--! Previous: sha1:e901f1255611a7b700ca8c20af7232cf60ed66dd
+--! Hash: sha1:7cbda2cd8b6960ac4921ca7637e430dc0ab93259
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -722,7 +722,9 @@ comment on column attune.setting_templates.is_admin is
   'True: applied to who is an administrator from the start; false: to who is none; null: to both. '
   'Who becomes one later is given nothing by that, and may apply it.';
 comment on column attune.setting_templates.created_at is 'When the template was made.';
-comment on column attune.setting_templates.updated_at is 'When it was last changed.';
+comment on column attune.setting_templates.updated_at is
+  'When it was last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.setting_templates enable row level security;
 create policy setting_templates_select_authenticated on attune.setting_templates for select to authenticated
@@ -741,7 +743,7 @@ revoke all on attune.setting_templates from public;
 grant
   select,
   insert (name, title, description, "values", plan, role, is_admin),
-  update (title, description, "values", plan, role, is_admin),
+  update (title, description, "values", plan, role, is_admin, updated_at),
   delete
   on attune.setting_templates to authenticated, service_role;
 
@@ -750,6 +752,9 @@ create trigger _010_require_admin before insert on attune.setting_templates
   execute function attune_private.tg__require_admin();
 create trigger _100_validate before insert or update on attune.setting_templates
   for each row execute function attune_private.tg_setting_templates__validate();
+create trigger _060_check_version before update on attune.setting_templates
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _200_timestamps before update on attune.setting_templates
   for each row execute function attune_private.tg__timestamps();
 

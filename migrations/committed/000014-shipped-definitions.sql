@@ -1,5 +1,5 @@
---! Previous: sha1:02100397eec65b9cbb77801753fcd38c0a6dc844
---! Hash: sha1:195c74b251dc471e527fa57ecf83d70a55d8f8df
+--! Previous: sha1:7cbda2cd8b6960ac4921ca7637e430dc0ab93259
+--! Hash: sha1:e6802c72e144f6e476f82c826bb73a74247f90b0
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
