@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:873cc133d20a112c90ab9f343cc341b50ac4a60a
+--! Hash: sha1:55ea051ec8d095cc7542780901951122dddf996f
 --! Message: users
 
 -- Plans
@@ -1079,6 +1079,7 @@ begin atomic
   select coalesce(session.id::text = lower(auth.jwt() ->> 'session_id'), false);
 end;
 comment on function attune.sessions_is_current(attune.sessions) is
+  E'@notNull\n'
   'Whether it is the session of this request''s token.';
 revoke all on function attune.sessions_is_current(attune.sessions) from public;
 grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:873cc133d20a112c90ab9f343cc341b50ac4a60a
---! Hash: sha1:e725a6f0c0708026b67a934e9b746ed2bcaee57e
+--! Previous: sha1:55ea051ec8d095cc7542780901951122dddf996f
+--! Hash: sha1:467f2934fcc0b0e21d931ae258d95d95ac6270d3
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -865,7 +865,7 @@ grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_ro
 --! EndIncluded tenancy/set_team_member_role.sql
 --! Included tenancy/remove_team_member.sql
 create or replace function attune.remove_team_member(team_id uuid, user_id uuid)
-returns void
+returns attune.team_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -874,9 +874,9 @@ declare
   caller_role constant attune.team_role := attune_private.require_team_role(
     caller, remove_team_member.team_id, 'owner', 'admin'
   );
-  removed_role attune.team_role;
+  member attune.team_members;
 begin
-  select m.role into removed_role
+  select m.* into member
   from attune.team_members as m
   where m.user_id = remove_team_member.user_id
     and m.team_id = remove_team_member.team_id
@@ -886,31 +886,35 @@ begin
     perform attune_private.refuse_unknown_member();
   end if;
 
-  if caller_role = 'admin' and removed_role = 'owner' then
+  if caller_role = 'admin' and member.role = 'owner' then
     perform attune_private.refuse_team_role('Only an owner may remove an owner');
   end if;
 
   delete from attune.team_members as m
   where m.user_id = remove_team_member.user_id
     and m.team_id = remove_team_member.team_id;
+
+  return member;
 end;
 $$;
 comment on function attune.remove_team_member(uuid, uuid) is
   E'@param team_id From which team.\n'
   '@param user_id Whom.\n'
-  'Takes a member out of a team; for its owners, and for admins unless it is an owner. '
+  'Takes a member out of a team, and returns the membership that was; for its owners, and for admins unless it is an '
+  'owner. '
   'Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_team_member(uuid, uuid) from public;
 grant execute on function attune.remove_team_member(uuid, uuid) to authenticated, service_role;
 --! EndIncluded tenancy/remove_team_member.sql
 --! Included tenancy/leave_team.sql
 create or replace function attune.leave_team(team_id uuid)
-returns void
+returns attune.team_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.team_members;
 begin
   perform attune_private.require_user(caller);
   perform attune_private.require_team_role(
@@ -919,12 +923,15 @@ begin
 
   delete from attune.team_members as m
   where m.user_id = caller.user_id
-    and m.team_id = leave_team.team_id;
+    and m.team_id = leave_team.team_id
+  returning m.* into member;
+
+  return member;
 end;
 $$;
 comment on function attune.leave_team(uuid) is
   E'@param team_id Which team.\n'
-  'Takes the caller out of a team. '
+  'Takes the caller out of a team, and returns the membership that was. '
   'Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
 revoke all on function attune.leave_team(uuid) from public;
 grant execute on function attune.leave_team(uuid) to authenticated;
@@ -1006,40 +1013,45 @@ grant execute on function attune.set_project_member_role(uuid, uuid, attune.proj
 --! EndIncluded tenancy/set_project_member_role.sql
 --! Included tenancy/remove_project_member.sql
 create or replace function attune.remove_project_member(project_id uuid, user_id uuid)
-returns void
+returns attune.project_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.project_members;
 begin
   perform attune_private.require_project_role(caller, remove_project_member.project_id, 'owner');
 
   delete from attune.project_members as m
   where m.user_id = remove_project_member.user_id
-    and m.project_id = remove_project_member.project_id;
+    and m.project_id = remove_project_member.project_id
+  returning m.* into member;
 
   if not found then
     perform attune_private.refuse_unknown_member();
   end if;
+
+  return member;
 end;
 $$;
 comment on function attune.remove_project_member(uuid, uuid) is
   E'@param project_id From which project.\n'
   '@param user_id Whom.\n'
-  'Takes a member out of a project; for its owners. '
+  'Takes a member out of a project, and returns the membership that was; for its owners. '
   'Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_project_member(uuid, uuid) from public;
 grant execute on function attune.remove_project_member(uuid, uuid) to authenticated, service_role;
 --! EndIncluded tenancy/remove_project_member.sql
 --! Included tenancy/leave_project.sql
 create or replace function attune.leave_project(project_id uuid)
-returns void
+returns attune.project_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.project_members;
 begin
   perform attune_private.require_user(caller);
   perform attune_private.require_project_role(
@@ -1048,12 +1060,15 @@ begin
 
   delete from attune.project_members as m
   where m.user_id = caller.user_id
-    and m.project_id = leave_project.project_id;
+    and m.project_id = leave_project.project_id
+  returning m.* into member;
+
+  return member;
 end;
 $$;
 comment on function attune.leave_project(uuid) is
   E'@param project_id Which project.\n'
-  'Takes the caller out of a project. '
+  'Takes the caller out of a project, and returns the membership that was. '
   'Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
 revoke all on function attune.leave_project(uuid) from public;
 grant execute on function attune.leave_project(uuid) to authenticated;

@@ -1,5 +1,5 @@
---! Previous: sha1:e725a6f0c0708026b67a934e9b746ed2bcaee57e
---! Hash: sha1:128728359ffb3521c55d756bbdfbf6577257bb84
+--! Previous: sha1:467f2934fcc0b0e21d931ae258d95d95ac6270d3
+--! Hash: sha1:75f106981df45ab990560f0e2de25f48a30d7e80
 --! Message: json schema
 
 -- What a value must be

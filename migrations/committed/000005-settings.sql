@@ -1,5 +1,5 @@
---! Previous: sha1:128728359ffb3521c55d756bbdfbf6577257bb84
---! Hash: sha1:72dcfb35e533f97fa17d11ac49c7ab4297284a6c
+--! Previous: sha1:75f106981df45ab990560f0e2de25f48a30d7e80
+--! Hash: sha1:ed282060f05343fa90ce5379682b0b9237150cd4
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -3363,7 +3363,7 @@ begin
 end;
 $$;
 comment on function attune.seed_existing_users(integer) is
-  E'@notNull\n'
+  E'@resultFieldName seededUsers\n'
   '@param batch_size At most so many users, 1 to 100,000.\n'
   'Gives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for '
   'administrators. '

@@ -1,5 +1,5 @@
---! Previous: sha1:72dcfb35e533f97fa17d11ac49c7ab4297284a6c
---! Hash: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
+--! Previous: sha1:ed282060f05343fa90ce5379682b0b9237150cd4
+--! Hash: sha1:b3103bc256fcd2bad4084c0ab76815581fc2edd2
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -413,7 +413,7 @@ begin
 end;
 $$;
 comment on function attune.purge_audit_log(timestamptz, text) is
-  E'@notNull\n'
+  E'@resultFieldName removedRows\n'
   '@param before Rows that are older are removed.\n'
   '@param reason Why, for the record; at most 1,000 characters.\n'
   'Removes the audit rows from before a moment and returns how many; for trusted servers. '

@@ -1,5 +1,5 @@
---! Previous: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
---! Hash: sha1:c1966b6c358a848e8202681d7719570ea69b7887
+--! Previous: sha1:b3103bc256fcd2bad4084c0ab76815581fc2edd2
+--! Hash: sha1:8c70c6a2a6ebfa41a0dd420ea623a2d750a2fda3
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -617,7 +617,7 @@ begin
 end;
 $$;
 comment on function attune.rename_setting(text, text) is
-  E'@notNull\n'
+  E'@resultFieldName movedValues\n'
   '@param key Which setting.\n'
   '@param new_key What it is called from now on.\n'
   'Gives a setting another key, and moves with it what is stored, in every layer and in templates; returns how many '

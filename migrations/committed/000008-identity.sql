@@ -1,5 +1,5 @@
---! Previous: sha1:c1966b6c358a848e8202681d7719570ea69b7887
---! Hash: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
+--! Previous: sha1:8c70c6a2a6ebfa41a0dd420ea623a2d750a2fda3
+--! Hash: sha1:b7a69072f8b432457a9ace4471b50e4cbdf9c7fe
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -269,9 +269,18 @@ comment on column attune.session_tokens.refusal is
   'Why there are no tokens; else null. '
   'Then all else is null.';
 comment on column attune.session_tokens.device_token is
+  E'@nullable\n'
   'What the next `login` from this device may show: failures of others do not lock it out then. '
   'Keep it when the user signs out. '
   'Null when a session is only refreshed.';
+
+create type attune.deleted_account as (user_id uuid, refusal attune.refusal);
+comment on type attune.deleted_account is
+  E'@payload\n'
+  'What `delete_account` did.';
+comment on column attune.deleted_account.user_id is 'Who was deleted.';
+comment on column attune.deleted_account.refusal is
+  'Why nobody was; else null.';
 
 -- What happened
 
@@ -1884,6 +1893,7 @@ begin
 end;
 $$;
 comment on function attune.logout() is
+  E'@resultFieldName hadSession\n'
   'Ends the session of the request''s token, at once; returns whether there was one to end.';
 revoke all on function attune.logout() from public;
 grant execute on function attune.logout() to authenticated;
@@ -1899,6 +1909,7 @@ begin
 end;
 $$;
 comment on function attune.logout_everywhere() is
+  E'@resultFieldName endedSessions\n'
   'Ends all sessions of the caller, this one included, and returns how many. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.logout_everywhere() from public;
@@ -2026,17 +2037,22 @@ grant execute on function attune.request_email_verification() to authenticated;
 --! EndIncluded identity/request_email_verification.sql
 --! Included identity/verify_email.sql
 create or replace function attune.verify_email(token text)
-returns void
+returns attune.users
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
+  verified attune.users;
 begin
-  perform attune_private.verify_email(token, attune_hidden.require_user_id());
+  perform attune_private.verify_email(token, caller);
+  select u.* into verified from attune.users as u where u.id = caller;
+  return verified;
 end;
 $$;
 comment on function attune.verify_email(text) is
   E'@param token The token of the mail.\n'
-  'Shows with the token of a mail that the address is the caller''s own. '
+  'Shows with the token of a mail that the address is the caller''s own, and returns the caller. '
   'Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. '
   'Refused: `not_signed_in`, `invalid_one_time_token`.';
 revoke all on function attune.verify_email(text) from public;
@@ -2044,19 +2060,19 @@ grant execute on function attune.verify_email(text) to authenticated;
 --! EndIncluded identity/verify_email.sql
 --! Included identity/delete_account.sql
 create or replace function attune.delete_account(password text default null)
-returns attune.refusal
+returns attune.deleted_account
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
-  refusal attune.refusal;
+  result attune.deleted_account;
 begin
   if exists (select from attune_private.user_passwords as p where p.user_id = caller) then
-    refusal := attune_private.prove_own_password(caller, password);
+    result.refusal := attune_private.prove_own_password(caller, password);
   end if;
 
-  if refusal.code is null then
+  if (result.refusal).code is null then
     -- What the user belongs to first and then the user, as those do who change its members.
     perform
     from attune.teams as t
@@ -2071,15 +2087,17 @@ begin
     for no key update;
 
     delete from attune.users as u where u.id = caller;
+    result.user_id := caller;
   end if;
 
-  return refusal;
+  return result;
 end;
 $$;
 comment on function attune.delete_account(text) is
   E'@work password\n'
   '@param password The password of the account; needless where it has none.\n'
   'Deletes the caller and everything of theirs, with the teams and projects to which nobody else belongs. '
+  'Returns whose it was. '
   'The logs keep that something happened, and no values. '
   'The password is asked of those who have one. '
   'Refused: `not_signed_in`, `last_owner`; and `wrong_password`, `too_many_attempts`, which the database returns, '
@@ -2531,12 +2549,13 @@ grant execute on function attune.link_identity(uuid, text, text, text, text, tex
 --! EndIncluded identity/link_identity.sql
 --! Included identity/unlink_identity.sql
 create or replace function attune.unlink_identity(issuer text, subject text)
-returns void
+returns attune.user_identities
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
+  unlinked attune.user_identities;
 begin
   -- Two at the same moment must not each leave the other.
   perform from attune.users as u where u.id = caller for no key update;
@@ -2544,7 +2563,8 @@ begin
   delete from attune.user_identities as i
   where i.user_id = caller
     and i.issuer = unlink_identity.issuer
-    and i.subject = unlink_identity.subject;
+    and i.subject = unlink_identity.subject
+  returning i.* into unlinked;
 
   if not found then
     perform attune_private.refuse_unknown_identity();
@@ -2561,6 +2581,7 @@ begin
   end if;
 
   perform attune_private.log_security('identity_unlinked', caller);
+  return unlinked;
 end;
 $$;
 comment on function attune.unlink_identity(text, text) is
@@ -2568,6 +2589,7 @@ comment on function attune.unlink_identity(text, text) is
   '@param subject Who the caller is there: the `sub` of its tokens.\n'
   'Lets the caller no longer sign in with an outside identity: its tokens until now open nothing, and the sessions '
   'that were opened through it end. '
+  'Returns the identity that was. '
   'Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
 revoke all on function attune.unlink_identity(text, text) from public;
 grant execute on function attune.unlink_identity(text, text) to authenticated;
@@ -2625,7 +2647,8 @@ begin
 end;
 $$;
 comment on function attune.claim_mails(integer, interval) is
-  E'@param batch_size How many mails at most, 1 to 1,000.\n'
+  E'@resultFieldName mails\n'
+  '@param batch_size How many mails at most, 1 to 1,000.\n'
   '@param lease For how long they are the worker''s own, a second to a day.\n'
   'Gives a trusted worker mails to send. '
   'They are its own until the lease is over: say `complete_mail` or `fail_mail` before, or another worker gets them. '
@@ -2652,7 +2675,7 @@ revoke all on function attune_private.refuse_unknown_mail() from public;
 --! EndIncluded identity/private/refuse_unknown_mail.sql
 --! Included identity/complete_mail.sql
 create or replace function attune.complete_mail(id bigint)
-returns void
+returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2664,18 +2687,22 @@ begin
   if not found then
     perform attune_private.refuse_unknown_mail();
   end if;
+
+  return complete_mail.id;
 end;
 $$;
 comment on function attune.complete_mail(bigint) is
-  E'@param id Which mail.\n'
+  E'@resultFieldName mailId\n'
+  '@param id Which mail.\n'
   'Says that a mail was delivered, and forgets its token; for trusted servers. '
+  'Returns its id. '
   'Refused: `unknown_mail`.';
 revoke all on function attune.complete_mail(bigint) from public;
 grant execute on function attune.complete_mail(bigint) to service_role;
 --! EndIncluded identity/complete_mail.sql
 --! Included identity/fail_mail.sql
 create or replace function attune.fail_mail(id bigint, reason text)
-returns void
+returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2690,12 +2717,15 @@ begin
   if not found then
     perform attune_private.refuse_unknown_mail();
   end if;
+
+  return fail_mail.id;
 end;
 $$;
 comment on function attune.fail_mail(bigint, text) is
-  E'@param id Which mail.\n'
+  E'@resultFieldName mailId\n'
+  '@param id Which mail.\n'
   '@param reason Why, for people; cut at 1,000 characters.\n'
-  'Says why a mail could not be delivered; for trusted servers. '
+  'Says why a mail could not be delivered, and returns its id; for trusted servers. '
   'It is due again later, and later each time, up to an hour, until it expires. '
   'Refused: `unknown_mail`.';
 revoke all on function attune.fail_mail(bigint, text) from public;

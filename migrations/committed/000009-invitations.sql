@@ -1,5 +1,5 @@
---! Previous: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
---! Hash: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
+--! Previous: sha1:b7a69072f8b432457a9ace4471b50e4cbdf9c7fe
+--! Hash: sha1:57cbc0f07e0234684e5181a1b2cf7ee0d2bd60cf
 --! Message: invitations
 
 create table attune.invitations (
@@ -484,6 +484,7 @@ begin
 end;
 $$;
 comment on function attune.remove_expired() is
+  E'@resultFieldName removedRows\n'
   'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, '
   'counted failures after a day or two, sessions, mails and invitations after 30 days, lost roles after 100, devices '
   'and ended identities after 400. '

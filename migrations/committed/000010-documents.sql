@@ -1,5 +1,5 @@
---! Previous: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
---! Hash: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
+--! Previous: sha1:57cbc0f07e0234684e5181a1b2cf7ee0d2bd60cf
+--! Hash: sha1:0636838fd06260d3a3440e40f89ccf11f9767f3c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

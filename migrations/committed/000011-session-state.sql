@@ -1,5 +1,5 @@
---! Previous: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
---! Hash: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
+--! Previous: sha1:0636838fd06260d3a3440e40f89ccf11f9767f3c
+--! Hash: sha1:ab8ee36d3275a16fb35716c0f8998ef35c197a0c
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -134,8 +134,7 @@ begin
 end;
 $$;
 comment on function attune.save_session_state(text, jsonb, jsonb) is
-  E'@notNull\n'
-  '@param session_key A name of the application''s choice, 1 to 200 characters.\n'
+  E'@param session_key A name of the application''s choice, 1 to 200 characters.\n'
   '@param current_context What the user is working on, at most 64 KiB.\n'
   '@param ui_state What the interface looks like, at most 64 KiB.\n'
   'Keeps where the caller is, for seven days from now, and returns it. '
@@ -175,7 +174,7 @@ begin
 end;
 $$;
 comment on function attune.cleanup_expired_sessions(integer) is
-  E'@notNull\n'
+  E'@resultFieldName removedSessions\n'
   '@param batch_size At most so many, 1 to 100,000.\n'
   'Removes session states that have expired, which nobody sees any more; for administrators and trusted servers. '
   'One batch a call: returns how many were removed, 0 when none is left. '

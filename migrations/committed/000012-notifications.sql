@@ -1,5 +1,5 @@
---! Previous: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
---! Hash: sha1:927de05b407960a369e644c693d3b70a66572cf1
+--! Previous: sha1:ab8ee36d3275a16fb35716c0f8998ef35c197a0c
+--! Hash: sha1:ac295e16b6d4d4ca33b76d43cfaafccd6141c223
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:927de05b407960a369e644c693d3b70a66572cf1
---! Hash: sha1:dbf506260c001676dcde1d1d593b9856c7967527
+--! Previous: sha1:ac295e16b6d4d4ca33b76d43cfaafccd6141c223
+--! Hash: sha1:ebbd138fb7969eb8c73a9fd2b3f1487e6b762c50
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

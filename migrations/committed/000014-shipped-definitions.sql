@@ -1,5 +1,5 @@
---! Previous: sha1:dbf506260c001676dcde1d1d593b9856c7967527
---! Hash: sha1:a65c8323ba3dee932bc22b5a8a4cbc30b56c6e12
+--! Previous: sha1:ebbd138fb7969eb8c73a9fd2b3f1487e6b762c50
+--! Hash: sha1:f4fbd4a6d531147b6160fe0e29ae96f6bd1b3442
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
