@@ -351,7 +351,7 @@ describe("numbers of other types", () => {
   });
 
   test("count as JavaScript's for the limits", async () => {
-    const page = "query ($first: Int!) { plans { name } users(first: $first) { nodes { id } } }";
+    const page = "query ($first: Int!) { plans { nodes { name } } users(first: $first) { nodes { id } } }";
     expect((await send(page, '{"first":1.0}')).data).toMatchObject({ users: { nodes: [{ id: ada.id }] } });
   });
 

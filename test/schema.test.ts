@@ -5,6 +5,7 @@ import {
   buildSchema,
   getNamedType,
   getNullableType,
+  type GraphQLArgument,
   type GraphQLField,
   type GraphQLObjectType,
   type GraphQLSchema,
@@ -114,17 +115,22 @@ describe("comments name things as SQL does, descriptions as GraphQL does", () =>
   });
 });
 
-test("functions and short tables give lists, long tables give pages", () => {
-  const typeOf = (name: string): string => String(field("Query", name)?.type);
-  expect(typeOf("effectiveSettings")).toBe("[EffectiveSetting!]");
-  expect(typeOf("settingDefinitions")).toBe("[SettingDefinition!]");
-  expect(typeOf("users")).toBe("UserConnection");
-  expect(typeOf("userPreferences")).toBe("UserPreferenceConnection");
-  expect(typeOf("configurationAuditLogs")).toBe("ConfigurationAuditLogConnection");
-  const pages = Object.values(schema.getQueryType()?.getFields() ?? {}).filter(({ type }) =>
-    getNamedType(type).name.endsWith("Connection"),
-  );
-  for (const { args } of pages) expect(String(args.find(({ name }) => name === "first")?.type)).toBe("Int!");
+test("rows of a table are a connection, at the root and on relations; what a function computes is a list", () => {
+  const fields = Object.values(schema.getTypeMap())
+    .filter(isObjectType)
+    .filter(({ name }) => !/^__|(Connection|Payload)$/.test(name))
+    .flatMap((type) => Object.values(type.getFields()).map((each) => ({ of: type.name, ...each })));
+  const firstOf = ({ args }: { args: readonly GraphQLArgument[] }): string | undefined =>
+    args.find(({ name }) => name === "first")?.type.toString();
+
+  const connections = fields.filter(({ type }) => getNamedType(type).name.endsWith("Connection"));
+  expect(connections.map(({ name }) => name)).toEqual(expect.arrayContaining(["users", "plans", "planSettings"]));
+  expect(connections.filter((each) => firstOf(each) !== "Int!")).toEqual([]);
+
+  const lists = fields.filter(({ type }) => isListType(getNullableType(type)) && isObjectType(getNamedType(type)));
+  expect(lists.map(({ name }) => name)).toContain("effectiveSettings");
+  expect(lists.filter((each) => firstOf(each) !== "Int")).toEqual([]);
+  expect(lists.filter(({ type }) => `${getNamedType(type).name}Connection` in schema.getTypeMap())).toEqual([]);
 });
 
 test("what is one row at most has no list beside it, which one query could not ask for as well", () => {
@@ -202,6 +208,7 @@ test("arguments without a default are required, except a setting's value, whose 
   expect(inputTypes("SetPreferencesInput")).toEqual(["clientMutationId: String", "patch: JSON!", "projectId: UUID"]);
   expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual([
     "category: String",
+    "first: Int",
     "projectId: UUID",
     "targetingKey: String",
   ]);

@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:55ea051ec8d095cc7542780901951122dddf996f
+--! Hash: sha1:553b57469992e09d813f0322b591a5fe71afe084
 --! Message: users
 
 -- Plans
@@ -16,7 +16,7 @@ create table attune.plans (
   created_at timestamptz not null default now()
 );
 comment on table attune.plans is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'What a user has subscribed to. '
   'Everybody may read the plans.';
 comment on column attune.plans.name is 'The plan''s stable name, in lower case: `bootstrapper`.';
@@ -924,7 +924,7 @@ create table attune.user_identities (
 );
 create index user_identities_user_id_idx on attune.user_identities (user_id);
 comment on table attune.user_identities is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'The accounts at outside providers with which a user signs in. '
   'A user sees their own.';
 comment on column attune.user_identities.issuer is 'The provider: the `iss` of its tokens.';
@@ -1044,7 +1044,7 @@ create table attune.sessions (
   constraint sessions_revoked_check check ((revoked_at is null) = (revoked_because is null))
 );
 comment on table attune.sessions is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'Where a user is signed in, and was. '
   'A user sees their own and may revoke each (`revoke_session`).';
 comment on column attune.sessions.user_id is 'Who is signed in.';

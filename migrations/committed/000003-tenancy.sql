@@ -1,5 +1,5 @@
---! Previous: sha1:55ea051ec8d095cc7542780901951122dddf996f
---! Hash: sha1:467f2934fcc0b0e21d931ae258d95d95ac6270d3
+--! Previous: sha1:553b57469992e09d813f0322b591a5fe71afe084
+--! Hash: sha1:9718c24c8214ac31ae026eba3a3495f4add274f9
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -168,7 +168,7 @@ create table attune.teams (
   updated_at timestamptz not null default now()
 );
 comment on table attune.teams is
-  E'@behavior -insert -connection +list\n'
+  E'@behavior -insert\n'
   'People who share settings. '
   'Its members see a team; `create_team` makes one.';
 comment on column attune.teams.id is 'Which team.';
@@ -189,7 +189,7 @@ create table attune.team_members (
 );
 create index team_members_team_id_idx on attune.team_members (team_id);
 comment on table attune.team_members is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   '@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\n'
   'Who belongs to a team, and as what. '
   'The members see each other.';
@@ -368,7 +368,7 @@ create table attune.projects (
 );
 create index projects_team_id_idx on attune.projects (team_id);
 comment on table attune.projects is
-  E'@behavior -insert -connection +list\n'
+  E'@behavior -insert\n'
   'What users work on. '
   'Every new user owns a starter project; `create_project` makes another. '
   'A project is seen by its own members: belonging to a team gives the rest of the team no right to it.';
@@ -393,7 +393,7 @@ create table attune.project_members (
 );
 create index project_members_project_id_idx on attune.project_members (project_id);
 comment on table attune.project_members is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   '@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\n'
   'Who belongs to a project, and as what. '
   'The members see each other.';
@@ -614,7 +614,7 @@ select p.id, p.name, p.avatar_url
 from attune_hidden.known_profiles() as p;
 comment on view attune.profiles is
   E'@primaryKey id\n'
-  '@behavior -insert -update -delete -connection +list\n'
+  '@behavior -insert -update -delete\n'
   'What a user may see of others: those in the same teams and projects, and themselves.';
 comment on column attune.profiles.id is 'Who it is.';
 comment on column attune.profiles.name is 'Their name.';

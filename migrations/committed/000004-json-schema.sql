@@ -1,5 +1,5 @@
---! Previous: sha1:467f2934fcc0b0e21d931ae258d95d95ac6270d3
---! Hash: sha1:75f106981df45ab990560f0e2de25f48a30d7e80
+--! Previous: sha1:9718c24c8214ac31ae026eba3a3495f4add274f9
+--! Hash: sha1:5cefdf2595577790a272d43cddaaa51322d31927
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:75f106981df45ab990560f0e2de25f48a30d7e80
---! Hash: sha1:ed282060f05343fa90ce5379682b0b9237150cd4
+--! Previous: sha1:5cefdf2595577790a272d43cddaaa51322d31927
+--! Hash: sha1:992f5738c7649d10fcb6d8461526943ba0beeda1
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -213,7 +213,6 @@ create table attune.setting_definitions (
 create index setting_definitions_category_idx on attune.setting_definitions (category, key);
 create index setting_definitions_source_idx on attune.setting_definitions (source);
 comment on table attune.setting_definitions is
-  E'@behavior -connection +list\n'
   'The registry of settings: what keys there are, what their values look like, and what applies when nobody chose. '
   'Administrators write it.';
 comment on column attune.setting_definitions.key is
@@ -934,7 +933,6 @@ create table attune.global_settings (
   updated_at timestamptz not null default now()
 );
 comment on table attune.global_settings is
-  E'@behavior -connection +list\n'
   'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
 comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396), unless the setting''s `merge` is `replace`.';
@@ -1002,7 +1000,6 @@ create table attune.plan_settings (
 );
 create index plan_settings_key_idx on attune.plan_settings (key);
 comment on table attune.plan_settings is
-  E'@behavior -connection +list\n'
   'What administrators chose for the users of a plan.';
 comment on column attune.plan_settings.plan is 'Which plan.';
 comment on column attune.plan_settings.key is 'Which setting.';

@@ -1,5 +1,5 @@
---! Previous: sha1:ed282060f05343fa90ce5379682b0b9237150cd4
---! Hash: sha1:b3103bc256fcd2bad4084c0ab76815581fc2edd2
+--! Previous: sha1:992f5738c7649d10fcb6d8461526943ba0beeda1
+--! Hash: sha1:b3dc32212bb4c178d53b1a9f56d136e03eeb25d7
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:b3103bc256fcd2bad4084c0ab76815581fc2edd2
---! Hash: sha1:8c70c6a2a6ebfa41a0dd420ea623a2d750a2fda3
+--! Previous: sha1:b3dc32212bb4c178d53b1a9f56d136e03eeb25d7
+--! Hash: sha1:eb99a4f0fb95a4145dccd821ff7cf563b2297e79
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

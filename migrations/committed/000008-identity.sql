@@ -1,5 +1,5 @@
---! Previous: sha1:8c70c6a2a6ebfa41a0dd420ea623a2d750a2fda3
---! Hash: sha1:b7a69072f8b432457a9ace4471b50e4cbdf9c7fe
+--! Previous: sha1:eb99a4f0fb95a4145dccd821ff7cf563b2297e79
+--! Hash: sha1:85a7eaab15448c4e7aac4e247ce7acd5b77e8f62
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

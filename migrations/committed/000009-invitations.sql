@@ -1,5 +1,5 @@
---! Previous: sha1:b7a69072f8b432457a9ace4471b50e4cbdf9c7fe
---! Hash: sha1:57cbc0f07e0234684e5181a1b2cf7ee0d2bd60cf
+--! Previous: sha1:85a7eaab15448c4e7aac4e247ce7acd5b77e8f62
+--! Hash: sha1:fa1ae959153cda127f97f6aad1a84920b5086dd6
 --! Message: invitations
 
 create table attune.invitations (
@@ -29,7 +29,7 @@ create index invitations_project_id_idx on attune.invitations (project_id);
 create index invitations_email_idx on attune.invitations (email);
 create index invitations_invited_by_idx on attune.invitations (invited_by, created_at);
 comment on table attune.invitations is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'Who was asked by e-mail to join a team or a project. '
   'Its owners see them, and the admins of a team; made by `invite_to_team` and `invite_to_project`.';
 comment on column attune.invitations.id is 'Which invitation.';

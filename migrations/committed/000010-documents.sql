@@ -1,5 +1,5 @@
---! Previous: sha1:57cbc0f07e0234684e5181a1b2cf7ee0d2bd60cf
---! Hash: sha1:0636838fd06260d3a3440e40f89ccf11f9767f3c
+--! Previous: sha1:fa1ae959153cda127f97f6aad1a84920b5086dd6
+--! Hash: sha1:f40eebf44ae55a76a20d2f79b99452e95fb3e37d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

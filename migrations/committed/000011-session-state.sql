@@ -1,5 +1,5 @@
---! Previous: sha1:0636838fd06260d3a3440e40f89ccf11f9767f3c
---! Hash: sha1:ab8ee36d3275a16fb35716c0f8998ef35c197a0c
+--! Previous: sha1:f40eebf44ae55a76a20d2f79b99452e95fb3e37d
+--! Hash: sha1:2c033d77162070d95d369bef1c237b3573e1f550
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:ab8ee36d3275a16fb35716c0f8998ef35c197a0c
---! Hash: sha1:ac295e16b6d4d4ca33b76d43cfaafccd6141c223
+--! Previous: sha1:2c033d77162070d95d369bef1c237b3573e1f550
+--! Hash: sha1:167949f56acef1a540d9de806133d4dbd0b9cf2d
 --! Message: notifications
 
 -- What there is to notify of
@@ -33,7 +33,6 @@ create table attune.notification_categories (
   created_at timestamptz not null default now()
 );
 comment on table attune.notification_categories is
-  E'@behavior -connection +list\n'
   'What there is to notify of, by which channels, and which setting decides. '
   'Administrators write it.';
 comment on column attune.notification_categories.name is 'The category''s stable name, in lower case: `lead_update`.';
@@ -781,7 +780,6 @@ begin
 end;
 $$;
 comment on function attune.unread_notification_counts() is
-  E'@behavior -connection +list\n'
   'How many notifications of the caller are unread, by category; a category without any is not listed. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.unread_notification_counts() from public;
@@ -1008,7 +1006,6 @@ comment on function attune.claim_deliveries(attune.notification_channel, integer
   E'@param channel Which channel.\n'
   '@param limit At most so many, 1 to 1,000.\n'
   '@param lease For how long the worker has them to itself, one second to one day.\n'
-  '@behavior -connection +list\n'
   'Gives a worker deliveries of one channel that are due, what is critical first, then the most urgent, and keeps '
   'them from every other worker until the lease runs out; for trusted servers. '
   'The worker sends each and calls `complete_delivery` or `fail_delivery`. '

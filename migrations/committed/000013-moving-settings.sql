@@ -1,5 +1,5 @@
---! Previous: sha1:ac295e16b6d4d4ca33b76d43cfaafccd6141c223
---! Hash: sha1:ebbd138fb7969eb8c73a9fd2b3f1487e6b762c50
+--! Previous: sha1:167949f56acef1a540d9de806133d4dbd0b9cf2d
+--! Hash: sha1:1f193da38f1efcc83341cbe406027189d9b8f07a
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -706,7 +706,6 @@ create table attune.setting_templates (
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
 comment on table attune.setting_templates is
-  E'@behavior -connection +list\n'
   'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';
 comment on column attune.setting_templates.name is 'The template''s stable name, in lower case.';

@@ -1,5 +1,5 @@
---! Previous: sha1:ebbd138fb7969eb8c73a9fd2b3f1487e6b762c50
---! Hash: sha1:f4fbd4a6d531147b6160fe0e29ae96f6bd1b3442
+--! Previous: sha1:1f193da38f1efcc83341cbe406027189d9b8f07a
+--! Hash: sha1:d6577aa47a5eead7a32dec1cd5c41e09fd861c99
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
