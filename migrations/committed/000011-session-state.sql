@@ -1,5 +1,5 @@
---! Previous: sha1:5615157dd83ad145556a4e9ae27d4dab7cf4010f
---! Hash: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
+--! Previous: sha1:0d98c8806620f2418655e27caaef497c3bc66c33
+--! Hash: sha1:ed0192201a54aa9b517fce48264831dea8619084
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:29c462fdd2d95ea48120a4a26a7aa0b79a07ebca
---! Hash: sha1:927de05b407960a369e644c693d3b70a66572cf1
+--! Previous: sha1:ed0192201a54aa9b517fce48264831dea8619084
+--! Hash: sha1:1f5a39265ee1d135c796631fb61ed237c42bb900
 --! Message: notifications
 
 -- What there is to notify of

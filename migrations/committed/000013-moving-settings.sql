@@ -1,5 +1,5 @@
---! Previous: sha1:927de05b407960a369e644c693d3b70a66572cf1
---! Hash: sha1:dbf506260c001676dcde1d1d593b9856c7967527
+--! Previous: sha1:1f5a39265ee1d135c796631fb61ed237c42bb900
+--! Hash: sha1:ffd8f3c3df519fbff2cd8efd057c7e4f5dd62554
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -40,19 +40,9 @@ export const JsonPlugin: GraphileConfig.Plugin = {
         const { pgGetArgDetailsFromParameters } = build;
         if (pgGetArgDetailsFromParameters === undefined)
           throw new Error("The arguments of functions are not known yet");
-        build.pgGetArgDetailsFromParameters = (...parameters) => {
-          const details = pgGetArgDetailsFromParameters(...parameters);
-          // What is left out is undefined, and becomes the argument's default, or SQL's NULL.
-          const makeArgs: typeof details.makeArgs = (args, path) =>
-            details
-              .makeArgs(args, path)
-              .map((digest) =>
-                "step" in digest && digest.step && digest.pgCodec && isJson(digest.pgCodec)
-                  ? { ...digest, step: withJsonNull(digest.step) }
-                  : digest,
-              );
-          return { ...details, makeArgs };
-        };
+        // What is left out is undefined, and becomes the argument's default, or SQL's NULL.
+        build.pgGetArgDetailsFromParameters = (...parameters) =>
+          withJson(pgGetArgDetailsFromParameters(...parameters), jsonNull);
         return build;
       },
       init(_, build) {
@@ -82,8 +72,20 @@ export const JsonPlugin: GraphileConfig.Plugin = {
   },
 };
 
-function withJsonNull($value: Step): Step {
-  return operationPlan().withRootLayerPlan(() => lambda($value, jsonNull, true));
+type ArgDetails = ReturnType<GraphileBuild.Build["pgGetArgDetailsFromParameters"]>;
+
+/** The arguments of a function, of which `change` changes those that are JSON on their way to the database. */
+export function withJson(details: ArgDetails, change: (value: unknown) => unknown): ArgDetails {
+  const changed = ($value: Step): Step => operationPlan().withRootLayerPlan(() => lambda($value, change, true));
+  const makeArgs: typeof details.makeArgs = (args, path) =>
+    details
+      .makeArgs(args, path)
+      .map((digest) =>
+        "step" in digest && digest.step && digest.pgCodec && isJson(digest.pgCodec)
+          ? { ...digest, step: changed(digest.step) }
+          : digest,
+      );
+  return { ...details, makeArgs };
 }
 
 /** A literal of the query as JSON. Variables in it have been read already. */
