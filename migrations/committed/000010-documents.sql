@@ -9,9 +9,12 @@ create type attune.app_preferences as (
   interface_settings jsonb,
   data_preferences jsonb,
   feature_preferences jsonb,
-  integration_settings jsonb
+  integration_settings jsonb,
+  user_id uuid
 );
-comment on type attune.app_preferences is 'How the application looks and behaves for the caller.';
+comment on type attune.app_preferences is
+  E'@id user_id\n'
+  'How the application looks and behaves for a user.';
 comment on column attune.app_preferences.interface_settings is
   'theme, language, rtl, sidebarCollapsed, tableDensity, rowsPerPage, enableAnimations.';
 comment on column attune.app_preferences.data_preferences is
@@ -19,14 +22,20 @@ comment on column attune.app_preferences.data_preferences is
 comment on column attune.app_preferences.feature_preferences is 'beta, debug.';
 comment on column attune.app_preferences.integration_settings is
   'calendly, whatsapp, email: each enabled, autoSync, defaults.';
+comment on column attune.app_preferences.user_id is
+  E'@notNull\n'
+  'Whose it is.';
 
 create type attune.notification_settings as (
   email_notifications jsonb,
   push_notifications jsonb,
   sms_notifications jsonb,
-  notification_schedule jsonb
+  notification_schedule jsonb,
+  user_id uuid
 );
-comment on type attune.notification_settings is 'What the caller wants to hear of, by which channel, and when.';
+comment on type attune.notification_settings is
+  E'@id user_id\n'
+  'What a user wants to hear of, by which channel, and when.';
 comment on column attune.notification_settings.email_notifications is
   'What comes by e-mail: leadUpdates, meetingReminders, bantQualifications, calendlyBookings, heatProgressions, '
   'emailDigest, generationComplete, qualityAlerts, weeklyReport.';
@@ -34,13 +43,20 @@ comment on column attune.notification_settings.push_notifications is 'What comes
 comment on column attune.notification_settings.sms_notifications is 'What comes by SMS; the same members.';
 comment on column attune.notification_settings.notification_schedule is
   'timezone, workingHours (enabled, and enabled, start and end by weekday), quietHours (enabled, start, end).';
+comment on column attune.notification_settings.user_id is
+  E'@notNull\n'
+  'Whose it is.';
 
 create type attune.dashboard_settings as (
   widget_visibility jsonb,
   widget_layout jsonb,
-  dashboard_preferences jsonb
+  dashboard_preferences jsonb,
+  user_id uuid,
+  project_id uuid
 );
-comment on type attune.dashboard_settings is 'What the callers dashboard shows, and how.';
+comment on type attune.dashboard_settings is
+  E'@id user_id,project_id\n'
+  'What the dashboard of a user shows, and how.';
 comment on column attune.dashboard_settings.widget_visibility is
   'Which widgets are shown: metrics, monthlyPerformance, leadsConversions, revenueChannel, pieCharts, '
   'recentActivity, insights, performanceTargets.';
@@ -48,6 +64,10 @@ comment on column attune.dashboard_settings.widget_layout is
   'positions ({x, y}), sizes ({width, height}) and collapsed, by widget.';
 comment on column attune.dashboard_settings.dashboard_preferences is
   'defaultView, autoRefresh, refreshInterval in milliseconds, compactMode.';
+comment on column attune.dashboard_settings.user_id is
+  E'@notNull\n'
+  'Whose it is.';
+comment on column attune.dashboard_settings.project_id is 'In which project; null outside projects.';
 
 create type attune.ai_configuration as (
   model text,
@@ -55,9 +75,12 @@ create type attune.ai_configuration as (
   temperature double precision,
   top_p double precision,
   fallback_models text[],
-  is_active boolean
+  is_active boolean,
+  user_id uuid
 );
-comment on type attune.ai_configuration is 'Which language model works for a user, and how.';
+comment on type attune.ai_configuration is
+  E'@id user_id\n'
+  'Which language model works for a user, and how.';
 comment on column attune.ai_configuration.model is 'The model that is asked first.';
 comment on column attune.ai_configuration.max_tokens is 'How long an answer may be, in tokens.';
 comment on column attune.ai_configuration.temperature is 'How freely the model chooses its words, 0 to 2.';
@@ -65,8 +88,11 @@ comment on column attune.ai_configuration.top_p is 'Which share of the probable 
 comment on column attune.ai_configuration.fallback_models is
   'The models that are asked, in order, when the first does not answer.';
 comment on column attune.ai_configuration.is_active is
+  E'@notNull\n'
   'False while the user has switched their own values off, and gets the default.';
+comment on column attune.ai_configuration.user_id is 'For whom it works; null when it is what applies to everybody.';
 
+--!include documents/hidden/document_members.sql
 --!include documents/private/document.sql
 --!include documents/private/patch_document.sql
 --!include documents/app_preferences.sql
