@@ -58,6 +58,11 @@ create trigger _100_append_only before update or delete or truncate on attune.ma
 create type attune.audit_operation as enum ('INSERT', 'UPDATE', 'DELETE');
 comment on type attune.audit_operation is 'What was done to a row.';
 
+create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category');
+comment on type attune.audit_subject is
+  'What was changed: a `setting`, be it its definition or a stored value, a `setting_template` or a '
+  '`notification_category`.';
+
 --!include audit/triggers/tg_configuration_audit_log__purge.sql
 
 create table attune.configuration_audit_log (
@@ -68,7 +73,8 @@ create table attune.configuration_audit_log (
   actor_id uuid,
   actor_role text not null
     constraint configuration_audit_log_actor_role_check check (char_length(actor_role) <= 63),
-  layer attune.setting_layer not null,
+  subject attune.audit_subject not null default 'setting',
+  layer attune.setting_layer,
   user_id uuid,
   scope text
     constraint configuration_audit_log_scope_check check (char_length(scope) <= 100),
@@ -82,13 +88,14 @@ create table attune.configuration_audit_log (
   previous_attributes jsonb
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
-    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072)
+    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
+  constraint configuration_audit_log_layer_check check ((subject = 'setting') = (layer is not null))
 );
 create index configuration_audit_log_user_id_idx on attune.configuration_audit_log (user_id, id);
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
 create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log using brin (occurred_at);
 comment on table attune.configuration_audit_log is
-  'Every change of a definition or of a stored value: who, when, where, from what to what. '
+  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to what. '
   'Append-only. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
@@ -98,17 +105,20 @@ comment on column attune.configuration_audit_log.transaction_id is
 comment on column attune.configuration_audit_log.actor_id is
   'The user who made the change; null when it was a trusted server or the owner.';
 comment on column attune.configuration_audit_log.actor_role is 'The database role that made the change.';
-comment on column attune.configuration_audit_log.layer is 'Where: `default` is the definition itself.';
+comment on column attune.configuration_audit_log.subject is 'What was changed.';
+comment on column attune.configuration_audit_log.layer is
+  'Where: `default` is the definition itself. '
+  'Null for what is no setting.';
 comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
 comment on column attune.configuration_audit_log.scope is
   'Which plan, team or project it belongs to, in those layers; else null.';
-comment on column attune.configuration_audit_log.key is 'Which setting.';
+comment on column attune.configuration_audit_log.key is 'Which setting, template or category.';
 comment on column attune.configuration_audit_log.operation is 'What was done to the row.';
 comment on column attune.configuration_audit_log.previous_value is
-  'The value before; of a definition, its default. '
+  'The value before; of a definition its default, of a template its values. '
   'Null after an INSERT.';
 comment on column attune.configuration_audit_log.new_value is
-  'The value after; of a definition, its default. '
+  'The value after; of a definition its default, of a template its values. '
   'Null after a DELETE.';
 comment on column attune.configuration_audit_log.previous_attributes is
   'The other columns before, such as `"is_active"` and `"is_enforced"`.';
@@ -143,35 +153,35 @@ create trigger _300_erase after update on attune.configuration_audit_log
 -- What is audited
 
 create trigger _900_audit after insert or update on attune.setting_definitions
-  for each row execute function attune_private.tg__audit('default');
+  for each row execute function attune_private.tg__audit('setting', 'default');
 create trigger _910_audit_removed after delete on attune.setting_definitions
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('default');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'default');
 create trigger _900_audit after insert or update on attune.global_settings
-  for each row execute function attune_private.tg__audit('global');
+  for each row execute function attune_private.tg__audit('setting', 'global');
 create trigger _910_audit_removed after delete on attune.global_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('global');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'global');
 create trigger _900_audit after insert or update on attune.plan_settings
-  for each row execute function attune_private.tg__audit('plan');
+  for each row execute function attune_private.tg__audit('setting', 'plan');
 create trigger _910_audit_removed after delete on attune.plan_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('plan');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'plan');
 create trigger _900_audit after insert or update on attune.team_settings
-  for each row execute function attune_private.tg__audit('team');
+  for each row execute function attune_private.tg__audit('setting', 'team');
 create trigger _910_audit_removed after delete on attune.team_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('team');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'team');
 create trigger _900_audit after insert or update on attune.user_preferences
-  for each row execute function attune_private.tg__audit('user');
+  for each row execute function attune_private.tg__audit('setting', 'user');
 create trigger _910_audit_removed after delete on attune.user_preferences
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('user');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'user');
 create trigger _900_audit after insert or update on attune.project_preferences
-  for each row execute function attune_private.tg__audit('project');
+  for each row execute function attune_private.tg__audit('setting', 'project');
 create trigger _910_audit_removed after delete on attune.project_preferences
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('project');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'project');
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
 create trigger _100_append_only before truncate on attune.setting_definitions

@@ -110,7 +110,8 @@ comment on column attune.deleted_account.refusal is
 
 create type attune.security_event as enum (
   'registered', 'logged_in', 'login_failed', 'login_blocked', 'refresh_token_reused', 'session_revoked',
-  'password_changed', 'password_reset_requested', 'password_reset', 'email_verified',
+  'password_changed', 'password_reset_requested', 'password_reset', 'email_verified', 'email_change_requested',
+  'email_changed',
   'identity_linked', 'identity_unlinked', 'account_deleted'
 );
 comment on type attune.security_event is 'What happened to an account or a session.';
@@ -205,7 +206,7 @@ create table attune_private.one_time_tokens (
   user_id uuid not null
     constraint one_time_tokens_user_id_fkey references attune.users (id) on delete cascade,
   purpose text not null
-    constraint one_time_tokens_purpose_check check (purpose in ('verify_email', 'reset_password')),
+    constraint one_time_tokens_purpose_check check (purpose in ('verify_email', 'reset_password', 'change_email')),
   token_hash bytea not null
     constraint one_time_tokens_token_hash_check check (octet_length(token_hash) = 32),
   email text not null,
@@ -278,7 +279,10 @@ alter table attune_private.known_devices enable row level security;
 create table attune_private.daily_amounts (
   kind text not null
     constraint daily_amounts_kind_check check (
-      kind in ('registration', 'mail', 'verify_email', 'reset_password', 'invitation', 'invitation_mail')
+      kind in (
+        'registration', 'mail', 'verify_email', 'reset_password', 'change_email', 'change_email_user', 'invitation',
+        'invitation_mail'
+      )
     ),
   subject_hash bytea not null
     constraint daily_amounts_subject_hash_check check (octet_length(subject_hash) = 32),
@@ -292,7 +296,7 @@ comment on table attune_private.daily_amounts is
   'How much of what is limited a day there was: registrations and mails, by network address and by account. '
   'Forgotten after two days.';
 comment on column attune_private.daily_amounts.subject_hash is 'SHA-256 of the network address, for registrations and for mails, of the e-mail address that gets mails, or of the '
-  'user who invites.';
+  'user who invites or changes their address.';
 comment on column attune_private.daily_amounts.day is 'The day that is counted, by UTC.';
 comment on column attune_private.daily_amounts.amount is 'How many there were on that day.';
 comment on column attune_private.daily_amounts.last_at is 'When the last one was.';
@@ -304,7 +308,11 @@ create table attune_private.mail_outbox (
     constraint mail_outbox_pkey primary key,
   user_id uuid,
   purpose text not null
-    constraint mail_outbox_purpose_check check (purpose in ('verify_email', 'reset_password', 'invitation')),
+    constraint mail_outbox_purpose_check check (
+      purpose in (
+        'verify_email', 'reset_password', 'change_email', 'email_change_notice', 'address_taken', 'invitation'
+      )
+    ),
   recipient text not null,
   payload jsonb not null
     constraint mail_outbox_payload_check check (octet_length(payload::text) <= 16384),
@@ -346,13 +354,16 @@ comment on column attune.mail.id is
   'By which it is completed or failed.';
 comment on column attune.mail.purpose is
   E'@notNull\n'
-  'What it is for: `"verify_email"`, `"reset_password"` or `"invitation"`.';
+  'What it is for: `"verify_email"`, `"reset_password"`, `"change_email"` (to the new address), '
+  '`"email_change_notice"` (to the former one), `"address_taken"` (to whoever has the address that somebody else wants '
+  'to change to) or `"invitation"`.';
 comment on column attune.mail.recipient is
   E'@notNull\n'
   'The e-mail address.';
 comment on column attune.mail.payload is
   E'@notNull\n'
-  'What it says: `{"token": …, "name": …}`, the name that of the recipient; of an invitation `{"token": …, '
+  'What it says: `{"token": …, "name": …}`, the name that of the recipient; without a token where there is nothing to '
+  'open, and with `"new_email"` in the notice of a change; of an invitation `{"token": …, '
   '"invitation_id": …, "invited_by": …, "team": …, "project": …}`, all names as their users wrote them.';
 comment on column attune.mail.created_at is
   E'@notNull\n'
@@ -386,6 +397,7 @@ comment on type attune_private.attempt_subject is
 --!include identity/private/write_reset_mails.sql
 --!include identity/private/refuse_one_time_token.sql
 --!include identity/private/consume_one_time_token.sql
+--!include identity/private/consume_own_token.sql
 --!include identity/private/session_tokens.sql
 --!include identity/private/known_device.sql
 --!include identity/private/remember_device.sql
@@ -400,6 +412,7 @@ comment on type attune_private.attempt_subject is
 --!include identity/private/prove_password.sql
 --!include identity/private/prove_own_password.sql
 --!include identity/private/current_session_id.sql
+--!include identity/private/signed_in_at.sql
 --!include identity/private/refuse_unknown_identity.sql
 --!include identity/private/register.sql
 --!include identity/private/login.sql
@@ -408,6 +421,9 @@ comment on type attune_private.attempt_subject is
 --!include identity/private/request_password_reset.sql
 --!include identity/private/reset_password.sql
 --!include identity/private/verify_email.sql
+
+--!include identity/private/request_email_change.sql
+--!include identity/private/confirm_email_change.sql
 
 --!include identity/register.sql
 --!include identity/login.sql
@@ -421,6 +437,8 @@ comment on type attune_private.attempt_subject is
 --!include identity/reset_password.sql
 --!include identity/request_email_verification.sql
 --!include identity/verify_email.sql
+--!include identity/request_email_change.sql
+--!include identity/confirm_email_change.sql
 --!include identity/delete_account.sql
 
 -- Outside providers
@@ -438,6 +456,7 @@ comment on type attune_private.attempt_subject is
 
 -- Mail, for trusted servers
 
+--!include identity/private/tell_of_taken_addresses.sql
 --!include identity/private/claim_mails.sql
 --!include identity/claim_mails.sql
 --!include identity/private/refuse_unknown_mail.sql
@@ -445,6 +464,12 @@ comment on type attune_private.attempt_subject is
 --!include identity/fail_mail.sql
 
 --!include identity/triggers/tg_users__erase_traces.sql
+
+--!include identity/triggers/tg_users__change_email.sql
+
+create trigger _210_change_email after update of email on attune.users
+  for each row when (old.email is distinct from new.email)
+  execute function attune_private.tg_users__change_email();
 
 --!include identity/triggers/tg_user_identities__end.sql
 

@@ -78,11 +78,21 @@ grant
 create trigger _010_require_admin before insert on attune.notification_categories
   for each statement when (row_security_active('attune.notification_categories'))
   execute function attune_private.tg__require_admin();
+<<<<<<< /tmp/tmp1dpaa4un
 create trigger _060_check_version before update on attune.notification_categories
   for each row when (new.updated_at is distinct from old.updated_at)
   execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.notification_categories
   for each row execute function attune_private.tg__timestamps();
+=======
+create trigger _900_audit after insert or update on attune.notification_categories
+  for each row execute function attune_private.tg__audit('notification_category');
+create trigger _910_audit_removed after delete on attune.notification_categories
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('notification_category');
+create trigger _100_append_only before truncate on attune.notification_categories
+  for each statement execute function attune_private.tg__append_only();
+>>>>>>> /tmp/tmp7gynsa5z
 
 insert into attune.notification_categories (name, title, description, setting_member, channels, is_critical)
 values
@@ -135,16 +145,26 @@ create table attune.notifications (
     ),
   metadata jsonb not null default '{}'
     constraint notifications_metadata_check check (octet_length(metadata::text) <= 16384),
+  dedupe_key text
+    constraint notifications_dedupe_key_check check (char_length(dedupe_key) between 1 and 200),
   created_at timestamptz not null default now(),
   seen_at timestamptz,
   read_at timestamptz,
   archived_at timestamptz,
+  snoozed_until timestamptz,
+  arrived_at timestamptz not null generated always as (coalesce(snoozed_until, created_at)) stored,
   constraint notifications_pkey primary key (user_id, id)
 );
+create unique index notifications_dedupe_idx on attune.notifications (user_id, dedupe_key) where dedupe_key is not null;
 create index notifications_user_id_created_at_idx on attune.notifications (user_id, created_at);
-create index notifications_unread_idx on attune.notifications (user_id, category)
-  where read_at is null and archived_at is null;
+create index notifications_inbox_idx on attune.notifications (user_id, arrived_at desc, id) where archived_at is null;
+create index notifications_inbox_category_idx on attune.notifications (user_id, category, arrived_at desc, id)
+  where archived_at is null;
+create index notifications_unread_idx on attune.notifications (user_id, arrived_at desc, id)
+  where archived_at is null and read_at is null;
+create index notifications_archived_idx on attune.notifications (user_id, archived_at) where archived_at is not null;
 create index notifications_category_idx on attune.notifications (category);
+create index notifications_last_touched_idx on attune.notifications (greatest(arrived_at, read_at, archived_at));
 comment on table attune.notifications is
   E'@behavior -insert -update -delete\n'
   'The inbox. '
@@ -159,6 +179,9 @@ comment on column attune.notifications.priority is 'Which is sent first.';
 comment on column attune.notifications.action_url is
   'Where a click leads: a path of the application (`/leads/7`), or an address with https.';
 comment on column attune.notifications.metadata is 'What the application needs to show it; at most 16 KiB.';
+comment on column attune.notifications.dedupe_key is
+  'What the application knows it by: a recipient has one with the same key at most. '
+  'Null for those that may come again.';
 comment on column attune.notifications.created_at is 'When it was made.';
 comment on column attune.notifications.seen_at is 'When it was first shown to the recipient.';
 comment on column attune.notifications.read_at is
@@ -167,6 +190,12 @@ comment on column attune.notifications.read_at is
 comment on column attune.notifications.archived_at is
   E'@behavior +attribute:filterBy\n'
   'When the recipient put it away; the condition null finds what is in the inbox.';
+comment on column attune.notifications.snoozed_until is
+  'When it comes back, or came, to a recipient who snoozed it; null for who did not.';
+comment on column attune.notifications.arrived_at is
+  E'@behavior +attribute:orderBy +attribute:filterBy\n'
+  'When it came into the inbox, or will: when it was made or, after it was snoozed, `snoozed_until`. '
+  'The inbox is in this order, the latest first.';
 
 alter table attune.notifications enable row level security;
 create policy notifications_select_self on attune.notifications for select to authenticated
@@ -177,7 +206,8 @@ revoke all on attune.notifications from public;
 grant select on attune.notifications to authenticated, service_role;
 
 create trigger _500_deliver after insert on attune.notifications
-  for each row execute function attune_private.tg_notifications__deliver();
+  referencing new table as created
+  for each statement execute function attune_private.tg_notifications__deliver();
 
 -- What leaves the application
 
@@ -253,25 +283,124 @@ comment on type attune_private.delivery_decision is 'Whether, when and why a not
 
 --!include notifications/private/delivery_obstacle.sql
 --!include notifications/private/next_opening.sql
+--!include notifications/private/decide_by_settings.sql
+--!include notifications/private/delivery_settings.sql
 --!include notifications/private/decide_delivery.sql
 --!include notifications/private/check_category.sql
 --!include notifications/next_delivery_at.sql
 
 -- Making and reading them
 
-create type attune.unread_count as (category text, unread integer);
-comment on type attune.unread_count is 'How many notifications of a category are unread.';
-comment on column attune.unread_count.category is 'Which category.';
-comment on column attune.unread_count.unread is 'How many there are, archived ones not among them.';
+create type attune_private.inbox_change as enum ('seen', 'read', 'unread', 'archive', 'unarchive', 'snooze', 'unsnooze');
+comment on type attune_private.inbox_change is 'What a recipient does to notifications.';
 
---!include notifications/private/stamp_notifications.sql
+create type attune.notification_category_count as (category text, total integer, unread integer, unseen integer);
+comment on type attune.notification_category_count is 'How many notifications of a category are in an inbox.';
+comment on column attune.notification_category_count.category is
+  E'@notNull\n'
+  'Which category.';
+comment on column attune.notification_category_count.total is
+  E'@notNull\n'
+  'How many there are, neither put away nor snoozed.';
+comment on column attune.notification_category_count.unread is
+  E'@notNull\n'
+  'How many of them are unread.';
+comment on column attune.notification_category_count.unseen is
+  E'@notNull\n'
+  'How many of them were not shown yet.';
+
+create type attune.notification_counts as (
+  user_id uuid,
+  total integer,
+  unread integer,
+  unseen integer,
+  archived integer,
+  snoozed integer,
+  categories attune.notification_category_count[]
+);
+comment on type attune.notification_counts is
+  E'@id user_id\n'
+  'How many notifications somebody has.';
+comment on column attune.notification_counts.user_id is
+  E'@notNull\n'
+  'The recipient.';
+comment on column attune.notification_counts.total is
+  E'@notNull\n'
+  'How many are in the inbox, neither put away nor snoozed.';
+comment on column attune.notification_counts.unread is
+  E'@notNull\n'
+  'How many of those in the inbox are unread.';
+comment on column attune.notification_counts.unseen is
+  E'@notNull\n'
+  'How many of those in the inbox were not shown yet.';
+comment on column attune.notification_counts.archived is
+  E'@notNull\n'
+  'How many are put away.';
+comment on column attune.notification_counts.snoozed is
+  E'@notNull\n'
+  'How many come back later.';
+comment on column attune.notification_counts.categories is
+  E'@notNull\n'
+  'The inbox by category; one without any is not listed.';
+
+create type attune.changed_notifications as (
+  notifications attune.notifications[],
+  affected_count integer,
+  notification_counts attune.notification_counts
+);
+comment on type attune.changed_notifications is
+  E'@payload\n'
+  'What became of notifications, and how many there are now.';
+comment on column attune.changed_notifications.notifications is
+  E'@notNull\n'
+  'Those that were named, in that order; of a whole inbox those that changed, the 100 that came last.';
+comment on column attune.changed_notifications.affected_count is
+  E'@notNull\n'
+  'How many changed: those that were so already are not among them.';
+comment on column attune.changed_notifications.notification_counts is
+  E'@notNull\n'
+  'How many notifications the caller has now.';
+
+create type attune.created_notifications as (
+  notifications attune.notifications[],
+  affected_count integer,
+  unknown_user_ids uuid[]
+);
+comment on type attune.created_notifications is
+  E'@payload\n'
+  'Who got a notification, and who does not exist.';
+comment on column attune.created_notifications.notifications is
+  E'@notNull\n'
+  'The notification of each recipient, in the order in which they were named.';
+comment on column attune.created_notifications.affected_count is
+  E'@notNull\n'
+  'How many of them were made now: the others were there, with the same `dedupe_key`.';
+comment on column attune.created_notifications.unknown_user_ids is
+  E'@notNull\n'
+  'Which of the users do not exist.';
+
+create type attune_private.stored_notification as (notification attune.notifications, is_new boolean);
+comment on type attune_private.stored_notification is 'A notification that is there now, and whether it was before.';
+
+--!include notifications/private/insert_notifications.sql
+--!include notifications/private/store_notifications.sql
+--!include notifications/private/check_notifications_of_a_day.sql
 --!include notifications/create_notification.sql
---!include notifications/unread_notification_counts.sql
---!include notifications/mark_notifications_read.sql
---!include notifications/mark_notification_read.sql
---!include notifications/mark_all_notifications_read.sql
+--!include notifications/create_notifications.sql
+--!include notifications/notifications_is_snoozed.sql
+--!include notifications/private/notification_counts.sql
+--!include notifications/notification_counts.sql
+--!include notifications/private/change_notifications.sql
 --!include notifications/mark_notifications_seen.sql
+--!include notifications/mark_notifications_read.sql
+--!include notifications/mark_notifications_unread.sql
+--!include notifications/mark_all_notifications_seen.sql
+--!include notifications/mark_all_notifications_read.sql
 --!include notifications/archive_notifications.sql
+--!include notifications/unarchive_notifications.sql
+--!include notifications/archive_all_notifications.sql
+--!include notifications/snooze_notifications.sql
+--!include notifications/unsnooze_notifications.sql
 
 -- Sending them
 

@@ -120,6 +120,13 @@ create trigger _060_check_version before update on attune.setting_templates
   execute function attune_private.tg__check_version();
 create trigger _200_timestamps before update on attune.setting_templates
   for each row execute function attune_private.tg__timestamps();
+create trigger _900_audit after insert or update on attune.setting_templates
+  for each row execute function attune_private.tg__audit('setting_template');
+create trigger _910_audit_removed after delete on attune.setting_templates
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('setting_template');
+create trigger _100_append_only before truncate on attune.setting_templates
+  for each statement execute function attune_private.tg__append_only();
 
 --!include moving-settings/triggers/tg_setting_definitions__keep_templates.sql
 
