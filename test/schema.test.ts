@@ -200,6 +200,7 @@ test("arguments without a default are required, except a setting's value, whose 
   };
   expect(inputTypes("SetPreferenceInput")).toEqual([
     "clientMutationId: String",
+    "expectedUpdatedAt: Datetime",
     "isWhole: Boolean",
     "key: String!",
     "projectId: UUID",

@@ -107,6 +107,7 @@ drop function
 drop type attune_private.attempt_subject;
 drop type attune.mail;
 drop type attune.security_event;
+drop type attune.deleted_account;
 drop type attune.session_tokens;
 drop type attune.refusal;
 drop type attune.access_token;

@@ -11,6 +11,7 @@ import { AbsentRowsPlugin } from "./plugins/absent-rows.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
+import { DocumentsPlugin } from "./plugins/documents.ts";
 import { IdentityPlugin } from "./plugins/identity.ts";
 import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
@@ -69,6 +70,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       NullabilityPlugin,
       WorkPlugin,
       AbsentRowsPlugin,
+      DocumentsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),
       DescriptionsPlugin,
     ],

@@ -42,6 +42,16 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: "set_setting('DARK_MODE_ENABLED', 'false')" },
   { who: "admin", sql: "set_setting('PASSWORD_COST', '5')" },
   { who: "admin", sql: "set_global_setting('DARK_MODE_ENABLED', 'true')" },
+  // Who writes is asked for once, and who asks for the effect once more.
+  ...[
+    { layer: "global", call: "set_global_setting('DARK_MODE_ENABLED', 'true')" },
+    { layer: "plan", call: "set_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
+    { layer: "team", call: `set_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
+  ].map(({ layer, call }): Call => ({
+    who: "admin",
+    sql: `${layer}_settings_effective_setting(attune.${call})`,
+    times: 2,
+  })),
   { who: "admin", sql: `set_global_variants('DARK_MODE_ENABLED', '[{"name": "a", "weight": 1000, "value": true}]')` },
   { who: "admin", sql: "set_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
   { who: "user", sql: `set_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },

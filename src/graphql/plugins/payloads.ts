@@ -9,7 +9,7 @@ type Fields = Record<string, GrafastFieldConfig<Payload>>;
 
 export const PayloadsPlugin: GraphileConfig.Plugin = {
   name: "AttunePayloadsPlugin",
-  after: ["MutationPayloadQueryPlugin"],
+  after: ["MutationPayloadQueryPlugin", "AttuneReturnedRefusalsPlugin"],
   schema: {
     hooks: {
       GraphQLObjectType_fields(fields, build, { Self, scope: { isMutationPayload } }) {
