@@ -1,5 +1,5 @@
---! Previous: sha1:eb686a6d17a1f41b8bc4ed08aea9c4a85578c312
---! Hash: sha1:f69143b1a11b624e375919cdad3c5ff4bc4b98ad
+--! Previous: sha1:ab81c63a6687c0b441e84b663212f2c8c4213186
+--! Hash: sha1:934a8b43bf1b79e276fb590b1de1ba56837c8976
 --! Message: json schema
 
 -- What a value must be

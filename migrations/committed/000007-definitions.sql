@@ -1,5 +1,5 @@
---! Previous: sha1:d922f10ceae3c7ddf5ff0d5fc2ed1beca301ff51
---! Hash: sha1:8ccf9efadfda02fb70f66c26f313ea8d319a334f
+--! Previous: sha1:6a5ab5e58df791d63c03699b06409a01ac322520
+--! Hash: sha1:9d5e327b418e842c2216551ea9dfb8f3d42e7896
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:8ccf9efadfda02fb70f66c26f313ea8d319a334f
---! Hash: sha1:ab15e96db6d34aa7781482416ac5d12ea5946d6f
+--! Previous: sha1:9d5e327b418e842c2216551ea9dfb8f3d42e7896
+--! Hash: sha1:cfc89a575ce5bea87ee7c76b3ffb5430ca907db1
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -293,8 +293,12 @@ create table attune.security_log (
     constraint security_log_address_check check (char_length(address) <= 100)
 );
 create index security_log_user_id_idx on attune.security_log (user_id, id);
-create index security_log_occurred_at_idx on attune.security_log using brin (occurred_at);
+create index security_log_occurred_at_idx on attune.security_log (occurred_at, id);
+create index security_log_event_idx on attune.security_log (event, id);
+create index security_log_address_idx on attune.security_log (address, id);
+create index security_log_session_id_idx on attune.security_log (session_id, id);
 comment on table attune.security_log is
+  E'@foreignKey (user_id) references attune.users (id)|@fieldName user|@backwardBehavior -*\n'
   'What happened to accounts and sessions. '
   'Append-only. '
   'Users read what happened to their own account, administrators everything.';

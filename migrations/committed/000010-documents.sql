@@ -1,5 +1,5 @@
---! Previous: sha1:7efe374754440e032695fe551c5807a14f400621
---! Hash: sha1:1eb8a88e16ecbfe8d442039d647d5d6fec4542e0
+--! Previous: sha1:d1b79fe7c1832dfd95175c3e7dbbf85f4ddb796b
+--! Hash: sha1:d1f67a2a1a9c480708b538ba5fd75ed036414038
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:1eb8a88e16ecbfe8d442039d647d5d6fec4542e0
---! Hash: sha1:1f705bd1792f42c0e3a9427c9de61eb22ce94182
+--! Previous: sha1:d1f67a2a1a9c480708b538ba5fd75ed036414038
+--! Hash: sha1:0f417cfe3e6201905ae98642d77264de36211c49
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

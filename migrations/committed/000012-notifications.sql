@@ -1,5 +1,5 @@
---! Previous: sha1:1f705bd1792f42c0e3a9427c9de61eb22ce94182
---! Hash: sha1:6ff793806ea109259a9d6a3e2460275892ec8af9
+--! Previous: sha1:0f417cfe3e6201905ae98642d77264de36211c49
+--! Hash: sha1:85acc1a1492ebb30e3d18fe18b805a6bd498f9de
 --! Message: notifications
 
 -- What there is to notify of
@@ -239,22 +239,30 @@ comment on table attune.notifications is
   'A recipient alone sees their notifications.';
 comment on column attune.notifications.user_id is 'The recipient.';
 comment on column attune.notifications.id is 'Which notification.';
-comment on column attune.notifications.title is 'What happened, at most 200 characters.';
+comment on column attune.notifications.title is
+  E'@behavior +attribute:filterBy\n'
+  'What happened, at most 200 characters.';
 comment on column attune.notifications.message is 'The particulars, at most 4,000 characters.';
-comment on column attune.notifications.type is 'How it looks.';
+comment on column attune.notifications.type is
+  E'@behavior +attribute:filterBy\n'
+  'How it looks.';
 comment on column attune.notifications.category is 'What it is about.';
-comment on column attune.notifications.priority is 'Which is sent first.';
+comment on column attune.notifications.priority is
+  E'@behavior +attribute:filterBy\n'
+  'Which is sent first.';
 comment on column attune.notifications.action_url is
   'Where a click leads: a path of the application (`/leads/7`), or an address with https.';
 comment on column attune.notifications.metadata is 'What the application needs to show it; at most 16 KiB.';
 comment on column attune.notifications.created_at is 'When it was made.';
-comment on column attune.notifications.seen_at is 'When it was first shown to the recipient.';
+comment on column attune.notifications.seen_at is
+  E'@behavior +attribute:filterBy\n'
+  'When it was first shown to the recipient.';
 comment on column attune.notifications.read_at is
   E'@behavior +attribute:filterBy\n'
-  'When the recipient read it; the condition null finds the unread.';
+  'When the recipient read it; null while it is unread.';
 comment on column attune.notifications.archived_at is
   E'@behavior +attribute:filterBy\n'
-  'When the recipient put it away; the condition null finds what is in the inbox.';
+  'When the recipient put it away; null while it is in the inbox.';
 
 alter table attune.notifications enable row level security;
 create policy notifications_select_self on attune.notifications for select to authenticated
@@ -303,7 +311,9 @@ comment on constraint notification_deliveries_user_id_notification_id_fkey on at
 comment on column attune.notification_deliveries.user_id is 'The recipient.';
 comment on column attune.notification_deliveries.notification_id is 'What is delivered.';
 comment on column attune.notification_deliveries.channel is 'By which channel.';
-comment on column attune.notification_deliveries.status is 'How far it is.';
+comment on column attune.notification_deliveries.status is
+  E'@behavior +attribute:filterBy\n'
+  'How far it is.';
 comment on column attune.notification_deliveries.reason is
   'Why it is due when it is: `sent_at_once`; `quiet_hours` or `outside_working_hours`, it waits for their end; '
   '`disabled`, the recipient does not want it or the category does not go by the channel.';

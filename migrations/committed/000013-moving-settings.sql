@@ -1,5 +1,5 @@
---! Previous: sha1:6ff793806ea109259a9d6a3e2460275892ec8af9
---! Hash: sha1:02100397eec65b9cbb77801753fcd38c0a6dc844
+--! Previous: sha1:85acc1a1492ebb30e3d18fe18b805a6bd498f9de
+--! Hash: sha1:d72582265a1c28b849ffef1feb83887ad00482cc
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -705,6 +705,9 @@ create table attune.setting_templates (
   updated_at timestamptz not null default now()
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
+comment on constraint setting_templates_plan_fkey on attune.setting_templates is
+  E'@forwardBehavior -*\n'
+  'The plans are few: a client reads them once.';
 comment on table attune.setting_templates is
   'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';

@@ -1,5 +1,5 @@
---! Previous: sha1:02100397eec65b9cbb77801753fcd38c0a6dc844
---! Hash: sha1:195c74b251dc471e527fa57ecf83d70a55d8f8df
+--! Previous: sha1:d72582265a1c28b849ffef1feb83887ad00482cc
+--! Hash: sha1:88ed6bdb0501b6e00c848fffe161d56281a20ccb
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

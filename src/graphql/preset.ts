@@ -11,8 +11,10 @@ import { AbsentRowsPlugin } from "./plugins/absent-rows.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
+import { FiltersPreset } from "./plugins/filters.ts";
 import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
+import { RelationNamesPreset } from "./plugins/relation-names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
@@ -53,7 +55,13 @@ const BEHAVIOR = [
  */
 export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): GraphileConfig.Preset {
   return {
-    extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PgAggregatesPreset],
+    extends: [
+      PostGraphileAmberPreset,
+      PgSimplifyInflectionPreset,
+      PgAggregatesPreset,
+      FiltersPreset,
+      RelationNamesPreset,
+    ],
     plugins: [
       NamesPlugin,
       ArgumentsPlugin,

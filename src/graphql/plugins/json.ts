@@ -66,8 +66,8 @@ export const JsonPlugin: GraphileConfig.Plugin = {
       // A column that can't be NULL can still hold JSON's null.
       GraphQLInputObjectType_fields_field(field: GrafastInputFieldConfig, _build, { scope }) {
         const { apply } = field;
-        const { pgAttribute, isPgConnectionConditionInputField } = scope;
-        const isSet = pgAttribute?.notNull === true && isJson(pgAttribute.codec) && !isPgConnectionConditionInputField;
+        const { pgAttribute } = scope;
+        const isSet = pgAttribute?.notNull === true && isJson(pgAttribute.codec);
         if (!isSet || apply === undefined) return field;
         const applyNull: typeof apply = (target, value, info) => apply(target, jsonNull(value), info);
         return { ...field, type: getNullableType(field.type), apply: applyNull };
