@@ -1,9 +1,63 @@
---! Previous: sha1:cf2d905d3310dba935d037ae861b07f6c583e6a1
---! Hash: sha1:42379f155e3adf493d44389d319e393799f76e95
+--! Previous: sha1:bc803b6f020cd74eac18117d982139b850569df7
+--! Hash: sha1:739f66351b4d60d25b051574dc43f6b400174958
 --! Message: audit
 
---!include audit/triggers/tg__append_only.sql
---!include audit/triggers/tg__erase.sql
+--! Included audit/triggers/tg__append_only.sql
+create or replace function attune_private.tg__append_only()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = '42501',
+    message = format('%s is not allowed on %s', tg_op, tg_table_name),
+    detail = 'append_only',
+    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+end;
+$$;
+comment on function attune_private.tg__append_only() is
+  'Refuses (`append_only`) what would make history disappear, for the owner too.';
+revoke all on function attune_private.tg__append_only() from public;
+--! EndIncluded audit/triggers/tg__append_only.sql
+--! Included audit/triggers/tg__erase.sql
+create or replace function attune_private.tg__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Whom erase_user() has written down in this very transaction.
+  recorded constant text[] := array(
+    select m.parameters ->> 'user_id'
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'erase_user'
+  );
+begin
+  if recorded = '{}' or exists (
+    select
+    from previous as p
+    full join changed as c on c.id = p.id
+    where p.user_id::text = any (recorded) is not true
+      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
+      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'The records change only when a user is deleted: then they lose what is personal.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__erase() is
+  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its '
+  'arguments, for a user whom `erase_user` recorded in the same transaction.';
+revoke all on function attune_private.tg__erase() from public;
+--! EndIncluded audit/triggers/tg__erase.sql
 
 -- What is done to the records themselves, and never undone
 
@@ -25,10 +79,12 @@ create table attune.maintenance_operations (
 );
 create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
 comment on table attune.maintenance_operations is
+  E'@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'What was done to the records themselves, such as removing old audit rows. '
   'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
-comment on column attune.maintenance_operations.operation is 
+comment on column attune.maintenance_operations.operation is
+  E'@behavior +attribute:filterBy\n'
   'What was done: `"purge_audit_log"`, `"erase_user"`, `"seed_settings"` (with what could not be copied) or '
   '`"rename_setting"`.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
@@ -36,10 +92,13 @@ comment on column attune.maintenance_operations.parameters is
   'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
 comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
 comment on column attune.maintenance_operations.actor_id is
+  E'@behavior +attribute:filterBy\n'
   'The user who did it; null when it was a trusted server or the owner.';
 comment on column attune.maintenance_operations.actor_role is 'The database role that did it.';
 comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
-comment on column attune.maintenance_operations.occurred_at is 'When it was done.';
+comment on column attune.maintenance_operations.occurred_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was done.';
 
 alter table attune.maintenance_operations enable row level security;
 create policy maintenance_operations_select_admin on attune.maintenance_operations for select to authenticated
@@ -63,7 +122,37 @@ comment on type attune.audit_subject is
   'What was changed: a `setting`, be it its definition or a stored value, a `setting_template` or a '
   '`notification_category`.';
 
---!include audit/triggers/tg_configuration_audit_log__purge.sql
+--! Included audit/triggers/tg_configuration_audit_log__purge.sql
+create or replace function attune_private.tg_configuration_audit_log__purge()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- What purge_audit_log() has written down in this very transaction.
+  recorded constant timestamptz := (
+    select max((m.parameters ->> 'before')::timestamptz)
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'purge_audit_log'
+  );
+begin
+  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_configuration_audit_log__purge() is
+  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge '
+  'recorded in the same transaction.';
+revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
+--! EndIncluded audit/triggers/tg_configuration_audit_log__purge.sql
 
 create table attune.configuration_audit_log (
   id bigint generated always as identity
@@ -93,9 +182,17 @@ create table attune.configuration_audit_log (
 );
 create index configuration_audit_log_user_id_idx on attune.configuration_audit_log (user_id, id);
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
-create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log using brin (occurred_at);
+create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log (occurred_at, id);
+create index configuration_audit_log_actor_id_idx on attune.configuration_audit_log (actor_id, id);
+-- What is not users' own is little, and else looked for among all of theirs.
+create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
+create index configuration_audit_log_layer_idx on attune.configuration_audit_log (layer, id)
+  where layer in ('default', 'global', 'plan', 'team');
 comment on table attune.configuration_audit_log is
-  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to what. '
+  E'@foreignKey (user_id) references attune.users (id)|@fieldName user|@backwardBehavior -*\n'
+  '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
+  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to '
+  'what. '
   'Append-only. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
@@ -105,15 +202,21 @@ comment on column attune.configuration_audit_log.transaction_id is
 comment on column attune.configuration_audit_log.actor_id is
   'The user who made the change; null when it was a trusted server or the owner.';
 comment on column attune.configuration_audit_log.actor_role is 'The database role that made the change.';
-comment on column attune.configuration_audit_log.subject is 'What was changed.';
+comment on column attune.configuration_audit_log.subject is
+  E'@behavior +attribute:filterBy\n'
+  'What was changed.';
 comment on column attune.configuration_audit_log.layer is
+  E'@behavior +attribute:filterBy\n'
   'Where: `default` is the definition itself. '
   'Null for what is no setting.';
 comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
 comment on column attune.configuration_audit_log.scope is
+  E'@behavior +attribute:filterBy\n'
   'Which plan, team or project it belongs to, in those layers; else null.';
 comment on column attune.configuration_audit_log.key is 'Which setting, template or category.';
-comment on column attune.configuration_audit_log.operation is 'What was done to the row.';
+comment on column attune.configuration_audit_log.operation is
+  E'@behavior +attribute:filterBy\n'
+  'What was done to the row.';
 comment on column attune.configuration_audit_log.previous_value is
   'The value before; of a definition its default, of a template its values. '
   'Null after an INSERT.';
@@ -147,8 +250,122 @@ create trigger _300_erase after update on attune.configuration_audit_log
   for each statement
   execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
 
---!include audit/triggers/tg__audit.sql
---!include audit/triggers/tg__audit_removed.sql
+--! Included audit/triggers/tg__audit.sql
+create or replace function attune_private.tg__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held constant attune.audit_subject := tg_argv[0];
+  held_in constant attune.setting_layer := tg_argv[1];
+  previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
+  written constant jsonb := to_jsonb(new);
+  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  value_column constant text := case
+    when held_in = 'default' then 'default_value'
+    when held = 'setting' then 'value'
+    else 'values'
+  end;
+  -- What has a column of its own in the log, or says only when it was written.
+  told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column]
+    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end
+    || case
+      when previous -> name_column <> written -> name_column or previous -> 'user_id' <> written -> 'user_id' then '{}'
+      else array[name_column, 'user_id']
+    end;
+  -- What is stamped says who wrote it, but not who renamed it.
+  actor constant uuid := case
+    when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key') then (written ->> 'updated_by')::uuid
+    else attune.current_user_id()
+  end;
+begin
+  -- Who writes what is there already has changed nothing; who writes 1.0 for 1 has.
+  if (previous - '{updated_by,updated_at}'::text[])::text = (written - '{updated_by,updated_at}'::text[])::text then
+    return null;
+  end if;
+
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, subject, layer, user_id, scope, key, operation,
+    previous_value, new_value, previous_attributes, new_attributes
+  )
+  values (
+    actor,
+    attune_private.request_role(),
+    held,
+    held_in,
+    (written ->> 'user_id')::uuid,
+    case when held = 'setting' then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
+    written ->> name_column,
+    tg_op::attune.audit_operation,
+    previous -> value_column,
+    written -> value_column,
+    previous - told_elsewhere,
+    written - told_elsewhere
+  );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__audit() is
+  'Writes what is new or changed into the audit log. '
+  'Its arguments are what the table holds and, of settings, in which layer.';
+revoke all on function attune_private.tg__audit() from public;
+--! EndIncluded audit/triggers/tg__audit.sql
+--! Included audit/triggers/tg__audit_removed.sql
+create or replace function attune_private.tg__audit_removed()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held constant attune.audit_subject := tg_argv[0];
+  held_in constant attune.setting_layer := tg_argv[1];
+  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  value_column constant text := case
+    when held_in = 'default' then 'default_value'
+    when held = 'setting' then 'value'
+    else 'values'
+  end;
+  told_elsewhere constant text[] := array['updated_by', 'updated_at', 'user_id', name_column, value_column]
+    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end;
+  actor uuid;
+begin
+  if not exists (select from removed) then
+    return null;
+  end if;
+
+  actor := attune.current_user_id();
+
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, subject, layer, user_id, scope, key, operation, previous_value, previous_attributes
+  )
+  select
+    actor,
+    attune_private.request_role(),
+    held,
+    held_in,
+    (p.previous ->> 'user_id')::uuid,
+    case when held = 'setting' then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
+    p.previous ->> name_column,
+    'DELETE',
+    -- What goes with a deleted user leaves no values behind.
+    case when u.id is not null or not p.previous ? 'user_id' then p.previous -> value_column end,
+    case when u.id is not null or not p.previous ? 'user_id' then p.previous - told_elsewhere end
+  from removed as r
+  cross join lateral (select to_jsonb(r)) as p (previous)
+  left join attune.users as u on u.id = (p.previous ->> 'user_id')::uuid
+  order by p.previous ->> name_column, 6;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__audit_removed() is
+  'Writes what a statement deletes into the audit log. '
+  'Of what is deleted with its user, no values. '
+  'Its arguments are what the table holds and, of settings, in which layer.';
+revoke all on function attune_private.tg__audit_removed() from public;
+--! EndIncluded audit/triggers/tg__audit_removed.sql
 
 -- What is audited
 
@@ -199,9 +416,107 @@ create trigger _100_append_only before truncate on attune.project_preferences
 
 -- What the records lose, and when
 
---!include audit/purge_audit_log.sql
---!include audit/private/erase_user.sql
---!include audit/triggers/tg_users__erase.sql
+--! Included audit/purge_audit_log.sql
+create or replace function attune.purge_audit_log(before timestamptz, reason text)
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  doomed bigint;
+begin
+  if purge_audit_log.before is null or coalesce(btrim(purge_audit_log.reason), '') = '' then
+    raise exception using
+      errcode = 'PT400',
+      message = 'Say up to when, and why',
+      detail = 'reason_required',
+      hint = 'purge_audit_log(before, reason): the operation is recorded with both.';
+  end if;
+
+  perform attune_private.check_size('The reason', char_length(purge_audit_log.reason), 1000, 'characters');
+
+  -- One purge at a time, so that what is counted is what is removed: rows are never added with an earlier time.
+  lock table attune.configuration_audit_log in share row exclusive mode;
+
+  select count(*) into doomed
+  from attune.configuration_audit_log as l
+  where l.occurred_at < purge_audit_log.before;
+
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'purge_audit_log',
+    purge_audit_log.reason,
+    jsonb_build_object('before', purge_audit_log.before),
+    doomed,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  delete from attune.configuration_audit_log as l where l.occurred_at < purge_audit_log.before;
+  return doomed;
+end;
+$$;
+comment on function attune.purge_audit_log(timestamptz, text) is
+  E'@resultFieldName removedRows\n'
+  '@param before Rows that are older are removed.\n'
+  '@param reason Why, for the record; at most 1,000 characters.\n'
+  'Removes the audit rows from before a moment and returns how many; for trusted servers. '
+  'It leaves a row in `maintenance_operations`. '
+  'Refused: `reason_required`, `too_large`.';
+revoke all on function attune.purge_audit_log(timestamptz, text) from public;
+grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
+--! EndIncluded audit/purge_audit_log.sql
+--! Included audit/private/erase_user.sql
+create or replace function attune_private.erase_user(user_id uuid, reason text)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  erased bigint;
+begin
+  select count(*) into erased
+  from attune.configuration_audit_log as l
+  where l.user_id = erase_user.user_id;
+
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'erase_user',
+    erase_user.reason,
+    jsonb_build_object('user_id', erase_user.user_id),
+    erased,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  -- That something was changed, when and by whom stays; what it was goes.
+  update attune.configuration_audit_log as l
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
+  where l.user_id = erase_user.user_id;
+
+  return erased;
+end;
+$$;
+comment on function attune_private.erase_user(uuid, text) is
+  'Takes the values of a user out of the audit log and returns from how many rows. '
+  'It leaves a row in `maintenance_operations`.';
+revoke all on function attune_private.erase_user(uuid, text) from public;
+--! EndIncluded audit/private/erase_user.sql
+--! Included audit/triggers/tg_users__erase.sql
+create or replace function attune_private.tg_users__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.erase_user(old.id, 'The user was deleted');
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__erase() is
+  'Whoever deletes a user, and however: the records keep nothing personal of the user.';
+revoke all on function attune_private.tg_users__erase() from public;
+--! EndIncluded audit/triggers/tg_users__erase.sql
 
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();
