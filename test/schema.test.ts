@@ -266,7 +266,7 @@ describe("what is asked through it", () => {
   test("an administrator counts who turned something on, and a user counts only themselves", async () => {
     await Promise.all([set(true, users[1]?.token), set(false, users[2]?.token)]);
     const query = `{
-      userPreferences(condition: { key: "DARK_MODE_ENABLED" }) {
+      userPreferences(filter: { key: { equalTo: "DARK_MODE_ENABLED" } }) {
         groupedAggregates(groupBy: VALUE) { keys distinctCount { userId } }
       }
     }`;

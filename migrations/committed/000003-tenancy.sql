@@ -1,5 +1,5 @@
---! Previous: sha1:be29a729bd925647e513c04ba615bd9ef8132951
---! Hash: sha1:30b35d5fbd26dc141f5e183e895d9a65c0b2d03e
+--! Previous: sha1:93fb9a791f61b8a331b9768f88b653358dc147d3
+--! Hash: sha1:fe587f6a895d459506fef2c7cc38b218081d14a1
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -168,14 +168,22 @@ create table attune.teams (
   updated_at timestamptz not null default now()
 );
 comment on table attune.teams is
-  E'@behavior -insert\n'
+  E'@foreignKey (created_by) references attune.profiles (id)|@fieldName createdBy|@backwardBehavior -*\n'
+  '@behavior -insert\n'
   'People who share settings. '
-  'Its members see a team; `create_team` makes one.';
+  'Its members and administrators see a team; `create_team` makes one.';
 comment on column attune.teams.id is 'Which team.';
-comment on column attune.teams.name is 'What people call it: 1 to 200 characters.';
-comment on column attune.teams.created_by is 'The user who made it, who may be gone.';
-comment on column attune.teams.created_at is 'When it was made.';
+comment on column attune.teams.name is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'What people call it: 1 to 200 characters.';
+comment on column attune.teams.created_by is
+  E'@name created_by_id\n'
+  'The user who made it, who may be gone.';
+comment on column attune.teams.created_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was made.';
 comment on column attune.teams.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'When it, or who owns it, last changed. '
   'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
@@ -252,8 +260,8 @@ grant execute on function attune_hidden.owned_team_ids() to authenticated, servi
 --! EndIncluded tenancy/hidden/owned_team_ids.sql
 
 alter table attune.teams enable row level security;
-create policy teams_select_member on attune.teams for select to authenticated
-  using (id in (select attune_hidden.member_team_ids()));
+create policy teams_select_member_or_admin on attune.teams for select to authenticated
+  using (id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()));
 create policy teams_update_manager on attune.teams for update to authenticated
   using (id in (select attune_hidden.managed_team_ids()))
   with check (id in (select attune_hidden.managed_team_ids()));
@@ -378,18 +386,26 @@ create table attune.projects (
 );
 create index projects_team_id_idx on attune.projects (team_id);
 comment on table attune.projects is
-  E'@behavior -insert\n'
+  E'@foreignKey (created_by) references attune.profiles (id)|@fieldName createdBy|@backwardBehavior -*\n'
+  '@behavior -insert\n'
   'What users work on. '
   'Every new user owns a starter project; `create_project` makes another. '
   'A project is seen by its own members: belonging to a team gives the rest of the team no right to it.';
 comment on column attune.projects.id is 'Which project.';
-comment on column attune.projects.name is 'What people call it: 1 to 200 characters.';
+comment on column attune.projects.name is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'What people call it: 1 to 200 characters.';
 comment on column attune.projects.stage_number is
   'The stage it has reached, 1 to 1000; null before the first, as a starter project is.';
 comment on column attune.projects.team_id is 'The team it belongs to; null for none.';
-comment on column attune.projects.created_by is 'The user who made it, who may be gone.';
-comment on column attune.projects.created_at is 'When it was made.';
+comment on column attune.projects.created_by is
+  E'@name created_by_id\n'
+  'The user who made it, who may be gone.';
+comment on column attune.projects.created_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was made.';
 comment on column attune.projects.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'When it, or who owns it, last changed. '
   'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
@@ -604,25 +620,27 @@ language sql stable parallel safe security definer
 rows 100
 set search_path = pg_catalog, pg_temp
 begin atomic
-  with caller (id) as materialized (select attune.current_user_id())
+  with caller (id) as materialized (
+    -- Administrators read the users themselves.
+    select u.id from attune.users as u where u.id = (select attune.current_user_id()) and not u.is_admin
+  )
   select u.id, u.name, u.avatar_url
   from attune.users as u
   where u.id in (
-    select c.id from caller as c
-    union
     select m.user_id
     from caller as c
     join attune.team_members as own on own.user_id = c.id
-    join attune.team_members as m on m.team_id = own.team_id
+    join attune.team_members as m on m.team_id = own.team_id and m.user_id <> c.id
     union
     select m.user_id
     from caller as c
     join attune.project_members as own on own.user_id = c.id
-    join attune.project_members as m on m.project_id = own.project_id
+    join attune.project_members as m on m.project_id = own.project_id and m.user_id <> c.id
   );
 end;
 comment on function attune_hidden.known_profiles() is
-  'Name and picture of the caller, and of everybody in the same teams and projects.';
+  'Name and picture of everybody else in the teams and projects of the caller; none for an administrator, who reads '
+  'the users.';
 revoke all on function attune_hidden.known_profiles() from public;
 grant execute on function attune_hidden.known_profiles() to authenticated, service_role;
 --! EndIncluded tenancy/hidden/known_profiles.sql
@@ -630,15 +648,21 @@ grant execute on function attune_hidden.known_profiles() to authenticated, servi
 create view attune.profiles
 with (security_invoker = true)
 as
+select u.id, u.name, u.avatar_url
+from attune.users as u
+union all
 select p.id, p.name, p.avatar_url
 from attune_hidden.known_profiles() as p;
 comment on view attune.profiles is
   E'@primaryKey id\n'
   '@behavior -insert -update -delete\n'
-  'What a user may see of others: those in the same teams and projects, and themselves.';
+  'What a user may see of others: those in the same teams and projects, and themselves. '
+  'Administrators see everybody.';
 comment on column attune.profiles.id is 'Who it is.';
 comment on column attune.profiles.name is 'Their name.';
-comment on column attune.profiles.avatar_url is 'The address of their picture.';
+comment on column attune.profiles.avatar_url is
+  E'@behavior -attribute:filterBy -attribute:orderBy\n'
+  'The address of their picture.';
 
 revoke all on attune.profiles from public;
 grant select on attune.profiles to authenticated, service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:30b35d5fbd26dc141f5e183e895d9a65c0b2d03e
---! Hash: sha1:8cbf5a4d35106a964a7a3f7f5aab6cebe84b53f3
+--! Previous: sha1:fe587f6a895d459506fef2c7cc38b218081d14a1
+--! Hash: sha1:46cc6599f48593b7502fc83514c4ed8b58ea1273
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:0eeb48b4c0701172bcb1be5757c4a78192a97128
---! Hash: sha1:6590cf9f6b998c9bfb97ac401066b19ce73f6e1d
+--! Previous: sha1:bc803b6f020cd74eac18117d982139b850569df7
+--! Hash: sha1:739f66351b4d60d25b051574dc43f6b400174958
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -79,10 +79,12 @@ create table attune.maintenance_operations (
 );
 create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
 comment on table attune.maintenance_operations is
+  E'@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'What was done to the records themselves, such as removing old audit rows. '
   'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
-comment on column attune.maintenance_operations.operation is 
+comment on column attune.maintenance_operations.operation is
+  E'@behavior +attribute:filterBy\n'
   'What was done: `"purge_audit_log"`, `"erase_user"`, `"seed_settings"` (with what could not be copied) or '
   '`"rename_setting"`.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
@@ -90,10 +92,13 @@ comment on column attune.maintenance_operations.parameters is
   'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
 comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
 comment on column attune.maintenance_operations.actor_id is
+  E'@behavior +attribute:filterBy\n'
   'The user who did it; null when it was a trusted server or the owner.';
 comment on column attune.maintenance_operations.actor_role is 'The database role that did it.';
 comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
-comment on column attune.maintenance_operations.occurred_at is 'When it was done.';
+comment on column attune.maintenance_operations.occurred_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was done.';
 
 alter table attune.maintenance_operations enable row level security;
 create policy maintenance_operations_select_admin on attune.maintenance_operations for select to authenticated
@@ -177,9 +182,17 @@ create table attune.configuration_audit_log (
 );
 create index configuration_audit_log_user_id_idx on attune.configuration_audit_log (user_id, id);
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
-create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log using brin (occurred_at);
+create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log (occurred_at, id);
+create index configuration_audit_log_actor_id_idx on attune.configuration_audit_log (actor_id, id);
+-- What is not users' own is little, and else looked for among all of theirs.
+create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
+create index configuration_audit_log_layer_idx on attune.configuration_audit_log (layer, id)
+  where layer in ('default', 'global', 'plan', 'team');
 comment on table attune.configuration_audit_log is
-  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to what. '
+  E'@foreignKey (user_id) references attune.users (id)|@fieldName user|@backwardBehavior -*\n'
+  '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
+  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to '
+  'what. '
   'Append-only. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
@@ -189,15 +202,21 @@ comment on column attune.configuration_audit_log.transaction_id is
 comment on column attune.configuration_audit_log.actor_id is
   'The user who made the change; null when it was a trusted server or the owner.';
 comment on column attune.configuration_audit_log.actor_role is 'The database role that made the change.';
-comment on column attune.configuration_audit_log.subject is 'What was changed.';
+comment on column attune.configuration_audit_log.subject is
+  E'@behavior +attribute:filterBy\n'
+  'What was changed.';
 comment on column attune.configuration_audit_log.layer is
+  E'@behavior +attribute:filterBy\n'
   'Where: `default` is the definition itself. '
   'Null for what is no setting.';
 comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
 comment on column attune.configuration_audit_log.scope is
+  E'@behavior +attribute:filterBy\n'
   'Which plan, team or project it belongs to, in those layers; else null.';
 comment on column attune.configuration_audit_log.key is 'Which setting, template or category.';
-comment on column attune.configuration_audit_log.operation is 'What was done to the row.';
+comment on column attune.configuration_audit_log.operation is
+  E'@behavior +attribute:filterBy\n'
+  'What was done to the row.';
 comment on column attune.configuration_audit_log.previous_value is
   'The value before; of a definition its default, of a template its values. '
   'Null after an INSERT.';

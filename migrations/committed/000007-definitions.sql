@@ -1,5 +1,5 @@
---! Previous: sha1:6590cf9f6b998c9bfb97ac401066b19ce73f6e1d
---! Hash: sha1:253f64056e1d67aefc36aed42d2d050249ff583d
+--! Previous: sha1:739f66351b4d60d25b051574dc43f6b400174958
+--! Hash: sha1:fcb7d0c769b855da9f9f4bd40e8826687460f259
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:253f64056e1d67aefc36aed42d2d050249ff583d
---! Hash: sha1:99f4836218fc579a30c085b12ef7fff19d49ee5b
+--! Previous: sha1:fcb7d0c769b855da9f9f4bd40e8826687460f259
+--! Hash: sha1:3d964d804dd0ae3d6d20209897b38a5c1a0381cb
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -303,8 +303,12 @@ create table attune.security_log (
     constraint security_log_address_check check (char_length(address) <= 100)
 );
 create index security_log_user_id_idx on attune.security_log (user_id, id);
-create index security_log_occurred_at_idx on attune.security_log using brin (occurred_at);
+create index security_log_occurred_at_idx on attune.security_log (occurred_at, id);
+create index security_log_event_idx on attune.security_log (event, id);
+create index security_log_address_idx on attune.security_log (address, id);
+create index security_log_session_id_idx on attune.security_log (session_id, id);
 comment on table attune.security_log is
+  E'@foreignKey (user_id) references attune.users (id)|@fieldName user|@backwardBehavior -*\n'
   'What happened to accounts and sessions. '
   'Append-only. '
   'Users read what happened to their own account, administrators everything.';

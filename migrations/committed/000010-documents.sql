@@ -1,5 +1,5 @@
---! Previous: sha1:be8eeb2d2c785bfa4368de19a6968015a7bc7ad2
---! Hash: sha1:2a6a4b665369015240ab199c8aff2986f3c15416
+--! Previous: sha1:fbae0080c13ff66aa47c31e5a123f0180ee36cab
+--! Hash: sha1:0aaa78ca9c1a552b55a9dfb796ff5aad4c5f62d9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

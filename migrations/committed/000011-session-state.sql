@@ -1,5 +1,5 @@
---! Previous: sha1:2a6a4b665369015240ab199c8aff2986f3c15416
---! Hash: sha1:58d551d96212880c292668b35438e9634a8e5c76
+--! Previous: sha1:0aaa78ca9c1a552b55a9dfb796ff5aad4c5f62d9
+--! Hash: sha1:747632dbb772a8d514221a04ed7d0003f7822a50
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

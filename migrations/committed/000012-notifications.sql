@@ -1,5 +1,5 @@
---! Previous: sha1:58d551d96212880c292668b35438e9634a8e5c76
---! Hash: sha1:d2eceb3770934f0108b1aea0fb27ab0226a20453
+--! Previous: sha1:747632dbb772a8d514221a04ed7d0003f7822a50
+--! Hash: sha1:3536c2f6702d60152e26a82e529627fd1fe70d53
 --! Message: notifications
 
 -- What there is to notify of
@@ -273,11 +273,17 @@ comment on table attune.notifications is
   'A recipient alone sees their notifications.';
 comment on column attune.notifications.user_id is 'The recipient.';
 comment on column attune.notifications.id is 'Which notification.';
-comment on column attune.notifications.title is 'What happened, at most 200 characters.';
+comment on column attune.notifications.title is
+  E'@behavior +attribute:filterBy\n'
+  'What happened, at most 200 characters.';
 comment on column attune.notifications.message is 'The particulars, at most 4,000 characters.';
-comment on column attune.notifications.type is 'How it looks.';
+comment on column attune.notifications.type is
+  E'@behavior +attribute:filterBy\n'
+  'How it looks.';
 comment on column attune.notifications.category is 'What it is about.';
-comment on column attune.notifications.priority is 'Which is sent first.';
+comment on column attune.notifications.priority is
+  E'@behavior +attribute:filterBy\n'
+  'Which is sent first.';
 comment on column attune.notifications.action_url is
   'Where a click leads: a path of the application (`/leads/7`), or an address with https.';
 comment on column attune.notifications.metadata is 'What the application needs to show it; at most 16 KiB.';
@@ -285,14 +291,17 @@ comment on column attune.notifications.dedupe_key is
   'What the application knows it by: a recipient has one with the same key at most. '
   'Null for those that may come again.';
 comment on column attune.notifications.created_at is 'When it was made.';
-comment on column attune.notifications.seen_at is 'When it was first shown to the recipient.';
+comment on column attune.notifications.seen_at is
+  E'@behavior +attribute:filterBy\n'
+  'When it was first shown to the recipient.';
 comment on column attune.notifications.read_at is
   E'@behavior +attribute:filterBy\n'
-  'When the recipient read it; the condition null finds the unread.';
+  'When the recipient read it; null while it is unread.';
 comment on column attune.notifications.archived_at is
   E'@behavior +attribute:filterBy\n'
-  'When the recipient put it away; the condition null finds what is in the inbox.';
+  'When the recipient put it away; null while it is in the inbox.';
 comment on column attune.notifications.snoozed_until is
+  E'@behavior +attribute:filterBy\n'
   'When it comes back, or came, to a recipient who snoozed it; null for who did not.';
 comment on column attune.notifications.arrived_at is
   E'@behavior +attribute:orderBy +attribute:filterBy\n'
@@ -347,7 +356,9 @@ comment on constraint notification_deliveries_user_id_notification_id_fkey on at
 comment on column attune.notification_deliveries.user_id is 'The recipient.';
 comment on column attune.notification_deliveries.notification_id is 'What is delivered.';
 comment on column attune.notification_deliveries.channel is 'By which channel.';
-comment on column attune.notification_deliveries.status is 'How far it is.';
+comment on column attune.notification_deliveries.status is
+  E'@behavior +attribute:filterBy\n'
+  'How far it is.';
 comment on column attune.notification_deliveries.reason is
   'Why it is due when it is: `sent_at_once`; `quiet_hours` or `outside_working_hours`, it waits for their end; '
   '`disabled`, the recipient does not want it or the category does not go by the channel.';

@@ -1,5 +1,5 @@
---! Previous: sha1:d2eceb3770934f0108b1aea0fb27ab0226a20453
---! Hash: sha1:55d658c826929b6e42090043f04aa32cf179f081
+--! Previous: sha1:3536c2f6702d60152e26a82e529627fd1fe70d53
+--! Hash: sha1:98b183b41d06fb726dbfd24fd34bb5e3ec55e703
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -705,6 +705,9 @@ create table attune.setting_templates (
   updated_at timestamptz not null default now()
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
+comment on constraint setting_templates_plan_fkey on attune.setting_templates is
+  E'@forwardBehavior -*\n'
+  'The plans are few: a client reads them once.';
 comment on table attune.setting_templates is
   'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';

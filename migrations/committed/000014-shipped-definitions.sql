@@ -1,5 +1,5 @@
---! Previous: sha1:55d658c826929b6e42090043f04aa32cf179f081
---! Hash: sha1:d900d4831801385b85ccab55cf0c99d589187765
+--! Previous: sha1:98b183b41d06fb726dbfd24fd34bb5e3ec55e703
+--! Hash: sha1:18a6319568eef0afb0d47609eee79668d34435cb
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
