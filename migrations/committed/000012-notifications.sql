@@ -1,5 +1,5 @@
 --! Previous: sha1:747632dbb772a8d514221a04ed7d0003f7822a50
---! Hash: sha1:3536c2f6702d60152e26a82e529627fd1fe70d53
+--! Hash: sha1:6f22b2b1265f29ae5d13a1b284527c51c33c9211
 --! Message: notifications
 
 -- What there is to notify of
@@ -1091,6 +1091,7 @@ begin atomic
 end;
 comment on function attune.notifications_is_snoozed(attune.notifications) is
   E'@notNull\n'
+  '@behavior +filter:proc:filterBy\n'
   'Whether it is out of the inbox until its `snoozed_until`.';
 revoke all on function attune.notifications_is_snoozed(attune.notifications) from public;
 grant execute on function attune.notifications_is_snoozed(attune.notifications) to authenticated, service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:3536c2f6702d60152e26a82e529627fd1fe70d53
---! Hash: sha1:98b183b41d06fb726dbfd24fd34bb5e3ec55e703
+--! Previous: sha1:6f22b2b1265f29ae5d13a1b284527c51c33c9211
+--! Hash: sha1:48a1a0992850839a84c15f5cc2cacca6d220ae71
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

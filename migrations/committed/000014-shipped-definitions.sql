@@ -1,5 +1,5 @@
---! Previous: sha1:98b183b41d06fb726dbfd24fd34bb5e3ec55e703
---! Hash: sha1:18a6319568eef0afb0d47609eee79668d34435cb
+--! Previous: sha1:48a1a0992850839a84c15f5cc2cacca6d220ae71
+--! Hash: sha1:0329be8d8f4a36b4ae892fef10bb1f67c9fc083e
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
