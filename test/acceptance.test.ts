@@ -174,7 +174,7 @@ test("an administrator counts how many users turned a setting on", async () => {
     await set(token, "LOGFIRE_ENABLED", name !== "count-3");
   }
   const query = `{
-    userPreferences(condition: { key: "LOGFIRE_ENABLED" }) {
+    userPreferences(filter: { key: { equalTo: "LOGFIRE_ENABLED" } }) {
       groupedAggregates(groupBy: VALUE) { keys distinctCount { userId } }
     }
   }`;

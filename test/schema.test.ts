@@ -7,9 +7,11 @@ import {
   getNullableType,
   type GraphQLArgument,
   type GraphQLField,
+  type GraphQLObjectType,
   type GraphQLSchema,
   isInputObjectType,
   isListType,
+  isNonNullType,
   isObjectType,
   isSpecifiedScalarType,
 } from "graphql";
@@ -143,12 +145,60 @@ test("what is one row at most has no list beside it, which one query could not a
   expect(field("SettingDefinition", "globalSetting")).toBeDefined();
 });
 
-test("arguments without a default are required, except JSON, whose null is a value", () => {
-  const inputs = schema.getType("SetPreferenceInput");
-  const types = isInputObjectType(inputs)
-    ? Object.values(inputs.getFields()).map(({ name, type }) => `${name}: ${String(type)}`)
-    : [];
-  expect(types).toEqual([
+/** All object types but the two at the top. */
+const objects = (): GraphQLObjectType[] =>
+  Object.values(schema.getTypeMap())
+    .filter(isObjectType)
+    .filter(({ name }) => !name.startsWith("__") && !["Query", "Mutation"].includes(name));
+const fieldsOf = (types: readonly (GraphQLObjectType | null | undefined)[]) =>
+  types.flatMap((type) =>
+    Object.values(type?.getFields() ?? {}).map((of) => ({ ...of, path: `${type?.name ?? ""}.${of.name}` })),
+  );
+
+describe("what may be null", () => {
+  test("at the top all, so that a refusal leaves the others", () => {
+    const top = fieldsOf([schema.getQueryType(), schema.getMutationType()]);
+    expect(top.length).toBeGreaterThan(100);
+    expect(top.filter(({ type }) => isNonNullType(type)).map(({ path }) => path)).toEqual([]);
+  });
+
+  test("no element of a list, in or out; of groups a key is null where its column is", () => {
+    const fields = fieldsOf([...objects(), schema.getQueryType()]);
+    const inputs = Object.values(schema.getTypeMap()).flatMap((type) =>
+      isInputObjectType(type)
+        ? Object.values(type.getFields()).map((of) => ({ ...of, path: `${type.name}.${of.name}` }))
+        : [],
+    );
+    const args = fields.flatMap(({ path, args: all }) => all.map((of) => ({ ...of, path: `${path}(${of.name})` })));
+    const withNulls = [...fields, ...inputs, ...args].filter(({ type }) => {
+      const list = getNullableType(type);
+      return isListType(list) && !isNonNullType(list.ofType);
+    });
+    expect(withNulls.map(({ path }) => path).filter((path) => !path.endsWith("Aggregates.keys"))).toEqual([]);
+  });
+
+  test("of a payload nothing, unless its function is tagged `@nullable`", () => {
+    const told = fieldsOf(objects().filter(({ name }) => name.endsWith("Payload")));
+    const nullable = told.filter(({ name, type }) => name !== "clientMutationId" && !isNonNullType(type));
+    expect(nullable.map(({ path }) => path)).toEqual([]);
+  });
+});
+
+test("every row of a table is known to a cache by its `id`", () => {
+  const rows = [...text.matchAll(/^ {2}nodes: \[(\w+)!\]!$/gm)].map(([, name = ""]) => name);
+  expect(rows.length).toBeGreaterThan(5);
+  for (const name of [...rows, "TeamMember", "GlobalSetting"])
+    expect(`${name}.id: ${String(field(name, "id")?.type)}`).toMatch(/!$/);
+});
+
+test("arguments without a default are required, except a setting's value, whose null is a value", () => {
+  const inputTypes = (name: string): string[] => {
+    const inputs = schema.getType(name);
+    return isInputObjectType(inputs)
+      ? Object.values(inputs.getFields()).map((of) => `${of.name}: ${String(of.type)}`)
+      : [];
+  };
+  expect(inputTypes("SetPreferenceInput")).toEqual([
     "clientMutationId: String",
     "expectedUpdatedAt: Datetime",
     "isWhole: Boolean",
@@ -156,6 +206,7 @@ test("arguments without a default are required, except JSON, whose null is a val
     "projectId: UUID",
     "value: JSON",
   ]);
+  expect(inputTypes("SetPreferencesInput")).toEqual(["clientMutationId: String", "patch: JSON!", "projectId: UUID"]);
   expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual([
     "category: String",
     "first: Int",
@@ -215,7 +266,7 @@ describe("what is asked through it", () => {
   test("an administrator counts who turned something on, and a user counts only themselves", async () => {
     await Promise.all([set(true, users[1]?.token), set(false, users[2]?.token)]);
     const query = `{
-      userPreferences(condition: { key: "DARK_MODE_ENABLED" }) {
+      userPreferences(filter: { key: { equalTo: "DARK_MODE_ENABLED" } }) {
         groupedAggregates(groupBy: VALUE) { keys distinctCount { userId } }
       }
     }`;

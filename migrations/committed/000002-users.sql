@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:5346c88b6fc345c28a21a241bfad52bf3d858881
+--! Hash: sha1:93fb9a791f61b8a331b9768f88b653358dc147d3
 --! Message: users
 
 -- Plans
@@ -23,7 +23,9 @@ comment on table attune.plans is
 comment on column attune.plans.name is 'The plan''s stable name, in lower case: `bootstrapper`.';
 comment on column attune.plans.title is 'What people read.';
 comment on column attune.plans.description is 'What the plan holds, for people.';
-comment on column attune.plans.rank is 'Where the plan stands in a list, smallest first.';
+comment on column attune.plans.rank is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'Where the plan stands in a list, smallest first.';
 comment on column attune.plans.created_at is 'When the plan was made.';
 comment on column attune.plans.updated_at is
   'When it last changed. '
@@ -815,6 +817,8 @@ create table attune.users (
   updated_at timestamptz not null default now()
 );
 create index users_plan_idx on attune.users (plan);
+create index users_email_idx on attune.users (email);
+create index users_created_at_idx on attune.users (created_at, id);
 comment on table attune.users is
   E'@behavior -insert -delete\n'
   'The people whose settings these are. '
@@ -823,7 +827,9 @@ comment on column attune.users.id is 'The subject (`sub`) of the user''s own tok
 comment on column attune.users.email is
   'Unique without regard to case; null when an outside provider told none. '
   'Not editable here.';
-comment on column attune.users.name is 'The name other people see, at most 200 characters.';
+comment on column attune.users.name is
+  E'@behavior +attribute:filterBy\n'
+  'The name other people see, at most 200 characters.';
 comment on column attune.users.avatar_url is
   'The address of a picture: `https://…`, or a path on the application''s own server; at most 2,048 characters.';
 comment on column attune.users.company_name is 'Where the user works, at most 200 characters.';
@@ -836,6 +842,7 @@ comment on column attune.users.plan is
   'What the user has subscribed to. '
   'Not editable by the user.';
 comment on column attune.users.is_admin is
+  E'@behavior +attribute:filterBy\n'
   'Whether the user may read everybody''s settings and write the global ones. '
   'Not editable by anybody with a token.';
 comment on column attune.users.created_at is 'When the user was registered.';
@@ -1116,10 +1123,14 @@ comment on column attune.sessions.issuer is
   'The provider through which it signed in; null when it was not by one.';
 comment on column attune.sessions.subject is 'Who the user is there; null when it was not by a provider.';
 comment on column attune.sessions.created_at is 'When it signed in.';
-comment on column attune.sessions.last_used_at is 'When its refresh token was last exchanged.';
+comment on column attune.sessions.last_used_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When its refresh token was last exchanged.';
 comment on column attune.sessions.idle_until is 'When it ends unless its refresh token is exchanged before.';
 comment on column attune.sessions.expires_at is 'When it ends in any case.';
-comment on column attune.sessions.revoked_at is 'When it was ended; null while it is not.';
+comment on column attune.sessions.revoked_at is
+  E'@behavior +attribute:filterBy\n'
+  'When it was ended; null while it is not.';
 comment on column attune.sessions.revoked_because is
   'Why it was ended: `"logout"`, `"logout_everywhere"`, `"revoked"`, `"password_changed"`, `"password_reset"`, '
   '`"refresh_token_reused"` or `"identity_unlinked"`.';
@@ -1140,6 +1151,7 @@ begin atomic
   select coalesce(session.id::text = lower(auth.jwt() ->> 'session_id'), false);
 end;
 comment on function attune.sessions_is_current(attune.sessions) is
+  E'@notNull\n'
   'Whether it is the session of this request''s token.';
 revoke all on function attune.sessions_is_current(attune.sessions) from public;
 grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:b6d6d1df54827db67b8df4521d03fb02cb236221
---! Hash: sha1:b48ce6fe1a1b2634017bc9899e7dcb963e7557f9
+--! Previous: sha1:fe587f6a895d459506fef2c7cc38b218081d14a1
+--! Hash: sha1:46cc6599f48593b7502fc83514c4ed8b58ea1273
 --! Message: json schema
 
 -- What a value must be

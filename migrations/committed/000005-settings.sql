@@ -1,5 +1,5 @@
---! Previous: sha1:b48ce6fe1a1b2634017bc9899e7dcb963e7557f9
---! Hash: sha1:cf2d905d3310dba935d037ae861b07f6c583e6a1
+--! Previous: sha1:46cc6599f48593b7502fc83514c4ed8b58ea1273
+--! Hash: sha1:bc803b6f020cd74eac18117d982139b850569df7
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -220,21 +220,28 @@ comment on column attune.setting_definitions.key is
   '`editor.fontSize`.';
 comment on column attune.setting_definitions.category is 'What the setting is listed under: `features`.';
 comment on column attune.setting_definitions.description is
+  E'@behavior +attribute:filterBy\n'
   'What the setting does, for people; at most 8,000 characters.';
 comment on column attune.setting_definitions.schema is
   'A JSON Schema (draft 2020-12, the subset of docs/reference/json-schema.md) that every value must satisfy. '
   'Annotations, `title` and `enumDescriptions` among them, are kept for user interfaces.';
 comment on column attune.setting_definitions.default_value is
   'What applies when no layer holds a value; null when nothing does until somebody chooses.';
-comment on column attune.setting_definitions.layer is 'The narrowest layer that may hold a value.';
-comment on column attune.setting_definitions.writable_by is 'Who may write it in the layers of a user.';
+comment on column attune.setting_definitions.layer is
+  E'@behavior +attribute:filterBy\n'
+  'The narrowest layer that may hold a value.';
+comment on column attune.setting_definitions.writable_by is
+  E'@behavior +attribute:filterBy\n'
+  'Who may write it in the layers of a user.';
 comment on column attune.setting_definitions.seeding is 'What a new user gets.';
 comment on column attune.setting_definitions.merge is
   E'@hasDefault\n'
   'How the layers make one value. '
   'Left out, `deep` where the schema constrains each member of an object on its own, so that every mixture of valid '
   'values is valid; else `replace`.';
-comment on column attune.setting_definitions.audience is 'Who is shown it.';
+comment on column attune.setting_definitions.audience is
+  E'@behavior +attribute:filterBy\n'
+  'Who is shown it.';
 comment on column attune.setting_definitions.rollout_group is
   E'@hasDefault\n'
   'Settings of one group draw the same users in their rollouts and variants, Unleash''s `groupId`; the key, unless '
@@ -962,11 +969,15 @@ create table attune.global_settings (
   updated_at timestamptz not null default now()
 );
 comment on table attune.global_settings is
+  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
 comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396), unless the setting''s `merge` is `replace`.';
-comment on column attune.global_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.global_settings.is_active is
+  E'@behavior +attribute:filterBy\n'
+  'False keeps the value, and ignores it.';
 comment on column attune.global_settings.is_enforced is
+  E'@behavior +attribute:filterBy\n'
   'True ignores every narrower layer: nobody can choose otherwise.';
 comment on column attune.global_settings.rollout_percentage is
   'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for the setting''s `rollout_group`. '
@@ -976,8 +987,11 @@ comment on column attune.global_settings.variants is
   '7396), or null. '
   'A weight is a part of the sum of all, as Unleash has it, so that a user gets the variant that Unleash would choose. '
   'A request without a user gets `value`.';
-comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.global_settings.updated_by is
+  E'@name updated_by_id\n'
+  'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.global_settings.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'When it was last written. '
   'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
@@ -1037,16 +1051,26 @@ create table attune.plan_settings (
   constraint plan_settings_pkey primary key (plan, key)
 );
 create index plan_settings_key_idx on attune.plan_settings (key);
+comment on constraint plan_settings_plan_fkey on attune.plan_settings is
+  E'@forwardBehavior -*\n'
+  'The plans are few: a client reads them once.';
 comment on table attune.plan_settings is
+  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What administrators chose for the users of a plan.';
 comment on column attune.plan_settings.plan is 'Which plan.';
 comment on column attune.plan_settings.key is 'Which setting.';
 comment on column attune.plan_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
-comment on column attune.plan_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.plan_settings.is_active is
+  E'@behavior +attribute:filterBy\n'
+  'False keeps the value, and ignores it.';
 comment on column attune.plan_settings.is_enforced is
+  E'@behavior +attribute:filterBy\n'
   'True ignores every narrower layer: nobody on the plan can choose otherwise.';
-comment on column attune.plan_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.plan_settings.updated_by is
+  E'@name updated_by_id\n'
+  'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.plan_settings.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'When it was last written. '
   'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
@@ -1101,14 +1125,20 @@ create table attune.team_settings (
 );
 create index team_settings_key_idx on attune.team_settings (key);
 comment on table attune.team_settings is
+  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What the owners and administrators of a team chose for its members: those whose current team it is.';
 comment on column attune.team_settings.team_id is 'Which team.';
 comment on column attune.team_settings.key is 'Which setting.';
 comment on column attune.team_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
-comment on column attune.team_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.team_settings.is_active is
+  E'@behavior +attribute:filterBy\n'
+  'False keeps the value, and ignores it.';
 comment on column attune.team_settings.is_enforced is
+  E'@behavior +attribute:filterBy\n'
   'True ignores every narrower layer: no member can choose otherwise.';
-comment on column attune.team_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.team_settings.updated_by is
+  E'@name updated_by_id\n'
+  'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.team_settings.updated_at is
   'When it was last written. '
   'In an update: the version that is changed, which was read (`changed_meanwhile`).';
@@ -1165,10 +1195,8 @@ create table attune.user_preferences (
   constraint user_preferences_pkey primary key (user_id, key)
 );
 create index user_preferences_key_idx on attune.user_preferences (key);
-comment on constraint user_preferences_key_fkey on attune.user_preferences is
-  E'@foreignFieldName userPreferences\n'
-  'What users chose for this setting.';
 comment on table attune.user_preferences is
+  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves. '
   'A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
@@ -1176,6 +1204,7 @@ comment on column attune.user_preferences.key is 'Which setting.';
 comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
 comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.user_preferences.updated_by is
+  E'@name updated_by_id\n'
   'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.user_preferences.updated_at is
   'When it was last written. '
@@ -1245,6 +1274,7 @@ create table attune.project_preferences (
 );
 create index project_preferences_key_idx on attune.project_preferences (key);
 comment on table attune.project_preferences is
+  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves in one project. '
   'A user sees and changes only their own, while a member.';
 comment on column attune.project_preferences.user_id is 'Whose choice it is.';
@@ -1253,6 +1283,7 @@ comment on column attune.project_preferences.key is 'Which setting.';
 comment on column attune.project_preferences.value is 'What was chosen; of an object, only the members that were.';
 comment on column attune.project_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.project_preferences.updated_by is
+  E'@name updated_by_id\n'
   'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.project_preferences.updated_at is
   'When it was last written. '
@@ -3563,7 +3594,7 @@ begin
 end;
 $$;
 comment on function attune.seed_existing_users(integer) is
-  E'@notNull\n'
+  E'@resultFieldName seededUsers\n'
   '@param batch_size At most so many users, 1 to 100,000.\n'
   'Gives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for '
   'administrators. '

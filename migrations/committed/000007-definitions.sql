@@ -1,5 +1,5 @@
---! Previous: sha1:42379f155e3adf493d44389d319e393799f76e95
---! Hash: sha1:e32b7028f28711b6a8ce3f16750ac32d47b6a46c
+--! Previous: sha1:739f66351b4d60d25b051574dc43f6b400174958
+--! Hash: sha1:fcb7d0c769b855da9f9f4bd40e8826687460f259
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -617,7 +617,7 @@ begin
 end;
 $$;
 comment on function attune.rename_setting(text, text) is
-  E'@notNull\n'
+  E'@resultFieldName movedValues\n'
   '@param key Which setting.\n'
   '@param new_key What it is called from now on.\n'
   'Gives a setting another key, and moves with it what is stored, in every layer and in templates; returns how many '

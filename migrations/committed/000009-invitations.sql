@@ -1,5 +1,5 @@
---! Previous: sha1:404de386e212c6b1234ebe44bd322a24bc039b71
---! Hash: sha1:1ea67334e42dc449fc5dd6d09dcac4df08e468b6
+--! Previous: sha1:3d964d804dd0ae3d6d20209897b38a5c1a0381cb
+--! Hash: sha1:4c26242774b29322c489f49a592ce312abc58b2a
 --! Message: invitations
 
 create table attune.invitations (
@@ -29,7 +29,8 @@ create index invitations_project_id_idx on attune.invitations (project_id);
 create index invitations_email_idx on attune.invitations (email);
 create index invitations_invited_by_idx on attune.invitations (invited_by, created_at);
 comment on table attune.invitations is
-  E'@behavior -insert -update -delete\n'
+  E'@foreignKey (invited_by) references attune.profiles (id)|@fieldName invitedBy|@backwardBehavior -*\n'
+  '@behavior -insert -update -delete\n'
   'Who was asked by e-mail to join a team or a project. '
   'Its owners see them, and the admins of a team; made by `invite_to_team` and `invite_to_project`.';
 comment on column attune.invitations.id is 'Which invitation.';
@@ -40,11 +41,18 @@ comment on column attune.invitations.team_id is 'To which team; null when it is 
 comment on column attune.invitations.team_role is 'As what, in the team.';
 comment on column attune.invitations.project_id is 'To which project; null when it is to a team.';
 comment on column attune.invitations.project_role is 'As what, in the project.';
-comment on column attune.invitations.invited_by is 'The user who invited; null when it was a trusted server.';
+comment on column attune.invitations.invited_by is
+  E'@name invited_by_id\n'
+  'The user who invited; null when it was a trusted server.';
 comment on column attune.invitations.created_at is 'When it was sent.';
-comment on column attune.invitations.expires_at is 'Until when it may be accepted.';
-comment on column attune.invitations.accepted_at is 'When it was accepted; null while it is not.';
+comment on column attune.invitations.expires_at is
+  E'@behavior +attribute:filterBy\n'
+  'Until when it may be accepted.';
+comment on column attune.invitations.accepted_at is
+  E'@behavior +attribute:filterBy\n'
+  'When it was accepted; null while it is not.';
 comment on column attune.invitations.revoked_at is
+  E'@behavior +attribute:filterBy\n'
   'When it was taken back, or another was sent in its place; null while it is not.';
 
 alter table attune.invitations enable row level security;
@@ -484,6 +492,7 @@ begin
 end;
 $$;
 comment on function attune.remove_expired() is
+  E'@resultFieldName removedRows\n'
   'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, '
   'counted failures after a day or two, sessions, mails and invitations after 30 days, lost roles after 100, devices '
   'and ended identities after 400. '

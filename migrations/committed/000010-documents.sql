@@ -1,5 +1,5 @@
---! Previous: sha1:1ea67334e42dc449fc5dd6d09dcac4df08e468b6
---! Hash: sha1:9a3584d8c2faa3c97b14f1cbb95ea3791e755afc
+--! Previous: sha1:4c26242774b29322c489f49a592ce312abc58b2a
+--! Hash: sha1:f0e5c28a273c284c048b9323282ca357e219d8d0
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -9,9 +9,12 @@ create type attune.app_preferences as (
   interface_settings jsonb,
   data_preferences jsonb,
   feature_preferences jsonb,
-  integration_settings jsonb
+  integration_settings jsonb,
+  user_id uuid
 );
-comment on type attune.app_preferences is 'How the application looks and behaves for the caller.';
+comment on type attune.app_preferences is
+  E'@id user_id\n'
+  'How the application looks and behaves for a user.';
 comment on column attune.app_preferences.interface_settings is
   'theme, language, rtl, sidebarCollapsed, tableDensity, rowsPerPage, enableAnimations.';
 comment on column attune.app_preferences.data_preferences is
@@ -19,14 +22,20 @@ comment on column attune.app_preferences.data_preferences is
 comment on column attune.app_preferences.feature_preferences is 'beta, debug.';
 comment on column attune.app_preferences.integration_settings is
   'calendly, whatsapp, email: each enabled, autoSync, defaults.';
+comment on column attune.app_preferences.user_id is
+  E'@notNull\n'
+  'Whose it is.';
 
 create type attune.notification_settings as (
   email_notifications jsonb,
   push_notifications jsonb,
   sms_notifications jsonb,
-  notification_schedule jsonb
+  notification_schedule jsonb,
+  user_id uuid
 );
-comment on type attune.notification_settings is 'What the caller wants to hear of, by which channel, and when.';
+comment on type attune.notification_settings is
+  E'@id user_id\n'
+  'What a user wants to hear of, by which channel, and when.';
 comment on column attune.notification_settings.email_notifications is
   'What comes by e-mail: leadUpdates, meetingReminders, bantQualifications, calendlyBookings, heatProgressions, '
   'emailDigest, generationComplete, qualityAlerts, weeklyReport.';
@@ -34,13 +43,20 @@ comment on column attune.notification_settings.push_notifications is 'What comes
 comment on column attune.notification_settings.sms_notifications is 'What comes by SMS; the same members.';
 comment on column attune.notification_settings.notification_schedule is
   'timezone, workingHours (enabled, and enabled, start and end by weekday), quietHours (enabled, start, end).';
+comment on column attune.notification_settings.user_id is
+  E'@notNull\n'
+  'Whose it is.';
 
 create type attune.dashboard_settings as (
   widget_visibility jsonb,
   widget_layout jsonb,
-  dashboard_preferences jsonb
+  dashboard_preferences jsonb,
+  user_id uuid,
+  project_id uuid
 );
-comment on type attune.dashboard_settings is 'What the callers dashboard shows, and how.';
+comment on type attune.dashboard_settings is
+  E'@id user_id,project_id\n'
+  'What the dashboard of a user shows, and how.';
 comment on column attune.dashboard_settings.widget_visibility is
   'Which widgets are shown: metrics, monthlyPerformance, leadsConversions, revenueChannel, pieCharts, '
   'recentActivity, insights, performanceTargets.';
@@ -48,6 +64,10 @@ comment on column attune.dashboard_settings.widget_layout is
   'positions ({x, y}), sizes ({width, height}) and collapsed, by widget.';
 comment on column attune.dashboard_settings.dashboard_preferences is
   'defaultView, autoRefresh, refreshInterval in milliseconds, compactMode.';
+comment on column attune.dashboard_settings.user_id is
+  E'@notNull\n'
+  'Whose it is.';
+comment on column attune.dashboard_settings.project_id is 'In which project; null outside projects.';
 
 create type attune.ai_configuration as (
   model text,
@@ -55,9 +75,12 @@ create type attune.ai_configuration as (
   temperature double precision,
   top_p double precision,
   fallback_models text[],
-  is_active boolean
+  is_active boolean,
+  user_id uuid
 );
-comment on type attune.ai_configuration is 'Which language model works for a user, and how.';
+comment on type attune.ai_configuration is
+  E'@id user_id\n'
+  'Which language model works for a user, and how.';
 comment on column attune.ai_configuration.model is 'The model that is asked first.';
 comment on column attune.ai_configuration.max_tokens is 'How long an answer may be, in tokens.';
 comment on column attune.ai_configuration.temperature is 'How freely the model chooses its words, 0 to 2.';
@@ -65,8 +88,44 @@ comment on column attune.ai_configuration.top_p is 'Which share of the probable 
 comment on column attune.ai_configuration.fallback_models is
   'The models that are asked, in order, when the first does not answer.';
 comment on column attune.ai_configuration.is_active is
+  E'@notNull\n'
   'False while the user has switched their own values off, and gets the default.';
+comment on column attune.ai_configuration.user_id is 'For whom it works; null when it is what applies to everybody.';
 
+--! Included documents/hidden/document_members.sql
+create or replace function attune_hidden.document_members()
+returns table (
+  document text,
+  member text,
+  description text,
+  schema jsonb,
+  default_value jsonb,
+  is_merged boolean
+)
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select
+    d.category, substr(d.key, length(d.category) + 2), d.description, d.schema, d.default_value,
+    d.merge = 'deep' and d.seeding <> 'copy'
+  from attune.setting_definitions as d
+  where starts_with(d.key, d.category || '.')
+    and d.audience in ('public', 'client')
+    and exists (
+      select from pg_class as c
+      where c.relnamespace = 'attune'::regnamespace
+        and c.relkind = 'c'
+        and c.relname = d.category
+    )
+  order by d.key;
+end;
+comment on function attune_hidden.document_members() is
+  'What the members of the documents look like, by which a server makes their types when it starts. '
+  '`is_merged` is whether all layers are merged over the default, so that a value has every member of it. '
+  'Only what users are shown.';
+revoke all on function attune_hidden.document_members() from public;
+grant execute on function attune_hidden.document_members() to anon;
+--! EndIncluded documents/hidden/document_members.sql
 --! Included documents/private/document.sql
 create or replace function attune_private.document(
   name text,
@@ -82,7 +141,9 @@ begin
   perform attune_private.check_project(document.user_id, document.project_id);
 
   return (
-    select coalesce(json_object_agg(substr(r.key, length(document.name) + 2), r.value)::jsonb, '{}')
+    select
+      coalesce(json_object_agg(substr(r.key, length(document.name) + 2), r.value)::jsonb, '{}')
+      || jsonb_build_object('user_id', document.user_id, 'project_id', document.project_id)
     from attune_private.resolve_settings(
       document.user_id,
       false,
@@ -96,7 +157,7 @@ end;
 $$;
 comment on function attune_private.document(text, uuid, uuid, attune.setting_audience) is
   'A document of one user: the settings `<name>.<member>` of category `<name>`, by member, of those that are shown '
-  'to the user or, where it is told, to an audience. '
+  'to the user or, where it is told, to an audience; and whose it is, `user_id` and `project_id`. '
   'Refused: `unknown_project`.';
 revoke all on function attune_private.document(text, uuid, uuid, attune.setting_audience) from public;
 --! EndIncluded documents/private/document.sql
@@ -261,7 +322,7 @@ end;
 comment on function attune.dashboard_settings(uuid) is
   E'@notNull\n'
   '@param project_id In which project; outside projects when left out.\n'
-  'What the callers dashboard shows, and how. '
+  'What the caller''s dashboard shows, and how. '
   'In a project, what was chosen there over what holds everywhere. '
   'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.dashboard_settings(uuid) from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:9a3584d8c2faa3c97b14f1cbb95ea3791e755afc
---! Hash: sha1:148bf2e78017956daabe82b760732d00759cf48b
+--! Previous: sha1:f0e5c28a273c284c048b9323282ca357e219d8d0
+--! Hash: sha1:a069851b6ca8417db8e91bbcbc4c145169723964
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -134,8 +134,7 @@ begin
 end;
 $$;
 comment on function attune.save_session_state(text, jsonb, jsonb) is
-  E'@notNull\n'
-  '@param session_key A name of the application''s choice, 1 to 200 characters.\n'
+  E'@param session_key A name of the application''s choice, 1 to 200 characters.\n'
   '@param current_context What the user is working on, at most 64 KiB.\n'
   '@param ui_state What the interface looks like, at most 64 KiB.\n'
   'Keeps where the caller is, for seven days from now, and returns it. '
@@ -175,7 +174,7 @@ begin
 end;
 $$;
 comment on function attune.cleanup_expired_sessions(integer) is
-  E'@notNull\n'
+  E'@resultFieldName removedSessions\n'
   '@param batch_size At most so many, 1 to 100,000.\n'
   'Removes session states that have expired, which nobody sees any more; for administrators and trusted servers. '
   'One batch a call: returns how many were removed, 0 when none is left. '

@@ -1,5 +1,5 @@
---! Previous: sha1:e901f1255611a7b700ca8c20af7232cf60ed66dd
---! Hash: sha1:7cbda2cd8b6960ac4921ca7637e430dc0ab93259
+--! Previous: sha1:d7d04e220f89c63989a213b04c0bbd7f0c8ea472
+--! Hash: sha1:708e82409c838a67e94cd45d2a16643e3f706d81
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -705,6 +705,9 @@ create table attune.setting_templates (
   updated_at timestamptz not null default now()
 );
 create index setting_templates_plan_idx on attune.setting_templates (plan);
+comment on constraint setting_templates_plan_fkey on attune.setting_templates is
+  E'@forwardBehavior -*\n'
+  'The plans are few: a client reads them once.';
 comment on table attune.setting_templates is
   'Named sets of values, for a user to apply, and for those who sign up with a plan or a role, or as administrators. '
   'Administrators write them.';
@@ -757,6 +760,13 @@ create trigger _060_check_version before update on attune.setting_templates
   execute function attune_private.tg__check_version();
 create trigger _200_timestamps before update on attune.setting_templates
   for each row execute function attune_private.tg__timestamps();
+create trigger _900_audit after insert or update on attune.setting_templates
+  for each row execute function attune_private.tg__audit('setting_template');
+create trigger _910_audit_removed after delete on attune.setting_templates
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('setting_template');
+create trigger _100_append_only before truncate on attune.setting_templates
+  for each statement execute function attune_private.tg__append_only();
 
 --! Included moving-settings/triggers/tg_setting_definitions__keep_templates.sql
 create or replace function attune_private.tg_setting_definitions__keep_templates()

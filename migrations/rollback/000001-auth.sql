@@ -21,6 +21,9 @@ end;
 $$;
 
 drop function
+  auth.uid(),
+  auth.role(),
+  auth.jwt(),
   attune_hidden.read_claims(text),
   attune_hidden.applied_migrations();
 drop schema attune_private;

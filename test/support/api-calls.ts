@@ -16,6 +16,7 @@ export type Names = Record<
   | "usedToken"
   | "resetToken"
   | "verificationToken"
+  | "emailChangeToken"
   | "invitationToken",
   string
 >;
@@ -78,12 +79,18 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: "cleanup_expired_sessions()" },
   { who: "user", sql: "create_notification('system', 'Hello')" },
   { who: "admin", sql: `create_notification('system', 'Hello', user_id => '${of.user}')` },
-  { who: "user", sql: "unread_notification_counts()" },
-  { who: "user", sql: `mark_notification_read('${of.notification}')` },
-  { who: "user", sql: `mark_notifications_read(array['${of.notification}'::uuid])` },
-  { who: "user", sql: "mark_all_notifications_read()" },
+  { who: "admin", sql: `create_notifications(array['${of.user}'::uuid], 'system', 'Hello')` },
+  { who: "user", sql: "notification_counts()" },
   { who: "user", sql: `mark_notifications_seen(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `mark_notifications_read(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `mark_notifications_unread(array['${of.notification}'::uuid])` },
+  { who: "user", sql: "mark_all_notifications_seen()" },
+  { who: "user", sql: "mark_all_notifications_read()" },
+  { who: "user", sql: `snooze_notifications(array['${of.notification}'::uuid], now() + interval '1 hour')` },
+  { who: "user", sql: `unsnooze_notifications(array['${of.notification}'::uuid])` },
   { who: "user", sql: `archive_notifications(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `unarchive_notifications(array['${of.notification}'::uuid])` },
+  { who: "user", sql: "archive_all_notifications()" },
   { who: "user", sql: `next_delivery_at('${of.user}', 'email', 'security', now())` },
   { who: "user", sql: "export_preferences()" },
   { who: "user", sql: `import_preferences('{"preferences": {"PROJECTS_ENABLED": {"value": false}}}')` },
@@ -123,6 +130,9 @@ const calls = (of: Names): Call[] => [
   { who: "anon", sql: `reset_password('${of.resetToken}', '${PASSWORD}')` },
   { who: "registered", sql: "request_email_verification()" },
   { who: "registered", sql: `verify_email('${of.verificationToken}')` },
+  { who: "registered", sql: `request_email_change('another@example.com', '${PASSWORD}')` },
+  { who: "registered", sql: "request_email_change('another@example.com', 'wrong password')" },
+  { who: "registered", sql: `confirm_email_change('${of.emailChangeToken}')` },
   { who: "registered", sql: `change_password('${PASSWORD}', '${PASSWORD} again')` },
   { who: "registered", sql: `change_password('wrong password', '${PASSWORD} again')` },
   { who: "registered", sql: "provision_user()" },
@@ -150,6 +160,7 @@ export const ELSEWHERE = [
   "complete_mail",
   "fail_delivery",
   "fail_mail",
+  "notifications_is_snoozed",
   "purge_audit_log",
   "remove_expired",
   "sessions_is_current",
@@ -242,6 +253,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     usedToken,
     resetToken: await mailed("reset_password"),
     verificationToken: await mailed("verify_email"),
+    emailChangeToken: await value(
+      "select attune_private.make_one_time_token($1, 'another@example.com', 'change_email', now() + interval '1 day')",
+      [registered],
+    ),
     invitationToken: await value(
       "select payload ->> 'token' from attune_private.mail_outbox where purpose = 'invitation'",
     ),
