@@ -1,5 +1,5 @@
 --! Previous: sha1:5cefdf2595577790a272d43cddaaa51322d31927
---! Hash: sha1:992f5738c7649d10fcb6d8461526943ba0beeda1
+--! Hash: sha1:eab84b97f02a88dfc7909c8d04892291566c0cb7
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -933,6 +933,7 @@ create table attune.global_settings (
   updated_at timestamptz not null default now()
 );
 comment on table attune.global_settings is
+  E'@behavior -insert -update -delete\n'
   'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
 comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396), unless the setting''s `merge` is `replace`.';
@@ -1000,6 +1001,7 @@ create table attune.plan_settings (
 );
 create index plan_settings_key_idx on attune.plan_settings (key);
 comment on table attune.plan_settings is
+  E'@behavior -insert -update -delete\n'
   'What administrators chose for the users of a plan.';
 comment on column attune.plan_settings.plan is 'Which plan.';
 comment on column attune.plan_settings.key is 'Which setting.';
@@ -1054,6 +1056,7 @@ create table attune.team_settings (
 );
 create index team_settings_key_idx on attune.team_settings (key);
 comment on table attune.team_settings is
+  E'@behavior -insert -update -delete\n'
   'What the owners and administrators of a team chose for its members: those whose current team it is.';
 comment on column attune.team_settings.team_id is 'Which team.';
 comment on column attune.team_settings.key is 'Which setting.';
@@ -1113,6 +1116,7 @@ comment on constraint user_preferences_key_fkey on attune.user_preferences is
   E'@foreignFieldName userPreferences\n'
   'What users chose for this setting.';
 comment on table attune.user_preferences is
+  E'@behavior -insert -update -delete\n'
   'What users chose for themselves. '
   'A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
@@ -1180,6 +1184,7 @@ create table attune.project_preferences (
 );
 create index project_preferences_key_idx on attune.project_preferences (key);
 comment on table attune.project_preferences is
+  E'@behavior -insert -update -delete\n'
   'What users chose for themselves in one project. '
   'A user sees and changes only their own, while a member.';
 comment on column attune.project_preferences.user_id is 'Whose choice it is.';

@@ -1,5 +1,5 @@
---! Previous: sha1:992f5738c7649d10fcb6d8461526943ba0beeda1
---! Hash: sha1:b3dc32212bb4c178d53b1a9f56d136e03eeb25d7
+--! Previous: sha1:eab84b97f02a88dfc7909c8d04892291566c0cb7
+--! Hash: sha1:6b629ada1c4c7d4f254ea62dd875912dda0e7178
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:b3dc32212bb4c178d53b1a9f56d136e03eeb25d7
---! Hash: sha1:eb99a4f0fb95a4145dccd821ff7cf563b2297e79
+--! Previous: sha1:6b629ada1c4c7d4f254ea62dd875912dda0e7178
+--! Hash: sha1:a929bb76e665ce1d9bb9daf4b8fc2cb5875530f2
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

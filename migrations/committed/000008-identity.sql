@@ -1,5 +1,5 @@
---! Previous: sha1:eb99a4f0fb95a4145dccd821ff7cf563b2297e79
---! Hash: sha1:85a7eaab15448c4e7aac4e247ce7acd5b77e8f62
+--! Previous: sha1:a929bb76e665ce1d9bb9daf4b8fc2cb5875530f2
+--! Hash: sha1:335c64369845d1aaeceaab988850bf07e04b4844
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

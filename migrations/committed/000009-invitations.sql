@@ -1,5 +1,5 @@
---! Previous: sha1:85a7eaab15448c4e7aac4e247ce7acd5b77e8f62
---! Hash: sha1:fa1ae959153cda127f97f6aad1a84920b5086dd6
+--! Previous: sha1:335c64369845d1aaeceaab988850bf07e04b4844
+--! Hash: sha1:5bbce64230f1d5c45921450361d7de5dc06d21db
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:fa1ae959153cda127f97f6aad1a84920b5086dd6
---! Hash: sha1:f40eebf44ae55a76a20d2f79b99452e95fb3e37d
+--! Previous: sha1:5bbce64230f1d5c45921450361d7de5dc06d21db
+--! Hash: sha1:b9123244b0a751f7f2cd5c64fc50615e32187d6a
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

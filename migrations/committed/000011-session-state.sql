@@ -1,5 +1,5 @@
---! Previous: sha1:f40eebf44ae55a76a20d2f79b99452e95fb3e37d
---! Hash: sha1:2c033d77162070d95d369bef1c237b3573e1f550
+--! Previous: sha1:b9123244b0a751f7f2cd5c64fc50615e32187d6a
+--! Hash: sha1:4d491ffb5151fabbb2847aee83d4256f3ee98dca
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:2c033d77162070d95d369bef1c237b3573e1f550
---! Hash: sha1:167949f56acef1a540d9de806133d4dbd0b9cf2d
+--! Previous: sha1:4d491ffb5151fabbb2847aee83d4256f3ee98dca
+--! Hash: sha1:82fdef0cbc01b2051a9271e83f30e25d49ea8412
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:167949f56acef1a540d9de806133d4dbd0b9cf2d
---! Hash: sha1:1f193da38f1efcc83341cbe406027189d9b8f07a
+--! Previous: sha1:82fdef0cbc01b2051a9271e83f30e25d49ea8412
+--! Hash: sha1:cad7e6d9f228b81d396d7b9f8b255d9c466990c5
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

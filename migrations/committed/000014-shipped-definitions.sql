@@ -1,5 +1,5 @@
---! Previous: sha1:1f193da38f1efcc83341cbe406027189d9b8f07a
---! Hash: sha1:d6577aa47a5eead7a32dec1cd5c41e09fd861c99
+--! Previous: sha1:cad7e6d9f228b81d396d7b9f8b255d9c466990c5
+--! Hash: sha1:485afa6919f9023a9f7757c4686a81471c3a7f32
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
