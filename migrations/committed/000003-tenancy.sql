@@ -1,5 +1,5 @@
 --! Previous: sha1:c2d9d9b7e8b2b1f21228e49682fa577226975b0e
---! Hash: sha1:ab81c63a6687c0b441e84b663212f2c8c4213186
+--! Hash: sha1:f7f3408a8805337bf828cf973fd4c51201e0a854
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -630,7 +630,8 @@ select u.id, u.name, u.avatar_url
 from attune.users as u
 union all
 select p.id, p.name, p.avatar_url
-from attune_hidden.known_profiles() as p;
+-- A subquery, because the planner looks up the users of a join by their id only where all parts can do so.
+from (select k.id, k.name, k.avatar_url from attune_hidden.known_profiles() as k offset 0) as p;
 comment on view attune.profiles is
   E'@primaryKey id\n'
   '@behavior -insert -update -delete\n'

@@ -1,5 +1,5 @@
---! Previous: sha1:ab81c63a6687c0b441e84b663212f2c8c4213186
---! Hash: sha1:934a8b43bf1b79e276fb590b1de1ba56837c8976
+--! Previous: sha1:f7f3408a8805337bf828cf973fd4c51201e0a854
+--! Hash: sha1:34bb80755e17c83166fea08e39da3a5789cd35e9
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:934a8b43bf1b79e276fb590b1de1ba56837c8976
---! Hash: sha1:71e1f016bf63e6f6761ff7c7b805e22f8418830a
+--! Previous: sha1:34bb80755e17c83166fea08e39da3a5789cd35e9
+--! Hash: sha1:143ee3b0aa330e8cc19c280938b380217c76ef7d
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:6a5ab5e58df791d63c03699b06409a01ac322520
---! Hash: sha1:9d5e327b418e842c2216551ea9dfb8f3d42e7896
+--! Previous: sha1:398abc69ce94138e4eb0c405729560eb0bb1f339
+--! Hash: sha1:e3eeabeaac8b599f54d01123fdc4d1371f15da97
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

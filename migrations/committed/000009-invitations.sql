@@ -1,5 +1,5 @@
---! Previous: sha1:cfc89a575ce5bea87ee7c76b3ffb5430ca907db1
---! Hash: sha1:d1b79fe7c1832dfd95175c3e7dbbf85f4ddb796b
+--! Previous: sha1:85d872aaf8bf18eb5bd07d93b1aa8919d1076796
+--! Hash: sha1:a5ee9f1fc6d75658a97b20bfab4215620c98fb08
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:d1b79fe7c1832dfd95175c3e7dbbf85f4ddb796b
---! Hash: sha1:d1f67a2a1a9c480708b538ba5fd75ed036414038
+--! Previous: sha1:a5ee9f1fc6d75658a97b20bfab4215620c98fb08
+--! Hash: sha1:c954df71b794d9fe3db75a9467bec39a3b40bc9a
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

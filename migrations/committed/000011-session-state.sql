@@ -1,5 +1,5 @@
---! Previous: sha1:d1f67a2a1a9c480708b538ba5fd75ed036414038
---! Hash: sha1:0f417cfe3e6201905ae98642d77264de36211c49
+--! Previous: sha1:c954df71b794d9fe3db75a9467bec39a3b40bc9a
+--! Hash: sha1:b24ab35fd795a76a51c74e19b2174bf7add311b7
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

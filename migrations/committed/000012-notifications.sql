@@ -1,5 +1,5 @@
---! Previous: sha1:0f417cfe3e6201905ae98642d77264de36211c49
---! Hash: sha1:85acc1a1492ebb30e3d18fe18b805a6bd498f9de
+--! Previous: sha1:b24ab35fd795a76a51c74e19b2174bf7add311b7
+--! Hash: sha1:90418aa0ab78c88ffd5b6e22a229b059613bced6
 --! Message: notifications
 
 -- What there is to notify of

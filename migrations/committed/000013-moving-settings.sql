@@ -1,5 +1,5 @@
---! Previous: sha1:85acc1a1492ebb30e3d18fe18b805a6bd498f9de
---! Hash: sha1:d72582265a1c28b849ffef1feb83887ad00482cc
+--! Previous: sha1:90418aa0ab78c88ffd5b6e22a229b059613bced6
+--! Hash: sha1:9b93ad44456160d7c1d7fd320d9a439f0a167c6b
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:d72582265a1c28b849ffef1feb83887ad00482cc
---! Hash: sha1:88ed6bdb0501b6e00c848fffe161d56281a20ccb
+--! Previous: sha1:9b93ad44456160d7c1d7fd320d9a439f0a167c6b
+--! Hash: sha1:ddb160c07b8e880d2b0e179d9f475eef7dcf05e4
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
