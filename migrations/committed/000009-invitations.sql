@@ -98,9 +98,6 @@ alter table attune_private.lost_roles enable row level security;
 --!include invitations/revoke_invitation.sql
 --!include invitations/accept_invitation.sql
 
---!include invitations/private/remove_expired.sql
---!include invitations/remove_expired.sql
-
 --!include invitations/triggers/tg_users__erase_invitations.sql
 --!include invitations/triggers/tg_invitations__drop_mail.sql
 --!include invitations/triggers/tg_team_members__withdraw_invitations.sql

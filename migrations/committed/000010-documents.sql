@@ -1,5 +1,5 @@
---! Previous: sha1:4c26242774b29322c489f49a592ce312abc58b2a
---! Hash: sha1:f0e5c28a273c284c048b9323282ca357e219d8d0
+--! Previous: sha1:fbae0080c13ff66aa47c31e5a123f0180ee36cab
+--! Hash: sha1:0aaa78ca9c1a552b55a9dfb796ff5aad4c5f62d9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -46,4 +46,3 @@ grant select on attune.user_session_state to service_role;
 
 --!include session-state/session_state.sql
 --!include session-state/save_session_state.sql
---!include session-state/cleanup_expired_sessions.sql

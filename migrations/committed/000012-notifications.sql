@@ -448,3 +448,8 @@ comment on column attune.claimed_delivery.metadata is 'What the application need
 --!include notifications/private/leased_delivery.sql
 --!include notifications/complete_delivery.sql
 --!include notifications/fail_delivery.sql
+
+-- What nobody needs any more, of whatever subject
+
+--!include notifications/private/remove_expired.sql
+--!include notifications/remove_expired.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:d7d04e220f89c63989a213b04c0bbd7f0c8ea472
---! Hash: sha1:708e82409c838a67e94cd45d2a16643e3f706d81
+--! Previous: sha1:3536c2f6702d60152e26a82e529627fd1fe70d53
+--! Hash: sha1:98b183b41d06fb726dbfd24fd34bb5e3ec55e703
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
