@@ -1,5 +1,5 @@
---! Previous: sha1:739f66351b4d60d25b051574dc43f6b400174958
---! Hash: sha1:fcb7d0c769b855da9f9f4bd40e8826687460f259
+--! Previous: sha1:73ca984bbb77fca05c6efed582102ecc8af2d9a4
+--! Hash: sha1:6a25cb10940eeb129c43f470277320e7ec29ec03
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:3d964d804dd0ae3d6d20209897b38a5c1a0381cb
---! Hash: sha1:fbae0080c13ff66aa47c31e5a123f0180ee36cab
+--! Previous: sha1:04f65efe9ceaf84522452fcfddb50cdd38129231
+--! Hash: sha1:d176e1a7a1e4f6d6664a7af2e930df23cc202aff
 --! Message: invitations
 
 create table attune.invitations (

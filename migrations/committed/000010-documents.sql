@@ -1,5 +1,5 @@
---! Previous: sha1:fbae0080c13ff66aa47c31e5a123f0180ee36cab
---! Hash: sha1:0aaa78ca9c1a552b55a9dfb796ff5aad4c5f62d9
+--! Previous: sha1:d176e1a7a1e4f6d6664a7af2e930df23cc202aff
+--! Hash: sha1:f3348a36703e4b645d255a614c4b7e6de2ab85ef
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:0aaa78ca9c1a552b55a9dfb796ff5aad4c5f62d9
---! Hash: sha1:747632dbb772a8d514221a04ed7d0003f7822a50
+--! Previous: sha1:f3348a36703e4b645d255a614c4b7e6de2ab85ef
+--! Hash: sha1:5148de4a57dbcf094b52cf62f0370d581618eb5e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:747632dbb772a8d514221a04ed7d0003f7822a50
---! Hash: sha1:6f22b2b1265f29ae5d13a1b284527c51c33c9211
+--! Previous: sha1:5148de4a57dbcf094b52cf62f0370d581618eb5e
+--! Hash: sha1:0901df441bdd9d58480266df0388003e5f00e14a
 --! Message: notifications
 
 -- What there is to notify of

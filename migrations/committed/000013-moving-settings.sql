@@ -1,5 +1,5 @@
---! Previous: sha1:6f22b2b1265f29ae5d13a1b284527c51c33c9211
---! Hash: sha1:48a1a0992850839a84c15f5cc2cacca6d220ae71
+--! Previous: sha1:0901df441bdd9d58480266df0388003e5f00e14a
+--! Hash: sha1:7172268bb889fc89e9bb5eb46be9352c5ef141e7
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:48a1a0992850839a84c15f5cc2cacca6d220ae71
---! Hash: sha1:0329be8d8f4a36b4ae892fef10bb1f67c9fc083e
+--! Previous: sha1:7172268bb889fc89e9bb5eb46be9352c5ef141e7
+--! Hash: sha1:ce94ac87bbafb80641077ed5aba880b597801d91
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
