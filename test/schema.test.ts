@@ -258,6 +258,7 @@ test("arguments without a default are required, except a setting's value, whose 
   };
   expect(inputTypes("SetPreferenceInput")).toEqual([
     "clientMutationId: String",
+    "expectedUpdatedAt: Datetime",
     "isWhole: Boolean",
     "key: String!",
     "projectId: UUID",
@@ -276,7 +277,7 @@ test("nobody can name what they may not write", () => {
   const patch = schema.getType("UserPatch");
   const names = isInputObjectType(patch) ? Object.keys(patch.getFields()) : [];
   expect(names).toContain("timezone");
-  for (const name of ["id", "createdAt", "updatedAt"]) expect(names).not.toContain(name);
+  for (const name of ["id", "createdAt"]) expect(names).not.toContain(name);
   for (const mutation of ["createUser", "deleteUser", "createConfigurationAuditLog", "deleteConfigurationAuditLog"]) {
     expect(field("Mutation", mutation)).toBeUndefined();
   }
@@ -333,7 +334,7 @@ describe("what is asked through it", () => {
   test("an administrator counts who turned something on, and a user counts only themselves", async () => {
     await Promise.all([set(true, users[1]?.token), set(false, users[2]?.token)]);
     const query = `{
-      userPreferences(condition: { key: "DARK_MODE_ENABLED" }) {
+      userPreferences(filter: { key: { equalTo: "DARK_MODE_ENABLED" } }) {
         groupedAggregates(groupBy: VALUE) { keys distinctCount { userId } }
       }
     }`;

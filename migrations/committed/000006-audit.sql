@@ -1,63 +1,9 @@
---! Previous: sha1:eab84b97f02a88dfc7909c8d04892291566c0cb7
---! Hash: sha1:6b629ada1c4c7d4f254ea62dd875912dda0e7178
+--! Previous: sha1:bc803b6f020cd74eac18117d982139b850569df7
+--! Hash: sha1:739f66351b4d60d25b051574dc43f6b400174958
 --! Message: audit
 
---! Included audit/triggers/tg__append_only.sql
-create or replace function attune_private.tg__append_only()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  raise exception using
-    errcode = '42501',
-    message = format('%s is not allowed on %s', tg_op, tg_table_name),
-    detail = 'append_only',
-    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
-end;
-$$;
-comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too.';
-revoke all on function attune_private.tg__append_only() from public;
---! EndIncluded audit/triggers/tg__append_only.sql
---! Included audit/triggers/tg__erase.sql
-create or replace function attune_private.tg__erase()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  -- Whom erase_user() has written down in this very transaction.
-  recorded constant text[] := array(
-    select m.parameters ->> 'user_id'
-    from attune.maintenance_operations as m
-    where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = 'erase_user'
-  );
-begin
-  if recorded = '{}' or exists (
-    select
-    from previous as p
-    full join changed as c on c.id = p.id
-    where p.user_id::text = any (recorded) is not true
-      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
-      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
-  ) then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is not allowed on %s', tg_op, tg_table_name),
-      detail = 'append_only',
-      hint = 'The records change only when a user is deleted: then they lose what is personal.';
-  end if;
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg__erase() is
-  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its '
-  'arguments, for a user whom `erase_user` recorded in the same transaction.';
-revoke all on function attune_private.tg__erase() from public;
---! EndIncluded audit/triggers/tg__erase.sql
+--!include audit/triggers/tg__append_only.sql
+--!include audit/triggers/tg__erase.sql
 
 -- What is done to the records themselves, and never undone
 
@@ -79,10 +25,12 @@ create table attune.maintenance_operations (
 );
 create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
 comment on table attune.maintenance_operations is
+  E'@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'What was done to the records themselves, such as removing old audit rows. '
   'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
-comment on column attune.maintenance_operations.operation is 
+comment on column attune.maintenance_operations.operation is
+  E'@behavior +attribute:filterBy\n'
   'What was done: `"purge_audit_log"`, `"erase_user"`, `"seed_settings"` (with what could not be copied) or '
   '`"rename_setting"`.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
@@ -90,10 +38,13 @@ comment on column attune.maintenance_operations.parameters is
   'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
 comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
 comment on column attune.maintenance_operations.actor_id is
+  E'@behavior +attribute:filterBy\n'
   'The user who did it; null when it was a trusted server or the owner.';
 comment on column attune.maintenance_operations.actor_role is 'The database role that did it.';
 comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
-comment on column attune.maintenance_operations.occurred_at is 'When it was done.';
+comment on column attune.maintenance_operations.occurred_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was done.';
 
 alter table attune.maintenance_operations enable row level security;
 create policy maintenance_operations_select_admin on attune.maintenance_operations for select to authenticated
@@ -112,37 +63,12 @@ create trigger _100_append_only before update or delete or truncate on attune.ma
 create type attune.audit_operation as enum ('INSERT', 'UPDATE', 'DELETE');
 comment on type attune.audit_operation is 'What was done to a row.';
 
---! Included audit/triggers/tg_configuration_audit_log__purge.sql
-create or replace function attune_private.tg_configuration_audit_log__purge()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  -- What purge_audit_log() has written down in this very transaction.
-  recorded constant timestamptz := (
-    select max((m.parameters ->> 'before')::timestamptz)
-    from attune.maintenance_operations as m
-    where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = 'purge_audit_log'
-  );
-begin
-  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is not allowed on %s', tg_op, tg_table_name),
-      detail = 'append_only',
-      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
-  end if;
+create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category');
+comment on type attune.audit_subject is
+  'What was changed: a `setting`, be it its definition or a stored value, a `setting_template` or a '
+  '`notification_category`.';
 
-  return null;
-end;
-$$;
-comment on function attune_private.tg_configuration_audit_log__purge() is
-  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge '
-  'recorded in the same transaction.';
-revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
---! EndIncluded audit/triggers/tg_configuration_audit_log__purge.sql
+--!include audit/triggers/tg_configuration_audit_log__purge.sql
 
 create table attune.configuration_audit_log (
   id bigint generated always as identity
@@ -152,7 +78,8 @@ create table attune.configuration_audit_log (
   actor_id uuid,
   actor_role text not null
     constraint configuration_audit_log_actor_role_check check (char_length(actor_role) <= 63),
-  layer attune.setting_layer not null,
+  subject attune.audit_subject not null default 'setting',
+  layer attune.setting_layer,
   user_id uuid,
   scope text
     constraint configuration_audit_log_scope_check check (char_length(scope) <= 100),
@@ -166,13 +93,23 @@ create table attune.configuration_audit_log (
   previous_attributes jsonb
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
-    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072)
+    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
+  constraint configuration_audit_log_layer_check check ((subject = 'setting') = (layer is not null))
 );
 create index configuration_audit_log_user_id_idx on attune.configuration_audit_log (user_id, id);
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
-create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log using brin (occurred_at);
+create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log (occurred_at, id);
+create index configuration_audit_log_actor_id_idx on attune.configuration_audit_log (actor_id, id);
+create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
+-- What administrators write is little, and else looked for among all that users chose. Row level security lets no index
+-- compare an enum: its operators are not leakproof.
+create index configuration_audit_log_layer_idx on attune.configuration_audit_log (id)
+  where layer in ('default', 'global', 'plan', 'team');
 comment on table attune.configuration_audit_log is
-  'Every change of a definition or of a stored value: who, when, where, from what to what. '
+  E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
+  '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
+  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to '
+  'what. '
   'Append-only. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
@@ -182,28 +119,38 @@ comment on column attune.configuration_audit_log.transaction_id is
 comment on column attune.configuration_audit_log.actor_id is
   'The user who made the change; null when it was a trusted server or the owner.';
 comment on column attune.configuration_audit_log.actor_role is 'The database role that made the change.';
-comment on column attune.configuration_audit_log.layer is 'Where: `default` is the definition itself.';
+comment on column attune.configuration_audit_log.subject is
+  E'@behavior +attribute:filterBy\n'
+  'What was changed.';
+comment on column attune.configuration_audit_log.layer is
+  E'@behavior +attribute:filterBy\n'
+  'Where: `default` is the definition itself. '
+  'Null for what is no setting.';
 comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
 comment on column attune.configuration_audit_log.scope is
+  E'@behavior +attribute:filterBy\n'
   'Which plan, team or project it belongs to, in those layers; else null.';
-comment on column attune.configuration_audit_log.key is 'Which setting.';
-comment on column attune.configuration_audit_log.operation is 'What was done to the row.';
+comment on column attune.configuration_audit_log.key is 'Which setting, template or category.';
+comment on column attune.configuration_audit_log.operation is
+  E'@behavior +attribute:filterBy\n'
+  'What was done to the row.';
 comment on column attune.configuration_audit_log.previous_value is
-  'The value before; of a definition, its default. '
+  'The value before; of a definition its default, of a template its values. '
   'Null after an INSERT.';
 comment on column attune.configuration_audit_log.new_value is
-  'The value after; of a definition, its default. '
+  'The value after; of a definition its default, of a template its values. '
   'Null after a DELETE.';
 comment on column attune.configuration_audit_log.previous_attributes is
   'The other columns before, such as `"is_active"` and `"is_enforced"`.';
 comment on column attune.configuration_audit_log.new_attributes is 'The other columns after.';
 
 alter table attune.configuration_audit_log enable row level security;
+-- No range of users here: it would have administrators read the index of all users for every filter of theirs. Users find
+-- their own rows by their id, `viewer { configurationAuditLogs }`.
 create policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log for select to authenticated
   using (
-    user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to())
-    and key not in (select attune_hidden.concealed_keys())
-    or user_id is null and (select attune.is_admin())
+    user_id = (select attune.current_user_id()) and key not in (select attune_hidden.concealed_keys())
+    or (select attune.is_admin())
   );
 create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role
   using (true);
@@ -221,140 +168,41 @@ create trigger _300_erase after update on attune.configuration_audit_log
   for each statement
   execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
 
---! Included audit/triggers/tg__audit.sql
-create or replace function attune_private.tg__audit()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
-  written constant jsonb := to_jsonb(new);
-  value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
-  -- What has a column of its own in the log, or says only when it was written.
-  told_elsewhere constant text[] := array[
-    'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', value_column
-  ] || case
-    when previous -> 'key' <> written -> 'key' or previous -> 'user_id' <> written -> 'user_id' then '{}'
-    else '{key,user_id}'::text[]
-  end;
-  -- What is stamped says who wrote it, but not who renamed it.
-  actor constant uuid := case
-    when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key') then (written ->> 'updated_by')::uuid
-    else attune.current_user_id()
-  end;
-begin
-  -- Who writes what is there already has changed nothing; who writes 1.0 for 1 has.
-  if (previous - '{updated_by,updated_at}'::text[])::text = (written - '{updated_by,updated_at}'::text[])::text then
-    return null;
-  end if;
-
-  insert into attune.configuration_audit_log (
-    actor_id, actor_role, layer, user_id, scope, key, operation,
-    previous_value, new_value, previous_attributes, new_attributes
-  )
-  values (
-    actor,
-    attune_private.request_role(),
-    tg_argv[0]::attune.setting_layer,
-    (written ->> 'user_id')::uuid,
-    coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id'),
-    written ->> 'key',
-    tg_op::attune.audit_operation,
-    previous -> value_column,
-    written -> value_column,
-    previous - told_elsewhere,
-    written - told_elsewhere
-  );
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg__audit() is
-  'Writes a new or changed definition or stored value into the audit log. '
-  'Its argument is the layer that the table holds.';
-revoke all on function attune_private.tg__audit() from public;
---! EndIncluded audit/triggers/tg__audit.sql
---! Included audit/triggers/tg__audit_removed.sql
-create or replace function attune_private.tg__audit_removed()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  actor uuid;
-  value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
-  told_elsewhere constant text[] := array[
-    'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', 'key', 'user_id', value_column
-  ];
-begin
-  if not exists (select from removed) then
-    return null;
-  end if;
-
-  actor := attune.current_user_id();
-
-  insert into attune.configuration_audit_log (
-    actor_id, actor_role, layer, user_id, scope, key, operation, previous_value, previous_attributes
-  )
-  select
-    actor,
-    attune_private.request_role(),
-    tg_argv[0]::attune.setting_layer,
-    (p.previous ->> 'user_id')::uuid,
-    coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id'),
-    p.previous ->> 'key',
-    'DELETE',
-    -- What goes with a deleted user leaves no values behind.
-    case when u.id is not null or not p.previous ? 'user_id' then p.previous -> value_column end,
-    case when u.id is not null or not p.previous ? 'user_id' then p.previous - told_elsewhere end
-  from removed as r
-  cross join lateral (select to_jsonb(r)) as p (previous)
-  left join attune.users as u on u.id = (p.previous ->> 'user_id')::uuid
-  order by p.previous ->> 'key', 5;
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg__audit_removed() is
-  'Writes what a statement deletes, of definitions or stored values, into the audit log. '
-  'Of what is deleted with its user, no values. '
-  'Its argument is the layer that the table holds.';
-revoke all on function attune_private.tg__audit_removed() from public;
---! EndIncluded audit/triggers/tg__audit_removed.sql
+--!include audit/triggers/tg__audit.sql
+--!include audit/triggers/tg__audit_removed.sql
 
 -- What is audited
 
 create trigger _900_audit after insert or update on attune.setting_definitions
-  for each row execute function attune_private.tg__audit('default');
+  for each row execute function attune_private.tg__audit('setting', 'default');
 create trigger _910_audit_removed after delete on attune.setting_definitions
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('default');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'default');
 create trigger _900_audit after insert or update on attune.global_settings
-  for each row execute function attune_private.tg__audit('global');
+  for each row execute function attune_private.tg__audit('setting', 'global');
 create trigger _910_audit_removed after delete on attune.global_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('global');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'global');
 create trigger _900_audit after insert or update on attune.plan_settings
-  for each row execute function attune_private.tg__audit('plan');
+  for each row execute function attune_private.tg__audit('setting', 'plan');
 create trigger _910_audit_removed after delete on attune.plan_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('plan');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'plan');
 create trigger _900_audit after insert or update on attune.team_settings
-  for each row execute function attune_private.tg__audit('team');
+  for each row execute function attune_private.tg__audit('setting', 'team');
 create trigger _910_audit_removed after delete on attune.team_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('team');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'team');
 create trigger _900_audit after insert or update on attune.user_preferences
-  for each row execute function attune_private.tg__audit('user');
+  for each row execute function attune_private.tg__audit('setting', 'user');
 create trigger _910_audit_removed after delete on attune.user_preferences
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('user');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'user');
 create trigger _900_audit after insert or update on attune.project_preferences
-  for each row execute function attune_private.tg__audit('project');
+  for each row execute function attune_private.tg__audit('setting', 'project');
 create trigger _910_audit_removed after delete on attune.project_preferences
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('project');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'project');
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
 create trigger _100_append_only before truncate on attune.setting_definitions
@@ -372,107 +220,9 @@ create trigger _100_append_only before truncate on attune.project_preferences
 
 -- What the records lose, and when
 
---! Included audit/purge_audit_log.sql
-create or replace function attune.purge_audit_log(before timestamptz, reason text)
-returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  doomed bigint;
-begin
-  if purge_audit_log.before is null or coalesce(btrim(purge_audit_log.reason), '') = '' then
-    raise exception using
-      errcode = 'PT400',
-      message = 'Say up to when, and why',
-      detail = 'reason_required',
-      hint = 'purge_audit_log(before, reason): the operation is recorded with both.';
-  end if;
-
-  perform attune_private.check_size('The reason', char_length(purge_audit_log.reason), 1000, 'characters');
-
-  -- One purge at a time, so that what is counted is what is removed: rows are never added with an earlier time.
-  lock table attune.configuration_audit_log in share row exclusive mode;
-
-  select count(*) into doomed
-  from attune.configuration_audit_log as l
-  where l.occurred_at < purge_audit_log.before;
-
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
-  values (
-    'purge_audit_log',
-    purge_audit_log.reason,
-    jsonb_build_object('before', purge_audit_log.before),
-    doomed,
-    attune.current_user_id(),
-    attune_private.request_role()
-  );
-
-  delete from attune.configuration_audit_log as l where l.occurred_at < purge_audit_log.before;
-  return doomed;
-end;
-$$;
-comment on function attune.purge_audit_log(timestamptz, text) is
-  E'@resultFieldName removedRows\n'
-  '@param before Rows that are older are removed.\n'
-  '@param reason Why, for the record; at most 1,000 characters.\n'
-  'Removes the audit rows from before a moment and returns how many; for trusted servers. '
-  'It leaves a row in `maintenance_operations`. '
-  'Refused: `reason_required`, `too_large`.';
-revoke all on function attune.purge_audit_log(timestamptz, text) from public;
-grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
---! EndIncluded audit/purge_audit_log.sql
---! Included audit/private/erase_user.sql
-create or replace function attune_private.erase_user(user_id uuid, reason text)
-returns bigint
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  erased bigint;
-begin
-  select count(*) into erased
-  from attune.configuration_audit_log as l
-  where l.user_id = erase_user.user_id;
-
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
-  values (
-    'erase_user',
-    erase_user.reason,
-    jsonb_build_object('user_id', erase_user.user_id),
-    erased,
-    attune.current_user_id(),
-    attune_private.request_role()
-  );
-
-  -- That something was changed, when and by whom stays; what it was goes.
-  update attune.configuration_audit_log as l
-  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
-  where l.user_id = erase_user.user_id;
-
-  return erased;
-end;
-$$;
-comment on function attune_private.erase_user(uuid, text) is
-  'Takes the values of a user out of the audit log and returns from how many rows. '
-  'It leaves a row in `maintenance_operations`.';
-revoke all on function attune_private.erase_user(uuid, text) from public;
---! EndIncluded audit/private/erase_user.sql
---! Included audit/triggers/tg_users__erase.sql
-create or replace function attune_private.tg_users__erase()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  perform attune_private.erase_user(old.id, 'The user was deleted');
-  return null;
-end;
-$$;
-comment on function attune_private.tg_users__erase() is
-  'Whoever deletes a user, and however: the records keep nothing personal of the user.';
-revoke all on function attune_private.tg_users__erase() from public;
---! EndIncluded audit/triggers/tg_users__erase.sql
+--!include audit/purge_audit_log.sql
+--!include audit/private/erase_user.sql
+--!include audit/triggers/tg_users__erase.sql
 
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();

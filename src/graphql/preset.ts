@@ -11,11 +11,14 @@ import { AbsentRowsPlugin } from "./plugins/absent-rows.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
+import { DocumentsPlugin } from "./plugins/documents.ts";
+import { FiltersPreset } from "./plugins/filters.ts";
 import { IdentityPlugin } from "./plugins/identity.ts";
 import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
 import { NullabilityPlugin } from "./plugins/nullability.ts";
 import { PayloadsPlugin } from "./plugins/payloads.ts";
+import { RelationNamesPreset } from "./plugins/relation-names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
@@ -56,7 +59,13 @@ const BEHAVIOR = [
  */
 export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): GraphileConfig.Preset {
   return {
-    extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PgAggregatesPreset],
+    extends: [
+      PostGraphileAmberPreset,
+      PgSimplifyInflectionPreset,
+      PgAggregatesPreset,
+      FiltersPreset,
+      RelationNamesPreset,
+    ],
     plugins: [
       NamesPlugin,
       ArgumentsPlugin,
@@ -69,6 +78,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       NullabilityPlugin,
       WorkPlugin,
       AbsentRowsPlugin,
+      DocumentsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),
       DescriptionsPlugin,
     ],

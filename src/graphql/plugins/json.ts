@@ -51,9 +51,8 @@ export const JsonPlugin: GraphileConfig.Plugin = {
       // A column that can't be NULL can still hold JSON's null.
       GraphQLInputObjectType_fields_field(field: GrafastInputFieldConfig, _build, { scope }) {
         const { apply } = field;
-        const { fieldName, pgAttribute, isPgConnectionConditionInputField } = scope;
-        const isSet =
-          pgAttribute?.notNull && takesNull(fieldName, pgAttribute.codec) && !isPgConnectionConditionInputField;
+        const { fieldName, pgAttribute } = scope;
+        const isSet = pgAttribute?.notNull === true && takesNull(fieldName, pgAttribute.codec);
         if (!isSet || apply === undefined) return field;
         const applyNull: typeof apply = (target, value, info) => apply(target, jsonNull(value), info);
         return { ...field, type: getNullableType(field.type), apply: applyNull };
