@@ -1,5 +1,5 @@
---! Previous: sha1:0d98c8806620f2418655e27caaef497c3bc66c33
---! Hash: sha1:ed0192201a54aa9b517fce48264831dea8619084
+--! Previous: sha1:eeee6bc6097c3c2bdbacb465669aceaf9187186b
+--! Hash: sha1:8142492f3fc4d28fe5680797ebc037c8f42b8890
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

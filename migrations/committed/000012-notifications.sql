@@ -1,5 +1,5 @@
---! Previous: sha1:ed0192201a54aa9b517fce48264831dea8619084
---! Hash: sha1:1f5a39265ee1d135c796631fb61ed237c42bb900
+--! Previous: sha1:8142492f3fc4d28fe5680797ebc037c8f42b8890
+--! Hash: sha1:5e3011358e1cad6a6f4634420ef8761b8c3fdf8b
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:1f5a39265ee1d135c796631fb61ed237c42bb900
---! Hash: sha1:ffd8f3c3df519fbff2cd8efd057c7e4f5dd62554
+--! Previous: sha1:5e3011358e1cad6a6f4634420ef8761b8c3fdf8b
+--! Hash: sha1:413b8f6e71e611e540b5a9cecda7bdaaf2aa7c87
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

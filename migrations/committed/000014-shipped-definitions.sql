@@ -1,5 +1,5 @@
---! Previous: sha1:ffd8f3c3df519fbff2cd8efd057c7e4f5dd62554
---! Hash: sha1:80f840ac27f58003e500ef03e434f595e0960eaf
+--! Previous: sha1:413b8f6e71e611e540b5a9cecda7bdaaf2aa7c87
+--! Hash: sha1:708e1fc686848a6e22ca04a3f91a2eb759a75d4c
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
