@@ -1,5 +1,5 @@
---! Previous: sha1:bc803b6f020cd74eac18117d982139b850569df7
---! Hash: sha1:739f66351b4d60d25b051574dc43f6b400174958
+--! Previous: sha1:10729cc4d407984fb5a228c05dc8a74ddfc12fb8
+--! Hash: sha1:351f9a7c14186171bc603e097523ef7386720261
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:739f66351b4d60d25b051574dc43f6b400174958
---! Hash: sha1:fcb7d0c769b855da9f9f4bd40e8826687460f259
+--! Previous: sha1:351f9a7c14186171bc603e097523ef7386720261
+--! Hash: sha1:b1af5b967b58096f4530dd018626fbbebb34cee1
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

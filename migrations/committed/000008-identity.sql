@@ -1,5 +1,5 @@
---! Previous: sha1:fcb7d0c769b855da9f9f4bd40e8826687460f259
---! Hash: sha1:3d964d804dd0ae3d6d20209897b38a5c1a0381cb
+--! Previous: sha1:b1af5b967b58096f4530dd018626fbbebb34cee1
+--! Hash: sha1:fdb28eeeb5ad276c9e3f05d098344c45dd2eb7c3
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:3d964d804dd0ae3d6d20209897b38a5c1a0381cb
---! Hash: sha1:4c26242774b29322c489f49a592ce312abc58b2a
+--! Previous: sha1:fdb28eeeb5ad276c9e3f05d098344c45dd2eb7c3
+--! Hash: sha1:c623093862ee2359c109fdacd95419349ca2593f
 --! Message: invitations
 
 create table attune.invitations (

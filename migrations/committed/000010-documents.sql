@@ -1,5 +1,5 @@
---! Previous: sha1:4c26242774b29322c489f49a592ce312abc58b2a
---! Hash: sha1:f0e5c28a273c284c048b9323282ca357e219d8d0
+--! Previous: sha1:c623093862ee2359c109fdacd95419349ca2593f
+--! Hash: sha1:b32578ff5633b174aca47409324551ca7acdadab
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:f0e5c28a273c284c048b9323282ca357e219d8d0
---! Hash: sha1:a069851b6ca8417db8e91bbcbc4c145169723964
+--! Previous: sha1:b32578ff5633b174aca47409324551ca7acdadab
+--! Hash: sha1:5ad453f98fb28196426192eed2bcd3f3ef480e2a
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:a069851b6ca8417db8e91bbcbc4c145169723964
---! Hash: sha1:d7d04e220f89c63989a213b04c0bbd7f0c8ea472
+--! Previous: sha1:5ad453f98fb28196426192eed2bcd3f3ef480e2a
+--! Hash: sha1:139f6a9d46bff3f85c7e7c16707d50109b9a9e29
 --! Message: notifications
 
 -- What there is to notify of

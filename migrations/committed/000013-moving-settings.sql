@@ -1,5 +1,5 @@
---! Previous: sha1:d7d04e220f89c63989a213b04c0bbd7f0c8ea472
---! Hash: sha1:708e82409c838a67e94cd45d2a16643e3f706d81
+--! Previous: sha1:139f6a9d46bff3f85c7e7c16707d50109b9a9e29
+--! Hash: sha1:90ac494d99083e6849fde70378021e2fa495a51b
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:708e82409c838a67e94cd45d2a16643e3f706d81
---! Hash: sha1:c87e4113ef51753c46f5d663d3d7e665eb7eb467
+--! Previous: sha1:90ac494d99083e6849fde70378021e2fa495a51b
+--! Hash: sha1:d10b4d9fe11ecfd0792c805ec47db3441e569037
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
