@@ -225,6 +225,16 @@ test("nobody can name what they may not write", () => {
   }
 });
 
+test("there is one way to write a thing: no generated mutation beside a verb", () => {
+  const mutations = Object.keys(schema.getMutationType()?.getFields() ?? {});
+  const verbs = mutations.flatMap((name) => /^(?:re)?set(\w+)$/.exec(name)?.[1] ?? []);
+  expect(verbs).toContain("GlobalSetting");
+  const twice = mutations.filter((name) =>
+    verbs.includes(/^(?:create|update|delete)(?:User|Project)?(\w+)$/.exec(name)?.[1] ?? ""),
+  );
+  expect(twice).toEqual([]);
+});
+
 describe("what is asked through it", () => {
   let server: TestServer;
   let admin: TestUser;

@@ -1,5 +1,5 @@
 --! Previous: sha1:93fb9a791f61b8a331b9768f88b653358dc147d3
---! Hash: sha1:fe587f6a895d459506fef2c7cc38b218081d14a1
+--! Hash: sha1:88483305b693d75f3a5e825f2e25884130199e41
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -652,7 +652,8 @@ select u.id, u.name, u.avatar_url
 from attune.users as u
 union all
 select p.id, p.name, p.avatar_url
-from attune_hidden.known_profiles() as p;
+-- A subquery, because the planner looks up the users of a join by their id only where all parts can do so.
+from (select k.id, k.name, k.avatar_url from attune_hidden.known_profiles() as k offset 0) as p;
 comment on view attune.profiles is
   E'@primaryKey id\n'
   '@behavior -insert -update -delete\n'

@@ -1,5 +1,5 @@
---! Previous: sha1:fe587f6a895d459506fef2c7cc38b218081d14a1
---! Hash: sha1:46cc6599f48593b7502fc83514c4ed8b58ea1273
+--! Previous: sha1:88483305b693d75f3a5e825f2e25884130199e41
+--! Hash: sha1:b404399f842b51174600301033e002960d75fc7b
 --! Message: json schema
 
 -- What a value must be

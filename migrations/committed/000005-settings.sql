@@ -1,5 +1,5 @@
---! Previous: sha1:46cc6599f48593b7502fc83514c4ed8b58ea1273
---! Hash: sha1:10729cc4d407984fb5a228c05dc8a74ddfc12fb8
+--! Previous: sha1:b404399f842b51174600301033e002960d75fc7b
+--! Hash: sha1:2ce7bd15825e8aba2491e4875546df93a7be2fed
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -969,7 +969,8 @@ create table attune.global_settings (
   updated_at timestamptz not null default now()
 );
 comment on table attune.global_settings is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
 comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396), unless the setting''s `merge` is `replace`.';
@@ -1055,7 +1056,8 @@ comment on constraint plan_settings_plan_fkey on attune.plan_settings is
   E'@forwardBehavior -*\n'
   'The plans are few: a client reads them once.';
 comment on table attune.plan_settings is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What administrators chose for the users of a plan.';
 comment on column attune.plan_settings.plan is 'Which plan.';
 comment on column attune.plan_settings.key is 'Which setting.';
@@ -1125,7 +1127,8 @@ create table attune.team_settings (
 );
 create index team_settings_key_idx on attune.team_settings (key);
 comment on table attune.team_settings is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What the owners and administrators of a team chose for its members: those whose current team it is.';
 comment on column attune.team_settings.team_id is 'Which team.';
 comment on column attune.team_settings.key is 'Which setting.';
@@ -1196,7 +1199,8 @@ create table attune.user_preferences (
 );
 create index user_preferences_key_idx on attune.user_preferences (key);
 comment on table attune.user_preferences is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves. '
   'A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
@@ -1274,7 +1278,8 @@ create table attune.project_preferences (
 );
 create index project_preferences_key_idx on attune.project_preferences (key);
 comment on table attune.project_preferences is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves in one project. '
   'A user sees and changes only their own, while a member.';
 comment on column attune.project_preferences.user_id is 'Whose choice it is.';

@@ -1,5 +1,5 @@
---! Previous: sha1:351f9a7c14186171bc603e097523ef7386720261
---! Hash: sha1:b1af5b967b58096f4530dd018626fbbebb34cee1
+--! Previous: sha1:b19a6ac4056b4817506e65170a379a94a6834c1b
+--! Hash: sha1:a128b2b76b2a8081651870a1a6fdede4612411e7
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:fdb28eeeb5ad276c9e3f05d098344c45dd2eb7c3
---! Hash: sha1:c623093862ee2359c109fdacd95419349ca2593f
+--! Previous: sha1:3f9c6477db748b6683260085e0b19c3a6dd98852
+--! Hash: sha1:831caf994edde368ada16c271066ba4db6efaca9
 --! Message: invitations
 
 create table attune.invitations (
@@ -417,89 +417,6 @@ comment on function attune.accept_invitation(text) is
 revoke all on function attune.accept_invitation(text) from public;
 grant execute on function attune.accept_invitation(text) to authenticated;
 --! EndIncluded invitations/accept_invitation.sql
-
---! Included invitations/private/remove_expired.sql
-create or replace function attune_private.remove_expired(at timestamptz default now())
-returns bigint
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  kept_for constant interval := '30 days';
-  -- Longer than any token lasts.
-  kept_after_use constant interval := '400 days';
-  removed bigint := 0;
-  counted bigint;
-begin
-  update attune_private.mail_outbox as m
-  set payload = m.payload - 'token'
-  where m.expires_at <= at
-    and m.payload ? 'token';
-
-  delete from attune_private.mail_outbox as m where m.expires_at <= at - kept_for;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.one_time_tokens as t where t.expires_at <= at;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.login_attempts as a where a.last_failed_at <= at - interval '1 day';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.spent_sign_ins as a where a.expires_at <= at;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.daily_amounts as d where d.last_at <= at - interval '2 days';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.known_devices as d where d.last_used_at <= at - kept_after_use;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.ended_identities as e where e.ended_at <= at - kept_after_use;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  -- No invitation is good for longer.
-  delete from attune_private.lost_roles as l where l.lost_at <= at - interval '100 days';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune.invitations as i where i.expires_at <= at - kept_for;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune.sessions as s where least(s.revoked_at, s.idle_until) <= at - kept_for;
-  get diagnostics counted = row_count;
-  return removed + counted;
-end;
-$$;
-comment on function attune_private.remove_expired(timestamptz) is 'See `attune.remove_expired`.';
-revoke all on function attune_private.remove_expired(timestamptz) from public;
---! EndIncluded invitations/private/remove_expired.sql
---! Included invitations/remove_expired.sql
-create or replace function attune.remove_expired()
-returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return attune_private.remove_expired();
-end;
-$$;
-comment on function attune.remove_expired() is
-  E'@resultFieldName removedRows\n'
-  'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, '
-  'counted failures after a day or two, sessions, mails and invitations after 30 days, lost roles after 100, devices '
-  'and ended identities after 400. '
-  'For trusted servers, once a day or so.';
-revoke all on function attune.remove_expired() from public;
-grant execute on function attune.remove_expired() to service_role;
---! EndIncluded invitations/remove_expired.sql
 
 --! Included invitations/triggers/tg_users__erase_invitations.sql
 create or replace function attune_private.tg_users__erase_invitations()

@@ -1,5 +1,5 @@
---! Previous: sha1:c623093862ee2359c109fdacd95419349ca2593f
---! Hash: sha1:b32578ff5633b174aca47409324551ca7acdadab
+--! Previous: sha1:831caf994edde368ada16c271066ba4db6efaca9
+--! Hash: sha1:df813e8786c7e32b12a75a3707757f07b8bff7ae
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:b32578ff5633b174aca47409324551ca7acdadab
---! Hash: sha1:5ad453f98fb28196426192eed2bcd3f3ef480e2a
+--! Previous: sha1:df813e8786c7e32b12a75a3707757f07b8bff7ae
+--! Hash: sha1:7e5cc56033d58ce83c30c9aa32d527b1663b83f4
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -144,41 +144,3 @@ comment on function attune.save_session_state(text, jsonb, jsonb) is
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
 grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
 --! EndIncluded session-state/save_session_state.sql
---! Included session-state/cleanup_expired_sessions.sql
-create or replace function attune.cleanup_expired_sessions(batch_size integer default 10000)
-returns integer
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  removed integer;
-begin
-  perform attune_hidden.require_admin();
-
-  perform attune_private.check_batch_size(batch_size, 100000, 'sessions');
-
-  delete from attune.user_session_state as s
-  using (
-    select e.user_id, e.session_key
-    from attune.user_session_state as e
-    where e.expires_at <= now()
-    order by e.expires_at
-    limit batch_size
-    for update skip locked
-  ) as expired
-  where s.user_id = expired.user_id
-    and s.session_key = expired.session_key;
-
-  get diagnostics removed = row_count;
-  return removed;
-end;
-$$;
-comment on function attune.cleanup_expired_sessions(integer) is
-  E'@resultFieldName removedSessions\n'
-  '@param batch_size At most so many, 1 to 100,000.\n'
-  'Removes session states that have expired, which nobody sees any more; for administrators and trusted servers. '
-  'One batch a call: returns how many were removed, 0 when none is left. '
-  'Refused: `admin_required`, `invalid_batch_size`.';
-revoke all on function attune.cleanup_expired_sessions(integer) from public;
-grant execute on function attune.cleanup_expired_sessions(integer) to authenticated, service_role;
---! EndIncluded session-state/cleanup_expired_sessions.sql

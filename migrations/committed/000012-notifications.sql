@@ -1,5 +1,5 @@
---! Previous: sha1:5ad453f98fb28196426192eed2bcd3f3ef480e2a
---! Hash: sha1:139f6a9d46bff3f85c7e7c16707d50109b9a9e29
+--! Previous: sha1:7e5cc56033d58ce83c30c9aa32d527b1663b83f4
+--! Hash: sha1:1f75c3c54d86aa7c1e58091f3e35bae647a9f332
 --! Message: notifications
 
 -- What there is to notify of
@@ -1715,3 +1715,84 @@ comment on function attune.fail_delivery(uuid, uuid, attune.notification_channel
 revoke all on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) from public;
 grant execute on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) to service_role;
 --! EndIncluded notifications/fail_delivery.sql
+
+-- What nobody needs any more, of whatever subject
+
+--! Included notifications/private/remove_expired.sql
+create or replace function attune_private.remove_expired(at timestamptz default now(), batch_size integer default 10000)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  kept_for constant interval := make_interval(days => attune_private.system_number('NOTIFICATION_RETENTION_DAYS', 365));
+  doomed record;
+  removed bigint := 0;
+  counted bigint;
+begin
+  perform attune_private.check_batch_size(batch_size, 100000, 'rows');
+
+  update attune_private.mail_outbox as m
+  set payload = m.payload - 'token'
+  where m.expires_at <= at
+    and m.payload ? 'token';
+
+  for doomed in
+    select *
+    from (values
+      ('attune_private.mail_outbox', 'expires_at <= $1 - interval ''30 days'''),
+      ('attune_private.one_time_tokens', 'expires_at <= $1'),
+      ('attune_private.login_attempts', 'last_failed_at <= $1 - interval ''1 day'''),
+      ('attune_private.spent_sign_ins', 'expires_at <= $1'),
+      ('attune_private.daily_amounts', 'last_at <= $1 - interval ''2 days'''),
+      -- Longer than any token lasts.
+      ('attune_private.known_devices', 'last_used_at <= $1 - interval ''400 days'''),
+      ('attune_private.ended_identities', 'ended_at <= $1 - interval ''400 days'''),
+      -- No invitation is good for longer.
+      ('attune_private.lost_roles', 'lost_at <= $1 - interval ''100 days'''),
+      ('attune.invitations', 'expires_at <= $1 - interval ''30 days'''),
+      ('attune.sessions', 'least(revoked_at, idle_until) <= $1 - interval ''30 days'''),
+      ('attune.user_session_state', 'expires_at <= $1'),
+      -- With what was delivered of them.
+      ('attune.notifications', 'greatest(arrived_at, read_at, archived_at) <= $1 - $3')
+    ) as d (relation, condition)
+  loop
+    execute format(
+      'delete from %1$s as d
+      where d.ctid = any (array(select e.ctid from %1$s as e where %2$s limit $2 for update skip locked))',
+      doomed.relation, doomed.condition
+    )
+    using at, batch_size, kept_for;
+
+    get diagnostics counted = row_count;
+    removed := removed + counted;
+  end loop;
+
+  return removed;
+end;
+$$;
+comment on function attune_private.remove_expired(timestamptz, integer) is 'See `attune.remove_expired`.';
+revoke all on function attune_private.remove_expired(timestamptz, integer) from public;
+--! EndIncluded notifications/private/remove_expired.sql
+--! Included notifications/remove_expired.sql
+create or replace function attune.remove_expired(batch_size integer default 10000)
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.remove_expired(batch_size => batch_size);
+end;
+$$;
+comment on function attune.remove_expired(integer) is
+  E'@resultFieldName removedRows\n'
+  '@param batch_size At most so many of each kind, 1 to 100,000.\n'
+  'Removes what has expired, a batch a call, and returns how many rows: 0 when nothing is left. '
+  'One-time tokens, used attempts to sign in and session states go at once, counted failures after a day or two, '
+  'sessions, mails and invitations after 30 days, lost roles after 100, devices and ended identities after 400; '
+  'notifications and their deliveries `NOTIFICATION_RETENTION_DAYS` after they arrived, were read or put away. '
+  'For trusted servers, once a day or so. '
+  'Refused: `invalid_batch_size`.';
+revoke all on function attune.remove_expired(integer) from public;
+grant execute on function attune.remove_expired(integer) to service_role;
+--! EndIncluded notifications/remove_expired.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:139f6a9d46bff3f85c7e7c16707d50109b9a9e29
---! Hash: sha1:90ac494d99083e6849fde70378021e2fa495a51b
+--! Previous: sha1:1f75c3c54d86aa7c1e58091f3e35bae647a9f332
+--! Hash: sha1:ea8d728a9d935f52d80ab17819382069c9beb06e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:90ac494d99083e6849fde70378021e2fa495a51b
---! Hash: sha1:d10b4d9fe11ecfd0792c805ec47db3441e569037
+--! Previous: sha1:ea8d728a9d935f52d80ab17819382069c9beb06e
+--! Hash: sha1:07897c8e6154f84df61284df5a02d6c66038fc16
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1203,6 +1203,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 1000000,
       "default": 1000,
       "description": "How many notifications an inbox takes in a day before the user's own application may add no more; administrators and trusted servers are not limited.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "NOTIFICATION_RETENTION_DAYS": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 36500,
+      "default": 365,
+      "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
       "x-attune": {
         "category": "system",
         "layer": "global",

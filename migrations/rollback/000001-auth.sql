@@ -21,9 +21,6 @@ end;
 $$;
 
 drop function
-  auth.uid(),
-  auth.role(),
-  auth.jwt(),
   attune_hidden.read_claims(text),
   attune_hidden.applied_migrations();
 drop schema attune_private;

@@ -11,6 +11,8 @@ drop policy notification_deliveries_select_self on attune.notification_deliverie
 drop policy notification_deliveries_select_service_role on attune.notification_deliveries;
 
 drop function
+  attune.remove_expired(integer),
+  attune_private.remove_expired(timestamptz, integer),
   attune.archive_all_notifications(text, boolean),
   attune.snooze_notifications(uuid[], timestamptz),
   attune.notification_counts(),

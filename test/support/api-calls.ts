@@ -78,7 +78,6 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: "set_ai_configuration_active(false)" },
   { who: "user", sql: "session_state('tab')" },
   { who: "user", sql: "save_session_state('tab', '{}', '{}')" },
-  { who: "admin", sql: "cleanup_expired_sessions()" },
   { who: "user", sql: "create_notification('system', 'Hello')" },
   { who: "admin", sql: `create_notification('system', 'Hello', user_id => '${of.user}')` },
   { who: "admin", sql: `create_notifications(array['${of.user}'::uuid], 'system', 'Hello')` },
