@@ -1,5 +1,5 @@
 --! Previous: sha1:b404399f842b51174600301033e002960d75fc7b
---! Hash: sha1:dca18ad24c5535bff7e7a524461b8a458057ec8a
+--! Hash: sha1:2ce7bd15825e8aba2491e4875546df93a7be2fed
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1024,7 +1024,7 @@ create trigger _060_check_version before update on attune.global_settings
   for each row when (
     new.updated_at is distinct from old.updated_at
     -- What a function of ours hands on, see `tg__stamp`.
-    and not (new.updated_at = 'infinity' and has_column_privilege('attune.global_settings', 'updated_by', 'update'))
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.global_settings'::regclass, 'updated_by', 'update'))
   )
   execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.global_settings
@@ -1104,7 +1104,7 @@ create trigger _060_check_version before update on attune.plan_settings
   for each row when (
     new.updated_at is distinct from old.updated_at
     -- What a function of ours hands on, see `tg__stamp`.
-    and not (new.updated_at = 'infinity' and has_column_privilege('attune.plan_settings', 'updated_by', 'update'))
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.plan_settings'::regclass, 'updated_by', 'update'))
   )
   execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.plan_settings
@@ -1177,7 +1177,7 @@ create trigger _060_check_version before update on attune.team_settings
   for each row when (
     new.updated_at is distinct from old.updated_at
     -- What a function of ours hands on, see `tg__stamp`.
-    and not (new.updated_at = 'infinity' and has_column_privilege('attune.team_settings', 'updated_by', 'update'))
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.team_settings'::regclass, 'updated_by', 'update'))
   )
   execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.team_settings
@@ -1246,7 +1246,7 @@ create trigger _060_check_version before update on attune.user_preferences
   for each row when (
     new.updated_at is distinct from old.updated_at
     -- What a function of ours hands on, see `tg__stamp`.
-    and not (new.updated_at = 'infinity' and has_column_privilege('attune.user_preferences', 'updated_by', 'update'))
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.user_preferences'::regclass, 'updated_by', 'update'))
   )
   execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.user_preferences
@@ -1325,7 +1325,7 @@ create trigger _060_check_version before update on attune.project_preferences
   for each row when (
     new.updated_at is distinct from old.updated_at
     -- What a function of ours hands on, see `tg__stamp`.
-    and not (new.updated_at = 'infinity' and has_column_privilege('attune.project_preferences', 'updated_by', 'update'))
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.project_preferences'::regclass, 'updated_by', 'update'))
   )
   execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.project_preferences
@@ -2742,6 +2742,106 @@ comment on function attune.effective_settings_for(uuid, text, uuid) is
 revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
 grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
 --! EndIncluded settings/effective_settings_for.sql
+--! Included settings/effective_setting_for.sql
+create or replace function attune.effective_setting_for(user_id uuid, key text, project_id uuid default null)
+returns attune.effective_setting
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.require_administrator(caller);
+  perform attune_private.check_user(effective_setting_for.user_id);
+
+  return attune_private.effective_setting(
+    (effective_setting_for.user_id, false, false)::attune_private.caller,
+    effective_setting_for.key,
+    effective_setting_for.project_id,
+    audience => attune_private.audience_of(caller)
+  );
+end;
+$$;
+comment on function attune.effective_setting_for(uuid, text, uuid) is
+  E'@notNull\n'
+  '@param user_id To whom it applies.\n'
+  '@param key Which setting.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to another user for one setting; for administrators and trusted servers (`admin_required`). '
+  'Refused when there is no such user (`unknown_user`) or setting (`unknown_setting`), or the project is not theirs '
+  '(`unknown_project`).';
+revoke all on function attune.effective_setting_for(uuid, text, uuid) from public;
+grant execute on function attune.effective_setting_for(uuid, text, uuid) to authenticated, service_role;
+--! EndIncluded settings/effective_setting_for.sql
+--! Included settings/evaluate.sql
+create or replace function attune.evaluate(user_ids uuid[], keys text[] default null, project_id uuid default null)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 100
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+  -- All are those that such a user is shown, and for a trusted server what is for servers, too; a key may be any.
+  shown constant attune.setting_audience := case
+    when evaluate.keys is not null then attune_private.audience_of(caller)
+    when caller.is_trusted then 'server'
+    else 'client'
+  end;
+  asked constant text[] := coalesce(
+    evaluate.keys, array(select d.key from attune.setting_definitions as d where d.audience <= shown)
+  );
+  unknown text;
+begin
+  perform attune_private.require_administrator(caller);
+
+  perform attune_private.check_size('The list of users', cardinality(user_ids), 10000, 'users');
+  perform attune_private.check_size('The list of keys', cardinality(asked), 10000, 'keys');
+  perform attune_private.check_size(
+    'The answer', cardinality(user_ids) * cardinality(asked), 10000, 'values of users and keys'
+  );
+
+  select a.key into unknown
+  from unnest(asked) as a (key)
+  where not exists (select from attune.setting_definitions as d where d.key = a.key and d.audience <= shown)
+  order by a.key
+  limit 1;
+
+  if found then
+    perform attune_private.refuse_unknown_setting(unknown);
+  end if;
+
+  if evaluate.project_id is not null
+    and not exists (select from attune.projects as p where p.id = evaluate.project_id)
+  then
+    perform attune_private.refuse_unknown_project();
+  end if;
+
+  return query
+    select r.*
+    from (
+      select a.id, min(a.place) as place
+      from unnest(evaluate.user_ids) with ordinality as a (id, place)
+      where a.id is not null
+      group by a.id
+    ) as u
+    cross join lateral attune_private.resolve_settings(u.id, false, shown, evaluate.project_id) as r
+    where r.key = any (asked)
+    order by u.place, r.key;
+end;
+$$;
+comment on function attune.evaluate(uuid[], text[], uuid) is
+  E'@param user_ids To whom they apply; each once.\n'
+  '@param keys Which settings; all that these users are shown when left out.\n'
+  '@param project_id In which project, for those who are in it; outside projects when left out.\n'
+  'What applies to many users for many settings at once, by user in the order given, and key; for administrators and '
+  'trusted servers (`admin_required`). '
+  'As a feature flag has it, an id that is no user''s gets what applies to everybody, and is drawn by rollouts and '
+  'variants as a user would be. '
+  'Refused: `unknown_setting`, `unknown_project`, and (`too_large`) more than 10,000 users times keys.';
+revoke all on function attune.evaluate(uuid[], text[], uuid) from public;
+grant execute on function attune.evaluate(uuid[], text[], uuid) to authenticated, service_role;
+--! EndIncluded settings/evaluate.sql
 --! Included settings/settings_document.sql
 create or replace function attune.settings_document(
   category text default null,

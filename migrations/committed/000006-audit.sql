@@ -1,5 +1,5 @@
---! Previous: sha1:dca18ad24c5535bff7e7a524461b8a458057ec8a
---! Hash: sha1:73ca984bbb77fca05c6efed582102ecc8af2d9a4
+--! Previous: sha1:2ce7bd15825e8aba2491e4875546df93a7be2fed
+--! Hash: sha1:b19a6ac4056b4817506e65170a379a94a6834c1b
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

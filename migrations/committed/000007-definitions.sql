@@ -1,5 +1,5 @@
---! Previous: sha1:73ca984bbb77fca05c6efed582102ecc8af2d9a4
---! Hash: sha1:6a25cb10940eeb129c43f470277320e7ec29ec03
+--! Previous: sha1:b19a6ac4056b4817506e65170a379a94a6834c1b
+--! Hash: sha1:a128b2b76b2a8081651870a1a6fdede4612411e7
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

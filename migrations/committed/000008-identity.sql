@@ -1,5 +1,5 @@
---! Previous: sha1:6a25cb10940eeb129c43f470277320e7ec29ec03
---! Hash: sha1:04f65efe9ceaf84522452fcfddb50cdd38129231
+--! Previous: sha1:a128b2b76b2a8081651870a1a6fdede4612411e7
+--! Hash: sha1:3f9c6477db748b6683260085e0b19c3a6dd98852
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

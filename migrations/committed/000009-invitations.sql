@@ -1,5 +1,5 @@
---! Previous: sha1:04f65efe9ceaf84522452fcfddb50cdd38129231
---! Hash: sha1:d176e1a7a1e4f6d6664a7af2e930df23cc202aff
+--! Previous: sha1:3f9c6477db748b6683260085e0b19c3a6dd98852
+--! Hash: sha1:831caf994edde368ada16c271066ba4db6efaca9
 --! Message: invitations
 
 create table attune.invitations (

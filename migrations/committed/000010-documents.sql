@@ -1,5 +1,5 @@
---! Previous: sha1:d176e1a7a1e4f6d6664a7af2e930df23cc202aff
---! Hash: sha1:f3348a36703e4b645d255a614c4b7e6de2ab85ef
+--! Previous: sha1:831caf994edde368ada16c271066ba4db6efaca9
+--! Hash: sha1:df813e8786c7e32b12a75a3707757f07b8bff7ae
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

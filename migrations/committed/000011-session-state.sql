@@ -1,5 +1,5 @@
---! Previous: sha1:f3348a36703e4b645d255a614c4b7e6de2ab85ef
---! Hash: sha1:5148de4a57dbcf094b52cf62f0370d581618eb5e
+--! Previous: sha1:df813e8786c7e32b12a75a3707757f07b8bff7ae
+--! Hash: sha1:7e5cc56033d58ce83c30c9aa32d527b1663b83f4
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

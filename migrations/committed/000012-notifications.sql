@@ -1,5 +1,5 @@
---! Previous: sha1:5148de4a57dbcf094b52cf62f0370d581618eb5e
---! Hash: sha1:ae70b3b823cba02108b46ea155586a8ee966050c
+--! Previous: sha1:7e5cc56033d58ce83c30c9aa32d527b1663b83f4
+--! Hash: sha1:1f75c3c54d86aa7c1e58091f3e35bae647a9f332
 --! Message: notifications
 
 -- What there is to notify of

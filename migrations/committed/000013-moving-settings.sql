@@ -1,5 +1,5 @@
---! Previous: sha1:ae70b3b823cba02108b46ea155586a8ee966050c
---! Hash: sha1:dbd121e04df245e750dc3cdf663bd06dae9ee892
+--! Previous: sha1:1f75c3c54d86aa7c1e58091f3e35bae647a9f332
+--! Hash: sha1:ea8d728a9d935f52d80ab17819382069c9beb06e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
