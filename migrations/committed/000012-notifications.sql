@@ -1,5 +1,5 @@
 --! Previous: sha1:a8e1571e3d271a8a8f13529f6c8a0574bdb8be98
---! Hash: sha1:2016fb8df18d0db54602cfe5d70eaee38e56081c
+--! Hash: sha1:9cecf1957cba1ba61fa95cf0a36b81c8207f541a
 --! Message: notifications
 
 -- What there is to notify of
@@ -1073,8 +1073,8 @@ comment on function attune.create_notifications(
   'Puts the same notification into many inboxes, as `create_notification` does; for administrators and trusted '
   'servers. '
   'Who does not exist, or no longer, is left out and named in `unknown_user_ids`. '
-  'Refused, for all of them: `admin_required`, `unknown_user` (for null), `unknown_category`, `title_required`, `too_large`, '
-  '`value_too_deep`, `invalid_action_url`.';
+  'Refused, for all of them: `admin_required`, `unknown_user` (for null), `unknown_category`, `title_required`, '
+  '`too_large`, `value_too_deep`, `invalid_action_url`.';
 revoke all on function attune.create_notifications(
   uuid[], text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, text
 ) from public;

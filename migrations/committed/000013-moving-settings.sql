@@ -1,5 +1,5 @@
---! Previous: sha1:2016fb8df18d0db54602cfe5d70eaee38e56081c
---! Hash: sha1:37ed8d2e98ba2f1006115bf3af36780304e26190
+--! Previous: sha1:9cecf1957cba1ba61fa95cf0a36b81c8207f541a
+--! Hash: sha1:1cbce285099aa096ff380513bffeba00971d9663
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

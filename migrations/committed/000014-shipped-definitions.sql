@@ -1,5 +1,5 @@
---! Previous: sha1:37ed8d2e98ba2f1006115bf3af36780304e26190
---! Hash: sha1:e6ccc3af354012d567981d4dcd91bac285cdf2e0
+--! Previous: sha1:1cbce285099aa096ff380513bffeba00971d9663
+--! Hash: sha1:3da9b7eda00119c773d47223f384c120e65434e1
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
