@@ -1,5 +1,5 @@
---! Previous: sha1:831caf994edde368ada16c271066ba4db6efaca9
---! Hash: sha1:df813e8786c7e32b12a75a3707757f07b8bff7ae
+--! Previous: sha1:8466552dcba2bb8e81bf9135893b9c2c794db2e6
+--! Hash: sha1:b05b02e129af8ccd3f489a34712bad4f9b838079
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:df813e8786c7e32b12a75a3707757f07b8bff7ae
---! Hash: sha1:7e5cc56033d58ce83c30c9aa32d527b1663b83f4
+--! Previous: sha1:b05b02e129af8ccd3f489a34712bad4f9b838079
+--! Hash: sha1:2e6fa024d317ac0fcb97036b74f7b69b06be19ee
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

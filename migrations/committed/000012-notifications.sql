@@ -1,5 +1,5 @@
---! Previous: sha1:7e5cc56033d58ce83c30c9aa32d527b1663b83f4
---! Hash: sha1:1f75c3c54d86aa7c1e58091f3e35bae647a9f332
+--! Previous: sha1:2e6fa024d317ac0fcb97036b74f7b69b06be19ee
+--! Hash: sha1:de49294a7d633feaab37c17b3603ed3b36615604
 --! Message: notifications
 
 -- What there is to notify of

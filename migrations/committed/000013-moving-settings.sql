@@ -1,5 +1,5 @@
---! Previous: sha1:1f75c3c54d86aa7c1e58091f3e35bae647a9f332
---! Hash: sha1:ea8d728a9d935f52d80ab17819382069c9beb06e
+--! Previous: sha1:de49294a7d633feaab37c17b3603ed3b36615604
+--! Hash: sha1:33a7fd1c247879f8b61f3bfbb41924919b84e173
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

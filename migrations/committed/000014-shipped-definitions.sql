@@ -1,5 +1,5 @@
---! Previous: sha1:ea8d728a9d935f52d80ab17819382069c9beb06e
---! Hash: sha1:07897c8e6154f84df61284df5a02d6c66038fc16
+--! Previous: sha1:33a7fd1c247879f8b61f3bfbb41924919b84e173
+--! Hash: sha1:ab61dae15615501a48aea10293d23557700783dd
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
