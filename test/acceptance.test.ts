@@ -102,7 +102,7 @@ describe("settings are accepted because", () => {
     for (const [key, value] of Object.entries(before))
       expect(await set(ada.token, key, value)).toBe("layer_not_allowed");
     const { body: refused } = await server.graphql(
-      'mutation { setGlobalSetting(input: { key: "MODEL_CHOICE", value: "mine" }) { effectiveSetting { value } } }',
+      'mutation { setGlobalSetting(input: { key: "MODEL_CHOICE", value: "mine" }) { globalSetting { value } } }',
       {},
       ada.token,
     );
@@ -174,7 +174,7 @@ test("an administrator counts how many users turned a setting on", async () => {
     await set(token, "LOGFIRE_ENABLED", name !== "count-3");
   }
   const query = `{
-    userPreferences(condition: { key: "LOGFIRE_ENABLED" }) {
+    userPreferences(filter: { key: { equalTo: "LOGFIRE_ENABLED" } }) {
       groupedAggregates(groupBy: VALUE) { keys distinctCount { userId } }
     }
   }`;

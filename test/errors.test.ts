@@ -165,9 +165,9 @@ describe("an error that nobody intended", () => {
   });
 
   test("does not undo what other fields of the request gave", async () => {
-    const { body, error } = await failureOf("{ users { nodes { id } } plans { name } }");
+    const { body, error } = await failureOf("{ users { nodes { id } } plans { nodes { name } } }");
     expect(error).toMatchObject({ path: ["users"], extensions: { reason: "permission_denied" } });
-    expect(body.data).toEqual({ users: null, plans: [{ name: "bootstrapper" }] });
+    expect(body.data).toEqual({ users: null, plans: { nodes: [{ name: "bootstrapper" }] } });
   });
 });
 

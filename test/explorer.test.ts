@@ -103,7 +103,7 @@ describe.skipIf(!existsSync(CHROMIUM))("the explorer", () => {
 
   test("takes the token out of a history that was written before", async () => {
     const page = await visit();
-    const history = JSON.stringify({ queries: [{ query: "{ plans { name } }", headers: TOKEN }] });
+    const history = JSON.stringify({ queries: [{ query: "{ plans { nodes { name } } }", headers: TOKEN }] });
     await page.evaluate(`localStorage["graphiql:queries"] = ${JSON.stringify(history)}`);
     await open(page);
     const kept = (await stored(page))["graphiql:queries"];

@@ -99,7 +99,7 @@ describe("a token", () => {
     ["names nobody", () => signToken({ role: "authenticated" }, database.jwt), "missing_subject"],
   ])("that %s is answered as 401", async (_what, token, reason) => {
     const refusal = await refusalOf(
-      post({ query: "{ plans { name } }" }, { authorization: `Bearer ${await token()}` }),
+      post({ query: "{ plans { nodes { name } } }" }, { authorization: `Bearer ${await token()}` }),
     );
     expect(refusal).toMatchObject({ status: 401, code: "PT401", reason });
     expect(refusal.headers).toMatchObject({
@@ -118,10 +118,10 @@ describe("a token", () => {
 
 describe("without a token", () => {
   test("a request is anon's, and may only what anon may", async () => {
-    const { body } = await server.graphql("{ who plans { name } users { nodes { id } } }");
+    const { body } = await server.graphql("{ who plans { nodes { name } } users { nodes { id } } }");
     expect(body.data).toEqual({
       who: { role: "anon", claims: { role: "anon" }, timeout: "5s" },
-      plans: [{ name: "bootstrapper" }],
+      plans: { nodes: [{ name: "bootstrapper" }] },
       users: null,
     });
     expect(body.errors).toMatchObject([

@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:873cc133d20a112c90ab9f343cc341b50ac4a60a
+--! Hash: sha1:93fb9a791f61b8a331b9768f88b653358dc147d3
 --! Message: users
 
 -- Plans
@@ -13,17 +13,23 @@ create table attune.plans (
   description text not null default ''
     constraint plans_description_check check (char_length(description) <= 4000),
   rank integer not null default 0,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
 );
 comment on table attune.plans is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'What a user has subscribed to. '
   'Everybody may read the plans.';
 comment on column attune.plans.name is 'The plan''s stable name, in lower case: `bootstrapper`.';
 comment on column attune.plans.title is 'What people read.';
 comment on column attune.plans.description is 'What the plan holds, for people.';
-comment on column attune.plans.rank is 'Where the plan stands in a list, smallest first.';
+comment on column attune.plans.rank is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'Where the plan stands in a list, smallest first.';
 comment on column attune.plans.created_at is 'When the plan was made.';
+comment on column attune.plans.updated_at is
+  'When it last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.plans enable row level security;
 create policy plans_select_anon on attune.plans for select to anon using (true);
@@ -32,7 +38,7 @@ create policy plans_all_service_role on attune.plans for all to service_role usi
 
 revoke all on attune.plans from public;
 grant select on attune.plans to anon, authenticated, service_role;
-grant insert (name, title, description, rank), update (title, description, rank), delete
+grant insert (name, title, description, rank), update (title, description, rank, updated_at), delete
   on attune.plans to service_role;
 
 insert into attune.plans (name, title, description)
@@ -656,13 +662,55 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  new.updated_at := now();
+  -- Later than what it was in any case: it is the version of the row.
+  new.updated_at := greatest(now(), old.updated_at + interval '1 microsecond');
   return new;
 end;
 $$;
-comment on function attune_private.tg__timestamps() is 'Keeps `updated_at`.';
+comment on function attune_private.tg__timestamps() is
+  'Keeps `updated_at`: when a row last changed, which no two versions of it have in common.';
 revoke all on function attune_private.tg__timestamps() from public;
 --! EndIncluded users/triggers/tg__timestamps.sql
+--! Included users/private/check_unchanged.sql
+create or replace function attune_private.check_unchanged(updated_at timestamptz, expected_updated_at timestamptz)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if expected_updated_at is not null and expected_updated_at is distinct from updated_at then
+    raise exception using
+      errcode = 'PT409',
+      message = case
+        when updated_at is null then 'It has been reset since it was read'
+        else format('It has been changed since it was read, at %s', updated_at)
+      end,
+      detail = 'changed_meanwhile',
+      hint = 'Read it again, and decide again.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_unchanged(timestamptz, timestamptz) is
+  'Refuses (`changed_meanwhile`) a write by somebody who has read another state than what is stored; NULL expects '
+  'nothing.';
+revoke all on function attune_private.check_unchanged(timestamptz, timestamptz) from public;
+--! EndIncluded users/private/check_unchanged.sql
+--! Included users/triggers/tg__check_version.sql
+create or replace function attune_private.tg__check_version()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_unchanged(old.updated_at, new.updated_at);
+  return new;
+end;
+$$;
+comment on function attune_private.tg__check_version() is
+  'Refuses (`changed_meanwhile`) an update that was made from another version of the row than is stored: `updated_at`, '
+  'where an update names it, is the version that was read.';
+revoke all on function attune_private.tg__check_version() from public;
+--! EndIncluded users/triggers/tg__check_version.sql
 --! Included users/triggers/tg_users__validate.sql
 create or replace function attune_private.tg_users__validate()
 returns trigger
@@ -769,6 +817,8 @@ create table attune.users (
   updated_at timestamptz not null default now()
 );
 create index users_plan_idx on attune.users (plan);
+create index users_email_idx on attune.users (email);
+create index users_created_at_idx on attune.users (created_at, id);
 comment on table attune.users is
   E'@behavior -insert -delete\n'
   'The people whose settings these are. '
@@ -777,7 +827,9 @@ comment on column attune.users.id is 'The subject (`sub`) of the user''s own tok
 comment on column attune.users.email is
   'Unique without regard to case; null when an outside provider told none. '
   'Not editable here.';
-comment on column attune.users.name is 'The name other people see, at most 200 characters.';
+comment on column attune.users.name is
+  E'@behavior +attribute:filterBy\n'
+  'The name other people see, at most 200 characters.';
 comment on column attune.users.avatar_url is
   'The address of a picture: `https://…`, or a path on the application''s own server; at most 2,048 characters.';
 comment on column attune.users.company_name is 'Where the user works, at most 200 characters.';
@@ -790,10 +842,13 @@ comment on column attune.users.plan is
   'What the user has subscribed to. '
   'Not editable by the user.';
 comment on column attune.users.is_admin is
+  E'@behavior +attribute:filterBy\n'
   'Whether the user may read everybody''s settings and write the global ones. '
   'Not editable by anybody with a token.';
 comment on column attune.users.created_at is 'When the user was registered.';
-comment on column attune.users.updated_at is 'When the row last changed.';
+comment on column attune.users.updated_at is
+  'When the row last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 comment on constraint users_plan_fkey on attune.users is
   E'@behavior -*\n'
   'The plans are few: a client reads them once.';
@@ -859,15 +914,25 @@ create policy users_all_service_role on attune.users for all to service_role usi
 
 revoke all on attune.users from public;
 grant select on attune.users to authenticated, service_role;
-grant update (name, avatar_url, company_name, role, timezone, onboarding_completed) on attune.users to authenticated;
+grant update (name, avatar_url, company_name, role, timezone, onboarding_completed, updated_at)
+  on attune.users to authenticated;
 grant
   insert (id, email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
-  update (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
+  update (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin, updated_at),
   delete
   on attune.users to service_role;
 
+create trigger _060_check_version before update on attune.plans
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
+create trigger _100_timestamps before update on attune.plans
+  for each row execute function attune_private.tg__timestamps();
+
 create trigger _050_validate before insert or update on attune.users
   for each row execute function attune_private.tg_users__validate();
+create trigger _060_check_version before update on attune.users
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.users
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_email after insert or update of email on attune.users
@@ -924,7 +989,7 @@ create table attune.user_identities (
 );
 create index user_identities_user_id_idx on attune.user_identities (user_id);
 comment on table attune.user_identities is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'The accounts at outside providers with which a user signs in. '
   'A user sees their own.';
 comment on column attune.user_identities.issuer is 'The provider: the `iss` of its tokens.';
@@ -948,6 +1013,9 @@ create policy user_identities_select_service_role on attune.user_identities for 
 revoke all on attune.user_identities from public;
 grant select on attune.user_identities to authenticated, service_role;
 
+create trigger _060_check_version before update on attune.user_identities
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.user_identities
   for each row execute function attune_private.tg__timestamps();
 
@@ -1044,7 +1112,7 @@ create table attune.sessions (
   constraint sessions_revoked_check check ((revoked_at is null) = (revoked_because is null))
 );
 comment on table attune.sessions is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   'Where a user is signed in, and was. '
   'A user sees their own and may revoke each (`revoke_session`).';
 comment on column attune.sessions.user_id is 'Who is signed in.';
@@ -1055,10 +1123,14 @@ comment on column attune.sessions.issuer is
   'The provider through which it signed in; null when it was not by one.';
 comment on column attune.sessions.subject is 'Who the user is there; null when it was not by a provider.';
 comment on column attune.sessions.created_at is 'When it signed in.';
-comment on column attune.sessions.last_used_at is 'When its refresh token was last exchanged.';
+comment on column attune.sessions.last_used_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When its refresh token was last exchanged.';
 comment on column attune.sessions.idle_until is 'When it ends unless its refresh token is exchanged before.';
 comment on column attune.sessions.expires_at is 'When it ends in any case.';
-comment on column attune.sessions.revoked_at is 'When it was ended; null while it is not.';
+comment on column attune.sessions.revoked_at is
+  E'@behavior +attribute:filterBy\n'
+  'When it was ended; null while it is not.';
 comment on column attune.sessions.revoked_because is
   'Why it was ended: `"logout"`, `"logout_everywhere"`, `"revoked"`, `"password_changed"`, `"password_reset"`, '
   '`"refresh_token_reused"` or `"identity_unlinked"`.';
@@ -1079,6 +1151,7 @@ begin atomic
   select coalesce(session.id::text = lower(auth.jwt() ->> 'session_id'), false);
 end;
 comment on function attune.sessions_is_current(attune.sessions) is
+  E'@notNull\n'
   'Whether it is the session of this request''s token.';
 revoke all on function attune.sessions_is_current(attune.sessions) from public;
 grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;

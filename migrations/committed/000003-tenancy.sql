@@ -1,5 +1,5 @@
---! Previous: sha1:873cc133d20a112c90ab9f343cc341b50ac4a60a
---! Hash: sha1:e725a6f0c0708026b67a934e9b746ed2bcaee57e
+--! Previous: sha1:93fb9a791f61b8a331b9768f88b653358dc147d3
+--! Hash: sha1:88483305b693d75f3a5e825f2e25884130199e41
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -168,14 +168,24 @@ create table attune.teams (
   updated_at timestamptz not null default now()
 );
 comment on table attune.teams is
-  E'@behavior -insert -connection +list\n'
+  E'@foreignKey (created_by) references attune.profiles (id)|@fieldName createdBy|@backwardBehavior -*\n'
+  '@behavior -insert\n'
   'People who share settings. '
-  'Its members see a team; `create_team` makes one.';
+  'Its members and administrators see a team; `create_team` makes one.';
 comment on column attune.teams.id is 'Which team.';
-comment on column attune.teams.name is 'What people call it: 1 to 200 characters.';
-comment on column attune.teams.created_by is 'The user who made it, who may be gone.';
-comment on column attune.teams.created_at is 'When it was made.';
-comment on column attune.teams.updated_at is 'When it, or who owns it, last changed.';
+comment on column attune.teams.name is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'What people call it: 1 to 200 characters.';
+comment on column attune.teams.created_by is
+  E'@name created_by_id\n'
+  'The user who made it, who may be gone.';
+comment on column attune.teams.created_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was made.';
+comment on column attune.teams.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it, or who owns it, last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 create table attune.team_members (
   user_id uuid not null
@@ -189,7 +199,7 @@ create table attune.team_members (
 );
 create index team_members_team_id_idx on attune.team_members (team_id);
 comment on table attune.team_members is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   '@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\n'
   'Who belongs to a team, and as what. '
   'The members see each other.';
@@ -200,7 +210,9 @@ comment on column attune.team_members.user_id is 'Who belongs to it.';
 comment on column attune.team_members.team_id is 'To which team.';
 comment on column attune.team_members.role is 'As what.';
 comment on column attune.team_members.created_at is 'Since when.';
-comment on column attune.team_members.updated_at is 'When the role last changed.';
+comment on column attune.team_members.updated_at is
+  'When the role last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 --! Included tenancy/hidden/member_team_ids.sql
 create or replace function attune_hidden.member_team_ids()
@@ -248,8 +260,8 @@ grant execute on function attune_hidden.owned_team_ids() to authenticated, servi
 --! EndIncluded tenancy/hidden/owned_team_ids.sql
 
 alter table attune.teams enable row level security;
-create policy teams_select_member on attune.teams for select to authenticated
-  using (id in (select attune_hidden.member_team_ids()));
+create policy teams_select_member_or_admin on attune.teams for select to authenticated
+  using (id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()));
 create policy teams_update_manager on attune.teams for update to authenticated
   using (id in (select attune_hidden.managed_team_ids()))
   with check (id in (select attune_hidden.managed_team_ids()));
@@ -258,11 +270,14 @@ create policy teams_delete_owner on attune.teams for delete to authenticated
 create policy teams_all_service_role on attune.teams for all to service_role using (true) with check (true);
 
 revoke all on attune.teams from public;
-grant select, update (name), delete on attune.teams to authenticated;
-grant select, insert (name, created_by), update (name), delete on attune.teams to service_role;
+grant select, update (name, updated_at), delete on attune.teams to authenticated;
+grant select, insert (name, created_by), update (name, updated_at), delete on attune.teams to service_role;
 
 create trigger _050_validate_name before insert or update of name on attune.teams
   for each row execute function attune_private.tg__validate_name();
+create trigger _060_check_version before update on attune.teams
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.teams
   for each row execute function attune_private.tg__timestamps();
 
@@ -273,7 +288,7 @@ create policy team_members_all_service_role on attune.team_members for all to se
 
 revoke all on attune.team_members from public;
 grant select on attune.team_members to authenticated;
-grant select, insert (user_id, team_id, role), update (role), delete on attune.team_members to service_role;
+grant select, insert (user_id, team_id, role), update (role, updated_at), delete on attune.team_members to service_role;
 
 --! Included tenancy/triggers/tg_team_members__keep_owner.sql
 create or replace function attune_private.tg_team_members__keep_owner()
@@ -284,7 +299,7 @@ as $$
 begin
   -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
   -- mere lock, so that it also fails where a transaction keeps an old snapshot.
-  update attune.teams as t set updated_at = now() where t.id = old.team_id;
+  update attune.teams as t set name = t.name where t.id = old.team_id;
 
   -- Not found: the whole team is being deleted.
   if not found or exists (
@@ -331,6 +346,9 @@ comment on function attune_private.tg_team_members__leave_current_team() is
 revoke all on function attune_private.tg_team_members__leave_current_team() from public;
 --! EndIncluded tenancy/triggers/tg_team_members__leave_current_team.sql
 
+create trigger _060_check_version before update on attune.team_members
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.team_members
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_keep_owner after update of role or delete on attune.team_members
@@ -368,18 +386,28 @@ create table attune.projects (
 );
 create index projects_team_id_idx on attune.projects (team_id);
 comment on table attune.projects is
-  E'@behavior -insert -connection +list\n'
+  E'@foreignKey (created_by) references attune.profiles (id)|@fieldName createdBy|@backwardBehavior -*\n'
+  '@behavior -insert\n'
   'What users work on. '
   'Every new user owns a starter project; `create_project` makes another. '
   'A project is seen by its own members: belonging to a team gives the rest of the team no right to it.';
 comment on column attune.projects.id is 'Which project.';
-comment on column attune.projects.name is 'What people call it: 1 to 200 characters.';
+comment on column attune.projects.name is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'What people call it: 1 to 200 characters.';
 comment on column attune.projects.stage_number is
   'The stage it has reached, 1 to 1000; null before the first, as a starter project is.';
 comment on column attune.projects.team_id is 'The team it belongs to; null for none.';
-comment on column attune.projects.created_by is 'The user who made it, who may be gone.';
-comment on column attune.projects.created_at is 'When it was made.';
-comment on column attune.projects.updated_at is 'When it, or who owns it, last changed.';
+comment on column attune.projects.created_by is
+  E'@name created_by_id\n'
+  'The user who made it, who may be gone.';
+comment on column attune.projects.created_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was made.';
+comment on column attune.projects.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it, or who owns it, last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 create table attune.project_members (
   user_id uuid not null
@@ -393,7 +421,7 @@ create table attune.project_members (
 );
 create index project_members_project_id_idx on attune.project_members (project_id);
 comment on table attune.project_members is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@behavior -insert -update -delete\n'
   '@foreignKey (user_id) references attune.profiles (id)|@fieldName profile|@backwardBehavior -*\n'
   'Who belongs to a project, and as what. '
   'The members see each other.';
@@ -404,7 +432,9 @@ comment on column attune.project_members.user_id is 'Who belongs to it.';
 comment on column attune.project_members.project_id is 'To which project.';
 comment on column attune.project_members.role is 'As what.';
 comment on column attune.project_members.created_at is 'Since when.';
-comment on column attune.project_members.updated_at is 'When the role last changed.';
+comment on column attune.project_members.updated_at is
+  'When the role last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 --! Included tenancy/hidden/member_project_ids.sql
 create or replace function attune_hidden.member_project_ids()
@@ -462,8 +492,8 @@ create policy projects_delete_owner on attune.projects for delete to authenticat
 create policy projects_all_service_role on attune.projects for all to service_role using (true) with check (true);
 
 revoke all on attune.projects from public;
-grant select, update (name, stage_number), delete on attune.projects to authenticated;
-grant select, insert (name, stage_number, team_id, created_by), update (name, stage_number, team_id), delete
+grant select, update (name, stage_number, updated_at), delete on attune.projects to authenticated;
+grant select, insert (name, stage_number, team_id, created_by), update (name, stage_number, team_id, updated_at), delete
   on attune.projects to service_role;
 
 --! Included tenancy/triggers/tg_projects__validate_stage.sql
@@ -493,6 +523,9 @@ create trigger _050_validate_name before insert or update of name on attune.proj
   for each row execute function attune_private.tg__validate_name();
 create trigger _060_validate_stage before insert or update of stage_number on attune.projects
   for each row execute function attune_private.tg_projects__validate_stage();
+create trigger _060_check_version before update on attune.projects
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.projects
   for each row execute function attune_private.tg__timestamps();
 
@@ -504,7 +537,7 @@ create policy project_members_all_service_role on attune.project_members for all
 
 revoke all on attune.project_members from public;
 grant select on attune.project_members to authenticated;
-grant select, insert (user_id, project_id, role), update (role), delete on attune.project_members to service_role;
+grant select, insert (user_id, project_id, role), update (role, updated_at), delete on attune.project_members to service_role;
 
 --! Included tenancy/triggers/tg_project_members__keep_owner.sql
 create or replace function attune_private.tg_project_members__keep_owner()
@@ -515,7 +548,7 @@ as $$
 begin
   -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
   -- mere lock, so that it also fails where a transaction keeps an old snapshot.
-  update attune.projects as t set updated_at = now() where t.id = old.project_id;
+  update attune.projects as t set name = t.name where t.id = old.project_id;
 
   -- Not found: the whole project is being deleted.
   if not found or exists (
@@ -543,6 +576,9 @@ comment on function attune_private.tg_project_members__keep_owner() is
 revoke all on function attune_private.tg_project_members__keep_owner() from public;
 --! EndIncluded tenancy/triggers/tg_project_members__keep_owner.sql
 
+create trigger _060_check_version before update on attune.project_members
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.project_members
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_keep_owner after update of role or delete on attune.project_members
@@ -584,25 +620,27 @@ language sql stable parallel safe security definer
 rows 100
 set search_path = pg_catalog, pg_temp
 begin atomic
-  with caller (id) as materialized (select attune.current_user_id())
+  with caller (id) as materialized (
+    -- Administrators read the users themselves.
+    select u.id from attune.users as u where u.id = (select attune.current_user_id()) and not u.is_admin
+  )
   select u.id, u.name, u.avatar_url
   from attune.users as u
   where u.id in (
-    select c.id from caller as c
-    union
     select m.user_id
     from caller as c
     join attune.team_members as own on own.user_id = c.id
-    join attune.team_members as m on m.team_id = own.team_id
+    join attune.team_members as m on m.team_id = own.team_id and m.user_id <> c.id
     union
     select m.user_id
     from caller as c
     join attune.project_members as own on own.user_id = c.id
-    join attune.project_members as m on m.project_id = own.project_id
+    join attune.project_members as m on m.project_id = own.project_id and m.user_id <> c.id
   );
 end;
 comment on function attune_hidden.known_profiles() is
-  'Name and picture of the caller, and of everybody in the same teams and projects.';
+  'Name and picture of everybody else in the teams and projects of the caller; none for an administrator, who reads '
+  'the users.';
 revoke all on function attune_hidden.known_profiles() from public;
 grant execute on function attune_hidden.known_profiles() to authenticated, service_role;
 --! EndIncluded tenancy/hidden/known_profiles.sql
@@ -610,15 +648,22 @@ grant execute on function attune_hidden.known_profiles() to authenticated, servi
 create view attune.profiles
 with (security_invoker = true)
 as
+select u.id, u.name, u.avatar_url
+from attune.users as u
+union all
 select p.id, p.name, p.avatar_url
-from attune_hidden.known_profiles() as p;
+-- A subquery, because the planner looks up the users of a join by their id only where all parts can do so.
+from (select k.id, k.name, k.avatar_url from attune_hidden.known_profiles() as k offset 0) as p;
 comment on view attune.profiles is
   E'@primaryKey id\n'
-  '@behavior -insert -update -delete -connection +list\n'
-  'What a user may see of others: those in the same teams and projects, and themselves.';
+  '@behavior -insert -update -delete\n'
+  'What a user may see of others: those in the same teams and projects, and themselves. '
+  'Administrators see everybody.';
 comment on column attune.profiles.id is 'Who it is.';
 comment on column attune.profiles.name is 'Their name.';
-comment on column attune.profiles.avatar_url is 'The address of their picture.';
+comment on column attune.profiles.avatar_url is
+  E'@behavior -attribute:filterBy -attribute:orderBy\n'
+  'The address of their picture.';
 
 revoke all on attune.profiles from public;
 grant select on attune.profiles to authenticated, service_role;
@@ -865,7 +910,7 @@ grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_ro
 --! EndIncluded tenancy/set_team_member_role.sql
 --! Included tenancy/remove_team_member.sql
 create or replace function attune.remove_team_member(team_id uuid, user_id uuid)
-returns void
+returns attune.team_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -874,9 +919,9 @@ declare
   caller_role constant attune.team_role := attune_private.require_team_role(
     caller, remove_team_member.team_id, 'owner', 'admin'
   );
-  removed_role attune.team_role;
+  member attune.team_members;
 begin
-  select m.role into removed_role
+  select m.* into member
   from attune.team_members as m
   where m.user_id = remove_team_member.user_id
     and m.team_id = remove_team_member.team_id
@@ -886,31 +931,35 @@ begin
     perform attune_private.refuse_unknown_member();
   end if;
 
-  if caller_role = 'admin' and removed_role = 'owner' then
+  if caller_role = 'admin' and member.role = 'owner' then
     perform attune_private.refuse_team_role('Only an owner may remove an owner');
   end if;
 
   delete from attune.team_members as m
   where m.user_id = remove_team_member.user_id
     and m.team_id = remove_team_member.team_id;
+
+  return member;
 end;
 $$;
 comment on function attune.remove_team_member(uuid, uuid) is
   E'@param team_id From which team.\n'
   '@param user_id Whom.\n'
-  'Takes a member out of a team; for its owners, and for admins unless it is an owner. '
+  'Takes a member out of a team, and returns the membership that was; for its owners, and for admins unless it is an '
+  'owner. '
   'Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_team_member(uuid, uuid) from public;
 grant execute on function attune.remove_team_member(uuid, uuid) to authenticated, service_role;
 --! EndIncluded tenancy/remove_team_member.sql
 --! Included tenancy/leave_team.sql
 create or replace function attune.leave_team(team_id uuid)
-returns void
+returns attune.team_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.team_members;
 begin
   perform attune_private.require_user(caller);
   perform attune_private.require_team_role(
@@ -919,12 +968,15 @@ begin
 
   delete from attune.team_members as m
   where m.user_id = caller.user_id
-    and m.team_id = leave_team.team_id;
+    and m.team_id = leave_team.team_id
+  returning m.* into member;
+
+  return member;
 end;
 $$;
 comment on function attune.leave_team(uuid) is
   E'@param team_id Which team.\n'
-  'Takes the caller out of a team. '
+  'Takes the caller out of a team, and returns the membership that was. '
   'Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
 revoke all on function attune.leave_team(uuid) from public;
 grant execute on function attune.leave_team(uuid) to authenticated;
@@ -1006,40 +1058,45 @@ grant execute on function attune.set_project_member_role(uuid, uuid, attune.proj
 --! EndIncluded tenancy/set_project_member_role.sql
 --! Included tenancy/remove_project_member.sql
 create or replace function attune.remove_project_member(project_id uuid, user_id uuid)
-returns void
+returns attune.project_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.project_members;
 begin
   perform attune_private.require_project_role(caller, remove_project_member.project_id, 'owner');
 
   delete from attune.project_members as m
   where m.user_id = remove_project_member.user_id
-    and m.project_id = remove_project_member.project_id;
+    and m.project_id = remove_project_member.project_id
+  returning m.* into member;
 
   if not found then
     perform attune_private.refuse_unknown_member();
   end if;
+
+  return member;
 end;
 $$;
 comment on function attune.remove_project_member(uuid, uuid) is
   E'@param project_id From which project.\n'
   '@param user_id Whom.\n'
-  'Takes a member out of a project; for its owners. '
+  'Takes a member out of a project, and returns the membership that was; for its owners. '
   'Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_project_member(uuid, uuid) from public;
 grant execute on function attune.remove_project_member(uuid, uuid) to authenticated, service_role;
 --! EndIncluded tenancy/remove_project_member.sql
 --! Included tenancy/leave_project.sql
 create or replace function attune.leave_project(project_id uuid)
-returns void
+returns attune.project_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.project_members;
 begin
   perform attune_private.require_user(caller);
   perform attune_private.require_project_role(
@@ -1048,12 +1105,15 @@ begin
 
   delete from attune.project_members as m
   where m.user_id = caller.user_id
-    and m.project_id = leave_project.project_id;
+    and m.project_id = leave_project.project_id
+  returning m.* into member;
+
+  return member;
 end;
 $$;
 comment on function attune.leave_project(uuid) is
   E'@param project_id Which project.\n'
-  'Takes the caller out of a project. '
+  'Takes the caller out of a project, and returns the membership that was. '
   'Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
 revoke all on function attune.leave_project(uuid) from public;
 grant execute on function attune.leave_project(uuid) to authenticated;

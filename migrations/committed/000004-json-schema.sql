@@ -1,5 +1,5 @@
---! Previous: sha1:e725a6f0c0708026b67a934e9b746ed2bcaee57e
---! Hash: sha1:128728359ffb3521c55d756bbdfbf6577257bb84
+--! Previous: sha1:88483305b693d75f3a5e825f2e25884130199e41
+--! Hash: sha1:b404399f842b51174600301033e002960d75fc7b
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:128728359ffb3521c55d756bbdfbf6577257bb84
---! Hash: sha1:72dcfb35e533f97fa17d11ac49c7ab4297284a6c
+--! Previous: sha1:b404399f842b51174600301033e002960d75fc7b
+--! Hash: sha1:2ce7bd15825e8aba2491e4875546df93a7be2fed
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -213,7 +213,6 @@ create table attune.setting_definitions (
 create index setting_definitions_category_idx on attune.setting_definitions (category, key);
 create index setting_definitions_source_idx on attune.setting_definitions (source);
 comment on table attune.setting_definitions is
-  E'@behavior -connection +list\n'
   'The registry of settings: what keys there are, what their values look like, and what applies when nobody chose. '
   'Administrators write it.';
 comment on column attune.setting_definitions.key is
@@ -221,21 +220,28 @@ comment on column attune.setting_definitions.key is
   '`editor.fontSize`.';
 comment on column attune.setting_definitions.category is 'What the setting is listed under: `features`.';
 comment on column attune.setting_definitions.description is
+  E'@behavior +attribute:filterBy\n'
   'What the setting does, for people; at most 8,000 characters.';
 comment on column attune.setting_definitions.schema is
   'A JSON Schema (draft 2020-12, the subset of docs/reference/json-schema.md) that every value must satisfy. '
   'Annotations, `title` and `enumDescriptions` among them, are kept for user interfaces.';
 comment on column attune.setting_definitions.default_value is
   'What applies when no layer holds a value; null when nothing does until somebody chooses.';
-comment on column attune.setting_definitions.layer is 'The narrowest layer that may hold a value.';
-comment on column attune.setting_definitions.writable_by is 'Who may write it in the layers of a user.';
+comment on column attune.setting_definitions.layer is
+  E'@behavior +attribute:filterBy\n'
+  'The narrowest layer that may hold a value.';
+comment on column attune.setting_definitions.writable_by is
+  E'@behavior +attribute:filterBy\n'
+  'Who may write it in the layers of a user.';
 comment on column attune.setting_definitions.seeding is 'What a new user gets.';
 comment on column attune.setting_definitions.merge is
   E'@hasDefault\n'
   'How the layers make one value. '
   'Left out, `deep` where the schema constrains each member of an object on its own, so that every mixture of valid '
   'values is valid; else `replace`.';
-comment on column attune.setting_definitions.audience is 'Who is shown it.';
+comment on column attune.setting_definitions.audience is
+  E'@behavior +attribute:filterBy\n'
+  'Who is shown it.';
 comment on column attune.setting_definitions.rollout_group is
   E'@hasDefault\n'
   'Settings of one group draw the same users in their rollouts and variants, Unleash''s `groupId`; the key, unless '
@@ -244,7 +250,9 @@ comment on column attune.setting_definitions.rollout_group is
 comment on column attune.setting_definitions.source is
   'The document that declares the setting (`$id` of `apply_definitions`), or null when it was made by hand.';
 comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
-comment on column attune.setting_definitions.updated_at is 'When the definition last changed.';
+comment on column attune.setting_definitions.updated_at is
+  'When the definition last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.setting_definitions enable row level security;
 create policy setting_definitions_select_public on attune.setting_definitions for select to anon
@@ -270,7 +278,7 @@ grant select on attune.setting_definitions to anon;
 grant
   select,
   insert (key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
-  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
+  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source, updated_at),
   delete
   on attune.setting_definitions to authenticated, service_role;
 
@@ -279,6 +287,9 @@ create trigger _010_require_admin before insert on attune.setting_definitions
   execute function attune_private.tg__require_admin();
 create trigger _100_validate before insert or update on attune.setting_definitions
   for each row execute function attune_private.tg_setting_definitions__validate();
+create trigger _060_check_version before update on attune.setting_definitions
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _200_timestamps before update on attune.setting_definitions
   for each row execute function attune_private.tg__timestamps();
 create trigger _300_keep_used before delete on attune.setting_definitions
@@ -475,6 +486,26 @@ $$;
 comment on function attune_private.refuse_unknown_setting(text) is 'Refuses: `unknown_setting`.';
 revoke all on function attune_private.refuse_unknown_setting(text) from public;
 --! EndIncluded settings/private/refuse_unknown_setting.sql
+--! Included settings/private/check_setting.sql
+create or replace function attune_private.check_setting(caller attune_private.caller, key text)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (
+    select from attune.setting_definitions as d
+    where d.key = check_setting.key
+      and d.audience <= attune_private.audience_of(caller)
+  ) then
+    perform attune_private.refuse_unknown_setting(check_setting.key);
+  end if;
+end;
+$$;
+comment on function attune_private.check_setting(attune_private.caller, text) is
+  'Refuses (`unknown_setting`) a setting that there is not, or that the caller is not shown.';
+revoke all on function attune_private.check_setting(attune_private.caller, text) from public;
+--! EndIncluded settings/private/check_setting.sql
 --! Included settings/private/check_plan.sql
 create or replace function attune_private.check_plan(plan text)
 returns void
@@ -822,7 +853,11 @@ begin
     new.updated_by := attune.current_user_id();
   end if;
 
-  new.updated_at := now();
+  -- Later than what it was in any case: it is the version of the row.
+  new.updated_at := case
+    when tg_op = 'INSERT' then now()
+    else greatest(now(), old.updated_at + interval '1 microsecond')
+  end;
   return new;
 end;
 $$;
@@ -934,12 +969,16 @@ create table attune.global_settings (
   updated_at timestamptz not null default now()
 );
 comment on table attune.global_settings is
-  E'@behavior -connection +list\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
 comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396), unless the setting''s `merge` is `replace`.';
-comment on column attune.global_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.global_settings.is_active is
+  E'@behavior +attribute:filterBy\n'
+  'False keeps the value, and ignores it.';
 comment on column attune.global_settings.is_enforced is
+  E'@behavior +attribute:filterBy\n'
   'True ignores every narrower layer: nobody can choose otherwise.';
 comment on column attune.global_settings.rollout_percentage is
   'The share of users it applies to, 0 to 100, by Unleash''s bucket of the user for the setting''s `rollout_group`. '
@@ -949,8 +988,13 @@ comment on column attune.global_settings.variants is
   '7396), or null. '
   'A weight is a part of the sum of all, as Unleash has it, so that a user gets the variant that Unleash would choose. '
   'A request without a user gets `value`.';
-comment on column attune.global_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.global_settings.updated_at is 'When it was last written.';
+comment on column attune.global_settings.updated_by is
+  E'@name updated_by_id\n'
+  'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.global_settings.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.global_settings enable row level security;
 create policy global_settings_select_admin on attune.global_settings for select to authenticated
@@ -969,13 +1013,20 @@ revoke all on attune.global_settings from public;
 grant
   select,
   insert (key, value, is_active, is_enforced, rollout_percentage, variants),
-  update (value, is_active, is_enforced, rollout_percentage, variants),
+  update (value, is_active, is_enforced, rollout_percentage, variants, updated_at),
   delete
   on attune.global_settings to authenticated, service_role;
 
 create trigger _010_require_admin before insert on attune.global_settings
   for each statement when (row_security_active('attune.global_settings'))
   execute function attune_private.tg__require_admin();
+create trigger _060_check_version before update on attune.global_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.global_settings'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.global_settings
   for each row execute function attune_private.tg__validate_value('global');
 create trigger _110_validate_variants before insert or update on attune.global_settings
@@ -1001,17 +1052,29 @@ create table attune.plan_settings (
   constraint plan_settings_pkey primary key (plan, key)
 );
 create index plan_settings_key_idx on attune.plan_settings (key);
+comment on constraint plan_settings_plan_fkey on attune.plan_settings is
+  E'@forwardBehavior -*\n'
+  'The plans are few: a client reads them once.';
 comment on table attune.plan_settings is
-  E'@behavior -connection +list\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What administrators chose for the users of a plan.';
 comment on column attune.plan_settings.plan is 'Which plan.';
 comment on column attune.plan_settings.key is 'Which setting.';
 comment on column attune.plan_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
-comment on column attune.plan_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.plan_settings.is_active is
+  E'@behavior +attribute:filterBy\n'
+  'False keeps the value, and ignores it.';
 comment on column attune.plan_settings.is_enforced is
+  E'@behavior +attribute:filterBy\n'
   'True ignores every narrower layer: nobody on the plan can choose otherwise.';
-comment on column attune.plan_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.plan_settings.updated_at is 'When it was last written.';
+comment on column attune.plan_settings.updated_by is
+  E'@name updated_by_id\n'
+  'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.plan_settings.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.plan_settings enable row level security;
 create policy plan_settings_select_admin on attune.plan_settings for select to authenticated
@@ -1030,13 +1093,20 @@ revoke all on attune.plan_settings from public;
 grant
   select,
   insert (plan, key, value, is_active, is_enforced),
-  update (value, is_active, is_enforced),
+  update (value, is_active, is_enforced, updated_at),
   delete
   on attune.plan_settings to authenticated, service_role;
 
 create trigger _010_require_admin before insert on attune.plan_settings
   for each statement when (row_security_active('attune.plan_settings'))
   execute function attune_private.tg__require_admin();
+create trigger _060_check_version before update on attune.plan_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.plan_settings'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.plan_settings
   for each row execute function attune_private.tg__validate_value('plan');
 create trigger _200_stamp before insert or update on attune.plan_settings
@@ -1057,15 +1127,24 @@ create table attune.team_settings (
 );
 create index team_settings_key_idx on attune.team_settings (key);
 comment on table attune.team_settings is
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What the owners and administrators of a team chose for its members: those whose current team it is.';
 comment on column attune.team_settings.team_id is 'Which team.';
 comment on column attune.team_settings.key is 'Which setting.';
 comment on column attune.team_settings.value is 'Its value; an object is merged over the broader layers (RFC 7396).';
-comment on column attune.team_settings.is_active is 'False keeps the value, and ignores it.';
+comment on column attune.team_settings.is_active is
+  E'@behavior +attribute:filterBy\n'
+  'False keeps the value, and ignores it.';
 comment on column attune.team_settings.is_enforced is
+  E'@behavior +attribute:filterBy\n'
   'True ignores every narrower layer: no member can choose otherwise.';
-comment on column attune.team_settings.updated_by is 'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.team_settings.updated_at is 'When it was last written.';
+comment on column attune.team_settings.updated_by is
+  E'@name updated_by_id\n'
+  'The user who last wrote it; null when it was a trusted server.';
+comment on column attune.team_settings.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.team_settings enable row level security;
 create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
@@ -1087,13 +1166,20 @@ revoke all on attune.team_settings from public;
 grant
   select,
   insert (team_id, key, value, is_active, is_enforced),
-  update (value, is_active, is_enforced),
+  update (value, is_active, is_enforced, updated_at),
   delete
   on attune.team_settings to authenticated, service_role;
 
 create trigger _050_authorize before insert or update or delete on attune.team_settings
   for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg_team_settings__authorize();
+create trigger _060_check_version before update on attune.team_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.team_settings'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.team_settings
   for each row execute function attune_private.tg__validate_value('team');
 create trigger _200_stamp before insert or update on attune.team_settings
@@ -1112,10 +1198,9 @@ create table attune.user_preferences (
   constraint user_preferences_pkey primary key (user_id, key)
 );
 create index user_preferences_key_idx on attune.user_preferences (key);
-comment on constraint user_preferences_key_fkey on attune.user_preferences is
-  E'@foreignFieldName userPreferences\n'
-  'What users chose for this setting.';
 comment on table attune.user_preferences is
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves. '
   'A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
@@ -1123,8 +1208,11 @@ comment on column attune.user_preferences.key is 'Which setting.';
 comment on column attune.user_preferences.value is 'What was chosen; of an object, only the members that were.';
 comment on column attune.user_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.user_preferences.updated_by is
+  E'@name updated_by_id\n'
   'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.user_preferences.updated_at is 'When it was last written.';
+comment on column attune.user_preferences.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.user_preferences enable row level security;
 create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
@@ -1146,7 +1234,7 @@ revoke all on attune.user_preferences from public;
 grant
   select,
   insert (user_id, key, value, is_active),
-  update (value, is_active),
+  update (value, is_active, updated_at),
   delete
   on attune.user_preferences to authenticated, service_role;
 
@@ -1154,6 +1242,13 @@ grant
 create trigger _050_authorize_preference before insert or update or delete on attune.user_preferences
   for each row when (row_security_active('attune.user_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg__authorize_preference();
+create trigger _060_check_version before update on attune.user_preferences
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.user_preferences'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__validate_value('user');
 create trigger _200_stamp before insert or update on attune.user_preferences
@@ -1183,6 +1278,8 @@ create table attune.project_preferences (
 );
 create index project_preferences_key_idx on attune.project_preferences (key);
 comment on table attune.project_preferences is
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves in one project. '
   'A user sees and changes only their own, while a member.';
 comment on column attune.project_preferences.user_id is 'Whose choice it is.';
@@ -1191,8 +1288,11 @@ comment on column attune.project_preferences.key is 'Which setting.';
 comment on column attune.project_preferences.value is 'What was chosen; of an object, only the members that were.';
 comment on column attune.project_preferences.is_active is 'False keeps the value, and ignores it.';
 comment on column attune.project_preferences.updated_by is
+  E'@name updated_by_id\n'
   'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.project_preferences.updated_at is 'When it was last written.';
+comment on column attune.project_preferences.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.project_preferences enable row level security;
 create policy project_preferences_select_self_or_admin on attune.project_preferences for select to authenticated
@@ -1214,13 +1314,20 @@ revoke all on attune.project_preferences from public;
 grant
   select,
   insert (user_id, project_id, key, value, is_active),
-  update (value, is_active),
+  update (value, is_active, updated_at),
   delete
   on attune.project_preferences to authenticated, service_role;
 
 create trigger _050_authorize_preference before insert or update or delete on attune.project_preferences
   for each row when (row_security_active('attune.project_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg__authorize_preference();
+create trigger _060_check_version before update on attune.project_preferences
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.project_preferences'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.project_preferences
   for each row execute function attune_private.tg__validate_value('project');
 create trigger _200_stamp before insert or update on attune.project_preferences
@@ -1286,9 +1393,14 @@ create type attune.effective_setting as (
   is_enforced boolean,
   can_edit boolean,
   description text,
-  updated_at timestamptz
+  updated_at timestamptz,
+  user_id uuid,
+  project_id uuid,
+  targeting_key text
 );
-comment on type attune.effective_setting is 'What applies to one user for one setting, and where it comes from.';
+comment on type attune.effective_setting is
+  E'@id user_id,project_id,targeting_key,key\n'
+  'What applies to one user for one setting, and where it comes from.';
 comment on column attune.effective_setting.key is
   E'@notNull\n'
   'The setting''s name.';
@@ -1313,6 +1425,10 @@ comment on column attune.effective_setting.description is
   E'@notNull\n'
   'What the setting does.';
 comment on column attune.effective_setting.updated_at is 'When the value that applies was written; null for a default.';
+comment on column attune.effective_setting.user_id is 'To whom it applies; null where nobody is signed in.';
+comment on column attune.effective_setting.project_id is 'In which project; null outside projects.';
+comment on column attune.effective_setting.targeting_key is
+  'Whom rollouts and variants drew, where nobody is signed in; null when it was not given.';
 
 create type attune.setting_explanation as (
   layer attune.setting_layer,
@@ -1772,7 +1888,10 @@ begin atomic
         and (is_admin or d.writable_by = 'user')
     end,
     d.description,
-    s.updated_at
+    s.updated_at,
+    resolve_settings.user_id,
+    resolve_settings.project_id,
+    case when resolve_settings.user_id is null then nullif(resolve_settings.targeting_key, '') end
   from attune.setting_definitions as d
   left join (
     select
@@ -1956,30 +2075,6 @@ comment on function attune_private.refuse_missing_value() is
   'Refuses (`value_required`) to store what was not sent.';
 revoke all on function attune_private.refuse_missing_value() from public;
 --! EndIncluded settings/private/refuse_missing_value.sql
---! Included settings/private/check_unchanged.sql
-create or replace function attune_private.check_unchanged(updated_at timestamptz, expected_updated_at timestamptz)
-returns void
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if expected_updated_at is not null and expected_updated_at is distinct from updated_at then
-    raise exception using
-      errcode = 'PT409',
-      message = case
-        when updated_at is null then 'The value has been reset since it was read'
-        else format('The value has been changed since it was read, at %s', updated_at)
-      end,
-      detail = 'changed_meanwhile',
-      hint = 'Read it again, and decide again.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_unchanged(timestamptz, timestamptz) is
-  'Refuses (`changed_meanwhile`) a write by somebody who has read another state than what is stored; NULL expects '
-  'nothing.';
-revoke all on function attune_private.check_unchanged(timestamptz, timestamptz) from public;
---! EndIncluded settings/private/check_unchanged.sql
 --! Included settings/private/written_value.sql
 create or replace function attune_private.written_value(
   key text,
@@ -2052,7 +2147,8 @@ create or replace function attune_private.write_preference(
   key text,
   value jsonb,
   project_id uuid default null,
-  is_whole boolean default false
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns void
 language plpgsql volatile security invoker
@@ -2061,6 +2157,7 @@ as $$
 declare
   layer constant attune.setting_layer := case when write_preference.project_id is null then 'user' else 'project' end;
   stored jsonb;
+  stored_version timestamptz;
   fresh jsonb;
   is_added boolean;
 begin
@@ -2073,14 +2170,14 @@ begin
     -- for writing, so that nobody who locks the whole table waits for a row of ours while we wait for the table.
     if layer = 'user' then
       lock table attune.user_preferences in row exclusive mode;
-      select p.value into stored
+      select p.value, p.updated_at into stored, stored_version
       from attune.user_preferences as p
       where p.user_id = write_preference.user_id
         and p.key = write_preference.key
       for no key update;
     else
       lock table attune.project_preferences in row exclusive mode;
-      select p.value into stored
+      select p.value, p.updated_at into stored, stored_version
       from attune.project_preferences as p
       where p.user_id = write_preference.user_id
         and p.project_id = write_preference.project_id
@@ -2094,6 +2191,10 @@ begin
     end if;
 
     perform attune_private.check_project(write_preference.user_id, write_preference.project_id);
+
+    if write_preference.expected_updated_at is not null then
+      perform attune_private.check_unchanged(stored_version, write_preference.expected_updated_at);
+    end if;
 
     fresh := attune_private.written_value(
       write_preference.key, layer, stored, write_preference.value, write_preference.is_whole,
@@ -2133,12 +2234,15 @@ begin
   end if;
 end;
 $$;
-comment on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid, boolean) is
+comment on function attune_private.write_preference(
+  attune_private.caller, uuid, text, jsonb, uuid, boolean, timestamptz
+) is
   'Stores what a user chooses for one setting, everywhere or in one project, when the caller may: a patch, or, with '
   '`is_whole`, the value as it is. '
   'Refused as `attune.set_preference` and `attune.set_user_setting`.';
-revoke all on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid, boolean)
-  from public;
+revoke all on function attune_private.write_preference(
+  attune_private.caller, uuid, text, jsonb, uuid, boolean, timestamptz
+) from public;
 --! EndIncluded settings/private/write_preference.sql
 --! Included settings/private/write_preferences.sql
 create or replace function attune_private.write_preferences(
@@ -2193,34 +2297,41 @@ create or replace function attune_private.drop_preference(
   caller attune_private.caller,
   user_id uuid,
   key text,
-  project_id uuid default null
+  project_id uuid default null,
+  expected_updated_at timestamptz default null
 )
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  dropped_version timestamptz;
 begin
   if drop_preference.project_id is null then
     delete from attune.user_preferences as p
     where p.user_id = drop_preference.user_id
-      and p.key = drop_preference.key;
+      and p.key = drop_preference.key
+    returning p.updated_at into dropped_version;
   else
     delete from attune.project_preferences as p
     where p.user_id = drop_preference.user_id
       and p.project_id = drop_preference.project_id
-      and p.key = drop_preference.key;
+      and p.key = drop_preference.key
+    returning p.updated_at into dropped_version;
   end if;
 
   -- Only now, because dropping what was never set is no error.
   if found and not caller.is_trusted then
     perform attune_private.authorize_preference(caller, drop_preference.user_id, drop_preference.key, true);
   end if;
+
+  perform attune_private.check_unchanged(dropped_version, drop_preference.expected_updated_at);
 end;
 $$;
-comment on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid) is
+comment on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid, timestamptz) is
   'Drops what a user stores for one setting, everywhere or in one project, when the caller may. '
-  'Refused: `admin_required`, `not_your_preference`.';
-revoke all on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid) from public;
+  'Refused: `admin_required`, `not_your_preference`, `changed_meanwhile`.';
+revoke all on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid, timestamptz) from public;
 --! EndIncluded settings/private/drop_preference.sql
 --! Included settings/private/write_global_setting.sql
 create or replace function attune_private.write_global_setting(
@@ -2234,12 +2345,13 @@ create or replace function attune_private.write_global_setting(
   is_whole boolean,
   expected_updated_at timestamptz
 )
-returns void
+returns attune.global_settings
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored attune.global_settings;
+  written attune.global_settings;
   fresh jsonb;
 begin
   perform attune_private.require_administrator(caller);
@@ -2275,9 +2387,10 @@ begin
         variants = nullif(coalesce(write_global_setting.variants, g.variants), 'null'),
         updated_by = caller.user_id,
         updated_at = 'infinity'
-      where g.key = write_global_setting.key;
+      where g.key = write_global_setting.key
+      returning g.* into written;
     else
-      insert into attune.global_settings (
+      insert into attune.global_settings as g (
         key, value, is_active, is_enforced, rollout_percentage, variants, updated_by, updated_at
       )
       values (
@@ -2290,12 +2403,15 @@ begin
         caller.user_id,
         'infinity'
       )
-      on conflict on constraint global_settings_pkey do nothing;
+      on conflict on constraint global_settings_pkey do nothing
+      returning g.* into written;
     end if;
 
     -- Not when somebody else was first: then there is something to change.
     exit when found;
   end loop;
+
+  return written;
 end;
 $$;
 comment on function attune_private.write_global_setting(
@@ -2303,6 +2419,7 @@ comment on function attune_private.write_global_setting(
 ) is
   'Changes what is mentioned of what applies to everybody for one setting, when the caller may; JSON''s null ends '
   'its variants. '
+  'Returns the row. '
   'Refused as `attune.set_global_setting`.';
 revoke all on function attune_private.write_global_setting(
   attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz
@@ -2319,12 +2436,13 @@ create or replace function attune_private.write_plan_setting(
   is_whole boolean,
   expected_updated_at timestamptz
 )
-returns void
+returns attune.plan_settings
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored attune.plan_settings;
+  written attune.plan_settings;
   fresh jsonb;
 begin
   perform attune_private.require_administrator(caller);
@@ -2353,9 +2471,10 @@ begin
         updated_by = caller.user_id,
         updated_at = 'infinity'
       where s.plan = write_plan_setting.plan
-        and s.key = write_plan_setting.key;
+        and s.key = write_plan_setting.key
+      returning s.* into written;
     else
-      insert into attune.plan_settings (plan, key, value, is_active, is_enforced, updated_by, updated_at)
+      insert into attune.plan_settings as s (plan, key, value, is_active, is_enforced, updated_by, updated_at)
       values (
         write_plan_setting.plan,
         write_plan_setting.key,
@@ -2365,17 +2484,21 @@ begin
         caller.user_id,
         'infinity'
       )
-      on conflict on constraint plan_settings_pkey do nothing;
+      on conflict on constraint plan_settings_pkey do nothing
+      returning s.* into written;
     end if;
 
     exit when found;
   end loop;
+
+  return written;
 end;
 $$;
 comment on function attune_private.write_plan_setting(
   attune_private.caller, text, text, jsonb, boolean, boolean, boolean, timestamptz
 ) is
   'Changes what is mentioned of what applies to the users of a plan for one setting, when the caller may. '
+  'Returns the row. '
   'Refused as `attune.set_plan_setting`.';
 revoke all on function attune_private.write_plan_setting(
   attune_private.caller, text, text, jsonb, boolean, boolean, boolean, timestamptz
@@ -2392,12 +2515,13 @@ create or replace function attune_private.write_team_setting(
   is_whole boolean,
   expected_updated_at timestamptz
 )
-returns void
+returns attune.team_settings
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored attune.team_settings;
+  written attune.team_settings;
   fresh jsonb;
 begin
   perform attune_private.require_team_administrator(caller, write_team_setting.team_id);
@@ -2427,9 +2551,10 @@ begin
         updated_by = caller.user_id,
         updated_at = 'infinity'
       where s.team_id = write_team_setting.team_id
-        and s.key = write_team_setting.key;
+        and s.key = write_team_setting.key
+      returning s.* into written;
     else
-      insert into attune.team_settings (team_id, key, value, is_active, is_enforced, updated_by, updated_at)
+      insert into attune.team_settings as s (team_id, key, value, is_active, is_enforced, updated_by, updated_at)
       values (
         write_team_setting.team_id,
         write_team_setting.key,
@@ -2439,17 +2564,21 @@ begin
         caller.user_id,
         'infinity'
       )
-      on conflict on constraint team_settings_pkey do nothing;
+      on conflict on constraint team_settings_pkey do nothing
+      returning s.* into written;
     end if;
 
     exit when found;
   end loop;
+
+  return written;
 end;
 $$;
 comment on function attune_private.write_team_setting(
   attune_private.caller, uuid, text, jsonb, boolean, boolean, boolean, timestamptz
 ) is
   'Changes what is mentioned of what applies to the members of a team for one setting, when the caller may. '
+  'Returns the row. '
   'Refused as `attune.set_team_setting`.';
 revoke all on function attune_private.write_team_setting(
   attune_private.caller, uuid, text, jsonb, boolean, boolean, boolean, timestamptz
@@ -2517,11 +2646,65 @@ comment on function attune.effective_setting(text, uuid, text) is
   '@param targeting_key Whom rollouts and variants of public settings draw where nobody is signed in, such as a '
   'visitor''s own random id.\n'
   'What applies to the caller for one setting, in a project if one is given (`unknown_project`). '
-  'Refused (`unknown_setting`) when there is none that the caller may see, or (`too_large`) for a key of more than '
-  '200 characters.';
+  'Refused (`unknown_setting`) when there is none that the caller may see, or (`too_large`) for a `targeting_key` of '
+  'more than 200 characters.';
 revoke all on function attune.effective_setting(text, uuid, text) from public;
 grant execute on function attune.effective_setting(text, uuid, text) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_setting.sql
+--! Included settings/team_settings_effective_setting.sql
+create or replace function attune.team_settings_effective_setting(team_setting attune.team_settings)
+returns attune.effective_setting
+language sql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Of a row that is none, such as what was reset where nothing was stored, there is none.
+  select attune.effective_setting((team_setting).key)
+  where (team_setting).key is not null;
+$$;
+comment on function attune.team_settings_effective_setting(attune.team_settings) is
+  E'@notNull\n'
+  '@behavior typeField -mutationField\n'
+  'What applies to the caller for the setting now.';
+revoke all on function attune.team_settings_effective_setting(attune.team_settings) from public;
+grant execute on function attune.team_settings_effective_setting(attune.team_settings)
+  to authenticated, service_role;
+--! EndIncluded settings/team_settings_effective_setting.sql
+--! Included settings/plan_settings_effective_setting.sql
+create or replace function attune.plan_settings_effective_setting(plan_setting attune.plan_settings)
+returns attune.effective_setting
+language sql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Of a row that is none, such as what was reset where nothing was stored, there is none.
+  select attune.effective_setting((plan_setting).key)
+  where (plan_setting).key is not null;
+$$;
+comment on function attune.plan_settings_effective_setting(attune.plan_settings) is
+  E'@notNull\n'
+  '@behavior typeField -mutationField\n'
+  'What applies to the caller for the setting now.';
+revoke all on function attune.plan_settings_effective_setting(attune.plan_settings) from public;
+grant execute on function attune.plan_settings_effective_setting(attune.plan_settings)
+  to authenticated, service_role;
+--! EndIncluded settings/plan_settings_effective_setting.sql
+--! Included settings/global_settings_effective_setting.sql
+create or replace function attune.global_settings_effective_setting(global_setting attune.global_settings)
+returns attune.effective_setting
+language sql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Of a row that is none, such as what was reset where nothing was stored, there is none.
+  select attune.effective_setting((global_setting).key)
+  where (global_setting).key is not null;
+$$;
+comment on function attune.global_settings_effective_setting(attune.global_settings) is
+  E'@notNull\n'
+  '@behavior typeField -mutationField\n'
+  'What applies to the caller for the setting now.';
+revoke all on function attune.global_settings_effective_setting(attune.global_settings) from public;
+grant execute on function attune.global_settings_effective_setting(attune.global_settings)
+  to authenticated, service_role;
+--! EndIncluded settings/global_settings_effective_setting.sql
 --! Included settings/effective_settings_for.sql
 create or replace function attune.effective_settings_for(
   user_id uuid,
@@ -2559,6 +2742,106 @@ comment on function attune.effective_settings_for(uuid, text, uuid) is
 revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
 grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
 --! EndIncluded settings/effective_settings_for.sql
+--! Included settings/effective_setting_for.sql
+create or replace function attune.effective_setting_for(user_id uuid, key text, project_id uuid default null)
+returns attune.effective_setting
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.require_administrator(caller);
+  perform attune_private.check_user(effective_setting_for.user_id);
+
+  return attune_private.effective_setting(
+    (effective_setting_for.user_id, false, false)::attune_private.caller,
+    effective_setting_for.key,
+    effective_setting_for.project_id,
+    audience => attune_private.audience_of(caller)
+  );
+end;
+$$;
+comment on function attune.effective_setting_for(uuid, text, uuid) is
+  E'@notNull\n'
+  '@param user_id To whom it applies.\n'
+  '@param key Which setting.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to another user for one setting; for administrators and trusted servers (`admin_required`). '
+  'Refused when there is no such user (`unknown_user`) or setting (`unknown_setting`), or the project is not theirs '
+  '(`unknown_project`).';
+revoke all on function attune.effective_setting_for(uuid, text, uuid) from public;
+grant execute on function attune.effective_setting_for(uuid, text, uuid) to authenticated, service_role;
+--! EndIncluded settings/effective_setting_for.sql
+--! Included settings/evaluate.sql
+create or replace function attune.evaluate(user_ids uuid[], keys text[] default null, project_id uuid default null)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 100
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+  -- All are those that such a user is shown, and for a trusted server what is for servers, too; a key may be any.
+  shown constant attune.setting_audience := case
+    when evaluate.keys is not null then attune_private.audience_of(caller)
+    when caller.is_trusted then 'server'
+    else 'client'
+  end;
+  asked constant text[] := coalesce(
+    evaluate.keys, array(select d.key from attune.setting_definitions as d where d.audience <= shown)
+  );
+  unknown text;
+begin
+  perform attune_private.require_administrator(caller);
+
+  perform attune_private.check_size('The list of users', cardinality(user_ids), 10000, 'users');
+  perform attune_private.check_size('The list of keys', cardinality(asked), 10000, 'keys');
+  perform attune_private.check_size(
+    'The answer', cardinality(user_ids) * cardinality(asked), 10000, 'values of users and keys'
+  );
+
+  select a.key into unknown
+  from unnest(asked) as a (key)
+  where not exists (select from attune.setting_definitions as d where d.key = a.key and d.audience <= shown)
+  order by a.key
+  limit 1;
+
+  if found then
+    perform attune_private.refuse_unknown_setting(unknown);
+  end if;
+
+  if evaluate.project_id is not null
+    and not exists (select from attune.projects as p where p.id = evaluate.project_id)
+  then
+    perform attune_private.refuse_unknown_project();
+  end if;
+
+  return query
+    select r.*
+    from (
+      select a.id, min(a.place) as place
+      from unnest(evaluate.user_ids) with ordinality as a (id, place)
+      where a.id is not null
+      group by a.id
+    ) as u
+    cross join lateral attune_private.resolve_settings(u.id, false, shown, evaluate.project_id) as r
+    where r.key = any (asked)
+    order by u.place, r.key;
+end;
+$$;
+comment on function attune.evaluate(uuid[], text[], uuid) is
+  E'@param user_ids To whom they apply; each once.\n'
+  '@param keys Which settings; all that these users are shown when left out.\n'
+  '@param project_id In which project, for those who are in it; outside projects when left out.\n'
+  'What applies to many users for many settings at once, by user in the order given, and key; for administrators and '
+  'trusted servers (`admin_required`). '
+  'As a feature flag has it, an id that is no user''s gets what applies to everybody, and is drawn by rollouts and '
+  'variants as a user would be. '
+  'Refused: `unknown_setting`, `unknown_project`, and (`too_large`) more than 10,000 users times keys.';
+revoke all on function attune.evaluate(uuid[], text[], uuid) from public;
+grant execute on function attune.evaluate(uuid[], text[], uuid) to authenticated, service_role;
+--! EndIncluded settings/evaluate.sql
 --! Included settings/settings_document.sql
 create or replace function attune.settings_document(
   category text default null,
@@ -2681,7 +2964,8 @@ create or replace function attune.set_preference(
   key text,
   value jsonb,
   project_id uuid default null,
-  is_whole boolean default false
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns attune.effective_setting
 language plpgsql volatile security definer
@@ -2698,26 +2982,29 @@ begin
     set_preference.key,
     set_preference.value,
     set_preference.project_id,
-    set_preference.is_whole
+    set_preference.is_whole,
+    set_preference.expected_updated_at
   );
 
   return attune_private.effective_setting(caller, set_preference.key, set_preference.project_id);
 end;
 $$;
-comment on function attune.set_preference(text, jsonb, uuid, boolean) is
+comment on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) is
   E'@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param project_id In which project; outside projects when left out.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
+  '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Stores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. '
   'An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients '
   'which change different members keep both changes. '
   'Where nothing is stored yet and the setting''s values are not merged (`merge` is `replace`), it is merged into what '
   'applies now. '
   'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, '
-  '`setting_enforced`, `value_required`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
-revoke all on function attune.set_preference(text, jsonb, uuid, boolean) from public;
-grant execute on function attune.set_preference(text, jsonb, uuid, boolean) to authenticated, service_role;
+  '`setting_enforced`, `value_required`, `invalid_value`, `changed_meanwhile` (where `expected_updated_at` is another), '
+  '`too_large`, `value_too_deep`, `too_many_preferences`.';
+revoke all on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) from public;
+grant execute on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/set_preference.sql
 --! Included settings/set_preferences.sql
 create or replace function attune.set_preferences(patch jsonb, project_id uuid default null)
@@ -2748,7 +3035,11 @@ revoke all on function attune.set_preferences(jsonb, uuid) from public;
 grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, service_role;
 --! EndIncluded settings/set_preferences.sql
 --! Included settings/reset_preference.sql
-create or replace function attune.reset_preference(key text, project_id uuid default null)
+create or replace function attune.reset_preference(
+  key text,
+  project_id uuid default null,
+  expected_updated_at timestamptz default null
+)
 returns attune.effective_setting
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -2758,20 +3049,22 @@ declare
 begin
   perform attune_private.require_user(caller);
   perform attune_private.drop_preference(
-    caller, caller.user_id, reset_preference.key, reset_preference.project_id
+    caller, caller.user_id, reset_preference.key, reset_preference.project_id, reset_preference.expected_updated_at
   );
 
   return attune_private.effective_setting(caller, reset_preference.key, reset_preference.project_id);
 end;
 $$;
-comment on function attune.reset_preference(text, uuid) is
+comment on function attune.reset_preference(text, uuid, timestamptz) is
   E'@param key Which setting.\n'
   '@param project_id In which project; outside projects when left out.\n'
+  '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Drops the caller''s override of one setting, or the one in a project, and returns what applies now. '
   'Resetting what was never set is no error. '
-  'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`.';
-revoke all on function attune.reset_preference(text, uuid) from public;
-grant execute on function attune.reset_preference(text, uuid) to authenticated, service_role;
+  'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`, `changed_meanwhile` (where '
+  '`expected_updated_at` is another).';
+revoke all on function attune.reset_preference(text, uuid, timestamptz) from public;
+grant execute on function attune.reset_preference(text, uuid, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/reset_preference.sql
 --! Included settings/reset_preferences.sql
 create or replace function attune.reset_preferences(category text default null, project_id uuid default null)
@@ -2782,6 +3075,7 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
   shown constant attune.setting_audience := attune_private.audience_of(caller);
+  dropped text[];
 begin
   perform attune_private.require_user(caller);
 
@@ -2790,34 +3084,43 @@ begin
 
   -- What administrators gave the user is not the user's to drop.
   if reset_preferences.project_id is null then
-    delete from attune.user_preferences as p
-    using attune.setting_definitions as d
-    where p.user_id = caller.user_id
-      and d.key = p.key
-      and d.writable_by = 'user'
-      and d.audience <= shown
-      and (reset_preferences.category is null or d.category = reset_preferences.category);
+    with deleted as (
+      delete from attune.user_preferences as p
+      using attune.setting_definitions as d
+      where p.user_id = caller.user_id
+        and d.key = p.key
+        and d.writable_by = 'user'
+        and d.audience <= shown
+        and (reset_preferences.category is null or d.category = reset_preferences.category)
+      returning p.key
+    )
+    select array_agg(x.key) into dropped from deleted as x;
   else
-    delete from attune.project_preferences as p
-    using attune.setting_definitions as d
-    where p.user_id = caller.user_id
-      and p.project_id = reset_preferences.project_id
-      and d.key = p.key
-      and d.writable_by = 'user'
-      and d.audience <= shown
-      and (reset_preferences.category is null or d.category = reset_preferences.category);
+    with deleted as (
+      delete from attune.project_preferences as p
+      using attune.setting_definitions as d
+      where p.user_id = caller.user_id
+        and p.project_id = reset_preferences.project_id
+        and d.key = p.key
+        and d.writable_by = 'user'
+        and d.audience <= shown
+        and (reset_preferences.category is null or d.category = reset_preferences.category)
+      returning p.key
+    )
+    select array_agg(x.key) into dropped from deleted as x;
   end if;
 
   return query
     select s.*
-    from attune_private.effective_settings(caller, reset_preferences.category, reset_preferences.project_id) as s;
+    from attune_private.effective_settings(caller, reset_preferences.category, reset_preferences.project_id) as s
+    where s.key = any (dropped);
 end;
 $$;
 comment on function attune.reset_preferences(text, uuid) is
   E'@param category Only this category; all when left out.\n'
   '@param project_id In which project; outside projects when left out.\n'
   'Drops all choices of the caller outside projects, or all in one project, or of these those of one category, and '
-  'returns what applies now. '
+  'returns what applies now for each that was dropped. '
   'Values that only administrators may write, or see, stay. '
   'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.reset_preferences(text, uuid) from public;
@@ -2833,14 +3136,14 @@ create or replace function attune.set_global_setting(
   is_whole boolean default false,
   expected_updated_at timestamptz default null
 )
-returns attune.effective_setting
+returns attune.global_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_global_setting(
+  return attune_private.write_global_setting(
     caller,
     set_global_setting.key,
     set_global_setting.value,
@@ -2851,8 +3154,6 @@ begin
     set_global_setting.is_whole,
     set_global_setting.expected_updated_at
   );
-
-  return attune_private.effective_setting(caller, set_global_setting.key);
 end;
 $$;
 comment on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz) is
@@ -2863,7 +3164,7 @@ comment on function attune.set_global_setting(text, jsonb, boolean, integer, boo
   '@param is_active False keeps the value, and ignores it.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
   '@param expected_updated_at The `updated_at` of the global value that was read.\n'
-  'Changes what applies to everybody for one setting, and returns what applies to the caller now; for '
+  'Changes what applies to everybody for one setting, and returns the row; for '
   'administrators. '
   'What is not mentioned stays: a change of the lock leaves the value, a change of the value leaves lock, rollout and '
   'variants; where nothing is stored yet, it is what applies now, not locked, and for everybody. '
@@ -2884,7 +3185,7 @@ create or replace function attune.set_global_variants(
   variants jsonb,
   expected_updated_at timestamptz default null
 )
-returns attune.effective_setting
+returns attune.global_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2901,26 +3202,26 @@ begin
   if set_global_variants.variants <> 'null'
     or exists (select from attune.global_settings as g where g.key = set_global_variants.key)
   then
-    perform attune_private.write_global_setting(
+    return attune_private.write_global_setting(
       caller, set_global_variants.key, null, null, null, set_global_variants.variants, null, false,
       set_global_variants.expected_updated_at
     );
-  else
-    perform attune_private.check_unchanged(null, set_global_variants.expected_updated_at);
   end if;
 
-  return attune_private.effective_setting(caller, set_global_variants.key);
+  perform attune_private.check_setting(caller, set_global_variants.key);
+  perform attune_private.check_unchanged(null, set_global_variants.expected_updated_at);
+  return null;
 end;
 $$;
 comment on function attune.set_global_variants(text, jsonb, timestamptz) is
-  E'@notNull\n'
+  E'@nullable\n'
   '@param key Which setting.\n'
   '@param variants `[{"name", "weight", "value"}]`; null ends the split.\n'
   '@param expected_updated_at The `updated_at` of the global value that was read.\n'
   'Splits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`; a weight is a '
   'part of the sum of all, as Unleash has it; null ends the split. '
   'Value, lock and rollout stay. '
-  'Returns what applies to the caller now; for administrators. '
+  'Returns the row, or null when there is none and no split to end; for administrators. '
   'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `value_required`, `invalid_variants`, '
   '`invalid_value`, `secret_in_setting`, `invalid_timezone`, `system_setting`, `changed_meanwhile`, `too_large`, '
   '`value_too_deep`.';
@@ -2928,29 +3229,36 @@ revoke all on function attune.set_global_variants(text, jsonb, timestamptz) from
 grant execute on function attune.set_global_variants(text, jsonb, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/set_global_variants.sql
 --! Included settings/reset_global_setting.sql
-create or replace function attune.reset_global_setting(key text)
-returns attune.effective_setting
+create or replace function attune.reset_global_setting(key text, expected_updated_at timestamptz default null)
+returns attune.global_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  dropped attune.global_settings;
 begin
   perform attune_private.require_administrator(caller);
+  perform attune_private.check_setting(caller, reset_global_setting.key);
 
-  delete from attune.global_settings as g where g.key = reset_global_setting.key;
+  delete from attune.global_settings as g
+  where g.key = reset_global_setting.key
+  returning g.* into dropped;
 
-  return attune_private.effective_setting(caller, reset_global_setting.key);
+  perform attune_private.check_unchanged(dropped.updated_at, reset_global_setting.expected_updated_at);
+  return dropped;
 end;
 $$;
-comment on function attune.reset_global_setting(text) is
-  E'@param key Which setting.\n'
-  'Drops what administrators chose for everybody for one setting, its lock included, and returns what applies to '
-  'the caller now; for administrators. '
+comment on function attune.reset_global_setting(text, timestamptz) is
+  E'@nullable\n'
+  '@param key Which setting.\n'
+  '@param expected_updated_at The `updated_at` of the global value that was read.\n'
+  'Drops what administrators chose for everybody for one setting, its lock included, and returns the row that was '
+  'there, null when there was none; for administrators. '
   'Resetting what was never set is no error. '
-  'Refused: `admin_required`, `unknown_setting`.';
-revoke all on function attune.reset_global_setting(text) from public;
-grant execute on function attune.reset_global_setting(text) to authenticated, service_role;
+  'Refused: `admin_required`, `unknown_setting`, `changed_meanwhile` (where `expected_updated_at` is another).';
+revoke all on function attune.reset_global_setting(text, timestamptz) from public;
+grant execute on function attune.reset_global_setting(text, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/reset_global_setting.sql
 --! Included settings/set_plan_setting.sql
 create or replace function attune.set_plan_setting(
@@ -2962,14 +3270,14 @@ create or replace function attune.set_plan_setting(
   is_whole boolean default false,
   expected_updated_at timestamptz default null
 )
-returns attune.effective_setting
+returns attune.plan_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_plan_setting(
+  return attune_private.write_plan_setting(
     caller,
     set_plan_setting.plan,
     set_plan_setting.key,
@@ -2979,8 +3287,6 @@ begin
     set_plan_setting.is_whole,
     set_plan_setting.expected_updated_at
   );
-
-  return attune_private.effective_setting(caller, set_plan_setting.key);
 end;
 $$;
 comment on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz) is
@@ -2992,7 +3298,7 @@ comment on function attune.set_plan_setting(text, text, jsonb, boolean, boolean,
   '@param is_active False keeps the value, and ignores it.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
   '@param expected_updated_at The `updated_at` of the value that was read.\n'
-  'Changes what applies to the users of a plan for one setting, and returns what applies to the caller now; for '
+  'Changes what applies to the users of a plan for one setting, and returns the row; for '
   'administrators. '
   'What is not mentioned stays; where nothing is stored yet, it is what applies to everybody, not locked. '
   'An object is merged into what is stored (RFC 7396). '
@@ -3005,34 +3311,44 @@ grant execute on function attune.set_plan_setting(text, text, jsonb, boolean, bo
   to authenticated, service_role;
 --! EndIncluded settings/set_plan_setting.sql
 --! Included settings/reset_plan_setting.sql
-create or replace function attune.reset_plan_setting(plan text, key text)
-returns attune.effective_setting
+create or replace function attune.reset_plan_setting(
+  plan text,
+  key text,
+  expected_updated_at timestamptz default null
+)
+returns attune.plan_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  dropped attune.plan_settings;
 begin
   perform attune_private.require_administrator(caller);
   perform attune_private.check_plan(reset_plan_setting.plan);
+  perform attune_private.check_setting(caller, reset_plan_setting.key);
 
   delete from attune.plan_settings as s
   where s.plan = reset_plan_setting.plan
-    and s.key = reset_plan_setting.key;
+    and s.key = reset_plan_setting.key
+  returning s.* into dropped;
 
-  return attune_private.effective_setting(caller, reset_plan_setting.key);
+  perform attune_private.check_unchanged(dropped.updated_at, reset_plan_setting.expected_updated_at);
+  return dropped;
 end;
 $$;
-comment on function attune.reset_plan_setting(text, text) is
-  E'@notNull\n'
+comment on function attune.reset_plan_setting(text, text, timestamptz) is
+  E'@nullable\n'
   '@param plan Which plan.\n'
   '@param key Which setting.\n'
-  'Drops what was chosen for the users of a plan for one setting, its lock included, and returns what applies to '
-  'the caller now; for administrators. '
+  '@param expected_updated_at The `updated_at` of the value that was read.\n'
+  'Drops what was chosen for the users of a plan for one setting, its lock included, and returns the row that was '
+  'there, null when there was none; for administrators. '
   'Resetting what was never set is no error. '
-  'Refused: `admin_required`, `unknown_plan`, `unknown_setting`.';
-revoke all on function attune.reset_plan_setting(text, text) from public;
-grant execute on function attune.reset_plan_setting(text, text) to authenticated, service_role;
+  'Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `changed_meanwhile` (where `expected_updated_at` is '
+  'another).';
+revoke all on function attune.reset_plan_setting(text, text, timestamptz) from public;
+grant execute on function attune.reset_plan_setting(text, text, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/reset_plan_setting.sql
 --! Included settings/set_team_setting.sql
 create or replace function attune.set_team_setting(
@@ -3044,14 +3360,14 @@ create or replace function attune.set_team_setting(
   is_whole boolean default false,
   expected_updated_at timestamptz default null
 )
-returns attune.effective_setting
+returns attune.team_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_team_setting(
+  return attune_private.write_team_setting(
     caller,
     set_team_setting.team_id,
     set_team_setting.key,
@@ -3061,8 +3377,6 @@ begin
     set_team_setting.is_whole,
     set_team_setting.expected_updated_at
   );
-
-  return attune_private.effective_setting(caller, set_team_setting.key);
 end;
 $$;
 comment on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz) is
@@ -3074,8 +3388,8 @@ comment on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean,
   '@param is_active False keeps the value, and ignores it.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
   '@param expected_updated_at The `updated_at` of the value that was read.\n'
-  'Changes what applies to the members of a team for one setting, and returns what applies to the caller now; for '
-  'the teams owners and administrators. '
+  'Changes what applies to the members of a team for one setting, and returns the row; for '
+  'the team''s owners and administrators. '
   'What is not mentioned stays; where nothing is stored yet, it is what applies to everybody, not locked. '
   'An object is merged into what is stored (RFC 7396). '
   'With `is_enforced` none of them can choose otherwise. '
@@ -3087,19 +3401,26 @@ grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean, bo
   to authenticated, service_role;
 --! EndIncluded settings/set_team_setting.sql
 --! Included settings/reset_team_setting.sql
-create or replace function attune.reset_team_setting(team_id uuid, key text)
-returns attune.effective_setting
+create or replace function attune.reset_team_setting(
+  team_id uuid,
+  key text,
+  expected_updated_at timestamptz default null
+)
+returns attune.team_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  dropped attune.team_settings;
 begin
   perform attune_private.require_team_administrator(caller, reset_team_setting.team_id);
+  perform attune_private.check_setting(caller, reset_team_setting.key);
 
   delete from attune.team_settings as s
   where s.team_id = reset_team_setting.team_id
-    and s.key = reset_team_setting.key;
+    and s.key = reset_team_setting.key
+  returning s.* into dropped;
 
   -- Only now, because dropping what was never set is no error.
   if found then
@@ -3108,26 +3429,30 @@ begin
     );
   end if;
 
-  return attune_private.effective_setting(caller, reset_team_setting.key);
+  perform attune_private.check_unchanged(dropped.updated_at, reset_team_setting.expected_updated_at);
+  return dropped;
 end;
 $$;
-comment on function attune.reset_team_setting(uuid, text) is
-  E'@notNull\n'
+comment on function attune.reset_team_setting(uuid, text, timestamptz) is
+  E'@nullable\n'
   '@param team_id Which team.\n'
   '@param key Which setting.\n'
-  'Drops what was chosen for the members of a team for one setting, its lock included, and returns what applies to '
-  'the caller now; for the team''s owners and administrators. '
+  '@param expected_updated_at The `updated_at` of the value that was read.\n'
+  'Drops what was chosen for the members of a team for one setting, its lock included, and returns the row that was '
+  'there, null when there was none; for the team''s owners and administrators. '
   'Resetting what was never set is no error. '
-  'Refused: `team_admin_required`, `admin_required`, `unknown_setting`.';
-revoke all on function attune.reset_team_setting(uuid, text) from public;
-grant execute on function attune.reset_team_setting(uuid, text) to authenticated, service_role;
+  'Refused: `team_admin_required`, `admin_required`, `unknown_setting`, `changed_meanwhile` (where '
+  '`expected_updated_at` is another).';
+revoke all on function attune.reset_team_setting(uuid, text, timestamptz) from public;
+grant execute on function attune.reset_team_setting(uuid, text, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/reset_team_setting.sql
 --! Included settings/set_user_setting.sql
 create or replace function attune.set_user_setting(
   user_id uuid,
   key text,
   value jsonb,
-  is_whole boolean default false
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns attune.effective_setting
 language plpgsql volatile security definer
@@ -3141,7 +3466,7 @@ begin
 
   perform attune_private.write_preference(
     caller, set_user_setting.user_id, set_user_setting.key, set_user_setting.value,
-    is_whole => set_user_setting.is_whole
+    is_whole => set_user_setting.is_whole, expected_updated_at => set_user_setting.expected_updated_at
   );
 
   return attune_private.effective_setting(
@@ -3151,22 +3476,28 @@ begin
   );
 end;
 $$;
-comment on function attune.set_user_setting(uuid, text, jsonb, boolean) is
+comment on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) is
   E'@notNull\n'
   '@param user_id Whose.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
+  '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Gives one user a value that only administrators may, such as a beta feature, and returns what applies to that '
   'user; for administrators. '
   'What is the user''s own choice stays theirs (`not_your_preference`). '
   'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, '
-  '`setting_enforced`, `value_required`, `invalid_value`, `too_large`, `too_many_preferences`.';
-revoke all on function attune.set_user_setting(uuid, text, jsonb, boolean) from public;
-grant execute on function attune.set_user_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
+  '`setting_enforced`, `value_required`, `invalid_value`, `changed_meanwhile` (where `expected_updated_at` is another), '
+  '`too_large`, `too_many_preferences`.';
+revoke all on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) from public;
+grant execute on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/set_user_setting.sql
 --! Included settings/reset_user_setting.sql
-create or replace function attune.reset_user_setting(user_id uuid, key text)
+create or replace function attune.reset_user_setting(
+  user_id uuid,
+  key text,
+  expected_updated_at timestamptz default null
+)
 returns attune.effective_setting
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -3176,7 +3507,10 @@ declare
 begin
   perform attune_private.require_administrator(caller);
   perform attune_private.check_user(reset_user_setting.user_id);
-  perform attune_private.drop_preference(caller, reset_user_setting.user_id, reset_user_setting.key);
+  perform attune_private.drop_preference(
+    caller, reset_user_setting.user_id, reset_user_setting.key,
+    expected_updated_at => reset_user_setting.expected_updated_at
+  );
 
   return attune_private.effective_setting(
     (reset_user_setting.user_id, false, false)::attune_private.caller,
@@ -3185,15 +3519,17 @@ begin
   );
 end;
 $$;
-comment on function attune.reset_user_setting(uuid, text) is
+comment on function attune.reset_user_setting(uuid, text, timestamptz) is
   E'@notNull\n'
   '@param user_id Whose.\n'
   '@param key Which setting.\n'
+  '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Takes from one user what an administrator gave, and returns what applies to that user now; for administrators. '
   'Resetting what was never set is no error. '
-  'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
-revoke all on function attune.reset_user_setting(uuid, text) from public;
-grant execute on function attune.reset_user_setting(uuid, text) to authenticated, service_role;
+  'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`, `changed_meanwhile` (where '
+  '`expected_updated_at` is another).';
+revoke all on function attune.reset_user_setting(uuid, text, timestamptz) from public;
+grant execute on function attune.reset_user_setting(uuid, text, timestamptz) to authenticated, service_role;
 --! EndIncluded settings/reset_user_setting.sql
 --! Included settings/set_setting.sql
 create or replace function attune.set_setting(key text, value jsonb)
@@ -3363,7 +3699,7 @@ begin
 end;
 $$;
 comment on function attune.seed_existing_users(integer) is
-  E'@notNull\n'
+  E'@resultFieldName seededUsers\n'
   '@param batch_size At most so many users, 1 to 100,000.\n'
   'Gives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for '
   'administrators. '

@@ -1,5 +1,5 @@
---! Previous: sha1:0c280f758d6afcf335a78247428ee8992b34bb8c
---! Hash: sha1:c1966b6c358a848e8202681d7719570ea69b7887
+--! Previous: sha1:b19a6ac4056b4817506e65170a379a94a6834c1b
+--! Hash: sha1:a128b2b76b2a8081651870a1a6fdede4612411e7
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -617,7 +617,7 @@ begin
 end;
 $$;
 comment on function attune.rename_setting(text, text) is
-  E'@notNull\n'
+  E'@resultFieldName movedValues\n'
   '@param key Which setting.\n'
   '@param new_key What it is called from now on.\n'
   'Gives a setting another key, and moves with it what is stored, in every layer and in templates; returns how many '

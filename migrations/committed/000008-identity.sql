@@ -1,5 +1,5 @@
---! Previous: sha1:c1966b6c358a848e8202681d7719570ea69b7887
---! Hash: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
+--! Previous: sha1:a128b2b76b2a8081651870a1a6fdede4612411e7
+--! Hash: sha1:3f9c6477db748b6683260085e0b19c3a6dd98852
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -269,15 +269,25 @@ comment on column attune.session_tokens.refusal is
   'Why there are no tokens; else null. '
   'Then all else is null.';
 comment on column attune.session_tokens.device_token is
+  E'@nullable\n'
   'What the next `login` from this device may show: failures of others do not lock it out then. '
   'Keep it when the user signs out. '
   'Null when a session is only refreshed.';
+
+create type attune.deleted_account as (user_id uuid, refusal attune.refusal);
+comment on type attune.deleted_account is
+  E'@payload\n'
+  'What `delete_account` did.';
+comment on column attune.deleted_account.user_id is 'Who was deleted.';
+comment on column attune.deleted_account.refusal is
+  'Why nobody was; else null.';
 
 -- What happened
 
 create type attune.security_event as enum (
   'registered', 'logged_in', 'login_failed', 'login_blocked', 'refresh_token_reused', 'session_revoked',
-  'password_changed', 'password_reset_requested', 'password_reset', 'email_verified',
+  'password_changed', 'password_reset_requested', 'password_reset', 'email_verified', 'email_change_requested',
+  'email_changed',
   'identity_linked', 'identity_unlinked', 'account_deleted'
 );
 comment on type attune.security_event is 'What happened to an account or a session.';
@@ -293,8 +303,13 @@ create table attune.security_log (
     constraint security_log_address_check check (char_length(address) <= 100)
 );
 create index security_log_user_id_idx on attune.security_log (user_id, id);
-create index security_log_occurred_at_idx on attune.security_log using brin (occurred_at);
+create index security_log_occurred_at_idx on attune.security_log (occurred_at, id);
+-- Row level security lets no index compare an enum; what is rarer than signing in is found all the same.
+create index security_log_event_idx on attune.security_log (id) where event <> 'logged_in';
+create index security_log_address_idx on attune.security_log (address, id);
+create index security_log_session_id_idx on attune.security_log (session_id, id);
 comment on table attune.security_log is
+  E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   'What happened to accounts and sessions. '
   'Append-only. '
   'Users read what happened to their own account, administrators everything.';
@@ -310,11 +325,9 @@ comment on column attune.security_log.address is
   'It goes when the account is deleted.';
 
 alter table attune.security_log enable row level security;
+-- As in the audit log, no range of users.
 create policy security_log_select_self_or_admin on attune.security_log for select to authenticated
-  using (
-    user_id between (select attune_hidden.visible_from()) and (select attune_hidden.visible_to())
-    or user_id is null and (select attune.is_admin())
-  );
+  using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
 create policy security_log_select_service_role on attune.security_log for select to service_role using (true);
 
 revoke all on attune.security_log from public;
@@ -372,7 +385,7 @@ create table attune_private.one_time_tokens (
   user_id uuid not null
     constraint one_time_tokens_user_id_fkey references attune.users (id) on delete cascade,
   purpose text not null
-    constraint one_time_tokens_purpose_check check (purpose in ('verify_email', 'reset_password')),
+    constraint one_time_tokens_purpose_check check (purpose in ('verify_email', 'reset_password', 'change_email')),
   token_hash bytea not null
     constraint one_time_tokens_token_hash_check check (octet_length(token_hash) = 32),
   email text not null,
@@ -445,7 +458,10 @@ alter table attune_private.known_devices enable row level security;
 create table attune_private.daily_amounts (
   kind text not null
     constraint daily_amounts_kind_check check (
-      kind in ('registration', 'mail', 'verify_email', 'reset_password', 'invitation', 'invitation_mail')
+      kind in (
+        'registration', 'mail', 'verify_email', 'reset_password', 'change_email', 'change_email_user', 'invitation',
+        'invitation_mail'
+      )
     ),
   subject_hash bytea not null
     constraint daily_amounts_subject_hash_check check (octet_length(subject_hash) = 32),
@@ -459,7 +475,7 @@ comment on table attune_private.daily_amounts is
   'How much of what is limited a day there was: registrations and mails, by network address and by account. '
   'Forgotten after two days.';
 comment on column attune_private.daily_amounts.subject_hash is 'SHA-256 of the network address, for registrations and for mails, of the e-mail address that gets mails, or of the '
-  'user who invites.';
+  'user who invites or changes their address.';
 comment on column attune_private.daily_amounts.day is 'The day that is counted, by UTC.';
 comment on column attune_private.daily_amounts.amount is 'How many there were on that day.';
 comment on column attune_private.daily_amounts.last_at is 'When the last one was.';
@@ -471,7 +487,11 @@ create table attune_private.mail_outbox (
     constraint mail_outbox_pkey primary key,
   user_id uuid,
   purpose text not null
-    constraint mail_outbox_purpose_check check (purpose in ('verify_email', 'reset_password', 'invitation')),
+    constraint mail_outbox_purpose_check check (
+      purpose in (
+        'verify_email', 'reset_password', 'change_email', 'email_change_notice', 'address_taken', 'invitation'
+      )
+    ),
   recipient text not null,
   payload jsonb not null
     constraint mail_outbox_payload_check check (octet_length(payload::text) <= 16384),
@@ -513,13 +533,16 @@ comment on column attune.mail.id is
   'By which it is completed or failed.';
 comment on column attune.mail.purpose is
   E'@notNull\n'
-  'What it is for: `"verify_email"`, `"reset_password"` or `"invitation"`.';
+  'What it is for: `"verify_email"`, `"reset_password"`, `"change_email"` (to the new address), '
+  '`"email_change_notice"` (to the former one), `"address_taken"` (to whoever has the address that somebody else wants '
+  'to change to) or `"invitation"`.';
 comment on column attune.mail.recipient is
   E'@notNull\n'
   'The e-mail address.';
 comment on column attune.mail.payload is
   E'@notNull\n'
-  'What it says: `{"token": …, "name": …}`, the name that of the recipient; of an invitation `{"token": …, '
+  'What it says: `{"token": …, "name": …}`, the name that of the recipient; without a token where there is nothing to '
+  'open, and with `"new_email"` in the notice of a change; of an invitation `{"token": …, '
   '"invitation_id": …, "invited_by": …, "team": …, "project": …}`, all names as their users wrote them.';
 comment on column attune.mail.created_at is
   E'@notNull\n'
@@ -778,7 +801,7 @@ begin
   insert into attune_private.one_time_tokens (user_id, purpose, token_hash, email, created_at, expires_at)
   values (
     make_one_time_token.user_id, make_one_time_token.purpose, sha256(token),
-    attune_private.email_key(make_one_time_token.email), at, make_one_time_token.expires_at
+    attune_private.mail_address(make_one_time_token.email), at, make_one_time_token.expires_at
   );
 
   return attune_private.base64url(token);
@@ -899,43 +922,78 @@ revoke all on function attune_private.refuse_one_time_token(text, text) from pub
 --! EndIncluded identity/private/refuse_one_time_token.sql
 --! Included identity/private/consume_one_time_token.sql
 create or replace function attune_private.consume_one_time_token(token text, purpose text, at timestamptz default now())
-returns uuid
+returns attune_private.one_time_tokens
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   bytes constant bytea := attune_private.from_base64url(token, 48);
-  owner_id uuid;
+  consumed attune_private.one_time_tokens;
 begin
   delete from attune_private.one_time_tokens as t
-  using attune.user_emails as e
   where t.user_id = encode(substring(bytes for 16), 'hex')::uuid
     and t.purpose = consume_one_time_token.purpose
     and t.token_hash = sha256(bytes)
     and t.expires_at > at
-    -- It was mailed to the address that the user still has.
-    and e.user_id = t.user_id
-    and e.email = t.email
-  returning t.user_id into owner_id;
+    -- It was mailed to the address that the user still has, or wants to have.
+    and (
+      t.purpose = 'change_email'
+      or exists (
+        select from attune.user_emails as e
+        where e.user_id = t.user_id
+          and e.email = attune_private.email_key(t.email)
+      )
+    )
+  returning t.* into consumed;
 
-  if owner_id is null then
+  if consumed.user_id is null then
     perform attune_private.refuse_one_time_token(
       'The link is no longer valid', 'Ask for another mail: a link works once, and not for ever.'
     );
   end if;
 
   delete from attune_private.one_time_tokens as t
-  where t.user_id = owner_id
+  where t.user_id = consumed.user_id
     and t.purpose = consume_one_time_token.purpose;
 
-  return owner_id;
+  return consumed;
 end;
 $$;
 comment on function attune_private.consume_one_time_token(text, text, timestamptz) is
-  'Whose token it is; it and the others for the same purpose are gone then. '
+  'The token, which is good no more: it and the others of its user for the same purpose are gone. '
   'Refused: `invalid_one_time_token`.';
 revoke all on function attune_private.consume_one_time_token(text, text, timestamptz) from public;
 --! EndIncluded identity/private/consume_one_time_token.sql
+--! Included identity/private/consume_own_token.sql
+create or replace function attune_private.consume_own_token(
+  token text,
+  purpose text,
+  caller uuid,
+  at timestamptz default now()
+)
+returns attune_private.one_time_tokens
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  consumed constant attune_private.one_time_tokens := attune_private.consume_one_time_token(token, purpose, at);
+begin
+  -- Whoever reads the mail must also be signed in: else they would vouch for a stranger who named their address.
+  if consumed.user_id is distinct from caller then
+    perform attune_private.refuse_one_time_token(
+      'The token is for the address of another account',
+      'Sign in to the account that the mail is about; if it is not yours, ignore the mail.'
+    );
+  end if;
+
+  return consumed;
+end;
+$$;
+comment on function attune_private.consume_own_token(text, text, uuid, timestamptz) is
+  'As `consume_one_time_token`, of the caller''s own. '
+  'Refused: `invalid_one_time_token`.';
+revoke all on function attune_private.consume_own_token(text, text, uuid, timestamptz) from public;
+--! EndIncluded identity/private/consume_own_token.sql
 --! Included identity/private/session_tokens.sql
 create or replace function attune_private.session_tokens(session attune.sessions, secret bytea, at timestamptz default now())
 returns attune.session_tokens
@@ -1158,10 +1216,10 @@ begin
   on conflict on constraint user_passwords_pkey
   do update set password_hash = excluded.password_hash, changed_at = excluded.changed_at;
 
-  -- What was mailed for the old one opens nothing any more.
+  -- What was mailed for the old one, or asked for with it, opens nothing any more.
   delete from attune_private.one_time_tokens as t
   where t.user_id = set_password.user_id
-    and t.purpose = 'reset_password';
+    and t.purpose in ('reset_password', 'change_email');
 end;
 $$;
 comment on function attune_private.set_password(uuid, text, timestamptz) is
@@ -1421,6 +1479,30 @@ comment on function attune_private.current_session_id(uuid) is
   'The session of the request''s token, whose user was found out; NULL when it has none, or nobody is signed in.';
 revoke all on function attune_private.current_session_id(uuid) from public;
 --! EndIncluded identity/private/current_session_id.sql
+--! Included identity/private/signed_in_at.sql
+create or replace function attune_private.signed_in_at(user_id uuid)
+returns timestamptz
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(
+    (
+      select s.created_at
+      from attune.sessions as s
+      where s.user_id = signed_in_at.user_id
+        and s.id = attune_private.current_session_id(signed_in_at.user_id)
+    ),
+    (
+      select to_timestamp(least((c.claims -> 'iat')::numeric, extract(epoch from now())))
+      from (select auth.jwt() as claims) as c
+      where jsonb_typeof(c.claims -> 'iat') = 'number'
+    )
+  );
+end;
+comment on function attune_private.signed_in_at(uuid) is
+  'When the caller signed in: when the session of their token began or, without one, when the token was issued; NULL '
+  'when it does not say.';
+revoke all on function attune_private.signed_in_at(uuid) from public;
+--! EndIncluded identity/private/signed_in_at.sql
 --! Included identity/private/refuse_unknown_identity.sql
 create or replace function attune_private.refuse_unknown_identity()
 returns void
@@ -1689,7 +1771,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant inet := attune_private.request_address();
-  owner_id constant uuid := attune_private.consume_one_time_token(token, 'reset_password', at);
+  owner_id constant uuid := (attune_private.consume_one_time_token(token, 'reset_password', at)).user_id;
 begin
   perform attune_private.check_password(new_password);
 
@@ -1732,30 +1814,138 @@ returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  owner_id constant uuid := attune_private.consume_one_time_token(token, 'verify_email', at);
 begin
-  -- Whoever reads the mail must also know the password: else they would vouch for a stranger who registered their address.
-  if owner_id is distinct from caller then
-    perform attune_private.refuse_one_time_token(
-      'The token is for the address of another account',
-      'Sign in to the account that the mail is about; if it is not yours, ignore the mail.'
-    );
-  end if;
+  perform attune_private.consume_own_token(token, 'verify_email', caller, at);
 
   update attune.user_emails as e
   set verified_at = verify_email.at
-  where e.user_id = owner_id
+  where e.user_id = caller
     and e.verified_at is null;
 
   if found then
-    perform attune_private.log_security('email_verified', owner_id);
+    perform attune_private.log_security('email_verified', caller);
   end if;
 end;
 $$;
 comment on function attune_private.verify_email(text, uuid, timestamptz) is 'See `attune.verify_email`.';
 revoke all on function attune_private.verify_email(text, uuid, timestamptz) from public;
 --! EndIncluded identity/private/verify_email.sql
+
+--! Included identity/private/request_email_change.sql
+create or replace function attune_private.request_email_change(
+  user_id uuid,
+  new_email text,
+  password text,
+  at timestamptz default now()
+)
+returns attune.refusal
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  mailbox constant text := attune_private.mail_address(new_email);
+  expires_at constant timestamptz := at + attune_private.system_interval('EMAIL_VERIFICATION_LIFETIME', '1 day');
+  address constant inet := attune_private.request_address();
+  refusal attune.refusal;
+  asker attune.users;
+begin
+  if mailbox is null then
+    perform attune_private.refuse_email();
+  end if;
+
+  -- Who holds a session for a moment must not take the account away with it.
+  if exists (select from attune_private.user_passwords as p where p.user_id = request_email_change.user_id) then
+    refusal := attune_private.prove_own_password(request_email_change.user_id, password, at, address);
+  elsif (attune_private.signed_in_at(request_email_change.user_id) > at - interval '15 minutes') is not true then
+    raise exception using
+      errcode = '42501',
+      message = 'The sign-in was too long ago',
+      detail = 'recent_sign_in_required',
+      hint = 'Sign in again, and ask within 15 minutes.';
+  end if;
+
+  if refusal.code is not null then
+    return refusal;
+  end if;
+
+  if not attune_private.spend(
+    'change_email_user', attune_private.account_hash(request_email_change.user_id::text),
+    attune_private.system_number('MAILS_PER_DAY', 20), at
+  ) then
+    perform attune_private.refuse_for_now(
+      'too_many_mails', 'You have asked for too many mails today', 'Go on tomorrow.',
+      attune_private.seconds_to_midnight(at)
+    );
+  end if;
+
+  -- The same is done, and takes as long, whether the address is taken or not: that is looked up when the mail is sent.
+  if attune_private.spend_mail(attune_private.email_key(mailbox), 'change_email', address, at) then
+    -- The latest one counts.
+    delete from attune_private.one_time_tokens as t
+    where t.user_id = request_email_change.user_id
+      and t.purpose = 'change_email';
+
+    select u.* into asker from attune.users as u where u.id = request_email_change.user_id;
+
+    perform attune_private.send_mail(
+      asker.id,
+      'change_email',
+      mailbox,
+      jsonb_build_object(
+        'token', attune_private.make_one_time_token(asker.id, mailbox, 'change_email', expires_at, at),
+        'name', asker.name
+      ),
+      expires_at,
+      at
+    );
+
+    if asker.email is not null then
+      perform attune_private.send_mail(
+        asker.id, 'email_change_notice', asker.email, jsonb_build_object('name', asker.name, 'new_email', mailbox),
+        expires_at, at
+      );
+    end if;
+  end if;
+
+  perform attune_private.log_security(
+    'email_change_requested', request_email_change.user_id,
+    attune_private.current_session_id(request_email_change.user_id), address
+  );
+  return null;
+end;
+$$;
+comment on function attune_private.request_email_change(uuid, text, text, timestamptz) is
+  'See `attune.request_email_change`.';
+revoke all on function attune_private.request_email_change(uuid, text, text, timestamptz) from public;
+--! EndIncluded identity/private/request_email_change.sql
+--! Included identity/private/confirm_email_change.sql
+create or replace function attune_private.confirm_email_change(token text, caller uuid, at timestamptz default now())
+returns attune.users
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  address constant text := (attune_private.consume_own_token(token, 'change_email', caller, at)).email;
+  changed attune.users;
+begin
+  -- As whoever comes with this address from a provider does.
+  perform pg_advisory_xact_lock(hashtextextended('attune address ' || attune_private.email_key(address), 0));
+
+  update attune.users as u
+  set email = address
+  where u.id = caller
+  returning u.* into changed;
+
+  update attune.user_emails as e
+  set verified_at = confirm_email_change.at
+  where e.user_id = caller;
+
+  return changed;
+end;
+$$;
+comment on function attune_private.confirm_email_change(text, uuid, timestamptz) is 'See `attune.confirm_email_change`.';
+revoke all on function attune_private.confirm_email_change(text, uuid, timestamptz) from public;
+--! EndIncluded identity/private/confirm_email_change.sql
 
 --! Included identity/register.sql
 create or replace function attune.register(email text, password text, name text default null)
@@ -1884,6 +2074,7 @@ begin
 end;
 $$;
 comment on function attune.logout() is
+  E'@resultFieldName hadSession\n'
   'Ends the session of the request''s token, at once; returns whether there was one to end.';
 revoke all on function attune.logout() from public;
 grant execute on function attune.logout() to authenticated;
@@ -1899,6 +2090,7 @@ begin
 end;
 $$;
 comment on function attune.logout_everywhere() is
+  E'@resultFieldName endedSessions\n'
   'Ends all sessions of the caller, this one included, and returns how many. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.logout_everywhere() from public;
@@ -2026,37 +2218,86 @@ grant execute on function attune.request_email_verification() to authenticated;
 --! EndIncluded identity/request_email_verification.sql
 --! Included identity/verify_email.sql
 create or replace function attune.verify_email(token text)
-returns void
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  perform attune_private.verify_email(token, attune_hidden.require_user_id());
-end;
-$$;
-comment on function attune.verify_email(text) is
-  E'@param token The token of the mail.\n'
-  'Shows with the token of a mail that the address is the caller''s own. '
-  'Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. '
-  'Refused: `not_signed_in`, `invalid_one_time_token`.';
-revoke all on function attune.verify_email(text) from public;
-grant execute on function attune.verify_email(text) to authenticated;
---! EndIncluded identity/verify_email.sql
---! Included identity/delete_account.sql
-create or replace function attune.delete_account(password text default null)
-returns attune.refusal
+returns attune.users
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
-  refusal attune.refusal;
+  verified attune.users;
+begin
+  perform attune_private.verify_email(token, caller);
+  select u.* into verified from attune.users as u where u.id = caller;
+  return verified;
+end;
+$$;
+comment on function attune.verify_email(text) is
+  E'@param token The token of the mail.\n'
+  'Shows with the token of a mail that the address is the caller''s own, and returns the caller. '
+  'Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. '
+  'Refused: `not_signed_in`, `invalid_one_time_token`.';
+revoke all on function attune.verify_email(text) from public;
+grant execute on function attune.verify_email(text) to authenticated;
+--! EndIncluded identity/verify_email.sql
+--! Included identity/request_email_change.sql
+create or replace function attune.request_email_change(new_email text, password text default null)
+returns attune.refusal
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.request_email_change(attune_hidden.require_user_id(), new_email, password);
+end;
+$$;
+comment on function attune.request_email_change(text, text) is
+  E'@work password\n'
+  '@param new_email The address from then on.\n'
+  '@param password The password of the account; needless where it has none.\n'
+  'Mails a link to another address, at most one a minute, which makes it the caller''s (`confirm_email_change`), and a '
+  'notice to the one until now. '
+  'Nothing changes before. '
+  'It answers the same when the address is taken: then the mail tells whoever has it. '
+  'The password is asked of those who have one, a sign-in within the last 15 minutes of the others. '
+  'Refused: `not_signed_in`, `invalid_email`, `recent_sign_in_required`, `too_many_mails`; and `wrong_password`, '
+  '`too_many_attempts`, which the database returns, so that failures stay counted.';
+revoke all on function attune.request_email_change(text, text) from public;
+grant execute on function attune.request_email_change(text, text) to authenticated;
+--! EndIncluded identity/request_email_change.sql
+--! Included identity/confirm_email_change.sql
+create or replace function attune.confirm_email_change(token text)
+returns attune.users
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.confirm_email_change(token, attune_hidden.require_user_id());
+end;
+$$;
+comment on function attune.confirm_email_change(text) is
+  E'@notNull\n'
+  '@param token The token of the mail.\n'
+  'Makes an address the caller''s own, verified, with the token that was mailed there (`request_email_change`), and '
+  'returns the caller. '
+  'Links that were mailed to the former address open nothing any more; sessions go on. '
+  'Refused: `not_signed_in`, `invalid_one_time_token`, `email_taken`.';
+revoke all on function attune.confirm_email_change(text) from public;
+grant execute on function attune.confirm_email_change(text) to authenticated;
+--! EndIncluded identity/confirm_email_change.sql
+--! Included identity/delete_account.sql
+create or replace function attune.delete_account(password text default null)
+returns attune.deleted_account
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
+  result attune.deleted_account;
 begin
   if exists (select from attune_private.user_passwords as p where p.user_id = caller) then
-    refusal := attune_private.prove_own_password(caller, password);
+    result.refusal := attune_private.prove_own_password(caller, password);
   end if;
 
-  if refusal.code is null then
+  if (result.refusal).code is null then
     -- What the user belongs to first and then the user, as those do who change its members.
     perform
     from attune.teams as t
@@ -2071,15 +2312,17 @@ begin
     for no key update;
 
     delete from attune.users as u where u.id = caller;
+    result.user_id := caller;
   end if;
 
-  return refusal;
+  return result;
 end;
 $$;
 comment on function attune.delete_account(text) is
   E'@work password\n'
   '@param password The password of the account; needless where it has none.\n'
   'Deletes the caller and everything of theirs, with the teams and projects to which nobody else belongs. '
+  'Returns whose it was. '
   'The logs keep that something happened, and no values. '
   'The password is asked of those who have one. '
   'Refused: `not_signed_in`, `last_owner`; and `wrong_password`, `too_many_attempts`, which the database returns, '
@@ -2531,12 +2774,13 @@ grant execute on function attune.link_identity(uuid, text, text, text, text, tex
 --! EndIncluded identity/link_identity.sql
 --! Included identity/unlink_identity.sql
 create or replace function attune.unlink_identity(issuer text, subject text)
-returns void
+returns attune.user_identities
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
+  unlinked attune.user_identities;
 begin
   -- Two at the same moment must not each leave the other.
   perform from attune.users as u where u.id = caller for no key update;
@@ -2544,7 +2788,8 @@ begin
   delete from attune.user_identities as i
   where i.user_id = caller
     and i.issuer = unlink_identity.issuer
-    and i.subject = unlink_identity.subject;
+    and i.subject = unlink_identity.subject
+  returning i.* into unlinked;
 
   if not found then
     perform attune_private.refuse_unknown_identity();
@@ -2561,6 +2806,7 @@ begin
   end if;
 
   perform attune_private.log_security('identity_unlinked', caller);
+  return unlinked;
 end;
 $$;
 comment on function attune.unlink_identity(text, text) is
@@ -2568,6 +2814,7 @@ comment on function attune.unlink_identity(text, text) is
   '@param subject Who the caller is there: the `sub` of its tokens.\n'
   'Lets the caller no longer sign in with an outside identity: its tokens until now open nothing, and the sessions '
   'that were opened through it end. '
+  'Returns the identity that was. '
   'Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
 revoke all on function attune.unlink_identity(text, text) from public;
 grant execute on function attune.unlink_identity(text, text) to authenticated;
@@ -2575,6 +2822,29 @@ grant execute on function attune.unlink_identity(text, text) to authenticated;
 
 -- Mail, for trusted servers
 
+--! Included identity/private/tell_of_taken_addresses.sql
+create or replace function attune_private.tell_of_taken_addresses(at timestamptz default now())
+returns void
+language sql volatile security invoker
+begin atomic
+  update attune_private.mail_outbox as m
+  set
+    user_id = u.id,
+    purpose = 'address_taken',
+    recipient = u.email,
+    payload = jsonb_build_object('name', u.name)
+  from attune.user_emails as e
+  join attune.users as u on u.id = e.user_id
+  where m.purpose = 'change_email'
+    and m.delivered_at is null
+    and m.due_at <= tell_of_taken_addresses.at
+    and e.email = attune_private.email_key(m.recipient)
+    and e.user_id <> m.user_id;
+end;
+comment on function attune_private.tell_of_taken_addresses(timestamptz) is
+  'Whoever has an address that another wants to change to is mailed that, and no link.';
+revoke all on function attune_private.tell_of_taken_addresses(timestamptz) from public;
+--! EndIncluded identity/private/tell_of_taken_addresses.sql
 --! Included identity/private/claim_mails.sql
 create or replace function attune_private.claim_mails(batch_size integer, lease interval, at timestamptz default now())
 returns setof attune.mail
@@ -2585,6 +2855,7 @@ as $$
 begin
   perform attune_private.check_claim(batch_size, lease, 'mails');
   perform attune_private.write_reset_mails(at);
+  perform attune_private.tell_of_taken_addresses(at);
 
   -- The token of what comes too late is gone.
   update attune_private.mail_outbox as m
@@ -2625,7 +2896,8 @@ begin
 end;
 $$;
 comment on function attune.claim_mails(integer, interval) is
-  E'@param batch_size How many mails at most, 1 to 1,000.\n'
+  E'@resultFieldName mails\n'
+  '@param batch_size How many mails at most, 1 to 1,000.\n'
   '@param lease For how long they are the worker''s own, a second to a day.\n'
   'Gives a trusted worker mails to send. '
   'They are its own until the lease is over: say `complete_mail` or `fail_mail` before, or another worker gets them. '
@@ -2652,7 +2924,7 @@ revoke all on function attune_private.refuse_unknown_mail() from public;
 --! EndIncluded identity/private/refuse_unknown_mail.sql
 --! Included identity/complete_mail.sql
 create or replace function attune.complete_mail(id bigint)
-returns void
+returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2664,18 +2936,22 @@ begin
   if not found then
     perform attune_private.refuse_unknown_mail();
   end if;
+
+  return complete_mail.id;
 end;
 $$;
 comment on function attune.complete_mail(bigint) is
-  E'@param id Which mail.\n'
+  E'@resultFieldName mailId\n'
+  '@param id Which mail.\n'
   'Says that a mail was delivered, and forgets its token; for trusted servers. '
+  'Returns its id. '
   'Refused: `unknown_mail`.';
 revoke all on function attune.complete_mail(bigint) from public;
 grant execute on function attune.complete_mail(bigint) to service_role;
 --! EndIncluded identity/complete_mail.sql
 --! Included identity/fail_mail.sql
 create or replace function attune.fail_mail(id bigint, reason text)
-returns void
+returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2690,12 +2966,15 @@ begin
   if not found then
     perform attune_private.refuse_unknown_mail();
   end if;
+
+  return fail_mail.id;
 end;
 $$;
 comment on function attune.fail_mail(bigint, text) is
-  E'@param id Which mail.\n'
+  E'@resultFieldName mailId\n'
+  '@param id Which mail.\n'
   '@param reason Why, for people; cut at 1,000 characters.\n'
-  'Says why a mail could not be delivered; for trusted servers. '
+  'Says why a mail could not be delivered, and returns its id; for trusted servers. '
   'It is due again later, and later each time, up to an hour, until it expires. '
   'Refused: `unknown_mail`.';
 revoke all on function attune.fail_mail(bigint, text) from public;
@@ -2732,6 +3011,31 @@ comment on function attune_private.tg_users__erase_traces() is
   'addresses in the log.';
 revoke all on function attune_private.tg_users__erase_traces() from public;
 --! EndIncluded identity/triggers/tg_users__erase_traces.sql
+
+--! Included identity/triggers/tg_users__change_email.sql
+create or replace function attune_private.tg_users__change_email()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- What was asked for before is for an account with another address.
+  delete from attune_private.one_time_tokens as t
+  where t.user_id = new.id
+    and t.purpose = 'change_email';
+
+  perform attune_private.log_security('email_changed', new.id);
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__change_email() is
+  'Writes down that the address of an account is another, whoever changed it, and lets no earlier request change it.';
+revoke all on function attune_private.tg_users__change_email() from public;
+--! EndIncluded identity/triggers/tg_users__change_email.sql
+
+create trigger _210_change_email after update of email on attune.users
+  for each row when (old.email is distinct from new.email)
+  execute function attune_private.tg_users__change_email();
 
 --! Included identity/triggers/tg_user_identities__end.sql
 create or replace function attune_private.tg_user_identities__end()

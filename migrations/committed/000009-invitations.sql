@@ -1,5 +1,5 @@
---! Previous: sha1:13a9ecb93395f7e0b8330f63557a92c39445d72f
---! Hash: sha1:ee3356ccd9c1988907619754ac2fd4f41d27b501
+--! Previous: sha1:3f9c6477db748b6683260085e0b19c3a6dd98852
+--! Hash: sha1:831caf994edde368ada16c271066ba4db6efaca9
 --! Message: invitations
 
 create table attune.invitations (
@@ -29,7 +29,8 @@ create index invitations_project_id_idx on attune.invitations (project_id);
 create index invitations_email_idx on attune.invitations (email);
 create index invitations_invited_by_idx on attune.invitations (invited_by, created_at);
 comment on table attune.invitations is
-  E'@behavior -insert -update -delete -connection +list\n'
+  E'@foreignKey (invited_by) references attune.profiles (id)|@fieldName invitedBy|@backwardBehavior -*\n'
+  '@behavior -insert -update -delete\n'
   'Who was asked by e-mail to join a team or a project. '
   'Its owners see them, and the admins of a team; made by `invite_to_team` and `invite_to_project`.';
 comment on column attune.invitations.id is 'Which invitation.';
@@ -40,11 +41,18 @@ comment on column attune.invitations.team_id is 'To which team; null when it is 
 comment on column attune.invitations.team_role is 'As what, in the team.';
 comment on column attune.invitations.project_id is 'To which project; null when it is to a team.';
 comment on column attune.invitations.project_role is 'As what, in the project.';
-comment on column attune.invitations.invited_by is 'The user who invited; null when it was a trusted server.';
+comment on column attune.invitations.invited_by is
+  E'@name invited_by_id\n'
+  'The user who invited; null when it was a trusted server.';
 comment on column attune.invitations.created_at is 'When it was sent.';
-comment on column attune.invitations.expires_at is 'Until when it may be accepted.';
-comment on column attune.invitations.accepted_at is 'When it was accepted; null while it is not.';
+comment on column attune.invitations.expires_at is
+  E'@behavior +attribute:filterBy\n'
+  'Until when it may be accepted.';
+comment on column attune.invitations.accepted_at is
+  E'@behavior +attribute:filterBy\n'
+  'When it was accepted; null while it is not.';
 comment on column attune.invitations.revoked_at is
+  E'@behavior +attribute:filterBy\n'
   'When it was taken back, or another was sent in its place; null while it is not.';
 
 alter table attune.invitations enable row level security;
@@ -409,88 +417,6 @@ comment on function attune.accept_invitation(text) is
 revoke all on function attune.accept_invitation(text) from public;
 grant execute on function attune.accept_invitation(text) to authenticated;
 --! EndIncluded invitations/accept_invitation.sql
-
---! Included invitations/private/remove_expired.sql
-create or replace function attune_private.remove_expired(at timestamptz default now())
-returns bigint
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  kept_for constant interval := '30 days';
-  -- Longer than any token lasts.
-  kept_after_use constant interval := '400 days';
-  removed bigint := 0;
-  counted bigint;
-begin
-  update attune_private.mail_outbox as m
-  set payload = m.payload - 'token'
-  where m.expires_at <= at
-    and m.payload ? 'token';
-
-  delete from attune_private.mail_outbox as m where m.expires_at <= at - kept_for;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.one_time_tokens as t where t.expires_at <= at;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.login_attempts as a where a.last_failed_at <= at - interval '1 day';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.spent_sign_ins as a where a.expires_at <= at;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.daily_amounts as d where d.last_at <= at - interval '2 days';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.known_devices as d where d.last_used_at <= at - kept_after_use;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.ended_identities as e where e.ended_at <= at - kept_after_use;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  -- No invitation is good for longer.
-  delete from attune_private.lost_roles as l where l.lost_at <= at - interval '100 days';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune.invitations as i where i.expires_at <= at - kept_for;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune.sessions as s where least(s.revoked_at, s.idle_until) <= at - kept_for;
-  get diagnostics counted = row_count;
-  return removed + counted;
-end;
-$$;
-comment on function attune_private.remove_expired(timestamptz) is 'See `attune.remove_expired`.';
-revoke all on function attune_private.remove_expired(timestamptz) from public;
---! EndIncluded invitations/private/remove_expired.sql
---! Included invitations/remove_expired.sql
-create or replace function attune.remove_expired()
-returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return attune_private.remove_expired();
-end;
-$$;
-comment on function attune.remove_expired() is
-  'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, '
-  'counted failures after a day or two, sessions, mails and invitations after 30 days, lost roles after 100, devices '
-  'and ended identities after 400. '
-  'For trusted servers, once a day or so.';
-revoke all on function attune.remove_expired() from public;
-grant execute on function attune.remove_expired() to service_role;
---! EndIncluded invitations/remove_expired.sql
 
 --! Included invitations/triggers/tg_users__erase_invitations.sql
 create or replace function attune_private.tg_users__erase_invitations()

@@ -1,5 +1,5 @@
---! Previous: sha1:8142492f3fc4d28fe5680797ebc037c8f42b8890
---! Hash: sha1:5e3011358e1cad6a6f4634420ef8761b8c3fdf8b
+--! Previous: sha1:7e5cc56033d58ce83c30c9aa32d527b1663b83f4
+--! Hash: sha1:1f75c3c54d86aa7c1e58091f3e35bae647a9f332
 --! Message: notifications
 
 -- What there is to notify of
@@ -30,10 +30,10 @@ create table attune.notification_categories (
     constraint notification_categories_setting_member_check check (char_length(setting_member) between 1 and 100),
   channels attune.notification_channel[] not null default '{email,push,sms}',
   is_critical boolean not null default false,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
 );
 comment on table attune.notification_categories is
-  E'@behavior -connection +list\n'
   'What there is to notify of, by which channels, and which setting decides. '
   'Administrators write it.';
 comment on column attune.notification_categories.name is 'The category''s stable name, in lower case: `lead_update`.';
@@ -46,6 +46,9 @@ comment on column attune.notification_categories.channels is 'The channels it ca
 comment on column attune.notification_categories.is_critical is
   'True is sent at once by every channel of the category, whatever the user''s choice and schedule.';
 comment on column attune.notification_categories.created_at is 'When the category was made.';
+comment on column attune.notification_categories.updated_at is
+  'When it last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.notification_categories enable row level security;
 create policy notification_categories_select_authenticated on attune.notification_categories for select to authenticated
@@ -60,94 +63,33 @@ create policy notification_categories_delete_admin on attune.notification_catego
 create policy notification_categories_all_service_role on attune.notification_categories for all to service_role
   using (true) with check (true);
 
---! Included notifications/private/setting_member_problem.sql
-create or replace function attune_private.setting_member_problem(category attune.notification_categories)
-returns text
-language sql stable parallel safe security invoker
-begin atomic
-  select string_agg(
-    format('%s has no member %s', k.key, to_jsonb((setting_member_problem.category).setting_member)), '; ' order by k.key
-  )
-  from unnest((setting_member_problem.category).channels) as c (channel)
-  cross join lateral (select 'notification_settings.' || c.channel || '_notifications') as k (key)
-  left join attune.setting_definitions as d on d.key = k.key
-  where (setting_member_problem.category).setting_member is not null
-    and (
-      d.default_value ? (setting_member_problem.category).setting_member
-      or d.schema -> 'properties' ? (setting_member_problem.category).setting_member
-    ) is not true;
-end;
-comment on function attune_private.setting_member_problem(attune.notification_categories) is
-  'Which of the settings that decide about a category do not know its member; NULL when all do.';
-revoke all on function attune_private.setting_member_problem(attune.notification_categories) from public;
---! EndIncluded notifications/private/setting_member_problem.sql
---! Included notifications/triggers/tg_notification_categories__validate.sql
-create or replace function attune_private.tg_notification_categories__validate()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  problem constant text := attune_private.setting_member_problem(new);
-begin
-  if problem is not null then
-    raise exception using
-      errcode = 'PT422',
-      message = format('The category %s is not valid: %s', new.name, left(problem, 2000)),
-      detail = 'unknown_setting_member',
-      hint = 'Name a member of notification_settings that each channel of the category has, or none.';
-  end if;
-
-  return new;
-end;
-$$;
-comment on function attune_private.tg_notification_categories__validate() is
-  'Refuses (`unknown_setting_member`) a category whose `setting_member` is no member of the settings that decide about '
-  'its channels.';
-revoke all on function attune_private.tg_notification_categories__validate() from public;
---! EndIncluded notifications/triggers/tg_notification_categories__validate.sql
---! Included notifications/triggers/tg_setting_definitions__keep_members.sql
-create or replace function attune_private.tg_setting_definitions__keep_members()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  users text;
-begin
-  select string_agg(c.name, ', ' order by c.name) into users
-  from attune.notification_categories as c
-  where old.key = any (array(select 'notification_settings.' || h || '_notifications' from unnest(c.channels) as h))
-    and attune_private.setting_member_problem(c) is not null;
-
-  if users is not null then
-    raise exception using
-      errcode = 'PT409',
-      message = format('%s decides about the notification categories %s', old.key, left(users, 1000)),
-      detail = 'setting_in_use',
-      hint = 'Let those categories name another member, or none, first.';
-  end if;
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg_setting_definitions__keep_members() is
-  'Refuses (`setting_in_use`) to delete, rename or narrow a setting so that a notification category names a member that '
-  'is gone.';
-revoke all on function attune_private.tg_setting_definitions__keep_members() from public;
---! EndIncluded notifications/triggers/tg_setting_definitions__keep_members.sql
+--!include notifications/private/setting_member_problem.sql
+--!include notifications/triggers/tg_notification_categories__validate.sql
+--!include notifications/triggers/tg_setting_definitions__keep_members.sql
 
 revoke all on attune.notification_categories from public;
 grant
   select,
   insert (name, title, description, setting_member, channels, is_critical),
-  update (title, description, setting_member, channels, is_critical),
+  update (title, description, setting_member, channels, is_critical, updated_at),
   delete
   on attune.notification_categories to authenticated, service_role;
 
 create trigger _010_require_admin before insert on attune.notification_categories
   for each statement when (row_security_active('attune.notification_categories'))
   execute function attune_private.tg__require_admin();
+create trigger _060_check_version before update on attune.notification_categories
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
+create trigger _100_timestamps before update on attune.notification_categories
+  for each row execute function attune_private.tg__timestamps();
+create trigger _900_audit after insert or update on attune.notification_categories
+  for each row execute function attune_private.tg__audit('notification_category');
+create trigger _910_audit_removed after delete on attune.notification_categories
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('notification_category');
+create trigger _100_append_only before truncate on attune.notification_categories
+  for each statement execute function attune_private.tg__append_only();
 
 insert into attune.notification_categories (name, title, description, setting_member, channels, is_critical)
 values
@@ -173,31 +115,7 @@ create trigger _310_keep_members after update or delete on attune.setting_defini
 
 -- The inbox
 
---! Included notifications/triggers/tg_notifications__deliver.sql
-create or replace function attune_private.tg_notifications__deliver()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  insert into attune.notification_deliveries (user_id, notification_id, channel, status, reason, due_at)
-  select
-    new.user_id,
-    new.id,
-    c.channel,
-    case when d.due_at is null then 'skipped' else 'pending' end::attune.delivery_status,
-    d.reason,
-    d.due_at
-  from unnest(enum_range(null::attune.notification_channel)) as c (channel)
-  cross join attune_private.decide_delivery(new.user_id, c.channel, new.category, new.created_at) as d;
-
-  return null;
-end;
-$$;
-comment on function attune_private.tg_notifications__deliver() is
-  'Decides of each channel whether and when a new notification is sent.';
-revoke all on function attune_private.tg_notifications__deliver() from public;
---! EndIncluded notifications/triggers/tg_notifications__deliver.sql
+--!include notifications/triggers/tg_notifications__deliver.sql
 
 create table attune.notifications (
   user_id uuid not null
@@ -224,38 +142,66 @@ create table attune.notifications (
     ),
   metadata jsonb not null default '{}'
     constraint notifications_metadata_check check (octet_length(metadata::text) <= 16384),
+  dedupe_key text
+    constraint notifications_dedupe_key_check check (char_length(dedupe_key) between 1 and 200),
   created_at timestamptz not null default now(),
   seen_at timestamptz,
   read_at timestamptz,
   archived_at timestamptz,
+  snoozed_until timestamptz,
+  arrived_at timestamptz not null generated always as (coalesce(snoozed_until, created_at)) stored,
   constraint notifications_pkey primary key (user_id, id)
 );
+create unique index notifications_dedupe_idx on attune.notifications (user_id, dedupe_key) where dedupe_key is not null;
 create index notifications_user_id_created_at_idx on attune.notifications (user_id, created_at);
-create index notifications_unread_idx on attune.notifications (user_id, category)
-  where read_at is null and archived_at is null;
+create index notifications_inbox_idx on attune.notifications (user_id, arrived_at desc, id) where archived_at is null;
+create index notifications_inbox_category_idx on attune.notifications (user_id, category, arrived_at desc, id)
+  where archived_at is null;
+create index notifications_unread_idx on attune.notifications (user_id, arrived_at desc, id)
+  where archived_at is null and read_at is null;
+create index notifications_archived_idx on attune.notifications (user_id, archived_at) where archived_at is not null;
 create index notifications_category_idx on attune.notifications (category);
+create index notifications_last_touched_idx on attune.notifications (greatest(arrived_at, read_at, archived_at));
 comment on table attune.notifications is
   E'@behavior -insert -update -delete\n'
   'The inbox. '
   'A recipient alone sees their notifications.';
 comment on column attune.notifications.user_id is 'The recipient.';
 comment on column attune.notifications.id is 'Which notification.';
-comment on column attune.notifications.title is 'What happened, at most 200 characters.';
+comment on column attune.notifications.title is
+  E'@behavior +attribute:filterBy\n'
+  'What happened, at most 200 characters.';
 comment on column attune.notifications.message is 'The particulars, at most 4,000 characters.';
-comment on column attune.notifications.type is 'How it looks.';
+comment on column attune.notifications.type is
+  E'@behavior +attribute:filterBy\n'
+  'How it looks.';
 comment on column attune.notifications.category is 'What it is about.';
-comment on column attune.notifications.priority is 'Which is sent first.';
+comment on column attune.notifications.priority is
+  E'@behavior +attribute:filterBy\n'
+  'Which is sent first.';
 comment on column attune.notifications.action_url is
   'Where a click leads: a path of the application (`/leads/7`), or an address with https.';
 comment on column attune.notifications.metadata is 'What the application needs to show it; at most 16 KiB.';
+comment on column attune.notifications.dedupe_key is
+  'What the application knows it by: a recipient has one with the same key at most. '
+  'Null for those that may come again.';
 comment on column attune.notifications.created_at is 'When it was made.';
-comment on column attune.notifications.seen_at is 'When it was first shown to the recipient.';
+comment on column attune.notifications.seen_at is
+  E'@behavior +attribute:filterBy\n'
+  'When it was first shown to the recipient.';
 comment on column attune.notifications.read_at is
   E'@behavior +attribute:filterBy\n'
-  'When the recipient read it; the condition null finds the unread.';
+  'When the recipient read it; null while it is unread.';
 comment on column attune.notifications.archived_at is
   E'@behavior +attribute:filterBy\n'
-  'When the recipient put it away; the condition null finds what is in the inbox.';
+  'When the recipient put it away; null while it is in the inbox.';
+comment on column attune.notifications.snoozed_until is
+  E'@behavior +attribute:filterBy\n'
+  'When it comes back, or came, to a recipient who snoozed it; null for who did not.';
+comment on column attune.notifications.arrived_at is
+  E'@behavior +attribute:orderBy +attribute:filterBy\n'
+  'When it came into the inbox, or will: when it was made or, after it was snoozed, `snoozed_until`. '
+  'The inbox is in this order, the latest first.';
 
 alter table attune.notifications enable row level security;
 create policy notifications_select_self on attune.notifications for select to authenticated
@@ -266,7 +212,8 @@ revoke all on attune.notifications from public;
 grant select on attune.notifications to authenticated, service_role;
 
 create trigger _500_deliver after insert on attune.notifications
-  for each row execute function attune_private.tg_notifications__deliver();
+  referencing new table as created
+  for each statement execute function attune_private.tg_notifications__deliver();
 
 -- What leaves the application
 
@@ -304,7 +251,9 @@ comment on constraint notification_deliveries_user_id_notification_id_fkey on at
 comment on column attune.notification_deliveries.user_id is 'The recipient.';
 comment on column attune.notification_deliveries.notification_id is 'What is delivered.';
 comment on column attune.notification_deliveries.channel is 'By which channel.';
-comment on column attune.notification_deliveries.status is 'How far it is.';
+comment on column attune.notification_deliveries.status is
+  E'@behavior +attribute:filterBy\n'
+  'How far it is.';
 comment on column attune.notification_deliveries.reason is
   'Why it is due when it is: `sent_at_once`; `quiet_hours` or `outside_working_hours`, it waits for their end; '
   '`disabled`, the recipient does not want it or the category does not go by the channel.';
@@ -340,562 +289,126 @@ grant select on attune.notification_deliveries to service_role;
 create type attune_private.delivery_decision as (reason text, due_at timestamptz);
 comment on type attune_private.delivery_decision is 'Whether, when and why a notification is sent by one channel.';
 
---! Included notifications/private/delivery_obstacle.sql
-create or replace function attune_private.delivery_obstacle(schedule jsonb, zone text, at timestamptz)
-returns text
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  days constant text[] := '{monday,tuesday,wednesday,thursday,friday,saturday,sunday}';
-  local constant timestamp := at at time zone zone;
-  clock constant time := local::time;
-  weekday constant integer := extract(isodow from local);
-  hours constant jsonb := schedule -> 'workingHours';
-  -- A window over midnight belongs to the day on which it opens.
-  today constant jsonb := hours -> days[weekday];
-  yesterday constant jsonb := hours -> days[(weekday + 5) % 7 + 1];
-  quiet constant jsonb := schedule -> 'quietHours';
-  opens time := quiet ->> 'start';
-  closes time := quiet ->> 'end';
-begin
-  if quiet -> 'enabled' = 'true'
-    and (clock >= opens and clock < closes or opens > closes and (clock >= opens or clock < closes))
-  then
-    return 'quiet_hours';
-  end if;
-
-  if (hours -> 'enabled' = 'true') is not true then
-    return null;
-  end if;
-
-  opens := today ->> 'start';
-  closes := today ->> 'end';
-  if today -> 'enabled' = 'true'
-    and (opens = closes or clock >= opens and (clock < closes or opens > closes))
-  then
-    return null;
-  end if;
-
-  opens := yesterday ->> 'start';
-  closes := yesterday ->> 'end';
-  if yesterday -> 'enabled' = 'true' and opens > closes and clock < closes then
-    return null;
-  end if;
-
-  return 'outside_working_hours';
-end;
-$$;
-comment on function attune_private.delivery_obstacle(jsonb, text, timestamptz) is
-  'What keeps a moment from being one to send at, by a `notification_schedule` in a time zone: `quiet_hours`, '
-  '`outside_working_hours`, or NULL for nothing.';
-revoke all on function attune_private.delivery_obstacle(jsonb, text, timestamptz) from public;
---! EndIncluded notifications/private/delivery_obstacle.sql
---! Included notifications/private/next_opening.sql
-create or replace function attune_private.next_opening(schedule jsonb, zone text, at timestamptz)
-returns timestamptz
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  -- An obstacle begins or ends only when a local clock shows one of these, or is put forward or back.
-  clocks constant interval[] := array(
-    select (c.clock #>> '{}')::interval from jsonb_path_query(schedule, '$.**.start') as c (clock)
-    union
-    select (c.clock #>> '{}')::interval from jsonb_path_query(schedule, '$.**.end') as c (clock)
-    union
-    select interval '0'
-  );
-  first_day constant timestamptz := (date_trunc('day', at at time zone zone) - interval '1 day') at time zone 'UTC';
-  midnight timestamptz;
-  offset_before interval;
-  offset_after interval;
-  early timestamptz;
-  late timestamptz;
-  middle timestamptz;
-  candidates timestamptz[];
-  opening timestamptz;
-begin
-  if attune_private.delivery_obstacle(schedule, zone, at) is null then
-    return at;
-  end if;
-
-  -- One week holds every weekday; another two, because a change of the clocks may swallow a window.
-  for week in 0 .. 2 loop
-    candidates := '{}';
-
-    for day in week * 7 .. week * 7 + 9 loop
-      -- The local day, as if the zone were UTC: no zone is further from it than 14 hours.
-      midnight := first_day + day * interval '24 hours';
-      early := midnight - interval '15 hours';
-      late := midnight + interval '39 hours';
-      offset_before := (early at time zone zone) - (early at time zone 'UTC');
-      offset_after := (late at time zone zone) - (late at time zone 'UTC');
-      candidates := candidates
-        || array(select midnight + c.clock - offset_before from unnest(clocks) as c (clock))
-        || array(select midnight + c.clock - offset_after from unnest(clocks) as c (clock));
-
-      if offset_before <> offset_after then
-        while late - early > interval '1 second' loop
-          middle := date_trunc('second', early + (late - early) / 2);
-          if (middle at time zone zone) - (middle at time zone 'UTC') = offset_before then
-            early := middle;
-          else
-            late := middle;
-          end if;
-        end loop;
-        candidates := candidates || late;
-      end if;
-    end loop;
-
-    select min(c.moment) into opening
-    from unnest(candidates) as c (moment)
-    where c.moment > at
-      and attune_private.delivery_obstacle(schedule, zone, c.moment) is null;
-
-    if opening is not null then
-      return opening;
-    end if;
-  end loop;
-
-  return null;
-end;
-$$;
-comment on function attune_private.next_opening(jsonb, text, timestamptz) is
-  'The first moment, not before `at`, at which a `notification_schedule` lets something through in a time zone; '
-  'NULL when it never does.';
-revoke all on function attune_private.next_opening(jsonb, text, timestamptz) from public;
---! EndIncluded notifications/private/next_opening.sql
---! Included notifications/private/decide_delivery.sql
-create or replace function attune_private.decide_delivery(
-  user_id uuid,
-  channel attune.notification_channel,
-  category text,
-  at timestamptz
-)
-returns attune_private.delivery_decision
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  subject attune.notification_categories;
-  settings jsonb;
-  schedule jsonb;
-  zone text;
-  obstacle text;
-begin
-  select c.* into subject from attune.notification_categories as c where c.name = decide_delivery.category;
-
-  if (channel = any (subject.channels)) is not true then
-    return ('disabled'::text, null::timestamptz);
-  elsif subject.is_critical then
-    return ('sent_at_once'::text, at);
-  end if;
-
-  settings := attune_private.document('notification_settings', decide_delivery.user_id, null, 'admin');
-
-  if subject.setting_member is not null
-    and (settings #> array[channel || '_notifications', subject.setting_member] = 'true') is not true
-  then
-    return ('disabled'::text, null::timestamptz);
-  end if;
-
-  schedule := settings -> 'notification_schedule';
-  select coalesce(schedule ->> 'timezone', u.timezone) into zone
-  from attune.users as u
-  where u.id = decide_delivery.user_id;
-
-  begin
-    perform at at time zone zone;
-  exception
-    -- A default that nobody checked is no reason to lose a notification.
-    when invalid_parameter_value then
-      zone := 'UTC';
-  end;
-
-  obstacle := attune_private.delivery_obstacle(schedule, zone, at);
-  if obstacle is null then
-    return ('sent_at_once'::text, at);
-  end if;
-
-  return (obstacle, attune_private.next_opening(schedule, zone, at));
-end;
-$$;
-comment on function attune_private.decide_delivery(uuid, attune.notification_channel, text, timestamptz) is
-  'Whether, when and why a notification of a category made at a moment is sent to a user by one channel.';
-revoke all on function attune_private.decide_delivery(uuid, attune.notification_channel, text, timestamptz) from public;
---! EndIncluded notifications/private/decide_delivery.sql
---! Included notifications/private/check_category.sql
-create or replace function attune_private.check_category(category text)
-returns void
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if not exists (select from attune.notification_categories as c where c.name = check_category.category) then
-    raise exception using
-      errcode = 'PT404',
-      message = format('There is no category %s', quote_nullable(left(check_category.category, 100))),
-      detail = 'unknown_category',
-      hint = 'List what there is with notificationCategories.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_category(text) is
-  'Refuses (`unknown_category`) the name of no category of notifications, NULL among them.';
-revoke all on function attune_private.check_category(text) from public;
---! EndIncluded notifications/private/check_category.sql
---! Included notifications/next_delivery_at.sql
-create or replace function attune.next_delivery_at(
-  user_id uuid,
-  channel attune.notification_channel,
-  category text,
-  at timestamptz default now()
-)
-returns timestamptz
-language plpgsql stable parallel restricted security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  caller constant attune_private.caller := attune_private.current_caller();
-begin
-  if (next_delivery_at.user_id = caller.user_id) is not true then
-    perform attune_private.require_administrator(caller);
-  end if;
-
-  perform attune_private.check_user(next_delivery_at.user_id);
-
-  perform attune_private.check_category(next_delivery_at.category);
-
-  return (attune_private.decide_delivery(
-    next_delivery_at.user_id,
-    next_delivery_at.channel,
-    next_delivery_at.category,
-    coalesce(next_delivery_at.at, now())
-  )).due_at;
-end;
-$$;
-comment on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) is
-  E'@param user_id The recipient.\n'
-  '@param channel Which channel.\n'
-  '@param category Which category.\n'
-  '@param at When the notification is made; now when left out.\n'
-  'When a notification of a category that is made at a moment would be sent to a user by one channel: by the '
-  'user''s choices, working hours and quiet hours, in their time zone. '
-  'Null when never. '
-  'For the user, administrators and trusted servers. '
-  'Refused: `admin_required`, `unknown_user`, `unknown_category`.';
-revoke all on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) from public;
-grant execute on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz)
-  to authenticated, service_role;
---! EndIncluded notifications/next_delivery_at.sql
+--!include notifications/private/delivery_obstacle.sql
+--!include notifications/private/next_opening.sql
+--!include notifications/private/decide_by_settings.sql
+--!include notifications/private/delivery_settings.sql
+--!include notifications/private/decide_delivery.sql
+--!include notifications/private/check_category.sql
+--!include notifications/next_delivery_at.sql
 
 -- Making and reading them
 
-create type attune.unread_count as (category text, unread integer);
-comment on type attune.unread_count is 'How many notifications of a category are unread.';
-comment on column attune.unread_count.category is 'Which category.';
-comment on column attune.unread_count.unread is 'How many there are, archived ones not among them.';
+create type attune_private.inbox_change as enum ('seen', 'read', 'unread', 'archive', 'unarchive', 'snooze', 'unsnooze');
+comment on type attune_private.inbox_change is 'What a recipient does to notifications.';
 
---! Included notifications/private/stamp_notifications.sql
-create or replace function attune_private.stamp_notifications(
+create type attune.notification_category_count as (category text, total integer, unread integer, unseen integer);
+comment on type attune.notification_category_count is 'How many notifications of a category are in an inbox.';
+comment on column attune.notification_category_count.category is
+  E'@notNull\n'
+  'Which category.';
+comment on column attune.notification_category_count.total is
+  E'@notNull\n'
+  'How many there are, neither put away nor snoozed.';
+comment on column attune.notification_category_count.unread is
+  E'@notNull\n'
+  'How many of them are unread.';
+comment on column attune.notification_category_count.unseen is
+  E'@notNull\n'
+  'How many of them were not shown yet.';
+
+create type attune.notification_counts as (
   user_id uuid,
-  ids uuid[],
-  is_read boolean default false,
-  is_archived boolean default false
-)
-returns setof attune.notifications
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  perform attune_private.check_size('The list', coalesce(cardinality(ids), 0), 1000, 'notifications');
-
-  if exists (
-    select from unnest(ids) as i (id)
-    where not exists (
-      select from attune.notifications as n where n.user_id = stamp_notifications.user_id and n.id = i.id
-    )
-  ) then
-    raise exception using
-      errcode = 'PT404',
-      message = 'There is no such notification',
-      detail = 'unknown_notification',
-      hint = 'Give the ids of notifications in your own inbox.';
-  end if;
-
-  return query
-    with changed as (
-      update attune.notifications as n
-      set
-        seen_at = coalesce(n.seen_at, now()),
-        read_at = case when is_read then coalesce(n.read_at, now()) else n.read_at end,
-        archived_at = case when is_archived then coalesce(n.archived_at, now()) else n.archived_at end
-      where n.user_id = stamp_notifications.user_id
-        and n.id = any (ids)
-      returning n.*
-    )
-    select c.* from changed as c order by array_position(ids, c.id);
-end;
-$$;
-comment on function attune_private.stamp_notifications(uuid, uuid[], boolean, boolean) is
-  'Marks up to 1,000 notifications of a user as seen, all or none, and as read or archived if told so, and returns '
-  'them in the order given; what they were already keeps its time. '
-  'Refused: `unknown_notification`, `too_large`.';
-revoke all on function attune_private.stamp_notifications(uuid, uuid[], boolean, boolean) from public;
---! EndIncluded notifications/private/stamp_notifications.sql
---! Included notifications/create_notification.sql
-create or replace function attune.create_notification(
-  category text,
-  title text,
-  message text default '',
-  type attune.notification_type default 'info',
-  priority attune.notification_priority default 'normal',
-  action_url text default null,
-  metadata jsonb default '{}',
-  user_id uuid default null
-)
-returns attune.notifications
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  caller constant attune_private.caller := attune_private.current_caller();
-  recipient constant uuid := coalesce(create_notification.user_id, caller.user_id);
-  per_day constant integer := attune_private.system_number('NOTIFICATIONS_PER_DAY', 1000);
-  created attune.notifications;
-begin
-  if create_notification.user_id is null then
-    perform attune_private.require_user(caller);
-  elsif (recipient = caller.user_id) is not true then
-    perform attune_private.require_administrator(caller);
-  end if;
-
-  perform attune_private.check_user(recipient);
-
-  perform attune_private.check_category(create_notification.category);
-
-  if (create_notification.title ~ '\S') is not true then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A notification has a title',
-      detail = 'title_required',
-      hint = 'Say what happened, in a few words.';
-  end if;
-
-  -- Each may cost a mail or an SMS. One at a time, so that they can be counted; whom we trust is not limited.
-  if (caller.is_admin or caller.is_trusted) is not true then
-    perform from attune.users as u where u.id = recipient for no key update;
-
-    if per_day <= (
-      select count(*)
-      from attune.notifications as n
-      where n.user_id = recipient
-        and n.created_at > now() - interval '1 day'
-    ) then
-      perform attune_private.refuse_for_now(
-        'too_many_notifications',
-        format('The inbox has taken %s notifications in a day', per_day),
-        'Go on later, or let a trusted server create them.',
-        (
-          select ceil(extract(epoch from min(n.created_at) + interval '1 day' - now()))::integer
-          from attune.notifications as n
-          where n.user_id = recipient
-            and n.created_at > now() - interval '1 day'
-        )
-      );
-    end if;
-  end if;
-
-  perform attune_private.check_size('The title', char_length(create_notification.title), 200, 'characters');
-  perform attune_private.check_size('The message', char_length(create_notification.message), 4000, 'characters');
-  perform attune_private.check_size('The metadata', octet_length(create_notification.metadata::text), 16384, 'bytes');
-  perform attune_private.check_depth('The metadata', create_notification.metadata);
-
-  begin
-    insert into attune.notifications as n (user_id, category, title, message, type, priority, action_url, metadata)
-    values (
-      recipient,
-      create_notification.category,
-      create_notification.title,
-      coalesce(create_notification.message, ''),
-      coalesce(create_notification.type, 'info'),
-      coalesce(create_notification.priority, 'normal'),
-      create_notification.action_url,
-      coalesce(create_notification.metadata, '{}')
-    )
-    returning n.* into created;
-  exception
-    when check_violation then
-      raise exception using
-        errcode = 'PT422',
-        message = 'The address of the action is neither a path nor an https address',
-        detail = 'invalid_action_url',
-        hint = 'Send a path such as /leads/7, or an address that begins with https://, at most 2,048 characters.';
-  end;
-
-  return created;
-end;
-$$;
-comment on function attune.create_notification(
-  text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
-) is
+  total integer,
+  unread integer,
+  unseen integer,
+  archived integer,
+  snoozed integer,
+  categories attune.notification_category_count[]
+);
+comment on type attune.notification_counts is
+  E'@id user_id\n'
+  'How many notifications somebody has.';
+comment on column attune.notification_counts.user_id is
   E'@notNull\n'
-  '@param category What it is about.\n'
-  '@param title What happened, 1 to 200 characters.\n'
-  '@param message The particulars, at most 4,000 characters.\n'
-  '@param type How it looks.\n'
-  '@param priority Which is sent first.\n'
-  '@param action_url Where a click leads: a path, or an address with https.\n'
-  '@param metadata What the application needs to show it; at most 16 KiB.\n'
-  '@param user_id The recipient; the caller when left out.\n'
-  'Puts a notification into an inbox, the caller''s own unless `user_id` says another''s, which is for '
-  'administrators and trusted servers; and decides of each channel whether and when it is sent. '
-  'Refused: `not_signed_in`, `admin_required`, `unknown_user`, `unknown_category`, `title_required`, `too_large`, '
-  '`value_too_deep`, `invalid_action_url`, `too_many_notifications`.';
-revoke all on function attune.create_notification(
-  text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
-) from public;
-grant execute on function attune.create_notification(
-  text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid
-) to authenticated, service_role;
---! EndIncluded notifications/create_notification.sql
---! Included notifications/unread_notification_counts.sql
-create or replace function attune.unread_notification_counts()
-returns setof attune.unread_count
-language plpgsql stable parallel restricted security definer
-rows 10
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  caller constant uuid := attune_hidden.require_user_id();
-begin
-  return query
-    select n.category, count(*)::integer
-    from attune.notifications as n
-    where n.user_id = caller
-      and n.read_at is null
-      and n.archived_at is null
-    group by n.category
-    order by n.category;
-end;
-$$;
-comment on function attune.unread_notification_counts() is
-  E'@behavior -connection +list\n'
-  'How many notifications of the caller are unread, by category; a category without any is not listed. '
-  'Refused: `not_signed_in`.';
-revoke all on function attune.unread_notification_counts() from public;
-grant execute on function attune.unread_notification_counts() to authenticated, service_role;
---! EndIncluded notifications/unread_notification_counts.sql
---! Included notifications/mark_notifications_read.sql
-create or replace function attune.mark_notifications_read(ids uuid[])
-returns setof attune.notifications
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return query
-    select n.*
-    from attune_private.stamp_notifications(attune_hidden.require_user_id(), ids, is_read => true) as n;
-end;
-$$;
-comment on function attune.mark_notifications_read(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\n'
-  'Marks up to 1,000 notifications of the caller as read, all or none, and returns them in the order given; those '
-  'that were read keep their time. '
-  'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
-revoke all on function attune.mark_notifications_read(uuid[]) from public;
-grant execute on function attune.mark_notifications_read(uuid[]) to authenticated, service_role;
---! EndIncluded notifications/mark_notifications_read.sql
---! Included notifications/mark_notification_read.sql
-create or replace function attune.mark_notification_read(id uuid)
-returns attune.notifications
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  marked attune.notifications;
-begin
-  select m.* into marked from attune.mark_notifications_read(array[mark_notification_read.id]) as m;
-  return marked;
-end;
-$$;
-comment on function attune.mark_notification_read(uuid) is
+  'The recipient.';
+comment on column attune.notification_counts.total is
   E'@notNull\n'
-  '@param id Which notification.\n'
-  'Marks a notification of the caller as read, and returns it; one that was read keeps its time. '
-  'Refused: `not_signed_in`, `unknown_notification`.';
-revoke all on function attune.mark_notification_read(uuid) from public;
-grant execute on function attune.mark_notification_read(uuid) to authenticated, service_role;
---! EndIncluded notifications/mark_notification_read.sql
---! Included notifications/mark_all_notifications_read.sql
-create or replace function attune.mark_all_notifications_read(category text default null)
-returns integer
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  caller constant uuid := attune_hidden.require_user_id();
-  marked integer;
-begin
-  update attune.notifications as n
-  set read_at = now(), seen_at = coalesce(n.seen_at, now())
-  where n.user_id = caller
-    and n.read_at is null
-    and (mark_all_notifications_read.category is null or n.category = mark_all_notifications_read.category);
+  'How many are in the inbox, neither put away nor snoozed.';
+comment on column attune.notification_counts.unread is
+  E'@notNull\n'
+  'How many of those in the inbox are unread.';
+comment on column attune.notification_counts.unseen is
+  E'@notNull\n'
+  'How many of those in the inbox were not shown yet.';
+comment on column attune.notification_counts.archived is
+  E'@notNull\n'
+  'How many are put away.';
+comment on column attune.notification_counts.snoozed is
+  E'@notNull\n'
+  'How many come back later.';
+comment on column attune.notification_counts.categories is
+  E'@notNull\n'
+  'The inbox by category; one without any is not listed.';
 
-  get diagnostics marked = row_count;
-  return marked;
-end;
-$$;
-comment on function attune.mark_all_notifications_read(text) is
+create type attune.changed_notifications as (
+  notifications attune.notifications[],
+  affected_count integer,
+  notification_counts attune.notification_counts
+);
+comment on type attune.changed_notifications is
+  E'@payload\n'
+  'What became of notifications, and how many there are now.';
+comment on column attune.changed_notifications.notifications is
   E'@notNull\n'
-  '@param category Only this category; all when left out.\n'
-  'Marks all notifications of the caller as read, or those of one category, and returns how many were not. '
-  'Refused: `not_signed_in`.';
-revoke all on function attune.mark_all_notifications_read(text) from public;
-grant execute on function attune.mark_all_notifications_read(text) to authenticated, service_role;
---! EndIncluded notifications/mark_all_notifications_read.sql
---! Included notifications/mark_notifications_seen.sql
-create or replace function attune.mark_notifications_seen(ids uuid[])
-returns setof attune.notifications
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return query
-    select n.*
-    from attune_private.stamp_notifications(attune_hidden.require_user_id(), ids) as n;
-end;
-$$;
-comment on function attune.mark_notifications_seen(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\n'
-  'Marks up to 1,000 notifications of the caller as seen, all or none, and returns them in the order given; those '
-  'that were seen keep their time. '
-  'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
-revoke all on function attune.mark_notifications_seen(uuid[]) from public;
-grant execute on function attune.mark_notifications_seen(uuid[]) to authenticated, service_role;
---! EndIncluded notifications/mark_notifications_seen.sql
---! Included notifications/archive_notifications.sql
-create or replace function attune.archive_notifications(ids uuid[])
-returns setof attune.notifications
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return query
-    select n.*
-    from attune_private.stamp_notifications(attune_hidden.require_user_id(), ids, is_archived => true) as n;
-end;
-$$;
-comment on function attune.archive_notifications(uuid[]) is
-  E'@param ids Which notifications, at most 1,000.\n'
-  'Puts up to 1,000 notifications of the caller away, all or none, and returns them in the order given; they no '
-  'longer count as unread. '
-  'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
-revoke all on function attune.archive_notifications(uuid[]) from public;
-grant execute on function attune.archive_notifications(uuid[]) to authenticated, service_role;
---! EndIncluded notifications/archive_notifications.sql
+  'Those that were named, in that order; of a whole inbox those that changed, the 100 that came last.';
+comment on column attune.changed_notifications.affected_count is
+  E'@notNull\n'
+  'How many changed: those that were so already are not among them.';
+comment on column attune.changed_notifications.notification_counts is
+  E'@notNull\n'
+  'How many notifications the caller has now.';
+
+create type attune.created_notifications as (
+  notifications attune.notifications[],
+  affected_count integer,
+  unknown_user_ids uuid[]
+);
+comment on type attune.created_notifications is
+  E'@payload\n'
+  'Who got a notification, and who does not exist.';
+comment on column attune.created_notifications.notifications is
+  E'@notNull\n'
+  'The notification of each recipient, in the order in which they were named.';
+comment on column attune.created_notifications.affected_count is
+  E'@notNull\n'
+  'How many of them were made now: the others were there, with the same `dedupe_key`.';
+comment on column attune.created_notifications.unknown_user_ids is
+  E'@notNull\n'
+  'Which of the users do not exist.';
+
+create type attune_private.stored_notification as (notification attune.notifications, is_new boolean);
+comment on type attune_private.stored_notification is 'A notification that is there now, and whether it was before.';
+
+--!include notifications/private/insert_notifications.sql
+--!include notifications/private/store_notifications.sql
+--!include notifications/private/check_notifications_of_a_day.sql
+--!include notifications/create_notification.sql
+--!include notifications/create_notifications.sql
+--!include notifications/notifications_is_snoozed.sql
+--!include notifications/private/notification_counts.sql
+--!include notifications/notification_counts.sql
+--!include notifications/private/change_notifications.sql
+--!include notifications/mark_notifications_seen.sql
+--!include notifications/mark_notifications_read.sql
+--!include notifications/mark_notifications_unread.sql
+--!include notifications/mark_all_notifications_seen.sql
+--!include notifications/mark_all_notifications_read.sql
+--!include notifications/archive_notifications.sql
+--!include notifications/unarchive_notifications.sql
+--!include notifications/archive_all_notifications.sql
+--!include notifications/snooze_notifications.sql
+--!include notifications/unsnooze_notifications.sql
 
 -- Sending them
 
@@ -931,220 +444,12 @@ comment on column attune.claimed_delivery.priority is 'How soon it matters.';
 comment on column attune.claimed_delivery.action_url is 'Where a click leads.';
 comment on column attune.claimed_delivery.metadata is 'What the application needs to show it.';
 
---! Included notifications/claim_deliveries.sql
-create or replace function attune.claim_deliveries(
-  channel attune.notification_channel,
-  "limit" integer default 100,
-  lease interval default '5 minutes'
-)
-returns setof attune.claimed_delivery
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  moment constant timestamptz := clock_timestamp();
-  due record;
-  decision attune_private.delivery_decision;
-begin
-  perform attune_private.check_claim(claim_deliveries."limit", lease, 'deliveries');
+--!include notifications/claim_deliveries.sql
+--!include notifications/private/leased_delivery.sql
+--!include notifications/complete_delivery.sql
+--!include notifications/fail_delivery.sql
 
-  for due in
-    select d.user_id, d.notification_id, d.attempts, n.category
-    from attune.notification_deliveries as d
-    join attune.notifications as n on n.user_id = d.user_id and n.id = d.notification_id
-    join attune.notification_categories as c on c.name = n.category
-    where d.channel = claim_deliveries.channel
-      and d.status = 'pending'
-      and d.due_at <= moment
-      and (d.lease_until is null or d.lease_until <= moment)
-    -- What is critical does not wait behind what may have to be put off.
-    order by c.is_critical desc, n.priority desc, d.due_at
-    limit claim_deliveries."limit"
-    for no key update of d skip locked
-  loop
-    -- What waited too long may have come into quiet hours, or is no longer wanted.
-    decision := attune_private.decide_delivery(due.user_id, claim_deliveries.channel, due.category, moment);
+-- What nobody needs any more, of whatever subject
 
-    if due.attempts >= 8 or decision.due_at is null or decision.due_at > moment then
-      update attune.notification_deliveries as d
-      set
-        status = case
-          when due.attempts >= 8 then 'failed'
-          when decision.due_at is null then 'skipped'
-          else 'pending'
-        end::attune.delivery_status,
-        reason = decision.reason,
-        due_at = decision.due_at,
-        lease_token = null,
-        lease_until = null,
-        finished_at = case when due.attempts >= 8 then moment end
-      where d.user_id = due.user_id
-        and d.notification_id = due.notification_id
-        and d.channel = claim_deliveries.channel;
-
-      continue;
-    end if;
-
-    update attune.notification_deliveries as d
-    set attempts = d.attempts + 1, lease_token = gen_random_uuid(), lease_until = moment + claim_deliveries.lease
-    where d.user_id = due.user_id
-      and d.notification_id = due.notification_id
-      and d.channel = claim_deliveries.channel;
-
-    return query
-      select
-        d.user_id, d.notification_id, d.channel, d.lease_token, d.lease_until, d.attempts,
-        u.email, n.title, n.message, n.type, n.category, n.priority, n.action_url, n.metadata
-      from attune.notification_deliveries as d
-      join attune.notifications as n on n.user_id = d.user_id and n.id = d.notification_id
-      join attune.users as u on u.id = d.user_id
-      where d.user_id = due.user_id
-        and d.notification_id = due.notification_id
-        and d.channel = claim_deliveries.channel;
-  end loop;
-end;
-$$;
-comment on function attune.claim_deliveries(attune.notification_channel, integer, interval) is
-  E'@param channel Which channel.\n'
-  '@param limit At most so many, 1 to 1,000.\n'
-  '@param lease For how long the worker has them to itself, one second to one day.\n'
-  '@behavior -connection +list\n'
-  'Gives a worker deliveries of one channel that are due, what is critical first, then the most urgent, and keeps '
-  'them from every other worker until the lease runs out; for trusted servers. '
-  'The worker sends each and calls `complete_delivery` or `fail_delivery`. '
-  'What nobody finished is claimed again, eight times at most. '
-  'Refused: `invalid_claim`.';
-revoke all on function attune.claim_deliveries(attune.notification_channel, integer, interval) from public;
-grant execute on function attune.claim_deliveries(attune.notification_channel, integer, interval) to service_role;
---! EndIncluded notifications/claim_deliveries.sql
---! Included notifications/private/leased_delivery.sql
-create or replace function attune_private.leased_delivery(
-  user_id uuid,
-  notification_id uuid,
-  channel attune.notification_channel,
-  lease_token uuid
-)
-returns attune.notification_deliveries
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  held attune.notification_deliveries;
-begin
-  select d.* into held
-  from attune.notification_deliveries as d
-  where d.user_id = leased_delivery.user_id
-    and d.notification_id = leased_delivery.notification_id
-    and d.channel = leased_delivery.channel
-    and d.lease_token = leased_delivery.lease_token
-  for no key update;
-
-  if not found then
-    raise exception using
-      errcode = 'PT409',
-      message = 'Another worker holds this delivery, or it is finished',
-      detail = 'lease_lost',
-      hint = 'Leave it: claim others.';
-  end if;
-
-  return held;
-end;
-$$;
-comment on function attune_private.leased_delivery(uuid, uuid, attune.notification_channel, uuid) is
-  'The delivery that a worker holds, locked. '
-  'Refused (`lease_lost`) when the token is not the last that was given out.';
-revoke all on function attune_private.leased_delivery(uuid, uuid, attune.notification_channel, uuid) from public;
---! EndIncluded notifications/private/leased_delivery.sql
---! Included notifications/complete_delivery.sql
-create or replace function attune.complete_delivery(
-  user_id uuid,
-  notification_id uuid,
-  channel attune.notification_channel,
-  lease_token uuid
-)
-returns attune.notification_deliveries
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  held constant attune.notification_deliveries := attune_private.leased_delivery(
-    complete_delivery.user_id, complete_delivery.notification_id, complete_delivery.channel, complete_delivery.lease_token
-  );
-  completed attune.notification_deliveries;
-begin
-  update attune.notification_deliveries as d
-  set status = 'sent', finished_at = clock_timestamp(), lease_token = null, lease_until = null, last_error = null
-  where d.user_id = held.user_id
-    and d.notification_id = held.notification_id
-    and d.channel = held.channel
-  returning d.* into completed;
-
-  return completed;
-end;
-$$;
-comment on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) is
-  E'@notNull\n'
-  '@param user_id Whose.\n'
-  '@param notification_id Which notification.\n'
-  '@param channel Which channel.\n'
-  '@param lease_token What the worker was given when it claimed the delivery.\n'
-  'Notes that a claimed delivery was sent; for trusted servers. '
-  'A worker whose lease ran out may still do so, until another has claimed it (`lease_lost`).';
-revoke all on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) from public;
-grant execute on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) to service_role;
---! EndIncluded notifications/complete_delivery.sql
---! Included notifications/fail_delivery.sql
-create or replace function attune.fail_delivery(
-  user_id uuid,
-  notification_id uuid,
-  channel attune.notification_channel,
-  lease_token uuid,
-  error text,
-  retry boolean default true
-)
-returns attune.notification_deliveries
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  held constant attune.notification_deliveries := attune_private.leased_delivery(
-    fail_delivery.user_id, fail_delivery.notification_id, fail_delivery.channel, fail_delivery.lease_token
-  );
-  again constant boolean := fail_delivery.retry is not false and held.attempts < 8;
-  failed attune.notification_deliveries;
-begin
-  update attune.notification_deliveries as d
-  set
-    status = case when again then 'pending' else 'failed' end::attune.delivery_status,
-    -- One minute, two, four and so on: about two hours altogether.
-    due_at = case
-      when again then clock_timestamp() + least(interval '1 minute' * 2 ^ (held.attempts - 1), interval '6 hours')
-      else d.due_at
-    end,
-    finished_at = case when not again then clock_timestamp() end,
-    lease_token = null,
-    lease_until = null,
-    last_error = left(fail_delivery.error, 1000)
-  where d.user_id = held.user_id
-    and d.notification_id = held.notification_id
-    and d.channel = held.channel
-  returning d.* into failed;
-
-  return failed;
-end;
-$$;
-comment on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) is
-  E'@notNull\n'
-  '@param user_id Whose.\n'
-  '@param notification_id Which notification.\n'
-  '@param channel Which channel.\n'
-  '@param lease_token What the worker was given when it claimed the delivery.\n'
-  '@param error What went wrong, for whoever runs the server.\n'
-  '@param retry False gives up at once.\n'
-  'Notes that a claimed delivery could not be sent, and why; for trusted servers. '
-  'It is due again after a minute, then two, four and so on, and given up after the eighth attempt, or at once '
-  'without `retry`. '
-  'Refused: `lease_lost`.';
-revoke all on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) from public;
-grant execute on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) to service_role;
---! EndIncluded notifications/fail_delivery.sql
+--!include notifications/private/remove_expired.sql
+--!include notifications/remove_expired.sql

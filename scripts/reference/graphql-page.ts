@@ -32,7 +32,7 @@ export function graphqlPage(schema: GraphQLSchema, subjects: Subject[], names: G
   return page([
     "# GraphQL",
     "Every query and mutation, and the types that they take and give, by [subject](schema.md). Written from `schema.graphql` by `npm run reference`; do not edit it here.",
-    "Each shows the first sentence about it, and leads to its table or function in SQL, which says the rest. The fields of a mutation's `input` and of its result stand in braces; not shown are `clientMutationId`, which comes back as it was sent, and `query`. For a table `Thing`, `ThingConnection` is a page of its rows, `ThingCondition` says which rows, `ThingOrderBy` in which order, and `ThingAggregates` counts them: `schema.graphql` has them, as it has what is shared.",
+    "Each shows the first sentence about it, and leads to its table or function in SQL, which says the rest. The fields of a mutation's `input` and of its result stand in braces; not shown are `clientMutationId`, which comes back as it was sent, and `query`. For a table `Thing`, `ThingConnection` is a page of its rows, `ThingFilter` says which rows, `ThingOrderBy` in which order, and `ThingAggregates` counts them: `schema.graphql` has them, as it has what is shared.",
     ...subjects.flatMap((subject) => {
       const own = names.filter(({ object }) => object.subject === subject.name);
       return own.length > 0 ? subjectSection(subject, own, schema) : [];

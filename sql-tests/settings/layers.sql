@@ -169,8 +169,8 @@ select throws_ok(
   '42501', 'TEST_NUMBER is locked by an administrator', 'a team cannot choose what is locked for everybody'
 );
 select is(
-  (attune.reset_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_NUMBER')).value, '10',
-  'it may drop what it stored'
+  (attune.reset_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_NUMBER')).value, '30',
+  'it may drop what it stored, and is told what that was'
 );
 select tests.authenticate_as('admin@example.com');
 select attune.reset_global_setting('TEST_NUMBER');

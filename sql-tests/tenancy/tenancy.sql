@@ -240,6 +240,21 @@ select lives_ok('select attune.leave_project((select id from project))', 'an own
 select pg_temp.be('dan');
 select isnt_empty('delete from attune.projects where id = (select id from project) returning id', 'an owner can delete the project');
 
+-- An administrator
+
+select pg_temp.be('ada');
+select lives_ok($$ select attune.create_team('Others') $$, 'a user can make another team');
+select tests.reset_role();
+update attune.users set is_admin = true where name = 'Eve';
+select pg_temp.be('eve');
+select results_eq('select name from attune.teams', array['Others'], 'an administrator can see teams of others');
+select is_empty($$ update attune.teams set name = 'Mine' returning id $$, 'an administrator cannot rename them');
+select is_empty('delete from attune.teams returning id', 'nor delete them');
+select results_eq(
+  'select name from attune.profiles order by name', array['Ada', 'Bob', 'Cid', 'Dan', 'Eve'],
+  'an administrator sees the profile of everybody, once'
+);
+
 -- A request without a token
 
 select tests.authenticate_as_anon();
@@ -266,6 +281,9 @@ select tests.throws_reason(
 );
 select lives_ok('delete from attune.users where email in (''ada@example.com'', ''bob@example.com'')', 'all members of a team can be deleted at once');
 select is_empty('select from attune.teams', 'a team goes with its last members');
+select results_eq(
+  'select name from attune.profiles order by name', array['Cid', 'Dan', 'Eve'], 'service_role can read the profile of everybody'
+);
 
 select * from finish();
 rollback;

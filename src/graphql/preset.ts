@@ -12,8 +12,13 @@ import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
 import { DocumentsPlugin } from "./plugins/documents.ts";
+import { FiltersPreset } from "./plugins/filters.ts";
+import { IdentityPlugin } from "./plugins/identity.ts";
 import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
+import { NullabilityPlugin } from "./plugins/nullability.ts";
+import { PayloadsPlugin } from "./plugins/payloads.ts";
+import { RelationNamesPreset } from "./plugins/relation-names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
@@ -54,14 +59,23 @@ const BEHAVIOR = [
  */
 export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): GraphileConfig.Preset {
   return {
-    extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PgAggregatesPreset],
+    extends: [
+      PostGraphileAmberPreset,
+      PgSimplifyInflectionPreset,
+      PgAggregatesPreset,
+      FiltersPreset,
+      RelationNamesPreset,
+    ],
     plugins: [
       NamesPlugin,
       ArgumentsPlugin,
       CollectionsPlugin,
+      IdentityPlugin,
       JsonPlugin,
       TransactionIdsPlugin,
       ReturnedRefusalsPlugin,
+      PayloadsPlugin,
+      NullabilityPlugin,
       WorkPlugin,
       AbsentRowsPlugin,
       DocumentsPlugin,

@@ -9,6 +9,7 @@ import {
   type GraphQLSchema,
   isIntrospectionType,
   isListType,
+  isNonNullType,
   isObjectType,
   Kind,
   SchemaMetaFieldDef,
@@ -20,7 +21,7 @@ import { PAGE } from "./limits.ts";
 import { PASSWORD_WORK } from "./plugins/work.ts";
 import { refusedQuery } from "./refused-query.ts";
 
-/** Rows assumed of a list, which has no `first`. */
+/** Rows assumed of a list without `first`. */
 const LIST_ROWS = 50;
 const META_FIELDS = new Map([SchemaMetaFieldDef, TypeMetaFieldDef].map((field) => [field.name, field]));
 
@@ -83,16 +84,21 @@ export function createMeter(
     };
     if (!node.selectionSet || !isObjectType(type)) return own;
 
-    const rows = isListType(getNullableType(field.type)) ? (page ?? LIST_ROWS) : 1;
-    const inner = ofSelections(node.selectionSet, type, pageOf(field, node));
+    const first = firstOf(field, node);
+    const isList = isListType(getNullableType(field.type));
+    const rows = isList ? (first ?? page ?? LIST_ROWS) : 1;
+    const inner = ofSelections(node.selectionSet, type, isList ? undefined : first);
     return sum(own, { ...inner, cost: rows * inner.cost });
   }
 
-  function pageOf(field: GraphQLField<unknown, unknown>, node: FieldNode): number | undefined {
-    if (!field.args.some(({ name }) => name === "first")) return undefined;
+  /** How many rows the field asks for; a connection always says, a list may leave it open. */
+  function firstOf(field: GraphQLField<unknown, unknown>, node: FieldNode): number | undefined {
+    const declared = field.args.find(({ name }) => name === "first");
+    if (!declared) return undefined;
     const argument = node.arguments?.find(({ name }) => name.value === "first");
     const given: unknown = argument && valueFromASTUntyped(argument.value, variables);
-    const first = given === undefined ? PAGE.usual : given;
+    const first = given === undefined ? declared.defaultValue : given;
+    if (first === undefined || (first === null && !isNonNullType(declared.type))) return undefined;
     if (typeof first === "number" && first >= 0 && first <= PAGE.most) return first;
     throw refusedQuery(
       "page_too_large",

@@ -1,4 +1,4 @@
-/** Functions give lists, tables give connections, and a connection gives a page. */
+/** Rows of a table are a connection, which gives a page; what a function computes is a list. */
 import type {} from "postgraphile";
 import { PAGE } from "../limits.ts";
 
@@ -7,10 +7,10 @@ export const CollectionsPlugin: GraphileConfig.Plugin = {
   after: ["PgFirstLastBeforeAfterArgsPlugin"],
   schema: {
     entityBehavior: {
-      // `@behavior -connection +list` on a table, or `+connection -list` on a function, says otherwise.
       pgResource: {
-        inferred: (behavior, resource) => [behavior, resource.parameters ? "-connection" : "-list"],
+        inferred: (behavior, { parameters }) => [behavior, parameters ? "-connection" : "-list"],
       },
+      pgCodecRelation: { inferred: (behavior) => [behavior, "-list"] },
       // Values are counted by (`groupBy: VALUE`), which needs no index as it reads all rows anyway. Ordering would.
       pgCodecAttribute: {
         inferred: {
@@ -19,22 +19,16 @@ export const CollectionsPlugin: GraphileConfig.Plugin = {
             /(^|_)value$/.test(attributeName) ? [behavior, "orderBy", "-attribute:orderBy"] : behavior,
         },
       },
-      // A relation follows the table it leads to.
-      pgCodecRelation: {
-        inferred: (behavior, relation, build) => [
-          behavior,
-          build.behavior.pgResourceMatches(relation.remoteResource, "query:resource:list") ? "-connection" : "-list",
-        ],
-        // A list of what is one row at most would say it twice, and both in one query break: Grafast takes the row that
-        // is not there for one of the list.
-        override: (behavior, { isUnique }) => (isUnique ? [behavior, "-singularRelation:resource:list"] : behavior),
-      },
     },
     hooks: {
       GraphQLObjectType_fields_field_args(args, build, { scope }) {
         const { first, offset, ...others } = args;
         if (first === undefined || offset === undefined) return args;
-        if (scope.isPgFieldSimpleCollection) return others;
+        if (scope.isPgFieldSimpleCollection)
+          return {
+            ...others,
+            first: { ...first, description: `At most so many rows, up to ${PAGE.most}; all without it.` },
+          };
         if (!scope.isPgFieldConnection) return args;
         const { GraphQLInt, GraphQLNonNull } = build.graphql;
         return {

@@ -7,7 +7,8 @@ import { gatherConfig } from "postgraphile/graphile-build";
 import { NOBODY } from "../../sign-in/authenticate.ts";
 import { readValue, type Shape, type Value, valueOf, writeValue } from "../json-shapes.ts";
 import { registerTypes, type TypesOfValue } from "../json-types.ts";
-import { isJson, withJson } from "./json.ts";
+import { withChange } from "./arguments.ts";
+import { isJson } from "./json.ts";
 import { isComposite } from "./mutations.ts";
 
 /** A member, as `attune_hidden.document_members()` gives it. */
@@ -37,7 +38,7 @@ declare global {
 
 export const DocumentsPlugin: GraphileConfig.Plugin = {
   name: "AttuneDocumentsPlugin",
-  after: ["PgCustomTypeFieldPlugin", "AttuneJsonPlugin"],
+  after: ["PgCustomTypeFieldPlugin", "AttuneArgumentsPlugin", "AttuneJsonPlugin"],
   gather: gatherConfig({
     async main(output, { resolvedPreset }) {
       const query = { text: "select * from attune_hidden.document_members()" };
@@ -62,7 +63,8 @@ export const DocumentsPlugin: GraphileConfig.Plugin = {
           const argDetails = details.argDetails.map((detail) =>
             isJson(detail.pgCodec) ? { ...detail, inputType } : detail,
           );
-          return withJson({ ...details, argDetails }, patchOf(members));
+          const change = patchOf(members);
+          return withChange({ ...details, argDetails }, ({ pgCodec }) => (isJson(pgCodec) ? change : undefined));
         };
         return build;
       },

@@ -5,6 +5,11 @@ import { sql } from "postgraphile/pg-sql2";
 
 const xid8: PgCodec = { ...TYPES.bigint, name: "xid8", sqlType: sql`xid8` };
 
+/** Whether a column is a transaction's id. */
+export function isTransactionId(codec: PgCodec): boolean {
+  return codec === xid8;
+}
+
 export const TransactionIdsPlugin: GraphileConfig.Plugin = {
   name: "AttuneTransactionIdsPlugin",
   before: ["PgCodecsPlugin"],
