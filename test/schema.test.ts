@@ -17,7 +17,8 @@ import {
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withClient } from "../src/database/client.ts";
-import { graphqlSchema } from "../src/graphql/schema.ts";
+import { readReasons } from "../scripts/reference/reasons.ts";
+import { graphqlSchema, type SchemaTexts } from "../src/graphql/schema.ts";
 import {
   createTestDatabase,
   createTestServer,
@@ -26,13 +27,28 @@ import {
   type TestUser,
 } from "./support/harness.ts";
 
+/** What is told once, and is nothing that has a state to keep. */
+const NO_OBJECTS = [
+  "AdoptedPreference",
+  "AdoptedSetting",
+  "ClaimedDelivery",
+  "DefinitionChange",
+  "NotificationCategoryCount",
+  "PreviewChange",
+  "SessionTokens",
+  "SettingChange",
+  "SettingExplanation",
+];
+
 let database: TestDatabase;
+let texts: SchemaTexts;
 let text: string;
 let schema: GraphQLSchema;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  text = await graphqlSchema(database.authenticatorUrl);
+  texts = await graphqlSchema(database.authenticatorUrl);
+  text = texts.all;
   schema = buildSchema(text);
 });
 
@@ -43,9 +59,53 @@ const field = (type: string, name: string): GraphQLField<unknown, unknown> | und
   return isObjectType(found) ? found.getFields()[name] : undefined;
 };
 
-test("schema.graphql is what the migrations make; `npm run schema` writes it", async () => {
-  const committed = await readFile(resolve(import.meta.dirname, "../schema.graphql"), "utf8");
-  expect(committed === text).toBe(true);
+const committed = (name: string): Promise<string> => readFile(resolve(import.meta.dirname, "..", name), "utf8");
+
+test("the files for clients are what the migrations and documents make; `npm run schema` writes them", async () => {
+  const { all, client, withoutId } = texts;
+  expect((await committed("schema.graphql")) === all).toBe(true);
+  expect((await committed("schema.client.graphql")) === client).toBe(true);
+  expect(JSON.parse(await committed("schema.cache.json"))).toEqual({ withoutId });
+  const reasons = readReasons(await committed("docs/reference/errors.md"));
+  expect(JSON.parse(await committed("schema.reasons.json"))).toEqual(reasons);
+  expect(reasons["setting_enforced"]).toMatchObject({ code: "42501", status: 403 });
+});
+
+test("a client's schema has what anon and authenticated may execute, and nothing that only service_role may", async () => {
+  const executable = await withClient(database.ownerUrl, async (connection) => {
+    const { rows } = await connection.query<{ name: string; of: boolean }>(`
+      select p.proname as name, bool_or(has_function_privilege(r.rolname, p.oid, 'execute')) as of
+      from pg_proc as p, pg_roles as r
+      where p.pronamespace = 'attune'::regnamespace and p.provolatile = 'v' and r.rolname in ('anon', 'authenticated')
+        and coalesce(obj_description(p.oid, 'pg_proc'), '') not like '%-mutationField%'
+      group by p.oid, p.proname`);
+    return rows;
+  });
+  const client = buildSchema(texts.client);
+  const camelCase = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const names = (of: boolean): string[] => executable.filter((row) => row.of === of).map(({ name }) => camelCase(name));
+  const mutations = Object.keys(client.getMutationType()?.getFields() ?? {});
+  expect(names(true).filter((name) => !mutations.includes(name))).toEqual([]);
+  expect(names(false).filter((name) => mutations.includes(name))).toEqual([]);
+  expect(names(false)).toContain("claimMails");
+  // Nor the types of theirs, nor the columns that only a trusted server writes.
+  expect(client.getType("ClaimedDelivery")).toBeUndefined();
+  expect(texts.client).not.toMatch(/input UserPatch \{[^}]*\bisAdmin\b/);
+});
+
+test("what a client may keep has an `id`: all else is listed as what has none", async () => {
+  const { rows } = await withClient(database.ownerUrl, (client) =>
+    client.query<{ name: string }>(
+      `select replace(initcap(replace(relname, '_', ' ')), ' ', '') as name from pg_class
+       where relnamespace = 'attune'::regnamespace and relkind = 'c' order by 1`,
+    ),
+  );
+  const isKept = ({ name }: GraphQLObjectType) =>
+    rows.some((row) => row.name === name) || fieldsOf(objects()).some(({ type }) => String(type) === `[${name}!]!`);
+  const kept = objects().filter((type) => isKept(type) && !/(Edge|Aggregates)$/.test(type.name));
+  for (const { name } of objects())
+    expect(`${name} ${texts.withoutId.includes(name)}`).toBe(`${name} ${field(name, "id") === undefined}`);
+  expect(kept.map(({ name }) => name).filter((name) => texts.withoutId.includes(name))).toEqual(NO_OBJECTS);
 });
 
 /** All that has a description: types, fields, arguments, and members of inputs. */
@@ -129,7 +189,9 @@ test("rows of a table are a connection, at the root and on relations; what a fun
 
   const lists = fields.filter(({ type }) => isListType(getNullableType(type)) && isObjectType(getNamedType(type)));
   expect(lists.map(({ name }) => name)).toContain("effectiveSettings");
-  expect(lists.filter((each) => firstOf(each) !== "Int")).toEqual([]);
+  // What is part of a value, as the categories of counts are, comes whole.
+  const computed = lists.filter(({ of }) => of === "Query");
+  expect(computed.filter((each) => firstOf(each) !== "Int")).toEqual([]);
   expect(lists.filter(({ type }) => `${getNamedType(type).name}Connection` in schema.getTypeMap())).toEqual([]);
 });
 
@@ -177,10 +239,16 @@ describe("what may be null", () => {
     expect(withNulls.map(({ path }) => path).filter((path) => !path.endsWith("Aggregates.keys"))).toEqual([]);
   });
 
-  test("of a payload nothing, unless its function is tagged `@nullable`", () => {
+  test("of a payload nothing, unless its function is tagged `@nullable`", async () => {
+    const { rows } = await withClient(database.ownerUrl, (client) =>
+      client.query<{ name: string }>(
+        `select replace(initcap(replace(p.proname, '_', ' ')), ' ', '') || 'Payload' as name from pg_proc as p
+         where p.pronamespace = 'attune'::regnamespace and obj_description(p.oid, 'pg_proc') like '%@nullable%'`,
+      ),
+    );
     const told = fieldsOf(objects().filter(({ name }) => name.endsWith("Payload")));
     const nullable = told.filter(({ name, type }) => name !== "clientMutationId" && !isNonNullType(type));
-    expect(nullable.map(({ path }) => path)).toEqual([]);
+    expect(nullable.map(({ path }) => path.split(".")[0])).toEqual(rows.map(({ name }) => name).toSorted());
   });
 });
 

@@ -1,5 +1,5 @@
---! Previous: sha1:0901df441bdd9d58480266df0388003e5f00e14a
---! Hash: sha1:7172268bb889fc89e9bb5eb46be9352c5ef141e7
+--! Previous: sha1:5a3f49e2d4fafb8a322a86e79eafe736abac2112
+--! Hash: sha1:e41853d02f276e1cb4d7f1f255210bfc76f55747
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

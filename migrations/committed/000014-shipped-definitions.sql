@@ -1,5 +1,5 @@
---! Previous: sha1:7172268bb889fc89e9bb5eb46be9352c5ef141e7
---! Hash: sha1:ce94ac87bbafb80641077ed5aba880b597801d91
+--! Previous: sha1:e41853d02f276e1cb4d7f1f255210bfc76f55747
+--! Hash: sha1:21835a4e662451a128c0fe5cee7a4c479af85265
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

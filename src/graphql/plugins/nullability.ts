@@ -4,7 +4,7 @@ import type {} from "postgraphile";
 
 export const NullabilityPlugin: GraphileConfig.Plugin = {
   name: "AttuneNullabilityPlugin",
-  after: ["AttuneJsonPlugin"],
+  after: ["AttuneJsonPlugin", "AttuneDocumentsPlugin"],
   schema: {
     hooks: {
       GraphQLObjectType_fields_field(field, build, { scope }) {
