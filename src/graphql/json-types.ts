@@ -10,6 +10,19 @@ export type TypesOfValue = { output: () => GraphQLOutputType; input: () => Graph
 /** How an object is written: members of a patch may be left out, and null resets them; a whole has all it requires. */
 type Writing = "Patch" | "Input";
 
+declare global {
+  namespace GraphileBuild {
+    interface ScopeObject {
+      /** Made by a JSON Schema, not by the database. */
+      isOfJsonSchema?: boolean;
+    }
+    interface ScopeInputObject {
+      isOfJsonSchema?: boolean;
+    }
+  }
+}
+
+const SCOPE = { isOfJsonSchema: true };
 const ORIGIN = "a JSON Schema";
 
 /**
@@ -78,7 +91,7 @@ export function registerTypes(
           },
         ]),
       );
-    build.registerObjectType(name, {}, () => ({ description, fields: outputs }), ORIGIN);
+    build.registerObjectType(name, SCOPE, () => ({ description, fields: outputs }), ORIGIN);
     const inputs = (how: Writing) => (): Record<string, GrafastInputFieldConfig> =>
       Object.fromEntries(
         members.map((member) => {
@@ -90,8 +103,13 @@ export function registerTypes(
         }),
       );
     const said = `What changes of \`${name}\`: null resets a member.`;
-    build.registerInputObjectType(`${name}Patch`, {}, () => ({ description: said, fields: inputs("Patch") }), ORIGIN);
-    build.registerInputObjectType(`${name}Input`, {}, () => ({ description, fields: inputs("Input") }), ORIGIN);
+    build.registerInputObjectType(
+      `${name}Patch`,
+      SCOPE,
+      () => ({ description: said, fields: inputs("Patch") }),
+      ORIGIN,
+    );
+    build.registerInputObjectType(`${name}Input`, SCOPE, () => ({ description, fields: inputs("Input") }), ORIGIN);
     for (const member of members) register(member.shape, member.description, [name + camel(member.field)]);
   }
 

@@ -1,5 +1,5 @@
 /** Members of documents, and patches of them, have the types that the schemas of their settings say. */
-import { type GraphQLInputType, GraphQLNonNull, type GraphQLOutputType, isInputType } from "graphql";
+import { getNullableType, type GraphQLInputType, GraphQLNonNull, type GraphQLOutputType, isInputType } from "graphql";
 import type {} from "postgraphile";
 import { type PgCodec, type PgCodecWithAttributes, withPgClientFromPgService } from "postgraphile/@dataplan/pg";
 import { lambda } from "postgraphile/grafast";
@@ -22,7 +22,13 @@ type Row = {
 };
 
 /** A member by the attribute that holds it. */
-type Member = { attribute: string; field: string; value: Value; types: TypesOfValue };
+type Member = {
+  attribute: string;
+  field: string;
+  value: Value;
+  /** Where it is JSON; else it has the types of its attribute. */
+  types: TypesOfValue | undefined;
+};
 
 declare global {
   namespace GraphileBuild {
@@ -38,7 +44,7 @@ declare global {
 
 export const DocumentsPlugin: GraphileConfig.Plugin = {
   name: "AttuneDocumentsPlugin",
-  after: ["PgCustomTypeFieldPlugin", "AttuneArgumentsPlugin", "AttuneJsonPlugin"],
+  after: ["PgCustomTypeFieldPlugin", "AttuneArgumentsPlugin", "AttuneJsonPlugin", "AttuneNullabilityPlugin"],
   gather: gatherConfig({
     async main(output, { resolvedPreset }) {
       const query = { text: "select * from attune_hidden.document_members()" };
@@ -81,7 +87,7 @@ export const DocumentsPlugin: GraphileConfig.Plugin = {
         if (member === undefined) return field;
         return {
           ...field,
-          type: member.types.output(),
+          type: member.types?.output() ?? (member.value.mayBeNull ? field.type : notNull(field.type)),
           description: member.value.description,
           plan: ($document) => lambda($document.get(member.attribute), (json) => readValue(member.value, json)),
         };
@@ -97,12 +103,17 @@ export const DocumentsPlugin: GraphileConfig.Plugin = {
         const members = isPgPatch && pgCodec && build.attuneDocuments.get(pgCodec);
         return members
           ? Object.fromEntries(
-              members.map(({ field, value, types }) => [
-                field,
-                { description: value.description, type: types.input() },
-              ]),
+              members.map(({ attribute, field, value: { description } }) => {
+                const type = inputTypeOf(build, pgCodec.attributes?.[attribute]?.codec, "input");
+                return [field, { description, type }];
+              }),
             )
           : fields;
+      },
+      GraphQLInputObjectType_fields_field(field, build, { scope: { pgCodec, isPgPatch, fieldName } }) {
+        const members = isPgPatch && pgCodec ? build.attuneDocuments.get(pgCodec) : undefined;
+        const types = members?.find((each) => each.field === fieldName)?.types;
+        return types === undefined ? field : { ...field, type: types.input() };
       },
     },
   },
@@ -120,10 +131,9 @@ function register(build: GraphileBuild.Build, codec: PgCodec): Member[] {
     const said = valueOf(`${document}.${attribute}`, description, schema, preset, isMerged);
     const names = [attribute, `${document}_${attribute}`].map((name) => inflection.upperCamelCase(name));
     const field = inflection.attribute({ codec, attributeName: attribute });
-    if (isJson(ofAttribute))
-      return [{ attribute, field, value: said, types: registerTypes(build, said, names, "Patch") }];
-    const value: Value = { ...said, shape: { kind: "json" } };
-    return [{ attribute, field, value, types: typesOfAttribute(build, ofAttribute, value) }];
+    return isJson(ofAttribute)
+      ? [{ attribute, field, value: said, types: registerTypes(build, said, names, "Patch") }]
+      : [{ attribute, field, value: { ...said, shape: { kind: "json" } }, types: undefined }];
   });
 }
 
@@ -131,23 +141,17 @@ function hasAttributes(codec: PgCodec): codec is PgCodecWithAttributes {
   return codec.attributes !== undefined;
 }
 
-/** The types of an attribute that is no JSON: its own. */
-function typesOfAttribute(build: GraphileBuild.Build, codec: PgCodec, { mayBeNull }: Value): TypesOfValue {
-  const output = (): GraphQLOutputType => {
-    const [, type] = build.pgResolveOutputType(codec, !mayBeNull) ?? [];
-    if (type === undefined) throw new Error(`Nobody can read ${codec.name}`);
-    return type;
-  };
-  return { output, input: () => inputTypeOf(build, codec, "input") };
+function notNull(type: GraphQLOutputType): GraphQLOutputType {
+  return new GraphQLNonNull(getNullableType(type));
 }
 
 function inputTypeOf(
   build: Partial<GraphileBuild.Build>,
-  codec: PgCodec,
+  codec: PgCodec | undefined,
   variant: "input" | "patch",
 ): GraphQLInputType {
-  const type = build.getGraphQLTypeByPgCodec?.(codec, variant);
-  if (!isInputType(type)) throw new Error(`Nobody can write ${codec.name}`);
+  const type = codec && build.getGraphQLTypeByPgCodec?.(codec, variant);
+  if (!isInputType(type)) throw new Error(`Nobody can write ${codec?.name}`);
   return type;
 }
 

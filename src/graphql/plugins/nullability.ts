@@ -4,11 +4,13 @@ import type {} from "postgraphile";
 
 export const NullabilityPlugin: GraphileConfig.Plugin = {
   name: "AttuneNullabilityPlugin",
-  after: ["AttuneJsonPlugin", "AttuneDocumentsPlugin"],
+  after: ["AttuneJsonPlugin"],
   schema: {
     hooks: {
       GraphQLObjectType_fields_field(field, build, { scope }) {
         const { getNullableType, GraphQLNonNull, isListType } = build.graphql;
+        // A schema says it itself.
+        if (scope.isOfJsonSchema) return field;
         const type = getNullableType(field.type);
         if (scope.isRootQuery || scope.isRootMutation) return { ...field, type: withoutNulls(build, type) };
         if (scope.pgFieldAttribute) return { ...field, type: withoutNulls(build, field.type) };
@@ -19,8 +21,8 @@ export const NullabilityPlugin: GraphileConfig.Plugin = {
       GraphQLObjectType_fields_field_args_arg(argument, build) {
         return { ...argument, type: withoutNulls(build, argument.type) };
       },
-      GraphQLInputObjectType_fields_field(field, build) {
-        return { ...field, type: withoutNulls(build, field.type) };
+      GraphQLInputObjectType_fields_field(field, build, { scope }) {
+        return scope.isOfJsonSchema ? field : { ...field, type: withoutNulls(build, field.type) };
       },
     },
   },
