@@ -1,5 +1,5 @@
---! Previous: sha1:dca18ad24c5535bff7e7a524461b8a458057ec8a
---! Hash: sha1:73ca984bbb77fca05c6efed582102ecc8af2d9a4
+--! Previous: sha1:15ccc80c260d29efd2fd0c485794b2c74a8da681
+--! Hash: sha1:125c971a36eb1f95a5709f18162513f216ffe0f1
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:73ca984bbb77fca05c6efed582102ecc8af2d9a4
---! Hash: sha1:6a25cb10940eeb129c43f470277320e7ec29ec03
+--! Previous: sha1:125c971a36eb1f95a5709f18162513f216ffe0f1
+--! Hash: sha1:59072ce227972975e4f6068ac8cfc35311e67620
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

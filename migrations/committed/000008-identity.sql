@@ -1,5 +1,5 @@
---! Previous: sha1:6a25cb10940eeb129c43f470277320e7ec29ec03
---! Hash: sha1:04f65efe9ceaf84522452fcfddb50cdd38129231
+--! Previous: sha1:59072ce227972975e4f6068ac8cfc35311e67620
+--! Hash: sha1:5c309e6103d3caccddf587774b6af20e3a2a0d95
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:04f65efe9ceaf84522452fcfddb50cdd38129231
---! Hash: sha1:d176e1a7a1e4f6d6664a7af2e930df23cc202aff
+--! Previous: sha1:5c309e6103d3caccddf587774b6af20e3a2a0d95
+--! Hash: sha1:8466552dcba2bb8e81bf9135893b9c2c794db2e6
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:d176e1a7a1e4f6d6664a7af2e930df23cc202aff
---! Hash: sha1:f3348a36703e4b645d255a614c4b7e6de2ab85ef
+--! Previous: sha1:8466552dcba2bb8e81bf9135893b9c2c794db2e6
+--! Hash: sha1:4d48bc61b3acb8e212a4c4c9958e0256f66eaece
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -230,7 +230,6 @@ begin atomic
   ) as d;
 end;
 comment on function attune.app_preferences() is
-  E'@notNull\n'
   'How the application looks and behaves for the caller. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.app_preferences() from public;
@@ -275,7 +274,6 @@ begin atomic
   ) as d;
 end;
 comment on function attune.notification_settings() is
-  E'@notNull\n'
   'What the caller wants to hear of, by which channel, and when. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.notification_settings() from public;
@@ -320,8 +318,7 @@ begin atomic
   ) as d;
 end;
 comment on function attune.dashboard_settings(uuid) is
-  E'@notNull\n'
-  '@param project_id In which project; outside projects when left out.\n'
+  E'@param project_id In which project; outside projects when left out.\n'
   'What the caller''s dashboard shows, and how. '
   'In a project, what was chosen there over what holds everywhere. '
   'Refused: `not_signed_in`, `unknown_project`.';
@@ -402,7 +399,6 @@ begin atomic
   select attune_private.ai_configuration_of(attune_hidden.require_user_id());
 end;
 comment on function attune.ai_configuration() is
-  E'@notNull\n'
   'Which language model works for the caller, and how. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.ai_configuration() from public;
@@ -429,8 +425,7 @@ begin
 end;
 $$;
 comment on function attune.get_effective_ai_config(uuid) is
-  E'@notNull\n'
-  '@param user_id Whose.\n'
+  E'@param user_id Whose.\n'
   'Which language model works for a user, and how; for the user, administrators and trusted servers. '
   'For an id that is no user''s, what applies to everybody. '
   'Refused: `admin_required`.';

@@ -1,5 +1,5 @@
---! Previous: sha1:f3348a36703e4b645d255a614c4b7e6de2ab85ef
---! Hash: sha1:5148de4a57dbcf094b52cf62f0370d581618eb5e
+--! Previous: sha1:4d48bc61b3acb8e212a4c4c9958e0256f66eaece
+--! Hash: sha1:28a0d14b7bf34f65fd0cd4ca11778252f1f8b620
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

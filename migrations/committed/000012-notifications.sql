@@ -1,5 +1,5 @@
---! Previous: sha1:5148de4a57dbcf094b52cf62f0370d581618eb5e
---! Hash: sha1:ae70b3b823cba02108b46ea155586a8ee966050c
+--! Previous: sha1:28a0d14b7bf34f65fd0cd4ca11778252f1f8b620
+--! Hash: sha1:5a3f49e2d4fafb8a322a86e79eafe736abac2112
 --! Message: notifications
 
 -- What there is to notify of
@@ -1073,8 +1073,8 @@ comment on function attune.create_notifications(
   'Puts the same notification into many inboxes, as `create_notification` does; for administrators and trusted '
   'servers. '
   'Who does not exist, or no longer, is left out and named in `unknown_user_ids`. '
-  'Refused, for all of them: `admin_required`, `unknown_user` (for null), `unknown_category`, `title_required`, `too_large`, '
-  '`value_too_deep`, `invalid_action_url`.';
+  'Refused, for all of them: `admin_required`, `unknown_user` (for null), `unknown_category`, `title_required`, '
+  '`too_large`, `value_too_deep`, `invalid_action_url`.';
 revoke all on function attune.create_notifications(
   uuid[], text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, text
 ) from public;
@@ -1091,6 +1091,7 @@ begin atomic
 end;
 comment on function attune.notifications_is_snoozed(attune.notifications) is
   E'@notNull\n'
+  '@behavior +filter:proc:filterBy\n'
   'Whether it is out of the inbox until its `snoozed_until`.';
 revoke all on function attune.notifications_is_snoozed(attune.notifications) from public;
 grant execute on function attune.notifications_is_snoozed(attune.notifications) to authenticated, service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:ae70b3b823cba02108b46ea155586a8ee966050c
---! Hash: sha1:dbd121e04df245e750dc3cdf663bd06dae9ee892
+--! Previous: sha1:5a3f49e2d4fafb8a322a86e79eafe736abac2112
+--! Hash: sha1:e41853d02f276e1cb4d7f1f255210bfc76f55747
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

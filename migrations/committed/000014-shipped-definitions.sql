@@ -1,5 +1,5 @@
---! Previous: sha1:dbd121e04df245e750dc3cdf663bd06dae9ee892
---! Hash: sha1:f6b0a0029635bd1905479a7b4156b09d19ac512f
+--! Previous: sha1:e41853d02f276e1cb4d7f1f255210bfc76f55747
+--! Hash: sha1:21835a4e662451a128c0fe5cee7a4c479af85265
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -32,6 +32,8 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: `effective_settings(null, '${of.project}')` },
   { who: "user", sql: "effective_setting('DARK_MODE_ENABLED')" },
   { who: "admin", sql: `effective_settings_for('${of.user}')` },
+  { who: "admin", sql: `effective_setting_for('${of.user}', 'DARK_MODE_ENABLED')` },
+  { who: "admin", sql: `evaluate(array['${of.user}', '${of.other}']::uuid[], array['DARK_MODE_ENABLED'])` },
   { who: "user", sql: "settings_document()" },
   { who: "user", sql: "explain_setting('DARK_MODE_ENABLED')" },
   { who: "admin", sql: `explain_setting('DARK_MODE_ENABLED', '${of.user}')` },
