@@ -1,5 +1,5 @@
---! Previous: sha1:e41853d02f276e1cb4d7f1f255210bfc76f55747
---! Hash: sha1:21835a4e662451a128c0fe5cee7a4c479af85265
+--! Previous: sha1:d706ec26847f178117c7f320049b0d220dbf3f8c
+--! Hash: sha1:e9c74b4097adf93c3896cd5a43afa5e124b81d97
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
