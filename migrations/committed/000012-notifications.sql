@@ -429,18 +429,40 @@ create type attune.claimed_delivery as (
   metadata jsonb
 );
 comment on type attune.claimed_delivery is 'A delivery that one worker holds, and what there is to send.';
-comment on column attune.claimed_delivery.user_id is 'The recipient.';
-comment on column attune.claimed_delivery.notification_id is 'Which notification.';
-comment on column attune.claimed_delivery.channel is 'By which channel.';
-comment on column attune.claimed_delivery.lease_token is 'What `complete_delivery` and `fail_delivery` must be shown.';
-comment on column attune.claimed_delivery.lease_until is 'Until when the worker has it to itself.';
-comment on column attune.claimed_delivery.attempt is 'Which attempt this is, from 1.';
+comment on column attune.claimed_delivery.user_id is
+  E'@notNull\n'
+  'The recipient.';
+comment on column attune.claimed_delivery.notification_id is
+  E'@notNull\n'
+  'Which notification.';
+comment on column attune.claimed_delivery.channel is
+  E'@notNull\n'
+  'By which channel.';
+comment on column attune.claimed_delivery.lease_token is
+  E'@notNull\n'
+  'What `complete_delivery` and `fail_delivery` must be shown.';
+comment on column attune.claimed_delivery.lease_until is
+  E'@notNull\n'
+  'Until when the worker has it to itself.';
+comment on column attune.claimed_delivery.attempt is
+  E'@notNull\n'
+  'Which attempt this is, from 1.';
 comment on column attune.claimed_delivery.email is 'The recipient''s address.';
-comment on column attune.claimed_delivery.title is 'What happened.';
-comment on column attune.claimed_delivery.message is 'The particulars.';
-comment on column attune.claimed_delivery.type is 'How it looks.';
-comment on column attune.claimed_delivery.category is 'What it is about.';
-comment on column attune.claimed_delivery.priority is 'How soon it matters.';
+comment on column attune.claimed_delivery.title is
+  E'@notNull\n'
+  'What happened.';
+comment on column attune.claimed_delivery.message is
+  E'@notNull\n'
+  'The particulars.';
+comment on column attune.claimed_delivery.type is
+  E'@notNull\n'
+  'How it looks.';
+comment on column attune.claimed_delivery.category is
+  E'@notNull\n'
+  'What it is about.';
+comment on column attune.claimed_delivery.priority is
+  E'@notNull\n'
+  'How soon it matters.';
 comment on column attune.claimed_delivery.action_url is 'Where a click leads.';
 comment on column attune.claimed_delivery.metadata is 'What the application needs to show it.';
 

@@ -19,10 +19,16 @@ create type attune.setting_change as (
   new_attributes jsonb
 );
 comment on type attune.setting_change is 'What becomes of one stored value.';
-comment on column attune.setting_change.layer is 'In which layer.';
+comment on column attune.setting_change.layer is
+  E'@notNull\n'
+  'In which layer.';
 comment on column attune.setting_change.scope is 'Of which plan or project; else null.';
-comment on column attune.setting_change.key is 'Which setting.';
-comment on column attune.setting_change.action is 'Whether it is added, changed, removed, or as it was.';
+comment on column attune.setting_change.key is
+  E'@notNull\n'
+  'Which setting.';
+comment on column attune.setting_change.action is
+  E'@notNull\n'
+  'Whether it is added, changed, removed, or as it was.';
 comment on column attune.setting_change.previous_value is 'What was stored; null when nothing.';
 comment on column attune.setting_change.new_value is 'What will be; null when nothing.';
 comment on column attune.setting_change.previous_attributes is 'The other columns before, such as `"is_active"`.';
@@ -152,7 +158,9 @@ comment on type attune.preview_change is
   'How many users would see one value instead of another; the values only for who may read what users chose.';
 comment on column attune.preview_change.previous_value is 'What applies to them now.';
 comment on column attune.preview_change.new_value is 'What would apply.';
-comment on column attune.preview_change.users is 'How many users they are.';
+comment on column attune.preview_change.users is
+  E'@notNull\n'
+  'How many users they are.';
 
 --!include moving-settings/private/values_by_user.sql
 --!include moving-settings/private/changed_values.sql
