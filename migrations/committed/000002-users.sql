@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:c2d9d9b7e8b2b1f21228e49682fa577226975b0e
+--! Hash: sha1:49ff6691ec6d87b82d5cb8b4ae9108e4c4c53e2f
 --! Message: users
 
 -- Plans
@@ -17,6 +17,7 @@ create table attune.plans (
 );
 comment on table attune.plans is
   E'@behavior -insert -update -delete\n'
+  '@rows 10\n'
   'What a user has subscribed to. '
   'Everybody may read the plans.';
 comment on column attune.plans.name is 'The plan''s stable name, in lower case: `bootstrapper`.';

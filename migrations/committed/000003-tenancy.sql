@@ -1,5 +1,5 @@
---! Previous: sha1:c2d9d9b7e8b2b1f21228e49682fa577226975b0e
---! Hash: sha1:f7f3408a8805337bf828cf973fd4c51201e0a854
+--! Previous: sha1:49ff6691ec6d87b82d5cb8b4ae9108e4c4c53e2f
+--! Hash: sha1:5c5caeafadc2a779de73f49824171dd47bf9681f
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

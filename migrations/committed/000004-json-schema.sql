@@ -1,5 +1,5 @@
---! Previous: sha1:f7f3408a8805337bf828cf973fd4c51201e0a854
---! Hash: sha1:34bb80755e17c83166fea08e39da3a5789cd35e9
+--! Previous: sha1:5c5caeafadc2a779de73f49824171dd47bf9681f
+--! Hash: sha1:2171053a870ee0d62b35d6fb80522c577ea9e2da
 --! Message: json schema
 
 -- What a value must be

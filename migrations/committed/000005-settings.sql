@@ -1,5 +1,5 @@
---! Previous: sha1:34bb80755e17c83166fea08e39da3a5789cd35e9
---! Hash: sha1:143ee3b0aa330e8cc19c280938b380217c76ef7d
+--! Previous: sha1:2171053a870ee0d62b35d6fb80522c577ea9e2da
+--! Hash: sha1:6df73ff9371ec9f9b9ff5e548048a3eca30c21f9
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1140,7 +1140,7 @@ create table attune.user_preferences (
   updated_at timestamptz not null default now(),
   constraint user_preferences_pkey primary key (user_id, key)
 );
-create index user_preferences_key_idx on attune.user_preferences (key);
+create index user_preferences_key_idx on attune.user_preferences (key, user_id);
 comment on table attune.user_preferences is
   E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves. '
@@ -1209,7 +1209,7 @@ create table attune.project_preferences (
   constraint project_preferences_user_id_project_id_fkey foreign key (user_id, project_id)
     references attune.project_members (user_id, project_id) on delete cascade
 );
-create index project_preferences_key_idx on attune.project_preferences (key);
+create index project_preferences_key_idx on attune.project_preferences (key, user_id);
 comment on table attune.project_preferences is
   E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves in one project. '

@@ -1,5 +1,5 @@
---! Previous: sha1:143ee3b0aa330e8cc19c280938b380217c76ef7d
---! Hash: sha1:398abc69ce94138e4eb0c405729560eb0bb1f339
+--! Previous: sha1:6df73ff9371ec9f9b9ff5e548048a3eca30c21f9
+--! Hash: sha1:c5dfb9269173bc51927bb3bd85f032b311bdad61
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

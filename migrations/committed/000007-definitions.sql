@@ -1,5 +1,5 @@
---! Previous: sha1:398abc69ce94138e4eb0c405729560eb0bb1f339
---! Hash: sha1:e3eeabeaac8b599f54d01123fdc4d1371f15da97
+--! Previous: sha1:c5dfb9269173bc51927bb3bd85f032b311bdad61
+--! Hash: sha1:00828029fc46e3a323938325052bdb31044a0f83
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

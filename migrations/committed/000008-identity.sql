@@ -1,5 +1,5 @@
---! Previous: sha1:e3eeabeaac8b599f54d01123fdc4d1371f15da97
---! Hash: sha1:85d872aaf8bf18eb5bd07d93b1aa8919d1076796
+--! Previous: sha1:00828029fc46e3a323938325052bdb31044a0f83
+--! Hash: sha1:2690ba0cb368c51edd056568055236fae086de2e
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -305,7 +305,9 @@ comment on table attune.security_log is
   'Users read what happened to their own account, administrators everything.';
 comment on column attune.security_log.id is 'In the order of writing.';
 comment on column attune.security_log.occurred_at is 'When it happened.';
-comment on column attune.security_log.event is 'What happened.';
+comment on column attune.security_log.event is
+  E'@behavior +attribute:filterBy\n'
+  'What happened.';
 comment on column attune.security_log.user_id is
   'To whose account; null when somebody tried to sign in to one that does not exist, or to get a mail for it. '
   'It stays when the account is deleted.';

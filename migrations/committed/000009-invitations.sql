@@ -1,5 +1,5 @@
---! Previous: sha1:85d872aaf8bf18eb5bd07d93b1aa8919d1076796
---! Hash: sha1:a5ee9f1fc6d75658a97b20bfab4215620c98fb08
+--! Previous: sha1:2690ba0cb368c51edd056568055236fae086de2e
+--! Hash: sha1:273e63a9090b07702a6d8a1654eb24368fe7ba4a
 --! Message: invitations
 
 create table attune.invitations (

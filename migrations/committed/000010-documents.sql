@@ -1,5 +1,5 @@
---! Previous: sha1:a5ee9f1fc6d75658a97b20bfab4215620c98fb08
---! Hash: sha1:c954df71b794d9fe3db75a9467bec39a3b40bc9a
+--! Previous: sha1:273e63a9090b07702a6d8a1654eb24368fe7ba4a
+--! Hash: sha1:94c5983451b34c2ba072b68d81a4efb74cee894d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:c954df71b794d9fe3db75a9467bec39a3b40bc9a
---! Hash: sha1:b24ab35fd795a76a51c74e19b2174bf7add311b7
+--! Previous: sha1:94c5983451b34c2ba072b68d81a4efb74cee894d
+--! Hash: sha1:36dcf99e57c619f73a69e348e73e8acaa0d0c1bf
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

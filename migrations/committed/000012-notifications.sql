@@ -1,5 +1,5 @@
---! Previous: sha1:b24ab35fd795a76a51c74e19b2174bf7add311b7
---! Hash: sha1:90418aa0ab78c88ffd5b6e22a229b059613bced6
+--! Previous: sha1:36dcf99e57c619f73a69e348e73e8acaa0d0c1bf
+--! Hash: sha1:c5a18ac543370b268e3d15286054ef48eae74b41
 --! Message: notifications
 
 -- What there is to notify of

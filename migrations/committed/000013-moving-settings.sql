@@ -1,5 +1,5 @@
---! Previous: sha1:90418aa0ab78c88ffd5b6e22a229b059613bced6
---! Hash: sha1:9b93ad44456160d7c1d7fd320d9a439f0a167c6b
+--! Previous: sha1:c5a18ac543370b268e3d15286054ef48eae74b41
+--! Hash: sha1:286864af427eeaf49caded852a9d208cd3b98600
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:9b93ad44456160d7c1d7fd320d9a439f0a167c6b
---! Hash: sha1:ddb160c07b8e880d2b0e179d9f475eef7dcf05e4
+--! Previous: sha1:286864af427eeaf49caded852a9d208cd3b98600
+--! Hash: sha1:b428e0a9885cc8101eeef4c4050fd2abc81a6ed2
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -11,6 +11,7 @@ import { AbsentRowsPlugin } from "./plugins/absent-rows.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
+import { ExpectedRowsPlugin } from "./plugins/expected-rows.ts";
 import { FiltersPreset } from "./plugins/filters.ts";
 import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
@@ -66,6 +67,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       NamesPlugin,
       ArgumentsPlugin,
       CollectionsPlugin,
+      ExpectedRowsPlugin,
       JsonPlugin,
       TransactionIdsPlugin,
       ReturnedRefusalsPlugin,

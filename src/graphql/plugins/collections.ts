@@ -11,12 +11,15 @@ export const CollectionsPlugin: GraphileConfig.Plugin = {
         inferred: (behavior, { parameters }) => [behavior, parameters ? "-connection" : "-list"],
       },
       pgCodecRelation: { inferred: (behavior) => [behavior, "-list"] },
-      // Values are counted by (`groupBy: VALUE`), which needs no index as it reads all rows anyway. Ordering would.
       pgCodecAttribute: {
         inferred: {
           after: ["postInferred"],
-          callback: (behavior, [, attributeName]) =>
-            /(^|_)value$/.test(attributeName) ? [behavior, "orderBy", "-attribute:orderBy"] : behavior,
+          callback(behavior, [codec, attributeName]) {
+            // Values are counted by (`groupBy: VALUE`), which needs no index as it reads all rows anyway. Ordering would.
+            if (/(^|_)value$/.test(attributeName)) return [behavior, "orderBy", "-attribute:orderBy"];
+            // What comes after a row that has none, a cursor can't say: pages would leave rows out.
+            return codec.attributes[attributeName]?.notNull ? behavior : [behavior, "-attribute:orderBy"];
+          },
         },
       },
     },
