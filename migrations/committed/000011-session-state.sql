@@ -1,5 +1,5 @@
---! Previous: sha1:b05b02e129af8ccd3f489a34712bad4f9b838079
---! Hash: sha1:2e6fa024d317ac0fcb97036b74f7b69b06be19ee
+--! Previous: sha1:59d193dcabef6238581290542cf71729b2cd5314
+--! Hash: sha1:5bc8d2b11151fd6f605d485d4972cbf76e6a5f73
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -68,7 +68,7 @@ comment on function attune.session_state(text) is
   'What the caller saved for a session; null when nothing, or when it has expired. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.session_state(text) from public;
-grant execute on function attune.session_state(text) to authenticated, service_role;
+grant execute on function attune.session_state(text) to anon, authenticated, service_role;
 --! EndIncluded session-state/session_state.sql
 --! Included session-state/save_session_state.sql
 create or replace function attune.save_session_state(
@@ -142,5 +142,5 @@ comment on function attune.save_session_state(text, jsonb, jsonb) is
   'A user holds at most fifty sessions: the oldest go. '
   'Refused: `not_signed_in`, `invalid_session_key`, `too_large`, `value_too_deep`.';
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
-grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
+grant execute on function attune.save_session_state(text, jsonb, jsonb) to anon, authenticated, service_role;
 --! EndIncluded session-state/save_session_state.sql

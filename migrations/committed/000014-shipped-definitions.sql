@@ -1,5 +1,5 @@
---! Previous: sha1:33a7fd1c247879f8b61f3bfbb41924919b84e173
---! Hash: sha1:ab61dae15615501a48aea10293d23557700783dd
+--! Previous: sha1:09c5d477c33cc06aef1f8b8b94f518c84ee2c3f8
+--! Hash: sha1:8da08969dd1038641f8bdb0c065e0f1dc35bc51d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
