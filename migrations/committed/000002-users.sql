@@ -56,6 +56,7 @@ comment on type attune_private.caller is 'Who is asking: which user, if any, an 
 --!include users/private/is_trusted.sql
 --!include users/private/current_caller.sql
 --!include users/private/require_user.sql
+--!include users/private/require_somebody.sql
 --!include users/private/require_administrator.sql
 --!include users/private/refuse_unknown_user.sql
 --!include users/private/check_user.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:88483305b693d75f3a5e825f2e25884130199e41
---! Hash: sha1:2cbc0fc57c45096c112c99474a29548baf6bf20a
+--! Previous: sha1:2a15c7a8b11d0ee9e1fc302ee06ccf04e5b98567
+--! Hash: sha1:b0441ce8eabcfb12e7f2bede7da782fa4e032d7f
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:15ccc80c260d29efd2fd0c485794b2c74a8da681
---! Hash: sha1:125c971a36eb1f95a5709f18162513f216ffe0f1
+--! Previous: sha1:dc170be9c85cf68ca68a175aee4c73f8974ca70d
+--! Hash: sha1:9b729711754f51bbd2eb00e60b6b0c55cc0243b6
 --! Message: audit
 
 --!include audit/triggers/tg__append_only.sql
