@@ -102,7 +102,7 @@ describe("settings are accepted because", () => {
     for (const [key, value] of Object.entries(before))
       expect(await set(ada.token, key, value)).toBe("layer_not_allowed");
     const { body: refused } = await server.graphql(
-      'mutation { setGlobalSetting(input: { key: "MODEL_CHOICE", value: "mine" }) { effectiveSetting { value } } }',
+      'mutation { setGlobalSetting(input: { key: "MODEL_CHOICE", value: "mine" }) { globalSetting { value } } }',
       {},
       ada.token,
     );

@@ -37,7 +37,7 @@ beforeAll(async () => {
   ada = await database.createUser("ada@example.com");
   bob = await database.createUser("bob@example.com");
   server = await createTestServer(database);
-  schema = buildSchema(await graphqlSchema(database.authenticatorUrl));
+  schema = buildSchema((await graphqlSchema(database.authenticatorUrl)).all);
 
   await database.as(ada, (client) => client.query("select attune.set_preference('DARK_MODE_ENABLED', 'true')"));
   await database.as(bob, (client) => client.query("select attune.set_preference('DARK_MODE_ENABLED', 'false')"));

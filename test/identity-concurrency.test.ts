@@ -338,6 +338,48 @@ test("who is removed while they accept an older invitation stays out", async () 
   }
 });
 
+test("of those who change to one address at the same moment, or register with it, one gets it", async () => {
+  for (let round = 0; round < 4; round++) {
+    const wanted = `wanted${round}@example.com`;
+    const people = await Promise.all(Array.from({ length: 5 }, (_, n) => register(`person${n}.${round}@example.com`)));
+    const links = await Promise.all(
+      people.map(async ({ user_id }) => {
+        const [link] = await database.query<{ token: string }>(
+          "select attune_private.make_one_time_token($1, $2, 'change_email', now() + interval '1 day') as token",
+          [user_id, wanted],
+        );
+        return link?.token;
+      }),
+    );
+    const results = await parallel<unknown>(6, async (n) => {
+      const person = people[n];
+      return person === undefined
+        ? register(wanted)
+        : request(person.access_token, "select attune.confirm_email_change($1)", [links[n]]);
+    });
+
+    expect(values(results)).toHaveLength(1);
+    expect(reasons(results)).toEqual(Array.from({ length: 5 }, () => "email_taken"));
+    const holders = await database.query(
+      "select from attune.users as u join attune.user_emails as e on e.user_id = u.id where u.email = $1 and e.email = $1",
+      [wanted],
+    );
+    expect(holders).toHaveLength(1);
+  }
+});
+
+test("a link that changes the address works once, however often it is used at the same moment", async () => {
+  const { user_id: user, access_token: claims } = await register("once@example.com");
+  const [link] = await database.query<{ token: string }>(
+    "select attune_private.make_one_time_token($1, 'twice@example.com', 'change_email', now() + interval '1 day') as token",
+    [user],
+  );
+  const results = await parallel(8, () => request(claims, "select attune.confirm_email_change($1)", [link?.token]));
+
+  expect(values(results)).toHaveLength(1);
+  expect(new Set(reasons(results))).toEqual(new Set(["invalid_one_time_token"]));
+});
+
 test("registrations that come all at once are no more than are allowed", async () => {
   await database.query("insert into attune.global_settings (key, value) values ('REGISTRATIONS_PER_DAY', '5')");
   const results = await parallel(20, (n) =>

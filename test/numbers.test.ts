@@ -48,12 +48,13 @@ beforeAll(async () => {
     insert into attune.setting_definitions (key, category, schema, default_value, description)
     values ('anything', 'general', '{}', '[]', 'Anything.');
 
-    create function attune.told(wanted jsonb, optional jsonb default '"left out"') returns text
+    create function attune.told(value jsonb, other_value jsonb default '"left out"', note text default '') returns text
     language sql volatile security invoker
-    as $$ select concat_ws(' ', coalesce(told.wanted::text, 'NULL'), coalesce(told.optional::text, 'NULL')) $$;
-    create function attune.asked(wanted jsonb, optional jsonb default '"left out"') returns text
+    as $$ select concat_ws(' ', coalesce(told.value::text, 'NULL'), coalesce(told.other_value::text, 'NULL'),
+      nullif(coalesce(told.note, 'NULL'), '')) $$;
+    create function attune.asked(value jsonb, other_value jsonb default '"left out"', note text default '') returns text
     language sql stable security invoker
-    as $$ select attune.told(asked.wanted, asked.optional) $$;
+    as $$ select attune.told(asked.value, asked.other_value, asked.note) $$;
     create function attune.measured(length double precision, id bigint, amount numeric) returns text
     language sql stable security invoker
     as $$ select concat_ws(' ', measured.length, measured.id, measured.amount) $$;
@@ -220,7 +221,7 @@ describe("any value that the database accepts", () => {
 
         const exported = await read("{ exportPreferences }", "data.exportPreferences");
         const { errors } = await send(
-          `mutation ($document: JSON) { importPreferences(input: { document: $document, mode: replace }) { clientMutationId } }`,
+          `mutation ($document: JSON!) { importPreferences(input: { document: $document, mode: replace }) { clientMutationId } }`,
           `{"document":${exported}}`,
           bob,
         );
@@ -288,20 +289,28 @@ describe("any value that the database accepts", () => {
 
 describe("null and what is left out", () => {
   test.for([
-    ["optional left out", "{ told: TOLD(wanted: 1) }", "{}", '1 "left out"'],
-    ["optional null", "{ told: TOLD(wanted: 1, optional: null) }", "{}", "1 null"],
+    ["optional left out", "{ told: TOLD(value: 1) }", "{}", '1 "left out"'],
+    ["optional null", "{ told: TOLD(value: 1, otherValue: null) }", "{}", "1 null"],
     ["wanted left out", "{ told: TOLD }", "{}", 'NULL "left out"'],
-    ["wanted null", "{ told: TOLD(wanted: null) }", "{}", 'null "left out"'],
-    ["a variable that is null", "query ($v: JSON) { told: TOLD(wanted: $v, optional: $v) }", '{"v":null}', "null null"],
+    ["wanted null", "{ told: TOLD(value: null) }", "{}", 'null "left out"'],
+    ["what takes no null", '{ told: TOLD(value: 1, note: "so") }', "{}", '1 "left out" so'],
+    ["what takes no null, null", "{ told: TOLD(value: 1, note: null) }", "{}", '1 "left out"'],
+    ["a variable of that", "query ($n: String) { told: TOLD(value: 1, note: $n) }", '{"n":null}', '1 "left out"'],
+    [
+      "a variable that is null",
+      "query ($v: JSON) { told: TOLD(value: $v, otherValue: $v) }",
+      '{"v":null}',
+      "null null",
+    ],
     [
       "a variable that is not there",
-      "query ($v: JSON) { told: TOLD(wanted: $v, optional: $v) }",
+      "query ($v: JSON) { told: TOLD(value: $v, otherValue: $v) }",
       "{}",
       'NULL "left out"',
     ],
-    ["a variable's default", "query ($v: JSON = null) { told: TOLD(wanted: $v) }", "{}", 'null "left out"'],
-    ["null inside", "query ($v: JSON) { told: TOLD(wanted: [null, $v]) }", '{"v":null}', '[null, null] "left out"'],
-    ["false and text", 'query { told: TOLD(wanted: false, optional: "null") }', "{}", 'false "null"'],
+    ["a variable's default", "query ($v: JSON = null) { told: TOLD(value: $v) }", "{}", 'null "left out"'],
+    ["null inside", "query ($v: JSON) { told: TOLD(value: [null, $v]) }", '{"v":null}', '[null, null] "left out"'],
+    ["false and text", 'query { told: TOLD(value: false, otherValue: "null") }', "{}", 'false "null"'],
   ] as const)("are told apart: %s", async ([, query, variables, expected]) => {
     const asQuery = await send(query.replace("TOLD", "asked"), variables);
     expect(asQuery.data).toEqual({ told: expected });
@@ -313,8 +322,7 @@ describe("null and what is left out", () => {
 
   test("a row of a table can hold null, and is served", async () => {
     const { errors } = await send(
-      `mutation { setGlobalSetting(input: { key: "anything", value: 1 }) { clientMutationId }
-        updateGlobalSetting(input: { key: "anything", patch: { value: null } }) { globalSetting { key value variants } } }`,
+      `mutation { setGlobalSetting(input: { key: "anything", value: null }) { clientMutationId } }`,
       "{}",
       admin,
     );

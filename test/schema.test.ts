@@ -1,4 +1,5 @@
 /** The GraphQL schema: what PostGraphile makes of the database, and that it explains itself. */
+import { globSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
@@ -7,15 +8,18 @@ import {
   getNullableType,
   type GraphQLArgument,
   type GraphQLField,
+  type GraphQLObjectType,
   type GraphQLSchema,
   isInputObjectType,
   isListType,
+  isNonNullType,
   isObjectType,
   isSpecifiedScalarType,
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { withClient } from "../src/database/client.ts";
-import { graphqlSchema } from "../src/graphql/schema.ts";
+import { readReasons } from "../scripts/reference/reasons.ts";
+import { graphqlSchema, type SchemaTexts } from "../src/graphql/schema.ts";
 import {
   createTestDatabase,
   createTestServer,
@@ -24,13 +28,28 @@ import {
   type TestUser,
 } from "./support/harness.ts";
 
+/** What is told once, and is nothing that has a state to keep. */
+const NO_OBJECTS = [
+  "AdoptedPreference",
+  "AdoptedSetting",
+  "ClaimedDelivery",
+  "DefinitionChange",
+  "NotificationCategoryCount",
+  "PreviewChange",
+  "SessionTokens",
+  "SettingChange",
+  "SettingExplanation",
+];
+
 let database: TestDatabase;
+let texts: SchemaTexts;
 let text: string;
 let schema: GraphQLSchema;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  text = await graphqlSchema(database.authenticatorUrl);
+  texts = await graphqlSchema(database.authenticatorUrl);
+  text = texts.all;
   schema = buildSchema(text);
 });
 
@@ -41,9 +60,53 @@ const field = (type: string, name: string): GraphQLField<unknown, unknown> | und
   return isObjectType(found) ? found.getFields()[name] : undefined;
 };
 
-test("schema.graphql is what the migrations make; `npm run schema` writes it", async () => {
-  const committed = await readFile(resolve(import.meta.dirname, "../schema.graphql"), "utf8");
-  expect(committed === text).toBe(true);
+const committed = (name: string): Promise<string> => readFile(resolve(import.meta.dirname, "..", name), "utf8");
+
+test("the files for clients are what the migrations and documents make; `npm run schema` writes them", async () => {
+  const { all, client, withoutId } = texts;
+  expect((await committed("schema.graphql")) === all).toBe(true);
+  expect((await committed("schema.client.graphql")) === client).toBe(true);
+  expect(JSON.parse(await committed("schema.cache.json"))).toEqual({ withoutId });
+  const reasons = readReasons(await committed("docs/reference/errors.md"));
+  expect(JSON.parse(await committed("schema.reasons.json"))).toEqual(reasons);
+  expect(reasons["setting_enforced"]).toMatchObject({ code: "42501", status: 403 });
+});
+
+test("a client's schema has what anon and authenticated may execute, and nothing that only service_role may", async () => {
+  const executable = await withClient(database.ownerUrl, async (connection) => {
+    const { rows } = await connection.query<{ name: string; of: boolean }>(`
+      select p.proname as name, bool_or(has_function_privilege(r.rolname, p.oid, 'execute')) as of
+      from pg_proc as p, pg_roles as r
+      where p.pronamespace = 'attune'::regnamespace and p.provolatile = 'v' and r.rolname in ('anon', 'authenticated')
+        and coalesce(obj_description(p.oid, 'pg_proc'), '') not like '%-mutationField%'
+      group by p.oid, p.proname`);
+    return rows;
+  });
+  const client = buildSchema(texts.client);
+  const camelCase = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const names = (of: boolean): string[] => executable.filter((row) => row.of === of).map(({ name }) => camelCase(name));
+  const mutations = Object.keys(client.getMutationType()?.getFields() ?? {});
+  expect(names(true).filter((name) => !mutations.includes(name))).toEqual([]);
+  expect(names(false).filter((name) => mutations.includes(name))).toEqual([]);
+  expect(names(false)).toContain("claimMails");
+  // Nor the types of theirs, nor the columns that only a trusted server writes.
+  expect(client.getType("ClaimedDelivery")).toBeUndefined();
+  expect(texts.client).not.toMatch(/input UserPatch \{[^}]*\bisAdmin\b/);
+});
+
+test("what a client may keep has an `id`: all else is listed as what has none", async () => {
+  const { rows } = await withClient(database.ownerUrl, (client) =>
+    client.query<{ name: string }>(
+      `select replace(initcap(replace(relname, '_', ' ')), ' ', '') as name from pg_class
+       where relnamespace = 'attune'::regnamespace and relkind = 'c' order by 1`,
+    ),
+  );
+  const isKept = ({ name }: GraphQLObjectType) =>
+    rows.some((row) => row.name === name) || fieldsOf(objects()).some(({ type }) => String(type) === `[${name}!]!`);
+  const kept = objects().filter((type) => isKept(type) && !/(Edge|Aggregates)$/.test(type.name));
+  for (const { name } of objects())
+    expect(`${name} ${texts.withoutId.includes(name)}`).toBe(`${name} ${field(name, "id") === undefined}`);
+  expect(kept.map(({ name }) => name).filter((name) => texts.withoutId.includes(name))).toEqual(NO_OBJECTS);
 });
 
 /** All that has a description: types, fields, arguments, and members of inputs. */
@@ -65,6 +128,24 @@ test("every type, field and argument is described", () => {
   const missing = described().flatMap(({ name, description }) => (description ? [] : [name]));
   // Of a function's argument: a line `@param name What it is.` at the head of the function's comment.
   expect(missing).toEqual([]);
+});
+
+test("every description is ours: none begins as one of PostGraphile's own", () => {
+  const root = resolve(import.meta.dirname, "../node_modules");
+  const sources = globSync("{graphile-build,graphile-build-pg,@graphile/pg-aggregates}/dist/**/*.js", { cwd: root })
+    .map((file) => readFileSync(resolve(root, file), "utf8"))
+    .join("\n");
+  // Up to the first name that it puts in.
+  const stock = Array.from(
+    sources.matchAll(/(?:escription(?:\(|:|\s*=|\s*\?\?)\s*)+(["`])((?:(?!\1|\$\{)[^\\]){14,})/g),
+    ([, , words = ""]) => words.trim(),
+  );
+  expect(stock.length).toBeGreaterThan(50);
+  const theirs = described().filter(({ description }) => {
+    const line = (description ?? "").replaceAll(/\s+/g, " ");
+    return stock.some((words) => line.startsWith(words));
+  });
+  expect(theirs.map(({ name, description }) => `${name}: ${description ?? ""}`)).toEqual([]);
 });
 
 describe("comments name things as SQL does, descriptions as GraphQL does", () => {
@@ -127,7 +208,9 @@ test("rows of a table are a connection, at the root and on relations; what a fun
 
   const lists = fields.filter(({ type }) => isListType(getNullableType(type)) && isObjectType(getNamedType(type)));
   expect(lists.map(({ name }) => name)).toContain("effectiveSettings");
-  expect(lists.filter((each) => firstOf(each) !== "Int")).toEqual([]);
+  // What is part of a value, as the categories of counts are, comes whole.
+  const computed = lists.filter(({ of }) => of === "Query");
+  expect(computed.filter((each) => firstOf(each) !== "Int")).toEqual([]);
   expect(lists.filter(({ type }) => `${getNamedType(type).name}Connection` in schema.getTypeMap())).toEqual([]);
 });
 
@@ -151,18 +234,74 @@ test("what is one row at most has no list beside it, which one query could not a
   expect(field("SettingDefinition", "globalSetting")).toBeDefined();
 });
 
-test("arguments without a default are required, except JSON, whose null is a value", () => {
-  const inputs = schema.getType("SetPreferenceInput");
-  const types = isInputObjectType(inputs)
-    ? Object.values(inputs.getFields()).map(({ name, type }) => `${name}: ${String(type)}`)
-    : [];
-  expect(types).toEqual([
+/** All object types but the two at the top. */
+const objects = (): GraphQLObjectType[] =>
+  Object.values(schema.getTypeMap())
+    .filter(isObjectType)
+    .filter(({ name }) => !name.startsWith("__") && !["Query", "Mutation"].includes(name));
+const fieldsOf = (types: readonly (GraphQLObjectType | null | undefined)[]) =>
+  types.flatMap((type) =>
+    Object.values(type?.getFields() ?? {}).map((of) => ({ ...of, path: `${type?.name ?? ""}.${of.name}` })),
+  );
+
+describe("what may be null", () => {
+  test("at the top all, so that a refusal leaves the others", () => {
+    const top = fieldsOf([schema.getQueryType(), schema.getMutationType()]);
+    expect(top.length).toBeGreaterThan(100);
+    expect(top.filter(({ type }) => isNonNullType(type)).map(({ path }) => path)).toEqual([]);
+  });
+
+  test("no element of a list, in or out; of groups a key is null where its column is", () => {
+    const fields = fieldsOf([...objects(), schema.getQueryType()]);
+    const inputs = Object.values(schema.getTypeMap()).flatMap((type) =>
+      isInputObjectType(type)
+        ? Object.values(type.getFields()).map((of) => ({ ...of, path: `${type.name}.${of.name}` }))
+        : [],
+    );
+    const args = fields.flatMap(({ path, args: all }) => all.map((of) => ({ ...of, path: `${path}(${of.name})` })));
+    const withNulls = [...fields, ...inputs, ...args].filter(({ type }) => {
+      const list = getNullableType(type);
+      return isListType(list) && !isNonNullType(list.ofType);
+    });
+    expect(withNulls.map(({ path }) => path).filter((path) => !path.endsWith("Aggregates.keys"))).toEqual([]);
+  });
+
+  test("of a payload nothing, unless its function is tagged `@nullable`", async () => {
+    const { rows } = await withClient(database.ownerUrl, (client) =>
+      client.query<{ name: string }>(
+        `select replace(initcap(replace(p.proname, '_', ' ')), ' ', '') || 'Payload' as name from pg_proc as p
+         where p.pronamespace = 'attune'::regnamespace and obj_description(p.oid, 'pg_proc') like '%@nullable%'`,
+      ),
+    );
+    const told = fieldsOf(objects().filter(({ name }) => name.endsWith("Payload")));
+    const nullable = told.filter(({ name, type }) => name !== "clientMutationId" && !isNonNullType(type));
+    expect(nullable.map(({ path }) => path.split(".")[0])).toEqual(rows.map(({ name }) => name).toSorted());
+  });
+});
+
+test("every row of a table is known to a cache by its `id`", () => {
+  const rows = [...text.matchAll(/^ {2}nodes: \[(\w+)!\]!$/gm)].map(([, name = ""]) => name);
+  expect(rows.length).toBeGreaterThan(5);
+  for (const name of [...rows, "TeamMember", "GlobalSetting"])
+    expect(`${name}.id: ${String(field(name, "id")?.type)}`).toMatch(/!$/);
+});
+
+test("arguments without a default are required, except a setting's value, whose null is a value", () => {
+  const inputTypes = (name: string): string[] => {
+    const inputs = schema.getType(name);
+    return isInputObjectType(inputs)
+      ? Object.values(inputs.getFields()).map((of) => `${of.name}: ${String(of.type)}`)
+      : [];
+  };
+  expect(inputTypes("SetPreferenceInput")).toEqual([
     "clientMutationId: String",
+    "expectedUpdatedAt: Datetime",
     "isWhole: Boolean",
     "key: String!",
     "projectId: UUID",
     "value: JSON",
   ]);
+  expect(inputTypes("SetPreferencesInput")).toEqual(["clientMutationId: String", "patch: JSON!", "projectId: UUID"]);
   expect(field("Query", "effectiveSettings")?.args.map(({ name, type }) => `${name}: ${String(type)}`)).toEqual([
     "category: String",
     "first: Int",
@@ -175,10 +314,20 @@ test("nobody can name what they may not write", () => {
   const patch = schema.getType("UserPatch");
   const names = isInputObjectType(patch) ? Object.keys(patch.getFields()) : [];
   expect(names).toContain("timezone");
-  for (const name of ["id", "createdAt", "updatedAt"]) expect(names).not.toContain(name);
+  for (const name of ["id", "createdAt"]) expect(names).not.toContain(name);
   for (const mutation of ["createUser", "deleteUser", "createConfigurationAuditLog", "deleteConfigurationAuditLog"]) {
     expect(field("Mutation", mutation)).toBeUndefined();
   }
+});
+
+test("there is one way to write a thing: no generated mutation beside a verb", () => {
+  const mutations = Object.keys(schema.getMutationType()?.getFields() ?? {});
+  const verbs = mutations.flatMap((name) => /^(?:re)?set(\w+)$/.exec(name)?.[1] ?? []);
+  expect(verbs).toContain("GlobalSetting");
+  const twice = mutations.filter((name) =>
+    verbs.includes(/^(?:create|update|delete)(?:User|Project)?(\w+)$/.exec(name)?.[1] ?? ""),
+  );
+  expect(twice).toEqual([]);
 });
 
 describe("what is asked through it", () => {

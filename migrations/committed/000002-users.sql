@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:49ff6691ec6d87b82d5cb8b4ae9108e4c4c53e2f
+--! Hash: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
 --! Message: users
 
 -- Plans
@@ -13,7 +13,8 @@ create table attune.plans (
   description text not null default ''
     constraint plans_description_check check (char_length(description) <= 4000),
   rank integer not null default 0,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
 );
 comment on table attune.plans is
   E'@behavior -insert -update -delete\n'
@@ -27,6 +28,9 @@ comment on column attune.plans.rank is
   E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'Where the plan stands in a list, smallest first.';
 comment on column attune.plans.created_at is 'When the plan was made.';
+comment on column attune.plans.updated_at is
+  'When it last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.plans enable row level security;
 create policy plans_select_anon on attune.plans for select to anon using (true);
@@ -35,7 +39,7 @@ create policy plans_all_service_role on attune.plans for all to service_role usi
 
 revoke all on attune.plans from public;
 grant select on attune.plans to anon, authenticated, service_role;
-grant insert (name, title, description, rank), update (title, description, rank), delete
+grant insert (name, title, description, rank), update (title, description, rank, updated_at), delete
   on attune.plans to service_role;
 
 insert into attune.plans (name, title, description)
@@ -176,6 +180,22 @@ comment on function attune_private.require_user(attune_private.caller) is
   'Refuses (`not_signed_in`) who is no user.';
 revoke all on function attune_private.require_user(attune_private.caller) from public;
 --! EndIncluded users/private/require_user.sql
+--! Included users/private/require_somebody.sql
+create or replace function attune_private.require_somebody(caller attune_private.caller)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if caller.is_trusted is not true then
+    perform attune_private.require_user(caller);
+  end if;
+end;
+$$;
+comment on function attune_private.require_somebody(attune_private.caller) is
+  'Refuses (`not_signed_in`) who is neither a user nor a trusted server.';
+revoke all on function attune_private.require_somebody(attune_private.caller) from public;
+--! EndIncluded users/private/require_somebody.sql
 --! Included users/private/require_administrator.sql
 create or replace function attune_private.require_administrator(caller attune_private.caller)
 returns void
@@ -183,6 +203,8 @@ language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform attune_private.require_somebody(caller);
+
   if (caller.is_admin or caller.is_trusted) is not true then
     raise exception using
       errcode = '42501',
@@ -193,7 +215,8 @@ begin
 end;
 $$;
 comment on function attune_private.require_administrator(attune_private.caller) is
-  'Passes for administrators and trusted servers; refuses (`admin_required`) everybody else.';
+  'Passes for administrators and trusted servers; refuses everybody else: `admin_required`, or '
+  '`not_signed_in`.';
 revoke all on function attune_private.require_administrator(attune_private.caller) from public;
 --! EndIncluded users/private/require_administrator.sql
 --! Included users/private/refuse_unknown_user.sql
@@ -659,13 +682,55 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  new.updated_at := now();
+  -- Later than what it was in any case: it is the version of the row.
+  new.updated_at := greatest(now(), old.updated_at + interval '1 microsecond');
   return new;
 end;
 $$;
-comment on function attune_private.tg__timestamps() is 'Keeps `updated_at`.';
+comment on function attune_private.tg__timestamps() is
+  'Keeps `updated_at`: when a row last changed, which no two versions of it have in common.';
 revoke all on function attune_private.tg__timestamps() from public;
 --! EndIncluded users/triggers/tg__timestamps.sql
+--! Included users/private/check_unchanged.sql
+create or replace function attune_private.check_unchanged(updated_at timestamptz, expected_updated_at timestamptz)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if expected_updated_at is not null and expected_updated_at is distinct from updated_at then
+    raise exception using
+      errcode = 'PT409',
+      message = case
+        when updated_at is null then 'It has been reset since it was read'
+        else format('It has been changed since it was read, at %s', updated_at)
+      end,
+      detail = 'changed_meanwhile',
+      hint = 'Read it again, and decide again.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_unchanged(timestamptz, timestamptz) is
+  'Refuses (`changed_meanwhile`) a write by somebody who has read another state than what is stored; NULL expects '
+  'nothing.';
+revoke all on function attune_private.check_unchanged(timestamptz, timestamptz) from public;
+--! EndIncluded users/private/check_unchanged.sql
+--! Included users/triggers/tg__check_version.sql
+create or replace function attune_private.tg__check_version()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.check_unchanged(old.updated_at, new.updated_at);
+  return new;
+end;
+$$;
+comment on function attune_private.tg__check_version() is
+  'Refuses (`changed_meanwhile`) an update that was made from another version of the row than is stored: `updated_at`, '
+  'where an update names it, is the version that was read.';
+revoke all on function attune_private.tg__check_version() from public;
+--! EndIncluded users/triggers/tg__check_version.sql
 --! Included users/triggers/tg_users__validate.sql
 create or replace function attune_private.tg_users__validate()
 returns trigger
@@ -801,7 +866,9 @@ comment on column attune.users.is_admin is
   'Whether the user may read everybody''s settings and write the global ones. '
   'Not editable by anybody with a token.';
 comment on column attune.users.created_at is 'When the user was registered.';
-comment on column attune.users.updated_at is 'When the row last changed.';
+comment on column attune.users.updated_at is
+  'When the row last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 comment on constraint users_plan_fkey on attune.users is
   E'@behavior -*\n'
   'The plans are few: a client reads them once.';
@@ -867,15 +934,25 @@ create policy users_all_service_role on attune.users for all to service_role usi
 
 revoke all on attune.users from public;
 grant select on attune.users to authenticated, service_role;
-grant update (name, avatar_url, company_name, role, timezone, onboarding_completed) on attune.users to authenticated;
+grant update (name, avatar_url, company_name, role, timezone, onboarding_completed, updated_at)
+  on attune.users to authenticated;
 grant
   insert (id, email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
-  update (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin),
+  update (email, name, avatar_url, company_name, role, timezone, onboarding_completed, plan, is_admin, updated_at),
   delete
   on attune.users to service_role;
 
+create trigger _060_check_version before update on attune.plans
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
+create trigger _100_timestamps before update on attune.plans
+  for each row execute function attune_private.tg__timestamps();
+
 create trigger _050_validate before insert or update on attune.users
   for each row execute function attune_private.tg_users__validate();
+create trigger _060_check_version before update on attune.users
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.users
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_email after insert or update of email on attune.users
@@ -956,6 +1033,9 @@ create policy user_identities_select_service_role on attune.user_identities for 
 revoke all on attune.user_identities from public;
 grant select on attune.user_identities to authenticated, service_role;
 
+create trigger _060_check_version before update on attune.user_identities
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.user_identities
   for each row execute function attune_private.tg__timestamps();
 
@@ -1091,9 +1171,10 @@ begin atomic
   select coalesce(session.id::text = lower(auth.jwt() ->> 'session_id'), false);
 end;
 comment on function attune.sessions_is_current(attune.sessions) is
+  E'@notNull\n'
   'Whether it is the session of this request''s token.';
 revoke all on function attune.sessions_is_current(attune.sessions) from public;
-grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;
+grant execute on function attune.sessions_is_current(attune.sessions) to anon, authenticated, service_role;
 --! EndIncluded users/sessions_is_current.sql
 
 --! Included users/private/ensure_user.sql

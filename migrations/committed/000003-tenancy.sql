@@ -1,5 +1,5 @@
---! Previous: sha1:49ff6691ec6d87b82d5cb8b4ae9108e4c4c53e2f
---! Hash: sha1:5c5caeafadc2a779de73f49824171dd47bf9681f
+--! Previous: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
+--! Hash: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -182,7 +182,10 @@ comment on column attune.teams.created_by is
 comment on column attune.teams.created_at is
   E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'When it was made.';
-comment on column attune.teams.updated_at is 'When it, or who owns it, last changed.';
+comment on column attune.teams.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it, or who owns it, last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 create table attune.team_members (
   user_id uuid not null
@@ -207,7 +210,9 @@ comment on column attune.team_members.user_id is 'Who belongs to it.';
 comment on column attune.team_members.team_id is 'To which team.';
 comment on column attune.team_members.role is 'As what.';
 comment on column attune.team_members.created_at is 'Since when.';
-comment on column attune.team_members.updated_at is 'When the role last changed.';
+comment on column attune.team_members.updated_at is
+  'When the role last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 --! Included tenancy/hidden/member_team_ids.sql
 create or replace function attune_hidden.member_team_ids()
@@ -265,11 +270,14 @@ create policy teams_delete_owner on attune.teams for delete to authenticated
 create policy teams_all_service_role on attune.teams for all to service_role using (true) with check (true);
 
 revoke all on attune.teams from public;
-grant select, update (name), delete on attune.teams to authenticated;
-grant select, insert (name, created_by), update (name), delete on attune.teams to service_role;
+grant select, update (name, updated_at), delete on attune.teams to authenticated;
+grant select, insert (name, created_by), update (name, updated_at), delete on attune.teams to service_role;
 
 create trigger _050_validate_name before insert or update of name on attune.teams
   for each row execute function attune_private.tg__validate_name();
+create trigger _060_check_version before update on attune.teams
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.teams
   for each row execute function attune_private.tg__timestamps();
 
@@ -280,7 +288,7 @@ create policy team_members_all_service_role on attune.team_members for all to se
 
 revoke all on attune.team_members from public;
 grant select on attune.team_members to authenticated;
-grant select, insert (user_id, team_id, role), update (role), delete on attune.team_members to service_role;
+grant select, insert (user_id, team_id, role), update (role, updated_at), delete on attune.team_members to service_role;
 
 --! Included tenancy/triggers/tg_team_members__keep_owner.sql
 create or replace function attune_private.tg_team_members__keep_owner()
@@ -291,7 +299,7 @@ as $$
 begin
   -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
   -- mere lock, so that it also fails where a transaction keeps an old snapshot.
-  update attune.teams as t set updated_at = now() where t.id = old.team_id;
+  update attune.teams as t set name = t.name where t.id = old.team_id;
 
   -- Not found: the whole team is being deleted.
   if not found or exists (
@@ -338,6 +346,9 @@ comment on function attune_private.tg_team_members__leave_current_team() is
 revoke all on function attune_private.tg_team_members__leave_current_team() from public;
 --! EndIncluded tenancy/triggers/tg_team_members__leave_current_team.sql
 
+create trigger _060_check_version before update on attune.team_members
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.team_members
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_keep_owner after update of role or delete on attune.team_members
@@ -393,7 +404,10 @@ comment on column attune.projects.created_by is
 comment on column attune.projects.created_at is
   E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'When it was made.';
-comment on column attune.projects.updated_at is 'When it, or who owns it, last changed.';
+comment on column attune.projects.updated_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it, or who owns it, last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 create table attune.project_members (
   user_id uuid not null
@@ -418,7 +432,9 @@ comment on column attune.project_members.user_id is 'Who belongs to it.';
 comment on column attune.project_members.project_id is 'To which project.';
 comment on column attune.project_members.role is 'As what.';
 comment on column attune.project_members.created_at is 'Since when.';
-comment on column attune.project_members.updated_at is 'When the role last changed.';
+comment on column attune.project_members.updated_at is
+  'When the role last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 --! Included tenancy/hidden/member_project_ids.sql
 create or replace function attune_hidden.member_project_ids()
@@ -476,8 +492,8 @@ create policy projects_delete_owner on attune.projects for delete to authenticat
 create policy projects_all_service_role on attune.projects for all to service_role using (true) with check (true);
 
 revoke all on attune.projects from public;
-grant select, update (name, stage_number), delete on attune.projects to authenticated;
-grant select, insert (name, stage_number, team_id, created_by), update (name, stage_number, team_id), delete
+grant select, update (name, stage_number, updated_at), delete on attune.projects to authenticated;
+grant select, insert (name, stage_number, team_id, created_by), update (name, stage_number, team_id, updated_at), delete
   on attune.projects to service_role;
 
 --! Included tenancy/triggers/tg_projects__validate_stage.sql
@@ -507,6 +523,9 @@ create trigger _050_validate_name before insert or update of name on attune.proj
   for each row execute function attune_private.tg__validate_name();
 create trigger _060_validate_stage before insert or update of stage_number on attune.projects
   for each row execute function attune_private.tg_projects__validate_stage();
+create trigger _060_check_version before update on attune.projects
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.projects
   for each row execute function attune_private.tg__timestamps();
 
@@ -518,7 +537,7 @@ create policy project_members_all_service_role on attune.project_members for all
 
 revoke all on attune.project_members from public;
 grant select on attune.project_members to authenticated;
-grant select, insert (user_id, project_id, role), update (role), delete on attune.project_members to service_role;
+grant select, insert (user_id, project_id, role), update (role, updated_at), delete on attune.project_members to service_role;
 
 --! Included tenancy/triggers/tg_project_members__keep_owner.sql
 create or replace function attune_private.tg_project_members__keep_owner()
@@ -529,7 +548,7 @@ as $$
 begin
   -- Two owners who leave at the same moment: the second waits here, and sees that the first is gone. An update and no
   -- mere lock, so that it also fails where a transaction keeps an old snapshot.
-  update attune.projects as t set updated_at = now() where t.id = old.project_id;
+  update attune.projects as t set name = t.name where t.id = old.project_id;
 
   -- Not found: the whole project is being deleted.
   if not found or exists (
@@ -557,6 +576,9 @@ comment on function attune_private.tg_project_members__keep_owner() is
 revoke all on function attune_private.tg_project_members__keep_owner() from public;
 --! EndIncluded tenancy/triggers/tg_project_members__keep_owner.sql
 
+create trigger _060_check_version before update on attune.project_members
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _100_timestamps before update on attune.project_members
   for each row execute function attune_private.tg__timestamps();
 create trigger _200_keep_owner after update of role or delete on attune.project_members
@@ -659,6 +681,8 @@ as $$
 declare
   held attune.team_role;
 begin
+  perform attune_private.require_somebody(caller);
+
   -- One change of the members at a time, in one order of locks: who may do something stays so until it is done.
   perform from attune.teams as t where t.id = require_team_role.team_id for no key update;
 
@@ -688,7 +712,8 @@ end;
 $$;
 comment on function attune_private.require_team_role(attune_private.caller, uuid, attune.team_role[]) is
   'The caller''s role in a team; a trusted server counts as an owner. '
-  'Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`).';
+  'Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`), or is nobody '
+  '(`not_signed_in`).';
 revoke all on function attune_private.require_team_role(attune_private.caller, uuid, attune.team_role[]) from public;
 --! EndIncluded tenancy/private/require_team_role.sql
 --! Included tenancy/private/require_project_role.sql
@@ -704,6 +729,8 @@ as $$
 declare
   held attune.project_role;
 begin
+  perform attune_private.require_somebody(caller);
+
   -- One change of the members at a time, in one order of locks: who may do something stays so until it is done.
   perform from attune.projects as t where t.id = require_project_role.project_id for no key update;
 
@@ -735,7 +762,8 @@ end;
 $$;
 comment on function attune_private.require_project_role(attune_private.caller, uuid, attune.project_role[]) is
   'The caller''s role in a project; a trusted server counts as an owner. '
-  'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
+  'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`), or is nobody '
+  '(`not_signed_in`).';
 revoke all on function attune_private.require_project_role(attune_private.caller, uuid, attune.project_role[]) from public;
 --! EndIncluded tenancy/private/require_project_role.sql
 --! Included tenancy/private/require_team_administrator.sql
@@ -745,6 +773,8 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform attune_private.require_somebody(caller);
+
   if exists (
     select from attune.team_members as m
     where m.user_id = caller.user_id
@@ -768,7 +798,7 @@ end;
 $$;
 comment on function attune_private.require_team_administrator(attune_private.caller, uuid) is
   'Passes for the owners and administrators of a team, for administrators and trusted servers; refuses '
-  '(`team_admin_required`) everybody else, and when there is no such team.';
+  '(`team_admin_required`) everybody else, and when there is no such team; or (`not_signed_in`) who is nobody.';
 revoke all on function attune_private.require_team_administrator(attune_private.caller, uuid) from public;
 --! EndIncluded tenancy/private/require_team_administrator.sql
 --! Included tenancy/create_team.sql
@@ -796,7 +826,7 @@ comment on function attune.create_team(text) is
   'Makes a team, which the caller owns. '
   'Refused: `not_signed_in`, `invalid_name`, `too_large`.';
 revoke all on function attune.create_team(text) from public;
-grant execute on function attune.create_team(text) to authenticated;
+grant execute on function attune.create_team(text) to anon, authenticated;
 --! EndIncluded tenancy/create_team.sql
 --! Included tenancy/set_current_team.sql
 create or replace function attune.set_current_team(team_id uuid default null)
@@ -833,7 +863,7 @@ comment on function attune.set_current_team(uuid) is
   'Chooses the team whose settings apply to the caller, of those the caller belongs to; without one, none. '
   'Refused: `not_signed_in`, `unknown_team`.';
 revoke all on function attune.set_current_team(uuid) from public;
-grant execute on function attune.set_current_team(uuid) to authenticated;
+grant execute on function attune.set_current_team(uuid) to anon, authenticated;
 --! EndIncluded tenancy/set_current_team.sql
 --! Included tenancy/set_team_member_role.sql
 create or replace function attune.set_team_member_role(team_id uuid, user_id uuid, role attune.team_role)
@@ -884,11 +914,11 @@ comment on function attune.set_team_member_role(uuid, uuid, attune.team_role) is
   'Changes what a member may do in a team; for its owners, and for admins as far as no owner is concerned. '
   'Refused: `unknown_team`, `team_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_team_member_role(uuid, uuid, attune.team_role) from public;
-grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to authenticated, service_role;
+grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to anon, authenticated, service_role;
 --! EndIncluded tenancy/set_team_member_role.sql
 --! Included tenancy/remove_team_member.sql
 create or replace function attune.remove_team_member(team_id uuid, user_id uuid)
-returns void
+returns attune.team_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -897,9 +927,9 @@ declare
   caller_role constant attune.team_role := attune_private.require_team_role(
     caller, remove_team_member.team_id, 'owner', 'admin'
   );
-  removed_role attune.team_role;
+  member attune.team_members;
 begin
-  select m.role into removed_role
+  select m.* into member
   from attune.team_members as m
   where m.user_id = remove_team_member.user_id
     and m.team_id = remove_team_member.team_id
@@ -909,31 +939,35 @@ begin
     perform attune_private.refuse_unknown_member();
   end if;
 
-  if caller_role = 'admin' and removed_role = 'owner' then
+  if caller_role = 'admin' and member.role = 'owner' then
     perform attune_private.refuse_team_role('Only an owner may remove an owner');
   end if;
 
   delete from attune.team_members as m
   where m.user_id = remove_team_member.user_id
     and m.team_id = remove_team_member.team_id;
+
+  return member;
 end;
 $$;
 comment on function attune.remove_team_member(uuid, uuid) is
   E'@param team_id From which team.\n'
   '@param user_id Whom.\n'
-  'Takes a member out of a team; for its owners, and for admins unless it is an owner. '
+  'Takes a member out of a team, and returns the membership that was; for its owners, and for admins unless it is an '
+  'owner. '
   'Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_team_member(uuid, uuid) from public;
-grant execute on function attune.remove_team_member(uuid, uuid) to authenticated, service_role;
+grant execute on function attune.remove_team_member(uuid, uuid) to anon, authenticated, service_role;
 --! EndIncluded tenancy/remove_team_member.sql
 --! Included tenancy/leave_team.sql
 create or replace function attune.leave_team(team_id uuid)
-returns void
+returns attune.team_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.team_members;
 begin
   perform attune_private.require_user(caller);
   perform attune_private.require_team_role(
@@ -942,15 +976,18 @@ begin
 
   delete from attune.team_members as m
   where m.user_id = caller.user_id
-    and m.team_id = leave_team.team_id;
+    and m.team_id = leave_team.team_id
+  returning m.* into member;
+
+  return member;
 end;
 $$;
 comment on function attune.leave_team(uuid) is
   E'@param team_id Which team.\n'
-  'Takes the caller out of a team. '
+  'Takes the caller out of a team, and returns the membership that was. '
   'Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
 revoke all on function attune.leave_team(uuid) from public;
-grant execute on function attune.leave_team(uuid) to authenticated;
+grant execute on function attune.leave_team(uuid) to anon, authenticated;
 --! EndIncluded tenancy/leave_team.sql
 --! Included tenancy/create_project.sql
 create or replace function attune.create_project(name text, team_id uuid default null, stage_number integer default 1)
@@ -987,7 +1024,7 @@ comment on function attune.create_project(text, uuid, integer) is
   'Makes a project, which the caller owns, of the caller''s own or in a team that the caller belongs to. '
   'Refused: `not_signed_in`, `unknown_team`, `invalid_name`, `invalid_stage_number`, `too_large`.';
 revoke all on function attune.create_project(text, uuid, integer) from public;
-grant execute on function attune.create_project(text, uuid, integer) to authenticated;
+grant execute on function attune.create_project(text, uuid, integer) to anon, authenticated;
 --! EndIncluded tenancy/create_project.sql
 --! Included tenancy/set_project_member_role.sql
 create or replace function attune.set_project_member_role(project_id uuid, user_id uuid, role attune.project_role)
@@ -1025,44 +1062,49 @@ comment on function attune.set_project_member_role(uuid, uuid, attune.project_ro
   'Changes what a member may do in a project; for its owners. '
   'Refused: `unknown_project`, `project_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_project_member_role(uuid, uuid, attune.project_role) from public;
-grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to authenticated, service_role;
+grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to anon, authenticated, service_role;
 --! EndIncluded tenancy/set_project_member_role.sql
 --! Included tenancy/remove_project_member.sql
 create or replace function attune.remove_project_member(project_id uuid, user_id uuid)
-returns void
+returns attune.project_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.project_members;
 begin
   perform attune_private.require_project_role(caller, remove_project_member.project_id, 'owner');
 
   delete from attune.project_members as m
   where m.user_id = remove_project_member.user_id
-    and m.project_id = remove_project_member.project_id;
+    and m.project_id = remove_project_member.project_id
+  returning m.* into member;
 
   if not found then
     perform attune_private.refuse_unknown_member();
   end if;
+
+  return member;
 end;
 $$;
 comment on function attune.remove_project_member(uuid, uuid) is
   E'@param project_id From which project.\n'
   '@param user_id Whom.\n'
-  'Takes a member out of a project; for its owners. '
+  'Takes a member out of a project, and returns the membership that was; for its owners. '
   'Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_project_member(uuid, uuid) from public;
-grant execute on function attune.remove_project_member(uuid, uuid) to authenticated, service_role;
+grant execute on function attune.remove_project_member(uuid, uuid) to anon, authenticated, service_role;
 --! EndIncluded tenancy/remove_project_member.sql
 --! Included tenancy/leave_project.sql
 create or replace function attune.leave_project(project_id uuid)
-returns void
+returns attune.project_members
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  member attune.project_members;
 begin
   perform attune_private.require_user(caller);
   perform attune_private.require_project_role(
@@ -1071,13 +1113,16 @@ begin
 
   delete from attune.project_members as m
   where m.user_id = caller.user_id
-    and m.project_id = leave_project.project_id;
+    and m.project_id = leave_project.project_id
+  returning m.* into member;
+
+  return member;
 end;
 $$;
 comment on function attune.leave_project(uuid) is
   E'@param project_id Which project.\n'
-  'Takes the caller out of a project. '
+  'Takes the caller out of a project, and returns the membership that was. '
   'Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
 revoke all on function attune.leave_project(uuid) from public;
-grant execute on function attune.leave_project(uuid) to authenticated;
+grant execute on function attune.leave_project(uuid) to anon, authenticated;
 --! EndIncluded tenancy/leave_project.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:2171053a870ee0d62b35d6fb80522c577ea9e2da
---! Hash: sha1:6df73ff9371ec9f9b9ff5e548048a3eca30c21f9
+--! Previous: sha1:425d9954a231a3256f0716bc688988f335d1f5f8
+--! Hash: sha1:cc731ac8409a86db8fd1cb35e3caaf1fd98d5812
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -44,6 +44,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   problems text;
+  refused jsonb;
   obstacle text;
   broken bigint;
 begin
@@ -97,15 +98,17 @@ begin
   then
     -- JSON's null is no default, whatever the schema says: nothing applies until somebody chooses.
     if new.default_value <> 'null' then
-      problems := attune_private.invalid_value_message(new.schema, new.default_value);
+      refused := attune_private.value_problems(new.schema, new.default_value);
     end if;
 
-    if problems is not null then
+    if refused is not null then
       raise exception using
         errcode = 'PT422',
-        message = format('The default of %s is not valid: %s', new.key, problems),
+        message = format('The default of %s is not valid: %s', new.key, attune_private.problems_message(refused)),
         detail = 'invalid_default',
-        hint = 'Give a default that satisfies the setting''s own schema, or none.';
+        hint = attune_private.hint_with_problems(
+          'Give a default that satisfies the setting''s own schema, or none.', refused, new.key
+        );
     end if;
 
     perform attune_private.check_annotations(new.key, new.schema, new.default_value);
@@ -250,7 +253,9 @@ comment on column attune.setting_definitions.rollout_group is
 comment on column attune.setting_definitions.source is
   'The document that declares the setting (`$id` of `apply_definitions`), or null when it was made by hand.';
 comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
-comment on column attune.setting_definitions.updated_at is 'When the definition last changed.';
+comment on column attune.setting_definitions.updated_at is
+  'When the definition last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.setting_definitions enable row level security;
 create policy setting_definitions_select_public on attune.setting_definitions for select to anon
@@ -276,7 +281,7 @@ grant select on attune.setting_definitions to anon;
 grant
   select,
   insert (key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
-  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
+  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source, updated_at),
   delete
   on attune.setting_definitions to authenticated, service_role;
 
@@ -285,6 +290,9 @@ create trigger _010_require_admin before insert on attune.setting_definitions
   execute function attune_private.tg__require_admin();
 create trigger _100_validate before insert or update on attune.setting_definitions
   for each row execute function attune_private.tg_setting_definitions__validate();
+create trigger _060_check_version before update on attune.setting_definitions
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _200_timestamps before update on attune.setting_definitions
   for each row execute function attune_private.tg__timestamps();
 create trigger _300_keep_used before delete on attune.setting_definitions
@@ -389,10 +397,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   problem text;
+  problems jsonb;
 begin
   perform attune_private.check_size('The variants', octet_length(variants::text), 65536, 'bytes');
 
-  problem := attune_private.invalid_value_message(
+  problems := attune_private.value_problems(
     '{
       "type": "array",
       "minItems": 1,
@@ -411,7 +420,7 @@ begin
     variants
   );
 
-  if problem is null then
+  if problems is null then
     select case
       when count(distinct v.item -> 'name') < count(*) then 'two have the same name'
       when sum((v.item ->> 'weight')::numeric) = 0 then 'no weight is above 0'
@@ -420,10 +429,10 @@ begin
     from jsonb_array_elements(variants) as v (item);
   end if;
 
-  if problem is not null then
+  if coalesce(problem, problems::text) is not null then
     raise exception using
       errcode = 'PT422',
-      message = 'The variants are not valid: ' || problem,
+      message = 'The variants are not valid: ' || coalesce(problem, attune_private.problems_message(problems)),
       detail = 'invalid_variants',
       hint = 'Send [{"name", "weight", "value"}, …] with unique names; a weight is a part of their sum.';
   end if;
@@ -481,6 +490,26 @@ $$;
 comment on function attune_private.refuse_unknown_setting(text) is 'Refuses: `unknown_setting`.';
 revoke all on function attune_private.refuse_unknown_setting(text) from public;
 --! EndIncluded settings/private/refuse_unknown_setting.sql
+--! Included settings/private/check_setting.sql
+create or replace function attune_private.check_setting(caller attune_private.caller, key text)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (
+    select from attune.setting_definitions as d
+    where d.key = check_setting.key
+      and d.audience <= attune_private.audience_of(caller)
+  ) then
+    perform attune_private.refuse_unknown_setting(check_setting.key);
+  end if;
+end;
+$$;
+comment on function attune_private.check_setting(attune_private.caller, text) is
+  'Refuses (`unknown_setting`) a setting that there is not, or that the caller is not shown.';
+revoke all on function attune_private.check_setting(attune_private.caller, text) from public;
+--! EndIncluded settings/private/check_setting.sql
 --! Included settings/private/check_plan.sql
 create or replace function attune_private.check_plan(plan text)
 returns void
@@ -646,6 +675,47 @@ revoke all on function attune_private.holds_whole_value(
   attune.setting_merge, attune.setting_seeding, attune.setting_layer
 ) from public;
 --! EndIncluded settings/private/holds_whole_value.sql
+--! Included settings/private/stored_value_problems.sql
+create or replace function attune_private.stored_value_problems(
+  definition attune.setting_definitions,
+  layer attune.setting_layer,
+  value jsonb
+)
+returns jsonb
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  at_null text;
+begin
+  if jsonb_typeof(value) <> 'object'
+    or attune_private.holds_whole_value(definition.merge, definition.seeding, stored_value_problems.layer)
+  then
+    return attune_private.value_problems(definition.schema, value);
+  end if;
+
+  at_null := attune_private.null_member(value);
+
+  if at_null is not null then
+    return jsonb_build_array(jsonb_build_object(
+      'pointer', at_null, 'keyword', 'merge',
+      'message', 'null takes nothing out of a value that is merged: leave it out'
+    ));
+  end if;
+
+  -- Of what is merged, a layer holds what differs, and judged over the default it is judged for good: members are
+  -- constrained one by one, and none is taken out.
+  return attune_private.value_problems(
+    definition.schema, attune_hidden.json_merge_patch(nullif(definition.default_value, 'null'), value)
+  );
+end;
+$$;
+comment on function attune_private.stored_value_problems(attune.setting_definitions, attune.setting_layer, jsonb) is
+  'Why a layer may not hold a value, by the schema: the whole value alone, or, of what is merged, over the default, '
+  '`[{pointer, keyword, message}]`; NULL when it may.';
+revoke all on function attune_private.stored_value_problems(attune.setting_definitions, attune.setting_layer, jsonb)
+  from public;
+--! EndIncluded settings/private/stored_value_problems.sql
 --! Included settings/private/stored_value_problem.sql
 create or replace function attune_private.stored_value_problem(
   definition attune.setting_definitions,
@@ -653,31 +723,16 @@ create or replace function attune_private.stored_value_problem(
   value jsonb
 )
 returns text
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  problem text;
-begin
-  if jsonb_typeof(value) <> 'object'
-    or attune_private.holds_whole_value(definition.merge, definition.seeding, stored_value_problem.layer)
-  then
-    return attune_private.invalid_value_message(definition.schema, value);
-  end if;
-
-  -- Of what is merged, a layer holds what differs, and judged over the default it is judged for good: members are
-  -- constrained one by one, and none is taken out.
-  return coalesce(
-    attune_private.null_member(value) || ': null takes nothing out of a value that is merged: leave it out',
-    attune_private.invalid_value_message(
-      definition.schema, attune_hidden.json_merge_patch(nullif(definition.default_value, 'null'), value)
+language sql immutable parallel safe security invoker
+begin atomic
+  select attune_private.problems_message(
+    attune_private.stored_value_problems(
+      stored_value_problem.definition, stored_value_problem.layer, stored_value_problem.value
     )
   );
 end;
-$$;
 comment on function attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb) is
-  'Why a layer may not hold a value, by the schema: the whole value alone, or, of what is merged, over the default; '
-  'NULL when it may.';
+  'As `stored_value_problems`, as one line; NULL when the layer may hold the value.';
 revoke all on function attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb)
   from public;
 --! EndIncluded settings/private/stored_value_problem.sql
@@ -690,7 +745,7 @@ as $$
 declare
   stored_layer constant attune.setting_layer := tg_argv[0];
   definition attune.setting_definitions;
-  problems text;
+  problems jsonb;
 begin
   if tg_op = 'UPDATE' and new.value = old.value and new.key = old.key then
     return new;
@@ -715,14 +770,14 @@ begin
 
   perform attune_private.check_annotations(new.key, definition.schema, new.value);
 
-  problems := attune_private.stored_value_problem(definition, stored_layer, new.value);
+  problems := attune_private.stored_value_problems(definition, stored_layer, new.value);
 
   if problems is not null then
     raise exception using
       errcode = 'PT422',
-      message = format('%s is not valid: %s', new.key, problems),
+      message = format('%s is not valid: %s', new.key, attune_private.problems_message(problems)),
       detail = 'invalid_value',
-      hint = 'Send a value that satisfies the setting''s schema.';
+      hint = attune_private.hint_with_problems('Send a value that satisfies the setting''s schema.', problems, new.key);
   end if;
 
   return new;
@@ -744,7 +799,9 @@ as $$
 declare
   definition attune.setting_definitions;
   variant jsonb;
-  problems text;
+  place bigint;
+  found_here jsonb;
+  problems jsonb := '[]';
 begin
   if tg_op = 'UPDATE' and (new.variants, new.value) is not distinct from (old.variants, old.value) then
     return new;
@@ -754,26 +811,34 @@ begin
   perform attune_private.check_depth('A variant of ' || new.key, new.variants);
   select d.* into definition from attune.setting_definitions as d where d.key = new.key;
 
-  for variant in select v.item from jsonb_array_elements(new.variants) as v (item) loop
+  for variant, place in
+    select v.item, v.place - 1 from jsonb_array_elements(new.variants) with ordinality as v (item, place)
+  loop
     perform attune_private.check_annotations(new.key, definition.schema, variant -> 'value');
 
-    problems := attune_private.stored_value_problem(
-      definition,
-      'global',
-      case
-        when definition.merge = 'replace' then variant -> 'value'
-        else attune_hidden.json_merge_patch(new.value, variant -> 'value')
-      end
-    );
+    select jsonb_agg(p.problem || jsonb_build_object('pointer', format('/%s/value', place) || (p.problem ->> 'pointer')))
+    into found_here
+    from jsonb_array_elements(
+      attune_private.stored_value_problems(
+        definition,
+        'global',
+        case
+          when definition.merge = 'replace' then variant -> 'value'
+          else attune_hidden.json_merge_patch(new.value, variant -> 'value')
+        end
+      )
+    ) as p (problem);
 
-    if problems is not null then
-      raise exception using
-        errcode = 'PT422',
-        message = format('Variant %s of %s is not valid: %s', variant -> 'name', new.key, problems),
-        detail = 'invalid_value',
-        hint = 'Send values that satisfy the setting''s schema.';
-    end if;
+    problems := problems || coalesce(found_here, '[]');
   end loop;
+
+  if problems <> '[]' then
+    raise exception using
+      errcode = 'PT422',
+      message = format('The variants of %s are not valid: %s', new.key, attune_private.problems_message(problems)),
+      detail = 'invalid_value',
+      hint = attune_private.hint_with_problems('Send values that satisfy the setting''s schema.', problems, new.key);
+  end if;
 
   return new;
 end;
@@ -828,7 +893,11 @@ begin
     new.updated_by := attune.current_user_id();
   end if;
 
-  new.updated_at := now();
+  -- Later than what it was in any case: it is the version of the row.
+  new.updated_at := case
+    when tg_op = 'INSERT' then now()
+    else greatest(now(), old.updated_at + interval '1 microsecond')
+  end;
   return new;
 end;
 $$;
@@ -940,7 +1009,8 @@ create table attune.global_settings (
   updated_at timestamptz not null default now()
 );
 comment on table attune.global_settings is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What administrators chose for everybody.';
 comment on column attune.global_settings.key is 'Which setting.';
 comment on column attune.global_settings.value is 'Its value; an object is merged over the default (RFC 7396), unless the setting''s `merge` is `replace`.';
@@ -963,7 +1033,8 @@ comment on column attune.global_settings.updated_by is
   'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.global_settings.updated_at is
   E'@behavior +attribute:filterBy +attribute:orderBy\n'
-  'When it was last written.';
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.global_settings enable row level security;
 create policy global_settings_select_admin on attune.global_settings for select to authenticated
@@ -982,13 +1053,20 @@ revoke all on attune.global_settings from public;
 grant
   select,
   insert (key, value, is_active, is_enforced, rollout_percentage, variants),
-  update (value, is_active, is_enforced, rollout_percentage, variants),
+  update (value, is_active, is_enforced, rollout_percentage, variants, updated_at),
   delete
   on attune.global_settings to authenticated, service_role;
 
 create trigger _010_require_admin before insert on attune.global_settings
   for each statement when (row_security_active('attune.global_settings'))
   execute function attune_private.tg__require_admin();
+create trigger _060_check_version before update on attune.global_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.global_settings'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.global_settings
   for each row execute function attune_private.tg__validate_value('global');
 create trigger _110_validate_variants before insert or update on attune.global_settings
@@ -1018,7 +1096,8 @@ comment on constraint plan_settings_plan_fkey on attune.plan_settings is
   E'@forwardBehavior -*\n'
   'The plans are few: a client reads them once.';
 comment on table attune.plan_settings is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What administrators chose for the users of a plan.';
 comment on column attune.plan_settings.plan is 'Which plan.';
 comment on column attune.plan_settings.key is 'Which setting.';
@@ -1034,7 +1113,8 @@ comment on column attune.plan_settings.updated_by is
   'The user who last wrote it; null when it was a trusted server.';
 comment on column attune.plan_settings.updated_at is
   E'@behavior +attribute:filterBy +attribute:orderBy\n'
-  'When it was last written.';
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.plan_settings enable row level security;
 create policy plan_settings_select_admin on attune.plan_settings for select to authenticated
@@ -1053,13 +1133,20 @@ revoke all on attune.plan_settings from public;
 grant
   select,
   insert (plan, key, value, is_active, is_enforced),
-  update (value, is_active, is_enforced),
+  update (value, is_active, is_enforced, updated_at),
   delete
   on attune.plan_settings to authenticated, service_role;
 
 create trigger _010_require_admin before insert on attune.plan_settings
   for each statement when (row_security_active('attune.plan_settings'))
   execute function attune_private.tg__require_admin();
+create trigger _060_check_version before update on attune.plan_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.plan_settings'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.plan_settings
   for each row execute function attune_private.tg__validate_value('plan');
 create trigger _200_stamp before insert or update on attune.plan_settings
@@ -1080,7 +1167,8 @@ create table attune.team_settings (
 );
 create index team_settings_key_idx on attune.team_settings (key);
 comment on table attune.team_settings is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What the owners and administrators of a team chose for its members: those whose current team it is.';
 comment on column attune.team_settings.team_id is 'Which team.';
 comment on column attune.team_settings.key is 'Which setting.';
@@ -1094,7 +1182,9 @@ comment on column attune.team_settings.is_enforced is
 comment on column attune.team_settings.updated_by is
   E'@name updated_by_id\n'
   'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.team_settings.updated_at is 'When it was last written.';
+comment on column attune.team_settings.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.team_settings enable row level security;
 create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
@@ -1116,13 +1206,20 @@ revoke all on attune.team_settings from public;
 grant
   select,
   insert (team_id, key, value, is_active, is_enforced),
-  update (value, is_active, is_enforced),
+  update (value, is_active, is_enforced, updated_at),
   delete
   on attune.team_settings to authenticated, service_role;
 
 create trigger _050_authorize before insert or update or delete on attune.team_settings
   for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg_team_settings__authorize();
+create trigger _060_check_version before update on attune.team_settings
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.team_settings'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.team_settings
   for each row execute function attune_private.tg__validate_value('team');
 create trigger _200_stamp before insert or update on attune.team_settings
@@ -1142,7 +1239,8 @@ create table attune.user_preferences (
 );
 create index user_preferences_key_idx on attune.user_preferences (key, user_id);
 comment on table attune.user_preferences is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves. '
   'A user sees and changes only their own.';
 comment on column attune.user_preferences.user_id is 'Whose choice it is.';
@@ -1152,7 +1250,9 @@ comment on column attune.user_preferences.is_active is 'False keeps the value, a
 comment on column attune.user_preferences.updated_by is
   E'@name updated_by_id\n'
   'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.user_preferences.updated_at is 'When it was last written.';
+comment on column attune.user_preferences.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.user_preferences enable row level security;
 create policy user_preferences_select_self_or_admin on attune.user_preferences for select to authenticated
@@ -1174,7 +1274,7 @@ revoke all on attune.user_preferences from public;
 grant
   select,
   insert (user_id, key, value, is_active),
-  update (value, is_active),
+  update (value, is_active, updated_at),
   delete
   on attune.user_preferences to authenticated, service_role;
 
@@ -1182,6 +1282,13 @@ grant
 create trigger _050_authorize_preference before insert or update or delete on attune.user_preferences
   for each row when (row_security_active('attune.user_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg__authorize_preference();
+create trigger _060_check_version before update on attune.user_preferences
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.user_preferences'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.user_preferences
   for each row execute function attune_private.tg__validate_value('user');
 create trigger _200_stamp before insert or update on attune.user_preferences
@@ -1211,7 +1318,8 @@ create table attune.project_preferences (
 );
 create index project_preferences_key_idx on attune.project_preferences (key, user_id);
 comment on table attune.project_preferences is
-  E'@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
+  E'@behavior -insert -update -delete\n'
+  '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What users chose for themselves in one project. '
   'A user sees and changes only their own, while a member.';
 comment on column attune.project_preferences.user_id is 'Whose choice it is.';
@@ -1222,7 +1330,9 @@ comment on column attune.project_preferences.is_active is 'False keeps the value
 comment on column attune.project_preferences.updated_by is
   E'@name updated_by_id\n'
   'The user who last wrote it; null when it was a trusted server.';
-comment on column attune.project_preferences.updated_at is 'When it was last written.';
+comment on column attune.project_preferences.updated_at is
+  'When it was last written. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.project_preferences enable row level security;
 create policy project_preferences_select_self_or_admin on attune.project_preferences for select to authenticated
@@ -1244,13 +1354,20 @@ revoke all on attune.project_preferences from public;
 grant
   select,
   insert (user_id, project_id, key, value, is_active),
-  update (value, is_active),
+  update (value, is_active, updated_at),
   delete
   on attune.project_preferences to authenticated, service_role;
 
 create trigger _050_authorize_preference before insert or update or delete on attune.project_preferences
   for each row when (row_security_active('attune.project_preferences') and not pg_has_role(current_user, 'service_role', 'usage'))
   execute function attune_private.tg__authorize_preference();
+create trigger _060_check_version before update on attune.project_preferences
+  for each row when (
+    new.updated_at is distinct from old.updated_at
+    -- What a function of ours hands on, see `tg__stamp`.
+    and not (new.updated_at = 'infinity' and has_column_privilege('attune.project_preferences'::regclass, 'updated_by', 'update'))
+  )
+  execute function attune_private.tg__check_version();
 create trigger _100_validate_value before insert or update on attune.project_preferences
   for each row execute function attune_private.tg__validate_value('project');
 create trigger _200_stamp before insert or update on attune.project_preferences
@@ -1316,9 +1433,14 @@ create type attune.effective_setting as (
   is_enforced boolean,
   can_edit boolean,
   description text,
-  updated_at timestamptz
+  updated_at timestamptz,
+  user_id uuid,
+  project_id uuid,
+  targeting_key text
 );
-comment on type attune.effective_setting is 'What applies to one user for one setting, and where it comes from.';
+comment on type attune.effective_setting is
+  E'@id user_id,project_id,targeting_key,key\n'
+  'What applies to one user for one setting, and where it comes from.';
 comment on column attune.effective_setting.key is
   E'@notNull\n'
   'The setting''s name.';
@@ -1343,6 +1465,10 @@ comment on column attune.effective_setting.description is
   E'@notNull\n'
   'What the setting does.';
 comment on column attune.effective_setting.updated_at is 'When the value that applies was written; null for a default.';
+comment on column attune.effective_setting.user_id is 'To whom it applies; null where nobody is signed in.';
+comment on column attune.effective_setting.project_id is 'In which project; null outside projects.';
+comment on column attune.effective_setting.targeting_key is
+  'Whom rollouts and variants drew, where nobody is signed in; null when it was not given.';
 
 create type attune.setting_explanation as (
   layer attune.setting_layer,
@@ -1802,7 +1928,10 @@ begin atomic
         and (is_admin or d.writable_by = 'user')
     end,
     d.description,
-    s.updated_at
+    s.updated_at,
+    resolve_settings.user_id,
+    resolve_settings.project_id,
+    case when resolve_settings.user_id is null then nullif(resolve_settings.targeting_key, '') end
   from attune.setting_definitions as d
   left join (
     select
@@ -1986,30 +2115,6 @@ comment on function attune_private.refuse_missing_value() is
   'Refuses (`value_required`) to store what was not sent.';
 revoke all on function attune_private.refuse_missing_value() from public;
 --! EndIncluded settings/private/refuse_missing_value.sql
---! Included settings/private/check_unchanged.sql
-create or replace function attune_private.check_unchanged(updated_at timestamptz, expected_updated_at timestamptz)
-returns void
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if expected_updated_at is not null and expected_updated_at is distinct from updated_at then
-    raise exception using
-      errcode = 'PT409',
-      message = case
-        when updated_at is null then 'The value has been reset since it was read'
-        else format('The value has been changed since it was read, at %s', updated_at)
-      end,
-      detail = 'changed_meanwhile',
-      hint = 'Read it again, and decide again.';
-  end if;
-end;
-$$;
-comment on function attune_private.check_unchanged(timestamptz, timestamptz) is
-  'Refuses (`changed_meanwhile`) a write by somebody who has read another state than what is stored; NULL expects '
-  'nothing.';
-revoke all on function attune_private.check_unchanged(timestamptz, timestamptz) from public;
---! EndIncluded settings/private/check_unchanged.sql
 --! Included settings/private/written_value.sql
 create or replace function attune_private.written_value(
   key text,
@@ -2082,7 +2187,8 @@ create or replace function attune_private.write_preference(
   key text,
   value jsonb,
   project_id uuid default null,
-  is_whole boolean default false
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns void
 language plpgsql volatile security invoker
@@ -2091,6 +2197,7 @@ as $$
 declare
   layer constant attune.setting_layer := case when write_preference.project_id is null then 'user' else 'project' end;
   stored jsonb;
+  stored_version timestamptz;
   fresh jsonb;
   is_added boolean;
 begin
@@ -2103,14 +2210,14 @@ begin
     -- for writing, so that nobody who locks the whole table waits for a row of ours while we wait for the table.
     if layer = 'user' then
       lock table attune.user_preferences in row exclusive mode;
-      select p.value into stored
+      select p.value, p.updated_at into stored, stored_version
       from attune.user_preferences as p
       where p.user_id = write_preference.user_id
         and p.key = write_preference.key
       for no key update;
     else
       lock table attune.project_preferences in row exclusive mode;
-      select p.value into stored
+      select p.value, p.updated_at into stored, stored_version
       from attune.project_preferences as p
       where p.user_id = write_preference.user_id
         and p.project_id = write_preference.project_id
@@ -2124,6 +2231,10 @@ begin
     end if;
 
     perform attune_private.check_project(write_preference.user_id, write_preference.project_id);
+
+    if write_preference.expected_updated_at is not null then
+      perform attune_private.check_unchanged(stored_version, write_preference.expected_updated_at);
+    end if;
 
     fresh := attune_private.written_value(
       write_preference.key, layer, stored, write_preference.value, write_preference.is_whole,
@@ -2163,13 +2274,55 @@ begin
   end if;
 end;
 $$;
-comment on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid, boolean) is
+comment on function attune_private.write_preference(
+  attune_private.caller, uuid, text, jsonb, uuid, boolean, timestamptz
+) is
   'Stores what a user chooses for one setting, everywhere or in one project, when the caller may: a patch, or, with '
   '`is_whole`, the value as it is. '
   'Refused as `attune.set_preference` and `attune.set_user_setting`.';
-revoke all on function attune_private.write_preference(attune_private.caller, uuid, text, jsonb, uuid, boolean)
-  from public;
+revoke all on function attune_private.write_preference(
+  attune_private.caller, uuid, text, jsonb, uuid, boolean, timestamptz
+) from public;
 --! EndIncluded settings/private/write_preference.sql
+--! Included settings/private/preference_problems.sql
+create or replace function attune_private.preference_problems(
+  caller attune_private.caller,
+  patch jsonb,
+  project_id uuid
+)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  select jsonb_agg(p.problem || jsonb_build_object('key', d.key) order by d.key, p.position)
+  from jsonb_each(patch) as e
+  join attune.setting_definitions as d on d.key = e.key
+    and d.audience <= greatest(attune_private.audience_of(preference_problems.caller), 'client')
+  cross join lateral (
+    select case when preference_problems.project_id is null then 'user' else 'project' end::attune.setting_layer
+  ) as l (layer)
+  left join attune.user_preferences as u on preference_problems.project_id is null
+    and u.user_id = (preference_problems.caller).user_id
+    and u.key = d.key
+  left join attune.project_preferences as r on r.user_id = (preference_problems.caller).user_id
+    and r.project_id = preference_problems.project_id
+    and r.key = d.key
+  cross join lateral jsonb_array_elements(
+    attune_private.stored_value_problems(
+      d,
+      l.layer,
+      attune_private.written_value(
+        d.key, l.layer, coalesce(u.value, r.value), e.value, false,
+        (preference_problems.caller).user_id, preference_problems.project_id
+      )
+    )
+  ) with ordinality as p (problem, position)
+  where e.value <> 'null';
+end;
+comment on function attune_private.preference_problems(attune_private.caller, jsonb, uuid) is
+  'What is wrong with the values of a patch of a caller''s preferences, `[{key, pointer, keyword, message}]`; of what '
+  'the caller is shown.';
+revoke all on function attune_private.preference_problems(attune_private.caller, jsonb, uuid) from public;
+--! EndIncluded settings/private/preference_problems.sql
 --! Included settings/private/write_preferences.sql
 create or replace function attune_private.write_preferences(
   caller attune_private.caller,
@@ -2183,6 +2336,7 @@ as $$
 declare
   unknown text;
   member record;
+  reason text;
 begin
   -- Before anything is done: a patch may have thousands of members.
   select e.key into unknown
@@ -2198,18 +2352,37 @@ begin
   -- One writer of several rows at a time for each user, so that two never wait for each other.
   perform from attune.users as u where u.id = caller.user_id for no key update;
 
-  -- Resets come first: they make room where the number of preferences is limited.
-  for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
-    if jsonb_typeof(member.value) = 'null' then
-      perform attune_private.drop_preference(caller, caller.user_id, member.key, write_preferences.project_id);
-    else
-      perform attune_private.write_preference(
-        caller, caller.user_id, member.key, member.value, write_preferences.project_id
-      );
-    end if;
+  begin
+    -- Resets come first: they make room where the number of preferences is limited.
+    for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
+      if jsonb_typeof(member.value) = 'null' then
+        perform attune_private.drop_preference(caller, caller.user_id, member.key, write_preferences.project_id);
+      else
+        perform attune_private.write_preference(
+          caller, caller.user_id, member.key, member.value, write_preferences.project_id
+        );
+      end if;
 
-    return next member.key;
-  end loop;
+      return next member.key;
+    end loop;
+  exception
+    when sqlstate 'PT422' then
+      get stacked diagnostics reason = pg_exception_detail;
+
+      if reason <> 'invalid_value' then
+        raise;
+      end if;
+
+      -- Of the others, too, so that a form can show all at once.
+      raise exception using
+        errcode = 'PT422',
+        message = sqlerrm,
+        detail = 'invalid_value',
+        hint = attune_private.hint_with_problems(
+          'Send values that satisfy the schemas of the settings.',
+          attune_private.preference_problems(caller, patch, write_preferences.project_id)
+        );
+  end;
 end;
 $$;
 comment on function attune_private.write_preferences(attune_private.caller, jsonb, uuid) is
@@ -2223,34 +2396,41 @@ create or replace function attune_private.drop_preference(
   caller attune_private.caller,
   user_id uuid,
   key text,
-  project_id uuid default null
+  project_id uuid default null,
+  expected_updated_at timestamptz default null
 )
 returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  dropped_version timestamptz;
 begin
   if drop_preference.project_id is null then
     delete from attune.user_preferences as p
     where p.user_id = drop_preference.user_id
-      and p.key = drop_preference.key;
+      and p.key = drop_preference.key
+    returning p.updated_at into dropped_version;
   else
     delete from attune.project_preferences as p
     where p.user_id = drop_preference.user_id
       and p.project_id = drop_preference.project_id
-      and p.key = drop_preference.key;
+      and p.key = drop_preference.key
+    returning p.updated_at into dropped_version;
   end if;
 
   -- Only now, because dropping what was never set is no error.
   if found and not caller.is_trusted then
     perform attune_private.authorize_preference(caller, drop_preference.user_id, drop_preference.key, true);
   end if;
+
+  perform attune_private.check_unchanged(dropped_version, drop_preference.expected_updated_at);
 end;
 $$;
-comment on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid) is
+comment on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid, timestamptz) is
   'Drops what a user stores for one setting, everywhere or in one project, when the caller may. '
-  'Refused: `admin_required`, `not_your_preference`.';
-revoke all on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid) from public;
+  'Refused: `admin_required`, `not_your_preference`, `changed_meanwhile`.';
+revoke all on function attune_private.drop_preference(attune_private.caller, uuid, text, uuid, timestamptz) from public;
 --! EndIncluded settings/private/drop_preference.sql
 --! Included settings/private/write_global_setting.sql
 create or replace function attune_private.write_global_setting(
@@ -2264,12 +2444,13 @@ create or replace function attune_private.write_global_setting(
   is_whole boolean,
   expected_updated_at timestamptz
 )
-returns void
+returns attune.global_settings
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored attune.global_settings;
+  written attune.global_settings;
   fresh jsonb;
 begin
   perform attune_private.require_administrator(caller);
@@ -2305,9 +2486,10 @@ begin
         variants = nullif(coalesce(write_global_setting.variants, g.variants), 'null'),
         updated_by = caller.user_id,
         updated_at = 'infinity'
-      where g.key = write_global_setting.key;
+      where g.key = write_global_setting.key
+      returning g.* into written;
     else
-      insert into attune.global_settings (
+      insert into attune.global_settings as g (
         key, value, is_active, is_enforced, rollout_percentage, variants, updated_by, updated_at
       )
       values (
@@ -2320,12 +2502,15 @@ begin
         caller.user_id,
         'infinity'
       )
-      on conflict on constraint global_settings_pkey do nothing;
+      on conflict on constraint global_settings_pkey do nothing
+      returning g.* into written;
     end if;
 
     -- Not when somebody else was first: then there is something to change.
     exit when found;
   end loop;
+
+  return written;
 end;
 $$;
 comment on function attune_private.write_global_setting(
@@ -2333,6 +2518,7 @@ comment on function attune_private.write_global_setting(
 ) is
   'Changes what is mentioned of what applies to everybody for one setting, when the caller may; JSON''s null ends '
   'its variants. '
+  'Returns the row. '
   'Refused as `attune.set_global_setting`.';
 revoke all on function attune_private.write_global_setting(
   attune_private.caller, text, jsonb, boolean, integer, jsonb, boolean, boolean, timestamptz
@@ -2349,12 +2535,13 @@ create or replace function attune_private.write_plan_setting(
   is_whole boolean,
   expected_updated_at timestamptz
 )
-returns void
+returns attune.plan_settings
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored attune.plan_settings;
+  written attune.plan_settings;
   fresh jsonb;
 begin
   perform attune_private.require_administrator(caller);
@@ -2383,9 +2570,10 @@ begin
         updated_by = caller.user_id,
         updated_at = 'infinity'
       where s.plan = write_plan_setting.plan
-        and s.key = write_plan_setting.key;
+        and s.key = write_plan_setting.key
+      returning s.* into written;
     else
-      insert into attune.plan_settings (plan, key, value, is_active, is_enforced, updated_by, updated_at)
+      insert into attune.plan_settings as s (plan, key, value, is_active, is_enforced, updated_by, updated_at)
       values (
         write_plan_setting.plan,
         write_plan_setting.key,
@@ -2395,17 +2583,21 @@ begin
         caller.user_id,
         'infinity'
       )
-      on conflict on constraint plan_settings_pkey do nothing;
+      on conflict on constraint plan_settings_pkey do nothing
+      returning s.* into written;
     end if;
 
     exit when found;
   end loop;
+
+  return written;
 end;
 $$;
 comment on function attune_private.write_plan_setting(
   attune_private.caller, text, text, jsonb, boolean, boolean, boolean, timestamptz
 ) is
   'Changes what is mentioned of what applies to the users of a plan for one setting, when the caller may. '
+  'Returns the row. '
   'Refused as `attune.set_plan_setting`.';
 revoke all on function attune_private.write_plan_setting(
   attune_private.caller, text, text, jsonb, boolean, boolean, boolean, timestamptz
@@ -2422,12 +2614,13 @@ create or replace function attune_private.write_team_setting(
   is_whole boolean,
   expected_updated_at timestamptz
 )
-returns void
+returns attune.team_settings
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   stored attune.team_settings;
+  written attune.team_settings;
   fresh jsonb;
 begin
   perform attune_private.require_team_administrator(caller, write_team_setting.team_id);
@@ -2457,9 +2650,10 @@ begin
         updated_by = caller.user_id,
         updated_at = 'infinity'
       where s.team_id = write_team_setting.team_id
-        and s.key = write_team_setting.key;
+        and s.key = write_team_setting.key
+      returning s.* into written;
     else
-      insert into attune.team_settings (team_id, key, value, is_active, is_enforced, updated_by, updated_at)
+      insert into attune.team_settings as s (team_id, key, value, is_active, is_enforced, updated_by, updated_at)
       values (
         write_team_setting.team_id,
         write_team_setting.key,
@@ -2469,17 +2663,21 @@ begin
         caller.user_id,
         'infinity'
       )
-      on conflict on constraint team_settings_pkey do nothing;
+      on conflict on constraint team_settings_pkey do nothing
+      returning s.* into written;
     end if;
 
     exit when found;
   end loop;
+
+  return written;
 end;
 $$;
 comment on function attune_private.write_team_setting(
   attune_private.caller, uuid, text, jsonb, boolean, boolean, boolean, timestamptz
 ) is
   'Changes what is mentioned of what applies to the members of a team for one setting, when the caller may. '
+  'Returns the row. '
   'Refused as `attune.set_team_setting`.';
 revoke all on function attune_private.write_team_setting(
   attune_private.caller, uuid, text, jsonb, boolean, boolean, boolean, timestamptz
@@ -2547,11 +2745,65 @@ comment on function attune.effective_setting(text, uuid, text) is
   '@param targeting_key Whom rollouts and variants of public settings draw where nobody is signed in, such as a '
   'visitor''s own random id.\n'
   'What applies to the caller for one setting, in a project if one is given (`unknown_project`). '
-  'Refused (`unknown_setting`) when there is none that the caller may see, or (`too_large`) for a key of more than '
-  '200 characters.';
+  'Refused (`unknown_setting`) when there is none that the caller may see, or (`too_large`) for a `targeting_key` of '
+  'more than 200 characters.';
 revoke all on function attune.effective_setting(text, uuid, text) from public;
 grant execute on function attune.effective_setting(text, uuid, text) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_setting.sql
+--! Included settings/team_settings_effective_setting.sql
+create or replace function attune.team_settings_effective_setting(team_setting attune.team_settings)
+returns attune.effective_setting
+language sql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Of a row that is none, such as what was reset where nothing was stored, there is none.
+  select attune.effective_setting((team_setting).key)
+  where (team_setting).key is not null;
+$$;
+comment on function attune.team_settings_effective_setting(attune.team_settings) is
+  E'@notNull\n'
+  '@behavior typeField -mutationField\n'
+  'What applies to the caller for the setting now.';
+revoke all on function attune.team_settings_effective_setting(attune.team_settings) from public;
+grant execute on function attune.team_settings_effective_setting(attune.team_settings)
+  to anon, authenticated, service_role;
+--! EndIncluded settings/team_settings_effective_setting.sql
+--! Included settings/plan_settings_effective_setting.sql
+create or replace function attune.plan_settings_effective_setting(plan_setting attune.plan_settings)
+returns attune.effective_setting
+language sql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Of a row that is none, such as what was reset where nothing was stored, there is none.
+  select attune.effective_setting((plan_setting).key)
+  where (plan_setting).key is not null;
+$$;
+comment on function attune.plan_settings_effective_setting(attune.plan_settings) is
+  E'@notNull\n'
+  '@behavior typeField -mutationField\n'
+  'What applies to the caller for the setting now.';
+revoke all on function attune.plan_settings_effective_setting(attune.plan_settings) from public;
+grant execute on function attune.plan_settings_effective_setting(attune.plan_settings)
+  to anon, authenticated, service_role;
+--! EndIncluded settings/plan_settings_effective_setting.sql
+--! Included settings/global_settings_effective_setting.sql
+create or replace function attune.global_settings_effective_setting(global_setting attune.global_settings)
+returns attune.effective_setting
+language sql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- Of a row that is none, such as what was reset where nothing was stored, there is none.
+  select attune.effective_setting((global_setting).key)
+  where (global_setting).key is not null;
+$$;
+comment on function attune.global_settings_effective_setting(attune.global_settings) is
+  E'@notNull\n'
+  '@behavior typeField -mutationField\n'
+  'What applies to the caller for the setting now.';
+revoke all on function attune.global_settings_effective_setting(attune.global_settings) from public;
+grant execute on function attune.global_settings_effective_setting(attune.global_settings)
+  to anon, authenticated, service_role;
+--! EndIncluded settings/global_settings_effective_setting.sql
 --! Included settings/effective_settings_for.sql
 create or replace function attune.effective_settings_for(
   user_id uuid,
@@ -2587,8 +2839,108 @@ comment on function attune.effective_settings_for(uuid, text, uuid) is
   'administrators (`admin_required`). '
   'Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
 revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
-grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
+grant execute on function attune.effective_settings_for(uuid, text, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_settings_for.sql
+--! Included settings/effective_setting_for.sql
+create or replace function attune.effective_setting_for(user_id uuid, key text, project_id uuid default null)
+returns attune.effective_setting
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.require_administrator(caller);
+  perform attune_private.check_user(effective_setting_for.user_id);
+
+  return attune_private.effective_setting(
+    (effective_setting_for.user_id, false, false)::attune_private.caller,
+    effective_setting_for.key,
+    effective_setting_for.project_id,
+    audience => attune_private.audience_of(caller)
+  );
+end;
+$$;
+comment on function attune.effective_setting_for(uuid, text, uuid) is
+  E'@notNull\n'
+  '@param user_id To whom it applies.\n'
+  '@param key Which setting.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to another user for one setting; for administrators and trusted servers (`admin_required`). '
+  'Refused when there is no such user (`unknown_user`) or setting (`unknown_setting`), or the project is not theirs '
+  '(`unknown_project`).';
+revoke all on function attune.effective_setting_for(uuid, text, uuid) from public;
+grant execute on function attune.effective_setting_for(uuid, text, uuid) to anon, authenticated, service_role;
+--! EndIncluded settings/effective_setting_for.sql
+--! Included settings/evaluate.sql
+create or replace function attune.evaluate(user_ids uuid[], keys text[] default null, project_id uuid default null)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 100
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+  -- All are those that such a user is shown, and for a trusted server what is for servers, too; a key may be any.
+  shown constant attune.setting_audience := case
+    when evaluate.keys is not null then attune_private.audience_of(caller)
+    when caller.is_trusted then 'server'
+    else 'client'
+  end;
+  asked constant text[] := coalesce(
+    evaluate.keys, array(select d.key from attune.setting_definitions as d where d.audience <= shown)
+  );
+  unknown text;
+begin
+  perform attune_private.require_administrator(caller);
+
+  perform attune_private.check_size('The list of users', cardinality(user_ids), 10000, 'users');
+  perform attune_private.check_size('The list of keys', cardinality(asked), 10000, 'keys');
+  perform attune_private.check_size(
+    'The answer', cardinality(user_ids) * cardinality(asked), 10000, 'values of users and keys'
+  );
+
+  select a.key into unknown
+  from unnest(asked) as a (key)
+  where not exists (select from attune.setting_definitions as d where d.key = a.key and d.audience <= shown)
+  order by a.key
+  limit 1;
+
+  if found then
+    perform attune_private.refuse_unknown_setting(unknown);
+  end if;
+
+  if evaluate.project_id is not null
+    and not exists (select from attune.projects as p where p.id = evaluate.project_id)
+  then
+    perform attune_private.refuse_unknown_project();
+  end if;
+
+  return query
+    select r.*
+    from (
+      select a.id, min(a.place) as place
+      from unnest(evaluate.user_ids) with ordinality as a (id, place)
+      where a.id is not null
+      group by a.id
+    ) as u
+    cross join lateral attune_private.resolve_settings(u.id, false, shown, evaluate.project_id) as r
+    where r.key = any (asked)
+    order by u.place, r.key;
+end;
+$$;
+comment on function attune.evaluate(uuid[], text[], uuid) is
+  E'@param user_ids To whom they apply; each once.\n'
+  '@param keys Which settings; all that these users are shown when left out.\n'
+  '@param project_id In which project, for those who are in it; outside projects when left out.\n'
+  'What applies to many users for many settings at once, by user in the order given, and key; for administrators and '
+  'trusted servers (`admin_required`). '
+  'As a feature flag has it, an id that is no user''s gets what applies to everybody, and is drawn by rollouts and '
+  'variants as a user would be. '
+  'Refused: `unknown_setting`, `unknown_project`, and (`too_large`) more than 10,000 users times keys.';
+revoke all on function attune.evaluate(uuid[], text[], uuid) from public;
+grant execute on function attune.evaluate(uuid[], text[], uuid) to anon, authenticated, service_role;
+--! EndIncluded settings/evaluate.sql
 --! Included settings/settings_document.sql
 create or replace function attune.settings_document(
   category text default null,
@@ -2711,7 +3063,8 @@ create or replace function attune.set_preference(
   key text,
   value jsonb,
   project_id uuid default null,
-  is_whole boolean default false
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns attune.effective_setting
 language plpgsql volatile security definer
@@ -2728,26 +3081,29 @@ begin
     set_preference.key,
     set_preference.value,
     set_preference.project_id,
-    set_preference.is_whole
+    set_preference.is_whole,
+    set_preference.expected_updated_at
   );
 
   return attune_private.effective_setting(caller, set_preference.key, set_preference.project_id);
 end;
 $$;
-comment on function attune.set_preference(text, jsonb, uuid, boolean) is
+comment on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) is
   E'@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param project_id In which project; outside projects when left out.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
+  '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Stores the caller''s choice for one setting, everywhere or in one project, and returns what applies now. '
   'An object is merged into what the caller already stores (RFC 7396: null resets a member), so that two clients '
   'which change different members keep both changes. '
   'Where nothing is stored yet and the setting''s values are not merged (`merge` is `replace`), it is merged into what '
   'applies now. '
   'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `layer_not_allowed`, `admin_required`, '
-  '`setting_enforced`, `value_required`, `invalid_value`, `too_large`, `value_too_deep`, `too_many_preferences`.';
-revoke all on function attune.set_preference(text, jsonb, uuid, boolean) from public;
-grant execute on function attune.set_preference(text, jsonb, uuid, boolean) to authenticated, service_role;
+  '`setting_enforced`, `value_required`, `invalid_value`, `changed_meanwhile` (where `expected_updated_at` is another), '
+  '`too_large`, `value_too_deep`, `too_many_preferences`.';
+revoke all on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) from public;
+grant execute on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/set_preference.sql
 --! Included settings/set_preferences.sql
 create or replace function attune.set_preferences(patch jsonb, project_id uuid default null)
@@ -2775,10 +3131,14 @@ comment on function attune.set_preferences(jsonb, uuid) is
   'A merge patch (RFC 7396): null resets a key. '
   'Refused: `invalid_patch`, and as `set_preference`.';
 revoke all on function attune.set_preferences(jsonb, uuid) from public;
-grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, service_role;
+grant execute on function attune.set_preferences(jsonb, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/set_preferences.sql
 --! Included settings/reset_preference.sql
-create or replace function attune.reset_preference(key text, project_id uuid default null)
+create or replace function attune.reset_preference(
+  key text,
+  project_id uuid default null,
+  expected_updated_at timestamptz default null
+)
 returns attune.effective_setting
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -2788,20 +3148,22 @@ declare
 begin
   perform attune_private.require_user(caller);
   perform attune_private.drop_preference(
-    caller, caller.user_id, reset_preference.key, reset_preference.project_id
+    caller, caller.user_id, reset_preference.key, reset_preference.project_id, reset_preference.expected_updated_at
   );
 
   return attune_private.effective_setting(caller, reset_preference.key, reset_preference.project_id);
 end;
 $$;
-comment on function attune.reset_preference(text, uuid) is
+comment on function attune.reset_preference(text, uuid, timestamptz) is
   E'@param key Which setting.\n'
   '@param project_id In which project; outside projects when left out.\n'
+  '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Drops the caller''s override of one setting, or the one in a project, and returns what applies now. '
   'Resetting what was never set is no error. '
-  'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`.';
-revoke all on function attune.reset_preference(text, uuid) from public;
-grant execute on function attune.reset_preference(text, uuid) to authenticated, service_role;
+  'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`, `changed_meanwhile` (where '
+  '`expected_updated_at` is another).';
+revoke all on function attune.reset_preference(text, uuid, timestamptz) from public;
+grant execute on function attune.reset_preference(text, uuid, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_preference.sql
 --! Included settings/reset_preferences.sql
 create or replace function attune.reset_preferences(category text default null, project_id uuid default null)
@@ -2812,6 +3174,7 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
   shown constant attune.setting_audience := attune_private.audience_of(caller);
+  dropped text[];
 begin
   perform attune_private.require_user(caller);
 
@@ -2820,38 +3183,47 @@ begin
 
   -- What administrators gave the user is not the user's to drop.
   if reset_preferences.project_id is null then
-    delete from attune.user_preferences as p
-    using attune.setting_definitions as d
-    where p.user_id = caller.user_id
-      and d.key = p.key
-      and d.writable_by = 'user'
-      and d.audience <= shown
-      and (reset_preferences.category is null or d.category = reset_preferences.category);
+    with deleted as (
+      delete from attune.user_preferences as p
+      using attune.setting_definitions as d
+      where p.user_id = caller.user_id
+        and d.key = p.key
+        and d.writable_by = 'user'
+        and d.audience <= shown
+        and (reset_preferences.category is null or d.category = reset_preferences.category)
+      returning p.key
+    )
+    select array_agg(x.key) into dropped from deleted as x;
   else
-    delete from attune.project_preferences as p
-    using attune.setting_definitions as d
-    where p.user_id = caller.user_id
-      and p.project_id = reset_preferences.project_id
-      and d.key = p.key
-      and d.writable_by = 'user'
-      and d.audience <= shown
-      and (reset_preferences.category is null or d.category = reset_preferences.category);
+    with deleted as (
+      delete from attune.project_preferences as p
+      using attune.setting_definitions as d
+      where p.user_id = caller.user_id
+        and p.project_id = reset_preferences.project_id
+        and d.key = p.key
+        and d.writable_by = 'user'
+        and d.audience <= shown
+        and (reset_preferences.category is null or d.category = reset_preferences.category)
+      returning p.key
+    )
+    select array_agg(x.key) into dropped from deleted as x;
   end if;
 
   return query
     select s.*
-    from attune_private.effective_settings(caller, reset_preferences.category, reset_preferences.project_id) as s;
+    from attune_private.effective_settings(caller, reset_preferences.category, reset_preferences.project_id) as s
+    where s.key = any (dropped);
 end;
 $$;
 comment on function attune.reset_preferences(text, uuid) is
   E'@param category Only this category; all when left out.\n'
   '@param project_id In which project; outside projects when left out.\n'
   'Drops all choices of the caller outside projects, or all in one project, or of these those of one category, and '
-  'returns what applies now. '
+  'returns what applies now for each that was dropped. '
   'Values that only administrators may write, or see, stay. '
   'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.reset_preferences(text, uuid) from public;
-grant execute on function attune.reset_preferences(text, uuid) to authenticated, service_role;
+grant execute on function attune.reset_preferences(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_preferences.sql
 --! Included settings/set_global_setting.sql
 create or replace function attune.set_global_setting(
@@ -2863,14 +3235,14 @@ create or replace function attune.set_global_setting(
   is_whole boolean default false,
   expected_updated_at timestamptz default null
 )
-returns attune.effective_setting
+returns attune.global_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_global_setting(
+  return attune_private.write_global_setting(
     caller,
     set_global_setting.key,
     set_global_setting.value,
@@ -2881,8 +3253,6 @@ begin
     set_global_setting.is_whole,
     set_global_setting.expected_updated_at
   );
-
-  return attune_private.effective_setting(caller, set_global_setting.key);
 end;
 $$;
 comment on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz) is
@@ -2893,7 +3263,7 @@ comment on function attune.set_global_setting(text, jsonb, boolean, integer, boo
   '@param is_active False keeps the value, and ignores it.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
   '@param expected_updated_at The `updated_at` of the global value that was read.\n'
-  'Changes what applies to everybody for one setting, and returns what applies to the caller now; for '
+  'Changes what applies to everybody for one setting, and returns the row; for '
   'administrators. '
   'What is not mentioned stays: a change of the lock leaves the value, a change of the value leaves lock, rollout and '
   'variants; where nothing is stored yet, it is what applies now, not locked, and for everybody. '
@@ -2906,7 +3276,7 @@ comment on function attune.set_global_setting(text, jsonb, boolean, integer, boo
 revoke all on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz)
   from public;
 grant execute on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/set_global_setting.sql
 --! Included settings/set_global_variants.sql
 create or replace function attune.set_global_variants(
@@ -2914,7 +3284,7 @@ create or replace function attune.set_global_variants(
   variants jsonb,
   expected_updated_at timestamptz default null
 )
-returns attune.effective_setting
+returns attune.global_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2931,56 +3301,63 @@ begin
   if set_global_variants.variants <> 'null'
     or exists (select from attune.global_settings as g where g.key = set_global_variants.key)
   then
-    perform attune_private.write_global_setting(
+    return attune_private.write_global_setting(
       caller, set_global_variants.key, null, null, null, set_global_variants.variants, null, false,
       set_global_variants.expected_updated_at
     );
-  else
-    perform attune_private.check_unchanged(null, set_global_variants.expected_updated_at);
   end if;
 
-  return attune_private.effective_setting(caller, set_global_variants.key);
+  perform attune_private.check_setting(caller, set_global_variants.key);
+  perform attune_private.check_unchanged(null, set_global_variants.expected_updated_at);
+  return null;
 end;
 $$;
 comment on function attune.set_global_variants(text, jsonb, timestamptz) is
-  E'@notNull\n'
+  E'@nullable\n'
   '@param key Which setting.\n'
   '@param variants `[{"name", "weight", "value"}]`; null ends the split.\n'
   '@param expected_updated_at The `updated_at` of the global value that was read.\n'
   'Splits the users whom the global value applies to into variants, `[{"name", "weight", "value"}]`; a weight is a '
   'part of the sum of all, as Unleash has it; null ends the split. '
   'Value, lock and rollout stay. '
-  'Returns what applies to the caller now; for administrators. '
+  'Returns the row, or null when there is none and no split to end; for administrators. '
   'Refused: `admin_required`, `unknown_setting`, `layer_not_allowed`, `value_required`, `invalid_variants`, '
   '`invalid_value`, `secret_in_setting`, `invalid_timezone`, `system_setting`, `changed_meanwhile`, `too_large`, '
   '`value_too_deep`.';
 revoke all on function attune.set_global_variants(text, jsonb, timestamptz) from public;
-grant execute on function attune.set_global_variants(text, jsonb, timestamptz) to authenticated, service_role;
+grant execute on function attune.set_global_variants(text, jsonb, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/set_global_variants.sql
 --! Included settings/reset_global_setting.sql
-create or replace function attune.reset_global_setting(key text)
-returns attune.effective_setting
+create or replace function attune.reset_global_setting(key text, expected_updated_at timestamptz default null)
+returns attune.global_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  dropped attune.global_settings;
 begin
   perform attune_private.require_administrator(caller);
+  perform attune_private.check_setting(caller, reset_global_setting.key);
 
-  delete from attune.global_settings as g where g.key = reset_global_setting.key;
+  delete from attune.global_settings as g
+  where g.key = reset_global_setting.key
+  returning g.* into dropped;
 
-  return attune_private.effective_setting(caller, reset_global_setting.key);
+  perform attune_private.check_unchanged(dropped.updated_at, reset_global_setting.expected_updated_at);
+  return dropped;
 end;
 $$;
-comment on function attune.reset_global_setting(text) is
-  E'@param key Which setting.\n'
-  'Drops what administrators chose for everybody for one setting, its lock included, and returns what applies to '
-  'the caller now; for administrators. '
+comment on function attune.reset_global_setting(text, timestamptz) is
+  E'@nullable\n'
+  '@param key Which setting.\n'
+  '@param expected_updated_at The `updated_at` of the global value that was read.\n'
+  'Drops what administrators chose for everybody for one setting, its lock included, and returns the row that was '
+  'there, null when there was none; for administrators. '
   'Resetting what was never set is no error. '
-  'Refused: `admin_required`, `unknown_setting`.';
-revoke all on function attune.reset_global_setting(text) from public;
-grant execute on function attune.reset_global_setting(text) to authenticated, service_role;
+  'Refused: `admin_required`, `unknown_setting`, `changed_meanwhile` (where `expected_updated_at` is another).';
+revoke all on function attune.reset_global_setting(text, timestamptz) from public;
+grant execute on function attune.reset_global_setting(text, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_global_setting.sql
 --! Included settings/set_plan_setting.sql
 create or replace function attune.set_plan_setting(
@@ -2992,14 +3369,14 @@ create or replace function attune.set_plan_setting(
   is_whole boolean default false,
   expected_updated_at timestamptz default null
 )
-returns attune.effective_setting
+returns attune.plan_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_plan_setting(
+  return attune_private.write_plan_setting(
     caller,
     set_plan_setting.plan,
     set_plan_setting.key,
@@ -3009,8 +3386,6 @@ begin
     set_plan_setting.is_whole,
     set_plan_setting.expected_updated_at
   );
-
-  return attune_private.effective_setting(caller, set_plan_setting.key);
 end;
 $$;
 comment on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz) is
@@ -3022,7 +3397,7 @@ comment on function attune.set_plan_setting(text, text, jsonb, boolean, boolean,
   '@param is_active False keeps the value, and ignores it.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
   '@param expected_updated_at The `updated_at` of the value that was read.\n'
-  'Changes what applies to the users of a plan for one setting, and returns what applies to the caller now; for '
+  'Changes what applies to the users of a plan for one setting, and returns the row; for '
   'administrators. '
   'What is not mentioned stays; where nothing is stored yet, it is what applies to everybody, not locked. '
   'An object is merged into what is stored (RFC 7396). '
@@ -3032,37 +3407,47 @@ comment on function attune.set_plan_setting(text, text, jsonb, boolean, boolean,
   '`value_too_deep`.';
 revoke all on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz) from public;
 grant execute on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/set_plan_setting.sql
 --! Included settings/reset_plan_setting.sql
-create or replace function attune.reset_plan_setting(plan text, key text)
-returns attune.effective_setting
+create or replace function attune.reset_plan_setting(
+  plan text,
+  key text,
+  expected_updated_at timestamptz default null
+)
+returns attune.plan_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  dropped attune.plan_settings;
 begin
   perform attune_private.require_administrator(caller);
   perform attune_private.check_plan(reset_plan_setting.plan);
+  perform attune_private.check_setting(caller, reset_plan_setting.key);
 
   delete from attune.plan_settings as s
   where s.plan = reset_plan_setting.plan
-    and s.key = reset_plan_setting.key;
+    and s.key = reset_plan_setting.key
+  returning s.* into dropped;
 
-  return attune_private.effective_setting(caller, reset_plan_setting.key);
+  perform attune_private.check_unchanged(dropped.updated_at, reset_plan_setting.expected_updated_at);
+  return dropped;
 end;
 $$;
-comment on function attune.reset_plan_setting(text, text) is
-  E'@notNull\n'
+comment on function attune.reset_plan_setting(text, text, timestamptz) is
+  E'@nullable\n'
   '@param plan Which plan.\n'
   '@param key Which setting.\n'
-  'Drops what was chosen for the users of a plan for one setting, its lock included, and returns what applies to '
-  'the caller now; for administrators. '
+  '@param expected_updated_at The `updated_at` of the value that was read.\n'
+  'Drops what was chosen for the users of a plan for one setting, its lock included, and returns the row that was '
+  'there, null when there was none; for administrators. '
   'Resetting what was never set is no error. '
-  'Refused: `admin_required`, `unknown_plan`, `unknown_setting`.';
-revoke all on function attune.reset_plan_setting(text, text) from public;
-grant execute on function attune.reset_plan_setting(text, text) to authenticated, service_role;
+  'Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `changed_meanwhile` (where `expected_updated_at` is '
+  'another).';
+revoke all on function attune.reset_plan_setting(text, text, timestamptz) from public;
+grant execute on function attune.reset_plan_setting(text, text, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_plan_setting.sql
 --! Included settings/set_team_setting.sql
 create or replace function attune.set_team_setting(
@@ -3074,14 +3459,14 @@ create or replace function attune.set_team_setting(
   is_whole boolean default false,
   expected_updated_at timestamptz default null
 )
-returns attune.effective_setting
+returns attune.team_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
 begin
-  perform attune_private.write_team_setting(
+  return attune_private.write_team_setting(
     caller,
     set_team_setting.team_id,
     set_team_setting.key,
@@ -3091,8 +3476,6 @@ begin
     set_team_setting.is_whole,
     set_team_setting.expected_updated_at
   );
-
-  return attune_private.effective_setting(caller, set_team_setting.key);
 end;
 $$;
 comment on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz) is
@@ -3104,8 +3487,8 @@ comment on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean,
   '@param is_active False keeps the value, and ignores it.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
   '@param expected_updated_at The `updated_at` of the value that was read.\n'
-  'Changes what applies to the members of a team for one setting, and returns what applies to the caller now; for '
-  'the teams owners and administrators. '
+  'Changes what applies to the members of a team for one setting, and returns the row; for '
+  'the team''s owners and administrators. '
   'What is not mentioned stays; where nothing is stored yet, it is what applies to everybody, not locked. '
   'An object is merged into what is stored (RFC 7396). '
   'With `is_enforced` none of them can choose otherwise. '
@@ -3114,22 +3497,29 @@ comment on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean,
   '`value_too_deep`.';
 revoke all on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz) from public;
 grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/set_team_setting.sql
 --! Included settings/reset_team_setting.sql
-create or replace function attune.reset_team_setting(team_id uuid, key text)
-returns attune.effective_setting
+create or replace function attune.reset_team_setting(
+  team_id uuid,
+  key text,
+  expected_updated_at timestamptz default null
+)
+returns attune.team_settings
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
+  dropped attune.team_settings;
 begin
   perform attune_private.require_team_administrator(caller, reset_team_setting.team_id);
+  perform attune_private.check_setting(caller, reset_team_setting.key);
 
   delete from attune.team_settings as s
   where s.team_id = reset_team_setting.team_id
-    and s.key = reset_team_setting.key;
+    and s.key = reset_team_setting.key
+  returning s.* into dropped;
 
   -- Only now, because dropping what was never set is no error.
   if found then
@@ -3138,26 +3528,30 @@ begin
     );
   end if;
 
-  return attune_private.effective_setting(caller, reset_team_setting.key);
+  perform attune_private.check_unchanged(dropped.updated_at, reset_team_setting.expected_updated_at);
+  return dropped;
 end;
 $$;
-comment on function attune.reset_team_setting(uuid, text) is
-  E'@notNull\n'
+comment on function attune.reset_team_setting(uuid, text, timestamptz) is
+  E'@nullable\n'
   '@param team_id Which team.\n'
   '@param key Which setting.\n'
-  'Drops what was chosen for the members of a team for one setting, its lock included, and returns what applies to '
-  'the caller now; for the team''s owners and administrators. '
+  '@param expected_updated_at The `updated_at` of the value that was read.\n'
+  'Drops what was chosen for the members of a team for one setting, its lock included, and returns the row that was '
+  'there, null when there was none; for the team''s owners and administrators. '
   'Resetting what was never set is no error. '
-  'Refused: `team_admin_required`, `admin_required`, `unknown_setting`.';
-revoke all on function attune.reset_team_setting(uuid, text) from public;
-grant execute on function attune.reset_team_setting(uuid, text) to authenticated, service_role;
+  'Refused: `team_admin_required`, `admin_required`, `unknown_setting`, `changed_meanwhile` (where '
+  '`expected_updated_at` is another).';
+revoke all on function attune.reset_team_setting(uuid, text, timestamptz) from public;
+grant execute on function attune.reset_team_setting(uuid, text, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_team_setting.sql
 --! Included settings/set_user_setting.sql
 create or replace function attune.set_user_setting(
   user_id uuid,
   key text,
   value jsonb,
-  is_whole boolean default false
+  is_whole boolean default false,
+  expected_updated_at timestamptz default null
 )
 returns attune.effective_setting
 language plpgsql volatile security definer
@@ -3171,7 +3565,7 @@ begin
 
   perform attune_private.write_preference(
     caller, set_user_setting.user_id, set_user_setting.key, set_user_setting.value,
-    is_whole => set_user_setting.is_whole
+    is_whole => set_user_setting.is_whole, expected_updated_at => set_user_setting.expected_updated_at
   );
 
   return attune_private.effective_setting(
@@ -3181,22 +3575,28 @@ begin
   );
 end;
 $$;
-comment on function attune.set_user_setting(uuid, text, jsonb, boolean) is
+comment on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) is
   E'@notNull\n'
   '@param user_id Whose.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
+  '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Gives one user a value that only administrators may, such as a beta feature, and returns what applies to that '
   'user; for administrators. '
   'What is the user''s own choice stays theirs (`not_your_preference`). '
   'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `layer_not_allowed`, `not_your_preference`, '
-  '`setting_enforced`, `value_required`, `invalid_value`, `too_large`, `too_many_preferences`.';
-revoke all on function attune.set_user_setting(uuid, text, jsonb, boolean) from public;
-grant execute on function attune.set_user_setting(uuid, text, jsonb, boolean) to authenticated, service_role;
+  '`setting_enforced`, `value_required`, `invalid_value`, `changed_meanwhile` (where `expected_updated_at` is another), '
+  '`too_large`, `too_many_preferences`.';
+revoke all on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) from public;
+grant execute on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/set_user_setting.sql
 --! Included settings/reset_user_setting.sql
-create or replace function attune.reset_user_setting(user_id uuid, key text)
+create or replace function attune.reset_user_setting(
+  user_id uuid,
+  key text,
+  expected_updated_at timestamptz default null
+)
 returns attune.effective_setting
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -3206,7 +3606,10 @@ declare
 begin
   perform attune_private.require_administrator(caller);
   perform attune_private.check_user(reset_user_setting.user_id);
-  perform attune_private.drop_preference(caller, reset_user_setting.user_id, reset_user_setting.key);
+  perform attune_private.drop_preference(
+    caller, reset_user_setting.user_id, reset_user_setting.key,
+    expected_updated_at => reset_user_setting.expected_updated_at
+  );
 
   return attune_private.effective_setting(
     (reset_user_setting.user_id, false, false)::attune_private.caller,
@@ -3215,15 +3618,17 @@ begin
   );
 end;
 $$;
-comment on function attune.reset_user_setting(uuid, text) is
+comment on function attune.reset_user_setting(uuid, text, timestamptz) is
   E'@notNull\n'
   '@param user_id Whose.\n'
   '@param key Which setting.\n'
+  '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Takes from one user what an administrator gave, and returns what applies to that user now; for administrators. '
   'Resetting what was never set is no error. '
-  'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`.';
-revoke all on function attune.reset_user_setting(uuid, text) from public;
-grant execute on function attune.reset_user_setting(uuid, text) to authenticated, service_role;
+  'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`, `changed_meanwhile` (where '
+  '`expected_updated_at` is another).';
+revoke all on function attune.reset_user_setting(uuid, text, timestamptz) from public;
+grant execute on function attune.reset_user_setting(uuid, text, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_user_setting.sql
 --! Included settings/set_setting.sql
 create or replace function attune.set_setting(key text, value jsonb)
@@ -3235,6 +3640,8 @@ declare
   caller constant attune_private.caller := attune_private.current_caller();
   narrowest attune.setting_layer;
 begin
+  perform attune_private.require_somebody(caller);
+
   select d.layer into narrowest
   from attune.setting_definitions as d
   where d.key = set_setting.key
@@ -3269,7 +3676,7 @@ comment on function attune.set_setting(text, jsonb) is
   'Returns what applies to the caller now. '
   'Refused as `set_preference` and `set_global_setting`.';
 revoke all on function attune.set_setting(text, jsonb) from public;
-grant execute on function attune.set_setting(text, jsonb) to authenticated, service_role;
+grant execute on function attune.set_setting(text, jsonb) to anon, authenticated, service_role;
 --! EndIncluded settings/set_setting.sql
 
 -- What a new user starts with
@@ -3393,14 +3800,14 @@ begin
 end;
 $$;
 comment on function attune.seed_existing_users(integer) is
-  E'@notNull\n'
+  E'@resultFieldName seededUsers\n'
   '@param batch_size At most so many users, 1 to 100,000.\n'
   'Gives users who existed before a setting got `seeding = copy` its value now effective, where they hold none; for '
   'administrators. '
   'One batch a call: returns how many users were given something, 0 when nobody is left. '
   'Refused: `admin_required`, `invalid_batch_size`.';
 revoke all on function attune.seed_existing_users(integer) from public;
-grant execute on function attune.seed_existing_users(integer) to authenticated, service_role;
+grant execute on function attune.seed_existing_users(integer) to anon, authenticated, service_role;
 --! EndIncluded settings/seed_existing_users.sql
 
 create trigger _500_seed_settings after insert on attune.users

@@ -1,5 +1,5 @@
---! Previous: sha1:6df73ff9371ec9f9b9ff5e548048a3eca30c21f9
---! Hash: sha1:c5dfb9269173bc51927bb3bd85f032b311bdad61
+--! Previous: sha1:cc731ac8409a86db8fd1cb35e3caaf1fd98d5812
+--! Hash: sha1:b4038325d772077e392022c652201c07cca1e818
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -117,6 +117,11 @@ create trigger _100_append_only before update or delete or truncate on attune.ma
 create type attune.audit_operation as enum ('INSERT', 'UPDATE', 'DELETE');
 comment on type attune.audit_operation is 'What was done to a row.';
 
+create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category');
+comment on type attune.audit_subject is
+  'What was changed: a `setting`, be it its definition or a stored value, a `setting_template` or a '
+  '`notification_category`.';
+
 --! Included audit/triggers/tg_configuration_audit_log__purge.sql
 create or replace function attune_private.tg_configuration_audit_log__purge()
 returns trigger
@@ -157,7 +162,8 @@ create table attune.configuration_audit_log (
   actor_id uuid,
   actor_role text not null
     constraint configuration_audit_log_actor_role_check check (char_length(actor_role) <= 63),
-  layer attune.setting_layer not null,
+  subject attune.audit_subject not null default 'setting',
+  layer attune.setting_layer,
   user_id uuid,
   scope text
     constraint configuration_audit_log_scope_check check (char_length(scope) <= 100),
@@ -171,7 +177,8 @@ create table attune.configuration_audit_log (
   previous_attributes jsonb
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
-    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072)
+    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
+  constraint configuration_audit_log_layer_check check ((subject = 'setting') = (layer is not null))
 );
 create index configuration_audit_log_user_id_idx on attune.configuration_audit_log (user_id, id);
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
@@ -185,7 +192,8 @@ create index configuration_audit_log_layer_idx on attune.configuration_audit_log
 comment on table attune.configuration_audit_log is
   E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
-  'Every change of a definition or of a stored value: who, when, where, from what to what. '
+  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to '
+  'what. '
   'Append-only. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
@@ -195,22 +203,26 @@ comment on column attune.configuration_audit_log.transaction_id is
 comment on column attune.configuration_audit_log.actor_id is
   'The user who made the change; null when it was a trusted server or the owner.';
 comment on column attune.configuration_audit_log.actor_role is 'The database role that made the change.';
+comment on column attune.configuration_audit_log.subject is
+  E'@behavior +attribute:filterBy\n'
+  'What was changed.';
 comment on column attune.configuration_audit_log.layer is
   E'@behavior +attribute:filterBy\n'
-  'Where: `default` is the definition itself.';
+  'Where: `default` is the definition itself. '
+  'Null for what is no setting.';
 comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
 comment on column attune.configuration_audit_log.scope is
   E'@behavior +attribute:filterBy\n'
   'Which plan, team or project it belongs to, in those layers; else null.';
-comment on column attune.configuration_audit_log.key is 'Which setting.';
+comment on column attune.configuration_audit_log.key is 'Which setting, template or category.';
 comment on column attune.configuration_audit_log.operation is
   E'@behavior +attribute:filterBy\n'
   'What was done to the row.';
 comment on column attune.configuration_audit_log.previous_value is
-  'The value before; of a definition, its default. '
+  'The value before; of a definition its default, of a template its values. '
   'Null after an INSERT.';
 comment on column attune.configuration_audit_log.new_value is
-  'The value after; of a definition, its default. '
+  'The value after; of a definition its default, of a template its values. '
   'Null after a DELETE.';
 comment on column attune.configuration_audit_log.previous_attributes is
   'The other columns before, such as `"is_active"` and `"is_enforced"`.';
@@ -247,16 +259,23 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  held constant attune.audit_subject := tg_argv[0];
+  held_in constant attune.setting_layer := tg_argv[1];
   previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
   written constant jsonb := to_jsonb(new);
-  value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
-  -- What has a column of its own in the log, or says only when it was written.
-  told_elsewhere constant text[] := array[
-    'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', value_column
-  ] || case
-    when previous -> 'key' <> written -> 'key' or previous -> 'user_id' <> written -> 'user_id' then '{}'
-    else '{key,user_id}'::text[]
+  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  value_column constant text := case
+    when held_in = 'default' then 'default_value'
+    when held = 'setting' then 'value'
+    else 'values'
   end;
+  -- What has a column of its own in the log, or says only when it was written.
+  told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column]
+    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end
+    || case
+      when previous -> name_column <> written -> name_column or previous -> 'user_id' <> written -> 'user_id' then '{}'
+      else array[name_column, 'user_id']
+    end;
   -- What is stamped says who wrote it, but not who renamed it.
   actor constant uuid := case
     when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key') then (written ->> 'updated_by')::uuid
@@ -269,16 +288,17 @@ begin
   end if;
 
   insert into attune.configuration_audit_log (
-    actor_id, actor_role, layer, user_id, scope, key, operation,
+    actor_id, actor_role, subject, layer, user_id, scope, key, operation,
     previous_value, new_value, previous_attributes, new_attributes
   )
   values (
     actor,
     attune_private.request_role(),
-    tg_argv[0]::attune.setting_layer,
+    held,
+    held_in,
     (written ->> 'user_id')::uuid,
-    coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id'),
-    written ->> 'key',
+    case when held = 'setting' then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
+    written ->> name_column,
     tg_op::attune.audit_operation,
     previous -> value_column,
     written -> value_column,
@@ -290,8 +310,8 @@ begin
 end;
 $$;
 comment on function attune_private.tg__audit() is
-  'Writes a new or changed definition or stored value into the audit log. '
-  'Its argument is the layer that the table holds.';
+  'Writes what is new or changed into the audit log. '
+  'Its arguments are what the table holds and, of settings, in which layer.';
 revoke all on function attune_private.tg__audit() from public;
 --! EndIncluded audit/triggers/tg__audit.sql
 --! Included audit/triggers/tg__audit_removed.sql
@@ -301,11 +321,17 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  held constant attune.audit_subject := tg_argv[0];
+  held_in constant attune.setting_layer := tg_argv[1];
+  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  value_column constant text := case
+    when held_in = 'default' then 'default_value'
+    when held = 'setting' then 'value'
+    else 'values'
+  end;
+  told_elsewhere constant text[] := array['updated_by', 'updated_at', 'user_id', name_column, value_column]
+    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end;
   actor uuid;
-  value_column constant text := case tg_argv[0] when 'default' then 'default_value' else 'value' end;
-  told_elsewhere constant text[] := array[
-    'plan', 'team_id', 'project_id', 'updated_by', 'updated_at', 'key', 'user_id', value_column
-  ];
 begin
   if not exists (select from removed) then
     return null;
@@ -314,15 +340,16 @@ begin
   actor := attune.current_user_id();
 
   insert into attune.configuration_audit_log (
-    actor_id, actor_role, layer, user_id, scope, key, operation, previous_value, previous_attributes
+    actor_id, actor_role, subject, layer, user_id, scope, key, operation, previous_value, previous_attributes
   )
   select
     actor,
     attune_private.request_role(),
-    tg_argv[0]::attune.setting_layer,
+    held,
+    held_in,
     (p.previous ->> 'user_id')::uuid,
-    coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id'),
-    p.previous ->> 'key',
+    case when held = 'setting' then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
+    p.previous ->> name_column,
     'DELETE',
     -- What goes with a deleted user leaves no values behind.
     case when u.id is not null or not p.previous ? 'user_id' then p.previous -> value_column end,
@@ -330,50 +357,50 @@ begin
   from removed as r
   cross join lateral (select to_jsonb(r)) as p (previous)
   left join attune.users as u on u.id = (p.previous ->> 'user_id')::uuid
-  order by p.previous ->> 'key', 5;
+  order by p.previous ->> name_column, 6;
 
   return null;
 end;
 $$;
 comment on function attune_private.tg__audit_removed() is
-  'Writes what a statement deletes, of definitions or stored values, into the audit log. '
+  'Writes what a statement deletes into the audit log. '
   'Of what is deleted with its user, no values. '
-  'Its argument is the layer that the table holds.';
+  'Its arguments are what the table holds and, of settings, in which layer.';
 revoke all on function attune_private.tg__audit_removed() from public;
 --! EndIncluded audit/triggers/tg__audit_removed.sql
 
 -- What is audited
 
 create trigger _900_audit after insert or update on attune.setting_definitions
-  for each row execute function attune_private.tg__audit('default');
+  for each row execute function attune_private.tg__audit('setting', 'default');
 create trigger _910_audit_removed after delete on attune.setting_definitions
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('default');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'default');
 create trigger _900_audit after insert or update on attune.global_settings
-  for each row execute function attune_private.tg__audit('global');
+  for each row execute function attune_private.tg__audit('setting', 'global');
 create trigger _910_audit_removed after delete on attune.global_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('global');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'global');
 create trigger _900_audit after insert or update on attune.plan_settings
-  for each row execute function attune_private.tg__audit('plan');
+  for each row execute function attune_private.tg__audit('setting', 'plan');
 create trigger _910_audit_removed after delete on attune.plan_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('plan');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'plan');
 create trigger _900_audit after insert or update on attune.team_settings
-  for each row execute function attune_private.tg__audit('team');
+  for each row execute function attune_private.tg__audit('setting', 'team');
 create trigger _910_audit_removed after delete on attune.team_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('team');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'team');
 create trigger _900_audit after insert or update on attune.user_preferences
-  for each row execute function attune_private.tg__audit('user');
+  for each row execute function attune_private.tg__audit('setting', 'user');
 create trigger _910_audit_removed after delete on attune.user_preferences
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('user');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'user');
 create trigger _900_audit after insert or update on attune.project_preferences
-  for each row execute function attune_private.tg__audit('project');
+  for each row execute function attune_private.tg__audit('setting', 'project');
 create trigger _910_audit_removed after delete on attune.project_preferences
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('project');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'project');
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
 create trigger _100_append_only before truncate on attune.setting_definitions
@@ -432,7 +459,7 @@ begin
 end;
 $$;
 comment on function attune.purge_audit_log(timestamptz, text) is
-  E'@notNull\n'
+  E'@resultFieldName removedRows\n'
   '@param before Rows that are older are removed.\n'
   '@param reason Why, for the record; at most 1,000 characters.\n'
   'Removes the audit rows from before a moment and returns how many; for trusted servers. '

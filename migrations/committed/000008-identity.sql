@@ -1,5 +1,5 @@
---! Previous: sha1:00828029fc46e3a323938325052bdb31044a0f83
---! Hash: sha1:2690ba0cb368c51edd056568055236fae086de2e
+--! Previous: sha1:ca6e036e475f3b5bc203fdba3ca21d98f6ccd007
+--! Hash: sha1:04be437a59e69151156466a2f23386c87fb144bc
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -269,15 +269,25 @@ comment on column attune.session_tokens.refusal is
   'Why there are no tokens; else null. '
   'Then all else is null.';
 comment on column attune.session_tokens.device_token is
+  E'@nullable\n'
   'What the next `login` from this device may show: failures of others do not lock it out then. '
   'Keep it when the user signs out. '
   'Null when a session is only refreshed.';
+
+create type attune.deleted_account as (user_id uuid, refusal attune.refusal);
+comment on type attune.deleted_account is
+  E'@payload\n'
+  'What `delete_account` did.';
+comment on column attune.deleted_account.user_id is 'Who was deleted.';
+comment on column attune.deleted_account.refusal is
+  'Why nobody was; else null.';
 
 -- What happened
 
 create type attune.security_event as enum (
   'registered', 'logged_in', 'login_failed', 'login_blocked', 'refresh_token_reused', 'session_revoked',
-  'password_changed', 'password_reset_requested', 'password_reset', 'email_verified',
+  'password_changed', 'password_reset_requested', 'password_reset', 'email_verified', 'email_change_requested',
+  'email_changed',
   'identity_linked', 'identity_unlinked', 'account_deleted'
 );
 comment on type attune.security_event is 'What happened to an account or a session.';
@@ -377,7 +387,7 @@ create table attune_private.one_time_tokens (
   user_id uuid not null
     constraint one_time_tokens_user_id_fkey references attune.users (id) on delete cascade,
   purpose text not null
-    constraint one_time_tokens_purpose_check check (purpose in ('verify_email', 'reset_password')),
+    constraint one_time_tokens_purpose_check check (purpose in ('verify_email', 'reset_password', 'change_email')),
   token_hash bytea not null
     constraint one_time_tokens_token_hash_check check (octet_length(token_hash) = 32),
   email text not null,
@@ -450,7 +460,10 @@ alter table attune_private.known_devices enable row level security;
 create table attune_private.daily_amounts (
   kind text not null
     constraint daily_amounts_kind_check check (
-      kind in ('registration', 'mail', 'verify_email', 'reset_password', 'invitation', 'invitation_mail')
+      kind in (
+        'registration', 'mail', 'verify_email', 'reset_password', 'change_email', 'change_email_user', 'invitation',
+        'invitation_mail'
+      )
     ),
   subject_hash bytea not null
     constraint daily_amounts_subject_hash_check check (octet_length(subject_hash) = 32),
@@ -464,7 +477,7 @@ comment on table attune_private.daily_amounts is
   'How much of what is limited a day there was: registrations and mails, by network address and by account. '
   'Forgotten after two days.';
 comment on column attune_private.daily_amounts.subject_hash is 'SHA-256 of the network address, for registrations and for mails, of the e-mail address that gets mails, or of the '
-  'user who invites.';
+  'user who invites or changes their address.';
 comment on column attune_private.daily_amounts.day is 'The day that is counted, by UTC.';
 comment on column attune_private.daily_amounts.amount is 'How many there were on that day.';
 comment on column attune_private.daily_amounts.last_at is 'When the last one was.';
@@ -476,7 +489,11 @@ create table attune_private.mail_outbox (
     constraint mail_outbox_pkey primary key,
   user_id uuid,
   purpose text not null
-    constraint mail_outbox_purpose_check check (purpose in ('verify_email', 'reset_password', 'invitation')),
+    constraint mail_outbox_purpose_check check (
+      purpose in (
+        'verify_email', 'reset_password', 'change_email', 'email_change_notice', 'address_taken', 'invitation'
+      )
+    ),
   recipient text not null,
   payload jsonb not null
     constraint mail_outbox_payload_check check (octet_length(payload::text) <= 16384),
@@ -518,13 +535,16 @@ comment on column attune.mail.id is
   'By which it is completed or failed.';
 comment on column attune.mail.purpose is
   E'@notNull\n'
-  'What it is for: `"verify_email"`, `"reset_password"` or `"invitation"`.';
+  'What it is for: `"verify_email"`, `"reset_password"`, `"change_email"` (to the new address), '
+  '`"email_change_notice"` (to the former one), `"address_taken"` (to whoever has the address that somebody else wants '
+  'to change to) or `"invitation"`.';
 comment on column attune.mail.recipient is
   E'@notNull\n'
   'The e-mail address.';
 comment on column attune.mail.payload is
   E'@notNull\n'
-  'What it says: `{"token": …, "name": …}`, the name that of the recipient; of an invitation `{"token": …, '
+  'What it says: `{"token": …, "name": …}`, the name that of the recipient; without a token where there is nothing to '
+  'open, and with `"new_email"` in the notice of a change; of an invitation `{"token": …, '
   '"invitation_id": …, "invited_by": …, "team": …, "project": …}`, all names as their users wrote them.';
 comment on column attune.mail.created_at is
   E'@notNull\n'
@@ -783,7 +803,7 @@ begin
   insert into attune_private.one_time_tokens (user_id, purpose, token_hash, email, created_at, expires_at)
   values (
     make_one_time_token.user_id, make_one_time_token.purpose, sha256(token),
-    attune_private.email_key(make_one_time_token.email), at, make_one_time_token.expires_at
+    attune_private.mail_address(make_one_time_token.email), at, make_one_time_token.expires_at
   );
 
   return attune_private.base64url(token);
@@ -904,43 +924,78 @@ revoke all on function attune_private.refuse_one_time_token(text, text) from pub
 --! EndIncluded identity/private/refuse_one_time_token.sql
 --! Included identity/private/consume_one_time_token.sql
 create or replace function attune_private.consume_one_time_token(token text, purpose text, at timestamptz default now())
-returns uuid
+returns attune_private.one_time_tokens
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   bytes constant bytea := attune_private.from_base64url(token, 48);
-  owner_id uuid;
+  consumed attune_private.one_time_tokens;
 begin
   delete from attune_private.one_time_tokens as t
-  using attune.user_emails as e
   where t.user_id = encode(substring(bytes for 16), 'hex')::uuid
     and t.purpose = consume_one_time_token.purpose
     and t.token_hash = sha256(bytes)
     and t.expires_at > at
-    -- It was mailed to the address that the user still has.
-    and e.user_id = t.user_id
-    and e.email = t.email
-  returning t.user_id into owner_id;
+    -- It was mailed to the address that the user still has, or wants to have.
+    and (
+      t.purpose = 'change_email'
+      or exists (
+        select from attune.user_emails as e
+        where e.user_id = t.user_id
+          and e.email = attune_private.email_key(t.email)
+      )
+    )
+  returning t.* into consumed;
 
-  if owner_id is null then
+  if consumed.user_id is null then
     perform attune_private.refuse_one_time_token(
       'The link is no longer valid', 'Ask for another mail: a link works once, and not for ever.'
     );
   end if;
 
   delete from attune_private.one_time_tokens as t
-  where t.user_id = owner_id
+  where t.user_id = consumed.user_id
     and t.purpose = consume_one_time_token.purpose;
 
-  return owner_id;
+  return consumed;
 end;
 $$;
 comment on function attune_private.consume_one_time_token(text, text, timestamptz) is
-  'Whose token it is; it and the others for the same purpose are gone then. '
+  'The token, which is good no more: it and the others of its user for the same purpose are gone. '
   'Refused: `invalid_one_time_token`.';
 revoke all on function attune_private.consume_one_time_token(text, text, timestamptz) from public;
 --! EndIncluded identity/private/consume_one_time_token.sql
+--! Included identity/private/consume_own_token.sql
+create or replace function attune_private.consume_own_token(
+  token text,
+  purpose text,
+  caller uuid,
+  at timestamptz default now()
+)
+returns attune_private.one_time_tokens
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  consumed constant attune_private.one_time_tokens := attune_private.consume_one_time_token(token, purpose, at);
+begin
+  -- Whoever reads the mail must also be signed in: else they would vouch for a stranger who named their address.
+  if consumed.user_id is distinct from caller then
+    perform attune_private.refuse_one_time_token(
+      'The token is for the address of another account',
+      'Sign in to the account that the mail is about; if it is not yours, ignore the mail.'
+    );
+  end if;
+
+  return consumed;
+end;
+$$;
+comment on function attune_private.consume_own_token(text, text, uuid, timestamptz) is
+  'As `consume_one_time_token`, of the caller''s own. '
+  'Refused: `invalid_one_time_token`.';
+revoke all on function attune_private.consume_own_token(text, text, uuid, timestamptz) from public;
+--! EndIncluded identity/private/consume_own_token.sql
 --! Included identity/private/session_tokens.sql
 create or replace function attune_private.session_tokens(session attune.sessions, secret bytea, at timestamptz default now())
 returns attune.session_tokens
@@ -1163,10 +1218,10 @@ begin
   on conflict on constraint user_passwords_pkey
   do update set password_hash = excluded.password_hash, changed_at = excluded.changed_at;
 
-  -- What was mailed for the old one opens nothing any more.
+  -- What was mailed for the old one, or asked for with it, opens nothing any more.
   delete from attune_private.one_time_tokens as t
   where t.user_id = set_password.user_id
-    and t.purpose = 'reset_password';
+    and t.purpose in ('reset_password', 'change_email');
 end;
 $$;
 comment on function attune_private.set_password(uuid, text, timestamptz) is
@@ -1426,6 +1481,30 @@ comment on function attune_private.current_session_id(uuid) is
   'The session of the request''s token, whose user was found out; NULL when it has none, or nobody is signed in.';
 revoke all on function attune_private.current_session_id(uuid) from public;
 --! EndIncluded identity/private/current_session_id.sql
+--! Included identity/private/signed_in_at.sql
+create or replace function attune_private.signed_in_at(user_id uuid)
+returns timestamptz
+language sql stable parallel safe security invoker
+begin atomic
+  select coalesce(
+    (
+      select s.created_at
+      from attune.sessions as s
+      where s.user_id = signed_in_at.user_id
+        and s.id = attune_private.current_session_id(signed_in_at.user_id)
+    ),
+    (
+      select to_timestamp(least((c.claims -> 'iat')::numeric, extract(epoch from now())))
+      from (select auth.jwt() as claims) as c
+      where jsonb_typeof(c.claims -> 'iat') = 'number'
+    )
+  );
+end;
+comment on function attune_private.signed_in_at(uuid) is
+  'When the caller signed in: when the session of their token began or, without one, when the token was issued; NULL '
+  'when it does not say.';
+revoke all on function attune_private.signed_in_at(uuid) from public;
+--! EndIncluded identity/private/signed_in_at.sql
 --! Included identity/private/refuse_unknown_identity.sql
 create or replace function attune_private.refuse_unknown_identity()
 returns void
@@ -1694,7 +1773,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   address constant inet := attune_private.request_address();
-  owner_id constant uuid := attune_private.consume_one_time_token(token, 'reset_password', at);
+  owner_id constant uuid := (attune_private.consume_one_time_token(token, 'reset_password', at)).user_id;
 begin
   perform attune_private.check_password(new_password);
 
@@ -1737,30 +1816,138 @@ returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  owner_id constant uuid := attune_private.consume_one_time_token(token, 'verify_email', at);
 begin
-  -- Whoever reads the mail must also know the password: else they would vouch for a stranger who registered their address.
-  if owner_id is distinct from caller then
-    perform attune_private.refuse_one_time_token(
-      'The token is for the address of another account',
-      'Sign in to the account that the mail is about; if it is not yours, ignore the mail.'
-    );
-  end if;
+  perform attune_private.consume_own_token(token, 'verify_email', caller, at);
 
   update attune.user_emails as e
   set verified_at = verify_email.at
-  where e.user_id = owner_id
+  where e.user_id = caller
     and e.verified_at is null;
 
   if found then
-    perform attune_private.log_security('email_verified', owner_id);
+    perform attune_private.log_security('email_verified', caller);
   end if;
 end;
 $$;
 comment on function attune_private.verify_email(text, uuid, timestamptz) is 'See `attune.verify_email`.';
 revoke all on function attune_private.verify_email(text, uuid, timestamptz) from public;
 --! EndIncluded identity/private/verify_email.sql
+
+--! Included identity/private/request_email_change.sql
+create or replace function attune_private.request_email_change(
+  user_id uuid,
+  new_email text,
+  password text,
+  at timestamptz default now()
+)
+returns attune.refusal
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  mailbox constant text := attune_private.mail_address(new_email);
+  expires_at constant timestamptz := at + attune_private.system_interval('EMAIL_VERIFICATION_LIFETIME', '1 day');
+  address constant inet := attune_private.request_address();
+  refusal attune.refusal;
+  asker attune.users;
+begin
+  if mailbox is null then
+    perform attune_private.refuse_email();
+  end if;
+
+  -- Who holds a session for a moment must not take the account away with it.
+  if exists (select from attune_private.user_passwords as p where p.user_id = request_email_change.user_id) then
+    refusal := attune_private.prove_own_password(request_email_change.user_id, password, at, address);
+  elsif (attune_private.signed_in_at(request_email_change.user_id) > at - interval '15 minutes') is not true then
+    raise exception using
+      errcode = '42501',
+      message = 'The sign-in was too long ago',
+      detail = 'recent_sign_in_required',
+      hint = 'Sign in again, and ask within 15 minutes.';
+  end if;
+
+  if refusal.code is not null then
+    return refusal;
+  end if;
+
+  if not attune_private.spend(
+    'change_email_user', attune_private.account_hash(request_email_change.user_id::text),
+    attune_private.system_number('MAILS_PER_DAY', 20), at
+  ) then
+    perform attune_private.refuse_for_now(
+      'too_many_mails', 'You have asked for too many mails today', 'Go on tomorrow.',
+      attune_private.seconds_to_midnight(at)
+    );
+  end if;
+
+  -- The same is done, and takes as long, whether the address is taken or not: that is looked up when the mail is sent.
+  if attune_private.spend_mail(attune_private.email_key(mailbox), 'change_email', address, at) then
+    -- The latest one counts.
+    delete from attune_private.one_time_tokens as t
+    where t.user_id = request_email_change.user_id
+      and t.purpose = 'change_email';
+
+    select u.* into asker from attune.users as u where u.id = request_email_change.user_id;
+
+    perform attune_private.send_mail(
+      asker.id,
+      'change_email',
+      mailbox,
+      jsonb_build_object(
+        'token', attune_private.make_one_time_token(asker.id, mailbox, 'change_email', expires_at, at),
+        'name', asker.name
+      ),
+      expires_at,
+      at
+    );
+
+    if asker.email is not null then
+      perform attune_private.send_mail(
+        asker.id, 'email_change_notice', asker.email, jsonb_build_object('name', asker.name, 'new_email', mailbox),
+        expires_at, at
+      );
+    end if;
+  end if;
+
+  perform attune_private.log_security(
+    'email_change_requested', request_email_change.user_id,
+    attune_private.current_session_id(request_email_change.user_id), address
+  );
+  return null;
+end;
+$$;
+comment on function attune_private.request_email_change(uuid, text, text, timestamptz) is
+  'See `attune.request_email_change`.';
+revoke all on function attune_private.request_email_change(uuid, text, text, timestamptz) from public;
+--! EndIncluded identity/private/request_email_change.sql
+--! Included identity/private/confirm_email_change.sql
+create or replace function attune_private.confirm_email_change(token text, caller uuid, at timestamptz default now())
+returns attune.users
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  address constant text := (attune_private.consume_own_token(token, 'change_email', caller, at)).email;
+  changed attune.users;
+begin
+  -- As whoever comes with this address from a provider does.
+  perform pg_advisory_xact_lock(hashtextextended('attune address ' || attune_private.email_key(address), 0));
+
+  update attune.users as u
+  set email = address
+  where u.id = caller
+  returning u.* into changed;
+
+  update attune.user_emails as e
+  set verified_at = confirm_email_change.at
+  where e.user_id = caller;
+
+  return changed;
+end;
+$$;
+comment on function attune_private.confirm_email_change(text, uuid, timestamptz) is 'See `attune.confirm_email_change`.';
+revoke all on function attune_private.confirm_email_change(text, uuid, timestamptz) from public;
+--! EndIncluded identity/private/confirm_email_change.sql
 
 --! Included identity/register.sql
 create or replace function attune.register(email text, password text, name text default null)
@@ -1889,9 +2076,10 @@ begin
 end;
 $$;
 comment on function attune.logout() is
+  E'@resultFieldName hadSession\n'
   'Ends the session of the request''s token, at once; returns whether there was one to end.';
 revoke all on function attune.logout() from public;
-grant execute on function attune.logout() to authenticated;
+grant execute on function attune.logout() to anon, authenticated;
 --! EndIncluded identity/logout.sql
 --! Included identity/logout_everywhere.sql
 create or replace function attune.logout_everywhere()
@@ -1904,10 +2092,11 @@ begin
 end;
 $$;
 comment on function attune.logout_everywhere() is
+  E'@resultFieldName endedSessions\n'
   'Ends all sessions of the caller, this one included, and returns how many. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.logout_everywhere() from public;
-grant execute on function attune.logout_everywhere() to authenticated;
+grant execute on function attune.logout_everywhere() to anon, authenticated;
 --! EndIncluded identity/logout_everywhere.sql
 --! Included identity/revoke_session.sql
 create or replace function attune.revoke_session(session_id uuid)
@@ -1942,7 +2131,7 @@ comment on function attune.revoke_session(uuid) is
   'Ends one session of the caller, at once; one that was ended stays as it is. '
   'Refused: `not_signed_in`, `unknown_session`.';
 revoke all on function attune.revoke_session(uuid) from public;
-grant execute on function attune.revoke_session(uuid) to authenticated;
+grant execute on function attune.revoke_session(uuid) to anon, authenticated;
 --! EndIncluded identity/revoke_session.sql
 --! Included identity/change_password.sql
 create or replace function attune.change_password(old_password text, new_password text)
@@ -1967,7 +2156,7 @@ comment on function attune.change_password(text, text) is
   'Refused: `not_signed_in`, `password_too_short`, `password_too_long`; and `wrong_password`, `too_many_attempts`, '
   'which the database returns, so that failures stay counted.';
 revoke all on function attune.change_password(text, text) from public;
-grant execute on function attune.change_password(text, text) to authenticated;
+grant execute on function attune.change_password(text, text) to anon, authenticated;
 --! EndIncluded identity/change_password.sql
 --! Included identity/request_password_reset.sql
 create or replace function attune.request_password_reset(email text)
@@ -2027,41 +2216,90 @@ comment on function attune.request_email_verification() is
   'verified. '
   'Refused: `not_signed_in`, `too_many_mails`.';
 revoke all on function attune.request_email_verification() from public;
-grant execute on function attune.request_email_verification() to authenticated;
+grant execute on function attune.request_email_verification() to anon, authenticated;
 --! EndIncluded identity/request_email_verification.sql
 --! Included identity/verify_email.sql
 create or replace function attune.verify_email(token text)
-returns void
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  perform attune_private.verify_email(token, attune_hidden.require_user_id());
-end;
-$$;
-comment on function attune.verify_email(text) is
-  E'@param token The token of the mail.\n'
-  'Shows with the token of a mail that the address is the caller''s own. '
-  'Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. '
-  'Refused: `not_signed_in`, `invalid_one_time_token`.';
-revoke all on function attune.verify_email(text) from public;
-grant execute on function attune.verify_email(text) to authenticated;
---! EndIncluded identity/verify_email.sql
---! Included identity/delete_account.sql
-create or replace function attune.delete_account(password text default null)
-returns attune.refusal
+returns attune.users
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
-  refusal attune.refusal;
+  verified attune.users;
+begin
+  perform attune_private.verify_email(token, caller);
+  select u.* into verified from attune.users as u where u.id = caller;
+  return verified;
+end;
+$$;
+comment on function attune.verify_email(text) is
+  E'@param token The token of the mail.\n'
+  'Shows with the token of a mail that the address is the caller''s own, and returns the caller. '
+  'Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. '
+  'Refused: `not_signed_in`, `invalid_one_time_token`.';
+revoke all on function attune.verify_email(text) from public;
+grant execute on function attune.verify_email(text) to anon, authenticated;
+--! EndIncluded identity/verify_email.sql
+--! Included identity/request_email_change.sql
+create or replace function attune.request_email_change(new_email text, password text default null)
+returns attune.refusal
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.request_email_change(attune_hidden.require_user_id(), new_email, password);
+end;
+$$;
+comment on function attune.request_email_change(text, text) is
+  E'@work password\n'
+  '@param new_email The address from then on.\n'
+  '@param password The password of the account; needless where it has none.\n'
+  'Mails a link to another address, at most one a minute, which makes it the caller''s (`confirm_email_change`), and a '
+  'notice to the one until now. '
+  'Nothing changes before. '
+  'It answers the same when the address is taken: then the mail tells whoever has it. '
+  'The password is asked of those who have one, a sign-in within the last 15 minutes of the others. '
+  'Refused: `not_signed_in`, `invalid_email`, `recent_sign_in_required`, `too_many_mails`; and `wrong_password`, '
+  '`too_many_attempts`, which the database returns, so that failures stay counted.';
+revoke all on function attune.request_email_change(text, text) from public;
+grant execute on function attune.request_email_change(text, text) to anon, authenticated;
+--! EndIncluded identity/request_email_change.sql
+--! Included identity/confirm_email_change.sql
+create or replace function attune.confirm_email_change(token text)
+returns attune.users
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return attune_private.confirm_email_change(token, attune_hidden.require_user_id());
+end;
+$$;
+comment on function attune.confirm_email_change(text) is
+  E'@notNull\n'
+  '@param token The token of the mail.\n'
+  'Makes an address the caller''s own, verified, with the token that was mailed there (`request_email_change`), and '
+  'returns the caller. '
+  'Links that were mailed to the former address open nothing any more; sessions go on. '
+  'Refused: `not_signed_in`, `invalid_one_time_token`, `email_taken`.';
+revoke all on function attune.confirm_email_change(text) from public;
+grant execute on function attune.confirm_email_change(text) to anon, authenticated;
+--! EndIncluded identity/confirm_email_change.sql
+--! Included identity/delete_account.sql
+create or replace function attune.delete_account(password text default null)
+returns attune.deleted_account
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
+  result attune.deleted_account;
 begin
   if exists (select from attune_private.user_passwords as p where p.user_id = caller) then
-    refusal := attune_private.prove_own_password(caller, password);
+    result.refusal := attune_private.prove_own_password(caller, password);
   end if;
 
-  if refusal.code is null then
+  if (result.refusal).code is null then
     -- What the user belongs to first and then the user, as those do who change its members.
     perform
     from attune.teams as t
@@ -2076,21 +2314,23 @@ begin
     for no key update;
 
     delete from attune.users as u where u.id = caller;
+    result.user_id := caller;
   end if;
 
-  return refusal;
+  return result;
 end;
 $$;
 comment on function attune.delete_account(text) is
   E'@work password\n'
   '@param password The password of the account; needless where it has none.\n'
   'Deletes the caller and everything of theirs, with the teams and projects to which nobody else belongs. '
+  'Returns whose it was. '
   'The logs keep that something happened, and no values. '
   'The password is asked of those who have one. '
   'Refused: `not_signed_in`, `last_owner`; and `wrong_password`, `too_many_attempts`, which the database returns, '
   'so that failures stay counted.';
 revoke all on function attune.delete_account(text) from public;
-grant execute on function attune.delete_account(text) to authenticated;
+grant execute on function attune.delete_account(text) to anon, authenticated;
 --! EndIncluded identity/delete_account.sql
 
 -- Outside providers
@@ -2461,7 +2701,7 @@ comment on function attune.provision_user() is
   'A token that was issued before its identity was unlinked, or its account deleted, makes nobody. '
   'Refused: `not_signed_in`, `invalid_identity`, `identity_ended`, `email_taken`.';
 revoke all on function attune.provision_user() from public;
-grant execute on function attune.provision_user() to authenticated;
+grant execute on function attune.provision_user() to anon, authenticated;
 --! EndIncluded identity/provision_user.sql
 --! Included identity/link_identity.sql
 create or replace function attune.link_identity(
@@ -2536,12 +2776,13 @@ grant execute on function attune.link_identity(uuid, text, text, text, text, tex
 --! EndIncluded identity/link_identity.sql
 --! Included identity/unlink_identity.sql
 create or replace function attune.unlink_identity(issuer text, subject text)
-returns void
+returns attune.user_identities
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant uuid := attune_hidden.require_user_id();
+  unlinked attune.user_identities;
 begin
   -- Two at the same moment must not each leave the other.
   perform from attune.users as u where u.id = caller for no key update;
@@ -2549,7 +2790,8 @@ begin
   delete from attune.user_identities as i
   where i.user_id = caller
     and i.issuer = unlink_identity.issuer
-    and i.subject = unlink_identity.subject;
+    and i.subject = unlink_identity.subject
+  returning i.* into unlinked;
 
   if not found then
     perform attune_private.refuse_unknown_identity();
@@ -2566,6 +2808,7 @@ begin
   end if;
 
   perform attune_private.log_security('identity_unlinked', caller);
+  return unlinked;
 end;
 $$;
 comment on function attune.unlink_identity(text, text) is
@@ -2573,13 +2816,37 @@ comment on function attune.unlink_identity(text, text) is
   '@param subject Who the caller is there: the `sub` of its tokens.\n'
   'Lets the caller no longer sign in with an outside identity: its tokens until now open nothing, and the sessions '
   'that were opened through it end. '
+  'Returns the identity that was. '
   'Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
 revoke all on function attune.unlink_identity(text, text) from public;
-grant execute on function attune.unlink_identity(text, text) to authenticated;
+grant execute on function attune.unlink_identity(text, text) to anon, authenticated;
 --! EndIncluded identity/unlink_identity.sql
 
 -- Mail, for trusted servers
 
+--! Included identity/private/tell_of_taken_addresses.sql
+create or replace function attune_private.tell_of_taken_addresses(at timestamptz default now())
+returns void
+language sql volatile security invoker
+begin atomic
+  update attune_private.mail_outbox as m
+  set
+    user_id = u.id,
+    purpose = 'address_taken',
+    recipient = u.email,
+    payload = jsonb_build_object('name', u.name)
+  from attune.user_emails as e
+  join attune.users as u on u.id = e.user_id
+  where m.purpose = 'change_email'
+    and m.delivered_at is null
+    and m.due_at <= tell_of_taken_addresses.at
+    and e.email = attune_private.email_key(m.recipient)
+    and e.user_id <> m.user_id;
+end;
+comment on function attune_private.tell_of_taken_addresses(timestamptz) is
+  'Whoever has an address that another wants to change to is mailed that, and no link.';
+revoke all on function attune_private.tell_of_taken_addresses(timestamptz) from public;
+--! EndIncluded identity/private/tell_of_taken_addresses.sql
 --! Included identity/private/claim_mails.sql
 create or replace function attune_private.claim_mails(batch_size integer, lease interval, at timestamptz default now())
 returns setof attune.mail
@@ -2590,6 +2857,7 @@ as $$
 begin
   perform attune_private.check_claim(batch_size, lease, 'mails');
   perform attune_private.write_reset_mails(at);
+  perform attune_private.tell_of_taken_addresses(at);
 
   -- The token of what comes too late is gone.
   update attune_private.mail_outbox as m
@@ -2630,7 +2898,8 @@ begin
 end;
 $$;
 comment on function attune.claim_mails(integer, interval) is
-  E'@param batch_size How many mails at most, 1 to 1,000.\n'
+  E'@resultFieldName mails\n'
+  '@param batch_size How many mails at most, 1 to 1,000.\n'
   '@param lease For how long they are the worker''s own, a second to a day.\n'
   'Gives a trusted worker mails to send. '
   'They are its own until the lease is over: say `complete_mail` or `fail_mail` before, or another worker gets them. '
@@ -2657,7 +2926,7 @@ revoke all on function attune_private.refuse_unknown_mail() from public;
 --! EndIncluded identity/private/refuse_unknown_mail.sql
 --! Included identity/complete_mail.sql
 create or replace function attune.complete_mail(id bigint)
-returns void
+returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2669,18 +2938,22 @@ begin
   if not found then
     perform attune_private.refuse_unknown_mail();
   end if;
+
+  return complete_mail.id;
 end;
 $$;
 comment on function attune.complete_mail(bigint) is
-  E'@param id Which mail.\n'
+  E'@resultFieldName mailId\n'
+  '@param id Which mail.\n'
   'Says that a mail was delivered, and forgets its token; for trusted servers. '
+  'Returns its id. '
   'Refused: `unknown_mail`.';
 revoke all on function attune.complete_mail(bigint) from public;
 grant execute on function attune.complete_mail(bigint) to service_role;
 --! EndIncluded identity/complete_mail.sql
 --! Included identity/fail_mail.sql
 create or replace function attune.fail_mail(id bigint, reason text)
-returns void
+returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -2695,12 +2968,15 @@ begin
   if not found then
     perform attune_private.refuse_unknown_mail();
   end if;
+
+  return fail_mail.id;
 end;
 $$;
 comment on function attune.fail_mail(bigint, text) is
-  E'@param id Which mail.\n'
+  E'@resultFieldName mailId\n'
+  '@param id Which mail.\n'
   '@param reason Why, for people; cut at 1,000 characters.\n'
-  'Says why a mail could not be delivered; for trusted servers. '
+  'Says why a mail could not be delivered, and returns its id; for trusted servers. '
   'It is due again later, and later each time, up to an hour, until it expires. '
   'Refused: `unknown_mail`.';
 revoke all on function attune.fail_mail(bigint, text) from public;
@@ -2737,6 +3013,31 @@ comment on function attune_private.tg_users__erase_traces() is
   'addresses in the log.';
 revoke all on function attune_private.tg_users__erase_traces() from public;
 --! EndIncluded identity/triggers/tg_users__erase_traces.sql
+
+--! Included identity/triggers/tg_users__change_email.sql
+create or replace function attune_private.tg_users__change_email()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- What was asked for before is for an account with another address.
+  delete from attune_private.one_time_tokens as t
+  where t.user_id = new.id
+    and t.purpose = 'change_email';
+
+  perform attune_private.log_security('email_changed', new.id);
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__change_email() is
+  'Writes down that the address of an account is another, whoever changed it, and lets no earlier request change it.';
+revoke all on function attune_private.tg_users__change_email() from public;
+--! EndIncluded identity/triggers/tg_users__change_email.sql
+
+create trigger _210_change_email after update of email on attune.users
+  for each row when (old.email is distinct from new.email)
+  execute function attune_private.tg_users__change_email();
 
 --! Included identity/triggers/tg_user_identities__end.sql
 create or replace function attune_private.tg_user_identities__end()

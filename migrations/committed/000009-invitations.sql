@@ -1,5 +1,5 @@
---! Previous: sha1:2690ba0cb368c51edd056568055236fae086de2e
---! Hash: sha1:273e63a9090b07702a6d8a1654eb24368fe7ba4a
+--! Previous: sha1:04be437a59e69151156466a2f23386c87fb144bc
+--! Hash: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
 --! Message: invitations
 
 create table attune.invitations (
@@ -319,7 +319,7 @@ comment on function attune.invite_to_team(uuid, text, attune.team_role) is
   'It takes the place of an earlier invitation. '
   'Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`, `too_many_mails`.';
 revoke all on function attune.invite_to_team(uuid, text, attune.team_role) from public;
-grant execute on function attune.invite_to_team(uuid, text, attune.team_role) to authenticated, service_role;
+grant execute on function attune.invite_to_team(uuid, text, attune.team_role) to anon, authenticated, service_role;
 --! EndIncluded invitations/invite_to_team.sql
 --! Included invitations/invite_to_project.sql
 create or replace function attune.invite_to_project(project_id uuid, email text, role attune.project_role default 'viewer')
@@ -347,7 +347,7 @@ comment on function attune.invite_to_project(uuid, text, attune.project_role) is
   'It takes the place of an earlier invitation. '
   'Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`, `too_many_mails`.';
 revoke all on function attune.invite_to_project(uuid, text, attune.project_role) from public;
-grant execute on function attune.invite_to_project(uuid, text, attune.project_role) to authenticated, service_role;
+grant execute on function attune.invite_to_project(uuid, text, attune.project_role) to anon, authenticated, service_role;
 --! EndIncluded invitations/invite_to_project.sql
 --! Included invitations/revoke_invitation.sql
 create or replace function attune.revoke_invitation(invitation_id uuid)
@@ -359,6 +359,8 @@ declare
   caller constant attune_private.caller := attune_private.current_caller();
   invitation attune.invitations;
 begin
+  perform attune_private.require_somebody(caller);
+
   select i.* into invitation
   from attune.invitations as i
   where i.id = invitation_id
@@ -397,7 +399,7 @@ comment on function attune.revoke_invitation(uuid) is
   'For those who may invite. '
   'Refused: `unknown_invitation`.';
 revoke all on function attune.revoke_invitation(uuid) from public;
-grant execute on function attune.revoke_invitation(uuid) to authenticated, service_role;
+grant execute on function attune.revoke_invitation(uuid) to anon, authenticated, service_role;
 --! EndIncluded invitations/revoke_invitation.sql
 --! Included invitations/accept_invitation.sql
 create or replace function attune.accept_invitation(token text)
@@ -415,90 +417,8 @@ comment on function attune.accept_invitation(text) is
   'The address of the caller must be the one that was invited. '
   'Refused: `not_signed_in`, `invalid_invitation`, `invitation_for_another`.';
 revoke all on function attune.accept_invitation(text) from public;
-grant execute on function attune.accept_invitation(text) to authenticated;
+grant execute on function attune.accept_invitation(text) to anon, authenticated;
 --! EndIncluded invitations/accept_invitation.sql
-
---! Included invitations/private/remove_expired.sql
-create or replace function attune_private.remove_expired(at timestamptz default now())
-returns bigint
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  kept_for constant interval := '30 days';
-  -- Longer than any token lasts.
-  kept_after_use constant interval := '400 days';
-  removed bigint := 0;
-  counted bigint;
-begin
-  update attune_private.mail_outbox as m
-  set payload = m.payload - 'token'
-  where m.expires_at <= at
-    and m.payload ? 'token';
-
-  delete from attune_private.mail_outbox as m where m.expires_at <= at - kept_for;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.one_time_tokens as t where t.expires_at <= at;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.login_attempts as a where a.last_failed_at <= at - interval '1 day';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.spent_sign_ins as a where a.expires_at <= at;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.daily_amounts as d where d.last_at <= at - interval '2 days';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.known_devices as d where d.last_used_at <= at - kept_after_use;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune_private.ended_identities as e where e.ended_at <= at - kept_after_use;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  -- No invitation is good for longer.
-  delete from attune_private.lost_roles as l where l.lost_at <= at - interval '100 days';
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune.invitations as i where i.expires_at <= at - kept_for;
-  get diagnostics counted = row_count;
-  removed := removed + counted;
-
-  delete from attune.sessions as s where least(s.revoked_at, s.idle_until) <= at - kept_for;
-  get diagnostics counted = row_count;
-  return removed + counted;
-end;
-$$;
-comment on function attune_private.remove_expired(timestamptz) is 'See `attune.remove_expired`.';
-revoke all on function attune_private.remove_expired(timestamptz) from public;
---! EndIncluded invitations/private/remove_expired.sql
---! Included invitations/remove_expired.sql
-create or replace function attune.remove_expired()
-returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return attune_private.remove_expired();
-end;
-$$;
-comment on function attune.remove_expired() is
-  'Removes what has expired, and returns how many rows: one-time tokens and used attempts to sign in at once, '
-  'counted failures after a day or two, sessions, mails and invitations after 30 days, lost roles after 100, devices '
-  'and ended identities after 400. '
-  'For trusted servers, once a day or so.';
-revoke all on function attune.remove_expired() from public;
-grant execute on function attune.remove_expired() to service_role;
---! EndIncluded invitations/remove_expired.sql
 
 --! Included invitations/triggers/tg_users__erase_invitations.sql
 create or replace function attune_private.tg_users__erase_invitations()

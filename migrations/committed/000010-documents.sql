@@ -1,5 +1,5 @@
---! Previous: sha1:273e63a9090b07702a6d8a1654eb24368fe7ba4a
---! Hash: sha1:94c5983451b34c2ba072b68d81a4efb74cee894d
+--! Previous: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
+--! Hash: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -9,9 +9,12 @@ create type attune.app_preferences as (
   interface_settings jsonb,
   data_preferences jsonb,
   feature_preferences jsonb,
-  integration_settings jsonb
+  integration_settings jsonb,
+  user_id uuid
 );
-comment on type attune.app_preferences is 'How the application looks and behaves for the caller.';
+comment on type attune.app_preferences is
+  E'@id user_id\n'
+  'How the application looks and behaves for a user.';
 comment on column attune.app_preferences.interface_settings is
   'theme, language, rtl, sidebarCollapsed, tableDensity, rowsPerPage, enableAnimations.';
 comment on column attune.app_preferences.data_preferences is
@@ -19,14 +22,20 @@ comment on column attune.app_preferences.data_preferences is
 comment on column attune.app_preferences.feature_preferences is 'beta, debug.';
 comment on column attune.app_preferences.integration_settings is
   'calendly, whatsapp, email: each enabled, autoSync, defaults.';
+comment on column attune.app_preferences.user_id is
+  E'@notNull\n'
+  'Whose it is.';
 
 create type attune.notification_settings as (
   email_notifications jsonb,
   push_notifications jsonb,
   sms_notifications jsonb,
-  notification_schedule jsonb
+  notification_schedule jsonb,
+  user_id uuid
 );
-comment on type attune.notification_settings is 'What the caller wants to hear of, by which channel, and when.';
+comment on type attune.notification_settings is
+  E'@id user_id\n'
+  'What a user wants to hear of, by which channel, and when.';
 comment on column attune.notification_settings.email_notifications is
   'What comes by e-mail: leadUpdates, meetingReminders, bantQualifications, calendlyBookings, heatProgressions, '
   'emailDigest, generationComplete, qualityAlerts, weeklyReport.';
@@ -34,13 +43,20 @@ comment on column attune.notification_settings.push_notifications is 'What comes
 comment on column attune.notification_settings.sms_notifications is 'What comes by SMS; the same members.';
 comment on column attune.notification_settings.notification_schedule is
   'timezone, workingHours (enabled, and enabled, start and end by weekday), quietHours (enabled, start, end).';
+comment on column attune.notification_settings.user_id is
+  E'@notNull\n'
+  'Whose it is.';
 
 create type attune.dashboard_settings as (
   widget_visibility jsonb,
   widget_layout jsonb,
-  dashboard_preferences jsonb
+  dashboard_preferences jsonb,
+  user_id uuid,
+  project_id uuid
 );
-comment on type attune.dashboard_settings is 'What the callers dashboard shows, and how.';
+comment on type attune.dashboard_settings is
+  E'@id user_id,project_id\n'
+  'What the dashboard of a user shows, and how.';
 comment on column attune.dashboard_settings.widget_visibility is
   'Which widgets are shown: metrics, monthlyPerformance, leadsConversions, revenueChannel, pieCharts, '
   'recentActivity, insights, performanceTargets.';
@@ -48,6 +64,10 @@ comment on column attune.dashboard_settings.widget_layout is
   'positions ({x, y}), sizes ({width, height}) and collapsed, by widget.';
 comment on column attune.dashboard_settings.dashboard_preferences is
   'defaultView, autoRefresh, refreshInterval in milliseconds, compactMode.';
+comment on column attune.dashboard_settings.user_id is
+  E'@notNull\n'
+  'Whose it is.';
+comment on column attune.dashboard_settings.project_id is 'In which project; null outside projects.';
 
 create type attune.ai_configuration as (
   model text,
@@ -55,9 +75,12 @@ create type attune.ai_configuration as (
   temperature double precision,
   top_p double precision,
   fallback_models text[],
-  is_active boolean
+  is_active boolean,
+  user_id uuid
 );
-comment on type attune.ai_configuration is 'Which language model works for a user, and how.';
+comment on type attune.ai_configuration is
+  E'@id user_id\n'
+  'Which language model works for a user, and how.';
 comment on column attune.ai_configuration.model is 'The model that is asked first.';
 comment on column attune.ai_configuration.max_tokens is 'How long an answer may be, in tokens.';
 comment on column attune.ai_configuration.temperature is 'How freely the model chooses its words, 0 to 2.';
@@ -65,8 +88,44 @@ comment on column attune.ai_configuration.top_p is 'Which share of the probable 
 comment on column attune.ai_configuration.fallback_models is
   'The models that are asked, in order, when the first does not answer.';
 comment on column attune.ai_configuration.is_active is
+  E'@notNull\n'
   'False while the user has switched their own values off, and gets the default.';
+comment on column attune.ai_configuration.user_id is 'For whom it works; null when it is what applies to everybody.';
 
+--! Included documents/hidden/document_members.sql
+create or replace function attune_hidden.document_members()
+returns table (
+  document text,
+  member text,
+  description text,
+  schema jsonb,
+  default_value jsonb,
+  is_merged boolean
+)
+language sql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select
+    d.category, substr(d.key, length(d.category) + 2), d.description, d.schema, d.default_value,
+    d.merge = 'deep' and d.seeding <> 'copy'
+  from attune.setting_definitions as d
+  where starts_with(d.key, d.category || '.')
+    and d.audience in ('public', 'client')
+    and exists (
+      select from pg_class as c
+      where c.relnamespace = 'attune'::regnamespace
+        and c.relkind = 'c'
+        and c.relname = d.category
+    )
+  order by d.key;
+end;
+comment on function attune_hidden.document_members() is
+  'What the members of the documents look like, by which a server makes their types when it starts. '
+  '`is_merged` is whether all layers are merged over the default, so that a value has every member of it. '
+  'Only what users are shown.';
+revoke all on function attune_hidden.document_members() from public;
+grant execute on function attune_hidden.document_members() to anon;
+--! EndIncluded documents/hidden/document_members.sql
 --! Included documents/private/document.sql
 create or replace function attune_private.document(
   name text,
@@ -82,7 +141,9 @@ begin
   perform attune_private.check_project(document.user_id, document.project_id);
 
   return (
-    select coalesce(json_object_agg(substr(r.key, length(document.name) + 2), r.value)::jsonb, '{}')
+    select
+      coalesce(json_object_agg(substr(r.key, length(document.name) + 2), r.value)::jsonb, '{}')
+      || jsonb_build_object('user_id', document.user_id, 'project_id', document.project_id)
     from attune_private.resolve_settings(
       document.user_id,
       false,
@@ -96,7 +157,7 @@ end;
 $$;
 comment on function attune_private.document(text, uuid, uuid, attune.setting_audience) is
   'A document of one user: the settings `<name>.<member>` of category `<name>`, by member, of those that are shown '
-  'to the user or, where it is told, to an audience. '
+  'to the user or, where it is told, to an audience; and whose it is, `user_id` and `project_id`. '
   'Refused: `unknown_project`.';
 revoke all on function attune_private.document(text, uuid, uuid, attune.setting_audience) from public;
 --! EndIncluded documents/private/document.sql
@@ -169,11 +230,10 @@ begin atomic
   ) as d;
 end;
 comment on function attune.app_preferences() is
-  E'@notNull\n'
   'How the application looks and behaves for the caller. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.app_preferences() from public;
-grant execute on function attune.app_preferences() to authenticated, service_role;
+grant execute on function attune.app_preferences() to anon, authenticated, service_role;
 --! EndIncluded documents/app_preferences.sql
 --! Included documents/update_app_preferences.sql
 create or replace function attune.update_app_preferences(patch jsonb)
@@ -199,7 +259,7 @@ comment on function attune.update_app_preferences(jsonb) is
   'all or nothing, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference` (`secret_in_setting` among it).';
 revoke all on function attune.update_app_preferences(jsonb) from public;
-grant execute on function attune.update_app_preferences(jsonb) to authenticated, service_role;
+grant execute on function attune.update_app_preferences(jsonb) to anon, authenticated, service_role;
 --! EndIncluded documents/update_app_preferences.sql
 --! Included documents/notification_settings.sql
 create or replace function attune.notification_settings()
@@ -214,11 +274,10 @@ begin atomic
   ) as d;
 end;
 comment on function attune.notification_settings() is
-  E'@notNull\n'
   'What the caller wants to hear of, by which channel, and when. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.notification_settings() from public;
-grant execute on function attune.notification_settings() to authenticated, service_role;
+grant execute on function attune.notification_settings() to anon, authenticated, service_role;
 --! EndIncluded documents/notification_settings.sql
 --! Included documents/update_notification_settings.sql
 create or replace function attune.update_notification_settings(patch jsonb)
@@ -244,7 +303,7 @@ comment on function attune.update_notification_settings(jsonb) is
   'all or nothing, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_notification_settings(jsonb) from public;
-grant execute on function attune.update_notification_settings(jsonb) to authenticated, service_role;
+grant execute on function attune.update_notification_settings(jsonb) to anon, authenticated, service_role;
 --! EndIncluded documents/update_notification_settings.sql
 --! Included documents/dashboard_settings.sql
 create or replace function attune.dashboard_settings(project_id uuid default null)
@@ -259,13 +318,12 @@ begin atomic
   ) as d;
 end;
 comment on function attune.dashboard_settings(uuid) is
-  E'@notNull\n'
-  '@param project_id In which project; outside projects when left out.\n'
-  'What the callers dashboard shows, and how. '
+  E'@param project_id In which project; outside projects when left out.\n'
+  'What the caller''s dashboard shows, and how. '
   'In a project, what was chosen there over what holds everywhere. '
   'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.dashboard_settings(uuid) from public;
-grant execute on function attune.dashboard_settings(uuid) to authenticated, service_role;
+grant execute on function attune.dashboard_settings(uuid) to anon, authenticated, service_role;
 --! EndIncluded documents/dashboard_settings.sql
 --! Included documents/update_dashboard_settings.sql
 create or replace function attune.update_dashboard_settings(patch jsonb, project_id uuid default null)
@@ -294,7 +352,7 @@ comment on function attune.update_dashboard_settings(jsonb, uuid) is
   'everywhere or in one project, all or nothing, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_dashboard_settings(jsonb, uuid) from public;
-grant execute on function attune.update_dashboard_settings(jsonb, uuid) to authenticated, service_role;
+grant execute on function attune.update_dashboard_settings(jsonb, uuid) to anon, authenticated, service_role;
 --! EndIncluded documents/update_dashboard_settings.sql
 --! Included documents/private/ai_configuration_of.sql
 create or replace function attune_private.ai_configuration_of(user_id uuid, audience attune.setting_audience default null)
@@ -341,11 +399,10 @@ begin atomic
   select attune_private.ai_configuration_of(attune_hidden.require_user_id());
 end;
 comment on function attune.ai_configuration() is
-  E'@notNull\n'
   'Which language model works for the caller, and how. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.ai_configuration() from public;
-grant execute on function attune.ai_configuration() to authenticated, service_role;
+grant execute on function attune.ai_configuration() to anon, authenticated, service_role;
 --! EndIncluded documents/ai_configuration.sql
 --! Included documents/get_effective_ai_config.sql
 create or replace function attune.get_effective_ai_config(user_id uuid)
@@ -368,13 +425,12 @@ begin
 end;
 $$;
 comment on function attune.get_effective_ai_config(uuid) is
-  E'@notNull\n'
-  '@param user_id Whose.\n'
+  E'@param user_id Whose.\n'
   'Which language model works for a user, and how; for the user, administrators and trusted servers. '
   'For an id that is no user''s, what applies to everybody. '
   'Refused: `admin_required`.';
 revoke all on function attune.get_effective_ai_config(uuid) from public;
-grant execute on function attune.get_effective_ai_config(uuid) to authenticated, service_role;
+grant execute on function attune.get_effective_ai_config(uuid) to anon, authenticated, service_role;
 --! EndIncluded documents/get_effective_ai_config.sql
 --! Included documents/private/activate_ai_configuration.sql
 create or replace function attune_private.activate_ai_configuration(caller attune_private.caller, is_active boolean)
@@ -416,7 +472,7 @@ comment on function attune.set_ai_configuration_active(boolean) is
   'Returns what applies now. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.set_ai_configuration_active(boolean) from public;
-grant execute on function attune.set_ai_configuration_active(boolean) to authenticated, service_role;
+grant execute on function attune.set_ai_configuration_active(boolean) to anon, authenticated, service_role;
 --! EndIncluded documents/set_ai_configuration_active.sql
 --! Included documents/update_ai_configuration.sql
 create or replace function attune.update_ai_configuration(patch jsonb)
@@ -440,5 +496,5 @@ comment on function attune.update_ai_configuration(jsonb) is
   'configuration on, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_ai_configuration(jsonb) from public;
-grant execute on function attune.update_ai_configuration(jsonb) to authenticated, service_role;
+grant execute on function attune.update_ai_configuration(jsonb) to anon, authenticated, service_role;
 --! EndIncluded documents/update_ai_configuration.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:94c5983451b34c2ba072b68d81a4efb74cee894d
---! Hash: sha1:36dcf99e57c619f73a69e348e73e8acaa0d0c1bf
+--! Previous: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
+--! Hash: sha1:0f434fb7a01f2e526fca27b861568b49e0dfe233
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -68,7 +68,7 @@ comment on function attune.session_state(text) is
   'What the caller saved for a session; null when nothing, or when it has expired. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.session_state(text) from public;
-grant execute on function attune.session_state(text) to authenticated, service_role;
+grant execute on function attune.session_state(text) to anon, authenticated, service_role;
 --! EndIncluded session-state/session_state.sql
 --! Included session-state/save_session_state.sql
 create or replace function attune.save_session_state(
@@ -134,8 +134,7 @@ begin
 end;
 $$;
 comment on function attune.save_session_state(text, jsonb, jsonb) is
-  E'@notNull\n'
-  '@param session_key A name of the application''s choice, 1 to 200 characters.\n'
+  E'@param session_key A name of the application''s choice, 1 to 200 characters.\n'
   '@param current_context What the user is working on, at most 64 KiB.\n'
   '@param ui_state What the interface looks like, at most 64 KiB.\n'
   'Keeps where the caller is, for seven days from now, and returns it. '
@@ -143,43 +142,5 @@ comment on function attune.save_session_state(text, jsonb, jsonb) is
   'A user holds at most fifty sessions: the oldest go. '
   'Refused: `not_signed_in`, `invalid_session_key`, `too_large`, `value_too_deep`.';
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
-grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
+grant execute on function attune.save_session_state(text, jsonb, jsonb) to anon, authenticated, service_role;
 --! EndIncluded session-state/save_session_state.sql
---! Included session-state/cleanup_expired_sessions.sql
-create or replace function attune.cleanup_expired_sessions(batch_size integer default 10000)
-returns integer
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  removed integer;
-begin
-  perform attune_hidden.require_admin();
-
-  perform attune_private.check_batch_size(batch_size, 100000, 'sessions');
-
-  delete from attune.user_session_state as s
-  using (
-    select e.user_id, e.session_key
-    from attune.user_session_state as e
-    where e.expires_at <= now()
-    order by e.expires_at
-    limit batch_size
-    for update skip locked
-  ) as expired
-  where s.user_id = expired.user_id
-    and s.session_key = expired.session_key;
-
-  get diagnostics removed = row_count;
-  return removed;
-end;
-$$;
-comment on function attune.cleanup_expired_sessions(integer) is
-  E'@notNull\n'
-  '@param batch_size At most so many, 1 to 100,000.\n'
-  'Removes session states that have expired, which nobody sees any more; for administrators and trusted servers. '
-  'One batch a call: returns how many were removed, 0 when none is left. '
-  'Refused: `admin_required`, `invalid_batch_size`.';
-revoke all on function attune.cleanup_expired_sessions(integer) from public;
-grant execute on function attune.cleanup_expired_sessions(integer) to authenticated, service_role;
---! EndIncluded session-state/cleanup_expired_sessions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:c5a18ac543370b268e3d15286054ef48eae74b41
---! Hash: sha1:286864af427eeaf49caded852a9d208cd3b98600
+--! Previous: sha1:cd677f8d0ebca02b0d69a14c614e54789add5015
+--! Hash: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -19,10 +19,16 @@ create type attune.setting_change as (
   new_attributes jsonb
 );
 comment on type attune.setting_change is 'What becomes of one stored value.';
-comment on column attune.setting_change.layer is 'In which layer.';
+comment on column attune.setting_change.layer is
+  E'@notNull\n'
+  'In which layer.';
 comment on column attune.setting_change.scope is 'Of which plan or project; else null.';
-comment on column attune.setting_change.key is 'Which setting.';
-comment on column attune.setting_change.action is 'Whether it is added, changed, removed, or as it was.';
+comment on column attune.setting_change.key is
+  E'@notNull\n'
+  'Which setting.';
+comment on column attune.setting_change.action is
+  E'@notNull\n'
+  'Whether it is added, changed, removed, or as it was.';
 comment on column attune.setting_change.previous_value is 'What was stored; null when nothing.';
 comment on column attune.setting_change.new_value is 'What will be; null when nothing.';
 comment on column attune.setting_change.previous_attributes is 'The other columns before, such as `"is_active"`.';
@@ -135,7 +141,7 @@ comment on function attune.export_preferences() is
   'What only administrators may write is not in it. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.export_preferences() from public;
-grant execute on function attune.export_preferences() to authenticated, service_role;
+grant execute on function attune.export_preferences() to anon, authenticated, service_role;
 --! EndIncluded moving-settings/export_preferences.sql
 --! Included moving-settings/private/preference_changes.sql
 create or replace function attune_private.preference_changes(
@@ -384,7 +390,7 @@ comment on function attune.import_preferences(jsonb, attune.import_mode, boolean
   'Refused: `not_signed_in`, `invalid_import` (naming each key that is unknown, not allowed or locked, and each bad '
   'value), `too_many_preferences`.';
 revoke all on function attune.import_preferences(jsonb, attune.import_mode, boolean) from public;
-grant execute on function attune.import_preferences(jsonb, attune.import_mode, boolean) to authenticated, service_role;
+grant execute on function attune.import_preferences(jsonb, attune.import_mode, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/import_preferences.sql
 
 -- Everybody's and a plan's
@@ -423,7 +429,7 @@ comment on function attune.export_configuration() is
   '{plan: {key: {…}}}}`, for `import_configuration`, such as from staging into production; for administrators '
   '(`admin_required`).';
 revoke all on function attune.export_configuration() from public;
-grant execute on function attune.export_configuration() to authenticated, service_role;
+grant execute on function attune.export_configuration() to anon, authenticated, service_role;
 --! EndIncluded moving-settings/export_configuration.sql
 --! Included moving-settings/private/configuration_changes.sql
 create or replace function attune_private.configuration_changes(document jsonb, mode attune.import_mode)
@@ -618,7 +624,7 @@ comment on function attune.import_configuration(jsonb, attune.import_mode, boole
   'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), '
   '`invalid_variants`, and for the value of a variant as `set_global_variants`.';
 revoke all on function attune.import_configuration(jsonb, attune.import_mode, boolean) from public;
-grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to authenticated, service_role;
+grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/import_configuration.sql
 
 -- Templates
@@ -725,7 +731,9 @@ comment on column attune.setting_templates.is_admin is
   'True: applied to who is an administrator from the start; false: to who is none; null: to both. '
   'Who becomes one later is given nothing by that, and may apply it.';
 comment on column attune.setting_templates.created_at is 'When the template was made.';
-comment on column attune.setting_templates.updated_at is 'When it was last changed.';
+comment on column attune.setting_templates.updated_at is
+  'When it was last changed. '
+  'In an update: the version that is changed, which was read (`changed_meanwhile`).';
 
 alter table attune.setting_templates enable row level security;
 create policy setting_templates_select_authenticated on attune.setting_templates for select to authenticated
@@ -744,7 +752,7 @@ revoke all on attune.setting_templates from public;
 grant
   select,
   insert (name, title, description, "values", plan, role, is_admin),
-  update (title, description, "values", plan, role, is_admin),
+  update (title, description, "values", plan, role, is_admin, updated_at),
   delete
   on attune.setting_templates to authenticated, service_role;
 
@@ -753,8 +761,18 @@ create trigger _010_require_admin before insert on attune.setting_templates
   execute function attune_private.tg__require_admin();
 create trigger _100_validate before insert or update on attune.setting_templates
   for each row execute function attune_private.tg_setting_templates__validate();
+create trigger _060_check_version before update on attune.setting_templates
+  for each row when (new.updated_at is distinct from old.updated_at)
+  execute function attune_private.tg__check_version();
 create trigger _200_timestamps before update on attune.setting_templates
   for each row execute function attune_private.tg__timestamps();
+create trigger _900_audit after insert or update on attune.setting_templates
+  for each row execute function attune_private.tg__audit('setting_template');
+create trigger _910_audit_removed after delete on attune.setting_templates
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('setting_template');
+create trigger _100_append_only before truncate on attune.setting_templates
+  for each statement execute function attune_private.tg__append_only();
 
 --! Included moving-settings/triggers/tg_setting_definitions__keep_templates.sql
 create or replace function attune_private.tg_setting_definitions__keep_templates()
@@ -897,7 +915,7 @@ comment on function attune.apply_template(text, attune.import_mode, boolean) is
   'With `dry_run` nothing is changed: what would be is shown first. '
   'Refused: `not_signed_in`, `unknown_template`, and as `import_preferences`.';
 revoke all on function attune.apply_template(text, attune.import_mode, boolean) from public;
-grant execute on function attune.apply_template(text, attune.import_mode, boolean) to authenticated, service_role;
+grant execute on function attune.apply_template(text, attune.import_mode, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/apply_template.sql
 
 create trigger _510_apply_templates after insert on attune.users
@@ -913,7 +931,9 @@ comment on type attune.preview_change is
   'How many users would see one value instead of another; the values only for who may read what users chose.';
 comment on column attune.preview_change.previous_value is 'What applies to them now.';
 comment on column attune.preview_change.new_value is 'What would apply.';
-comment on column attune.preview_change.users is 'How many users they are.';
+comment on column attune.preview_change.users is
+  E'@notNull\n'
+  'How many users they are.';
 
 --! Included moving-settings/private/values_by_user.sql
 create or replace function attune_private.values_by_user(key text, plan text, team_id uuid)
@@ -1022,7 +1042,7 @@ comment on function attune.preview_global_setting(text, jsonb, boolean, integer,
   'For administrators. '
   'Refused: `admin_required`, and as `set_global_setting`.';
 revoke all on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) from public;
-grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) to authenticated, service_role;
+grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/preview_global_setting.sql
 --! Included moving-settings/preview_plan_setting.sql
 create or replace function attune.preview_plan_setting(
@@ -1086,7 +1106,7 @@ comment on function attune.preview_plan_setting(text, text, jsonb, boolean, bool
   'For administrators. '
   'Refused: `admin_required`, and as `set_plan_setting`.';
 revoke all on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) from public;
-grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;
+grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/preview_plan_setting.sql
 --! Included moving-settings/preview_team_setting.sql
 create or replace function attune.preview_team_setting(
@@ -1153,7 +1173,7 @@ comment on function attune.preview_team_setting(uuid, text, jsonb, boolean, bool
   'For the team''s owners and administrators, who are told how many, but not the values: those are the members'' own. '
   'Refused: `team_admin_required`, and as `set_team_setting`.';
 revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) from public;
-grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;
+grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/preview_team_setting.sql
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'kept_aside', 'not_converted');

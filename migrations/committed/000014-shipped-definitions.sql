@@ -1,5 +1,5 @@
---! Previous: sha1:286864af427eeaf49caded852a9d208cd3b98600
---! Hash: sha1:b428e0a9885cc8101eeef4c4050fd2abc81a6ed2
+--! Previous: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
+--! Hash: sha1:0fa5fefbe35861e4f18816e5411450d44ab2f53a
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -10,6 +10,54 @@ select from attune.apply_definitions($definitions$
   "$id": "attune",
   "title": "The settings that Attune ships",
   "type": "object",
+  "$defs": {
+    "service": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "enabled": {
+          "type": "boolean",
+          "description": "Whether it is used."
+        },
+        "autoSync": {
+          "type": "boolean",
+          "description": "Whether it is kept up to date without being asked."
+        },
+        "defaults": {
+          "type": "object",
+          "maxProperties": 50,
+          "description": "What it begins with, by name."
+        }
+      },
+      "required": [
+        "enabled",
+        "autoSync",
+        "defaults"
+      ],
+      "description": "Whether an integration is used, and how."
+    },
+    "workingDay": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "enabled": {
+          "type": "boolean",
+          "description": "Whether it is a working day."
+        },
+        "start": {
+          "type": "string",
+          "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+          "description": "When it begins, hours and minutes."
+        },
+        "end": {
+          "type": "string",
+          "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+          "description": "When it ends, hours and minutes."
+        }
+      },
+      "description": "The working hours of a weekday."
+    }
+  },
   "properties": {
     "PROJECTS_ENABLED": {
       "type": "boolean",
@@ -362,7 +410,8 @@ select from attune.apply_definitions($definitions$
             "light",
             "dark",
             "system"
-          ]
+          ],
+          "description": "The colours: light, dark, or as the system has it."
         },
         "language": {
           "type": "string",
@@ -371,25 +420,30 @@ select from attune.apply_definitions($definitions$
           "description": "A BCP 47 language tag."
         },
         "rtl": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Whether lines run from right to left."
         },
         "sidebarCollapsed": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Whether the sidebar shows icons only."
         },
         "tableDensity": {
           "enum": [
             "compact",
             "standard",
             "comfortable"
-          ]
+          ],
+          "description": "How close the rows of tables are."
         },
         "rowsPerPage": {
           "type": "integer",
           "minimum": 5,
-          "maximum": 500
+          "maximum": 500,
+          "description": "How many rows a page of a table has."
         },
         "enableAnimations": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Whether things move when they change."
         }
       },
       "additionalProperties": false,
@@ -413,7 +467,8 @@ select from attune.apply_definitions($definitions$
         "dateFormat": {
           "type": "string",
           "maxLength": 50,
-          "minLength": 1
+          "minLength": 1,
+          "description": "How dates are written: YYYY-MM-DD."
         },
         "numberFormat": {
           "type": "string",
@@ -440,7 +495,8 @@ select from attune.apply_definitions($definitions$
           "additionalProperties": false,
           "properties": {
             "autoApply": {
-              "type": "boolean"
+              "type": "boolean",
+              "description": "Whether lists begin with these filters."
             },
             "tier": {
               "type": "array",
@@ -449,7 +505,8 @@ select from attune.apply_definitions($definitions$
                 "maxLength": 100
               },
               "maxItems": 50,
-              "uniqueItems": true
+              "uniqueItems": true,
+              "description": "Only these tiers; all when empty."
             },
             "status": {
               "type": "array",
@@ -458,7 +515,8 @@ select from attune.apply_definitions($definitions$
                 "maxLength": 100
               },
               "maxItems": 50,
-              "uniqueItems": true
+              "uniqueItems": true,
+              "description": "Only these states; all when empty."
             },
             "qualityRange": {
               "type": "object",
@@ -467,16 +525,20 @@ select from attune.apply_definitions($definitions$
                 "min": {
                   "type": "number",
                   "minimum": 0,
-                  "maximum": 100
+                  "maximum": 100,
+                  "description": "The least quality."
                 },
                 "max": {
                   "type": "number",
                   "minimum": 0,
-                  "maximum": 100
+                  "maximum": 100,
+                  "description": "The greatest quality."
                 }
-              }
+              },
+              "description": "Only what is of this quality, 0 to 100."
             }
-          }
+          },
+          "description": "What lists show at first."
         }
       },
       "additionalProperties": false,
@@ -504,10 +566,12 @@ select from attune.apply_definitions($definitions$
       "type": "object",
       "properties": {
         "beta": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Features that are being tried."
         },
         "debug": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Diagnostics."
         }
       },
       "additionalProperties": false,
@@ -524,52 +588,16 @@ select from attune.apply_definitions($definitions$
       "type": "object",
       "properties": {
         "calendly": {
-          "type": "object",
-          "additionalProperties": false,
-          "properties": {
-            "enabled": {
-              "type": "boolean"
-            },
-            "autoSync": {
-              "type": "boolean"
-            },
-            "defaults": {
-              "type": "object",
-              "maxProperties": 50
-            }
-          }
+          "$ref": "#/$defs/service",
+          "description": "Calendly."
         },
         "whatsapp": {
-          "type": "object",
-          "additionalProperties": false,
-          "properties": {
-            "enabled": {
-              "type": "boolean"
-            },
-            "autoSync": {
-              "type": "boolean"
-            },
-            "defaults": {
-              "type": "object",
-              "maxProperties": 50
-            }
-          }
+          "$ref": "#/$defs/service",
+          "description": "WhatsApp."
         },
         "email": {
-          "type": "object",
-          "additionalProperties": false,
-          "properties": {
-            "enabled": {
-              "type": "boolean"
-            },
-            "autoSync": {
-              "type": "boolean"
-            },
-            "defaults": {
-              "type": "object",
-              "maxProperties": 50
-            }
-          }
+          "$ref": "#/$defs/service",
+          "description": "E-mail."
         }
       },
       "additionalProperties": false,
@@ -594,34 +622,47 @@ select from attune.apply_definitions($definitions$
       "description": "Which integrations are used, and how. Tokens belong in credentials: a value that looks like one is refused.",
       "x-attune": {
         "category": "app_preferences"
-      }
+      },
+      "required": [
+        "calendly",
+        "whatsapp",
+        "email"
+      ]
     },
     "dashboard_settings.widget_visibility": {
       "type": "object",
       "properties": {
         "metrics": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "The figures on top."
         },
         "monthlyPerformance": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Performance by month."
         },
         "leadsConversions": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Leads and conversions."
         },
         "revenueChannel": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Revenue by channel."
         },
         "pieCharts": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Pie charts."
         },
         "recentActivity": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "What happened lately."
         },
         "insights": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "What the figures say."
         },
         "performanceTargets": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Targets, and how near they are."
         }
       },
       "additionalProperties": false,
@@ -666,7 +707,8 @@ select from attune.apply_definitions($definitions$
               }
             },
             "additionalProperties": false
-          }
+          },
+          "description": "Where each widget is, {x, y} by widget."
         },
         "sizes": {
           "type": "object",
@@ -690,14 +732,16 @@ select from attune.apply_definitions($definitions$
               }
             },
             "additionalProperties": false
-          }
+          },
+          "description": "How large each widget is, {width, height} by widget."
         },
         "collapsed": {
           "type": "object",
           "maxProperties": 100,
           "additionalProperties": {
             "type": "boolean"
-          }
+          },
+          "description": "Which widgets are collapsed, true by widget."
         }
       },
       "additionalProperties": false,
@@ -710,7 +754,12 @@ select from attune.apply_definitions($definitions$
       "x-attune": {
         "category": "dashboard_settings",
         "layer": "project"
-      }
+      },
+      "required": [
+        "positions",
+        "sizes",
+        "collapsed"
+      ]
     },
     "dashboard_settings.dashboard_preferences": {
       "type": "object",
@@ -718,19 +767,22 @@ select from attune.apply_definitions($definitions$
         "defaultView": {
           "type": "string",
           "maxLength": 50,
-          "minLength": 1
+          "minLength": 1,
+          "description": "The view that it opens with."
         },
         "autoRefresh": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Whether it refreshes by itself."
         },
         "refreshInterval": {
           "type": "integer",
           "minimum": 1000,
           "maximum": 86400000,
-          "description": "In milliseconds."
+          "description": "How often it refreshes, in milliseconds."
         },
         "compactMode": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Whether widgets stand closer."
         }
       },
       "additionalProperties": false,
@@ -750,31 +802,40 @@ select from attune.apply_definitions($definitions$
       "type": "object",
       "properties": {
         "leadUpdates": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Something changed about a lead."
         },
         "meetingReminders": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A meeting is near."
         },
         "bantQualifications": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A lead was qualified by budget, authority, need and time."
         },
         "calendlyBookings": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Somebody booked a meeting with Calendly."
         },
         "heatProgressions": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A lead became warmer or colder."
         },
         "emailDigest": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "What happened, in one mail."
         },
         "generationComplete": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Something that was being made is done."
         },
         "qualityAlerts": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "The quality of something fell."
         },
         "weeklyReport": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "The report of the week."
         }
       },
       "additionalProperties": false,
@@ -793,37 +854,57 @@ select from attune.apply_definitions($definitions$
       "x-attune": {
         "category": "notification_settings",
         "seeding": "copy"
-      }
+      },
+      "required": [
+        "leadUpdates",
+        "meetingReminders",
+        "bantQualifications",
+        "calendlyBookings",
+        "heatProgressions",
+        "emailDigest",
+        "generationComplete",
+        "qualityAlerts",
+        "weeklyReport"
+      ]
     },
     "notification_settings.push_notifications": {
       "type": "object",
       "properties": {
         "leadUpdates": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Something changed about a lead."
         },
         "meetingReminders": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A meeting is near."
         },
         "bantQualifications": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A lead was qualified by budget, authority, need and time."
         },
         "calendlyBookings": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Somebody booked a meeting with Calendly."
         },
         "heatProgressions": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A lead became warmer or colder."
         },
         "emailDigest": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "What happened, in one mail."
         },
         "generationComplete": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Something that was being made is done."
         },
         "qualityAlerts": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "The quality of something fell."
         },
         "weeklyReport": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "The report of the week."
         }
       },
       "additionalProperties": false,
@@ -842,37 +923,57 @@ select from attune.apply_definitions($definitions$
       "x-attune": {
         "category": "notification_settings",
         "seeding": "copy"
-      }
+      },
+      "required": [
+        "leadUpdates",
+        "meetingReminders",
+        "bantQualifications",
+        "calendlyBookings",
+        "heatProgressions",
+        "emailDigest",
+        "generationComplete",
+        "qualityAlerts",
+        "weeklyReport"
+      ]
     },
     "notification_settings.sms_notifications": {
       "type": "object",
       "properties": {
         "leadUpdates": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Something changed about a lead."
         },
         "meetingReminders": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A meeting is near."
         },
         "bantQualifications": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A lead was qualified by budget, authority, need and time."
         },
         "calendlyBookings": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Somebody booked a meeting with Calendly."
         },
         "heatProgressions": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "A lead became warmer or colder."
         },
         "emailDigest": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "What happened, in one mail."
         },
         "generationComplete": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "Something that was being made is done."
         },
         "qualityAlerts": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "The quality of something fell."
         },
         "weeklyReport": {
-          "type": "boolean"
+          "type": "boolean",
+          "description": "The report of the week."
         }
       },
       "additionalProperties": false,
@@ -891,7 +992,18 @@ select from attune.apply_definitions($definitions$
       "x-attune": {
         "category": "notification_settings",
         "seeding": "copy"
-      }
+      },
+      "required": [
+        "leadUpdates",
+        "meetingReminders",
+        "bantQualifications",
+        "calendlyBookings",
+        "heatProgressions",
+        "emailDigest",
+        "generationComplete",
+        "qualityAlerts",
+        "weeklyReport"
+      ]
     },
     "notification_settings.notification_schedule": {
       "type": "object",
@@ -910,145 +1022,60 @@ select from attune.apply_definitions($definitions$
           "additionalProperties": false,
           "properties": {
             "enabled": {
-              "type": "boolean"
+              "type": "boolean",
+              "description": "Whether notifications wait for these hours."
             },
             "monday": {
-              "type": "object",
-              "additionalProperties": false,
-              "properties": {
-                "enabled": {
-                  "type": "boolean"
-                },
-                "start": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                },
-                "end": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                }
-              }
+              "$ref": "#/$defs/workingDay",
+              "description": "Monday."
             },
             "tuesday": {
-              "type": "object",
-              "additionalProperties": false,
-              "properties": {
-                "enabled": {
-                  "type": "boolean"
-                },
-                "start": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                },
-                "end": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                }
-              }
+              "$ref": "#/$defs/workingDay",
+              "description": "Tuesday."
             },
             "wednesday": {
-              "type": "object",
-              "additionalProperties": false,
-              "properties": {
-                "enabled": {
-                  "type": "boolean"
-                },
-                "start": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                },
-                "end": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                }
-              }
+              "$ref": "#/$defs/workingDay",
+              "description": "Wednesday."
             },
             "thursday": {
-              "type": "object",
-              "additionalProperties": false,
-              "properties": {
-                "enabled": {
-                  "type": "boolean"
-                },
-                "start": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                },
-                "end": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                }
-              }
+              "$ref": "#/$defs/workingDay",
+              "description": "Thursday."
             },
             "friday": {
-              "type": "object",
-              "additionalProperties": false,
-              "properties": {
-                "enabled": {
-                  "type": "boolean"
-                },
-                "start": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                },
-                "end": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                }
-              }
+              "$ref": "#/$defs/workingDay",
+              "description": "Friday."
             },
             "saturday": {
-              "type": "object",
-              "additionalProperties": false,
-              "properties": {
-                "enabled": {
-                  "type": "boolean"
-                },
-                "start": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                },
-                "end": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                }
-              }
+              "$ref": "#/$defs/workingDay",
+              "description": "Saturday."
             },
             "sunday": {
-              "type": "object",
-              "additionalProperties": false,
-              "properties": {
-                "enabled": {
-                  "type": "boolean"
-                },
-                "start": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                },
-                "end": {
-                  "type": "string",
-                  "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-                }
-              }
+              "$ref": "#/$defs/workingDay",
+              "description": "Sunday."
             }
-          }
+          },
+          "description": "When the user works, in hours of each weekday."
         },
         "quietHours": {
           "type": "object",
           "additionalProperties": false,
           "properties": {
             "enabled": {
-              "type": "boolean"
+              "type": "boolean",
+              "description": "Whether there are quiet hours."
             },
             "start": {
               "type": "string",
-              "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+              "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+              "description": "When they begin, hours and minutes."
             },
             "end": {
               "type": "string",
-              "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+              "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+              "description": "When they end, hours and minutes."
             }
-          }
+          },
+          "description": "When nothing is to be heard."
         }
       },
       "additionalProperties": false,
@@ -1176,6 +1203,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 1000000,
       "default": 1000,
       "description": "How many notifications an inbox takes in a day before the user's own application may add no more; administrators and trusted servers are not limited.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "NOTIFICATION_RETENTION_DAYS": {
+      "type": "integer",
+      "minimum": 1,
+      "maximum": 36500,
+      "default": 365,
+      "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -12,6 +12,8 @@ drop policy sessions_select_self on attune.sessions;
 drop policy sessions_select_service_role on attune.sessions;
 
 drop function
+  attune_private.require_somebody(attune_private.caller),
+  attune_private.check_unchanged(timestamptz, timestamptz),
   attune_private.is_spent(text, text, jsonb),
   attune_private.token_issued_at(text, text),
   attune_private.identity_hash(text, text),
@@ -58,6 +60,7 @@ drop table attune.plans;
 drop function
   attune_private.tg__require_admin(),
   attune_private.tg__timestamps(),
+  attune_private.tg__check_version(),
   attune_private.tg_users__validate(),
   attune_private.tg_users__email();
 

@@ -38,4 +38,5 @@ drop function
   attune_private.tg__audit_removed(),
   attune_private.tg_users__erase();
 
+drop type attune.audit_subject;
 drop type attune.audit_operation;

@@ -1,10 +1,18 @@
 drop trigger _400_end on attune.user_identities;
+drop trigger _210_change_email on attune.users;
 drop trigger _810_erase_traces on attune.users;
 
 drop policy security_log_select_self_or_admin on attune.security_log;
 drop policy security_log_select_service_role on attune.security_log;
 
 drop function
+  attune.request_email_change(text, text),
+  attune.confirm_email_change(text),
+  attune_private.consume_own_token(text, text, uuid, timestamptz),
+  attune_private.signed_in_at(uuid),
+  attune_private.tell_of_taken_addresses(timestamptz),
+  attune_private.request_email_change(uuid, text, text, timestamptz),
+  attune_private.confirm_email_change(text, uuid, timestamptz),
   attune_private.account_hash(text),
   attune_private.known_device(uuid, text),
   attune_private.network_address(text),
@@ -92,12 +100,14 @@ drop table attune_private.user_passwords;
 drop table attune.security_log;
 
 drop function
+  attune_private.tg_users__change_email(),
   attune_private.tg_user_identities__end(),
   attune_private.tg_users__erase_traces();
 
 drop type attune_private.attempt_subject;
 drop type attune.mail;
 drop type attune.security_event;
+drop type attune.deleted_account;
 drop type attune.session_tokens;
 drop type attune.refusal;
 drop type attune.access_token;

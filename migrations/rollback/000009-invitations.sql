@@ -12,9 +12,7 @@ drop function
   attune.invite_to_team(uuid, text, attune.team_role),
   attune.invite_to_project(uuid, text, attune.project_role),
   attune.revoke_invitation(uuid),
-  attune.accept_invitation(text),
-  attune_private.remove_expired(timestamptz),
-  attune.remove_expired();
+  attune.accept_invitation(text);
 
 drop trigger _400_drop_mail on attune.invitations;
 drop table attune_private.lost_roles;

@@ -1,4 +1,5 @@
 drop function
+  attune_hidden.document_members(),
   attune_private.document(text, uuid, uuid, attune.setting_audience),
   attune_private.patch_document(attune_private.caller, text, jsonb, uuid),
   attune.app_preferences(),

@@ -4,7 +4,6 @@ drop policy user_session_state_select_service_role on attune.user_session_state;
 
 drop function
   attune.session_state(text),
-  attune.save_session_state(text, jsonb, jsonb),
-  attune.cleanup_expired_sessions(integer);
+  attune.save_session_state(text, jsonb, jsonb);
 
 drop table attune.user_session_state;

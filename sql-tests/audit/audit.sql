@@ -342,5 +342,70 @@ select results_eq(
   'the owner''s giving a choice to another leaves a row that says whose it was'
 );
 
+-- What is no setting: templates and categories of notifications, by an administrator and by the owner
+
+create function pg_temp.told() returns table (actor uuid, what text, operation attune.audit_operation, previous jsonb, new jsonb) language sql as $$
+  select
+    n.actor_id, concat_ws(' ', n.subject, n.layer, n.scope, n.user_id, n.key), n.operation,
+    jsonb_strip_nulls(jsonb_build_object('value', n.previous_value) || coalesce(n.previous_attributes - 'created_at', '{}')),
+    jsonb_strip_nulls(jsonb_build_object('value', n.new_value) || coalesce(n.new_attributes - 'created_at', '{}'))
+  from pg_temp.news() as n;
+$$;
+select tests.authenticate_as('admin@example.com');
+insert into attune.setting_templates (name, title, "values", plan) values ('dark', 'Dark', '{"any": 2}', 'bootstrapper');
+update attune.setting_templates set title = 'Dark', description = '' where name = 'dark';
+update attune.setting_templates set "values" = '{"any": 3}', plan = null, role = 'boss' where name = 'dark';
+delete from attune.setting_templates where name = 'dark';
+insert into attune.notification_categories (name, title) values ('mine', 'Mine');
+update attune.notification_categories set channels = '{email}', is_critical = true where name = 'mine';
+delete from attune.notification_categories where name = 'mine';
+select tests.reset_role();
+select results_eq(
+  'select actor, what, operation, previous, new from pg_temp.told()',
+  $$
+    values
+      (tests.user_id('admin@example.com'), 'setting_template dark', 'INSERT'::attune.audit_operation, '{}'::jsonb,
+        '{"value": {"any": 2}, "title": "Dark", "description": "", "plan": "bootstrapper"}'::jsonb),
+      (tests.user_id('admin@example.com'), 'setting_template dark', 'UPDATE',
+        '{"value": {"any": 2}, "title": "Dark", "description": "", "plan": "bootstrapper"}',
+        '{"value": {"any": 3}, "title": "Dark", "description": "", "role": "boss"}'),
+      (tests.user_id('admin@example.com'), 'setting_template dark', 'DELETE',
+        '{"value": {"any": 3}, "title": "Dark", "description": "", "role": "boss"}', '{}'),
+      (tests.user_id('admin@example.com'), 'notification_category mine', 'INSERT', '{}',
+        '{"title": "Mine", "description": "", "channels": ["email", "push", "sms"], "is_critical": false}'),
+      (tests.user_id('admin@example.com'), 'notification_category mine', 'UPDATE',
+        '{"title": "Mine", "description": "", "channels": ["email", "push", "sms"], "is_critical": false}',
+        '{"title": "Mine", "description": "", "channels": ["email"], "is_critical": true}'),
+      (tests.user_id('admin@example.com'), 'notification_category mine', 'DELETE',
+        '{"title": "Mine", "description": "", "channels": ["email"], "is_critical": true}', '{}')
+  $$,
+  'templates and categories leave rows as settings do, with all that it takes to put them back'
+);
+insert into attune.plans (name, title) values ('pro', 'Pro');
+insert into attune.setting_templates (name, title, "values", plan) values ('old', 'Old', '{}', 'pro');
+update attune.setting_templates set name = 'new' where name = 'old';
+delete from attune.plans where name = 'pro';
+select results_eq(
+  'select actor, what, operation, previous ->> ''name'', new ->> ''name'' from pg_temp.told()',
+  $$
+    values
+      (null::uuid, 'setting_template old', 'INSERT'::attune.audit_operation, null::text, null::text),
+      (null, 'setting_template new', 'UPDATE', 'old', 'new'),
+      (null, 'setting_template new', 'DELETE', null, null)
+  $$,
+  'also when the owner renames one, and when one goes with its plan'
+);
+select tests.throws_reason(format('truncate attune.%s cascade', t.name), '42501', 'append_only', 'the owner cannot truncate ' || t.name)
+from (values ('setting_templates'), ('notification_categories')) as t (name);
+select tests.authenticate_as('admin@example.com');
+select isnt_empty($$ select from attune.configuration_audit_log where subject = 'setting_template' $$, 'administrators read them');
+select tests.authenticate_as('ada@example.com');
+select is_empty($$ select from attune.configuration_audit_log where subject <> 'setting' $$, 'and users do not');
+select tests.reset_role();
+select throws_ok(
+  $$ insert into attune.configuration_audit_log (actor_role, subject, layer, key, operation) values ('x', 'setting', null, 'x', 'INSERT') $$, '23514',
+  'new row for relation "configuration_audit_log" violates check constraint "configuration_audit_log_layer_check"', 'a setting has a layer'
+);
+
 select * from finish();
 rollback;

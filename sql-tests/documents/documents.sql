@@ -1,6 +1,6 @@
 -- The documents that applications ask for: their members and defaults, patches, locks, projects, secrets.
 begin;
-select plan(69);
+select plan(72);
 
 select tests.create_user('ada@example.com');
 select tests.create_user('bob@example.com');
@@ -70,8 +70,20 @@ select is(
 );
 select is(
   attune.ai_configuration(),
-  row('claude-sonnet-4-5-20250929', 4096, 1, 1, '{}', true)::attune.ai_configuration,
+  row('claude-sonnet-4-5-20250929', 4096, 1, 1, '{}', true, tests.user_id('ada@example.com'))::attune.ai_configuration,
   'the language model'
+);
+select is(
+  (
+    (attune.app_preferences()).user_id, (attune.notification_settings()).user_id, (attune.dashboard_settings()).user_id,
+    (attune.dashboard_settings()).project_id,
+    (attune.dashboard_settings('00000000-0000-4000-8000-0000000000aa')).project_id
+  ),
+  (
+    tests.user_id('ada@example.com'), tests.user_id('ada@example.com'), tests.user_id('ada@example.com'),
+    null::uuid, '00000000-0000-4000-8000-0000000000aa'::uuid
+  ),
+  'each says whose it is, and in which project'
 );
 select is(
   attune.settings_document('ai_configuration')::text,
@@ -200,7 +212,7 @@ select throws_ok(
 
 select is(
   (attune.update_ai_configuration('{"model": "big", "maxTokens": 100, "fallback_models": ["small", "tiny"]}')),
-  row('big', 100, 1, 1, '{small,tiny}', true)::attune.ai_configuration,
+  row('big', 100, 1, 1, '{small,tiny}', true, tests.user_id('ada@example.com'))::attune.ai_configuration,
   'a user chooses a model'
 );
 select throws_ok(
@@ -209,7 +221,7 @@ select throws_ok(
 );
 select is(
   attune.set_ai_configuration_active(false),
-  row('claude-sonnet-4-5-20250929', 4096, 1, 1, '{}', false)::attune.ai_configuration,
+  row('claude-sonnet-4-5-20250929', 4096, 1, 1, '{}', false, tests.user_id('ada@example.com'))::attune.ai_configuration,
   'switched off, the default applies'
 );
 select is((attune.set_ai_configuration_active(true)).model, 'big', 'and on again, nothing is lost');
@@ -217,7 +229,7 @@ select attune.set_preference('ai_configuration.max_tokens', '100.0');
 select attune.set_preference('ai_configuration.temperature', '1e-400');
 select is(
   attune.ai_configuration(),
-  row('big', 100, 0, 1, '{small,tiny}', true)::attune.ai_configuration,
+  row('big', 100, 0, 1, '{small,tiny}', true, tests.user_id('ada@example.com'))::attune.ai_configuration,
   'however a number is written that its schema allows, the document can be read'
 );
 select is((attune.get_effective_ai_config(tests.user_id('ada@example.com'))).model, 'big', 'a user asks for their own');
@@ -232,7 +244,7 @@ select attune.set_global_setting('ai_configuration.max_tokens', '8192');
 select attune.set_global_setting('ai_configuration.model', '"some"', rollout_percentage => 99);
 select is(
   attune.get_effective_ai_config(nobody.id),
-  row('claude-sonnet-4-5-20250929', 8192, 1, 1, '{}', true)::attune.ai_configuration,
+  row('claude-sonnet-4-5-20250929', 8192, 1, 1, '{}', true, null)::attune.ai_configuration,
   'for who is no user it is what applies to everybody'
 )
 from (values ('00000000-0000-4000-8000-0000000000ff'::uuid), (null)) as nobody (id);
@@ -253,12 +265,26 @@ select throws_ok(
 );
 select tests.authenticate_as_anon();
 select throws_ok(
-  $$ select attune.dashboard_settings() $$, '42501', 'permission denied for function dashboard_settings', 'nor has anon'
+  $$ select attune.dashboard_settings() $$, '42501', 'Nobody is signed in', 'nor has anon'
 );
 
 -- Members that others named
 
 select tests.reset_role();
+select is(
+  (
+    select array_agg(m.document || '.' || m.member || case when m.is_merged then ' merged' else '' end order by 1)
+    from attune_hidden.document_members() as m
+    where m.document <> 'ai_configuration'
+  ),
+  '{app_preferences.data_preferences merged,app_preferences.feature_preferences merged,app_preferences.integration_settings,app_preferences.interface_settings merged,dashboard_settings.dashboard_preferences merged,dashboard_settings.widget_layout,dashboard_settings.widget_visibility merged,notification_settings.email_notifications,notification_settings.notification_schedule merged,notification_settings.push_notifications,notification_settings.sms_notifications}',
+  'what a server makes its types of'
+);
+update attune.setting_definitions set audience = 'server' where key = 'app_preferences.feature_preferences';
+select is_empty(
+  $$ select from attune_hidden.document_members() as m where m.member = 'feature_preferences' $$,
+  'is only what users are shown'
+);
 insert into attune.setting_definitions (key, category, schema)
 values ('app_preferences.fontSize', 'app_preferences', '{"type": "integer"}'), ('app_preferences.font_size', 'app_preferences', '{}'),
   ('app_preferences.lineHeight', 'app_preferences', '{"type": "integer"}'), ('app_preferences.word_wrap', 'app_preferences', '{}');

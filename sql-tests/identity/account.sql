@@ -29,14 +29,14 @@ select attune_private.login('ada@example.com', 'wrong horse');
 
 select tests.authenticate_as_anon();
 select throws_ok(
-  'select attune.delete_account()', '42501', 'permission denied for function delete_account', 'anon cannot delete an account'
+  'select attune.delete_account()', '42501', 'Nobody is signed in', 'anon cannot delete an account'
 );
 
 -- The user
 
 select tests.authenticate_as('ada@example.com');
-select is((attune.delete_account('wrong horse')).reason, 'wrong_password', 'a user cannot delete the account with a wrong password');
-select is((attune.delete_account()).reason, 'wrong_password', 'a user cannot delete the account without the password');
+select is(((attune.delete_account('wrong horse')).refusal).reason, 'wrong_password', 'a user cannot delete the account with a wrong password');
+select is(((attune.delete_account()).refusal).reason, 'wrong_password', 'a user cannot delete the account without the password');
 select tests.throws_reason(
   $$ select attune.delete_account('correct horse') $$, 'PT409', 'last_owner',
   'a user cannot delete the account while others depend on them as the only owner'
@@ -44,7 +44,7 @@ select tests.throws_reason(
 select lives_ok(
   $$ select attune.set_team_member_role((select id from team), (select user_id from bob), 'owner') $$, 'a user can hand a team over'
 );
-select ok(attune.delete_account('correct horse') is null, 'a user can delete the account');
+select ok((attune.delete_account('correct horse')).refusal is null, 'a user can delete the account');
 select is(attune.current_user_id(), null, 'a deleted user is nobody');
 select tests.throws_reason($$ select attune.delete_account('correct horse') $$, '42501', 'not_signed_in', 'nobody cannot delete an account');
 
@@ -145,7 +145,7 @@ select tests.throws_reason(
 insert into attune.user_identities (issuer, subject, user_id) values ('https://id.example.com', 'cid', tests.create_user('cid@example.com'));
 select tests.set_request('authenticated', '{"iss": "https://id.example.com", "sub": "cid", "role": "authenticated"}');
 select isnt(attune.current_user_id(), null, 'a user may have an outside identity only');
-select ok(attune.delete_account() is null, 'who has no password can delete the account without');
+select ok((attune.delete_account()).refusal is null, 'who has no password can delete the account without');
 select is(attune.current_user_id(), null, 'an identity of a deleted user is nobody');
 
 -- The trusted server

@@ -75,7 +75,11 @@ select results_eq(
 select tests.authenticate_as('admin@example.com');
 
 select results_eq(
-  $$ select value, layer, reason, is_enforced, can_edit from attune.set_global_setting('MODEL_CHOICE', '"gpt-5"') $$,
+  $$
+    select e.value, e.layer, e.reason, e.is_enforced, e.can_edit
+    from attune.set_global_setting('MODEL_CHOICE', '"gpt-5"') as g
+    cross join lateral attune.global_settings_effective_setting(g) as e
+  $$,
   $$ values ('"gpt-5"'::jsonb, 'global'::attune.setting_layer, 'STATIC'::attune.evaluation_reason, false, true) $$,
   'an administrator can choose for everybody, and is told what applies'
 );
@@ -84,20 +88,20 @@ select results_eq(
   $$ values ('"gpt-5"'::jsonb, true, false, 100, tests.user_id('admin@example.com'), now()) $$,
   'an administrator can read the global layer'
 );
-select is((attune.set_global_setting('note', 'null')).value, 'null', 'an administrator can choose null for everybody');
+select is((attune.global_settings_effective_setting(attune.set_global_setting('note', 'null'))).value, 'null', 'an administrator can choose null for everybody');
 select is((attune.effective_setting('note')).layer, 'global', 'null for everybody is a value');
-select is((attune.set_global_setting('note', null)).value, 'null', 'an administrator can choose null as GraphQL sends it');
-select is((attune.set_global_setting('USE_RERANKING', 'false')).value, 'false', 'an administrator can choose false for everybody');
+select is((attune.global_settings_effective_setting(attune.set_global_setting('note', null))).value, 'null', 'an administrator can choose null as GraphQL sends it');
+select is((attune.global_settings_effective_setting(attune.set_global_setting('USE_RERANKING', 'false'))).value, 'false', 'an administrator can choose false for everybody');
 select is(
-  (attune.set_global_setting('limits', '{"hourly": 5}')).value, '{"daily": 10, "hourly": 5}',
+  (attune.global_settings_effective_setting(attune.set_global_setting('limits', '{"hourly": 5}'))).value, '{"daily": 10, "hourly": 5}',
   'an administrator can choose a member of an object for everybody'
 );
 select is(
-  (attune.set_global_setting('limits', '{"daily": 20}')).value, '{"daily": 20, "hourly": 5}',
+  (attune.global_settings_effective_setting(attune.set_global_setting('limits', '{"daily": 20}'))).value, '{"daily": 20, "hourly": 5}',
   'an administrator can choose another member, and keeps the first'
 );
 select is(
-  (attune.set_global_setting('limits', '{"daily": null}')).value, '{"daily": 10, "hourly": 5}', 'an administrator can reset a member by null'
+  (attune.global_settings_effective_setting(attune.set_global_setting('limits', '{"daily": null}'))).value, '{"daily": 10, "hourly": 5}', 'an administrator can reset a member by null'
 );
 select is((attune.set_setting('note', '"all"')).value, '"all"', 'an administrator can let a value go where it belongs');
 select is((attune.set_setting('for_plans', '2')).layer, 'global', 'an administrator''s value of a layer between goes to everybody');
@@ -145,11 +149,23 @@ select throws_ok(
   'an administrator cannot truncate the global layer'
 );
 
-select is((attune.reset_global_setting('note')).layer, 'default', 'an administrator can reset a global value, and is told what applies');
-select is((attune.reset_global_setting('note')).layer, 'default', 'an administrator can reset what was never set');
+select results_eq(
+  $$
+    select g.key, g.value, e.layer
+    from attune.reset_global_setting('note') as g
+    cross join lateral attune.global_settings_effective_setting(g) as e
+  $$,
+  $$ values ('note', '"all"'::jsonb, 'default'::attune.setting_layer) $$,
+  'an administrator can reset a global value, and is told what was there and what applies'
+);
+select is((attune.reset_global_setting('note')).key, null, 'an administrator can reset what was never set');
+select is(
+  attune.global_settings_effective_setting(attune.reset_global_setting('note')), null,
+  'where nothing was stored, there is no effect to ask for'
+);
 
 -- Locks
-select is((attune.set_global_setting('theme', '"corporate"', is_enforced => true)).value, '"corporate"', 'an administrator can lock a value');
+select is((attune.global_settings_effective_setting(attune.set_global_setting('theme', '"corporate"', is_enforced => true))).value, '"corporate"', 'an administrator can lock a value');
 select results_eq(
   $$ select value, layer, reason, is_enforced, can_edit from attune.effective_setting('theme') $$,
   $$ values ('"corporate"'::jsonb, 'global'::attune.setting_layer, 'STATIC'::attune.evaluation_reason, true, false) $$,
@@ -173,7 +189,7 @@ select results_eq(
   $$ select is_enforced, rollout_percentage from attune.global_settings where key = 'note' $$, $$ values (true, 50) $$,
   'an administrator can leave lock and rollout out as GraphQL does'
 );
-select is((attune.set_global_setting('theme', '"free"', is_enforced => false)).value, '"dim"', 'what was ignored comes back when the lock goes');
+select is((attune.global_settings_effective_setting(attune.set_global_setting('theme', '"free"', is_enforced => false))).value, '"dim"', 'what was ignored comes back when the lock goes');
 
 -- Switched off
 select isnt_empty(
@@ -185,9 +201,9 @@ select results_eq(
   $$ values ('"gpt-4.1-nano"'::jsonb, 'default'::attune.setting_layer, 'DISABLED'::attune.evaluation_reason, false) $$,
   'what is switched off neither applies nor locks'
 );
-select is((attune.set_global_setting('MODEL_CHOICE', '"gpt-6"')).reason, 'DISABLED', 'another value does not switch on again');
+select is((attune.global_settings_effective_setting(attune.set_global_setting('MODEL_CHOICE', '"gpt-6"'))).reason, 'DISABLED', 'another value does not switch on again');
 select is(
-  (attune.set_global_setting('MODEL_CHOICE', is_active => true)).value, '"gpt-6"', 'an administrator can switch a global value on again'
+  (attune.global_settings_effective_setting(attune.set_global_setting('MODEL_CHOICE', is_active => true))).value, '"gpt-6"', 'an administrator can switch a global value on again'
 );
 
 -- Rollouts
@@ -221,11 +237,11 @@ select throws_ok(
   'delete from attune.global_settings', '42501', 'permission denied for table global_settings', 'anon cannot delete a global value'
 );
 select throws_ok(
-  $$ select attune.set_global_setting('theme', '"x"') $$, '42501', 'permission denied for function set_global_setting',
+  $$ select attune.set_global_setting('theme', '"x"') $$, '42501', 'Nobody is signed in',
   'anon cannot set a global value'
 );
 select throws_ok(
-  $$ select attune.reset_global_setting('theme') $$, '42501', 'permission denied for function reset_global_setting',
+  $$ select attune.reset_global_setting('theme') $$, '42501', 'Nobody is signed in',
   'anon cannot reset a global value'
 );
 
@@ -233,7 +249,7 @@ select throws_ok(
 
 select tests.authenticate_as_service_role();
 
-select is((attune.set_global_setting('RAG_RESULT_COUNT', '10')).value, '10', 'service_role can choose for everybody');
+select is((attune.global_settings_effective_setting(attune.set_global_setting('RAG_RESULT_COUNT', '10'))).value, '10', 'service_role can choose for everybody');
 select results_eq(
   $$ select key, value, can_edit from attune.effective_settings('rag_strategy') where key in ('RAG_RESULT_COUNT', 'MODEL_CHOICE') order by key $$,
   $$ values ('MODEL_CHOICE', '"gpt-6"'::jsonb, true), ('RAG_RESULT_COUNT', '10', true) $$,
@@ -251,13 +267,13 @@ select tests.throws_reason(
   $$ select attune.set_global_setting('RAG_RESULT_COUNT', '51') $$, 'PT422', 'invalid_value',
   'service_role cannot choose what the schema does not allow'
 );
-select is((attune.reset_global_setting('RAG_RESULT_COUNT')).value, '5', 'service_role can reset a global value');
+select is((attune.reset_global_setting('RAG_RESULT_COUNT')).value, '11', 'service_role can reset a global value');
 select isnt_empty('delete from attune.global_settings where key = ''theme'' returning key', 'service_role can delete a global value');
 
 -- The owner of the schema
 
 select tests.reset_role();
-select is((attune.set_global_setting('RAG_RESULT_COUNT', '12')).value, '12', 'the owner can choose for everybody');
+select is((attune.global_settings_effective_setting(attune.set_global_setting('RAG_RESULT_COUNT', '12'))).value, '12', 'the owner can choose for everybody');
 select tests.throws_reason(
   'truncate attune.global_settings', '42501', 'append_only', 'the owner cannot truncate the global layer, which would not be audited'
 );

@@ -11,10 +11,14 @@ import { AbsentRowsPlugin } from "./plugins/absent-rows.ts";
 import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
+import { DocumentsPlugin } from "./plugins/documents.ts";
 import { ExpectedRowsPlugin } from "./plugins/expected-rows.ts";
 import { FiltersPreset } from "./plugins/filters.ts";
+import { IdentityPlugin } from "./plugins/identity.ts";
 import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
+import { NullabilityPlugin } from "./plugins/nullability.ts";
+import { PayloadsPlugin } from "./plugins/payloads.ts";
 import { RelationNamesPreset } from "./plugins/relation-names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
@@ -67,12 +71,16 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       NamesPlugin,
       ArgumentsPlugin,
       CollectionsPlugin,
+      IdentityPlugin,
       ExpectedRowsPlugin,
       JsonPlugin,
       TransactionIdsPlugin,
       ReturnedRefusalsPlugin,
+      PayloadsPlugin,
+      NullabilityPlugin,
       WorkPlugin,
       AbsentRowsPlugin,
+      DocumentsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),
       DescriptionsPlugin,
     ],

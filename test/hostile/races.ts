@@ -89,8 +89,8 @@ export async function runRace(random: Random, world: World, pool: pg.Pool): Prom
     { name: "preference", who: owner, sql: "select attune.set_preference('DARK_MODE_ENABLED', 'true')" },
     { name: "project", who: guest, sql: `select attune.create_project('Race', '${team}')` },
     { name: "end", who: owner, sql: "select attune.logout_everywhere()" },
-    { name: "delete", who: owner, sql: "select (attune.delete_account('correct horse')).reason" },
-    { name: "delete", who: guest, sql: "select (attune.delete_account('correct horse')).reason" },
+    { name: "delete", who: owner, sql: "select ((attune.delete_account('correct horse')).refusal).reason" },
+    { name: "delete", who: guest, sql: "select ((attune.delete_account('correct horse')).refusal).reason" },
     { name: "disband", who: owner, sql: `delete from attune.teams where id = '${team}' returning id` },
   ];
   const chosen = random.several(6, 14, () => random.pick(possible));

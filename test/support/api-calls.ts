@@ -16,6 +16,7 @@ export type Names = Record<
   | "usedToken"
   | "resetToken"
   | "verificationToken"
+  | "emailChangeToken"
   | "invitationToken",
   string
 >;
@@ -31,6 +32,8 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: `effective_settings(null, '${of.project}')` },
   { who: "user", sql: "effective_setting('DARK_MODE_ENABLED')" },
   { who: "admin", sql: `effective_settings_for('${of.user}')` },
+  { who: "admin", sql: `effective_setting_for('${of.user}', 'DARK_MODE_ENABLED')` },
+  { who: "admin", sql: `evaluate(array['${of.user}', '${of.other}']::uuid[], array['DARK_MODE_ENABLED'])` },
   { who: "user", sql: "settings_document()" },
   { who: "user", sql: "explain_setting('DARK_MODE_ENABLED')" },
   { who: "admin", sql: `explain_setting('DARK_MODE_ENABLED', '${of.user}')` },
@@ -41,6 +44,16 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: "set_setting('DARK_MODE_ENABLED', 'false')" },
   { who: "admin", sql: "set_setting('PASSWORD_COST', '5')" },
   { who: "admin", sql: "set_global_setting('DARK_MODE_ENABLED', 'true')" },
+  // Who writes is asked for once, and who asks for the effect once more.
+  ...[
+    { layer: "global", call: "set_global_setting('DARK_MODE_ENABLED', 'true')" },
+    { layer: "plan", call: "set_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
+    { layer: "team", call: `set_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
+  ].map(({ layer, call }): Call => ({
+    who: "admin",
+    sql: `${layer}_settings_effective_setting(attune.${call})`,
+    times: 2,
+  })),
   { who: "admin", sql: `set_global_variants('DARK_MODE_ENABLED', '[{"name": "a", "weight": 1000, "value": true}]')` },
   { who: "admin", sql: "set_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
   { who: "user", sql: `set_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
@@ -65,15 +78,20 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: "set_ai_configuration_active(false)" },
   { who: "user", sql: "session_state('tab')" },
   { who: "user", sql: "save_session_state('tab', '{}', '{}')" },
-  { who: "admin", sql: "cleanup_expired_sessions()" },
   { who: "user", sql: "create_notification('system', 'Hello')" },
   { who: "admin", sql: `create_notification('system', 'Hello', user_id => '${of.user}')` },
-  { who: "user", sql: "unread_notification_counts()" },
-  { who: "user", sql: `mark_notification_read('${of.notification}')` },
-  { who: "user", sql: `mark_notifications_read(array['${of.notification}'::uuid])` },
-  { who: "user", sql: "mark_all_notifications_read()" },
+  { who: "admin", sql: `create_notifications(array['${of.user}'::uuid], 'system', 'Hello')` },
+  { who: "user", sql: "notification_counts()" },
   { who: "user", sql: `mark_notifications_seen(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `mark_notifications_read(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `mark_notifications_unread(array['${of.notification}'::uuid])` },
+  { who: "user", sql: "mark_all_notifications_seen()" },
+  { who: "user", sql: "mark_all_notifications_read()" },
+  { who: "user", sql: `snooze_notifications(array['${of.notification}'::uuid], now() + interval '1 hour')` },
+  { who: "user", sql: `unsnooze_notifications(array['${of.notification}'::uuid])` },
   { who: "user", sql: `archive_notifications(array['${of.notification}'::uuid])` },
+  { who: "user", sql: `unarchive_notifications(array['${of.notification}'::uuid])` },
+  { who: "user", sql: "archive_all_notifications()" },
   { who: "user", sql: `next_delivery_at('${of.user}', 'email', 'security', now())` },
   { who: "user", sql: "export_preferences()" },
   { who: "user", sql: `import_preferences('{"preferences": {"PROJECTS_ENABLED": {"value": false}}}')` },
@@ -113,6 +131,9 @@ const calls = (of: Names): Call[] => [
   { who: "anon", sql: `reset_password('${of.resetToken}', '${PASSWORD}')` },
   { who: "registered", sql: "request_email_verification()" },
   { who: "registered", sql: `verify_email('${of.verificationToken}')` },
+  { who: "registered", sql: `request_email_change('another@example.com', '${PASSWORD}')` },
+  { who: "registered", sql: "request_email_change('another@example.com', 'wrong password')" },
+  { who: "registered", sql: `confirm_email_change('${of.emailChangeToken}')` },
   { who: "registered", sql: `change_password('${PASSWORD}', '${PASSWORD} again')` },
   { who: "registered", sql: `change_password('wrong password', '${PASSWORD} again')` },
   { who: "registered", sql: "provision_user()" },
@@ -140,6 +161,7 @@ export const ELSEWHERE = [
   "complete_mail",
   "fail_delivery",
   "fail_mail",
+  "notifications_is_snoozed",
   "purge_audit_log",
   "remove_expired",
   "sessions_is_current",
@@ -232,6 +254,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     usedToken,
     resetToken: await mailed("reset_password"),
     verificationToken: await mailed("verify_email"),
+    emailChangeToken: await value(
+      "select attune_private.make_one_time_token($1, 'another@example.com', 'change_email', now() + interval '1 day')",
+      [registered],
+    ),
     invitationToken: await value(
       "select payload ->> 'token' from attune_private.mail_outbox where purpose = 'invitation'",
     ),

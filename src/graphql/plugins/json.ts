@@ -2,7 +2,7 @@
 import { getNullableType, Kind, type ValueNode } from "graphql";
 import type {} from "postgraphile";
 import { type PgCodec, TYPES } from "postgraphile/@dataplan/pg";
-import { type GrafastInputFieldConfig, lambda, operationPlan, type Step } from "postgraphile/grafast";
+import type { GrafastInputFieldConfig } from "postgraphile/grafast";
 import { exactNumber, parseJson } from "../../json.ts";
 
 const CODECS: Readonly<Record<string, PgCodec>> = {
@@ -15,17 +15,21 @@ export function isJson(codec: PgCodec): boolean {
   return codec === CODECS["json"] || codec === CODECS["jsonb"];
 }
 
-/** JSON's null, which is not SQL's: `JSON.stringify` writes it like any other value. */
+/** Whether JSON's null is a value there: in what is called a value, as a setting's is. Elsewhere null says nothing. */
+export function takesNull(name: string | null | undefined, codec: PgCodec): boolean {
+  return isJson(codec) && /(^v|_v|V)alue$/.test(name ?? "");
+}
+
 const NULL = JSON.rawJSON("null");
 
-function jsonNull(value: unknown): unknown {
+/** JSON's null, which is not SQL's: `JSON.stringify` writes it like any other value. */
+export function jsonNull(value: unknown): unknown {
   return value === null ? NULL : value;
 }
 
 export const JsonPlugin: GraphileConfig.Plugin = {
   name: "AttuneJsonPlugin",
   before: ["PgCodecsPlugin"],
-  after: ["PgCustomTypeFieldPlugin"],
   gather: {
     hooks: {
       pgCodecs_findPgCodec(_info, event) {
@@ -36,25 +40,6 @@ export const JsonPlugin: GraphileConfig.Plugin = {
   },
   schema: {
     hooks: {
-      build(build) {
-        const { pgGetArgDetailsFromParameters } = build;
-        if (pgGetArgDetailsFromParameters === undefined)
-          throw new Error("The arguments of functions are not known yet");
-        build.pgGetArgDetailsFromParameters = (...parameters) => {
-          const details = pgGetArgDetailsFromParameters(...parameters);
-          // What is left out is undefined, and becomes the argument's default, or SQL's NULL.
-          const makeArgs: typeof details.makeArgs = (args, path) =>
-            details
-              .makeArgs(args, path)
-              .map((digest) =>
-                "step" in digest && digest.step && digest.pgCodec && isJson(digest.pgCodec)
-                  ? { ...digest, step: withJsonNull(digest.step) }
-                  : digest,
-              );
-          return { ...details, makeArgs };
-        };
-        return build;
-      },
       init(_, build) {
         for (const codec of Object.values(CODECS))
           build.setGraphQLTypeForPgCodec(codec, ["input", "output"], build.inflection.builtin("JSON"));
@@ -66,8 +51,8 @@ export const JsonPlugin: GraphileConfig.Plugin = {
       // A column that can't be NULL can still hold JSON's null.
       GraphQLInputObjectType_fields_field(field: GrafastInputFieldConfig, _build, { scope }) {
         const { apply } = field;
-        const { pgAttribute } = scope;
-        const isSet = pgAttribute?.notNull === true && isJson(pgAttribute.codec);
+        const { fieldName, pgAttribute } = scope;
+        const isSet = pgAttribute?.notNull === true && takesNull(fieldName, pgAttribute.codec);
         if (!isSet || apply === undefined) return field;
         const applyNull: typeof apply = (target, value, info) => apply(target, jsonNull(value), info);
         return { ...field, type: getNullableType(field.type), apply: applyNull };
@@ -81,10 +66,6 @@ export const JsonPlugin: GraphileConfig.Plugin = {
     },
   },
 };
-
-function withJsonNull($value: Step): Step {
-  return operationPlan().withRootLayerPlan(() => lambda($value, jsonNull, true));
-}
 
 /** A literal of the query as JSON. Variables in it have been read already. */
 function parseLiteral(node: ValueNode, variables?: Record<string, unknown> | null): unknown {

@@ -1,12 +1,14 @@
 /** What plugins ask of mutations: which function one calls, and what that returns. */
 import type { GraphQLNamedType } from "graphql";
 import type {} from "postgraphile";
-import type { PgCodec, PgResource } from "postgraphile/@dataplan/pg";
+import type { PgCodec } from "postgraphile/@dataplan/pg";
+
+export type PgFunction = GraphileBuild.Build["pgResources"][string];
 
 /** The function behind a mutation's payload. */
-export function functionOf(build: GraphileBuild.Build, payload: GraphQLNamedType): PgResource | undefined {
+export function functionOf(build: GraphileBuild.Build, payload: GraphQLNamedType): PgFunction | undefined {
   const { pgTypeResource }: GraphileBuild.ScopeObject = build.scopeByType.get(payload) ?? {};
-  return pgTypeResource?.parameters ? pgTypeResource : undefined;
+  return pgTypeResource?.parameters ? build.pgResources[pgTypeResource.name] : undefined;
 }
 
 /** Whether a codec is the composite type `attune.<name>`. */

@@ -20,6 +20,7 @@ function refusalIn(codec: PgCodec): ((row: SQL) => SQL) | undefined {
 
 export const ReturnedRefusalsPlugin: GraphileConfig.Plugin = {
   name: "AttuneReturnedRefusalsPlugin",
+  after: ["MutationPayloadQueryPlugin"],
   schema: {
     entityBehavior: {
       pgCodecAttribute: {
@@ -32,10 +33,15 @@ export const ReturnedRefusalsPlugin: GraphileConfig.Plugin = {
       GraphQLObjectType_fields(fields, build, { Self, scope: { isMutationPayload } }) {
         const resource = isMutationPayload ? functionOf(build, Self) : undefined;
         if (resource === undefined || !isComposite(resource.codec, "refusal")) return fields;
-        const { clientMutationId } = fields;
-        return clientMutationId === undefined ? fields : { clientMutationId };
+        const { clientMutationId, query } = fields;
+        return { ...(clientMutationId && { clientMutationId }), ...(query && { query }) };
       },
-      GraphQLObjectType_fields_field(field, build, { scope: { isRootMutation } }) {
+      GraphQLObjectType_fields_field(field, build, { scope: { isRootMutation, pgCodec, pgFieldAttribute } }) {
+        // Beside a refusal all is null; without one, only what is tagged `@nullable`.
+        if (pgFieldAttribute && pgCodec && refusalAttribute(pgCodec) !== undefined)
+          return pgFieldAttribute.extensions?.tags?.["nullable"]
+            ? field
+            : { ...field, type: new build.graphql.GraphQLNonNull(build.graphql.getNullableType(field.type)) };
         const resource = isRootMutation ? functionOf(build, build.graphql.getNamedType(field.type)) : undefined;
         const { plan } = field;
         const refusal = resource && refusalIn(resource.codec);
