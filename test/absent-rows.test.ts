@@ -46,9 +46,8 @@ const mutations: RowMutation[] = Object.values(schema.getMutationType()?.getFiel
   const input = getNamedType(field.args[0]?.type ?? field.type);
   if (!isInputObjectType(input)) return [];
   const { clientMutationId: _, ...fields } = input.getFields();
-  const ofRow = /^Delete(\w+)Payload$/.exec(getNamedType(field.type).name)?.[1] ?? "";
-  const isRow = getNamedType(fields["patch"]?.type ?? field.type).name.endsWith("Patch") || schema.getType(ofRow);
-  if (!isRow) return [];
+  const ofRow = /^(?:Delete|Update)(\w+)Payload$/.exec(getNamedType(field.type).name)?.[1] ?? "";
+  if (!schema.getType(`${ofRow}Connection`)) return [];
   const values = Object.values(fields).map(({ name, type }) => [name, sample(type)] as const);
   return [{ name: field.name, inputType: input.name, input: Object.fromEntries(values) }];
 });

@@ -1,7 +1,7 @@
-/** Servers that tell the same people the same at the same moment: each is told once. */
+/** Servers that tell the same people the same at the same moment; and what a client is told when it marks something. */
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { createTestDatabase, type TestDatabase, type TestUser } from "./support/harness.ts";
+import { createTestDatabase, createTestServer, type TestDatabase, type TestUser } from "./support/harness.ts";
 
 const SERVERS = 6;
 
@@ -73,6 +73,37 @@ test("batches with one key that overlap, in whatever order, make one each and wa
     expect(rows.reduce((sum, row) => sum + row.affected_count, 0)).toBe(ids.length);
   }
   expect(await written()).toEqual({ notifications: 5 * ids.length, deliveries: 15 * ids.length });
+});
+
+test("a payload has the notifications as they were named, and the counts that a query gives then", async () => {
+  const [reader] = users;
+  if (reader === undefined) throw new Error("There are no users");
+  const server = await createTestServer(database);
+  try {
+    const made = await database.as(reader, (client) =>
+      client.query<{ id: string }>(
+        "select (attune.create_notification('system', n::text)).id from generate_series(1, 8) as n",
+      ),
+    );
+    const ids = made.rows.map(({ id }) => id);
+    const counts =
+      "notificationCounts { id total unread unseen archived snoozed categories { category total unread } }";
+    for (const verb of ["markNotificationsRead", "archiveNotifications", "markNotificationsUnread"]) {
+      const named = verb === "archiveNotifications" ? ids.slice(2, 5) : [...ids.slice(4), ...ids.slice(0, 4)];
+      const { body } = await server.graphql<
+        Record<string, { notifications: { id: string }[]; notificationCounts: unknown }>
+      >(
+        `mutation ($ids: [UUID!]!) { ${verb}(input: { ids: $ids }) { notifications { id } ${counts} } }`,
+        { ids: named },
+        reader.token,
+      );
+      expect(body.data?.[verb]?.notifications.map(({ id }) => id)).toEqual(named);
+      const asked = await server.graphql<{ notificationCounts: unknown }>(`{ ${counts} }`, {}, reader.token);
+      expect(body.data?.[verb]?.notificationCounts).toEqual(asked.body.data?.notificationCounts);
+    }
+  } finally {
+    await server.close();
+  }
 });
 
 test("a key that was taken back with its transaction is free for who waited", async () => {

@@ -1,4 +1,5 @@
 /** The GraphQL schema: what PostGraphile makes of the database, and that it explains itself. */
+import { globSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import {
@@ -127,6 +128,24 @@ test("every type, field and argument is described", () => {
   const missing = described().flatMap(({ name, description }) => (description ? [] : [name]));
   // Of a function's argument: a line `@param name What it is.` at the head of the function's comment.
   expect(missing).toEqual([]);
+});
+
+test("every description is ours: none begins as one of PostGraphile's own", () => {
+  const root = resolve(import.meta.dirname, "../node_modules");
+  const sources = globSync("{graphile-build,graphile-build-pg,@graphile/pg-aggregates}/dist/**/*.js", { cwd: root })
+    .map((file) => readFileSync(resolve(root, file), "utf8"))
+    .join("\n");
+  // Up to the first name that it puts in.
+  const stock = Array.from(
+    sources.matchAll(/(?:escription(?:\(|:|\s*=|\s*\?\?)\s*)+(["`])((?:(?!\1|\$\{)[^\\]){14,})/g),
+    ([, , words = ""]) => words.trim(),
+  );
+  expect(stock.length).toBeGreaterThan(50);
+  const theirs = described().filter(({ description }) => {
+    const line = (description ?? "").replaceAll(/\s+/g, " ");
+    return stock.some((words) => line.startsWith(words));
+  });
+  expect(theirs.map(({ name, description }) => `${name}: ${description ?? ""}`)).toEqual([]);
 });
 
 describe("comments name things as SQL does, descriptions as GraphQL does", () => {

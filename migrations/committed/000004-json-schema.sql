@@ -1,5 +1,5 @@
 --! Previous: sha1:88483305b693d75f3a5e825f2e25884130199e41
---! Hash: sha1:b404399f842b51174600301033e002960d75fc7b
+--! Hash: sha1:2cbc0fc57c45096c112c99474a29548baf6bf20a
 --! Message: json schema
 
 -- What a value must be
@@ -681,7 +681,7 @@ declare
   listed text;
 begin
   if jsonb_typeof(schema) = 'boolean' then
-    return case schema when 'false' then array[[path, 'boolean schema is false']] end;
+    return case schema when 'false' then array[[path, 'boolean schema is false', 'false schema']] end;
   elsif jsonb_typeof(schema) is distinct from 'object' then
     -- Raised, because "not" would make a valid value of an error that is returned.
     raise exception using
@@ -705,14 +705,14 @@ begin
     and (schema -> 'type' ? kind) is not true
     and (schema -> 'type' ? 'integer' and number = trunc(number)) is not true
   then
-    return array[[path, 'must be ' || translate(schema ->> 'type', '[]" ', '')]];
+    return array[[path, 'must be ' || translate(schema ->> 'type', '[]" ', ''), 'type']];
   end if;
 
   if schema ?| '{enum,const}' then
     if schema ? 'const' and schema -> 'const' <> value then
       listed := schema -> 'const';
       errors := errors || array[[path, 'must be equal to constant'
-        || case when length(listed) <= 200 then ': ' || listed else '' end]];
+        || case when length(listed) <= 200 then ': ' || listed else '' end, 'const']];
     end if;
 
     if schema ? 'enum' then
@@ -725,58 +725,58 @@ begin
       if not matched then
         listed := schema ->> 'enum';
         errors := errors || array[[path, 'must be equal to one of the allowed values'
-          || case when length(listed) <= 200 then ': ' || substr(listed, 2, length(listed) - 2) else '' end]];
+          || case when length(listed) <= 200 then ': ' || substr(listed, 2, length(listed) - 2) else '' end, 'enum']];
       end if;
     end if;
   end if;
 
   if kind = 'number' then
     if schema ? 'minimum' and (number >= (schema -> 'minimum')::numeric) is not true then
-      errors := errors || array[[path, 'must be >= ' || (schema ->> 'minimum')]];
+      errors := errors || array[[path, 'must be >= ' || (schema ->> 'minimum'), 'minimum']];
     end if;
     if schema ? 'maximum' and (number <= (schema -> 'maximum')::numeric) is not true then
-      errors := errors || array[[path, 'must be <= ' || (schema ->> 'maximum')]];
+      errors := errors || array[[path, 'must be <= ' || (schema ->> 'maximum'), 'maximum']];
     end if;
     if schema ? 'exclusiveMinimum' and (number > (schema -> 'exclusiveMinimum')::numeric) is not true then
-      errors := errors || array[[path, 'must be > ' || (schema ->> 'exclusiveMinimum')]];
+      errors := errors || array[[path, 'must be > ' || (schema ->> 'exclusiveMinimum'), 'exclusiveMinimum']];
     end if;
     if schema ? 'exclusiveMaximum' and (number < (schema -> 'exclusiveMaximum')::numeric) is not true then
-      errors := errors || array[[path, 'must be < ' || (schema ->> 'exclusiveMaximum')]];
+      errors := errors || array[[path, 'must be < ' || (schema ->> 'exclusiveMaximum'), 'exclusiveMaximum']];
     end if;
     if schema ? 'multipleOf' and (number % (schema -> 'multipleOf')::numeric = 0) is not true then
-      errors := errors || array[[path, 'must be multiple of ' || (schema ->> 'multipleOf')]];
+      errors := errors || array[[path, 'must be multiple of ' || (schema ->> 'multipleOf'), 'multipleOf']];
     end if;
 
   elsif kind = 'string' then
     content := value #>> '{}';
     if schema ? 'minLength' and (char_length(content) >= (schema -> 'minLength')::numeric) is not true then
-      errors := errors || array[[path, format('must NOT have fewer than %s characters', schema ->> 'minLength')]];
+      errors := errors || array[[path, format('must NOT have fewer than %s characters', schema ->> 'minLength'), 'minLength']];
     end if;
     if schema ? 'maxLength' and (char_length(content) <= (schema -> 'maxLength')::numeric) is not true then
-      errors := errors || array[[path, format('must NOT have more than %s characters', schema ->> 'maxLength')]];
+      errors := errors || array[[path, format('must NOT have more than %s characters', schema ->> 'maxLength'), 'maxLength']];
     end if;
     if schema ? 'pattern'
       and (content collate "C" ~ attune_private.json_schema_regex(schema ->> 'pattern')) is not true
     then
-      errors := errors || array[[path, format('must match pattern "%s"', schema ->> 'pattern')]];
+      errors := errors || array[[path, format('must match pattern "%s"', schema ->> 'pattern'), 'pattern']];
     end if;
     if schema ? 'format'
       and root #> '{x-attune,assertFormat}' = 'true'
       and not attune_private.json_schema_format(schema ->> 'format', content)
     then
-      errors := errors || array[[path, format('must match format "%s"', schema ->> 'format')]];
+      errors := errors || array[[path, format('must match format "%s"', schema ->> 'format'), 'format']];
     end if;
 
   elsif kind = 'array' then
     size := jsonb_array_length(value);
     if schema ? 'minItems' and (size >= (schema -> 'minItems')::numeric) is not true then
-      errors := errors || array[[path, format('must NOT have fewer than %s items', schema ->> 'minItems')]];
+      errors := errors || array[[path, format('must NOT have fewer than %s items', schema ->> 'minItems'), 'minItems']];
     end if;
     if schema ? 'maxItems' and (size <= (schema -> 'maxItems')::numeric) is not true then
-      errors := errors || array[[path, format('must NOT have more than %s items', schema ->> 'maxItems')]];
+      errors := errors || array[[path, format('must NOT have more than %s items', schema ->> 'maxItems'), 'maxItems']];
     end if;
     if schema ->> 'uniqueItems' <> 'false' then
-      select array[[path, format('must NOT have duplicate items (items ## %s and %s are identical)', i.first, i.index)]]
+      select array[[path, format('must NOT have duplicate items (items ## %s and %s are identical)', i.first, i.index), 'uniqueItems']]
       into failure
       from (
         select e.n - 1 as index, min(e.n) over (partition by e.item) - 1 as first
@@ -794,9 +794,9 @@ begin
         select e.n - 1, e.item from jsonb_array_elements(value) with ordinality as e (item, n)
       loop
         subschema := coalesce(schema -> 'prefixItems' -> index, schema -> 'items');
-        exit when subschema is null or cardinality(errors) / 2 >= most;
+        exit when subschema is null or cardinality(errors) / 3 >= most;
         if index = size and subschema = 'false' then
-          errors := errors || array[[path, format('must NOT have more than %s items', size)]];
+          errors := errors || array[[path, format('must NOT have more than %s items', size), 'items']];
           exit;
         end if;
         errors := errors
@@ -813,7 +813,7 @@ begin
       least_items := coalesce((schema -> 'minContains')::numeric, 1);
       if size < least_items or size > (schema -> 'maxContains')::numeric then
         errors := errors || array[[path, concat(
-          'must contain at least ', least_items, ' and no more than ' || (schema ->> 'maxContains'), ' valid item(s)')]];
+          'must contain at least ', least_items, ' and no more than ' || (schema ->> 'maxContains'), ' valid item(s)'), 'contains']];
       end if;
     end if;
 
@@ -821,27 +821,27 @@ begin
     if schema ?| '{minProperties,maxProperties}' then
       size := (select count(*) from jsonb_object_keys(value));
       if schema ? 'minProperties' and (size >= (schema -> 'minProperties')::numeric) is not true then
-        errors := errors || array[[path, format('must NOT have fewer than %s properties', schema ->> 'minProperties')]];
+        errors := errors || array[[path, format('must NOT have fewer than %s properties', schema ->> 'minProperties'), 'minProperties']];
       end if;
       if schema ? 'maxProperties' and (size <= (schema -> 'maxProperties')::numeric) is not true then
-        errors := errors || array[[path, format('must NOT have more than %s properties', schema ->> 'maxProperties')]];
+        errors := errors || array[[path, format('must NOT have more than %s properties', schema ->> 'maxProperties'), 'maxProperties']];
       end if;
     end if;
     if schema ? 'required' then
       for name in
         select r.name from jsonb_array_elements_text(schema -> 'required') as r (name) where not value ? r.name
       loop
-        errors := errors || array[[path, format('must have required property ''%s''', name)]];
+        errors := errors || array[[path, format('must have required property ''%s''', name), 'required']];
       end loop;
     end if;
 
     if schema ?| '{properties,patternProperties,additionalProperties,propertyNames}' then
       for name, member in select e.key, e.value from jsonb_each(value) as e loop
-        exit when cardinality(errors) / 2 >= most;
+        exit when cardinality(errors) / 3 >= most;
         if schema ? 'propertyNames' then
           failure := attune_private.json_schema_check(root, schema -> 'propertyNames', to_jsonb(name), '', depth + 1, 1);
           if failure is not null then
-            errors := errors || array[[path, format('property name must be valid: ''%s'' %s', name, failure[1][2])]];
+            errors := errors || array[[path, format('property name must be valid: ''%s'' %s', name, failure[1][2]), 'propertyNames']];
           end if;
         end if;
 
@@ -862,7 +862,7 @@ begin
         if not matched then
           subschema := schema -> 'additionalProperties';
           if subschema = 'false' then
-            errors := errors || array[[path, format('must NOT have additional properties: ''%s''', name)]];
+            errors := errors || array[[path, format('must NOT have additional properties: ''%s''', name), 'additionalProperties']];
             continue;
           end if;
         end if;
@@ -883,7 +883,7 @@ begin
         if not matched then
           errors := errors || array[[path, format(
             'must have %s %s when property %s is present',
-            case jsonb_array_length(member) when 1 then 'property' else 'properties' end, listed, name)]];
+            case jsonb_array_length(member) when 1 then 'property' else 'properties' end, listed, name), 'dependentRequired']];
         end if;
       end loop;
       for subschema in
@@ -901,7 +901,7 @@ begin
     end if;
 
     for subschema in select e.item from jsonb_array_elements(schema -> 'allOf') as e (item) loop
-      exit when cardinality(errors) / 2 >= most;
+      exit when cardinality(errors) / 3 >= most;
       errors := errors || attune_private.json_schema_check(root, subschema, value, path, depth + 1, most);
     end loop;
 
@@ -927,17 +927,17 @@ begin
       if matches = '{}' then
         errors := errors || array[[path,
           case keyword when 'anyOf' then 'must match a schema in anyOf' else 'must match exactly one schema in oneOf' end
-          || case when length(listed) <= 200 then ': ' || listed else '' end]];
+          || case when length(listed) <= 200 then ': ' || listed else '' end, keyword]];
       elsif cardinality(matches) > 1 then
         errors := errors || array[[path,
-          format('must match exactly one schema in oneOf (%s match)', array_to_string(matches, ' and '))]];
+          format('must match exactly one schema in oneOf (%s match)', array_to_string(matches, ' and ')), keyword]];
       end if;
     end loop;
 
     if schema ? 'not'
       and attune_private.json_schema_check(root, schema -> 'not', value, path, depth + 1, 1) is null
     then
-      errors := errors || array[[path, 'must NOT be valid']];
+      errors := errors || array[[path, 'must NOT be valid', 'not']];
     end if;
 
     if schema ? 'if' then
@@ -958,10 +958,10 @@ begin
       for name, member in
         select m.name, m.member from attune_private.json_children(value) as m where m.name <> all (evaluated)
       loop
-        exit when cardinality(errors) / 2 >= most;
+        exit when cardinality(errors) / 3 >= most;
         if schema -> keyword = 'false' then
           errors := errors || array[[path, format('must NOT have %s: ''%s''',
-            case kind when 'object' then 'unevaluated properties' else 'unevaluated items' end, name)]];
+            case kind when 'object' then 'unevaluated properties' else 'unevaluated items' end, name), keyword]];
         else
           errors := errors || attune_private.json_schema_check(
             root, schema -> keyword, member, path || attune_private.json_pointer_step(name), depth + 1, most);
@@ -974,14 +974,14 @@ begin
 end;
 $$;
 comment on function attune_private.json_schema_check(jsonb, jsonb, jsonb, text, integer, integer) is
-  'The recursion of json_schema_errors(): pairs of path and message, NULL when the value is valid. root is the schema '
-  'that references lead into, path where the value stands, depth how deep the calls do (`value_too_deep`); it stops '
+  'The recursion of json_schema_errors(): triples of path, message and keyword, NULL when the value is valid. root is the '
+  'schema that references lead into, path where the value stands, depth how deep the calls do (`value_too_deep`); it stops '
   'soon after as many errors as most.';
 revoke all on function attune_private.json_schema_check(jsonb, jsonb, jsonb, text, integer, integer) from public;
 --! EndIncluded json-schema/private/json_schema_check.sql
 --! Included json-schema/private/json_schema_errors.sql
 create or replace function attune_private.json_schema_errors(schema jsonb, value jsonb)
-returns table (path text, message text)
+returns table (path text, message text, keyword text)
 language plpgsql immutable parallel safe rows 1
 set search_path = pg_catalog, pg_temp
 as $$
@@ -991,6 +991,7 @@ begin
   if schema is null or value is null then
     path := '';
     message := case when schema is null then 'schema must NOT be SQL NULL' else 'must NOT be SQL NULL' end;
+    keyword := 'type';
     return next;
     return;
   end if;
@@ -999,17 +1000,76 @@ begin
   for i in 1 .. least(coalesce(array_length(errors, 1), 0), 100) loop
     path := errors[i][1];
     message := errors[i][2];
+    keyword := errors[i][3];
     return next;
   end loop;
 end;
 $$;
 comment on function attune_private.json_schema_errors(jsonb, jsonb) is
   'What is wrong with a value by a JSON Schema (draft 2020-12, as docs/reference/json-schema.md has it): a JSON '
-  'Pointer into the value and a message for each error, the first hundred at most; no row when the value is valid. '
+  'Pointer into the value, a message and the keyword for each error, the first hundred at most; no row when the value is valid. '
   'NULL is never valid. '
   'Takes a schema without json_schema_problems().';
 revoke all on function attune_private.json_schema_errors(jsonb, jsonb) from public;
 --! EndIncluded json-schema/private/json_schema_errors.sql
+--! Included json-schema/private/value_problems.sql
+create or replace function attune_private.value_problems(schema jsonb, value jsonb)
+returns jsonb
+language sql immutable parallel safe security invoker
+begin atomic
+  select jsonb_agg(
+    jsonb_build_object('pointer', e.path, 'keyword', e.keyword, 'message', left(e.message, 300)) order by e.position
+  )
+  from attune_private.json_schema_errors(value_problems.schema, value_problems.value)
+    with ordinality as e (path, message, keyword, position);
+end;
+comment on function attune_private.value_problems(jsonb, jsonb) is
+  'What is wrong with a value, `[{pointer, keyword, message}]`, a hundred at most; NULL when it is valid.';
+revoke all on function attune_private.value_problems(jsonb, jsonb) from public;
+--! EndIncluded json-schema/private/value_problems.sql
+--! Included json-schema/private/problems_message.sql
+create or replace function attune_private.problems_message(problems jsonb)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  -- Ten are enough for people; the list has the others.
+  select left(
+    string_agg(ltrim((p.problem ->> 'pointer') || ': ' || (p.problem ->> 'message'), ': '), '; ' order by p.position), 2000
+  )
+  from jsonb_array_elements(problems) with ordinality as p (problem, position)
+  where p.position <= 10;
+end;
+comment on function attune_private.problems_message(jsonb) is
+  'Problems of a value as one line (`/temperature: must be <= 2; /model: must be string`); NULL when there are none.';
+revoke all on function attune_private.problems_message(jsonb) from public;
+--! EndIncluded json-schema/private/problems_message.sql
+--! Included json-schema/private/hint_with_problems.sql
+create or replace function attune_private.hint_with_problems(hint text, problems jsonb, key text default null)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  select hint_with_problems.hint || E'\n' || json_agg(
+    json_build_object(
+      'key', coalesce(p.problem ->> 'key', hint_with_problems.key),
+      'pointer', p.problem ->> 'pointer',
+      'keyword', p.problem ->> 'keyword',
+      'message', p.problem ->> 'message'
+    )
+    order by p.position
+  )::text
+  from (
+    select e.problem, e.position, sum(octet_length(e.problem::text)) over (order by e.position) as upto
+    from jsonb_array_elements(problems) with ordinality as e (problem, position)
+  ) as p
+  where p.position = 1
+    or p.position <= 100 and p.upto <= 16384;
+end;
+comment on function attune_private.hint_with_problems(text, jsonb, text) is
+  'The hint of a refusal with, in a second line, the problems as JSON, `[{key, pointer, keyword, message}]`: of one '
+  'setting, unless they name theirs. '
+  'A hundred at most, and 16 KiB.';
+revoke all on function attune_private.hint_with_problems(text, jsonb, text) from public;
+--! EndIncluded json-schema/private/hint_with_problems.sql
 --! Included json-schema/private/json_schema_keywords.sql
 create or replace function attune_private.json_schema_keywords()
 returns table (keyword text, takes jsonb)
@@ -1327,7 +1387,8 @@ begin
 
       return query
         select node_path || attune_private.json_pointer_step(keyword) || e.path, e.message, is_problem
-        from attune_private.json_schema_errors(coalesce(vocabulary -> keyword, annotations -> keyword), argument) as e;
+        from attune_private.json_schema_errors(coalesce(vocabulary -> keyword, annotations -> keyword), argument)
+          as e (path, message, violated);
 
       if keyword = '$ref' and jsonb_typeof(argument) = 'string' then
         path := node_path || '/$ref';
@@ -1704,13 +1765,7 @@ create or replace function attune_private.invalid_value_message(schema jsonb, va
 returns text
 language sql immutable parallel safe security invoker
 begin atomic
-  -- Ten are enough to mend a value; a large one could have thousands.
-  select left(string_agg(ltrim(e.path || ': ' || e.message, ': '), '; ' order by e.position), 2000)
-  from (
-    select f.path, f.message, f.position
-    from attune_private.json_schema_errors(schema, value) with ordinality as f (path, message, position)
-    limit 10
-  ) as e;
+  select attune_private.problems_message(attune_private.value_problems(schema, value));
 end;
 comment on function attune_private.invalid_value_message(jsonb, jsonb) is
   'What is wrong with a value, as one line (`/temperature: must be <= 2; /model: must be string`); NULL when it is '

@@ -1,5 +1,5 @@
---! Previous: sha1:b404399f842b51174600301033e002960d75fc7b
---! Hash: sha1:2ce7bd15825e8aba2491e4875546df93a7be2fed
+--! Previous: sha1:2cbc0fc57c45096c112c99474a29548baf6bf20a
+--! Hash: sha1:15ccc80c260d29efd2fd0c485794b2c74a8da681
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -44,6 +44,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   problems text;
+  refused jsonb;
   obstacle text;
   broken bigint;
 begin
@@ -97,15 +98,17 @@ begin
   then
     -- JSON's null is no default, whatever the schema says: nothing applies until somebody chooses.
     if new.default_value <> 'null' then
-      problems := attune_private.invalid_value_message(new.schema, new.default_value);
+      refused := attune_private.value_problems(new.schema, new.default_value);
     end if;
 
-    if problems is not null then
+    if refused is not null then
       raise exception using
         errcode = 'PT422',
-        message = format('The default of %s is not valid: %s', new.key, problems),
+        message = format('The default of %s is not valid: %s', new.key, attune_private.problems_message(refused)),
         detail = 'invalid_default',
-        hint = 'Give a default that satisfies the setting''s own schema, or none.';
+        hint = attune_private.hint_with_problems(
+          'Give a default that satisfies the setting''s own schema, or none.', refused, new.key
+        );
     end if;
 
     perform attune_private.check_annotations(new.key, new.schema, new.default_value);
@@ -394,10 +397,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   problem text;
+  problems jsonb;
 begin
   perform attune_private.check_size('The variants', octet_length(variants::text), 65536, 'bytes');
 
-  problem := attune_private.invalid_value_message(
+  problems := attune_private.value_problems(
     '{
       "type": "array",
       "minItems": 1,
@@ -416,7 +420,7 @@ begin
     variants
   );
 
-  if problem is null then
+  if problems is null then
     select case
       when count(distinct v.item -> 'name') < count(*) then 'two have the same name'
       when sum((v.item ->> 'weight')::numeric) = 0 then 'no weight is above 0'
@@ -425,10 +429,10 @@ begin
     from jsonb_array_elements(variants) as v (item);
   end if;
 
-  if problem is not null then
+  if coalesce(problem, problems::text) is not null then
     raise exception using
       errcode = 'PT422',
-      message = 'The variants are not valid: ' || problem,
+      message = 'The variants are not valid: ' || coalesce(problem, attune_private.problems_message(problems)),
       detail = 'invalid_variants',
       hint = 'Send [{"name", "weight", "value"}, …] with unique names; a weight is a part of their sum.';
   end if;
@@ -671,6 +675,47 @@ revoke all on function attune_private.holds_whole_value(
   attune.setting_merge, attune.setting_seeding, attune.setting_layer
 ) from public;
 --! EndIncluded settings/private/holds_whole_value.sql
+--! Included settings/private/stored_value_problems.sql
+create or replace function attune_private.stored_value_problems(
+  definition attune.setting_definitions,
+  layer attune.setting_layer,
+  value jsonb
+)
+returns jsonb
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  at_null text;
+begin
+  if jsonb_typeof(value) <> 'object'
+    or attune_private.holds_whole_value(definition.merge, definition.seeding, stored_value_problems.layer)
+  then
+    return attune_private.value_problems(definition.schema, value);
+  end if;
+
+  at_null := attune_private.null_member(value);
+
+  if at_null is not null then
+    return jsonb_build_array(jsonb_build_object(
+      'pointer', at_null, 'keyword', 'merge',
+      'message', 'null takes nothing out of a value that is merged: leave it out'
+    ));
+  end if;
+
+  -- Of what is merged, a layer holds what differs, and judged over the default it is judged for good: members are
+  -- constrained one by one, and none is taken out.
+  return attune_private.value_problems(
+    definition.schema, attune_hidden.json_merge_patch(nullif(definition.default_value, 'null'), value)
+  );
+end;
+$$;
+comment on function attune_private.stored_value_problems(attune.setting_definitions, attune.setting_layer, jsonb) is
+  'Why a layer may not hold a value, by the schema: the whole value alone, or, of what is merged, over the default, '
+  '`[{pointer, keyword, message}]`; NULL when it may.';
+revoke all on function attune_private.stored_value_problems(attune.setting_definitions, attune.setting_layer, jsonb)
+  from public;
+--! EndIncluded settings/private/stored_value_problems.sql
 --! Included settings/private/stored_value_problem.sql
 create or replace function attune_private.stored_value_problem(
   definition attune.setting_definitions,
@@ -678,31 +723,16 @@ create or replace function attune_private.stored_value_problem(
   value jsonb
 )
 returns text
-language plpgsql immutable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  problem text;
-begin
-  if jsonb_typeof(value) <> 'object'
-    or attune_private.holds_whole_value(definition.merge, definition.seeding, stored_value_problem.layer)
-  then
-    return attune_private.invalid_value_message(definition.schema, value);
-  end if;
-
-  -- Of what is merged, a layer holds what differs, and judged over the default it is judged for good: members are
-  -- constrained one by one, and none is taken out.
-  return coalesce(
-    attune_private.null_member(value) || ': null takes nothing out of a value that is merged: leave it out',
-    attune_private.invalid_value_message(
-      definition.schema, attune_hidden.json_merge_patch(nullif(definition.default_value, 'null'), value)
+language sql immutable parallel safe security invoker
+begin atomic
+  select attune_private.problems_message(
+    attune_private.stored_value_problems(
+      stored_value_problem.definition, stored_value_problem.layer, stored_value_problem.value
     )
   );
 end;
-$$;
 comment on function attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb) is
-  'Why a layer may not hold a value, by the schema: the whole value alone, or, of what is merged, over the default; '
-  'NULL when it may.';
+  'As `stored_value_problems`, as one line; NULL when the layer may hold the value.';
 revoke all on function attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb)
   from public;
 --! EndIncluded settings/private/stored_value_problem.sql
@@ -715,7 +745,7 @@ as $$
 declare
   stored_layer constant attune.setting_layer := tg_argv[0];
   definition attune.setting_definitions;
-  problems text;
+  problems jsonb;
 begin
   if tg_op = 'UPDATE' and new.value = old.value and new.key = old.key then
     return new;
@@ -740,14 +770,14 @@ begin
 
   perform attune_private.check_annotations(new.key, definition.schema, new.value);
 
-  problems := attune_private.stored_value_problem(definition, stored_layer, new.value);
+  problems := attune_private.stored_value_problems(definition, stored_layer, new.value);
 
   if problems is not null then
     raise exception using
       errcode = 'PT422',
-      message = format('%s is not valid: %s', new.key, problems),
+      message = format('%s is not valid: %s', new.key, attune_private.problems_message(problems)),
       detail = 'invalid_value',
-      hint = 'Send a value that satisfies the setting''s schema.';
+      hint = attune_private.hint_with_problems('Send a value that satisfies the setting''s schema.', problems, new.key);
   end if;
 
   return new;
@@ -769,7 +799,9 @@ as $$
 declare
   definition attune.setting_definitions;
   variant jsonb;
-  problems text;
+  place bigint;
+  found_here jsonb;
+  problems jsonb := '[]';
 begin
   if tg_op = 'UPDATE' and (new.variants, new.value) is not distinct from (old.variants, old.value) then
     return new;
@@ -779,26 +811,34 @@ begin
   perform attune_private.check_depth('A variant of ' || new.key, new.variants);
   select d.* into definition from attune.setting_definitions as d where d.key = new.key;
 
-  for variant in select v.item from jsonb_array_elements(new.variants) as v (item) loop
+  for variant, place in
+    select v.item, v.place - 1 from jsonb_array_elements(new.variants) with ordinality as v (item, place)
+  loop
     perform attune_private.check_annotations(new.key, definition.schema, variant -> 'value');
 
-    problems := attune_private.stored_value_problem(
-      definition,
-      'global',
-      case
-        when definition.merge = 'replace' then variant -> 'value'
-        else attune_hidden.json_merge_patch(new.value, variant -> 'value')
-      end
-    );
+    select jsonb_agg(p.problem || jsonb_build_object('pointer', format('/%s/value', place) || (p.problem ->> 'pointer')))
+    into found_here
+    from jsonb_array_elements(
+      attune_private.stored_value_problems(
+        definition,
+        'global',
+        case
+          when definition.merge = 'replace' then variant -> 'value'
+          else attune_hidden.json_merge_patch(new.value, variant -> 'value')
+        end
+      )
+    ) as p (problem);
 
-    if problems is not null then
-      raise exception using
-        errcode = 'PT422',
-        message = format('Variant %s of %s is not valid: %s', variant -> 'name', new.key, problems),
-        detail = 'invalid_value',
-        hint = 'Send values that satisfy the setting''s schema.';
-    end if;
+    problems := problems || coalesce(found_here, '[]');
   end loop;
+
+  if problems <> '[]' then
+    raise exception using
+      errcode = 'PT422',
+      message = format('The variants of %s are not valid: %s', new.key, attune_private.problems_message(problems)),
+      detail = 'invalid_value',
+      hint = attune_private.hint_with_problems('Send values that satisfy the setting''s schema.', problems, new.key);
+  end if;
 
   return new;
 end;
@@ -2244,6 +2284,45 @@ revoke all on function attune_private.write_preference(
   attune_private.caller, uuid, text, jsonb, uuid, boolean, timestamptz
 ) from public;
 --! EndIncluded settings/private/write_preference.sql
+--! Included settings/private/preference_problems.sql
+create or replace function attune_private.preference_problems(
+  caller attune_private.caller,
+  patch jsonb,
+  project_id uuid
+)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  select jsonb_agg(p.problem || jsonb_build_object('key', d.key) order by d.key, p.position)
+  from jsonb_each(patch) as e
+  join attune.setting_definitions as d on d.key = e.key
+    and d.audience <= greatest(attune_private.audience_of(preference_problems.caller), 'client')
+  cross join lateral (
+    select case when preference_problems.project_id is null then 'user' else 'project' end::attune.setting_layer
+  ) as l (layer)
+  left join attune.user_preferences as u on preference_problems.project_id is null
+    and u.user_id = (preference_problems.caller).user_id
+    and u.key = d.key
+  left join attune.project_preferences as r on r.user_id = (preference_problems.caller).user_id
+    and r.project_id = preference_problems.project_id
+    and r.key = d.key
+  cross join lateral jsonb_array_elements(
+    attune_private.stored_value_problems(
+      d,
+      l.layer,
+      attune_private.written_value(
+        d.key, l.layer, coalesce(u.value, r.value), e.value, false,
+        (preference_problems.caller).user_id, preference_problems.project_id
+      )
+    )
+  ) with ordinality as p (problem, position)
+  where e.value <> 'null';
+end;
+comment on function attune_private.preference_problems(attune_private.caller, jsonb, uuid) is
+  'What is wrong with the values of a patch of a caller''s preferences, `[{key, pointer, keyword, message}]`; of what '
+  'the caller is shown.';
+revoke all on function attune_private.preference_problems(attune_private.caller, jsonb, uuid) from public;
+--! EndIncluded settings/private/preference_problems.sql
 --! Included settings/private/write_preferences.sql
 create or replace function attune_private.write_preferences(
   caller attune_private.caller,
@@ -2257,6 +2336,7 @@ as $$
 declare
   unknown text;
   member record;
+  reason text;
 begin
   -- Before anything is done: a patch may have thousands of members.
   select e.key into unknown
@@ -2272,18 +2352,37 @@ begin
   -- One writer of several rows at a time for each user, so that two never wait for each other.
   perform from attune.users as u where u.id = caller.user_id for no key update;
 
-  -- Resets come first: they make room where the number of preferences is limited.
-  for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
-    if jsonb_typeof(member.value) = 'null' then
-      perform attune_private.drop_preference(caller, caller.user_id, member.key, write_preferences.project_id);
-    else
-      perform attune_private.write_preference(
-        caller, caller.user_id, member.key, member.value, write_preferences.project_id
-      );
-    end if;
+  begin
+    -- Resets come first: they make room where the number of preferences is limited.
+    for member in select e.key, e.value from jsonb_each(patch) as e order by e.value <> 'null', e.key loop
+      if jsonb_typeof(member.value) = 'null' then
+        perform attune_private.drop_preference(caller, caller.user_id, member.key, write_preferences.project_id);
+      else
+        perform attune_private.write_preference(
+          caller, caller.user_id, member.key, member.value, write_preferences.project_id
+        );
+      end if;
 
-    return next member.key;
-  end loop;
+      return next member.key;
+    end loop;
+  exception
+    when sqlstate 'PT422' then
+      get stacked diagnostics reason = pg_exception_detail;
+
+      if reason <> 'invalid_value' then
+        raise;
+      end if;
+
+      -- Of the others, too, so that a form can show all at once.
+      raise exception using
+        errcode = 'PT422',
+        message = sqlerrm,
+        detail = 'invalid_value',
+        hint = attune_private.hint_with_problems(
+          'Send values that satisfy the schemas of the settings.',
+          attune_private.preference_problems(caller, patch, write_preferences.project_id)
+        );
+  end;
 end;
 $$;
 comment on function attune_private.write_preferences(attune_private.caller, jsonb, uuid) is

@@ -1,5 +1,5 @@
---! Previous: sha1:2ce7bd15825e8aba2491e4875546df93a7be2fed
---! Hash: sha1:b19a6ac4056b4817506e65170a379a94a6834c1b
+--! Previous: sha1:15ccc80c260d29efd2fd0c485794b2c74a8da681
+--! Hash: sha1:125c971a36eb1f95a5709f18162513f216ffe0f1
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:b19a6ac4056b4817506e65170a379a94a6834c1b
---! Hash: sha1:a128b2b76b2a8081651870a1a6fdede4612411e7
+--! Previous: sha1:125c971a36eb1f95a5709f18162513f216ffe0f1
+--! Hash: sha1:59072ce227972975e4f6068ac8cfc35311e67620
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

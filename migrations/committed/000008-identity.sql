@@ -1,5 +1,5 @@
---! Previous: sha1:a128b2b76b2a8081651870a1a6fdede4612411e7
---! Hash: sha1:3f9c6477db748b6683260085e0b19c3a6dd98852
+--! Previous: sha1:59072ce227972975e4f6068ac8cfc35311e67620
+--! Hash: sha1:5c309e6103d3caccddf587774b6af20e3a2a0d95
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:3f9c6477db748b6683260085e0b19c3a6dd98852
---! Hash: sha1:831caf994edde368ada16c271066ba4db6efaca9
+--! Previous: sha1:5c309e6103d3caccddf587774b6af20e3a2a0d95
+--! Hash: sha1:8466552dcba2bb8e81bf9135893b9c2c794db2e6
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:831caf994edde368ada16c271066ba4db6efaca9
---! Hash: sha1:00a55a22fd8016aa282e56c225608d02fe8c9b46
+--! Previous: sha1:8466552dcba2bb8e81bf9135893b9c2c794db2e6
+--! Hash: sha1:4d48bc61b3acb8e212a4c4c9958e0256f66eaece
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

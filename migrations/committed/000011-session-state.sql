@@ -1,5 +1,5 @@
---! Previous: sha1:00a55a22fd8016aa282e56c225608d02fe8c9b46
---! Hash: sha1:a8e1571e3d271a8a8f13529f6c8a0574bdb8be98
+--! Previous: sha1:4d48bc61b3acb8e212a4c4c9958e0256f66eaece
+--! Hash: sha1:28a0d14b7bf34f65fd0cd4ca11778252f1f8b620
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,6 +1,6 @@
 drop trigger _400_starter_project on attune.users;
 
-drop policy teams_select_member on attune.teams;
+drop policy teams_select_member_or_admin on attune.teams;
 drop policy teams_update_manager on attune.teams;
 drop policy teams_delete_owner on attune.teams;
 drop policy teams_all_service_role on attune.teams;

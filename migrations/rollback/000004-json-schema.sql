@@ -1,4 +1,7 @@
 drop function
+  attune_private.hint_with_problems(text, jsonb, text),
+  attune_private.value_problems(jsonb, jsonb),
+  attune_private.problems_message(jsonb),
   attune_private.schema_types(jsonb, jsonb, text[]),
   attune_private.merge_obstacle(jsonb, jsonb, boolean),
   attune_private.json_schema_regex(text),

@@ -33,6 +33,8 @@ drop policy project_preferences_delete_self_or_admin on attune.project_preferenc
 drop policy project_preferences_all_service_role on attune.project_preferences;
 
 drop function
+  attune_private.stored_value_problems(attune.setting_definitions, attune.setting_layer, jsonb),
+  attune_private.preference_problems(attune_private.caller, jsonb, uuid),
   attune.effective_setting_for(uuid, text, uuid),
   attune.evaluate(uuid[], text[], uuid),
   attune.team_settings_effective_setting(attune.team_settings),

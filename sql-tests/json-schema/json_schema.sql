@@ -6,7 +6,7 @@ create function pg_temp.errors(schema jsonb, value jsonb) returns text[]
 language sql
 return array(
   select ltrim(e.path || ': ' || e.message, ': ')
-  from attune_private.json_schema_errors(schema, value) with ordinality as e (path, message, n)
+  from attune_private.json_schema_errors(schema, value) with ordinality as e (path, message, keyword, n)
   order by e.n
 );
 

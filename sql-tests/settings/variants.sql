@@ -116,7 +116,7 @@ from (values
 
 select throws_ok(
   $$ select attune.set_global_variants('TEST_COLOUR', '[{"name": "a", "weight": 1000, "value": "pink"}]') $$,
-  'PT422', 'Variant "a" of TEST_COLOUR is not valid: must be equal to one of the allowed values: "red", "green", "blue"',
+  'PT422', 'The variants of TEST_COLOUR are not valid: /0/value: must be equal to one of the allowed values: "red", "green", "blue"',
   'each value satisfies the schema'
 );
 select throws_ok(
@@ -157,7 +157,7 @@ insert into attune.setting_definitions (key, category, schema, default_value) va
   ('TEST_PLACE', 'test', '{"properties": {"zone": {"x-time-zone": true}}}', '{}');
 select throws_ok(
   $$ select attune.set_global_variants('TEST_EITHER', '[{"name": "a", "weight": 1000, "value": {"a": "x"}}]') $$,
-  'PT422', 'Variant "a" of TEST_EITHER is not valid: /a: must be integer',
+  'PT422', 'The variants of TEST_EITHER are not valid: /0/value/a: must be integer',
   'the members of a variant satisfy the schema'
 );
 select throws_ok(

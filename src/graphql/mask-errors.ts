@@ -12,6 +12,8 @@ type PublicError = {
   hint: string;
   /** After how many seconds to try again, where waiting helps. */
   retryAfter?: number;
+  /** What is wrong with each value that was refused, as a list of `{key, pointer, keyword, message}`. */
+  problems?: unknown;
 };
 
 const INTERNAL: PublicError = {
@@ -217,15 +219,29 @@ const NAME_READERS = new Set([
 ]);
 
 function ofDatabase(error: pg.DatabaseError): PublicError {
-  const { message, code = "", detail = "", hint = "", constraint = "", routine = "" } = error;
+  const { message, code = "", detail = "", constraint = "", routine = "" } = error;
   // Raised by us: the detail is the reason. PostgreSQL's own details are sentences.
   const isIntended = /^(42501|PT4\d\d)$/.test(code) && /^[a-z][a-z0-9_]*$/.test(detail);
   if (isIntended) {
     // Where `attune_private.refuse_for_now` puts it.
     const seconds = /^retry_after_(\d+)$/.exec(constraint)?.[1];
-    return { message, code, reason: detail, hint, ...(seconds !== undefined && { retryAfter: Number(seconds) }) };
+    return {
+      message,
+      code,
+      reason: detail,
+      ...readHint(error.hint ?? ""),
+      ...(seconds !== undefined && { retryAfter: Number(seconds) }),
+    };
   }
   return stateOf(code) ?? (NAME_READERS.has(routine) ? MALFORMED_VALUE : INTERNAL);
+}
+
+/** A hint, and the problems in its second line, where `attune_private.hint_with_problems` puts them. */
+function readHint(text: string): Pick<PublicError, "hint" | "problems"> {
+  const [, hint, list] = /^(.*)\n(\[\{"key" : .*\])$/.exec(text) ?? [];
+  if (hint === undefined || list === undefined) return { hint: text };
+  const problems: unknown = JSON.parse(list);
+  return { hint, problems };
 }
 
 /** What a client learns of an error that nobody raised on purpose. @param code its SQLSTATE */

@@ -97,7 +97,14 @@ export type GraphQLResponse<Data> = {
 export type GraphQLFailure = {
   message: string;
   path?: (string | number)[];
-  extensions?: { code?: string; reason?: string; hint?: string; debugId?: string; retryAfter?: number };
+  extensions?: {
+    code?: string;
+    reason?: string;
+    hint?: string;
+    debugId?: string;
+    retryAfter?: number;
+    problems?: unknown;
+  };
 };
 
 export type TestServer = {

@@ -1,6 +1,7 @@
 /** Describes what SQL has no comment for (arguments, results, aggregates), and names all things as GraphQL does. */
 import type { GraphQLNamedType } from "graphql";
 import type {} from "postgraphile";
+import { inOurWords } from "../house-words.ts";
 
 type Describable = { description?: string | null | undefined };
 
@@ -39,7 +40,7 @@ export const DescriptionsPlugin: GraphileConfig.Plugin = {
         const described = types.flatMap((type) => describables(type, build));
         const names = namesBySql(build, new Set(described.map(({ name }) => name)));
         for (const element of described)
-          if (element.description) element.description = translate(element.description, names);
+          if (element.description) element.description = translate(inOurWords(element.description), names);
         return schema;
       },
     },

@@ -34,6 +34,8 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   not: "This does not hold.",
 };
 
+type PgFunction = Parameters<GraphileBuild.Inflection["computedAttributeField"]>[0]["resource"];
+
 const isRow = (codec: PgCodec): codec is PgCodecWithAttributes => codec.attributes !== undefined;
 
 const FiltersPlugin: GraphileConfig.Plugin = {
@@ -67,7 +69,10 @@ const FiltersPlugin: GraphileConfig.Plugin = {
         const column = Object.entries(pgCodec.attributes).find(
           ([attributeName]) => build.inflection.attribute({ codec: pgCodec, attributeName }) === fieldName,
         );
-        return { ...field, description: column?.[1].description };
+        const computed = Object.values(build.pgResources)
+          .filter((resource): resource is PgFunction => resource.parameters?.[0]?.codec === pgCodec)
+          .find((resource) => build.inflection.computedAttributeField({ resource }) === fieldName);
+        return { ...field, description: (column?.[1] ?? computed)?.description };
       },
       GraphQLInputObjectType(config, _build, { scope: { isPgConnectionFilter, pgConnectionFilterOperators } }) {
         if (isPgConnectionFilter)
@@ -96,17 +101,18 @@ export const FiltersPreset: GraphileConfig.Preset = {
   disablePlugins: [
     "PgConditionArgumentPlugin",
     "PgConditionCustomFieldsPlugin",
-    // Filters by what is related, computed or inside a value.
+    // Filters by what is related or inside a value.
     "PgConnectionArgFilterBackwardRelationsPlugin",
     "PgConnectionArgFilterForwardRelationsPlugin",
     "PgConnectionArgFilterCompositeTypeAttributesPlugin",
-    "PgConnectionArgFilterComputedAttributesPlugin",
     "PgConnectionArgFilterRecordFunctionsPlugin",
     "AddConnectionFilterOperatorPlugin",
   ],
   schema: {
     connectionFilterAllowedOperators: [...new Set([...RANGE, ...TEXT])],
     connectionFilterArrays: false,
+    // Only where `@behavior +filter:proc:filterBy` says that it costs nothing: that PostgreSQL inlines it.
+    connectionFilterComputedColumns: false,
     connectionFilterSetofFunctions: false,
     // As an empty field of a form sends it.
     connectionFilterAllowNullInput: true,

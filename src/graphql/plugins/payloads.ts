@@ -1,5 +1,6 @@
 /** A payload tells what changed, never null unless `@nullable` says so; a result of several things is spread in it. */
 import type {} from "postgraphile";
+import { PgSelectStep } from "postgraphile/@dataplan/pg";
 import type { FieldPlanResolver, GrafastFieldConfig, ObjectStep, Step } from "postgraphile/grafast";
 import { functionOf, type PgFunction } from "./mutations.ts";
 
@@ -52,7 +53,12 @@ function spreadResult(build: GraphileBuild.Build, { codec }: PgFunction): Fields
     const spread: Fields[string] = {
       type: field.type,
       description: field.description,
-      plan: ($payload, args, info) => plan($payload.getStepForKey("result"), args, info),
+      plan: ($payload, args, info) => {
+        const $told = plan($payload.getStepForKey("result"), args, info);
+        // Rows stay as the function ordered them; they would come by their key.
+        if ($told instanceof PgSelectStep) $told.setOrderIsUnique();
+        return $told;
+      },
     };
     return alwaysThere(build, { [name]: spread }, Boolean(extensions?.tags?.["nullable"]));
   });
