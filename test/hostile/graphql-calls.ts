@@ -118,7 +118,7 @@ function randomValue(random: Random, words: Words, type: GraphQLInputType, name:
   if (isEnumType(nullable)) return random.pick(nullable.getValues()).name;
   if (isInputObjectType(nullable)) {
     const members = Object.values(nullable.getFields()).flatMap((field) => {
-      if (!isNonNullType(field.type) && (depth === 0 || random.chance(0.5))) return [];
+      if (!isNonNullType(field.type) && (depth <= 0 || random.chance(0.5))) return [];
       const value = randomValue(random, words, field.type, field.name, depth - 1);
       return value === undefined ? [] : [[field.name, value] as const];
     });
