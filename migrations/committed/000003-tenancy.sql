@@ -1,5 +1,5 @@
---! Previous: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
---! Hash: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
+--! Previous: sha1:5f5050d382f1b3bb2238a46a25dc63df2bbc464c
+--! Hash: sha1:e9f72db505bead91a87413f98063712448280694
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

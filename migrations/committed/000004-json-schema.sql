@@ -1,5 +1,5 @@
---! Previous: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
---! Hash: sha1:425d9954a231a3256f0716bc688988f335d1f5f8
+--! Previous: sha1:e9f72db505bead91a87413f98063712448280694
+--! Hash: sha1:e604ae473eb50e2355b5f240b773d72549a4ca61
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:425d9954a231a3256f0716bc688988f335d1f5f8
---! Hash: sha1:cc731ac8409a86db8fd1cb35e3caaf1fd98d5812
+--! Previous: sha1:e604ae473eb50e2355b5f240b773d72549a4ca61
+--! Hash: sha1:3d9be0f52a0d49a0634eadb8458a3fef59566062
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:cc731ac8409a86db8fd1cb35e3caaf1fd98d5812
---! Hash: sha1:b4038325d772077e392022c652201c07cca1e818
+--! Previous: sha1:3d9be0f52a0d49a0634eadb8458a3fef59566062
+--! Hash: sha1:f4380c55a4eea06c1122027bb0a425142750518a
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

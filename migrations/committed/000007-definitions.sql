@@ -1,5 +1,5 @@
---! Previous: sha1:b4038325d772077e392022c652201c07cca1e818
---! Hash: sha1:ca6e036e475f3b5bc203fdba3ca21d98f6ccd007
+--! Previous: sha1:f4380c55a4eea06c1122027bb0a425142750518a
+--! Hash: sha1:9ae65cba610e23ce458cd26953449aebc3f2080b
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:ca6e036e475f3b5bc203fdba3ca21d98f6ccd007
---! Hash: sha1:04be437a59e69151156466a2f23386c87fb144bc
+--! Previous: sha1:9ae65cba610e23ce458cd26953449aebc3f2080b
+--! Hash: sha1:820c69ad1f8f8d33e17f6b7a951a2b61f2ded879
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

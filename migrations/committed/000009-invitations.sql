@@ -1,5 +1,5 @@
---! Previous: sha1:04be437a59e69151156466a2f23386c87fb144bc
---! Hash: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
+--! Previous: sha1:820c69ad1f8f8d33e17f6b7a951a2b61f2ded879
+--! Hash: sha1:fcccfa15bb80aa79b6c3a86e9aab47f447dcb31f
 --! Message: invitations
 
 create table attune.invitations (

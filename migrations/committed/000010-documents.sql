@@ -1,5 +1,5 @@
---! Previous: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
---! Hash: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
+--! Previous: sha1:fcccfa15bb80aa79b6c3a86e9aab47f447dcb31f
+--! Hash: sha1:ef7545495c22a6646cf5eb16415e7092f147f8f9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
---! Hash: sha1:0f434fb7a01f2e526fca27b861568b49e0dfe233
+--! Previous: sha1:ef7545495c22a6646cf5eb16415e7092f147f8f9
+--! Hash: sha1:f93d2757cb514b69480fe07ceb74f83c9841cd99
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

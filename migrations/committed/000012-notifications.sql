@@ -1,5 +1,5 @@
---! Previous: sha1:0f434fb7a01f2e526fca27b861568b49e0dfe233
---! Hash: sha1:cd677f8d0ebca02b0d69a14c614e54789add5015
+--! Previous: sha1:f93d2757cb514b69480fe07ceb74f83c9841cd99
+--! Hash: sha1:d0685abec0be730ed9be82b7452d1a129be42afb
 --! Message: notifications
 
 -- What there is to notify of

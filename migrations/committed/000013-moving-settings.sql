@@ -1,5 +1,5 @@
---! Previous: sha1:cd677f8d0ebca02b0d69a14c614e54789add5015
---! Hash: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
+--! Previous: sha1:d0685abec0be730ed9be82b7452d1a129be42afb
+--! Hash: sha1:3fee0e01c2fed899ed68365be205136011d93eec
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
---! Hash: sha1:0fa5fefbe35861e4f18816e5411450d44ab2f53a
+--! Previous: sha1:3fee0e01c2fed899ed68365be205136011d93eec
+--! Hash: sha1:c0b5f81ad21eb6c1aa27543a88f47146d9034113
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
