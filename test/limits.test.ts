@@ -92,21 +92,23 @@ describe("the cost of a query", () => {
     ).toBeUndefined();
     expect(
       await refusalOf(
-        "{ users(first: 100) { nodes { userPreferences(first: 40) { nodes { key value isActive } } } } }",
+        "{ users(first: 100) { nodes { userPreferences(first: 100) { nodes { key value isActive } } } } }",
       ),
     ).toBe("query_too_costly");
   });
 
   test("counts the default page where there is no `first`", async () => {
     expect(await refusalOf("{ users(first: 10) { nodes { userPreferences { nodes { key } } } } }")).toBeUndefined();
-    expect(await refusalOf("{ users { nodes { userPreferences { nodes { key value isActive updatedAt } } } } }")).toBe(
-      "query_too_costly",
-    );
+    expect(
+      await refusalOf(
+        "{ users(first: 100) { nodes { userPreferences { nodes { key value isActive updatedAt userId updatedById } } } } }",
+      ),
+    ).toBe("query_too_costly");
   });
 
   test("is that of the variables it comes with", async () => {
     const query =
-      "query ($first: Int = 100) { users(first: $first) { nodes { userPreferences(first: $first) { nodes { key } } } } }";
+      "query ($first: Int = 100) { users(first: $first) { nodes { userPreferences(first: $first) { nodes { key value isActive } } } } }";
     expect(await refusalOf(query, { first: 50 })).toBeUndefined();
     expect(await refusalOf(query, { first: 100 })).toBe("query_too_costly");
     expect(await refusalOf(query)).toBe("query_too_costly");
@@ -115,10 +117,10 @@ describe("the cost of a query", () => {
   test("is not lowered by edges, aliases or fragments", async () => {
     expect(
       await refusalOf(
-        "{ users(first: 100) { edges { node { userPreferences(first: 100) { edges { node { key } } } } } } }",
+        "{ users(first: 100) { edges { node { userPreferences(first: 100) { edges { node { key value } } } } } } }",
       ),
     ).toBe("query_too_costly");
-    const keys = times(110, (n) => `k${n}: email`);
+    const keys = times(310, (n) => `k${n}: email`);
     expect(await refusalOf(`{ users(first: 10) { nodes { ${keys} } } }`)).toBeUndefined();
     expect(await refusalOf(`{ users(first: 100) { nodes { ${keys} } } }`)).toBe("query_too_costly");
     expect(await refusalOf(`{ users(first: 100) { nodes { ...Many } } } fragment Many on User { ${keys} }`)).toBe(
@@ -128,7 +130,7 @@ describe("the cost of a query", () => {
   });
 
   test("counts the names of types", async () => {
-    const names = times(110, (n) => `n${n}: __typename`);
+    const names = times(310, (n) => `n${n}: __typename`);
     expect(await refusalOf(`{ users(first: 10) { nodes { ${names} } } }`)).toBeUndefined();
     expect(await refusalOf(`{ users(first: 100) { nodes { ${names} } } }`)).toBe("query_too_costly");
   });
@@ -143,6 +145,116 @@ describe("the cost of a query", () => {
     const all =
       "{ viewer { id email } effectiveSettings { key category value layer reason isEnforced canEdit description updatedAt } settingDefinitions { nodes { key category schema defaultValue description } } }";
     expect(await refusalOf(all)).toBeUndefined();
+  });
+});
+
+describe("a page of everything", () => {
+  /** What an administrator sees of each setting: the definition, every layer's rows, who set them, and how many chose. */
+  const page = (first: number): string => `{
+    settingDefinitions(first: ${first}) {
+      totalCount
+      nodes {
+        key category description schema defaultValue layer audience
+        globalSetting { value isActive isEnforced rolloutPercentage variants updatedAt updatedBy { name } }
+        planSettings { nodes { plan value isActive isEnforced updatedAt updatedBy { name } } }
+        teamSettings(first: 20) {
+          totalCount
+          nodes { team { name } value isActive isEnforced updatedAt updatedBy { name } }
+        }
+        userPreferences(first: 0) { totalCount }
+        projectPreferences(first: 0) { totalCount }
+      }
+    }
+  }`;
+
+  test("is one request", async () => {
+    expect(await refusalOf(page(100))).toBeUndefined();
+  });
+
+  test("counts a row for each plan of a setting, not a page", async () => {
+    const plans = (inner: string): string =>
+      `{ settingDefinitions(first: 100) { nodes { planSettings(first: 100) { nodes { ${inner} } } } } }`;
+    const fields = times(20, (n) => `a${n}: value`);
+    expect(await refusalOf(plans(fields))).toBeUndefined();
+    expect(await refusalOf(plans(fields).replaceAll("planSettings", "teamSettings"))).toBe("query_too_costly");
+  });
+
+  test("counts what a function gives as the database expects it, or as `first` says", async () => {
+    const layers = times(60, (n) => `a${n}: value`);
+    expect(
+      await refusalOf(
+        `{ ${times(8, (n) => `e${n}: explainSetting(key: "TASKS_ENABLED") { ...Layer }`)} } fragment Layer on SettingExplanation { ${layers} }`,
+      ),
+    ).toBeUndefined();
+    const settings = (first: string): string =>
+      `{ ${times(12, (n) => `e${n}: effectiveSettings${first} { ...Setting }`)} } fragment Setting on EffectiveSetting { ${layers} }`;
+    expect(await refusalOf(settings(""))).toBe("query_too_costly");
+    expect(await refusalOf(settings("(first: 10)"))).toBeUndefined();
+    expect(await refusalOf(settings("(first: 101)"))).toBe("page_too_large");
+  });
+});
+
+describe("what is too costly", () => {
+  const refused = async (query: string): Promise<string> => {
+    const { body } = await server.graphql(query, {}, admin.token);
+    expect(body.errors?.[0]?.extensions?.reason).toBe("query_too_costly");
+    return body.errors?.[0]?.extensions?.hint ?? "";
+  };
+
+  test.each([
+    [
+      "users.nodes.userPreferences",
+      "{ users(first: 100) { nodes { userPreferences(first: FIRST) { nodes { key value isActive updatedAt } } } } }",
+    ],
+    [
+      "users.edges.node.chosen",
+      "{ users(first: 100) { edges { node { chosen: userPreferences(first: FIRST) { edges { cursor node { key value isActive } } } } } } }",
+    ],
+    ["users", `{ plans { nodes { name } } users(first: FIRST) { nodes { ${times(310, (n) => `k${n}: email`)} } } }`],
+    [
+      "users",
+      `{ users(first: FIRST) { nodes { userPreferences(first: 1) { nodes { ${times(305, (n) => `k${n}: key`)} } } } } }`,
+    ],
+    [
+      "users.nodes.userPreferences",
+      "{ users(first: 100) { nodes { ...F } } } fragment F on User { userPreferences(first: FIRST) { nodes { key value isActive user { id } } } }",
+    ],
+  ])("says that `%s` costs most, and a `first` that is accepted and the greatest one", async (path, query) => {
+    const hint = await refused(query.replace("FIRST", "100"));
+    const [, named, first] = /^`(\S+)` costs most, .* `first: (\d+)` there/.exec(hint) ?? [];
+    expect(named).toBe(path);
+    expect(await refusalOf(query.replace("FIRST", String(first)))).toBeUndefined();
+    await refused(query.replace("FIRST", String(Number(first) + 1)));
+  });
+
+  test("says so where fewer rows do not help", async () => {
+    expect(
+      await refused(
+        `{ ${times(12, (n) => `u${n}: users(first: 20) { nodes { ...Many } }`)} } fragment Many on User { ${times(265, (n) => `k${n}: email`)} }`,
+      ),
+    ).toBe("Ask for fewer fields, or send it as several queries.");
+  });
+});
+
+describe("a filter", () => {
+  const users = "query ($filter: UserFilter) { users(filter: $filter) { totalCount } }";
+  const email = (text: string) => ({ email: { includesInsensitive: text } });
+
+  test("has a hundred parts at most", async () => {
+    const ids = (count: number) => ({ filter: { id: { in: Array.from({ length: count }, () => admin.id) } } });
+    expect(await refusalOf(users, ids(LIMITS.filterParts - 2))).toBeUndefined();
+    expect(await refusalOf(users, ids(LIMITS.filterParts - 1))).toBe("query_too_costly");
+    const nested = (levels: number): object => (levels === 0 ? email("a") : { not: { or: [nested(levels - 1)] } });
+    expect(await refusalOf(users, { filter: nested(20) })).toBeUndefined();
+    expect(await refusalOf(users, { filter: nested(40) })).toBe("query_too_costly");
+  });
+
+  test("has short texts", async () => {
+    expect(await refusalOf(users, { filter: email("a".repeat(LIMITS.filterText)) })).toBeUndefined();
+    expect(await refusalOf(users, { filter: email("a".repeat(LIMITS.filterText + 1)) })).toBe("query_too_costly");
+    expect(await refusalOf(`{ users(filter: { email: { startsWith: "${"a".repeat(301)}" } }) { totalCount } }`)).toBe(
+      "query_too_costly",
+    );
   });
 });
 

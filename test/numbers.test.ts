@@ -228,7 +228,7 @@ describe("any value that the database accepts", () => {
         expect(errors).toBeUndefined();
         expect(await stored(bob)).toBe(expected);
       }),
-      { numRuns: 250 },
+      { numRuns: 120 },
     );
   });
 
@@ -249,7 +249,7 @@ describe("any value that the database accepts", () => {
         expect(answer).toBe(expected);
         expect(await stored(ada)).toBe(expected);
       }),
-      { numRuns: 250 },
+      { numRuns: 120 },
     );
   });
 

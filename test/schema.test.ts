@@ -214,6 +214,14 @@ test("rows of a table are a connection, at the root and on relations; what a fun
   expect(lists.filter(({ type }) => `${getNamedType(type).name}Connection` in schema.getTypeMap())).toEqual([]);
 });
 
+test("names are simplified: nothing is called after the columns by which it is found", () => {
+  const people = /^(created|updated|invited|order|group|writable)By/;
+  const long = described()
+    .flatMap(({ name }) => name.match(/\w+/g) ?? [])
+    .filter((name) => /[a-z]By[A-Z]/.test(name) && !people.test(name) && !/^[A-Z]\w*(OrderBy|GroupBy)/.test(name));
+  expect(long).toEqual([]);
+});
+
 test("what is one row at most has no list beside it, which one query could not ask for as well", () => {
   const pairs = Object.values(schema.getTypeMap()).flatMap((type) => {
     if (!isObjectType(type) || ["Query", "Mutation"].includes(type.name)) return [];

@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:93fb9a791f61b8a331b9768f88b653358dc147d3
+--! Hash: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
 --! Message: users
 
 -- Plans
@@ -18,6 +18,7 @@ create table attune.plans (
 );
 comment on table attune.plans is
   E'@behavior -insert -update -delete\n'
+  '@rows 10\n'
   'What a user has subscribed to. '
   'Everybody may read the plans.';
 comment on column attune.plans.name is 'The plan''s stable name, in lower case: `bootstrapper`.';
@@ -179,6 +180,22 @@ comment on function attune_private.require_user(attune_private.caller) is
   'Refuses (`not_signed_in`) who is no user.';
 revoke all on function attune_private.require_user(attune_private.caller) from public;
 --! EndIncluded users/private/require_user.sql
+--! Included users/private/require_somebody.sql
+create or replace function attune_private.require_somebody(caller attune_private.caller)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if caller.is_trusted is not true then
+    perform attune_private.require_user(caller);
+  end if;
+end;
+$$;
+comment on function attune_private.require_somebody(attune_private.caller) is
+  'Refuses (`not_signed_in`) who is neither a user nor a trusted server.';
+revoke all on function attune_private.require_somebody(attune_private.caller) from public;
+--! EndIncluded users/private/require_somebody.sql
 --! Included users/private/require_administrator.sql
 create or replace function attune_private.require_administrator(caller attune_private.caller)
 returns void
@@ -186,6 +203,8 @@ language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform attune_private.require_somebody(caller);
+
   if (caller.is_admin or caller.is_trusted) is not true then
     raise exception using
       errcode = '42501',
@@ -196,7 +215,8 @@ begin
 end;
 $$;
 comment on function attune_private.require_administrator(attune_private.caller) is
-  'Passes for administrators and trusted servers; refuses (`admin_required`) everybody else.';
+  'Passes for administrators and trusted servers; refuses everybody else: `admin_required`, or '
+  '`not_signed_in`.';
 revoke all on function attune_private.require_administrator(attune_private.caller) from public;
 --! EndIncluded users/private/require_administrator.sql
 --! Included users/private/refuse_unknown_user.sql
@@ -1154,7 +1174,7 @@ comment on function attune.sessions_is_current(attune.sessions) is
   E'@notNull\n'
   'Whether it is the session of this request''s token.';
 revoke all on function attune.sessions_is_current(attune.sessions) from public;
-grant execute on function attune.sessions_is_current(attune.sessions) to authenticated, service_role;
+grant execute on function attune.sessions_is_current(attune.sessions) to anon, authenticated, service_role;
 --! EndIncluded users/sessions_is_current.sql
 
 --! Included users/private/ensure_user.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:93fb9a791f61b8a331b9768f88b653358dc147d3
---! Hash: sha1:88483305b693d75f3a5e825f2e25884130199e41
+--! Previous: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
+--! Hash: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -681,6 +681,8 @@ as $$
 declare
   held attune.team_role;
 begin
+  perform attune_private.require_somebody(caller);
+
   -- One change of the members at a time, in one order of locks: who may do something stays so until it is done.
   perform from attune.teams as t where t.id = require_team_role.team_id for no key update;
 
@@ -710,7 +712,8 @@ end;
 $$;
 comment on function attune_private.require_team_role(attune_private.caller, uuid, attune.team_role[]) is
   'The caller''s role in a team; a trusted server counts as an owner. '
-  'Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`).';
+  'Refused when the caller does not belong to it (`unknown_team`) or has another role (`team_role_required`), or is nobody '
+  '(`not_signed_in`).';
 revoke all on function attune_private.require_team_role(attune_private.caller, uuid, attune.team_role[]) from public;
 --! EndIncluded tenancy/private/require_team_role.sql
 --! Included tenancy/private/require_project_role.sql
@@ -726,6 +729,8 @@ as $$
 declare
   held attune.project_role;
 begin
+  perform attune_private.require_somebody(caller);
+
   -- One change of the members at a time, in one order of locks: who may do something stays so until it is done.
   perform from attune.projects as t where t.id = require_project_role.project_id for no key update;
 
@@ -757,7 +762,8 @@ end;
 $$;
 comment on function attune_private.require_project_role(attune_private.caller, uuid, attune.project_role[]) is
   'The caller''s role in a project; a trusted server counts as an owner. '
-  'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`).';
+  'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`), or is nobody '
+  '(`not_signed_in`).';
 revoke all on function attune_private.require_project_role(attune_private.caller, uuid, attune.project_role[]) from public;
 --! EndIncluded tenancy/private/require_project_role.sql
 --! Included tenancy/private/require_team_administrator.sql
@@ -767,6 +773,8 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform attune_private.require_somebody(caller);
+
   if exists (
     select from attune.team_members as m
     where m.user_id = caller.user_id
@@ -790,7 +798,7 @@ end;
 $$;
 comment on function attune_private.require_team_administrator(attune_private.caller, uuid) is
   'Passes for the owners and administrators of a team, for administrators and trusted servers; refuses '
-  '(`team_admin_required`) everybody else, and when there is no such team.';
+  '(`team_admin_required`) everybody else, and when there is no such team; or (`not_signed_in`) who is nobody.';
 revoke all on function attune_private.require_team_administrator(attune_private.caller, uuid) from public;
 --! EndIncluded tenancy/private/require_team_administrator.sql
 --! Included tenancy/create_team.sql
@@ -818,7 +826,7 @@ comment on function attune.create_team(text) is
   'Makes a team, which the caller owns. '
   'Refused: `not_signed_in`, `invalid_name`, `too_large`.';
 revoke all on function attune.create_team(text) from public;
-grant execute on function attune.create_team(text) to authenticated;
+grant execute on function attune.create_team(text) to anon, authenticated;
 --! EndIncluded tenancy/create_team.sql
 --! Included tenancy/set_current_team.sql
 create or replace function attune.set_current_team(team_id uuid default null)
@@ -855,7 +863,7 @@ comment on function attune.set_current_team(uuid) is
   'Chooses the team whose settings apply to the caller, of those the caller belongs to; without one, none. '
   'Refused: `not_signed_in`, `unknown_team`.';
 revoke all on function attune.set_current_team(uuid) from public;
-grant execute on function attune.set_current_team(uuid) to authenticated;
+grant execute on function attune.set_current_team(uuid) to anon, authenticated;
 --! EndIncluded tenancy/set_current_team.sql
 --! Included tenancy/set_team_member_role.sql
 create or replace function attune.set_team_member_role(team_id uuid, user_id uuid, role attune.team_role)
@@ -906,7 +914,7 @@ comment on function attune.set_team_member_role(uuid, uuid, attune.team_role) is
   'Changes what a member may do in a team; for its owners, and for admins as far as no owner is concerned. '
   'Refused: `unknown_team`, `team_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_team_member_role(uuid, uuid, attune.team_role) from public;
-grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to authenticated, service_role;
+grant execute on function attune.set_team_member_role(uuid, uuid, attune.team_role) to anon, authenticated, service_role;
 --! EndIncluded tenancy/set_team_member_role.sql
 --! Included tenancy/remove_team_member.sql
 create or replace function attune.remove_team_member(team_id uuid, user_id uuid)
@@ -949,7 +957,7 @@ comment on function attune.remove_team_member(uuid, uuid) is
   'owner. '
   'Refused: `unknown_team`, `team_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_team_member(uuid, uuid) from public;
-grant execute on function attune.remove_team_member(uuid, uuid) to authenticated, service_role;
+grant execute on function attune.remove_team_member(uuid, uuid) to anon, authenticated, service_role;
 --! EndIncluded tenancy/remove_team_member.sql
 --! Included tenancy/leave_team.sql
 create or replace function attune.leave_team(team_id uuid)
@@ -979,7 +987,7 @@ comment on function attune.leave_team(uuid) is
   'Takes the caller out of a team, and returns the membership that was. '
   'Refused: `not_signed_in`, `unknown_team`, `last_owner`.';
 revoke all on function attune.leave_team(uuid) from public;
-grant execute on function attune.leave_team(uuid) to authenticated;
+grant execute on function attune.leave_team(uuid) to anon, authenticated;
 --! EndIncluded tenancy/leave_team.sql
 --! Included tenancy/create_project.sql
 create or replace function attune.create_project(name text, team_id uuid default null, stage_number integer default 1)
@@ -1016,7 +1024,7 @@ comment on function attune.create_project(text, uuid, integer) is
   'Makes a project, which the caller owns, of the caller''s own or in a team that the caller belongs to. '
   'Refused: `not_signed_in`, `unknown_team`, `invalid_name`, `invalid_stage_number`, `too_large`.';
 revoke all on function attune.create_project(text, uuid, integer) from public;
-grant execute on function attune.create_project(text, uuid, integer) to authenticated;
+grant execute on function attune.create_project(text, uuid, integer) to anon, authenticated;
 --! EndIncluded tenancy/create_project.sql
 --! Included tenancy/set_project_member_role.sql
 create or replace function attune.set_project_member_role(project_id uuid, user_id uuid, role attune.project_role)
@@ -1054,7 +1062,7 @@ comment on function attune.set_project_member_role(uuid, uuid, attune.project_ro
   'Changes what a member may do in a project; for its owners. '
   'Refused: `unknown_project`, `project_role_required`, `invalid_role`, `unknown_member`, `last_owner`.';
 revoke all on function attune.set_project_member_role(uuid, uuid, attune.project_role) from public;
-grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to authenticated, service_role;
+grant execute on function attune.set_project_member_role(uuid, uuid, attune.project_role) to anon, authenticated, service_role;
 --! EndIncluded tenancy/set_project_member_role.sql
 --! Included tenancy/remove_project_member.sql
 create or replace function attune.remove_project_member(project_id uuid, user_id uuid)
@@ -1086,7 +1094,7 @@ comment on function attune.remove_project_member(uuid, uuid) is
   'Takes a member out of a project, and returns the membership that was; for its owners. '
   'Refused: `unknown_project`, `project_role_required`, `unknown_member`, `last_owner`.';
 revoke all on function attune.remove_project_member(uuid, uuid) from public;
-grant execute on function attune.remove_project_member(uuid, uuid) to authenticated, service_role;
+grant execute on function attune.remove_project_member(uuid, uuid) to anon, authenticated, service_role;
 --! EndIncluded tenancy/remove_project_member.sql
 --! Included tenancy/leave_project.sql
 create or replace function attune.leave_project(project_id uuid)
@@ -1116,5 +1124,5 @@ comment on function attune.leave_project(uuid) is
   'Takes the caller out of a project, and returns the membership that was. '
   'Refused: `not_signed_in`, `unknown_project`, `last_owner`.';
 revoke all on function attune.leave_project(uuid) from public;
-grant execute on function attune.leave_project(uuid) to authenticated;
+grant execute on function attune.leave_project(uuid) to anon, authenticated;
 --! EndIncluded tenancy/leave_project.sql

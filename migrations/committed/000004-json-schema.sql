@@ -1,5 +1,5 @@
---! Previous: sha1:88483305b693d75f3a5e825f2e25884130199e41
---! Hash: sha1:2cbc0fc57c45096c112c99474a29548baf6bf20a
+--! Previous: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
+--! Hash: sha1:425d9954a231a3256f0716bc688988f335d1f5f8
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:2cbc0fc57c45096c112c99474a29548baf6bf20a
---! Hash: sha1:15ccc80c260d29efd2fd0c485794b2c74a8da681
+--! Previous: sha1:425d9954a231a3256f0716bc688988f335d1f5f8
+--! Hash: sha1:cc731ac8409a86db8fd1cb35e3caaf1fd98d5812
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1237,7 +1237,7 @@ create table attune.user_preferences (
   updated_at timestamptz not null default now(),
   constraint user_preferences_pkey primary key (user_id, key)
 );
-create index user_preferences_key_idx on attune.user_preferences (key);
+create index user_preferences_key_idx on attune.user_preferences (key, user_id);
 comment on table attune.user_preferences is
   E'@behavior -insert -update -delete\n'
   '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
@@ -1316,7 +1316,7 @@ create table attune.project_preferences (
   constraint project_preferences_user_id_project_id_fkey foreign key (user_id, project_id)
     references attune.project_members (user_id, project_id) on delete cascade
 );
-create index project_preferences_key_idx on attune.project_preferences (key);
+create index project_preferences_key_idx on attune.project_preferences (key, user_id);
 comment on table attune.project_preferences is
   E'@behavior -insert -update -delete\n'
   '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
@@ -2766,7 +2766,7 @@ comment on function attune.team_settings_effective_setting(attune.team_settings)
   'What applies to the caller for the setting now.';
 revoke all on function attune.team_settings_effective_setting(attune.team_settings) from public;
 grant execute on function attune.team_settings_effective_setting(attune.team_settings)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/team_settings_effective_setting.sql
 --! Included settings/plan_settings_effective_setting.sql
 create or replace function attune.plan_settings_effective_setting(plan_setting attune.plan_settings)
@@ -2784,7 +2784,7 @@ comment on function attune.plan_settings_effective_setting(attune.plan_settings)
   'What applies to the caller for the setting now.';
 revoke all on function attune.plan_settings_effective_setting(attune.plan_settings) from public;
 grant execute on function attune.plan_settings_effective_setting(attune.plan_settings)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/plan_settings_effective_setting.sql
 --! Included settings/global_settings_effective_setting.sql
 create or replace function attune.global_settings_effective_setting(global_setting attune.global_settings)
@@ -2802,7 +2802,7 @@ comment on function attune.global_settings_effective_setting(attune.global_setti
   'What applies to the caller for the setting now.';
 revoke all on function attune.global_settings_effective_setting(attune.global_settings) from public;
 grant execute on function attune.global_settings_effective_setting(attune.global_settings)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/global_settings_effective_setting.sql
 --! Included settings/effective_settings_for.sql
 create or replace function attune.effective_settings_for(
@@ -2839,7 +2839,7 @@ comment on function attune.effective_settings_for(uuid, text, uuid) is
   'administrators (`admin_required`). '
   'Refused when there is no such user (`unknown_user`), or the project is not theirs (`unknown_project`).';
 revoke all on function attune.effective_settings_for(uuid, text, uuid) from public;
-grant execute on function attune.effective_settings_for(uuid, text, uuid) to authenticated, service_role;
+grant execute on function attune.effective_settings_for(uuid, text, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_settings_for.sql
 --! Included settings/effective_setting_for.sql
 create or replace function attune.effective_setting_for(user_id uuid, key text, project_id uuid default null)
@@ -2870,7 +2870,7 @@ comment on function attune.effective_setting_for(uuid, text, uuid) is
   'Refused when there is no such user (`unknown_user`) or setting (`unknown_setting`), or the project is not theirs '
   '(`unknown_project`).';
 revoke all on function attune.effective_setting_for(uuid, text, uuid) from public;
-grant execute on function attune.effective_setting_for(uuid, text, uuid) to authenticated, service_role;
+grant execute on function attune.effective_setting_for(uuid, text, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/effective_setting_for.sql
 --! Included settings/evaluate.sql
 create or replace function attune.evaluate(user_ids uuid[], keys text[] default null, project_id uuid default null)
@@ -2939,7 +2939,7 @@ comment on function attune.evaluate(uuid[], text[], uuid) is
   'variants as a user would be. '
   'Refused: `unknown_setting`, `unknown_project`, and (`too_large`) more than 10,000 users times keys.';
 revoke all on function attune.evaluate(uuid[], text[], uuid) from public;
-grant execute on function attune.evaluate(uuid[], text[], uuid) to authenticated, service_role;
+grant execute on function attune.evaluate(uuid[], text[], uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/evaluate.sql
 --! Included settings/settings_document.sql
 create or replace function attune.settings_document(
@@ -3103,7 +3103,7 @@ comment on function attune.set_preference(text, jsonb, uuid, boolean, timestampt
   '`setting_enforced`, `value_required`, `invalid_value`, `changed_meanwhile` (where `expected_updated_at` is another), '
   '`too_large`, `value_too_deep`, `too_many_preferences`.';
 revoke all on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) from public;
-grant execute on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) to authenticated, service_role;
+grant execute on function attune.set_preference(text, jsonb, uuid, boolean, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/set_preference.sql
 --! Included settings/set_preferences.sql
 create or replace function attune.set_preferences(patch jsonb, project_id uuid default null)
@@ -3131,7 +3131,7 @@ comment on function attune.set_preferences(jsonb, uuid) is
   'A merge patch (RFC 7396): null resets a key. '
   'Refused: `invalid_patch`, and as `set_preference`.';
 revoke all on function attune.set_preferences(jsonb, uuid) from public;
-grant execute on function attune.set_preferences(jsonb, uuid) to authenticated, service_role;
+grant execute on function attune.set_preferences(jsonb, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/set_preferences.sql
 --! Included settings/reset_preference.sql
 create or replace function attune.reset_preference(
@@ -3163,7 +3163,7 @@ comment on function attune.reset_preference(text, uuid, timestamptz) is
   'Refused: `not_signed_in`, `unknown_setting`, `unknown_project`, `admin_required`, `changed_meanwhile` (where '
   '`expected_updated_at` is another).';
 revoke all on function attune.reset_preference(text, uuid, timestamptz) from public;
-grant execute on function attune.reset_preference(text, uuid, timestamptz) to authenticated, service_role;
+grant execute on function attune.reset_preference(text, uuid, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_preference.sql
 --! Included settings/reset_preferences.sql
 create or replace function attune.reset_preferences(category text default null, project_id uuid default null)
@@ -3223,7 +3223,7 @@ comment on function attune.reset_preferences(text, uuid) is
   'Values that only administrators may write, or see, stay. '
   'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.reset_preferences(text, uuid) from public;
-grant execute on function attune.reset_preferences(text, uuid) to authenticated, service_role;
+grant execute on function attune.reset_preferences(text, uuid) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_preferences.sql
 --! Included settings/set_global_setting.sql
 create or replace function attune.set_global_setting(
@@ -3276,7 +3276,7 @@ comment on function attune.set_global_setting(text, jsonb, boolean, integer, boo
 revoke all on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz)
   from public;
 grant execute on function attune.set_global_setting(text, jsonb, boolean, integer, boolean, boolean, timestamptz)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/set_global_setting.sql
 --! Included settings/set_global_variants.sql
 create or replace function attune.set_global_variants(
@@ -3325,7 +3325,7 @@ comment on function attune.set_global_variants(text, jsonb, timestamptz) is
   '`invalid_value`, `secret_in_setting`, `invalid_timezone`, `system_setting`, `changed_meanwhile`, `too_large`, '
   '`value_too_deep`.';
 revoke all on function attune.set_global_variants(text, jsonb, timestamptz) from public;
-grant execute on function attune.set_global_variants(text, jsonb, timestamptz) to authenticated, service_role;
+grant execute on function attune.set_global_variants(text, jsonb, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/set_global_variants.sql
 --! Included settings/reset_global_setting.sql
 create or replace function attune.reset_global_setting(key text, expected_updated_at timestamptz default null)
@@ -3357,7 +3357,7 @@ comment on function attune.reset_global_setting(text, timestamptz) is
   'Resetting what was never set is no error. '
   'Refused: `admin_required`, `unknown_setting`, `changed_meanwhile` (where `expected_updated_at` is another).';
 revoke all on function attune.reset_global_setting(text, timestamptz) from public;
-grant execute on function attune.reset_global_setting(text, timestamptz) to authenticated, service_role;
+grant execute on function attune.reset_global_setting(text, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_global_setting.sql
 --! Included settings/set_plan_setting.sql
 create or replace function attune.set_plan_setting(
@@ -3407,7 +3407,7 @@ comment on function attune.set_plan_setting(text, text, jsonb, boolean, boolean,
   '`value_too_deep`.';
 revoke all on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz) from public;
 grant execute on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/set_plan_setting.sql
 --! Included settings/reset_plan_setting.sql
 create or replace function attune.reset_plan_setting(
@@ -3447,7 +3447,7 @@ comment on function attune.reset_plan_setting(text, text, timestamptz) is
   'Refused: `admin_required`, `unknown_plan`, `unknown_setting`, `changed_meanwhile` (where `expected_updated_at` is '
   'another).';
 revoke all on function attune.reset_plan_setting(text, text, timestamptz) from public;
-grant execute on function attune.reset_plan_setting(text, text, timestamptz) to authenticated, service_role;
+grant execute on function attune.reset_plan_setting(text, text, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_plan_setting.sql
 --! Included settings/set_team_setting.sql
 create or replace function attune.set_team_setting(
@@ -3497,7 +3497,7 @@ comment on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean,
   '`value_too_deep`.';
 revoke all on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz) from public;
 grant execute on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded settings/set_team_setting.sql
 --! Included settings/reset_team_setting.sql
 create or replace function attune.reset_team_setting(
@@ -3543,7 +3543,7 @@ comment on function attune.reset_team_setting(uuid, text, timestamptz) is
   'Refused: `team_admin_required`, `admin_required`, `unknown_setting`, `changed_meanwhile` (where '
   '`expected_updated_at` is another).';
 revoke all on function attune.reset_team_setting(uuid, text, timestamptz) from public;
-grant execute on function attune.reset_team_setting(uuid, text, timestamptz) to authenticated, service_role;
+grant execute on function attune.reset_team_setting(uuid, text, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_team_setting.sql
 --! Included settings/set_user_setting.sql
 create or replace function attune.set_user_setting(
@@ -3589,7 +3589,7 @@ comment on function attune.set_user_setting(uuid, text, jsonb, boolean, timestam
   '`setting_enforced`, `value_required`, `invalid_value`, `changed_meanwhile` (where `expected_updated_at` is another), '
   '`too_large`, `too_many_preferences`.';
 revoke all on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) from public;
-grant execute on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) to authenticated, service_role;
+grant execute on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/set_user_setting.sql
 --! Included settings/reset_user_setting.sql
 create or replace function attune.reset_user_setting(
@@ -3628,7 +3628,7 @@ comment on function attune.reset_user_setting(uuid, text, timestamptz) is
   'Refused: `admin_required`, `unknown_user`, `unknown_setting`, `not_your_preference`, `changed_meanwhile` (where '
   '`expected_updated_at` is another).';
 revoke all on function attune.reset_user_setting(uuid, text, timestamptz) from public;
-grant execute on function attune.reset_user_setting(uuid, text, timestamptz) to authenticated, service_role;
+grant execute on function attune.reset_user_setting(uuid, text, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/reset_user_setting.sql
 --! Included settings/set_setting.sql
 create or replace function attune.set_setting(key text, value jsonb)
@@ -3640,6 +3640,8 @@ declare
   caller constant attune_private.caller := attune_private.current_caller();
   narrowest attune.setting_layer;
 begin
+  perform attune_private.require_somebody(caller);
+
   select d.layer into narrowest
   from attune.setting_definitions as d
   where d.key = set_setting.key
@@ -3674,7 +3676,7 @@ comment on function attune.set_setting(text, jsonb) is
   'Returns what applies to the caller now. '
   'Refused as `set_preference` and `set_global_setting`.';
 revoke all on function attune.set_setting(text, jsonb) from public;
-grant execute on function attune.set_setting(text, jsonb) to authenticated, service_role;
+grant execute on function attune.set_setting(text, jsonb) to anon, authenticated, service_role;
 --! EndIncluded settings/set_setting.sql
 
 -- What a new user starts with
@@ -3805,7 +3807,7 @@ comment on function attune.seed_existing_users(integer) is
   'One batch a call: returns how many users were given something, 0 when nobody is left. '
   'Refused: `admin_required`, `invalid_batch_size`.';
 revoke all on function attune.seed_existing_users(integer) from public;
-grant execute on function attune.seed_existing_users(integer) to authenticated, service_role;
+grant execute on function attune.seed_existing_users(integer) to anon, authenticated, service_role;
 --! EndIncluded settings/seed_existing_users.sql
 
 create trigger _500_seed_settings after insert on attune.users

@@ -1,5 +1,5 @@
---! Previous: sha1:15ccc80c260d29efd2fd0c485794b2c74a8da681
---! Hash: sha1:125c971a36eb1f95a5709f18162513f216ffe0f1
+--! Previous: sha1:cc731ac8409a86db8fd1cb35e3caaf1fd98d5812
+--! Hash: sha1:b4038325d772077e392022c652201c07cca1e818
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:125c971a36eb1f95a5709f18162513f216ffe0f1
---! Hash: sha1:59072ce227972975e4f6068ac8cfc35311e67620
+--! Previous: sha1:b4038325d772077e392022c652201c07cca1e818
+--! Hash: sha1:ca6e036e475f3b5bc203fdba3ca21d98f6ccd007
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -628,7 +628,7 @@ comment on function attune.rename_setting(text, text) is
   'Refused: `admin_required`, `unknown_setting`, `setting_exists`, `invalid_key`, `setting_in_use` (what Attune reads by '
   'its name).';
 revoke all on function attune.rename_setting(text, text) from public;
-grant execute on function attune.rename_setting(text, text) to authenticated, service_role;
+grant execute on function attune.rename_setting(text, text) to anon, authenticated, service_role;
 --! EndIncluded definitions/rename_setting.sql
 --! Included definitions/private/with_rollout_group.sql
 create or replace function attune_private.with_rollout_group(definition attune.setting_definitions)
@@ -848,7 +848,7 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   '`invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, `too_large`; the message lists '
   'every setting, and settings with different reasons are one `invalid_document`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) from public;
-grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) to authenticated, service_role;
+grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) to anon, authenticated, service_role;
 --! EndIncluded definitions/apply_definitions.sql
 --! Included definitions/export_definitions.sql
 create or replace function attune.export_definitions(source text default null)
@@ -897,5 +897,5 @@ comment on function attune.export_definitions(text) is
   'The definitions of one source as the document that `apply_definitions` takes: applying it changes nothing. '
   'Without a source, those that were made by hand; give the document an `$id` before it is applied.';
 revoke all on function attune.export_definitions(text) from public;
-grant execute on function attune.export_definitions(text) to authenticated, service_role;
+grant execute on function attune.export_definitions(text) to anon, authenticated, service_role;
 --! EndIncluded definitions/export_definitions.sql

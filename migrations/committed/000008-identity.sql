@@ -1,5 +1,5 @@
---! Previous: sha1:59072ce227972975e4f6068ac8cfc35311e67620
---! Hash: sha1:5c309e6103d3caccddf587774b6af20e3a2a0d95
+--! Previous: sha1:ca6e036e475f3b5bc203fdba3ca21d98f6ccd007
+--! Hash: sha1:04be437a59e69151156466a2f23386c87fb144bc
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -315,7 +315,9 @@ comment on table attune.security_log is
   'Users read what happened to their own account, administrators everything.';
 comment on column attune.security_log.id is 'In the order of writing.';
 comment on column attune.security_log.occurred_at is 'When it happened.';
-comment on column attune.security_log.event is 'What happened.';
+comment on column attune.security_log.event is
+  E'@behavior +attribute:filterBy\n'
+  'What happened.';
 comment on column attune.security_log.user_id is
   'To whose account; null when somebody tried to sign in to one that does not exist, or to get a mail for it. '
   'It stays when the account is deleted.';
@@ -2077,7 +2079,7 @@ comment on function attune.logout() is
   E'@resultFieldName hadSession\n'
   'Ends the session of the request''s token, at once; returns whether there was one to end.';
 revoke all on function attune.logout() from public;
-grant execute on function attune.logout() to authenticated;
+grant execute on function attune.logout() to anon, authenticated;
 --! EndIncluded identity/logout.sql
 --! Included identity/logout_everywhere.sql
 create or replace function attune.logout_everywhere()
@@ -2094,7 +2096,7 @@ comment on function attune.logout_everywhere() is
   'Ends all sessions of the caller, this one included, and returns how many. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.logout_everywhere() from public;
-grant execute on function attune.logout_everywhere() to authenticated;
+grant execute on function attune.logout_everywhere() to anon, authenticated;
 --! EndIncluded identity/logout_everywhere.sql
 --! Included identity/revoke_session.sql
 create or replace function attune.revoke_session(session_id uuid)
@@ -2129,7 +2131,7 @@ comment on function attune.revoke_session(uuid) is
   'Ends one session of the caller, at once; one that was ended stays as it is. '
   'Refused: `not_signed_in`, `unknown_session`.';
 revoke all on function attune.revoke_session(uuid) from public;
-grant execute on function attune.revoke_session(uuid) to authenticated;
+grant execute on function attune.revoke_session(uuid) to anon, authenticated;
 --! EndIncluded identity/revoke_session.sql
 --! Included identity/change_password.sql
 create or replace function attune.change_password(old_password text, new_password text)
@@ -2154,7 +2156,7 @@ comment on function attune.change_password(text, text) is
   'Refused: `not_signed_in`, `password_too_short`, `password_too_long`; and `wrong_password`, `too_many_attempts`, '
   'which the database returns, so that failures stay counted.';
 revoke all on function attune.change_password(text, text) from public;
-grant execute on function attune.change_password(text, text) to authenticated;
+grant execute on function attune.change_password(text, text) to anon, authenticated;
 --! EndIncluded identity/change_password.sql
 --! Included identity/request_password_reset.sql
 create or replace function attune.request_password_reset(email text)
@@ -2214,7 +2216,7 @@ comment on function attune.request_email_verification() is
   'verified. '
   'Refused: `not_signed_in`, `too_many_mails`.';
 revoke all on function attune.request_email_verification() from public;
-grant execute on function attune.request_email_verification() to authenticated;
+grant execute on function attune.request_email_verification() to anon, authenticated;
 --! EndIncluded identity/request_email_verification.sql
 --! Included identity/verify_email.sql
 create or replace function attune.verify_email(token text)
@@ -2237,7 +2239,7 @@ comment on function attune.verify_email(text) is
   'Whoever was mailed has to be signed in, so that nobody vouches for a stranger who registered their address. '
   'Refused: `not_signed_in`, `invalid_one_time_token`.';
 revoke all on function attune.verify_email(text) from public;
-grant execute on function attune.verify_email(text) to authenticated;
+grant execute on function attune.verify_email(text) to anon, authenticated;
 --! EndIncluded identity/verify_email.sql
 --! Included identity/request_email_change.sql
 create or replace function attune.request_email_change(new_email text, password text default null)
@@ -2261,7 +2263,7 @@ comment on function attune.request_email_change(text, text) is
   'Refused: `not_signed_in`, `invalid_email`, `recent_sign_in_required`, `too_many_mails`; and `wrong_password`, '
   '`too_many_attempts`, which the database returns, so that failures stay counted.';
 revoke all on function attune.request_email_change(text, text) from public;
-grant execute on function attune.request_email_change(text, text) to authenticated;
+grant execute on function attune.request_email_change(text, text) to anon, authenticated;
 --! EndIncluded identity/request_email_change.sql
 --! Included identity/confirm_email_change.sql
 create or replace function attune.confirm_email_change(token text)
@@ -2281,7 +2283,7 @@ comment on function attune.confirm_email_change(text) is
   'Links that were mailed to the former address open nothing any more; sessions go on. '
   'Refused: `not_signed_in`, `invalid_one_time_token`, `email_taken`.';
 revoke all on function attune.confirm_email_change(text) from public;
-grant execute on function attune.confirm_email_change(text) to authenticated;
+grant execute on function attune.confirm_email_change(text) to anon, authenticated;
 --! EndIncluded identity/confirm_email_change.sql
 --! Included identity/delete_account.sql
 create or replace function attune.delete_account(password text default null)
@@ -2328,7 +2330,7 @@ comment on function attune.delete_account(text) is
   'Refused: `not_signed_in`, `last_owner`; and `wrong_password`, `too_many_attempts`, which the database returns, '
   'so that failures stay counted.';
 revoke all on function attune.delete_account(text) from public;
-grant execute on function attune.delete_account(text) to authenticated;
+grant execute on function attune.delete_account(text) to anon, authenticated;
 --! EndIncluded identity/delete_account.sql
 
 -- Outside providers
@@ -2699,7 +2701,7 @@ comment on function attune.provision_user() is
   'A token that was issued before its identity was unlinked, or its account deleted, makes nobody. '
   'Refused: `not_signed_in`, `invalid_identity`, `identity_ended`, `email_taken`.';
 revoke all on function attune.provision_user() from public;
-grant execute on function attune.provision_user() to authenticated;
+grant execute on function attune.provision_user() to anon, authenticated;
 --! EndIncluded identity/provision_user.sql
 --! Included identity/link_identity.sql
 create or replace function attune.link_identity(
@@ -2817,7 +2819,7 @@ comment on function attune.unlink_identity(text, text) is
   'Returns the identity that was. '
   'Refused: `not_signed_in`, `unknown_identity`, `last_way_in`.';
 revoke all on function attune.unlink_identity(text, text) from public;
-grant execute on function attune.unlink_identity(text, text) to authenticated;
+grant execute on function attune.unlink_identity(text, text) to anon, authenticated;
 --! EndIncluded identity/unlink_identity.sql
 
 -- Mail, for trusted servers

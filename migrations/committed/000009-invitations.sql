@@ -1,5 +1,5 @@
---! Previous: sha1:5c309e6103d3caccddf587774b6af20e3a2a0d95
---! Hash: sha1:8466552dcba2bb8e81bf9135893b9c2c794db2e6
+--! Previous: sha1:04be437a59e69151156466a2f23386c87fb144bc
+--! Hash: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
 --! Message: invitations
 
 create table attune.invitations (
@@ -319,7 +319,7 @@ comment on function attune.invite_to_team(uuid, text, attune.team_role) is
   'It takes the place of an earlier invitation. '
   'Refused: `unknown_team`, `team_role_required`, `invalid_email`, `too_many_invitations`, `too_many_mails`.';
 revoke all on function attune.invite_to_team(uuid, text, attune.team_role) from public;
-grant execute on function attune.invite_to_team(uuid, text, attune.team_role) to authenticated, service_role;
+grant execute on function attune.invite_to_team(uuid, text, attune.team_role) to anon, authenticated, service_role;
 --! EndIncluded invitations/invite_to_team.sql
 --! Included invitations/invite_to_project.sql
 create or replace function attune.invite_to_project(project_id uuid, email text, role attune.project_role default 'viewer')
@@ -347,7 +347,7 @@ comment on function attune.invite_to_project(uuid, text, attune.project_role) is
   'It takes the place of an earlier invitation. '
   'Refused: `unknown_project`, `project_role_required`, `invalid_email`, `too_many_invitations`, `too_many_mails`.';
 revoke all on function attune.invite_to_project(uuid, text, attune.project_role) from public;
-grant execute on function attune.invite_to_project(uuid, text, attune.project_role) to authenticated, service_role;
+grant execute on function attune.invite_to_project(uuid, text, attune.project_role) to anon, authenticated, service_role;
 --! EndIncluded invitations/invite_to_project.sql
 --! Included invitations/revoke_invitation.sql
 create or replace function attune.revoke_invitation(invitation_id uuid)
@@ -359,6 +359,8 @@ declare
   caller constant attune_private.caller := attune_private.current_caller();
   invitation attune.invitations;
 begin
+  perform attune_private.require_somebody(caller);
+
   select i.* into invitation
   from attune.invitations as i
   where i.id = invitation_id
@@ -397,7 +399,7 @@ comment on function attune.revoke_invitation(uuid) is
   'For those who may invite. '
   'Refused: `unknown_invitation`.';
 revoke all on function attune.revoke_invitation(uuid) from public;
-grant execute on function attune.revoke_invitation(uuid) to authenticated, service_role;
+grant execute on function attune.revoke_invitation(uuid) to anon, authenticated, service_role;
 --! EndIncluded invitations/revoke_invitation.sql
 --! Included invitations/accept_invitation.sql
 create or replace function attune.accept_invitation(token text)
@@ -415,7 +417,7 @@ comment on function attune.accept_invitation(text) is
   'The address of the caller must be the one that was invited. '
   'Refused: `not_signed_in`, `invalid_invitation`, `invitation_for_another`.';
 revoke all on function attune.accept_invitation(text) from public;
-grant execute on function attune.accept_invitation(text) to authenticated;
+grant execute on function attune.accept_invitation(text) to anon, authenticated;
 --! EndIncluded invitations/accept_invitation.sql
 
 --! Included invitations/triggers/tg_users__erase_invitations.sql

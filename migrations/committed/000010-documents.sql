@@ -1,5 +1,5 @@
---! Previous: sha1:8466552dcba2bb8e81bf9135893b9c2c794db2e6
---! Hash: sha1:4d48bc61b3acb8e212a4c4c9958e0256f66eaece
+--! Previous: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
+--! Hash: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -233,7 +233,7 @@ comment on function attune.app_preferences() is
   'How the application looks and behaves for the caller. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.app_preferences() from public;
-grant execute on function attune.app_preferences() to authenticated, service_role;
+grant execute on function attune.app_preferences() to anon, authenticated, service_role;
 --! EndIncluded documents/app_preferences.sql
 --! Included documents/update_app_preferences.sql
 create or replace function attune.update_app_preferences(patch jsonb)
@@ -259,7 +259,7 @@ comment on function attune.update_app_preferences(jsonb) is
   'all or nothing, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference` (`secret_in_setting` among it).';
 revoke all on function attune.update_app_preferences(jsonb) from public;
-grant execute on function attune.update_app_preferences(jsonb) to authenticated, service_role;
+grant execute on function attune.update_app_preferences(jsonb) to anon, authenticated, service_role;
 --! EndIncluded documents/update_app_preferences.sql
 --! Included documents/notification_settings.sql
 create or replace function attune.notification_settings()
@@ -277,7 +277,7 @@ comment on function attune.notification_settings() is
   'What the caller wants to hear of, by which channel, and when. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.notification_settings() from public;
-grant execute on function attune.notification_settings() to authenticated, service_role;
+grant execute on function attune.notification_settings() to anon, authenticated, service_role;
 --! EndIncluded documents/notification_settings.sql
 --! Included documents/update_notification_settings.sql
 create or replace function attune.update_notification_settings(patch jsonb)
@@ -303,7 +303,7 @@ comment on function attune.update_notification_settings(jsonb) is
   'all or nothing, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_notification_settings(jsonb) from public;
-grant execute on function attune.update_notification_settings(jsonb) to authenticated, service_role;
+grant execute on function attune.update_notification_settings(jsonb) to anon, authenticated, service_role;
 --! EndIncluded documents/update_notification_settings.sql
 --! Included documents/dashboard_settings.sql
 create or replace function attune.dashboard_settings(project_id uuid default null)
@@ -323,7 +323,7 @@ comment on function attune.dashboard_settings(uuid) is
   'In a project, what was chosen there over what holds everywhere. '
   'Refused: `not_signed_in`, `unknown_project`.';
 revoke all on function attune.dashboard_settings(uuid) from public;
-grant execute on function attune.dashboard_settings(uuid) to authenticated, service_role;
+grant execute on function attune.dashboard_settings(uuid) to anon, authenticated, service_role;
 --! EndIncluded documents/dashboard_settings.sql
 --! Included documents/update_dashboard_settings.sql
 create or replace function attune.update_dashboard_settings(patch jsonb, project_id uuid default null)
@@ -352,7 +352,7 @@ comment on function attune.update_dashboard_settings(jsonb, uuid) is
   'everywhere or in one project, all or nothing, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_dashboard_settings(jsonb, uuid) from public;
-grant execute on function attune.update_dashboard_settings(jsonb, uuid) to authenticated, service_role;
+grant execute on function attune.update_dashboard_settings(jsonb, uuid) to anon, authenticated, service_role;
 --! EndIncluded documents/update_dashboard_settings.sql
 --! Included documents/private/ai_configuration_of.sql
 create or replace function attune_private.ai_configuration_of(user_id uuid, audience attune.setting_audience default null)
@@ -402,7 +402,7 @@ comment on function attune.ai_configuration() is
   'Which language model works for the caller, and how. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.ai_configuration() from public;
-grant execute on function attune.ai_configuration() to authenticated, service_role;
+grant execute on function attune.ai_configuration() to anon, authenticated, service_role;
 --! EndIncluded documents/ai_configuration.sql
 --! Included documents/get_effective_ai_config.sql
 create or replace function attune.get_effective_ai_config(user_id uuid)
@@ -430,7 +430,7 @@ comment on function attune.get_effective_ai_config(uuid) is
   'For an id that is no user''s, what applies to everybody. '
   'Refused: `admin_required`.';
 revoke all on function attune.get_effective_ai_config(uuid) from public;
-grant execute on function attune.get_effective_ai_config(uuid) to authenticated, service_role;
+grant execute on function attune.get_effective_ai_config(uuid) to anon, authenticated, service_role;
 --! EndIncluded documents/get_effective_ai_config.sql
 --! Included documents/private/activate_ai_configuration.sql
 create or replace function attune_private.activate_ai_configuration(caller attune_private.caller, is_active boolean)
@@ -472,7 +472,7 @@ comment on function attune.set_ai_configuration_active(boolean) is
   'Returns what applies now. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.set_ai_configuration_active(boolean) from public;
-grant execute on function attune.set_ai_configuration_active(boolean) to authenticated, service_role;
+grant execute on function attune.set_ai_configuration_active(boolean) to anon, authenticated, service_role;
 --! EndIncluded documents/set_ai_configuration_active.sql
 --! Included documents/update_ai_configuration.sql
 create or replace function attune.update_ai_configuration(patch jsonb)
@@ -496,5 +496,5 @@ comment on function attune.update_ai_configuration(jsonb) is
   'configuration on, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
 revoke all on function attune.update_ai_configuration(jsonb) from public;
-grant execute on function attune.update_ai_configuration(jsonb) to authenticated, service_role;
+grant execute on function attune.update_ai_configuration(jsonb) to anon, authenticated, service_role;
 --! EndIncluded documents/update_ai_configuration.sql

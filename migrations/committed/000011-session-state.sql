@@ -1,5 +1,5 @@
---! Previous: sha1:4d48bc61b3acb8e212a4c4c9958e0256f66eaece
---! Hash: sha1:28a0d14b7bf34f65fd0cd4ca11778252f1f8b620
+--! Previous: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
+--! Hash: sha1:0f434fb7a01f2e526fca27b861568b49e0dfe233
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.
@@ -68,7 +68,7 @@ comment on function attune.session_state(text) is
   'What the caller saved for a session; null when nothing, or when it has expired. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.session_state(text) from public;
-grant execute on function attune.session_state(text) to authenticated, service_role;
+grant execute on function attune.session_state(text) to anon, authenticated, service_role;
 --! EndIncluded session-state/session_state.sql
 --! Included session-state/save_session_state.sql
 create or replace function attune.save_session_state(
@@ -142,5 +142,5 @@ comment on function attune.save_session_state(text, jsonb, jsonb) is
   'A user holds at most fifty sessions: the oldest go. '
   'Refused: `not_signed_in`, `invalid_session_key`, `too_large`, `value_too_deep`.';
 revoke all on function attune.save_session_state(text, jsonb, jsonb) from public;
-grant execute on function attune.save_session_state(text, jsonb, jsonb) to authenticated, service_role;
+grant execute on function attune.save_session_state(text, jsonb, jsonb) to anon, authenticated, service_role;
 --! EndIncluded session-state/save_session_state.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:28a0d14b7bf34f65fd0cd4ca11778252f1f8b620
---! Hash: sha1:427c14d1dd3ad894b3f4702975dcd8a491c275c9
+--! Previous: sha1:0f434fb7a01f2e526fca27b861568b49e0dfe233
+--! Hash: sha1:cd677f8d0ebca02b0d69a14c614e54789add5015
 --! Message: notifications
 
 -- What there is to notify of
@@ -683,7 +683,7 @@ comment on function attune.next_delivery_at(uuid, attune.notification_channel, t
   'Refused: `admin_required`, `unknown_user`, `unknown_category`.';
 revoke all on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz) from public;
 grant execute on function attune.next_delivery_at(uuid, attune.notification_channel, text, timestamptz)
-  to authenticated, service_role;
+  to anon, authenticated, service_role;
 --! EndIncluded notifications/next_delivery_at.sql
 
 -- Making and reading them
@@ -1002,7 +1002,7 @@ revoke all on function attune.create_notification(
 ) from public;
 grant execute on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid, text
-) to authenticated, service_role;
+) to anon, authenticated, service_role;
 --! EndIncluded notifications/create_notification.sql
 --! Included notifications/create_notifications.sql
 create or replace function attune.create_notifications(
@@ -1080,7 +1080,7 @@ revoke all on function attune.create_notifications(
 ) from public;
 grant execute on function attune.create_notifications(
   uuid[], text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, text
-) to authenticated, service_role;
+) to anon, authenticated, service_role;
 --! EndIncluded notifications/create_notifications.sql
 --! Included notifications/notifications_is_snoozed.sql
 create or replace function attune.notifications_is_snoozed(notification attune.notifications)
@@ -1094,7 +1094,7 @@ comment on function attune.notifications_is_snoozed(attune.notifications) is
   '@behavior +filter:proc:filterBy\n'
   'Whether it is out of the inbox until its `snoozed_until`.';
 revoke all on function attune.notifications_is_snoozed(attune.notifications) from public;
-grant execute on function attune.notifications_is_snoozed(attune.notifications) to authenticated, service_role;
+grant execute on function attune.notifications_is_snoozed(attune.notifications) to anon, authenticated, service_role;
 --! EndIncluded notifications/notifications_is_snoozed.sql
 --! Included notifications/private/notification_counts.sql
 create or replace function attune_private.notification_counts(user_id uuid)
@@ -1156,7 +1156,7 @@ comment on function attune.notification_counts() is
   'snoozed. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.notification_counts() from public;
-grant execute on function attune.notification_counts() to authenticated, service_role;
+grant execute on function attune.notification_counts() to anon, authenticated, service_role;
 --! EndIncluded notifications/notification_counts.sql
 --! Included notifications/private/change_notifications.sql
 create or replace function attune_private.change_notifications(
@@ -1292,7 +1292,7 @@ comment on function attune.mark_notifications_seen(uuid[]) is
   'Marks up to 1,000 notifications of the caller as seen, all or none; those that were keep their time. '
   'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_seen(uuid[]) from public;
-grant execute on function attune.mark_notifications_seen(uuid[]) to authenticated, service_role;
+grant execute on function attune.mark_notifications_seen(uuid[]) to anon, authenticated, service_role;
 --! EndIncluded notifications/mark_notifications_seen.sql
 --! Included notifications/mark_notifications_read.sql
 create or replace function attune.mark_notifications_read(ids uuid[])
@@ -1310,7 +1310,7 @@ comment on function attune.mark_notifications_read(uuid[]) is
   'time. '
   'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_read(uuid[]) from public;
-grant execute on function attune.mark_notifications_read(uuid[]) to authenticated, service_role;
+grant execute on function attune.mark_notifications_read(uuid[]) to anon, authenticated, service_role;
 --! EndIncluded notifications/mark_notifications_read.sql
 --! Included notifications/mark_notifications_unread.sql
 create or replace function attune.mark_notifications_unread(ids uuid[])
@@ -1327,7 +1327,7 @@ comment on function attune.mark_notifications_unread(uuid[]) is
   'Marks up to 1,000 notifications of the caller as unread, all or none; they were seen all the same. '
   'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.mark_notifications_unread(uuid[]) from public;
-grant execute on function attune.mark_notifications_unread(uuid[]) to authenticated, service_role;
+grant execute on function attune.mark_notifications_unread(uuid[]) to anon, authenticated, service_role;
 --! EndIncluded notifications/mark_notifications_unread.sql
 --! Included notifications/mark_all_notifications_seen.sql
 create or replace function attune.mark_all_notifications_seen(category text default null)
@@ -1345,7 +1345,7 @@ comment on function attune.mark_all_notifications_seen(text) is
   'Of what changed, the 100 that came last are returned. '
   'Refused: `not_signed_in`, `unknown_category`.';
 revoke all on function attune.mark_all_notifications_seen(text) from public;
-grant execute on function attune.mark_all_notifications_seen(text) to authenticated, service_role;
+grant execute on function attune.mark_all_notifications_seen(text) to anon, authenticated, service_role;
 --! EndIncluded notifications/mark_all_notifications_seen.sql
 --! Included notifications/mark_all_notifications_read.sql
 create or replace function attune.mark_all_notifications_read(category text default null)
@@ -1363,7 +1363,7 @@ comment on function attune.mark_all_notifications_read(text) is
   'Of what changed, the 100 that came last are returned. '
   'Refused: `not_signed_in`, `unknown_category`.';
 revoke all on function attune.mark_all_notifications_read(text) from public;
-grant execute on function attune.mark_all_notifications_read(text) to authenticated, service_role;
+grant execute on function attune.mark_all_notifications_read(text) to anon, authenticated, service_role;
 --! EndIncluded notifications/mark_all_notifications_read.sql
 --! Included notifications/archive_notifications.sql
 create or replace function attune.archive_notifications(ids uuid[])
@@ -1381,7 +1381,7 @@ comment on function attune.archive_notifications(uuid[]) is
   'longer. '
   'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.archive_notifications(uuid[]) from public;
-grant execute on function attune.archive_notifications(uuid[]) to authenticated, service_role;
+grant execute on function attune.archive_notifications(uuid[]) to anon, authenticated, service_role;
 --! EndIncluded notifications/archive_notifications.sql
 --! Included notifications/unarchive_notifications.sql
 create or replace function attune.unarchive_notifications(ids uuid[])
@@ -1398,7 +1398,7 @@ comment on function attune.unarchive_notifications(uuid[]) is
   'Takes up to 1,000 notifications of the caller back into the inbox, all or none, read or unread as they were. '
   'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.unarchive_notifications(uuid[]) from public;
-grant execute on function attune.unarchive_notifications(uuid[]) to authenticated, service_role;
+grant execute on function attune.unarchive_notifications(uuid[]) to anon, authenticated, service_role;
 --! EndIncluded notifications/unarchive_notifications.sql
 --! Included notifications/archive_all_notifications.sql
 create or replace function attune.archive_all_notifications(category text default null, only_read boolean default false)
@@ -1417,7 +1417,7 @@ comment on function attune.archive_all_notifications(text, boolean) is
   'Of what changed, the 100 that came last are returned. '
   'Refused: `not_signed_in`, `unknown_category`.';
 revoke all on function attune.archive_all_notifications(text, boolean) from public;
-grant execute on function attune.archive_all_notifications(text, boolean) to authenticated, service_role;
+grant execute on function attune.archive_all_notifications(text, boolean) to anon, authenticated, service_role;
 --! EndIncluded notifications/archive_all_notifications.sql
 --! Included notifications/snooze_notifications.sql
 create or replace function attune.snooze_notifications(ids uuid[], until timestamptz)
@@ -1446,7 +1446,7 @@ comment on function attune.snooze_notifications(uuid[], timestamptz) is
   'Then they are at its top, unread and unseen. '
   'Refused: `not_signed_in`, `unknown_notification`, `too_large`, `invalid_snooze`.';
 revoke all on function attune.snooze_notifications(uuid[], timestamptz) from public;
-grant execute on function attune.snooze_notifications(uuid[], timestamptz) to authenticated, service_role;
+grant execute on function attune.snooze_notifications(uuid[], timestamptz) to anon, authenticated, service_role;
 --! EndIncluded notifications/snooze_notifications.sql
 --! Included notifications/unsnooze_notifications.sql
 create or replace function attune.unsnooze_notifications(ids uuid[])
@@ -1463,7 +1463,7 @@ comment on function attune.unsnooze_notifications(uuid[]) is
   'Lets up to 1,000 snoozed notifications of the caller come back now, all or none. '
   'Refused: `not_signed_in`, `unknown_notification`, `too_large`.';
 revoke all on function attune.unsnooze_notifications(uuid[]) from public;
-grant execute on function attune.unsnooze_notifications(uuid[]) to authenticated, service_role;
+grant execute on function attune.unsnooze_notifications(uuid[]) to anon, authenticated, service_role;
 --! EndIncluded notifications/unsnooze_notifications.sql
 
 -- Sending them

@@ -1,5 +1,5 @@
---! Previous: sha1:427c14d1dd3ad894b3f4702975dcd8a491c275c9
---! Hash: sha1:d706ec26847f178117c7f320049b0d220dbf3f8c
+--! Previous: sha1:cd677f8d0ebca02b0d69a14c614e54789add5015
+--! Hash: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -141,7 +141,7 @@ comment on function attune.export_preferences() is
   'What only administrators may write is not in it. '
   'Refused: `not_signed_in`.';
 revoke all on function attune.export_preferences() from public;
-grant execute on function attune.export_preferences() to authenticated, service_role;
+grant execute on function attune.export_preferences() to anon, authenticated, service_role;
 --! EndIncluded moving-settings/export_preferences.sql
 --! Included moving-settings/private/preference_changes.sql
 create or replace function attune_private.preference_changes(
@@ -390,7 +390,7 @@ comment on function attune.import_preferences(jsonb, attune.import_mode, boolean
   'Refused: `not_signed_in`, `invalid_import` (naming each key that is unknown, not allowed or locked, and each bad '
   'value), `too_many_preferences`.';
 revoke all on function attune.import_preferences(jsonb, attune.import_mode, boolean) from public;
-grant execute on function attune.import_preferences(jsonb, attune.import_mode, boolean) to authenticated, service_role;
+grant execute on function attune.import_preferences(jsonb, attune.import_mode, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/import_preferences.sql
 
 -- Everybody's and a plan's
@@ -429,7 +429,7 @@ comment on function attune.export_configuration() is
   '{plan: {key: {…}}}}`, for `import_configuration`, such as from staging into production; for administrators '
   '(`admin_required`).';
 revoke all on function attune.export_configuration() from public;
-grant execute on function attune.export_configuration() to authenticated, service_role;
+grant execute on function attune.export_configuration() to anon, authenticated, service_role;
 --! EndIncluded moving-settings/export_configuration.sql
 --! Included moving-settings/private/configuration_changes.sql
 create or replace function attune_private.configuration_changes(document jsonb, mode attune.import_mode)
@@ -624,7 +624,7 @@ comment on function attune.import_configuration(jsonb, attune.import_mode, boole
   'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), '
   '`invalid_variants`, and for the value of a variant as `set_global_variants`.';
 revoke all on function attune.import_configuration(jsonb, attune.import_mode, boolean) from public;
-grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to authenticated, service_role;
+grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/import_configuration.sql
 
 -- Templates
@@ -915,7 +915,7 @@ comment on function attune.apply_template(text, attune.import_mode, boolean) is
   'With `dry_run` nothing is changed: what would be is shown first. '
   'Refused: `not_signed_in`, `unknown_template`, and as `import_preferences`.';
 revoke all on function attune.apply_template(text, attune.import_mode, boolean) from public;
-grant execute on function attune.apply_template(text, attune.import_mode, boolean) to authenticated, service_role;
+grant execute on function attune.apply_template(text, attune.import_mode, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/apply_template.sql
 
 create trigger _510_apply_templates after insert on attune.users
@@ -1042,7 +1042,7 @@ comment on function attune.preview_global_setting(text, jsonb, boolean, integer,
   'For administrators. '
   'Refused: `admin_required`, and as `set_global_setting`.';
 revoke all on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) from public;
-grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) to authenticated, service_role;
+grant execute on function attune.preview_global_setting(text, jsonb, boolean, integer, boolean, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/preview_global_setting.sql
 --! Included moving-settings/preview_plan_setting.sql
 create or replace function attune.preview_plan_setting(
@@ -1106,7 +1106,7 @@ comment on function attune.preview_plan_setting(text, text, jsonb, boolean, bool
   'For administrators. '
   'Refused: `admin_required`, and as `set_plan_setting`.';
 revoke all on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) from public;
-grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;
+grant execute on function attune.preview_plan_setting(text, text, jsonb, boolean, boolean, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/preview_plan_setting.sql
 --! Included moving-settings/preview_team_setting.sql
 create or replace function attune.preview_team_setting(
@@ -1173,7 +1173,7 @@ comment on function attune.preview_team_setting(uuid, text, jsonb, boolean, bool
   'For the team''s owners and administrators, who are told how many, but not the values: those are the members'' own. '
   'Refused: `team_admin_required`, and as `set_team_setting`.';
 revoke all on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) from public;
-grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) to authenticated, service_role;
+grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean, boolean, boolean) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/preview_team_setting.sql
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'kept_aside', 'not_converted');

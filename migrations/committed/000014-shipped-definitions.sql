@@ -1,5 +1,5 @@
---! Previous: sha1:d706ec26847f178117c7f320049b0d220dbf3f8c
---! Hash: sha1:e9c74b4097adf93c3896cd5a43afa5e124b81d97
+--! Previous: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
+--! Hash: sha1:0fa5fefbe35861e4f18816e5411450d44ab2f53a
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

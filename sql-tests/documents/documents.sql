@@ -265,7 +265,7 @@ select throws_ok(
 );
 select tests.authenticate_as_anon();
 select throws_ok(
-  $$ select attune.dashboard_settings() $$, '42501', 'permission denied for function dashboard_settings', 'nor has anon'
+  $$ select attune.dashboard_settings() $$, '42501', 'Nobody is signed in', 'nor has anon'
 );
 
 -- Members that others named

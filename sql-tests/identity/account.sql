@@ -29,7 +29,7 @@ select attune_private.login('ada@example.com', 'wrong horse');
 
 select tests.authenticate_as_anon();
 select throws_ok(
-  'select attune.delete_account()', '42501', 'permission denied for function delete_account', 'anon cannot delete an account'
+  'select attune.delete_account()', '42501', 'Nobody is signed in', 'anon cannot delete an account'
 );
 
 -- The user

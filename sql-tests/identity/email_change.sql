@@ -33,7 +33,7 @@ grant select on ada, bob, eve to public;
 select tests.authenticate_as_anon();
 select throws_ok(
   $$ select attune.request_email_change('new@example.com', 'correct horse') $$, '42501',
-  'permission denied for function request_email_change', 'anon changes no address'
+  'Nobody is signed in', 'anon changes no address'
 );
 select tests.authenticate_as(gen_random_uuid());
 select tests.throws_reason($$ select attune.request_email_change('new@example.com') $$, '42501', 'not_signed_in', 'nor does nobody');

@@ -228,7 +228,7 @@ select throws_ok(
   'select * from attune.invitations', '42501', 'permission denied for table invitations', 'anon cannot read invitations'
 );
 select throws_ok(
-  'select attune.accept_invitation(null)', '42501', 'permission denied for function accept_invitation', 'anon cannot accept an invitation'
+  'select attune.accept_invitation(null)', '42501', 'Nobody is signed in', 'anon cannot accept an invitation'
 );
 
 select tests.authenticate_as_service_role();

@@ -183,7 +183,7 @@ select throws_ok(
 
 select tests.authenticate_as_anon();
 select throws_ok(
-  $$ select attune.export_preferences() $$, '42501', 'permission denied for function export_preferences', 'anon has nothing'
+  $$ select attune.export_preferences() $$, '42501', 'Nobody is signed in', 'anon has nothing'
 );
 select tests.authenticate_as_service_role();
 select isnt(attune.export_configuration(), null, 'a trusted server exports the configuration');

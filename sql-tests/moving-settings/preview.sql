@@ -74,7 +74,7 @@ select is((attune.effective_setting('TEST_NUMBER')).value, '2', 'nothing has cha
 select tests.authenticate_as_anon();
 select throws_ok(
   $$ select attune.preview_global_setting('TEST_NUMBER', '5') $$,
-  '42501', 'permission denied for function preview_global_setting', 'anon previews nothing'
+  '42501', 'Nobody is signed in', 'anon previews nothing'
 );
 select tests.reset_role();
 select is_empty(

@@ -219,7 +219,7 @@ select tests.throws_reason(
 )
 from (select change from ids_verbs union all values ('mark_all_notifications_read()'), ('mark_all_notifications_seen()'), ('archive_all_notifications()'), ('notification_counts()')) as v;
 select tests.authenticate_as_anon();
-select throws_ok('select attune.notification_counts()', '42501', 'permission denied for function notification_counts', 'anon counts nothing');
+select throws_ok('select attune.notification_counts()', '42501', 'Nobody is signed in', 'anon counts nothing');
 
 -- Only once
 

@@ -262,7 +262,7 @@ select throws_ok(
 select tests.authenticate_as_anon();
 select throws_ok(
   $$ select attune.create_notification('mine', 'Hello') $$,
-  '42501', 'permission denied for function create_notification', 'anon writes to nobody'
+  '42501', 'Nobody is signed in', 'anon writes to nobody'
 );
 select throws_ok(
   $$ select from attune.notification_categories $$,
@@ -360,10 +360,10 @@ select tests.throws_reason(
   $$ select attune.create_notification('lead_update', 'x') $$, '42501', 'not_signed_in', 'nobody makes no notification'
 );
 select tests.throws_reason(
-  $$ select attune.next_delivery_at(null, 'email', 'lead_update') $$, '42501', 'admin_required', 'nobody''s hours are not told'
+  $$ select attune.next_delivery_at(null, 'email', 'lead_update') $$, '42501', 'not_signed_in', 'nobody''s hours are not told'
 );
 select tests.throws_reason(
-  $$ select attune.get_effective_ai_config(null) $$, '42501', 'admin_required', 'nor nobody''s configuration'
+  $$ select attune.get_effective_ai_config(null) $$, '42501', 'not_signed_in', 'nor nobody''s configuration'
 );
 select tests.authenticate_as('admin@example.com');
 select tests.throws_reason(

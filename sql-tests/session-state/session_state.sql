@@ -91,7 +91,7 @@ select tests.throws_reason(
 
 select tests.authenticate_as_anon();
 select throws_ok(
-  $$ select attune.save_session_state('tab') $$, '42501', 'permission denied for function save_session_state', 'anon saves nothing'
+  $$ select attune.save_session_state('tab') $$, '42501', 'Nobody is signed in', 'anon saves nothing'
 );
 select tests.authenticate_as_service_role();
 select cmp_ok(attune.remove_expired(), '>=', 3::bigint, 'a trusted server removes what has expired');

@@ -237,11 +237,11 @@ select throws_ok(
   'delete from attune.global_settings', '42501', 'permission denied for table global_settings', 'anon cannot delete a global value'
 );
 select throws_ok(
-  $$ select attune.set_global_setting('theme', '"x"') $$, '42501', 'permission denied for function set_global_setting',
+  $$ select attune.set_global_setting('theme', '"x"') $$, '42501', 'Nobody is signed in',
   'anon cannot set a global value'
 );
 select throws_ok(
-  $$ select attune.reset_global_setting('theme') $$, '42501', 'permission denied for function reset_global_setting',
+  $$ select attune.reset_global_setting('theme') $$, '42501', 'Nobody is signed in',
   'anon cannot reset a global value'
 );
 

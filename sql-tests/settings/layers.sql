@@ -331,7 +331,7 @@ select is(pg_temp.outcome('TEST_BETA'), 'true team TARGETING_MATCH', 'as have th
 select tests.authenticate_as_anon();
 select throws_ok(
   $$ select attune.set_team_setting('00000000-0000-4000-8000-00000000000a', 'TEST_NUMBER', '1') $$,
-  '42501', 'permission denied for function set_team_setting', 'anon writes no team'
+  '42501', 'Nobody is signed in', 'anon writes no team'
 );
 select throws_ok(
   $$ select from attune.plan_settings $$,

@@ -219,7 +219,7 @@ select tests.throws_reason(
 );
 select is((attune.effective_setting('shown')).can_edit, false, 'a deleted user can edit nothing');
 select tests.throws_reason(
-  $$ select attune.explain_setting('shown', tests.user_id('ada@example.com')) $$, '42501', 'admin_required',
+  $$ select attune.explain_setting('shown', tests.user_id('ada@example.com')) $$, '42501', 'not_signed_in',
   'a deleted user cannot ask about another'
 );
 
@@ -280,10 +280,10 @@ select results_eq(
   'anon can ask why about what is public, but not who set it'
 );
 select tests.throws_reason(
-  $$ select attune.explain_setting('shown', tests.user_id('ada@example.com')) $$, '42501', 'admin_required', 'anon cannot ask about a user'
+  $$ select attune.explain_setting('shown', tests.user_id('ada@example.com')) $$, '42501', 'not_signed_in', 'anon cannot ask about a user'
 );
 select throws_ok(
-  $$ select attune.effective_settings_for(tests.user_id('ada@example.com')) $$, '42501', 'permission denied for function effective_settings_for',
+  $$ select attune.effective_settings_for(tests.user_id('ada@example.com')) $$, '42501', 'Nobody is signed in',
   'anon cannot ask what applies to a user'
 );
 

@@ -209,7 +209,7 @@ select is(
 
 select tests.authenticate_as_anon();
 select throws_ok(
-  'select attune.seed_existing_users()', '42501', 'permission denied for function seed_existing_users', 'anon cannot seed users'
+  'select attune.seed_existing_users()', '42501', 'Nobody is signed in', 'anon cannot seed users'
 );
 
 -- The trusted server

@@ -12,6 +12,7 @@ import { ArgumentsPlugin } from "./plugins/arguments.ts";
 import { CollectionsPlugin } from "./plugins/collections.ts";
 import { DescriptionsPlugin } from "./plugins/descriptions.ts";
 import { DocumentsPlugin } from "./plugins/documents.ts";
+import { ExpectedRowsPlugin } from "./plugins/expected-rows.ts";
 import { FiltersPreset } from "./plugins/filters.ts";
 import { IdentityPlugin } from "./plugins/identity.ts";
 import { JsonPlugin } from "./plugins/json.ts";
@@ -71,6 +72,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       ArgumentsPlugin,
       CollectionsPlugin,
       IdentityPlugin,
+      ExpectedRowsPlugin,
       JsonPlugin,
       TransactionIdsPlugin,
       ReturnedRefusalsPlugin,

@@ -17,7 +17,7 @@ import {
   TypeMetaFieldDef,
   valueFromASTUntyped,
 } from "graphql";
-import { PAGE } from "./limits.ts";
+import { LIMITS, PAGE } from "./limits.ts";
 import { PASSWORD_WORK } from "./plugins/work.ts";
 import { refusedQuery } from "./refused-query.ts";
 
@@ -25,8 +25,18 @@ import { refusedQuery } from "./refused-query.ts";
 const LIST_ROWS = 50;
 const META_FIELDS = new Map([SchemaMetaFieldDef, TypeMetaFieldDef].map((field) => [field.name, field]));
 
-export type Measure = { cost: number; rootFields: number; introspection: number; passwords: number };
-const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0, passwords: 0 };
+/** Rows that one may ask fewer of: which field gives them, how many, and what each costs in the whole of it. */
+type Rows = { path: readonly string[]; rows: number; each: number };
+
+export type Measure = {
+  cost: number;
+  rootFields: number;
+  introspection: number;
+  passwords: number;
+  /** The collection that costs most, that which costs most inside it, and so on. */
+  costliest: readonly Rows[];
+};
+const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0, passwords: 0, costliest: [] };
 
 /**
  * Makes the function that measures selections.
@@ -78,7 +88,7 @@ export function createMeter(
     const isRoot = parent === schema.getQueryType() || parent === schema.getMutationType();
     const own = {
       ...NOTHING,
-      cost: 1,
+      cost: 1 + filterParts(node),
       rootFields: isRoot ? 1 : 0,
       passwords: field.extensions["work"] === PASSWORD_WORK ? 1 : 0,
     };
@@ -88,18 +98,36 @@ export function createMeter(
     const isList = isListType(getNullableType(field.type));
     const rows = isList ? (first ?? page ?? LIST_ROWS) : 1;
     const inner = ofSelections(node.selectionSet, type, isList ? undefined : first);
-    return sum(own, { ...inner, cost: rows * inner.cost });
+    const name = node.alias?.value ?? node.name.value;
+    const within = inner.costliest.map((each) => ({
+      path: [name, ...each.path],
+      rows: each.rows,
+      each: rows * each.each,
+    }));
+    // The nodes of a connection are its rows.
+    const self = { path: page === undefined ? [name] : [], rows, each: inner.cost };
+    const costliest = isList ? [self, ...within] : within;
+    return sum(own, { ...inner, cost: rows * inner.cost, costliest });
   }
 
-  /** How many rows the field asks for; a connection always says, a list may leave it open. */
+  function filterParts(node: FieldNode): number {
+    const filter = node.arguments?.find(({ name }) => name.value === "filter");
+    const parts = filter === undefined ? 0 : partsOf(valueFromASTUntyped(filter.value, variables), node);
+    if (parts <= LIMITS.filterParts) return parts;
+    const message = `A filter has ${parts} parts, more than ${LIMITS.filterParts}`;
+    throw refusedQuery("query_too_costly", message, "Ask for fewer values at a time.", node);
+  }
+
+  /** How many rows the field asks for, or has at most; a connection always says, a list may leave it open. */
   function firstOf(field: GraphQLField<unknown, unknown>, node: FieldNode): number | undefined {
     const declared = field.args.find(({ name }) => name === "first");
     if (!declared) return undefined;
     const argument = node.arguments?.find(({ name }) => name.value === "first");
     const given: unknown = argument && valueFromASTUntyped(argument.value, variables);
     const first = given === undefined ? declared.defaultValue : given;
-    if (first === undefined || (first === null && !isNonNullType(declared.type))) return undefined;
-    if (typeof first === "number" && first >= 0 && first <= PAGE.most) return first;
+    const { rows = Infinity } = field.extensions;
+    if (first === undefined || (first === null && !isNonNullType(declared.type))) return field.extensions.rows;
+    if (typeof first === "number" && first >= 0 && first <= PAGE.most) return Math.min(first, rows);
     throw refusedQuery(
       "page_too_large",
       `A page has from 0 to ${PAGE.most} rows`,
@@ -117,5 +145,32 @@ function sum(a: Measure, b: Measure): Measure {
     rootFields: a.rootFields + b.rootFields,
     introspection: a.introspection + b.introspection,
     passwords: a.passwords + b.passwords,
+    costliest: costOf(b.costliest) > costOf(a.costliest) ? b.costliest : a.costliest,
   };
+}
+
+function costOf([outermost]: readonly Rows[]): number {
+  return outermost === undefined ? 0 : outermost.rows * outermost.each;
+}
+
+/** Members and items of a filter. */
+function partsOf(value: unknown, node: FieldNode): number {
+  if (typeof value === "string" && value.length > LIMITS.filterText) {
+    const message = `A text in a filter has more than ${LIMITS.filterText} characters`;
+    throw refusedQuery("query_too_costly", message, "Look for a shorter text.", node);
+  }
+  if (typeof value !== "object" || value === null) return 0;
+  return Object.values(value).reduce<number>((total, each) => total + 1 + partsOf(each, node), 0);
+}
+
+/** What to do about a query that costs more than it may. */
+export function cheaper({ cost, costliest }: Measure): string {
+  for (const [index, { path, rows, each }] of [...costliest.entries()].toReversed()) {
+    const outer = costliest[index - 1];
+    const isMostOfIt = outer === undefined || 2 * rows * each > outer.rows * outer.each;
+    const first = rows - Math.ceil((cost - LIMITS.cost) / each);
+    if (isMostOfIt && first >= 1)
+      return `\`${path.join(".")}\` costs most, ${rows * each} for ${rows} rows each time: with \`first: ${first}\` there, or with fewer fields in it, it is accepted.`;
+  }
+  return "Ask for fewer fields, or send it as several queries.";
 }

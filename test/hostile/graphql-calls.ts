@@ -108,18 +108,18 @@ export function randomOperation(random: Random, words: Words, root: Root, fields
   return { query: `${head} { ${asked.join(" ")} }`, variables };
 }
 
-/** A value for a type, or undefined to leave it out. Mostly one that fits. */
-function randomValue(random: Random, words: Words, type: GraphQLInputType, name: string): unknown {
+/** A value for a type, or undefined to leave it out. Mostly one that fits; a filter in filters ends four levels down. */
+function randomValue(random: Random, words: Words, type: GraphQLInputType, name: string, depth = 4): unknown {
   if (random.chance(0.01)) return random.pick([null, {}, [], odd.text(random), odd.integer(random), true]);
   if (!isNonNullType(type) && random.chance(0.1)) return null;
   const nullable = getNullableType(type);
   if (isListType(nullable))
-    return random.several(0, 3, () => randomValue(random, words, nullable.ofType, name) ?? null);
+    return random.several(0, 3, () => randomValue(random, words, nullable.ofType, name, depth) ?? null);
   if (isEnumType(nullable)) return random.pick(nullable.getValues()).name;
   if (isInputObjectType(nullable)) {
     const members = Object.values(nullable.getFields()).flatMap((field) => {
-      if (!isNonNullType(field.type) && random.chance(0.5)) return [];
-      const value = randomValue(random, words, field.type, field.name);
+      if (!isNonNullType(field.type) && (depth <= 0 || random.chance(0.5))) return [];
+      const value = randomValue(random, words, field.type, field.name, depth - 1);
       return value === undefined ? [] : [[field.name, value] as const];
     });
     return Object.fromEntries(members);

@@ -1,26 +1,53 @@
 /** Rows of a table are a connection, which gives a page; what a function computes is a list. */
 import type {} from "postgraphile";
+import type { PgSelectQueryBuilder } from "postgraphile/@dataplan/pg";
 import { PAGE } from "../limits.ts";
 
 export const CollectionsPlugin: GraphileConfig.Plugin = {
   name: "AttuneCollectionsPlugin",
-  after: ["PgFirstLastBeforeAfterArgsPlugin"],
+  after: ["PgFirstLastBeforeAfterArgsPlugin", "PgOrderAllAttributesPlugin"],
   schema: {
     entityBehavior: {
       pgResource: {
         inferred: (behavior, { parameters }) => [behavior, parameters ? "-connection" : "-list"],
       },
       pgCodecRelation: { inferred: (behavior) => [behavior, "-list"] },
-      // Values are counted by (`groupBy: VALUE`), which needs no index as it reads all rows anyway. Ordering would.
       pgCodecAttribute: {
         inferred: {
           after: ["postInferred"],
-          callback: (behavior, [, attributeName]) =>
-            /(^|_)value$/.test(attributeName) ? [behavior, "orderBy", "-attribute:orderBy"] : behavior,
+          callback(behavior, [codec, attributeName]) {
+            // Values are counted by (`groupBy: VALUE`), which needs no index as it reads all rows anyway. Ordering would.
+            if (/(^|_)value$/.test(attributeName)) return [behavior, "orderBy", "-attribute:orderBy"];
+            // What comes after a row that has none, a cursor can't say: pages would leave rows out.
+            return codec.attributes[attributeName]?.notNull ? behavior : [behavior, "-attribute:orderBy"];
+          },
         },
       },
     },
     hooks: {
+      // The first column of a key of several does not order rows uniquely, which PostGraphile takes it for: the cursors of
+      // its rows would be the same, and pages leave rows out.
+      GraphQLEnumType_values(values, build, { scope: { isPgRowSortEnum, pgCodec } }) {
+        const resource = Object.values(build.pgResources).find((each) => each.codec === pgCodec && !each.parameters);
+        if (!isPgRowSortEnum || resource === undefined) return values;
+        const uniques = resource.uniques.map(({ attributes }) => attributes);
+        const notUnique = uniques.flatMap(([first = "", ...others]) =>
+          others.length > 0 && !uniques.some((unique) => unique.length === 1 && unique[0] === first) ? [first] : [],
+        );
+        const fixed = notUnique.flatMap((attribute) =>
+          (["ASC", "DESC"] as const).flatMap((direction) => {
+            const details = { codec: resource.codec, attributeName: attribute };
+            const variant = direction === "ASC" ? "asc" : "desc";
+            const name = build.inflection.orderByAttributeEnum({ ...details, variant });
+            const value = values[name];
+            const apply = (query: PgSelectQueryBuilder): void => query.orderBy({ attribute, direction });
+            return value
+              ? [[name, { ...value, extensions: { ...value.extensions, grafast: { apply } } }] as const]
+              : [];
+          }),
+        );
+        return { ...values, ...Object.fromEntries(fixed) };
+      },
       GraphQLObjectType_fields_field_args(args, build, { scope }) {
         const { first, offset, ...others } = args;
         if (first === undefined || offset === undefined) return args;

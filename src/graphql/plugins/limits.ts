@@ -16,7 +16,7 @@ import type {} from "postgraphile";
 import type { GrafastExecutionArgs } from "postgraphile/grafast";
 import { RequestError } from "../../server/request-error.ts";
 import { LIMITS } from "../limits.ts";
-import { createMeter, type Measure } from "../query-cost.ts";
+import { cheaper, createMeter, type Measure } from "../query-cost.ts";
 import { refusedQuery } from "../refused-query.ts";
 
 /** A query that is not longer than this can't have too many tokens. */
@@ -123,7 +123,8 @@ function measureOf(
 }
 
 /** @throws GraphQLError by the first limit that it is over */
-function checkLimits({ cost, rootFields, introspection, passwords }: Measure): void {
+function checkLimits(measure: Measure): void {
+  const { cost, rootFields, introspection, passwords } = measure;
   if (rootFields > LIMITS.rootFields) {
     const message = `The query has ${rootFields} fields at the top, more than ${LIMITS.rootFields}`;
     throw refusedQuery("too_many_root_fields", message, "Send it as several queries.");
@@ -134,7 +135,7 @@ function checkLimits({ cost, rootFields, introspection, passwords }: Measure): v
   }
   if (cost > LIMITS.cost) {
     const message = `The query may give ${cost} values, more than ${LIMITS.cost}`;
-    throw refusedQuery("query_too_costly", message, "Ask for fewer rows with `first`, or for fewer fields.");
+    throw refusedQuery("query_too_costly", message, cheaper(measure));
   }
   if (passwords > 1) {
     const message = `The query hashes or checks a password ${passwords} times`;
