@@ -13,6 +13,7 @@ import {
   type IntrospectionQuery,
   isObjectType,
   Kind,
+  OperationTypeNode,
   parse,
   type SelectionSetNode,
   TypeInfo,
@@ -128,7 +129,7 @@ function throughTabs(findings: Findings): Client {
     const document = parse(query);
     const operation = document.definitions.find((each) => each.kind === Kind.OPERATION_DEFINITION);
     const asked = withIds(document, buildClientSchema(introspection));
-    const isMutation = operation?.operation === "mutation";
+    const isMutation = operation?.operation === OperationTypeNode.MUTATION;
     const { error } = isMutation
       ? await tab.urql.mutation(asked, variables).toPromise()
       : await tab.urql.query(asked, variables, { requestPolicy: "network-only" }).toPromise();
