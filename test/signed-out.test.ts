@@ -57,18 +57,36 @@ const OPEN = new Set([
   "viewer",
 ]);
 
-test("every function refuses nobody as not_signed_in, and a user who is gone the same", async () => {
+test("every function refuses nobody as not_signed_in, a user who is gone the same, and who claims to be somebody as anon", async () => {
   const gone = { role: "authenticated", sub: "00000000-0000-4000-8000-00000000dead" };
+  const borrowed = { ...calls.claims.admin, role: "anon" };
+  const provider = { role: "anon", iss: "https://id.example.com", sub: "somebody", email: "new@example.com" };
   const others: string[] = [];
   for (const { who, sql } of calls.table) {
     const name = sql.slice(0, sql.indexOf("("));
     if (who === "service_role") continue;
-    for (const claims of [calls.claims.anon, gone]) {
+    for (const claims of [calls.claims.anon, gone, borrowed, provider]) {
       const became = await outcome(claims, `select * from attune.${sql}`);
       if (became !== "not_signed_in" && !OPEN.has(name)) others.push(`${claims["role"]}: ${sql}: ${became}`);
     }
   }
   expect(others).toEqual([]);
+});
+
+test("rights follow the role: with anon, an administrator's token is nobody's", async () => {
+  const asked =
+    "select json_build_array(attune.current_user_id(), attune.is_admin(), (attune.viewer()).id)::text as who";
+  const who = async (claims: Record<string, string>): Promise<string | undefined> => {
+    await client.query("begin");
+    await client.query("select set_config('request.jwt.claims', $1, true)", [JSON.stringify(claims)]);
+    await client.query(`set local role ${claims["role"]}`);
+    const { rows } = await client.query<{ who: string }>(asked);
+    await client.query("rollback");
+    return rows[0]?.who;
+  };
+  const { admin } = calls.claims;
+  expect(await who(admin)).toBe(JSON.stringify([admin["sub"], true, admin["sub"]]).replaceAll(",", ", "));
+  expect(await who({ ...admin, role: "anon" })).toBe("[null, false, null]");
 });
 
 test("what a user may call, nobody may call, to be told so", async () => {

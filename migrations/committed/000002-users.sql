@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:5f5050d382f1b3bb2238a46a25dc63df2bbc464c
+--! Hash: sha1:44559ca7ba1c16866f57c934f4a1916b46c0a83c
 --! Message: users
 
 -- Plans
@@ -74,6 +74,10 @@ declare
   session_id constant text := claims ->> 'session_id';
   uuid_pattern constant text := '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
 begin
+  if attune_private.acts_for_a_user() is not true then
+    return null;
+  end if;
+
   -- Definer, because the policies of these tables themselves ask who is asking.
   if claims ->> 'iss' <> attune_private.own_issuer() then
     return (
@@ -107,7 +111,7 @@ comment on function attune.current_user_id() is
   'The id of the signed-in user, or NULL. '
   'The one place that turns a token''s claims into a user: the `sub` of our own tokens, as long as their session '
   'lasts, else the identity (`iss`, `sub`) of an outside provider, unless it was ended after the token was issued. '
-  'A deleted user is nobody.';
+  'A deleted user is nobody, and so is everybody in a request of the role `anon`.';
 revoke all on function attune.current_user_id() from public;
 grant execute on function attune.current_user_id() to anon, authenticated, service_role;
 --! EndIncluded users/current_user_id.sql
@@ -140,6 +144,18 @@ comment on function attune_private.is_trusted() is
   'Whether the request comes from a trusted server (`service_role`) or from the owner of the schema.';
 revoke all on function attune_private.is_trusted() from public;
 --! EndIncluded users/private/is_trusted.sql
+--! Included users/private/acts_for_a_user.sql
+create or replace function attune_private.acts_for_a_user()
+returns boolean
+language sql stable parallel restricted security invoker
+begin atomic
+  select pg_has_role(attune_private.request_role(), 'authenticated', 'usage') or attune_private.is_trusted();
+end;
+comment on function attune_private.acts_for_a_user() is
+  'Whether the request may be a user''s: its role has the rights of `authenticated`, or it is trusted. '
+  'Rights follow the role: with `anon`, a token is nobody''s, whatever it claims besides.';
+revoke all on function attune_private.acts_for_a_user() from public;
+--! EndIncluded users/private/acts_for_a_user.sql
 --! Included users/private/current_caller.sql
 create or replace function attune_private.current_caller()
 returns attune_private.caller

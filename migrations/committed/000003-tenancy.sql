@@ -1,5 +1,5 @@
---! Previous: sha1:5f5050d382f1b3bb2238a46a25dc63df2bbc464c
---! Hash: sha1:e9f72db505bead91a87413f98063712448280694
+--! Previous: sha1:44559ca7ba1c16866f57c934f4a1916b46c0a83c
+--! Hash: sha1:c555ba00b222c996076404e613e38001b0ad37f5
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:e9f72db505bead91a87413f98063712448280694
---! Hash: sha1:e604ae473eb50e2355b5f240b773d72549a4ca61
+--! Previous: sha1:c555ba00b222c996076404e613e38001b0ad37f5
+--! Hash: sha1:04dd93f798761b4cad7a1ebf677c3317966b2c19
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:e604ae473eb50e2355b5f240b773d72549a4ca61
---! Hash: sha1:3d9be0f52a0d49a0634eadb8458a3fef59566062
+--! Previous: sha1:04dd93f798761b4cad7a1ebf677c3317966b2c19
+--! Hash: sha1:4558c0a205796b58fab0a3261a5ef576880f3f0a
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

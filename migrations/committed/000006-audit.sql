@@ -1,5 +1,5 @@
---! Previous: sha1:3d9be0f52a0d49a0634eadb8458a3fef59566062
---! Hash: sha1:f4380c55a4eea06c1122027bb0a425142750518a
+--! Previous: sha1:4558c0a205796b58fab0a3261a5ef576880f3f0a
+--! Hash: sha1:74c4c4bae7ea20c6e5441950543be916e2a7103d
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

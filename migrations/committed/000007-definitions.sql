@@ -1,5 +1,5 @@
---! Previous: sha1:f4380c55a4eea06c1122027bb0a425142750518a
---! Hash: sha1:9ae65cba610e23ce458cd26953449aebc3f2080b
+--! Previous: sha1:74c4c4bae7ea20c6e5441950543be916e2a7103d
+--! Hash: sha1:1afbaf200ecd642af7e60d864d21538a08477444
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:9ae65cba610e23ce458cd26953449aebc3f2080b
---! Hash: sha1:820c69ad1f8f8d33e17f6b7a951a2b61f2ded879
+--! Previous: sha1:1afbaf200ecd642af7e60d864d21538a08477444
+--! Hash: sha1:b834e0eeff69639e864069e9fab36d36ee629584
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -2652,7 +2652,8 @@ declare
   caller uuid;
   result attune.users;
 begin
-  if coalesce(claims ->> 'iss', attune_private.own_issuer()) = attune_private.own_issuer() then
+  if attune_private.acts_for_a_user() is not true
+    or coalesce(claims ->> 'iss', attune_private.own_issuer()) = attune_private.own_issuer() then
     -- Our own token: its user exists, or it is nobody's.
     caller := attune_hidden.require_user_id();
     select u.* into result from attune.users as u where u.id = caller;

@@ -1,5 +1,5 @@
---! Previous: sha1:820c69ad1f8f8d33e17f6b7a951a2b61f2ded879
---! Hash: sha1:fcccfa15bb80aa79b6c3a86e9aab47f447dcb31f
+--! Previous: sha1:b834e0eeff69639e864069e9fab36d36ee629584
+--! Hash: sha1:e7658343f78fd7a3cfb23cb69116dd860bee9e21
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:fcccfa15bb80aa79b6c3a86e9aab47f447dcb31f
---! Hash: sha1:ef7545495c22a6646cf5eb16415e7092f147f8f9
+--! Previous: sha1:e7658343f78fd7a3cfb23cb69116dd860bee9e21
+--! Hash: sha1:1aa0b8c4a307e0c9a93034f10aaca2e730bb759b
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

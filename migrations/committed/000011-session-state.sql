@@ -1,5 +1,5 @@
---! Previous: sha1:ef7545495c22a6646cf5eb16415e7092f147f8f9
---! Hash: sha1:f93d2757cb514b69480fe07ceb74f83c9841cd99
+--! Previous: sha1:1aa0b8c4a307e0c9a93034f10aaca2e730bb759b
+--! Hash: sha1:f540e2e77118de87f5d0ec44d8b9b34f10247e5b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:f93d2757cb514b69480fe07ceb74f83c9841cd99
---! Hash: sha1:d0685abec0be730ed9be82b7452d1a129be42afb
+--! Previous: sha1:f540e2e77118de87f5d0ec44d8b9b34f10247e5b
+--! Hash: sha1:67e2ced7e37cedd2108ab6066575a572eb1a77f6
 --! Message: notifications
 
 -- What there is to notify of

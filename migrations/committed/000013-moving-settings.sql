@@ -1,5 +1,5 @@
---! Previous: sha1:d0685abec0be730ed9be82b7452d1a129be42afb
---! Hash: sha1:3fee0e01c2fed899ed68365be205136011d93eec
+--! Previous: sha1:67e2ced7e37cedd2108ab6066575a572eb1a77f6
+--! Hash: sha1:7898fb5f0ee476336ca3bed040ded8a9848c9048
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

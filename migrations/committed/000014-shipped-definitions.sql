@@ -1,5 +1,5 @@
---! Previous: sha1:3fee0e01c2fed899ed68365be205136011d93eec
---! Hash: sha1:c0b5f81ad21eb6c1aa27543a88f47146d9034113
+--! Previous: sha1:7898fb5f0ee476336ca3bed040ded8a9848c9048
+--! Hash: sha1:7e5ebe8accef0d9448f6977aeb83f88ac70943ba
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
