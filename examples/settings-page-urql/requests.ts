@@ -16,7 +16,7 @@ export type AppPreferencesPatch = {
   interfaceSettings?: InterfaceSettingsPatch | null | undefined;
 };
 
-/** What changes of `DashboardPreferences`: null resets a member. */
+/** What changes of `DashboardPreferences`: null drops a member, which resets it unless the value is stored as a whole. */
 export type DashboardPreferencesPatch = {
   /** Whether it refreshes by itself. Default: `true`. */
   autoRefresh?: boolean | null | undefined;
@@ -38,7 +38,7 @@ export type DashboardSettingsPatch = {
   widgetVisibility?: WidgetVisibilityPatch | null | undefined;
 };
 
-/** What changes of `DataPreferencesDefaultFilters`: null resets a member. */
+/** What changes of `DataPreferencesDefaultFilters`: null drops a member, which resets it unless the value is stored as a whole. */
 export type DataPreferencesDefaultFiltersPatch = {
   /** Whether lists begin with these filters. Default: `false`. */
   autoApply?: boolean | null | undefined;
@@ -50,7 +50,7 @@ export type DataPreferencesDefaultFiltersPatch = {
   tier?: Array<string> | null | undefined;
 };
 
-/** What changes of `DataPreferencesDefaultFiltersQualityRange`: null resets a member. */
+/** What changes of `DataPreferencesDefaultFiltersQualityRange`: null drops a member, which resets it unless the value is stored as a whole. */
 export type DataPreferencesDefaultFiltersQualityRangePatch = {
   /** The greatest quality. Default: `100`. */
   max?: number | null | undefined;
@@ -58,7 +58,7 @@ export type DataPreferencesDefaultFiltersQualityRangePatch = {
   min?: number | null | undefined;
 };
 
-/** What changes of `DataPreferences`: null resets a member. */
+/** What changes of `DataPreferences`: null drops a member, which resets it unless the value is stored as a whole. */
 export type DataPreferencesPatch = {
   /** An ISO 4217 code. Default: `"USD"`. */
   currency?: string | null | undefined;
@@ -72,7 +72,7 @@ export type DataPreferencesPatch = {
   timezone?: string | null | undefined;
 };
 
-/** What changes of `FeaturePreferences`: null resets a member. */
+/** What changes of `FeaturePreferences`: null drops a member, which resets it unless the value is stored as a whole. */
 export type FeaturePreferencesPatch = {
   /** Features that are being tried. Default: `false`. */
   beta?: boolean | null | undefined;
@@ -80,7 +80,7 @@ export type FeaturePreferencesPatch = {
   debug?: boolean | null | undefined;
 };
 
-/** What changes of `IntegrationSettings`: null resets a member. */
+/** What changes of `IntegrationSettings`: null drops a member, which resets it unless the value is stored as a whole. */
 export type IntegrationSettingsPatch = {
   /** Calendly. */
   calendly?: IntegrationSettingsServicePatch | null | undefined;
@@ -90,7 +90,7 @@ export type IntegrationSettingsPatch = {
   whatsapp?: IntegrationSettingsServicePatch | null | undefined;
 };
 
-/** What changes of `IntegrationSettingsService`: null resets a member. */
+/** What changes of `IntegrationSettingsService`: null drops a member, which resets it unless the value is stored as a whole. */
 export type IntegrationSettingsServicePatch = {
   /** Whether it is kept up to date without being asked. */
   autoSync?: boolean | null | undefined;
@@ -100,7 +100,7 @@ export type IntegrationSettingsServicePatch = {
   enabled?: boolean | null | undefined;
 };
 
-/** What changes of `InterfaceSettings`: null resets a member. */
+/** What changes of `InterfaceSettings`: null drops a member, which resets it unless the value is stored as a whole. */
 export type InterfaceSettingsPatch = {
   /** Whether things move when they change. Default: `true`. */
   enableAnimations?: boolean | null | undefined;
@@ -149,7 +149,7 @@ export type SettingLayer =
   | 'team'
   | 'user';
 
-/** What changes of `WidgetLayout`: null resets a member. */
+/** What changes of `WidgetLayout`: null drops a member, which resets it unless the value is stored as a whole. */
 export type WidgetLayoutPatch = {
   /** Which widgets are collapsed, true by widget. */
   collapsed?: unknown;
@@ -159,7 +159,7 @@ export type WidgetLayoutPatch = {
   sizes?: unknown;
 };
 
-/** What changes of `WidgetVisibility`: null resets a member. */
+/** What changes of `WidgetVisibility`: null drops a member, which resets it unless the value is stored as a whole. */
 export type WidgetVisibilityPatch = {
   /** What the figures say. Default: `true`. */
   insights?: boolean | null | undefined;
@@ -184,14 +184,14 @@ export type SettingsPageQueryVariables = Exact<{
 }>;
 
 
-export type SettingsPageQuery = { viewer: { id: string, name: string | null, timezone: string } | null, appPreferences: { id: string, interfaceSettings: { theme: InterfaceSettingsTheme, language: string, rowsPerPage: number }, dataPreferences: { currency: string, timezone: string | null, defaultFilters: { tier: Array<string>, qualityRange: { min: number, max: number } } } } | null, everywhere: { id: string, projectId: string | null, widgetVisibility: { metrics: boolean, insights: boolean, pieCharts: boolean }, dashboardPreferences: { compactMode: boolean, refreshInterval: number } } | null, here: { id: string, projectId: string | null, widgetVisibility: { metrics: boolean, insights: boolean, pieCharts: boolean }, dashboardPreferences: { compactMode: boolean, refreshInterval: number } } | null, toggles: Array<{ id: string, key: string, value: unknown, layer: SettingLayer, isEnforced: boolean, canEdit: boolean }> | null, togglesHere: Array<{ id: string, key: string, value: unknown, layer: SettingLayer, isEnforced: boolean, canEdit: boolean }> | null, notificationCounts: { id: string, unread: number } | null, notifications: { totalCount: number, nodes: Array<{ id: string, title: string, priority: NotificationPriority, readAt: string | null }> } | null };
+export type SettingsPageQuery = { viewer: { id: string, name: string | null, timezone: string } | null, appPreferences: { id: string, interfaceSettings: { theme: InterfaceSettingsTheme, language: string, rowsPerPage: number } | null, dataPreferences: { currency: string, timezone: string | null, defaultFilters: { tier: Array<string>, qualityRange: { min: number, max: number } } } | null } | null, everywhere: { id: string, projectId: string | null, widgetVisibility: { metrics: boolean, insights: boolean, pieCharts: boolean } | null, dashboardPreferences: { compactMode: boolean, refreshInterval: number } | null } | null, here: { id: string, projectId: string | null, widgetVisibility: { metrics: boolean, insights: boolean, pieCharts: boolean } | null, dashboardPreferences: { compactMode: boolean, refreshInterval: number } | null } | null, toggles: Array<{ id: string, key: string, value: unknown, layer: SettingLayer, isEnforced: boolean, canEdit: boolean }> | null, togglesHere: Array<{ id: string, key: string, value: unknown, layer: SettingLayer, isEnforced: boolean, canEdit: boolean }> | null, notificationCounts: { id: string, unread: number } | null, notifications: { totalCount: number, nodes: Array<{ id: string, title: string, priority: NotificationPriority, readAt: string | null }> } | null };
 
 export type ChangeAppearanceMutationVariables = Exact<{
   patch: AppPreferencesPatch;
 }>;
 
 
-export type ChangeAppearanceMutation = { updateAppPreferences: { appPreferences: { id: string, interfaceSettings: { theme: InterfaceSettingsTheme, language: string, rowsPerPage: number }, dataPreferences: { currency: string, timezone: string | null, defaultFilters: { tier: Array<string>, qualityRange: { min: number, max: number } } } } } | null };
+export type ChangeAppearanceMutation = { updateAppPreferences: { appPreferences: { id: string, interfaceSettings: { theme: InterfaceSettingsTheme, language: string, rowsPerPage: number } | null, dataPreferences: { currency: string, timezone: string | null, defaultFilters: { tier: Array<string>, qualityRange: { min: number, max: number } } } | null } } | null };
 
 export type ChooseEverywhereMutationVariables = Exact<{
   key: string;
@@ -217,16 +217,16 @@ export type ArrangeHereMutationVariables = Exact<{
 }>;
 
 
-export type ArrangeHereMutation = { updateDashboardSettings: { dashboardSettings: { id: string, projectId: string | null, widgetVisibility: { metrics: boolean, insights: boolean, pieCharts: boolean }, dashboardPreferences: { compactMode: boolean, refreshInterval: number } } } | null };
+export type ArrangeHereMutation = { updateDashboardSettings: { dashboardSettings: { id: string, projectId: string | null, widgetVisibility: { metrics: boolean, insights: boolean, pieCharts: boolean } | null, dashboardPreferences: { compactMode: boolean, refreshInterval: number } | null } } | null };
 
 export type MarkAllReadMutationVariables = Exact<{ [key: string]: never; }>;
 
 
 export type MarkAllReadMutation = { markAllNotificationsRead: { notifications: Array<{ id: string, readAt: string | null }>, notificationCounts: { id: string, unread: number } } | null };
 
-export type AppearanceFragment = { id: string, interfaceSettings: { theme: InterfaceSettingsTheme, language: string, rowsPerPage: number }, dataPreferences: { currency: string, timezone: string | null, defaultFilters: { tier: Array<string>, qualityRange: { min: number, max: number } } } };
+export type AppearanceFragment = { id: string, interfaceSettings: { theme: InterfaceSettingsTheme, language: string, rowsPerPage: number } | null, dataPreferences: { currency: string, timezone: string | null, defaultFilters: { tier: Array<string>, qualityRange: { min: number, max: number } } } | null };
 
-export type DashboardFragment = { id: string, projectId: string | null, widgetVisibility: { metrics: boolean, insights: boolean, pieCharts: boolean }, dashboardPreferences: { compactMode: boolean, refreshInterval: number } };
+export type DashboardFragment = { id: string, projectId: string | null, widgetVisibility: { metrics: boolean, insights: boolean, pieCharts: boolean } | null, dashboardPreferences: { compactMode: boolean, refreshInterval: number } | null };
 
 export type ChoiceFragment = { id: string, key: string, value: unknown, layer: SettingLayer, isEnforced: boolean, canEdit: boolean };
 

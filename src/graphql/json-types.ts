@@ -102,7 +102,7 @@ export function registerTypes(
           ];
         }),
       );
-    const said = `What changes of \`${name}\`: null resets a member.`;
+    const said = `What changes of \`${name}\`: null drops a member, which resets it unless the value is stored as a whole.`;
     build.registerInputObjectType(
       `${name}Patch`,
       SCOPE,

@@ -1,5 +1,5 @@
 /** Members of documents, and patches of them, have the types that the schemas of their settings say. */
-import { getNullableType, type GraphQLInputType, GraphQLNonNull, type GraphQLOutputType, isInputType } from "graphql";
+import { getNullableType, type GraphQLInputType, GraphQLNonNull, isInputType } from "graphql";
 import type {} from "postgraphile";
 import { type PgCodec, type PgCodecWithAttributes, withPgClientFromPgService } from "postgraphile/@dataplan/pg";
 import { lambda } from "postgraphile/grafast";
@@ -87,7 +87,9 @@ export const DocumentsPlugin: GraphileConfig.Plugin = {
         if (member === undefined) return field;
         return {
           ...field,
-          type: member.types?.output() ?? (member.value.mayBeNull ? field.type : notNull(field.type)),
+          // What does not fit its type is null by itself: it takes neither the other members with it, nor the answer of a
+          // mutation that has been done.
+          type: getNullableType(member.types?.output() ?? field.type),
           description: member.value.description,
           plan: ($document) => lambda($document.get(member.attribute), (json) => readValue(member.value, json)),
         };
@@ -139,10 +141,6 @@ function register(build: GraphileBuild.Build, codec: PgCodec): Member[] {
 
 function hasAttributes(codec: PgCodec): codec is PgCodecWithAttributes {
   return codec.attributes !== undefined;
-}
-
-function notNull(type: GraphQLOutputType): GraphQLOutputType {
-  return new GraphQLNonNull(getNullableType(type));
 }
 
 function inputTypeOf(
