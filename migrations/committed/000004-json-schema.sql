@@ -1,5 +1,5 @@
 --! Previous: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
---! Hash: sha1:425d9954a231a3256f0716bc688988f335d1f5f8
+--! Hash: sha1:d046f6b365d1010280f50e5203d2795954104fe3
 --! Message: json schema
 
 -- What a value must be
@@ -1070,6 +1070,81 @@ comment on function attune_private.hint_with_problems(text, jsonb, text) is
   'A hundred at most, and 16 KiB.';
 revoke all on function attune_private.hint_with_problems(text, jsonb, text) from public;
 --! EndIncluded json-schema/private/hint_with_problems.sql
+--! Included json-schema/private/refuse_values.sql
+create or replace function attune_private.refuse_values(
+  subject text,
+  problems jsonb,
+  hint text,
+  key text default null
+)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  listed constant text := format('%s not valid: %s', subject, attune_private.problems_message(problems));
+begin
+  case problems -> 0 ->> 'keyword'
+    when 'x-no-secrets' then
+      raise exception using
+        errcode = 'PT422',
+        message = listed,
+        detail = 'secret_in_setting',
+        hint = attune_private.hint_with_problems(
+          'Store it with credentials, which are encrypted and never shown.', problems, refuse_values.key
+        );
+
+    when 'x-time-zone' then
+      raise exception using
+        errcode = 'PT422',
+        message = listed,
+        detail = 'invalid_timezone',
+        hint = attune_private.hint_with_problems(
+          'Send an IANA name, such as Europe/Berlin.', problems, refuse_values.key
+        );
+
+    else
+      raise exception using
+        errcode = 'PT422',
+        message = listed,
+        detail = 'invalid_value',
+        hint = attune_private.hint_with_problems(refuse_values.hint, problems, refuse_values.key);
+  end case;
+end;
+$$;
+comment on function attune_private.refuse_values(text, jsonb, text, text) is
+  'Refuses values with all their problems; the first says the reason: `secret_in_setting`, `invalid_timezone`, else '
+  '`invalid_value`, which is the one that needs a hint.';
+revoke all on function attune_private.refuse_values(text, jsonb, text, text) from public;
+--! EndIncluded json-schema/private/refuse_values.sql
+--! Included json-schema/private/one_problem.sql
+create or replace function attune_private.one_problem(keyword text, message text)
+returns jsonb
+language sql immutable parallel safe security invoker
+begin atomic
+  select jsonb_build_array(
+    jsonb_build_object('pointer', '', 'keyword', one_problem.keyword, 'message', one_problem.message)
+  );
+end;
+comment on function attune_private.one_problem(text, text) is
+  'What is wrong with the whole of a value, in the form of `value_problems`.';
+revoke all on function attune_private.one_problem(text, text) from public;
+--! EndIncluded json-schema/private/one_problem.sql
+--! Included json-schema/private/placed_problems.sql
+create or replace function attune_private.placed_problems(problems jsonb, key text, place text)
+returns jsonb
+language sql immutable parallel safe security invoker
+begin atomic
+  select jsonb_agg(
+    p.problem || jsonb_build_object('key', placed_problems.key, 'pointer', place || (p.problem ->> 'pointer'))
+    order by p.position
+  )
+  from jsonb_array_elements(problems) with ordinality as p (problem, position);
+end;
+comment on function attune_private.placed_problems(jsonb, text, text) is
+  'Problems with the key of their setting, and their pointers led on from a place in what was sent; NULL for none.';
+revoke all on function attune_private.placed_problems(jsonb, text, text) from public;
+--! EndIncluded json-schema/private/placed_problems.sql
 --! Included json-schema/private/json_schema_keywords.sql
 create or replace function attune_private.json_schema_keywords()
 returns table (keyword text, takes jsonb)
@@ -1271,7 +1346,7 @@ revoke all on function attune_private.is_reference_loop(jsonb, jsonb) from publi
 --! EndIncluded json-schema/private/is_reference_loop.sql
 --! Included json-schema/private/json_schema_findings.sql
 create or replace function attune_private.json_schema_findings(schema jsonb)
-returns table (path text, message text, is_problem boolean)
+returns table (path text, message text, is_problem boolean, keyword text)
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -1324,7 +1399,6 @@ declare
   node_path text;
   depth integer;
   node jsonb;
-  keyword text;
   argument jsonb;
   meant text;
   pattern text;
@@ -1332,6 +1406,7 @@ begin
   if schema is null then
     path := '';
     message := 'must NOT be SQL NULL';
+    keyword := 'type';
     is_problem := true;
     return next;
     return;
@@ -1351,10 +1426,12 @@ begin
     is_problem := true;
     path := node_path;
     if jsonb_typeof(node) not in ('object', 'boolean') then
+      keyword := 'type';
       message := 'must be object,boolean';
       return next;
       continue;
     elsif depth > 64 then
+      keyword := 'depth';
       message := 'must NOT be nested deeper than 64 levels';
       return next;
       continue;
@@ -1386,7 +1463,7 @@ begin
       end if;
 
       return query
-        select node_path || attune_private.json_pointer_step(keyword) || e.path, e.message, is_problem
+        select node_path || attune_private.json_pointer_step(keyword) || e.path, e.message, is_problem, keyword
         from attune_private.json_schema_errors(coalesce(vocabulary -> keyword, annotations -> keyword), argument)
           as e (path, message, violated);
 
@@ -1430,20 +1507,37 @@ revoke all on function attune_private.json_schema_findings(jsonb) from public;
 --! EndIncluded json-schema/private/json_schema_findings.sql
 --! Included json-schema/private/json_schema_problems.sql
 create or replace function attune_private.json_schema_problems(schema jsonb)
-returns table (path text, message text)
+returns table (path text, message text, keyword text)
 language sql immutable security invoker
 begin atomic
-  select f.path, f.message
+  select f.path, f.message, f.keyword
   from attune_private.json_schema_findings(json_schema_problems.schema)
-    with ordinality as f (path, message, is_problem, n)
+    with ordinality as f (path, message, is_problem, keyword, n)
   where f.is_problem
   order by f.n;
 end;
 comment on function attune_private.json_schema_problems(jsonb) is
-  'What keeps a JSON Schema from being used, as docs/reference/json-schema.md says: a JSON Pointer into the schema and '
-  'a message each; no row when it can be used.';
+  'What keeps a JSON Schema from being used, as docs/reference/json-schema.md says: a JSON Pointer into the schema, '
+  'a message and the keyword each; no row when it can be used.';
 revoke all on function attune_private.json_schema_problems(jsonb) from public;
 --! EndIncluded json-schema/private/json_schema_problems.sql
+--! Included json-schema/private/schema_problems.sql
+create or replace function attune_private.schema_problems(schema jsonb)
+returns jsonb
+language sql immutable security invoker
+begin atomic
+  select jsonb_agg(
+    jsonb_build_object('pointer', p.path, 'keyword', p.keyword, 'message', left(p.message, 300)) order by p.position
+  )
+  from attune_private.json_schema_problems(schema_problems.schema)
+    with ordinality as p (path, message, keyword, position)
+  where p.position <= 100;
+end;
+comment on function attune_private.schema_problems(jsonb) is
+  'What keeps a JSON Schema from being used, `[{pointer, keyword, message}]`, a hundred at most; NULL when it '
+  'can be used.';
+revoke all on function attune_private.schema_problems(jsonb) from public;
+--! EndIncluded json-schema/private/schema_problems.sql
 --! Included json-schema/private/json_schema_warnings.sql
 create or replace function attune_private.json_schema_warnings(schema jsonb)
 returns table (path text, message text)
@@ -1451,7 +1545,7 @@ language sql immutable security invoker
 begin atomic
   select f.path, f.message
   from attune_private.json_schema_findings(json_schema_warnings.schema)
-    with ordinality as f (path, message, is_problem, n)
+    with ordinality as f (path, message, is_problem, keyword, n)
   where not f.is_problem
   order by f.n;
 end;
@@ -1760,18 +1854,6 @@ comment on function attune_private.json_schema_resource(jsonb, text, jsonb) is
   'references are those of the document, json_schema_references(), when they are known.';
 revoke all on function attune_private.json_schema_resource(jsonb, text, jsonb) from public;
 --! EndIncluded json-schema/private/json_schema_resource.sql
---! Included json-schema/private/invalid_value_message.sql
-create or replace function attune_private.invalid_value_message(schema jsonb, value jsonb)
-returns text
-language sql immutable parallel safe security invoker
-begin atomic
-  select attune_private.problems_message(attune_private.value_problems(schema, value));
-end;
-comment on function attune_private.invalid_value_message(jsonb, jsonb) is
-  'What is wrong with a value, as one line (`/temperature: must be <= 2; /model: must be string`); NULL when it is '
-  'valid.';
-revoke all on function attune_private.invalid_value_message(jsonb, jsonb) from public;
---! EndIncluded json-schema/private/invalid_value_message.sql
 --! Included json-schema/private/schema_types.sql
 create or replace function attune_private.schema_types(root jsonb, schema jsonb, followed text[] default '{}')
 returns text[]
@@ -1958,15 +2040,15 @@ comment on function attune_private.merge_obstacle(jsonb, jsonb, boolean) is
   '`is_copied` is whether layers are merged over a copy, too, and not over the default alone.';
 revoke all on function attune_private.merge_obstacle(jsonb, jsonb, boolean) from public;
 --! EndIncluded json-schema/private/merge_obstacle.sql
---! Included json-schema/hidden/secret_path.sql
-create or replace function attune_hidden.secret_path(value jsonb)
-returns text
+--! Included json-schema/hidden/secret_paths.sql
+create or replace function attune_hidden.secret_paths(value jsonb)
+returns setof text
 language sql immutable parallel safe security invoker
 begin atomic
   with recursive members (path, name, value) as (
     select '', '', value
     union all
-    select m.path || '/' || child.step, child.name, child.value
+    select m.path || '/' || replace(replace(child.step, '~', '~0'), '/', '~1'), child.name, child.value
     from members as m
     cross join lateral (
       select e.key, e.key, e.value from jsonb_each(case jsonb_typeof(m.value) when 'object' then m.value end) as e
@@ -1998,66 +2080,51 @@ begin atomic
           where r.run[1] ~ '[0-9]' and r.run[1] ~ '[A-Za-z]'
         )
       )
-    )
-  limit 1;
+    );
 end;
-comment on function attune_hidden.secret_path(jsonb) is
-  'Where in a value there is something that looks like a token, key or password, as a JSON Pointer; NULL when '
-  'nowhere. '
+comment on function attune_hidden.secret_paths(jsonb) is
+  'Where in a value there is something that looks like a token, key or password, as JSON Pointers. '
   'By well-known prefixes, by the member''s name, or because it is a long mix of letters and digits.';
-revoke all on function attune_hidden.secret_path(jsonb) from public;
-grant execute on function attune_hidden.secret_path(jsonb) to service_role;
---! EndIncluded json-schema/hidden/secret_path.sql
+revoke all on function attune_hidden.secret_paths(jsonb) from public;
+grant execute on function attune_hidden.secret_paths(jsonb) to service_role;
+--! EndIncluded json-schema/hidden/secret_paths.sql
 --! Included json-schema/private/annotation_problems.sql
 create or replace function attune_private.annotation_problems(schema jsonb, value jsonb)
-returns table (reason text, message text)
-language sql volatile security invoker
-begin atomic
-  select 'secret_in_setting', s.path || ' looks like a secret'
-  from (
-    select case when schema -> 'x-no-secrets' = 'true' then attune_hidden.secret_path(value) end
-  ) as s (path)
-  where s.path is not null
-  union all
-  select 'invalid_timezone', '/' || m.name || ' is no time zone'
-  from jsonb_each(case jsonb_typeof(schema -> 'properties') when 'object' then schema -> 'properties' end) as m (name, rule)
-  where m.rule -> 'x-time-zone' = 'true'
-    and jsonb_typeof(value -> m.name) = 'string'
-    and attune_private.timezone_name(value ->> m.name) is null;
-end;
-comment on function attune_private.annotation_problems(jsonb, jsonb) is
-  'What JSON Schema has no words for: a schema with `x-no-secrets` takes nothing that looks like one '
-  '(`secret_in_setting`), a property with `x-time-zone` only an IANA name (`invalid_timezone`). '
-  'Each message begins with where it is.';
-revoke all on function attune_private.annotation_problems(jsonb, jsonb) from public;
---! EndIncluded json-schema/private/annotation_problems.sql
---! Included json-schema/private/check_annotations.sql
-create or replace function attune_private.check_annotations(key text, schema jsonb, value jsonb)
-returns void
+returns jsonb
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  problem record;
+  secrets jsonb;
+  zones jsonb;
 begin
-  for problem in select p.reason, p.message from attune_private.annotation_problems(schema, value) as p loop
-    if problem.reason = 'secret_in_setting' then
-      raise exception using
-        errcode = 'PT422',
-        message = key || left(problem.message, 300),
-        detail = 'secret_in_setting',
-        hint = 'Store it with credentials, which are encrypted and never shown.';
-    end if;
+  if schema -> 'x-no-secrets' = 'true' then
+    select jsonb_agg(
+      jsonb_build_object('pointer', s.path, 'keyword', 'x-no-secrets', 'message', 'looks like a secret') order by s.path
+    )
+    into secrets
+    from attune_hidden.secret_paths(value) as s (path);
+  end if;
 
-    raise exception using
-      errcode = 'PT422',
-      message = key || left(problem.message, 300),
-      detail = 'invalid_timezone',
-      hint = 'Send an IANA name, such as Europe/Berlin.';
-  end loop;
+  if schema @? '$.properties.*."x-time-zone"' then
+    select jsonb_agg(
+      jsonb_build_object(
+        'pointer', attune_private.json_pointer_step(m.name), 'keyword', 'x-time-zone', 'message', 'is no time zone'
+      )
+      order by m.name
+    )
+    into zones
+    from jsonb_each(schema -> 'properties') as m (name, rule)
+    where m.rule -> 'x-time-zone' = 'true'
+      and jsonb_typeof(value -> m.name) = 'string'
+      and attune_private.timezone_name(value ->> m.name) is null;
+  end if;
+
+  return case when secrets is null then zones else secrets || coalesce(zones, '[]') end;
 end;
 $$;
-comment on function attune_private.check_annotations(text, jsonb, jsonb) is
-  'Refuses a value against the annotations that are ours: `secret_in_setting`, `invalid_timezone`.';
-revoke all on function attune_private.check_annotations(text, jsonb, jsonb) from public;
---! EndIncluded json-schema/private/check_annotations.sql
+comment on function attune_private.annotation_problems(jsonb, jsonb) is
+  'What JSON Schema has no words for, `[{pointer, keyword, message}]`: a schema with `x-no-secrets` takes nothing that '
+  'looks like one, a property with `x-time-zone` only an IANA name; NULL when there is nothing.';
+revoke all on function attune_private.annotation_problems(jsonb, jsonb) from public;
+--! EndIncluded json-schema/private/annotation_problems.sql

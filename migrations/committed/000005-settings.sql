@@ -1,5 +1,5 @@
---! Previous: sha1:425d9954a231a3256f0716bc688988f335d1f5f8
---! Hash: sha1:cc731ac8409a86db8fd1cb35e3caaf1fd98d5812
+--! Previous: sha1:d046f6b365d1010280f50e5203d2795954104fe3
+--! Hash: sha1:24c52d44201097fafdb6996befb4fa38c2ca84b0
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -43,8 +43,8 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  problems text;
-  refused jsonb;
+  problems jsonb;
+  annotated jsonb;
   obstacle text;
   broken bigint;
 begin
@@ -79,16 +79,16 @@ begin
   if tg_op = 'INSERT' or new.schema <> old.schema then
     new.schema := attune_private.json_schema_resource(new.schema);
 
-    select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
-    into problems
-    from (select f.path, f.message from attune_private.json_schema_problems(new.schema) as f limit 10) as p;
+    problems := attune_private.schema_problems(new.schema);
 
     if problems is not null then
       raise exception using
         errcode = 'PT422',
-        message = format('The schema of %s is not valid: %s', new.key, problems),
+        message = format('The schema of %s is not valid: %s', new.key, attune_private.problems_message(problems)),
         detail = 'invalid_schema',
-        hint = 'docs/reference/json-schema.md lists the keywords that are supported.';
+        hint = attune_private.hint_with_problems(
+          'docs/reference/json-schema.md lists the keywords that are supported.', problems, new.key
+        );
     end if;
   end if;
 
@@ -98,20 +98,24 @@ begin
   then
     -- JSON's null is no default, whatever the schema says: nothing applies until somebody chooses.
     if new.default_value <> 'null' then
-      refused := attune_private.value_problems(new.schema, new.default_value);
+      problems := attune_private.value_problems(new.schema, new.default_value);
     end if;
 
-    if refused is not null then
+    annotated := attune_private.annotation_problems(new.schema, new.default_value);
+
+    if annotated is not null then
+      perform attune_private.refuse_values(
+        format('The default of %s is', new.key), annotated || coalesce(problems, '[]'), null, new.key
+      );
+    elsif problems is not null then
       raise exception using
         errcode = 'PT422',
-        message = format('The default of %s is not valid: %s', new.key, attune_private.problems_message(refused)),
+        message = format('The default of %s is not valid: %s', new.key, attune_private.problems_message(problems)),
         detail = 'invalid_default',
         hint = attune_private.hint_with_problems(
-          'Give a default that satisfies the setting''s own schema, or none.', refused, new.key
+          'Give a default that satisfies the setting''s own schema, or none.', problems, new.key
         );
     end if;
-
-    perform attune_private.check_annotations(new.key, new.schema, new.default_value);
 
     obstacle := attune_private.merge_obstacle(
       new.schema, new.default_value, new.seeding = 'copy' and new.layer > 'user'
@@ -390,13 +394,12 @@ comment on function attune_private.null_member(jsonb) is
 revoke all on function attune_private.null_member(jsonb) from public;
 --! EndIncluded settings/private/null_member.sql
 --! Included settings/private/check_variants.sql
-create or replace function attune_private.check_variants(variants jsonb)
+create or replace function attune_private.check_variants(key text, variants jsonb)
 returns void
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  problem text;
   problems jsonb;
 begin
   perform attune_private.check_size('The variants', octet_length(variants::text), 65536, 'bytes');
@@ -421,26 +424,44 @@ begin
   );
 
   if problems is null then
-    select case
-      when count(distinct v.item -> 'name') < count(*) then 'two have the same name'
-      when sum((v.item ->> 'weight')::numeric) = 0 then 'no weight is above 0'
-    end
-    into problem
-    from jsonb_array_elements(variants) as v (item);
+    select jsonb_agg(r.problem order by r.place)
+    into problems
+    from (
+      select
+        v.place,
+        jsonb_build_object(
+          'pointer', format('/%s/name', v.place - 1), 'keyword', 'name', 'message', 'another has the same name'
+        )
+      from (
+        select e.place, row_number() over (partition by e.item -> 'name' order by e.place) as occurrence
+        from jsonb_array_elements(variants) with ordinality as e (item, place)
+      ) as v
+      where v.occurrence > 1
+      union all
+      select
+        null::bigint,
+        jsonb_build_object('pointer', '', 'keyword', 'weight', 'message', 'no weight is above 0')
+      from jsonb_array_elements(variants) as e (item)
+      having sum((e.item ->> 'weight')::numeric) = 0
+    ) as r (place, problem);
   end if;
 
-  if coalesce(problem, problems::text) is not null then
+  if problems is not null then
     raise exception using
       errcode = 'PT422',
-      message = 'The variants are not valid: ' || coalesce(problem, attune_private.problems_message(problems)),
+      message = 'The variants are not valid: ' || attune_private.problems_message(problems),
       detail = 'invalid_variants',
-      hint = 'Send [{"name", "weight", "value"}, …] with unique names; a weight is a part of their sum.';
+      hint = attune_private.hint_with_problems(
+        'Send [{"name", "weight", "value"}, …] with unique names; a weight is a part of their sum.',
+        problems,
+        check_variants.key
+      );
   end if;
 end;
 $$;
-comment on function attune_private.check_variants(jsonb) is
+comment on function attune_private.check_variants(text, jsonb) is
   'Refuses (`invalid_variants`, `too_large`) what is no list of variants with unique names and some weight.';
-revoke all on function attune_private.check_variants(jsonb) from public;
+revoke all on function attune_private.check_variants(text, jsonb) from public;
 --! EndIncluded settings/private/check_variants.sql
 --! Included settings/private/check_preference_limit.sql
 create or replace function attune_private.check_preference_limit(user_ids uuid[])
@@ -490,6 +511,37 @@ $$;
 comment on function attune_private.refuse_unknown_setting(text) is 'Refuses: `unknown_setting`.';
 revoke all on function attune_private.refuse_unknown_setting(text) from public;
 --! EndIncluded settings/private/refuse_unknown_setting.sql
+--! Included settings/private/refuse_unknown_settings.sql
+create or replace function attune_private.refuse_unknown_settings(keys text[])
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT404',
+    message = (
+      select left('There is no setting ' || string_agg(quote_nullable(left(k.key, 200)), ', ' order by k.place), 2000)
+      from unnest(refuse_unknown_settings.keys) with ordinality as k (key, place)
+    ),
+    detail = 'unknown_setting',
+    hint = attune_private.hint_with_problems(
+      'List what there is with settingDefinitions.',
+      (
+        select jsonb_agg(
+          attune_private.one_problem('unknown', 'there is no such setting') -> 0
+            || jsonb_build_object('key', left(k.key, 200))
+          order by k.place
+        )
+        from unnest(refuse_unknown_settings.keys) with ordinality as k (key, place)
+      )
+    );
+end;
+$$;
+comment on function attune_private.refuse_unknown_settings(text[]) is
+  'Refuses: `unknown_setting`, naming each of several keys that were asked for at once.';
+revoke all on function attune_private.refuse_unknown_settings(text[]) from public;
+--! EndIncluded settings/private/refuse_unknown_settings.sql
 --! Included settings/private/check_setting.sql
 create or replace function attune_private.check_setting(caller attune_private.caller, key text)
 returns void
@@ -736,6 +788,29 @@ comment on function attune_private.stored_value_problem(attune.setting_definitio
 revoke all on function attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb)
   from public;
 --! EndIncluded settings/private/stored_value_problem.sql
+--! Included settings/private/refused_value_problems.sql
+create or replace function attune_private.refused_value_problems(
+  definition attune.setting_definitions,
+  layer attune.setting_layer,
+  value jsonb
+)
+returns jsonb
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  annotated constant jsonb := attune_private.annotation_problems(definition.schema, value);
+  others constant jsonb := attune_private.stored_value_problems(definition, layer, value);
+begin
+  return case when annotated is null then others else annotated || coalesce(others, '[]') end;
+end;
+$$;
+comment on function attune_private.refused_value_problems(attune.setting_definitions, attune.setting_layer, jsonb) is
+  'As `stored_value_problems`, after those by the annotations that are ours, which hold for what is written, and not '
+  'for what is there.';
+revoke all on function attune_private.refused_value_problems(attune.setting_definitions, attune.setting_layer, jsonb)
+  from public;
+--! EndIncluded settings/private/refused_value_problems.sql
 --! Included settings/triggers/tg__validate_value.sql
 create or replace function attune_private.tg__validate_value()
 returns trigger
@@ -768,16 +843,12 @@ begin
   perform attune_private.check_size('The value of ' || new.key, octet_length(new.value::text), 65536, 'bytes');
   perform attune_private.check_depth('The value of ' || new.key, new.value);
 
-  perform attune_private.check_annotations(new.key, definition.schema, new.value);
-
-  problems := attune_private.stored_value_problems(definition, stored_layer, new.value);
+  problems := attune_private.refused_value_problems(definition, stored_layer, new.value);
 
   if problems is not null then
-    raise exception using
-      errcode = 'PT422',
-      message = format('%s is not valid: %s', new.key, attune_private.problems_message(problems)),
-      detail = 'invalid_value',
-      hint = attune_private.hint_with_problems('Send a value that satisfies the setting''s schema.', problems, new.key);
+    perform attune_private.refuse_values(
+      new.key || ' is', problems, 'Send a value that satisfies the setting''s schema.', new.key
+    );
   end if;
 
   return new;
@@ -800,44 +871,40 @@ declare
   definition attune.setting_definitions;
   variant jsonb;
   place bigint;
-  found_here jsonb;
   problems jsonb := '[]';
 begin
   if tg_op = 'UPDATE' and (new.variants, new.value) is not distinct from (old.variants, old.value) then
     return new;
   end if;
 
-  perform attune_private.check_variants(new.variants);
+  perform attune_private.check_variants(new.key, new.variants);
   perform attune_private.check_depth('A variant of ' || new.key, new.variants);
   select d.* into definition from attune.setting_definitions as d where d.key = new.key;
 
   for variant, place in
     select v.item, v.place - 1 from jsonb_array_elements(new.variants) with ordinality as v (item, place)
   loop
-    perform attune_private.check_annotations(new.key, definition.schema, variant -> 'value');
-
-    select jsonb_agg(p.problem || jsonb_build_object('pointer', format('/%s/value', place) || (p.problem ->> 'pointer')))
-    into found_here
-    from jsonb_array_elements(
-      attune_private.stored_value_problems(
-        definition,
-        'global',
-        case
-          when definition.merge = 'replace' then variant -> 'value'
-          else attune_hidden.json_merge_patch(new.value, variant -> 'value')
-        end
-      )
-    ) as p (problem);
-
-    problems := problems || coalesce(found_here, '[]');
+    problems := problems || coalesce(
+      attune_private.placed_problems(
+        attune_private.refused_value_problems(
+          definition,
+          'global',
+          case
+            when definition.merge = 'replace' then variant -> 'value'
+            else attune_hidden.json_merge_patch(new.value, variant -> 'value')
+          end
+        ),
+        new.key,
+        format('/%s/value', place)
+      ),
+      '[]'
+    );
   end loop;
 
   if problems <> '[]' then
-    raise exception using
-      errcode = 'PT422',
-      message = format('The variants of %s are not valid: %s', new.key, attune_private.problems_message(problems)),
-      detail = 'invalid_value',
-      hint = attune_private.hint_with_problems('Send values that satisfy the setting''s schema.', problems, new.key);
+    perform attune_private.refuse_values(
+      format('The variants of %s are', new.key), problems, 'Send values that satisfy the setting''s schema.', new.key
+    );
   end if;
 
   return new;
@@ -2291,7 +2358,7 @@ create or replace function attune_private.preference_problems(
   project_id uuid
 )
 returns jsonb
-language sql stable parallel safe security invoker
+language sql volatile security invoker
 begin atomic
   select jsonb_agg(p.problem || jsonb_build_object('key', d.key) order by d.key, p.position)
   from jsonb_each(patch) as e
@@ -2307,7 +2374,7 @@ begin atomic
     and r.project_id = preference_problems.project_id
     and r.key = d.key
   cross join lateral jsonb_array_elements(
-    attune_private.stored_value_problems(
+    attune_private.refused_value_problems(
       d,
       l.layer,
       attune_private.written_value(
@@ -2334,19 +2401,27 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  unknown text;
+  -- What is not shown to the caller is unknown like any other.
+  shown constant attune.setting_audience := greatest(attune_private.audience_of(caller), 'client');
+  unknown text[];
   member record;
   reason text;
+  advice text;
 begin
   -- Before anything is done: a patch may have thousands of members.
-  select e.key into unknown
-  from jsonb_each(patch) as e
-  where not exists (select from attune.setting_definitions as d where d.key = e.key)
-  order by e.value <> 'null', e.key
-  limit 1;
+  unknown := array(
+    select e.key
+    from jsonb_each(patch) as e
+    where not exists (
+      select from attune.setting_definitions as d
+      where d.key = e.key
+        and d.audience <= shown
+    )
+    order by e.key
+  );
 
-  if found then
-    perform attune_private.refuse_unknown_setting(unknown);
+  if unknown <> '{}' then
+    perform attune_private.refuse_unknown_settings(unknown);
   end if;
 
   -- One writer of several rows at a time for each user, so that two never wait for each other.
@@ -2367,9 +2442,9 @@ begin
     end loop;
   exception
     when sqlstate 'PT422' then
-      get stacked diagnostics reason = pg_exception_detail;
+      get stacked diagnostics reason = pg_exception_detail, advice = pg_exception_hint;
 
-      if reason <> 'invalid_value' then
+      if reason not in ('invalid_value', 'secret_in_setting', 'invalid_timezone') then
         raise;
       end if;
 
@@ -2377,9 +2452,9 @@ begin
       raise exception using
         errcode = 'PT422',
         message = sqlerrm,
-        detail = 'invalid_value',
+        detail = reason,
         hint = attune_private.hint_with_problems(
-          'Send values that satisfy the schemas of the settings.',
+          split_part(advice, E'\n', 1),
           attune_private.preference_problems(caller, patch, write_preferences.project_id)
         );
   end;
@@ -2890,7 +2965,7 @@ declare
   asked constant text[] := coalesce(
     evaluate.keys, array(select d.key from attune.setting_definitions as d where d.audience <= shown)
   );
-  unknown text;
+  unknown text[];
 begin
   perform attune_private.require_administrator(caller);
 
@@ -2900,14 +2975,15 @@ begin
     'The answer', cardinality(user_ids) * cardinality(asked), 10000, 'values of users and keys'
   );
 
-  select a.key into unknown
-  from unnest(asked) as a (key)
-  where not exists (select from attune.setting_definitions as d where d.key = a.key and d.audience <= shown)
-  order by a.key
-  limit 1;
+  unknown := array(
+    select distinct a.key
+    from unnest(asked) as a (key)
+    where not exists (select from attune.setting_definitions as d where d.key = a.key and d.audience <= shown)
+    order by a.key
+  );
 
-  if found then
-    perform attune_private.refuse_unknown_setting(unknown);
+  if unknown <> '{}' then
+    perform attune_private.refuse_unknown_settings(unknown);
   end if;
 
   if evaluate.project_id is not null

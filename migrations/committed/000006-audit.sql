@@ -1,5 +1,5 @@
---! Previous: sha1:cc731ac8409a86db8fd1cb35e3caaf1fd98d5812
---! Hash: sha1:b4038325d772077e392022c652201c07cca1e818
+--! Previous: sha1:24c52d44201097fafdb6996befb4fa38c2ca84b0
+--! Hash: sha1:f22d33293a7f810a662e2ba7b097dbf746d68a2e
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

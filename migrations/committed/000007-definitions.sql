@@ -1,5 +1,5 @@
---! Previous: sha1:b4038325d772077e392022c652201c07cca1e818
---! Hash: sha1:ca6e036e475f3b5bc203fdba3ca21d98f6ccd007
+--! Previous: sha1:f22d33293a7f810a662e2ba7b097dbf746d68a2e
+--! Hash: sha1:5de25a9484e946d73c67ab78976e98150b0fa8e3
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -43,11 +43,12 @@ create type attune_private.declared_setting as (
   renamed_from text,
   reason text,
   problem text,
+  schema_problems jsonb,
   warnings text[]
 );
 comment on type attune_private.declared_setting is
-  'What a document says of one property: the definition, or the problem with it and its reason, or neither when it is '
-  'no setting; its place in the document as a JSON Pointer.';
+  'What a document says of one property: the definition, or the problem with it and its reason (and all problems of a '
+  'schema), or neither when it is no setting; its place in the document as a JSON Pointer.';
 
 --! Included definitions/private/document_source.sql
 create or replace function attune_private.document_source(document jsonb)
@@ -276,13 +277,11 @@ begin
       document, property.place, "references", options -> 'assertFormat' = 'true'
     );
 
-    select string_agg(ltrim(p.path || ': ' || p.message, ': '), '; ')
-    into problem
-    from (select f.path, f.message from attune_private.json_schema_problems(definition.schema) as f limit 10) as p;
+    declared.schema_problems := attune_private.schema_problems(definition.schema);
 
-    if problem is not null then
+    if declared.schema_problems is not null then
       declared.reason := 'invalid_schema';
-      declared.problem := problem;
+      declared.problem := attune_private.problems_message(declared.schema_problems);
       return next declared;
       continue;
     end if;
@@ -498,7 +497,26 @@ language plpgsql immutable security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  advice constant text := 'Mend them, or apply with skip_invalid => true, which leaves them out and lists them.';
+  advice constant text := attune_private.hint_with_problems(
+    'Mend them, or apply with skip_invalid => true, which leaves them out and lists them.',
+    (
+      select jsonb_path_query_array(
+        jsonb_agg(
+          attune_private.placed_problems(
+            coalesce(
+              nullif(p.value -> 'problems', 'null'),
+              attune_private.one_problem(p.value ->> 'reason', p.value ->> 'message')
+            ),
+            p.key,
+            ''
+          )
+          order by p.key
+        ),
+        '$[*][*]'
+      )
+      from jsonb_each(problems) as p
+    )
+  );
   reasons text[];
   listed text;
 begin
@@ -529,7 +547,7 @@ end;
 $$;
 comment on function attune_private.refuse_definitions(attune_private.declared_setting[], jsonb) is
   'Refuses a document, listing its settings that cannot be applied, each with its place and `{"reason": …, "message": '
-  '…}`: with the reason that they share, or else `invalid_document`.';
+  '…, "problems": …}`: with the reason that they share, or else `invalid_document`.';
 revoke all on function attune_private.refuse_definitions(attune_private.declared_setting[], jsonb) from public;
 --! EndIncluded definitions/private/refuse_definitions.sql
 --! Included definitions/private/rename_setting.sql
@@ -668,6 +686,7 @@ declare
   problems jsonb := '{}';
   reason text;
   message text;
+  advice text;
   renames jsonb := '{}';
   renamed record;
   foreign_keys text;
@@ -676,7 +695,12 @@ begin
   perform attune_private.require_administrator(caller);
 
   declared := array(select d from attune_private.read_definitions(document) as d);
-  select coalesce(jsonb_object_agg(d.key, jsonb_build_object('reason', d.reason, 'message', d.problem)), '{}')
+  select coalesce(
+    jsonb_object_agg(
+      d.key, jsonb_build_object('reason', d.reason, 'message', d.problem, 'problems', d.schema_problems)
+    ),
+    '{}'
+  )
   into problems
   from unnest(declared) as d
   where d.problem is not null;
@@ -772,9 +796,16 @@ begin
           left join unnest(wanted) as w on w.key = change.key;
         exception
           when sqlstate 'PT422' then
-            get stacked diagnostics reason = pg_exception_detail, message = message_text;
-            problems := problems
-              || jsonb_build_object(change.key, jsonb_build_object('reason', reason, 'message', message));
+            get stacked diagnostics
+              reason = pg_exception_detail, message = message_text, advice = pg_exception_hint;
+            problems := problems || jsonb_build_object(
+              change.key,
+              jsonb_build_object(
+                'reason', reason,
+                'message', message,
+                'problems', nullif(split_part(advice, E'\n', 2), '')::jsonb
+              )
+            );
 
             -- It should have kept its name.
             if renames ? change.key then

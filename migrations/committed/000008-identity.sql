@@ -1,5 +1,5 @@
---! Previous: sha1:ca6e036e475f3b5bc203fdba3ca21d98f6ccd007
---! Hash: sha1:04be437a59e69151156466a2f23386c87fb144bc
+--! Previous: sha1:5de25a9484e946d73c67ab78976e98150b0fa8e3
+--! Hash: sha1:b6ff05144983b0738d4fdcbe7965e6bde8949a2a
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:04be437a59e69151156466a2f23386c87fb144bc
---! Hash: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
+--! Previous: sha1:b6ff05144983b0738d4fdcbe7965e6bde8949a2a
+--! Hash: sha1:9aeb723eaedc8e3ee0cc783f6124571d6bd19d33
 --! Message: invitations
 
 create table attune.invitations (

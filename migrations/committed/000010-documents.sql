@@ -1,5 +1,5 @@
---! Previous: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
---! Hash: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
+--! Previous: sha1:9aeb723eaedc8e3ee0cc783f6124571d6bd19d33
+--! Hash: sha1:9c85a7acdcca3685ea3cb8dc3d406c31764f8408
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -174,7 +174,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   members jsonb;
-  unknown text;
+  unknown text[];
   known text;
 begin
   perform attune_private.require_user(caller);
@@ -183,7 +183,7 @@ begin
   -- By its own name, or by the one that GraphQL gives it.
   select
     jsonb_object_agg(d.key, e.value) filter (where d.key is not null),
-    string_agg(to_jsonb(e.key)::text, ', ' order by e.key) filter (where d.key is null)
+    array_agg(e.key order by e.key) filter (where d.key is null)
   into members, unknown
   from jsonb_each(patch) as e
   left join lateral (
@@ -203,9 +203,23 @@ begin
 
     raise exception using
       errcode = 'PT422',
-      message = format('%s has no member %s', patch_document.name, left(unknown, 500)),
+      message = format(
+        '%s has no member %s',
+        patch_document.name,
+        (select left(string_agg(to_jsonb(u)::text, ', '), 500) from unnest(unknown) as u)
+      ),
       detail = 'unknown_document_member',
-      hint = format('There are %s.', known);
+      hint = attune_private.hint_with_problems(
+        format('There are %s.', known),
+        (
+          select jsonb_agg(
+            attune_private.one_problem('unknown', 'there is no such member') -> 0
+              || jsonb_build_object('key', left(u.member, 200))
+            order by u.place
+          )
+          from unnest(unknown) with ordinality as u (member, place)
+        )
+      );
   end if;
 
   perform attune_private.write_preferences(caller, coalesce(members, '{}'), patch_document.project_id);

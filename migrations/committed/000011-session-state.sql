@@ -1,5 +1,5 @@
---! Previous: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
---! Hash: sha1:0f434fb7a01f2e526fca27b861568b49e0dfe233
+--! Previous: sha1:9c85a7acdcca3685ea3cb8dc3d406c31764f8408
+--! Hash: sha1:b19a025f81a2c706a2479aa0a6daedd7beeb0052
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

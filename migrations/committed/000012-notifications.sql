@@ -1,5 +1,5 @@
---! Previous: sha1:0f434fb7a01f2e526fca27b861568b49e0dfe233
---! Hash: sha1:cd677f8d0ebca02b0d69a14c614e54789add5015
+--! Previous: sha1:b19a025f81a2c706a2479aa0a6daedd7beeb0052
+--! Hash: sha1:7de6978eaf7c854350b05822418f07cededff466
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:cd677f8d0ebca02b0d69a14c614e54789add5015
---! Hash: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
+--! Previous: sha1:7de6978eaf7c854350b05822418f07cededff466
+--! Hash: sha1:96405eadf100aebbc1927822c95bea1f1eaf460a
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -34,6 +34,26 @@ comment on column attune.setting_change.new_value is 'What will be; null when no
 comment on column attune.setting_change.previous_attributes is 'The other columns before, such as `"is_active"`.';
 comment on column attune.setting_change.new_attributes is 'The other columns after.';
 
+--! Included moving-settings/private/import_problems.sql
+create or replace function attune_private.import_problems(key text, layer attune.setting_layer, value jsonb)
+returns jsonb
+language sql volatile security invoker
+begin atomic
+  select case
+    when d.key is null then attune_private.one_problem('unknown', 'there is no such setting')
+    when import_problems.layer > d.layer
+      then attune_private.one_problem('layer', 'its narrowest layer is ' || d.layer)
+    when octet_length(import_problems.value::text) > 65536
+      then attune_private.one_problem('size', 'it is larger than 65536 bytes')
+    else attune_private.refused_value_problems(d, import_problems.layer, import_problems.value)
+  end
+  from (select) as one
+  left join attune.setting_definitions as d on d.key = import_problems.key;
+end;
+comment on function attune_private.import_problems(text, attune.setting_layer, jsonb) is
+  'Why a value cannot be stored for a key in a layer, `[{pointer, keyword, message}]`; NULL when it can.';
+revoke all on function attune_private.import_problems(text, attune.setting_layer, jsonb) from public;
+--! EndIncluded moving-settings/private/import_problems.sql
 --! Included moving-settings/hidden/value_problem.sql
 create or replace function attune_hidden.value_problem(key text, layer attune.setting_layer, value jsonb)
 returns text
@@ -41,21 +61,9 @@ returns text
 language sql volatile security definer
 set search_path = pg_catalog, pg_temp
 begin atomic
-  select case
-    when d.key is null then 'there is no such setting'
-    when value_problem.layer > d.layer then 'its narrowest layer is ' || d.layer
-    when octet_length(value_problem.value::text) > 65536 then 'it is larger than 65536 bytes'
-    else nullif(concat_ws(
-      '; ',
-      attune_private.stored_value_problem(d, value_problem.layer, value_problem.value),
-      (
-        select string_agg(ltrim(left(p.message, 300)), '; ' order by p.message)
-        from attune_private.annotation_problems(d.schema, value_problem.value) as p
-      )
-    ), '')
-  end
-  from (select) as one
-  left join attune.setting_definitions as d on d.key = value_problem.key;
+  select attune_private.problems_message(
+    attune_private.import_problems(value_problem.key, value_problem.layer, value_problem.value)
+  );
 end;
 comment on function attune_hidden.value_problem(text, attune.setting_layer, jsonb) is
   'Why a value cannot be stored for a key in a layer, in the words of its validation; NULL when it can.';
@@ -63,26 +71,26 @@ revoke all on function attune_hidden.value_problem(text, attune.setting_layer, j
 grant execute on function attune_hidden.value_problem(text, attune.setting_layer, jsonb) to service_role;
 --! EndIncluded moving-settings/hidden/value_problem.sql
 --! Included moving-settings/private/refuse_import.sql
-create or replace function attune_private.refuse_import(problems text[])
+create or replace function attune_private.refuse_import(problems jsonb, listed text default null)
 returns void
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  listed constant text := left(array_to_string(problems, '; '), 4000);
 begin
-  if cardinality(problems) > 0 then
+  if problems is not null then
     raise exception using
       errcode = 'PT422',
-      message = 'The document is not valid: ' || listed,
+      message = 'The document is not valid: '
+        || left(coalesce(listed, attune_private.problems_message(problems)), 4000),
       detail = 'invalid_import',
-      hint = 'Mend what is named. Nothing was changed.';
+      hint = attune_private.hint_with_problems('Mend what is named. Nothing was changed.', problems);
   end if;
 end;
 $$;
-comment on function attune_private.refuse_import(text[]) is
-  'Refuses (`invalid_import`) a document with problems, naming each; passes when there are none.';
-revoke all on function attune_private.refuse_import(text[]) from public;
+comment on function attune_private.refuse_import(jsonb, text) is
+  'Refuses (`invalid_import`) a document with problems, naming each, in the words of `listed` where there are some; '
+  'passes when there are none.';
+revoke all on function attune_private.refuse_import(jsonb, text) from public;
 --! EndIncluded moving-settings/private/refuse_import.sql
 
 -- A user's own
@@ -244,14 +252,15 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   import_mode constant attune.import_mode := coalesce(mode, 'merge');
-  problems text[];
+  problems jsonb;
+  listed text;
   changes attune.setting_change[];
 begin
   -- Whoever writes these preferences now finishes first.
   perform from attune.users as u where u.id = import_preferences.user_id for no key update;
 
-  problems := array_remove(array[
-    attune_private.invalid_value_message(
+  perform attune_private.refuse_import(
+    attune_private.value_problems(
       '{
         "type": "object",
         "additionalProperties": false,
@@ -268,35 +277,52 @@ begin
       }',
       document
     )
-  ], null);
-  perform attune_private.refuse_import(problems);
+  );
 
   changes := array(
     select c
     from attune_private.preference_changes(import_preferences.user_id, document, import_mode, are_patches) as c
   );
 
-  select array_agg(concat_ws(' in project ', c.key, left(c.scope, 50)) || ': ' || p.problem order by c.key, c.scope)
-  into problems
+  select
+    string_agg(
+      concat_ws(' in project ', c.key, left(c.scope, 50)) || ': ' || attune_private.problems_message(p.problems),
+      '; ' order by c.key, c.scope
+    ),
+    jsonb_path_query_array(
+      jsonb_agg(
+        attune_private.placed_problems(
+          p.problems,
+          c.key,
+          coalesce('/projects' || attune_private.json_pointer_step(c.scope), '/preferences')
+            || attune_private.json_pointer_step(c.key) || '/value'
+        )
+        order by c.key, c.scope
+      ),
+      '$[*][*]'
+    )
+  into listed, problems
   from unnest(changes) as c
   left join attune.setting_definitions as d on d.key = c.key
   cross join lateral (
     select case
       when c.scope is not null and not exists (
         select from attune.project_members as m where m.user_id = import_preferences.user_id and m.project_id::text = c.scope
-      ) then 'there is no such project'
-      when d.audience > (select attune_private.audience_of_user(import_preferences.user_id)) then 'there is no such setting'
-      when d.writable_by = 'admin' then 'only an administrator may change it'
+      ) then attune_private.one_problem('project', 'there is no such project')
+      when d.audience > (select attune_private.audience_of_user(import_preferences.user_id))
+        then attune_private.one_problem('unknown', 'there is no such setting')
+      when d.writable_by = 'admin'
+        then attune_private.one_problem('writable_by', 'only an administrator may change it')
       when c.action <> 'removed' and exists (
         select from attune_private.judged_settings(import_preferences.user_id, null) as j
         where j.key = c.key and j.enforced_by < 'user'
-      ) then 'it is locked by an administrator'
-      when c.action <> 'removed' then attune_hidden.value_problem(c.key, c.layer, c.new_value)
+      ) then attune_private.one_problem('is_enforced', 'it is locked by an administrator')
+      when c.action <> 'removed' then attune_private.import_problems(c.key, c.layer, c.new_value)
     end
-  ) as p (problem)
+  ) as p (problems)
   where c.action <> 'unchanged'
-    and p.problem is not null;
-  perform attune_private.refuse_import(problems);
+    and p.problems is not null;
+  perform attune_private.refuse_import(problems, listed);
 
   -- A dry run does the same and takes it back, so that it finds the same problems.
   begin
@@ -502,13 +528,14 @@ as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
   import_mode constant attune.import_mode := coalesce(mode, 'merge');
-  problems text[];
+  problems jsonb;
+  listed text;
   changes attune.setting_change[];
 begin
   perform attune_private.require_administrator(caller);
 
-  problems := array_remove(array[
-    attune_private.invalid_value_message(
+  perform attune_private.refuse_import(
+    attune_private.value_problems(
       '{
         "type": "object",
         "additionalProperties": false,
@@ -528,28 +555,45 @@ begin
       }',
       document
     )
-  ], null);
-  perform attune_private.refuse_import(problems);
+  );
 
   -- A dry run does the same and takes it back, so that it finds the same problems.
   begin
     lock table attune.global_settings, attune.plan_settings in share row exclusive mode;
     changes := array(select c from attune_private.configuration_changes(document, import_mode) as c);
 
-    select array_agg(concat_ws(' of plan ', c.key, left(c.scope, 100)) || ': ' || p.problem order by c.key, c.scope)
-    into problems
+    select
+      string_agg(
+        concat_ws(' of plan ', c.key, left(c.scope, 100)) || ': ' || attune_private.problems_message(p.problems),
+        '; ' order by c.key, c.scope
+      ),
+      jsonb_path_query_array(
+        jsonb_agg(
+          attune_private.placed_problems(
+            p.problems,
+            c.key,
+            case c.layer
+              when 'plan' then '/plans' || attune_private.json_pointer_step(c.scope)
+              else '/global'
+            end || attune_private.json_pointer_step(c.key) || '/value'
+          )
+          order by c.key, c.scope
+        ),
+        '$[*][*]'
+      )
+    into listed, problems
     from unnest(changes) as c
     cross join lateral (
       select case
         when c.layer = 'plan' and not exists (select from attune.plans as p where p.name = c.scope)
-          then 'there is no such plan'
-        when c.new_value is null then 'it has no value'
-        else attune_hidden.value_problem(c.key, c.layer, c.new_value)
+          then attune_private.one_problem('plan', 'there is no such plan')
+        when c.new_value is null then attune_private.one_problem('required', 'it has no value')
+        else attune_private.import_problems(c.key, c.layer, c.new_value)
       end
-    ) as p (problem)
+    ) as p (problems)
     where c.action in ('added', 'changed')
-      and p.problem is not null;
-    perform attune_private.refuse_import(problems);
+      and p.problems is not null;
+    perform attune_private.refuse_import(problems, listed);
 
     delete from attune.global_settings as g
     using unnest(changes) as c
@@ -636,7 +680,8 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  problems text;
+  problems jsonb;
+  listed text;
 begin
   -- A setting that is renamed leaves the values as they are, even where the definition has outgrown them.
   if tg_op = 'UPDATE' then
@@ -652,35 +697,41 @@ begin
   end if;
 
   if jsonb_typeof(new."values") <> 'object' then
-    problems := 'it is no object';
+    problems := attune_private.one_problem('type', 'it is no object');
   else
     perform attune_private.check_depth('The value of ' || v.key, v.value) from jsonb_each(new."values") as v;
 
-    select string_agg(v.key || ': ' || p.problem, '; ' order by v.key)
-    into problems
+    select
+      string_agg(v.key || ': ' || attune_private.problems_message(p.problems), '; ' order by v.key),
+      jsonb_path_query_array(
+        jsonb_agg(attune_private.placed_problems(p.problems, v.key, '') order by v.key), '$[*][*]'
+      )
+    into listed, problems
     from jsonb_each(new."values") as v
     left join attune.setting_definitions as d on d.key = v.key
     cross join lateral (
       select case
-        when d.writable_by = 'admin' then 'users may not choose it'
-        when d.audience > 'client' then 'users are not shown it'
+        when d.writable_by = 'admin' then attune_private.one_problem('writable_by', 'users may not choose it')
+        when d.audience > 'client' then attune_private.one_problem('audience', 'users are not shown it')
         -- Where the whole is stored, it is what applies with the members of the template: at least over the default.
         when attune_private.holds_whole_value(d.merge, d.seeding, 'user') and jsonb_typeof(v.value) = 'object'
-          then attune_hidden.value_problem(
+          then attune_private.import_problems(
             v.key, 'user', attune_hidden.json_merge_patch(nullif(d.default_value, 'null'), v.value)
           )
-        else attune_hidden.value_problem(v.key, 'user', v.value)
+        else attune_private.import_problems(v.key, 'user', v.value)
       end
-    ) as p (problem)
-    where p.problem is not null;
+    ) as p (problems)
+    where p.problems is not null;
   end if;
 
   if problems is not null then
     raise exception using
       errcode = 'PT422',
-      message = 'The template is not valid: ' || left(problems, 4000),
+      message = 'The template is not valid: ' || left(coalesce(listed, attune_private.problems_message(problems)), 4000),
       detail = 'invalid_template',
-      hint = 'Send {key: value} with settings that users may choose.';
+      hint = attune_private.hint_with_problems(
+        'Send {key: value} with settings that users may choose.', problems
+      );
   end if;
 
   return new;
@@ -1327,8 +1378,8 @@ begin atomic
   select case jsonb_typeof(parsed)
     when 'boolean' then false
     -- A password of digits is one, too; and who writes an object under such a name means all of it.
-    else attune_hidden.secret_path(jsonb_build_object(coalesce(key, ''), btrim(value, '"'))) is not null
-      or attune_hidden.secret_path(jsonb_build_object(coalesce(key, ''), parsed)) is not null
+    else exists (select from attune_hidden.secret_paths(jsonb_build_object(coalesce(key, ''), btrim(value, '"'))))
+      or exists (select from attune_hidden.secret_paths(jsonb_build_object(coalesce(key, ''), parsed)))
   end;
 end;
 comment on function attune_hidden.is_legacy_secret(text, text, jsonb) is

@@ -1,5 +1,5 @@
---! Previous: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
---! Hash: sha1:0fa5fefbe35861e4f18816e5411450d44ab2f53a
+--! Previous: sha1:96405eadf100aebbc1927822c95bea1f1eaf460a
+--! Hash: sha1:0bc008a5746e5f7ba55fc0287fdbbc708db43753
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
