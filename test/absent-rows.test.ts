@@ -100,7 +100,7 @@ describe("a row that is not there", () => {
     // Some tables are written by trusted servers only, others by people only.
     for (const reason of reasons) expect(["unknown_row", "admin_required", "permission_denied"]).toContain(reason);
     expect(reasons).toContain("unknown_row");
-    expect((await failureOf("anon", mutation))?.extensions?.reason).toBe("permission_denied");
+    expect((await failureOf("anon", mutation))?.extensions?.reason).toBe("not_signed_in");
   });
 
   test("is named by its kind", async () => {

@@ -156,9 +156,14 @@ describe("an error that nobody intended", () => {
     });
   });
 
-  test("names no table when a right is missing", async () => {
-    const { body, error, line } = await failureOf("mutation { plainDenial(input: {}) { result } }");
-    expect(error?.extensions).toMatchObject({ code: "42501", reason: "permission_denied" });
+  test("names no table when a right is missing, and says who is signed out that they are", async () => {
+    const query = "mutation { plainDenial(input: {}) { result } }";
+    const signedIn = await failureOf(query, {}, database.tokenOf(await database.createUser("dan@example.com")));
+    expect(signedIn.error?.extensions).toMatchObject({ code: "42501", reason: "permission_denied" });
+    expect(JSON.stringify(signedIn.body)).not.toContain("attune_private");
+
+    const { body, error, line } = await failureOf(query);
+    expect(error?.extensions).toMatchObject({ code: "42501", reason: "not_signed_in" });
     expect(JSON.stringify(body)).not.toContain("attune_private");
     expect(line).toMatchObject({ err: { message: "permission denied for schema attune_private" } });
     expect(line).not.toHaveProperty("user");
@@ -166,7 +171,7 @@ describe("an error that nobody intended", () => {
 
   test("does not undo what other fields of the request gave", async () => {
     const { body, error } = await failureOf("{ users { nodes { id } } plans { nodes { name } } }");
-    expect(error).toMatchObject({ path: ["users"], extensions: { reason: "permission_denied" } });
+    expect(error).toMatchObject({ path: ["users"], extensions: { reason: "not_signed_in" } });
     expect(body.data).toEqual({ users: null, plans: { nodes: [{ name: "bootstrapper" }] } });
   });
 });

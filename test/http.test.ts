@@ -125,7 +125,7 @@ describe("without a token", () => {
       users: null,
     });
     expect(body.errors).toMatchObject([
-      { path: ["users"], extensions: { code: "42501", reason: "permission_denied" } },
+      { path: ["users"], extensions: { code: "42501", reason: "not_signed_in" } },
     ]);
   });
 

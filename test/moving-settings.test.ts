@@ -242,7 +242,7 @@ test("importing one's export changes nothing, however it is imported", async () 
         expect(await asOwner(client, () => footprint(client))).toEqual(before);
       }),
     ),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 });
 
@@ -296,7 +296,7 @@ test("an import merges or replaces as a naive model does, and a dry run says the
         expect(differing(await importInto(client, "preferences", exported, how))).toEqual([]);
       }),
     ),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
 });
 

@@ -165,7 +165,7 @@ test.runIf(isThere)(
           answer: () => ({ data: { effectiveSetting: { key: "DARK_MODE_ENABLED" } } }),
         },
         set(false),
-        { ...set(true), isAnonymous: true, answer: refused("permission_denied") },
+        { ...set(true), isAnonymous: true, answer: refused("not_signed_in") },
       ];
       const one = async (number: number): Promise<void> => {
         const [who, tried] = [tokens[number % tokens.length], TRIES[number % TRIES.length]];

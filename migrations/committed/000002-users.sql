@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
+--! Hash: sha1:5f5050d382f1b3bb2238a46a25dc63df2bbc464c
 --! Message: users
 
 -- Plans
@@ -839,16 +839,20 @@ create table attune.users (
 create index users_plan_idx on attune.users (plan);
 create index users_email_idx on attune.users (email);
 create index users_created_at_idx on attune.users (created_at, id);
+-- As lists of people are ordered: who has none comes first.
+create index users_email_order_idx on attune.users (coalesce(email, ''), id);
+create index users_name_order_idx on attune.users (coalesce(name, ''), id);
 comment on table attune.users is
   E'@behavior -insert -delete\n'
   'The people whose settings these are. '
   'A user sees and edits only their own row; administrators see all.';
 comment on column attune.users.id is 'The subject (`sub`) of the user''s own tokens.';
 comment on column attune.users.email is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'Unique without regard to case; null when an outside provider told none. '
   'Not editable here.';
 comment on column attune.users.name is
-  E'@behavior +attribute:filterBy\n'
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
   'The name other people see, at most 200 characters.';
 comment on column attune.users.avatar_url is
   'The address of a picture: `https://…`, or a path on the application''s own server; at most 2,048 characters.';

@@ -1,5 +1,5 @@
---! Previous: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
---! Hash: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
+--! Previous: sha1:5f5050d382f1b3bb2238a46a25dc63df2bbc464c
+--! Hash: sha1:8d675a5a66e4c9266ba33822230814571a8f403c
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -762,8 +762,8 @@ end;
 $$;
 comment on function attune_private.require_project_role(attune_private.caller, uuid, attune.project_role[]) is
   'The caller''s role in a project; a trusted server counts as an owner. '
-  'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`), or is nobody '
-  '(`not_signed_in`).';
+  'Refused when the caller does not belong to it (`unknown_project`) or has another role (`project_role_required`), or is '
+  'nobody (`not_signed_in`).';
 revoke all on function attune_private.require_project_role(attune_private.caller, uuid, attune.project_role[]) from public;
 --! EndIncluded tenancy/private/require_project_role.sql
 --! Included tenancy/private/require_team_administrator.sql

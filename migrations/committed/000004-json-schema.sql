@@ -1,5 +1,5 @@
---! Previous: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
---! Hash: sha1:d046f6b365d1010280f50e5203d2795954104fe3
+--! Previous: sha1:8d675a5a66e4c9266ba33822230814571a8f403c
+--! Hash: sha1:b50272140277ee58c299da57d9be145acf131971
 --! Message: json schema
 
 -- What a value must be
@@ -1007,7 +1007,8 @@ end;
 $$;
 comment on function attune_private.json_schema_errors(jsonb, jsonb) is
   'What is wrong with a value by a JSON Schema (draft 2020-12, as docs/reference/json-schema.md has it): a JSON '
-  'Pointer into the value, a message and the keyword for each error, the first hundred at most; no row when the value is valid. '
+  'Pointer into the value, a message and the keyword for each error, the first hundred at most; no row when the value is '
+  'valid. '
   'NULL is never valid. '
   'Takes a schema without json_schema_problems().';
 revoke all on function attune_private.json_schema_errors(jsonb, jsonb) from public;

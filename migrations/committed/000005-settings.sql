@@ -1,5 +1,5 @@
---! Previous: sha1:d046f6b365d1010280f50e5203d2795954104fe3
---! Hash: sha1:24c52d44201097fafdb6996befb4fa38c2ca84b0
+--! Previous: sha1:b50272140277ee58c299da57d9be145acf131971
+--! Hash: sha1:0b17068efe4668e3fb503837a50038c766ce6e55
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

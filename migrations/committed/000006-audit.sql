@@ -1,5 +1,5 @@
---! Previous: sha1:24c52d44201097fafdb6996befb4fa38c2ca84b0
---! Hash: sha1:f22d33293a7f810a662e2ba7b097dbf746d68a2e
+--! Previous: sha1:0b17068efe4668e3fb503837a50038c766ce6e55
+--! Hash: sha1:8b9b338b08d6839bd9992149bda89669127ba606
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:f22d33293a7f810a662e2ba7b097dbf746d68a2e
---! Hash: sha1:5de25a9484e946d73c67ab78976e98150b0fa8e3
+--! Previous: sha1:8b9b338b08d6839bd9992149bda89669127ba606
+--! Hash: sha1:68b9ddaca2d509a8dd9cb13de0c6f354a15740a3
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:5de25a9484e946d73c67ab78976e98150b0fa8e3
---! Hash: sha1:b6ff05144983b0738d4fdcbe7965e6bde8949a2a
+--! Previous: sha1:68b9ddaca2d509a8dd9cb13de0c6f354a15740a3
+--! Hash: sha1:2b29b558a8d440188fb6a53bbb14e49ed8ae555f
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

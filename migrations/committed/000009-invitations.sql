@@ -1,5 +1,5 @@
---! Previous: sha1:b6ff05144983b0738d4fdcbe7965e6bde8949a2a
---! Hash: sha1:9aeb723eaedc8e3ee0cc783f6124571d6bd19d33
+--! Previous: sha1:2b29b558a8d440188fb6a53bbb14e49ed8ae555f
+--! Hash: sha1:1cea69e884c5e2c6756925d4ddd3ec73099d29a1
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:9aeb723eaedc8e3ee0cc783f6124571d6bd19d33
---! Hash: sha1:9c85a7acdcca3685ea3cb8dc3d406c31764f8408
+--! Previous: sha1:1cea69e884c5e2c6756925d4ddd3ec73099d29a1
+--! Hash: sha1:ce1c5ef7ca0db13f63dc19815d51815af4785fba
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:9c85a7acdcca3685ea3cb8dc3d406c31764f8408
---! Hash: sha1:b19a025f81a2c706a2479aa0a6daedd7beeb0052
+--! Previous: sha1:ce1c5ef7ca0db13f63dc19815d51815af4785fba
+--! Hash: sha1:066f6f57eae3027a7862a319a2bdc3a33e4aeec7
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

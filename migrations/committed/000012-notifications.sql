@@ -1,5 +1,5 @@
---! Previous: sha1:b19a025f81a2c706a2479aa0a6daedd7beeb0052
---! Hash: sha1:7de6978eaf7c854350b05822418f07cededff466
+--! Previous: sha1:066f6f57eae3027a7862a319a2bdc3a33e4aeec7
+--! Hash: sha1:02413d7ebb8a02c5d1fe68bfe4c4b692c57d53ae
 --! Message: notifications
 
 -- What there is to notify of

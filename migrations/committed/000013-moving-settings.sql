@@ -1,5 +1,5 @@
---! Previous: sha1:7de6978eaf7c854350b05822418f07cededff466
---! Hash: sha1:96405eadf100aebbc1927822c95bea1f1eaf460a
+--! Previous: sha1:02413d7ebb8a02c5d1fe68bfe4c4b692c57d53ae
+--! Hash: sha1:f213be6f7e36cc9b5a0a7732e43d83726a3c20f7
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

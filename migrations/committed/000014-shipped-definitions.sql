@@ -1,5 +1,5 @@
---! Previous: sha1:96405eadf100aebbc1927822c95bea1f1eaf460a
---! Hash: sha1:0bc008a5746e5f7ba55fc0287fdbbc708db43753
+--! Previous: sha1:f213be6f7e36cc9b5a0a7732e43d83726a3c20f7
+--! Hash: sha1:0f4f5754f29b7275a7c9a701002b7d83030251b1
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

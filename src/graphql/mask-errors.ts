@@ -288,7 +288,8 @@ export function maskError(error: GraphQLError): GraphQLFormattedError {
   const { originalError, path, locations } = error;
   const { message, ...extensions } = ofExecution(error);
   const isClients = extensions.code === "BAD_USER_INPUT" || extensions.code.startsWith("GRAPHQL_");
-  if (!isClients) causes.set(extensions, originalError ?? error);
+  const cause = originalError instanceof RequestError ? originalError.cause : undefined;
+  if (!isClients) causes.set(extensions, cause ?? originalError ?? error);
   return { message, ...(locations && { locations }), ...(path && { path }), extensions };
 }
 

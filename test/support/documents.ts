@@ -60,8 +60,21 @@ export function readSteps(document: string): Step[] {
   });
 }
 
+export type Request = { who: string; token: string | undefined; query: string; variables: Record<string, unknown> };
+/** Sends a request of a document to the server there, and gives its answer. */
+export type Client = (address: string, request: Request) => Promise<unknown>;
+
+async function send(address: string, { token, query, variables }: Request): Promise<unknown> {
+  const response = await fetch(`${address}/graphql`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+    body: JSON.stringify({ query, variables }),
+  });
+  return response.json();
+}
+
 /** Starts a server on an empty embedded PostgreSQL, as the documents' reader does. */
-export async function openSession(): Promise<Session> {
+export async function openSession(client: Client = send): Promise<Session> {
   const home = await mkdtemp(join(tmpdir(), "attune-document-"));
   // PostgreSQL runs as another user where this is root.
   await chmod(home, 0o755);
@@ -93,13 +106,10 @@ export async function openSession(): Promise<Session> {
   };
 
   const graphql = async ({ block, variables }: Step): Promise<unknown> => {
-    const token = await tokenOf(/^# (.*)$/m.exec(block.text)?.[1] ?? "");
-    const response = await fetch(`${server.address}/graphql`, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
-      body: JSON.stringify({ query: real(block.text), variables: JSON.parse(real(variables?.text ?? "{}")) }),
-    });
-    return response.json();
+    const who = /^# (.*)$/m.exec(block.text)?.[1] ?? "";
+    const token = await tokenOf(who);
+    const query = real(block.text);
+    return client(server.address, { who, token, query, variables: JSON.parse(real(variables?.text ?? "{}")) });
   };
 
   const shell = async (line: string): Promise<string> => {

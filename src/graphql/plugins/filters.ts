@@ -31,7 +31,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   includesInsensitive: "Contains this text, in any case.",
   and: "All of these hold.",
   or: "At least one of these holds.",
-  not: "This does not hold.",
+  not: "This does not hold; a row that has none of it is not found.",
 };
 
 type PgFunction = Parameters<GraphileBuild.Inflection["computedAttributeField"]>[0]["resource"];

@@ -48,14 +48,15 @@ export const JsonPlugin: GraphileConfig.Plugin = {
       GraphQLScalarType(config, build) {
         return config.name === build.inflection.builtin("JSON") ? { ...config, parseLiteral } : config;
       },
-      // A column that can't be NULL can still hold JSON's null.
+      // A column that can't be NULL can still hold JSON's null; to any other, null says nothing.
       GraphQLInputObjectType_fields_field(field: GrafastInputFieldConfig, _build, { scope }) {
         const { apply } = field;
         const { fieldName, pgAttribute } = scope;
-        const isSet = pgAttribute?.notNull === true && takesNull(fieldName, pgAttribute.codec);
-        if (!isSet || apply === undefined) return field;
-        const applyNull: typeof apply = (target, value, info) => apply(target, jsonNull(value), info);
-        return { ...field, type: getNullableType(field.type), apply: applyNull };
+        if (pgAttribute?.notNull !== true || apply === undefined) return field;
+        const isValue = takesNull(fieldName, pgAttribute.codec);
+        const applyNull: typeof apply = (target, value, info) =>
+          value === null && !isValue ? undefined : apply(target, jsonNull(value), info);
+        return { ...field, ...(isValue && { type: getNullableType(field.type) }), apply: applyNull };
       },
       // So such a column may give null, unless `@notNull` says that it never does.
       GraphQLObjectType_fields_field(field, _build, { scope: { pgFieldAttribute } }) {

@@ -99,12 +99,13 @@ function nullForRequired(
 }
 
 /** Checks a variable by its type; numbers are what its scalars take: all digits for JSON, text for those of text. */
-function readVariable(value: unknown, type: GraphQLInputType, place: Place): unknown {
+function readVariable(value: unknown, type: GraphQLInputType, place: Place, depth = 0): unknown {
+  checkDepth(depth, place);
   const nullable = getNullableType(type);
   if (isListType(nullable)) {
     return Array.isArray(value)
-      ? value.map((each, name) => readVariable(each, nullable.ofType, { within: place, name }))
-      : readVariable(value, nullable.ofType, place);
+      ? value.map((each, name) => readVariable(each, nullable.ofType, { within: place, name }, depth + 1))
+      : readVariable(value, nullable.ofType, place, depth);
   }
   if (typeof value === "string") checkText(value, place);
   if (JSON.isRawJSON(value)) {
@@ -121,7 +122,10 @@ function readVariable(value: unknown, type: GraphQLInputType, place: Place): unk
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => {
       const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
-      return [name, field === undefined ? member : readVariable(member, field.type, { within: place, name })];
+      return [
+        name,
+        field === undefined ? member : readVariable(member, field.type, { within: place, name }, depth + 1),
+      ];
     }),
   );
 }

@@ -10,6 +10,7 @@ import { maskError } from "../../graphql/mask-errors.ts";
 import { type Admit, createLimitsPlugin } from "../../graphql/plugins/limits.ts";
 import { OperationsPlugin } from "../../graphql/plugins/operations.ts";
 import { SentValuesPlugin } from "../../graphql/plugins/sent-values.ts";
+import { SignedOutPlugin } from "../../graphql/plugins/signed-out.ts";
 import { makePreset } from "../../graphql/preset.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
 import type { ResolvedJwtOptions } from "../../sign-in/jwt.ts";
@@ -29,7 +30,7 @@ export async function createGraphql(pool: Pool, jwt: ResolvedJwtOptions, admit: 
   const graphql = postgraphile({
     extends: [makePreset(pool, jwt)],
     // Limits are counted with variables that have been read.
-    plugins: [SentValuesPlugin, createLimitsPlugin(admit), OperationsPlugin],
+    plugins: [SentValuesPlugin, createLimitsPlugin(admit), OperationsPlugin, SignedOutPlugin],
     grafast: {
       context: ({ fastifyv5 }) => ({ pgSettings: (fastifyv5?.request.identity ?? NOBODY).pgSettings }),
     },

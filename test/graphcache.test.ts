@@ -1,0 +1,198 @@
+/** urql's Graphcache over all that the documents ask: it has nothing to warn of, and after a mutation it is right. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { cacheExchange } from "@urql/exchange-graphcache";
+import { Client as Urql, fetchExchange } from "@urql/core";
+import {
+  buildClientSchema,
+  type DocumentNode,
+  getIntrospectionQuery,
+  getNamedType,
+  type GraphQLSchema,
+  type IntrospectionQuery,
+  isObjectType,
+  Kind,
+  OperationTypeNode,
+  parse,
+  type SelectionSetNode,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
+} from "graphql";
+import { expect, test } from "vitest";
+import { keys } from "../examples/settings-page-urql/client.ts";
+import { createTestDatabase, createTestServer } from "./support/harness.ts";
+import { type Client, openSession, readSteps, type Request } from "./support/documents.ts";
+
+const ROOT = resolve(import.meta.dirname, "..");
+const HOW_TO = Array.from(
+  readFileSync(resolve(ROOT, "docs/README.md"), "utf8").matchAll(/\]\((how-to\/[\w-]+\.md)\)$/gm),
+  ([, page]) => `docs/${page}`,
+);
+
+/** What takes rows out of a list of its page, and asks for no more than what it is about to show. */
+const ASKS_FOR_LESS = /archiveNotifications|archiveAllNotifications/;
+
+/** What somebody keeps: a cache, and what they asked. */
+type Tab = {
+  urql: Urql;
+  /** The last answer, as it came. */
+  raw: () => unknown;
+  asked: { page: string; document: DocumentNode; variables: Record<string, unknown> }[];
+};
+
+/** What Graphcache said, and what it said of a page that the database says otherwise. */
+type Findings = { page: string; warnings: string[]; compared: number; wrong: unknown[] };
+
+function openTab(
+  address: string,
+  { token }: Request,
+  schema: IntrospectionQuery,
+  warn: (message: string) => void,
+): Tab {
+  let raw: unknown;
+  const urql = new Urql({
+    url: `${address}/graphql`,
+    preferGetMethod: false,
+    fetchOptions: token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } },
+    fetch: async (...request) => {
+      const response = await fetch(...request);
+      raw = await response.clone().json();
+      return response;
+    },
+    exchanges: [
+      cacheExchange({ keys, schema, logger: (severity, message) => warn(`${severity}: ${message}`) }),
+      fetchExchange,
+    ],
+  });
+  return { urql, raw: () => raw, asked: [] };
+}
+
+/** As clients ask that keep what they get: with the `id` of everything that has one. */
+function withIds(document: DocumentNode, schema: GraphQLSchema): DocumentNode {
+  const info = new TypeInfo(schema);
+  return visit(
+    document,
+    visitWithTypeInfo(info, {
+      SelectionSet: {
+        leave(node) {
+          const type = getNamedType(info.getParentType());
+          const hasId = isObjectType(type) && type.getFields()["id"] !== undefined;
+          const isAsked = node.selections.some(
+            (each) => each.kind === Kind.FIELD && !each.alias && each.name.value === "id",
+          );
+          if (!hasId || isAsked) return undefined;
+          const id = { kind: Kind.FIELD, name: { kind: Kind.NAME, value: "id" } } as const;
+          return { ...node, selections: [...node.selections, id] };
+        },
+      },
+    }),
+  );
+}
+
+/** What a request itself asked for, of an answer that has more. */
+function askedFor(value: unknown, selections: SelectionSetNode | undefined, document: DocumentNode): unknown {
+  if (selections === undefined || value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map((each) => askedFor(each, selections, document));
+  return Object.assign(
+    {},
+    ...selections.selections.map((selection) => {
+      if (selection.kind === Kind.INLINE_FRAGMENT) return askedFor(value, selection.selectionSet, document);
+      const { name } = selection;
+      if (selection.kind === Kind.FRAGMENT_SPREAD) {
+        const fragment = document.definitions.find(
+          (each) => each.kind === Kind.FRAGMENT_DEFINITION && each.name.value === name.value,
+        );
+        return askedFor(value, fragment && "selectionSet" in fragment ? fragment.selectionSet : undefined, document);
+      }
+      const key = selection.alias?.value ?? name.value;
+      return {
+        [key]: askedFor(Object.entries(value).find(([each]) => each === key)?.[1], selection.selectionSet, document),
+      };
+    }),
+  );
+}
+
+/** Asks as somebody's browser does; after a mutation what is in the cache is compared with what there is. */
+function throughTabs(findings: Findings): Client {
+  const tabs = new Map<string, Tab>();
+  let known: IntrospectionQuery | undefined;
+  const warn = (message: string): unknown => findings.warnings.push(`${findings.page}: ${message}`);
+
+  return async (address, request) => {
+    const { query, variables, who } = request;
+    const introspection = (known ??= await introspect(address));
+    const open = (): Tab => openTab(address, request, introspection, warn);
+    const tab = tabs.get(who) ?? open();
+    tabs.set(who, tab);
+    const document = parse(query);
+    const operation = document.definitions.find((each) => each.kind === Kind.OPERATION_DEFINITION);
+    const asked = withIds(document, buildClientSchema(introspection));
+    const isMutation = operation?.operation === OperationTypeNode.MUTATION;
+    const { error } = isMutation
+      ? await tab.urql.mutation(asked, variables).toPromise()
+      : await tab.urql.query(asked, variables, { requestPolicy: "network-only" }).toPromise();
+    const answer = tab.raw();
+    if (error) return answer;
+    if (!isMutation) tab.asked.push({ page: findings.page, document: asked, variables });
+    else if (HOW_TO.includes(findings.page) && !ASKS_FOR_LESS.test(query)) await compare(findings, tab, open, query);
+    return { data: askedFor((answer as { data: unknown }).data, operation?.selectionSet, document) };
+  };
+}
+
+async function compare(findings: Findings, { urql, asked }: Tab, open: () => Tab, after: string): Promise<void> {
+  for (const { page, document, variables } of asked) {
+    if (page !== findings.page) continue;
+    const cached = await urql.query(document, variables, { requestPolicy: "cache-only" }).toPromise();
+    // What a mutation made unknown is asked for again.
+    if (!cached.data || cached.stale) continue;
+    const { data: stored } = await open()
+      .urql.query(document, variables, { requestPolicy: "network-only" })
+      .toPromise();
+    findings.compared += 1;
+    if (!isDeepStrictEqual(cached.data, stored)) findings.wrong.push({ page, after, cached: cached.data, stored });
+  }
+}
+
+async function introspect(address: string): Promise<IntrospectionQuery> {
+  const response = await fetch(`${address}/graphql`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ query: getIntrospectionQuery() }),
+  });
+  return ((await response.json()) as { data: IntrospectionQuery }).data;
+}
+
+test.each([
+  { reader: "README and tutorial", pages: ["README.md", "docs/tutorial/first-ten-minutes.md"], least: 0 },
+  { reader: "the how-to pages", pages: HOW_TO, least: 5 },
+])("of $reader", { timeout: 900_000 }, async ({ pages, least }) => {
+  const findings: Findings = { page: "", warnings: [], compared: 0, wrong: [] };
+  const session = await openSession(throughTabs(findings));
+  try {
+    for (findings.page of pages) for (const step of readSteps(findings.page)) await session.run(step);
+  } finally {
+    await session.close();
+  }
+  expect(findings.warnings).toEqual([]);
+  expect(findings.wrong).toEqual([]);
+  expect(findings.compared).toBeGreaterThanOrEqual(least);
+});
+
+test("it does warn of what it can't keep", async () => {
+  const warnings: string[] = [];
+  const database = await createTestDatabase();
+  const server = await createTestServer(database);
+  try {
+    const ada = await database.createUser("ada@example.com");
+    const address = await server.app.listen({ host: "127.0.0.1", port: 0 });
+    const request = { who: "", token: ada.token, query: "", variables: {} };
+    const { urql } = openTab(address, request, await introspect(address), (message) => warnings.push(message));
+    await urql.query("{ appPreferences { interfaceSettings { theme } } }", {}).toPromise();
+    expect(warnings).toEqual([expect.stringMatching(/^warn: Invalid key: .*AppPreferences/s)]);
+  } finally {
+    await server.close();
+    await database.close();
+  }
+});
