@@ -13,6 +13,7 @@ import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/te
 import { readOptions } from "../src/options/options.ts";
 import { signToken } from "../src/sign-in/jwt.ts";
 import { compare, type Comparison, type Effort, type Variant } from "./compare.ts";
+import { manyAtOnce } from "./many-at-once.ts";
 import { DEFINITIONS, PREFERENCES_PER_USER, seed } from "./seed.ts";
 import { startService } from "./service.ts";
 import { openSession, type Session, type Statement } from "./session.ts";
@@ -180,6 +181,10 @@ async function* comparisons(cluster: ThrowawayCluster, users: number, effort: Ef
       run: () => service.graphql(SMALLEST_QUERY, unseen.pop() ?? ""),
     };
     yield await compare(ask("the smallest request, with a token seen before", SMALLEST_QUERY), newToken, effort);
+
+    const admin = sessions.many.next();
+    await sessions.owner.client.query("update attune.users set is_admin = true where id = $1", [admin]);
+    yield* manyAtOnce(sessions.many, service, await knownToken(admin), effort);
   } finally {
     await service.stop();
     await Promise.all(Object.values(sessions).map(({ client }) => client.end()));

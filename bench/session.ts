@@ -3,14 +3,14 @@ import type pg from "pg";
 import { connect, withClient } from "../src/database/client.ts";
 
 /** Users whose requests are measured, in turns. The server remembers their tokens. */
-const ACTIVE_USERS = 500;
+const ACTIVE_USERS = 1000;
 
 export type Statement = { name: string; text: string };
 
 export type Session = {
   /** Runs one prepared statement in a transaction of its own, as the server does: begin, role and claims, statement, commit. */
   as: (
-    role: "authenticated" | "none",
+    role: "authenticated" | "service_role" | "none",
     user: string,
     statement: Statement,
     params?: unknown[],
@@ -38,7 +38,8 @@ export async function openSession(url: string): Promise<Session> {
     next: () => rows[(turn += 1) % rows.length]?.id ?? "",
     as: async (role, user, statement, params = []) => {
       await client.query("begin");
-      await client.query({ ...CLAIMS, values: [role, JSON.stringify({ sub: user, role: "authenticated" })] });
+      const claims = role === "service_role" ? { role } : { sub: user, role: "authenticated" };
+      await client.query({ ...CLAIMS, values: [role, JSON.stringify(claims)] });
       const result = await client.query({ ...statement, values: params });
       await client.query("commit");
       return result;

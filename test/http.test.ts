@@ -124,9 +124,7 @@ describe("without a token", () => {
       plans: { nodes: [{ name: "bootstrapper" }] },
       users: null,
     });
-    expect(body.errors).toMatchObject([
-      { path: ["users"], extensions: { code: "42501", reason: "not_signed_in" } },
-    ]);
+    expect(body.errors).toMatchObject([{ path: ["users"], extensions: { code: "42501", reason: "not_signed_in" } }]);
   });
 
   test("nothing can be written", async () => {

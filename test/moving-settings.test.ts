@@ -321,7 +321,7 @@ const BAD: { key: string; value: Json; named: RegExp }[] = [
   { key: "MOVE_BETA", value: false, named: /MOVE_BETA: only an administrator may change it/ },
   { key: "MOVE_GLOBAL", value: true, named: /MOVE_GLOBAL: its narrowest layer is global/ },
   { key: "MOVE_OTHER", value: { a: 7 }, named: /MOVE_OTHER: it is locked by an administrator/ },
-  { key: "MOVE_PLACE", value: { zone: "Mars/Olympus" }, named: /MOVE_PLACE: \/zone is no time zone/ },
+  { key: "MOVE_PLACE", value: { zone: "Mars/Olympus" }, named: /MOVE_PLACE: \/zone: is no time zone/ },
   { key: "MOVE_LINK", value: "Bearer abc", named: /MOVE_LINK: looks like a secret/ },
 ];
 
@@ -454,7 +454,7 @@ test("a configuration is taken as a whole or not at all, and each bad key is nam
     { in: ({ global }) => (global["MOVE_FLAG"] = { ...PLAIN, value: 1 }), named: /MOVE_FLAG: must be boolean/ },
     {
       in: ({ global }) => (global["MOVE_PLACE"] = { ...PLAIN, value: { zone: "UTC+1" } }),
-      named: /MOVE_PLACE: \/zone is no time zone/,
+      named: /MOVE_PLACE: \/zone: is no time zone/,
     },
     {
       in: ({ plans }) => (plans["nothing"] = { MOVE_FLAG: { ...PLAIN_OF_PLAN, value: true } }),

@@ -37,7 +37,7 @@ async function changeOthers(self: string): Promise<void> {
     from attune.users as u cross join attune.setting_definitions as d
     where u.id <> current_setting('attune.self')::uuid
       and d.key in ('notification_settings.email_notifications', 'notification_settings.notification_schedule')
-      and attune_private.invalid_value_message(d.schema, d.default_value || '{"leadUpdates": false, "timezone": "Asia/Tokyo"}') is null;
+      and attune_private.value_problems(d.schema, d.default_value || '{"leadUpdates": false, "timezone": "Asia/Tokyo"}') is null;
     delete from attune.project_preferences where user_id <> current_setting('attune.self')::uuid;
     insert into attune.project_preferences (user_id, project_id, key, value)
     select m.user_id, m.project_id, 'dashboard_settings.widget_visibility', '{"metrics": false}'

@@ -33,6 +33,8 @@ drop policy project_preferences_delete_self_or_admin on attune.project_preferenc
 drop policy project_preferences_all_service_role on attune.project_preferences;
 
 drop function
+  attune_private.refuse_unknown_settings(text[]),
+  attune_private.refused_value_problems(attune.setting_definitions, attune.setting_layer, jsonb),
   attune_private.stored_value_problems(attune.setting_definitions, attune.setting_layer, jsonb),
   attune_private.preference_problems(attune_private.caller, jsonb, uuid),
   attune.effective_setting_for(uuid, text, uuid),
@@ -58,7 +60,7 @@ drop function
   attune_private.system_setting(text),
   attune_private.system_number(text, integer),
   attune_private.system_interval(text, interval),
-  attune_private.check_variants(jsonb),
+  attune_private.check_variants(text, jsonb),
   attune_private.check_preference_limit(uuid[]),
   attune_private.multiply_32(bigint, bigint),
   attune_private.murmur3_32(text, bigint),

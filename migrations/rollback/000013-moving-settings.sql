@@ -26,7 +26,8 @@ drop policy setting_templates_all_service_role on attune.setting_templates;
 
 drop function
   attune_hidden.value_problem(text, attune.setting_layer, jsonb),
-  attune_private.refuse_import(text[]),
+  attune_private.import_problems(text, attune.setting_layer, jsonb),
+  attune_private.refuse_import(jsonb, text),
   attune_private.exported_preferences(uuid),
   attune.export_preferences(),
   attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean),

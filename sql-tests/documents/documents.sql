@@ -141,7 +141,7 @@ select throws_ok(
 );
 select throws_ok(
   format('select attune.update_app_preferences(%L)', jsonb_build_object('data_preferences', jsonb_build_object('timezone', zone))),
-  'PT422', 'app_preferences.data_preferences/timezone is no time zone', zone || ' is no time zone'
+  'PT422', 'app_preferences.data_preferences is not valid: /timezone: is no time zone', zone || ' is no time zone'
 )
 from unnest(array['Mars/Phobos', 'CET-1CEST', 'Europe/Berlin3', 'IST', 'Etc/GMT+13', '+03']) as z (zone);
 select lives_ok(
@@ -157,17 +157,17 @@ select throws_ok(
     'select attune.update_app_preferences(%L)',
     jsonb_build_object('integration_settings', jsonb_build_object('calendly', s.member))
   ),
-  'PT422', 'app_preferences.integration_settings/calendly' || s.path || ' looks like a secret', s.says
+  'PT422', 'app_preferences.integration_settings is not valid: /calendly' || s.path || ': looks like a secret' || s.more, s.says
 )
 from (values
-  ('{"token": "x"}'::jsonb, '/token', 'a token is refused by its name'),
-  ('{"defaults": {"apiKey": "x"}}', '/defaults/apiKey', 'a key too'),
-  ('{"defaults": {"signing_key": "x"}}', '/defaults/signing_key', 'whatever it opens'),
-  ('{"defaults": {"note": "sk-proj-abcdefgh12345678"}}', '/defaults/note', 'or by what it looks like'),
-  ('{"defaults": {"all": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"]}}', '/defaults/all/0', 'inside a list'),
-  ('{"defaults": {"note": "EAAGm0PX4ZCpsBAKZCZBLkzZCYHj3kl2"}}', '/defaults/note', 'WhatsApp''s'),
-  ('{"defaults": {"note": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"}}', '/defaults/note', 'as a long mix of letters and digits')
-) as s (member, path, says);
+  ('{"token": "x"}'::jsonb, '/token', '; /calendly: must NOT have additional properties: ''token''', 'a token is refused by its name'),
+  ('{"defaults": {"apiKey": "x"}}', '/defaults/apiKey', '', 'a key too'),
+  ('{"defaults": {"signing_key": "x"}}', '/defaults/signing_key', '', 'whatever it opens'),
+  ('{"defaults": {"note": "sk-proj-abcdefgh12345678"}}', '/defaults/note', '', 'or by what it looks like'),
+  ('{"defaults": {"all": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"]}}', '/defaults/all/0', '', 'inside a list'),
+  ('{"defaults": {"note": "EAAGm0PX4ZCpsBAKZCZBLkzZCYHj3kl2"}}', '/defaults/note', '', 'WhatsApp''s'),
+  ('{"defaults": {"note": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"}}', '/defaults/note', '', 'as a long mix of letters and digits')
+) as s (member, path, more, says);
 select lives_ok(
   $$
     select attune.update_app_preferences('{"integration_settings": {"calendly": {"enabled": true, "defaults": {

@@ -14,7 +14,7 @@ create function pg_temp.problems(schema jsonb) returns text[]
 language sql
 return array(
   select ltrim(p.path || ': ' || p.message, ': ')
-  from attune_private.json_schema_problems(schema) with ordinality as p (path, message, n)
+  from attune_private.json_schema_problems(schema) with ordinality as p (path, message, keyword, n)
   order by p.n
 );
 

@@ -134,7 +134,7 @@ select results_eq(
       ('ODD_NULL', 'adopted', '{"b": 1}', null),
       ('ODD_NUMBER', 'adopted', '"{\"a\": 1e999999}"', null),
       ('ODD_TEXT', 'adopted', '"{\"a\": \"\\u0000\"}', null),
-      ('app_preferences.data_preferences', 'not_converted', null, '/timezone is no time zone')
+      ('app_preferences.data_preferences', 'not_converted', null, '/timezone: is no time zone')
   $$,
   'what is odd is text, or listed'
 );

@@ -185,14 +185,14 @@ select throws_ok(
     insert into attune.setting_templates (name, title, "values")
     values ('lost', 'Lost', '{"app_preferences.data_preferences": {"timezone": "Mars/Phobos"}}')
   $$,
-  'PT422', 'The template is not valid: app_preferences.data_preferences: /timezone is no time zone', 'a template has time zones that there are'
+  'PT422', 'The template is not valid: app_preferences.data_preferences: /timezone: is no time zone', 'a template has time zones that there are'
 );
 select throws_ok(
   $$
     insert into attune.setting_templates (name, title, "values")
     values ('leak', 'Leak', '{"app_preferences.integration_settings": {"email": {"defaults": {"token": "abc"}}}}')
   $$,
-  'PT422', 'The template is not valid: app_preferences.integration_settings: /email/defaults/token looks like a secret', 'and no secrets'
+  'PT422', 'The template is not valid: app_preferences.integration_settings: /email/defaults/token: looks like a secret', 'and no secrets'
 );
 select tests.reset_role();
 insert into attune.setting_definitions (key, category, schema, default_value)

@@ -109,7 +109,7 @@ from (values
   ('{}', 'must be array', 'variants are a list'),
   ('[]', 'must NOT have fewer than 1 items', 'an empty list is none'),
   ('[{"name": "a", "weight": 0, "value": "red"}]', 'no weight is above 0', 'some weight is above 0'),
-  ('[{"name": "a", "weight": 500, "value": "red"}, {"name": "a", "weight": 500, "value": "blue"}]', 'two have the same name', 'names are unique'),
+  ('[{"name": "a", "weight": 500, "value": "red"}, {"name": "a", "weight": 500, "value": "blue"}]', '/1/name: another has the same name', 'names are unique'),
   ('[{"name": "a", "weight": -1, "value": "red"}, {"name": "b", "weight": 1000001, "value": "red"}]', '/0/weight: must be >= 0; /1/weight: must be <= 1000000', 'a weight is 0 to a million'),
   ('[{"name": "a", "weight": 1000}]', '/0: must have required property ''value''', 'a variant has a value')
 ) as b (variants, problem, says);
@@ -162,7 +162,7 @@ select throws_ok(
 );
 select throws_ok(
   $$ select attune.set_global_variants('TEST_PLACE', '[{"name": "a", "weight": 1000, "value": {"zone": "Nowhere"}}]') $$,
-  'PT422', 'TEST_PLACE/zone is no time zone', 'a variant is no way around an annotation'
+  'PT422', 'The variants of TEST_PLACE are not valid: /0/value/zone: is no time zone', 'a variant is no way around an annotation'
 );
 
 select tests.reset_role();
