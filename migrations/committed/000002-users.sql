@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
+--! Hash: sha1:70d177344fb7ca40274ea54b14747d13f8b44cfa
 --! Message: users
 
 -- Plans
@@ -1103,6 +1103,20 @@ revoke all on function attune_private.token_issued_at(text, text) from public;
 
 -- Where a user is signed in
 
+create type attune.revocation_reason as enum (
+  'logout', 'logout_everywhere', 'revoked', 'password_changed', 'password_reset', 'refresh_token_reused',
+  'identity_unlinked'
+);
+comment on type attune.revocation_reason is
+  E'@value logout The user signed out of it.\n'
+  '@value logout_everywhere The user signed out everywhere.\n'
+  '@value revoked The user ended it from another session.\n'
+  '@value password_changed The password was changed in another session.\n'
+  '@value password_reset The password was set anew by a mailed link.\n'
+  '@value refresh_token_reused A refresh token came twice, so it may be stolen.\n'
+  '@value identity_unlinked The identity it signed in with was taken from the account.\n'
+  'Why a session was ended.';
+
 create table attune.sessions (
   user_id uuid not null
     constraint sessions_user_id_fkey references attune.users (id) on delete cascade,
@@ -1120,13 +1134,7 @@ create table attune.sessions (
   idle_until timestamptz not null,
   expires_at timestamptz not null,
   revoked_at timestamptz,
-  revoked_because text
-    constraint sessions_revoked_because_check check (
-      revoked_because in (
-        'logout', 'logout_everywhere', 'revoked', 'password_changed', 'password_reset', 'refresh_token_reused',
-        'identity_unlinked'
-      )
-    ),
+  revoked_because attune.revocation_reason,
   constraint sessions_pkey primary key (user_id, id),
   constraint sessions_identity_check check ((issuer is null) = (subject is null)),
   constraint sessions_revoked_check check ((revoked_at is null) = (revoked_because is null))
@@ -1151,9 +1159,7 @@ comment on column attune.sessions.expires_at is 'When it ends in any case.';
 comment on column attune.sessions.revoked_at is
   E'@behavior +attribute:filterBy\n'
   'When it was ended; null while it is not.';
-comment on column attune.sessions.revoked_because is
-  'Why it was ended: `"logout"`, `"logout_everywhere"`, `"revoked"`, `"password_changed"`, `"password_reset"`, '
-  '`"refresh_token_reused"` or `"identity_unlinked"`.';
+comment on column attune.sessions.revoked_because is 'Why it was ended; null while it is not.';
 
 alter table attune.sessions enable row level security;
 create policy sessions_select_self on attune.sessions for select to authenticated

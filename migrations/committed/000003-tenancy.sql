@@ -1,15 +1,20 @@
---! Previous: sha1:e56caf756e260295496daa68fa278e7189e0e2d2
---! Hash: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
+--! Previous: sha1:70d177344fb7ca40274ea54b14747d13f8b44cfa
+--! Hash: sha1:c714b535898b2852138c1e33bd38352f157ebb21
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
 comment on type attune.team_role is
-  'What a member may do in a team: an owner everything, an admin everything but to owners, a member nothing but see '
-  'it.';
+  E'@value owner Everything.\n'
+  '@value admin Everything but to owners.\n'
+  '@value member Nothing but see it.\n'
+  'What a member may do in a team.';
 
 create type attune.project_role as enum ('owner', 'editor', 'viewer');
 comment on type attune.project_role is
-  'What a member may do in a project: an owner everything, an editor change it, a viewer see it.';
+  E'@value owner Everything.\n'
+  '@value editor Change it.\n'
+  '@value viewer See it.\n'
+  'What a member may do in a project.';
 
 --! Included tenancy/private/refuse_unknown_team.sql
 create or replace function attune_private.refuse_unknown_team()

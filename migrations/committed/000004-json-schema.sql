@@ -1,5 +1,5 @@
---! Previous: sha1:ce62a4620bd2ae4b061bbc73258042163e9b2a20
---! Hash: sha1:425d9954a231a3256f0716bc688988f335d1f5f8
+--! Previous: sha1:c714b535898b2852138c1e33bd38352f157ebb21
+--! Hash: sha1:d9ac02fbff64e7e41ebd2b9a0004f9683234332a
 --! Message: json schema
 
 -- What a value must be

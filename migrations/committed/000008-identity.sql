@@ -1,5 +1,5 @@
---! Previous: sha1:ca6e036e475f3b5bc203fdba3ca21d98f6ccd007
---! Hash: sha1:04be437a59e69151156466a2f23386c87fb144bc
+--! Previous: sha1:e297a8809b1b50be28c3a0d8d27da6423d2c050b
+--! Hash: sha1:dd82372e63aa72238034c6907f4eb9412c58139f
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -290,7 +290,23 @@ create type attune.security_event as enum (
   'email_changed',
   'identity_linked', 'identity_unlinked', 'account_deleted'
 );
-comment on type attune.security_event is 'What happened to an account or a session.';
+comment on type attune.security_event is
+  E'@value registered An account was made.\n'
+  '@value logged_in Somebody signed in.\n'
+  '@value login_failed Somebody tried to sign in with a wrong password.\n'
+  '@value login_blocked It was not even tried: there were too many failures.\n'
+  '@value refresh_token_reused A refresh token came twice, and its session was ended.\n'
+  '@value session_revoked A session was ended.\n'
+  '@value password_changed The password was changed by who knew it.\n'
+  '@value password_reset_requested A link to set the password anew was asked for.\n'
+  '@value password_reset The password was set anew by a mailed link.\n'
+  '@value email_verified The address was verified by a mailed link.\n'
+  '@value email_change_requested Another address was asked for.\n'
+  '@value email_changed The account has another address.\n'
+  '@value identity_linked Somebody can sign in as the user by an outside provider.\n'
+  '@value identity_unlinked And can no longer.\n'
+  '@value account_deleted The account was deleted.\n'
+  'What happened to an account or a session.';
 
 create table attune.security_log (
   id bigint generated always as identity
@@ -484,16 +500,23 @@ comment on column attune_private.daily_amounts.last_at is 'When the last one was
 
 alter table attune_private.daily_amounts enable row level security;
 
+create type attune.mail_purpose as enum (
+  'verify_email', 'reset_password', 'change_email', 'email_change_notice', 'address_taken', 'invitation'
+);
+comment on type attune.mail_purpose is
+  E'@value verify_email Has the link that verifies the address.\n'
+  '@value reset_password Has the link that sets the password anew.\n'
+  '@value change_email To the new address: has the link that makes it the user''s.\n'
+  '@value email_change_notice To the former address: somebody wants to change it.\n'
+  '@value address_taken To whoever has the address that somebody else wants to change to.\n'
+  '@value invitation Has the link that accepts an invitation.\n'
+  'What a mail is for.';
+
 create table attune_private.mail_outbox (
   id bigint generated always as identity
     constraint mail_outbox_pkey primary key,
   user_id uuid,
-  purpose text not null
-    constraint mail_outbox_purpose_check check (
-      purpose in (
-        'verify_email', 'reset_password', 'change_email', 'email_change_notice', 'address_taken', 'invitation'
-      )
-    ),
+  purpose attune.mail_purpose not null,
   recipient text not null,
   payload jsonb not null
     constraint mail_outbox_payload_check check (octet_length(payload::text) <= 16384),
@@ -522,7 +545,7 @@ alter table attune_private.mail_outbox enable row level security;
 
 create type attune.mail as (
   id bigint,
-  purpose text,
+  purpose attune.mail_purpose,
   recipient text,
   payload jsonb,
   created_at timestamptz,
@@ -535,9 +558,7 @@ comment on column attune.mail.id is
   'By which it is completed or failed.';
 comment on column attune.mail.purpose is
   E'@notNull\n'
-  'What it is for: `"verify_email"`, `"reset_password"`, `"change_email"` (to the new address), '
-  '`"email_change_notice"` (to the former one), `"address_taken"` (to whoever has the address that somebody else wants '
-  'to change to) or `"invitation"`.';
+  'What it is for.';
 comment on column attune.mail.recipient is
   E'@notNull\n'
   'The e-mail address.';
@@ -604,7 +625,7 @@ revoke all on function attune_private.refuse(text, text, text, text, integer) fr
 --! Included identity/private/send_mail.sql
 create or replace function attune_private.send_mail(
   user_id uuid,
-  purpose text,
+  purpose attune.mail_purpose,
   recipient text,
   payload jsonb,
   expires_at timestamptz,
@@ -619,9 +640,9 @@ begin atomic
     send_mail.at, send_mail.expires_at, send_mail.at
   );
 end;
-comment on function attune_private.send_mail(uuid, text, text, jsonb, timestamptz, timestamptz) is
+comment on function attune_private.send_mail(uuid, attune.mail_purpose, text, jsonb, timestamptz, timestamptz) is
   'Puts a mail into the outbox, from which a trusted worker sends it.';
-revoke all on function attune_private.send_mail(uuid, text, text, jsonb, timestamptz, timestamptz) from public;
+revoke all on function attune_private.send_mail(uuid, attune.mail_purpose, text, jsonb, timestamptz, timestamptz) from public;
 --! EndIncluded identity/private/send_mail.sql
 --! Included identity/private/refuse_for_now.sql
 create or replace function attune_private.refuse_for_now(reason text, message text, hint text, retry_after integer)
@@ -1140,7 +1161,7 @@ revoke all on function attune_private.start_session(uuid, timestamptz, inet, tex
 --! Included identity/private/revoke_sessions.sql
 create or replace function attune_private.revoke_sessions(
   user_id uuid,
-  because text,
+  because attune.revocation_reason,
   at timestamptz default now(),
   only_session uuid default null,
   except_session uuid default null,
@@ -1170,10 +1191,10 @@ begin
   return revoked;
 end;
 $$;
-comment on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet) is
+comment on function attune_private.revoke_sessions(uuid, attune.revocation_reason, timestamptz, uuid, uuid, inet) is
   'Ends the sessions of a user, or one of them, or all but one, and returns how many. '
   'It takes effect with the next request.';
-revoke all on function attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet) from public;
+revoke all on function attune_private.revoke_sessions(uuid, attune.revocation_reason, timestamptz, uuid, uuid, inet) from public;
 --! EndIncluded identity/private/revoke_sessions.sql
 --! Included identity/private/check_password.sql
 create or replace function attune_private.check_password(password text)

@@ -1,5 +1,5 @@
---! Previous: sha1:04be437a59e69151156466a2f23386c87fb144bc
---! Hash: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
+--! Previous: sha1:dd82372e63aa72238034c6907f4eb9412c58139f
+--! Hash: sha1:07438bab0183522ad253e893e91b58edcd65e42d
 --! Message: invitations
 
 create table attune.invitations (

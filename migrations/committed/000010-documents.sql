@@ -1,5 +1,5 @@
---! Previous: sha1:dcaa527a8c752318d349b415c9a11ad80d5ff260
---! Hash: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
+--! Previous: sha1:07438bab0183522ad253e893e91b58edcd65e42d
+--! Hash: sha1:e206c061d0e6666a9977a0c809b66e73f5471db0
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:1caf430c463a1b0d2c47572c051df8cb9ccc6e88
---! Hash: sha1:0f434fb7a01f2e526fca27b861568b49e0dfe233
+--! Previous: sha1:e206c061d0e6666a9977a0c809b66e73f5471db0
+--! Hash: sha1:a5603d621df0fb699b38fed45e5ea4393f2881f6
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

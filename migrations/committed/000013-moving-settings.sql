@@ -1,12 +1,14 @@
---! Previous: sha1:cd677f8d0ebca02b0d69a14c614e54789add5015
---! Hash: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
+--! Previous: sha1:b8196c37c23be3744ed36fa2a1432bf198712067
+--! Hash: sha1:970ba2e0681dea38e6489a1826306b65c423b1a7
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
 
 create type attune.import_mode as enum ('merge', 'replace');
 comment on type attune.import_mode is
-  'What becomes of values that a document does not mention: `merge` leaves them, `replace` drops them.';
+  E'@value merge They stay.\n'
+  '@value replace They are dropped.\n'
+  'What becomes of values that a document does not mention.';
 
 create type attune.setting_change as (
   layer attune.setting_layer,
@@ -1178,8 +1180,12 @@ grant execute on function attune.preview_team_setting(uuid, text, jsonb, boolean
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'kept_aside', 'not_converted');
 comment on type attune.adoption_outcome is
-  'What became of an old setting: `adopted` into the global layer, or that of its user; `unchanged`, it was there; '
-  '`kept`, another value is there and stays; `kept_aside`, it is encrypted, and was not read; `not_converted`, and why.';
+  E'@value adopted It went into the global layer, or that of its user.\n'
+  '@value unchanged It was there already.\n'
+  '@value kept Another value is there and stays.\n'
+  '@value kept_aside It is encrypted, and was not read.\n'
+  '@value not_converted It is no value of the setting; `problem` says why.\n'
+  'What became of an old setting.';
 
 create type attune.adopted_setting as (
   key text,

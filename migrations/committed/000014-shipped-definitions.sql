@@ -1,5 +1,5 @@
---! Previous: sha1:cb851e85ee64ba9f505989a8e4a079a6d24ebcdd
---! Hash: sha1:0fa5fefbe35861e4f18816e5411450d44ab2f53a
+--! Previous: sha1:970ba2e0681dea38e6489a1826306b65c423b1a7
+--! Hash: sha1:71f33c75345404aaacd7a1d33a28b89c61670d58
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -411,7 +411,12 @@ select from attune.apply_definitions($definitions$
             "dark",
             "system"
           ],
-          "description": "The colours: light, dark, or as the system has it."
+          "enumDescriptions": [
+            "Dark on light.",
+            "Light on dark.",
+            "As the system has it."
+          ],
+          "description": "The colours."
         },
         "language": {
           "type": "string",
@@ -432,6 +437,11 @@ select from attune.apply_definitions($definitions$
             "compact",
             "standard",
             "comfortable"
+          ],
+          "enumDescriptions": [
+            "The most rows on a screen.",
+            "As tables usually are.",
+            "With room around each row."
           ],
           "description": "How close the rows of tables are."
         },
