@@ -1,5 +1,5 @@
 --! Previous: sha1:d9ac02fbff64e7e41ebd2b9a0004f9683234332a
---! Hash: sha1:95993f2a8bc4834b96354a1f7e60d8355df46070
+--! Hash: sha1:12e37392a1633133db0e19240b17f17dd1098fa7
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -2770,8 +2770,7 @@ begin
 end;
 $$;
 comment on function attune.effective_setting(text, uuid, text) is
-  E'@notNull\n'
-  '@param key Which setting.\n'
+  E'@param key Which setting.\n'
   '@param project_id In which project; outside projects when left out.\n'
   '@param targeting_key Whom rollouts and variants of public settings draw where nobody is signed in, such as a '
   'visitor''s own random id.\n'
@@ -2893,8 +2892,7 @@ begin
 end;
 $$;
 comment on function attune.effective_setting_for(uuid, text, uuid) is
-  E'@notNull\n'
-  '@param user_id To whom it applies.\n'
+  E'@param user_id To whom it applies.\n'
   '@param key Which setting.\n'
   '@param project_id In which project; outside projects when left out.\n'
   'What applies to another user for one setting; for administrators and trusted servers (`admin_required`). '
@@ -2985,8 +2983,7 @@ begin atomic
   from attune.effective_settings(category, project_id, targeting_key) as s;
 end;
 comment on function attune.settings_document(text, uuid, text) is
-  E'@notNull\n'
-  '@param category Only this category; all when left out.\n'
+  E'@param category Only this category; all when left out.\n'
   '@param project_id In which project; outside projects when left out.\n'
   '@param targeting_key Whom rollouts and variants of public settings draw where nobody is signed in, such as a '
   'visitor''s own random id.\n'
@@ -3420,8 +3417,7 @@ begin
 end;
 $$;
 comment on function attune.set_plan_setting(text, text, jsonb, boolean, boolean, boolean, timestamptz) is
-  E'@notNull\n'
-  '@param plan Which plan.\n'
+  E'@param plan Which plan.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
@@ -3510,8 +3506,7 @@ begin
 end;
 $$;
 comment on function attune.set_team_setting(uuid, text, jsonb, boolean, boolean, boolean, timestamptz) is
-  E'@notNull\n'
-  '@param team_id Which team.\n'
+  E'@param team_id Which team.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_enforced Whether nobody of them can choose otherwise.\n'
@@ -3607,8 +3602,7 @@ begin
 end;
 $$;
 comment on function attune.set_user_setting(uuid, text, jsonb, boolean, timestamptz) is
-  E'@notNull\n'
-  '@param user_id Whose.\n'
+  E'@param user_id Whose.\n'
   '@param key Which setting.\n'
   '@param value The value; of an object, the members to change.\n'
   '@param is_whole True stores an object as it is, in place of what is stored.\n'
@@ -3650,8 +3644,7 @@ begin
 end;
 $$;
 comment on function attune.reset_user_setting(uuid, text, timestamptz) is
-  E'@notNull\n'
-  '@param user_id Whose.\n'
+  E'@param user_id Whose.\n'
   '@param key Which setting.\n'
   '@param expected_updated_at The `updated_at` of the preference that was read.\n'
   'Takes from one user what an administrator gave, and returns what applies to that user now; for administrators. '

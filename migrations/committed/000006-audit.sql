@@ -1,5 +1,5 @@
---! Previous: sha1:95993f2a8bc4834b96354a1f7e60d8355df46070
---! Hash: sha1:eeb95aaa62cc9860db53b3b0d3f6929949abf305
+--! Previous: sha1:12e37392a1633133db0e19240b17f17dd1098fa7
+--! Hash: sha1:78711c9477a4b4f914fb48a002e713cd72413a58
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:eeb95aaa62cc9860db53b3b0d3f6929949abf305
---! Hash: sha1:e297a8809b1b50be28c3a0d8d27da6423d2c050b
+--! Previous: sha1:78711c9477a4b4f914fb48a002e713cd72413a58
+--! Hash: sha1:e8affb3ee173457fa0da49b42c45ad28816f252b
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -899,8 +899,7 @@ begin atomic
   where d.source is not distinct from export_definitions.source;
 end;
 comment on function attune.export_definitions(text) is
-  E'@notNull\n'
-  '@param source The document that declared them; those made by hand when left out.\n'
+  E'@param source The document that declared them; those made by hand when left out.\n'
   'The definitions of one source as the document that `apply_definitions` takes: applying it changes nothing. '
   'Without a source, those that were made by hand; give the document an `$id` before it is applied.';
 revoke all on function attune.export_definitions(text) from public;

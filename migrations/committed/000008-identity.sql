@@ -1,5 +1,5 @@
---! Previous: sha1:e297a8809b1b50be28c3a0d8d27da6423d2c050b
---! Hash: sha1:dd82372e63aa72238034c6907f4eb9412c58139f
+--! Previous: sha1:e8affb3ee173457fa0da49b42c45ad28816f252b
+--! Hash: sha1:9d397ba8b274c6fc17bb3df9ed7343a590e96856
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -2297,8 +2297,7 @@ begin
 end;
 $$;
 comment on function attune.confirm_email_change(text) is
-  E'@notNull\n'
-  '@param token The token of the mail.\n'
+  E'@param token The token of the mail.\n'
   'Makes an address the caller''s own, verified, with the token that was mailed there (`request_email_change`), and '
   'returns the caller. '
   'Links that were mailed to the former address open nothing any more; sessions go on. '

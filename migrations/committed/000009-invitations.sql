@@ -1,5 +1,5 @@
---! Previous: sha1:dd82372e63aa72238034c6907f4eb9412c58139f
---! Hash: sha1:07438bab0183522ad253e893e91b58edcd65e42d
+--! Previous: sha1:9d397ba8b274c6fc17bb3df9ed7343a590e96856
+--! Hash: sha1:ec7c2356fb41952cea737a22b3ec51cc51a18564
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:07438bab0183522ad253e893e91b58edcd65e42d
---! Hash: sha1:e206c061d0e6666a9977a0c809b66e73f5471db0
+--! Previous: sha1:ec7c2356fb41952cea737a22b3ec51cc51a18564
+--! Hash: sha1:c171249bfad60e85d9ebca0712cf4ed02e1e039f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -253,8 +253,7 @@ begin
 end;
 $$;
 comment on function attune.update_app_preferences(jsonb) is
-  E'@notNull\n'
-  '@param patch `{member: value}`; null resets a member.\n'
+  E'@param patch `{member: value}`; null resets a member.\n'
   'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
   'all or nothing, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference` (`secret_in_setting` among it).';
@@ -297,8 +296,7 @@ begin
 end;
 $$;
 comment on function attune.update_notification_settings(jsonb) is
-  E'@notNull\n'
-  '@param patch `{member: value}`; null resets a member.\n'
+  E'@param patch `{member: value}`; null resets a member.\n'
   'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
   'all or nothing, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';
@@ -345,8 +343,7 @@ begin
 end;
 $$;
 comment on function attune.update_dashboard_settings(jsonb, uuid) is
-  E'@notNull\n'
-  '@param patch `{member: value}`; null resets a member.\n'
+  E'@param patch `{member: value}`; null resets a member.\n'
   '@param project_id In which project; outside projects when left out.\n'
   'Changes what the patch names (RFC 7396: objects are merged, null resets a member to what applies without it), '
   'everywhere or in one project, all or nothing, and returns the whole. '
@@ -466,8 +463,7 @@ begin
 end;
 $$;
 comment on function attune.set_ai_configuration_active(boolean) is
-  E'@notNull\n'
-  '@param is_active False switches it off.\n'
+  E'@param is_active False switches it off.\n'
   'Switches the caller''s own AI configuration off, so that the default applies, without losing it; and on again. '
   'Returns what applies now. '
   'Refused: `not_signed_in`.';
@@ -490,8 +486,7 @@ begin
 end;
 $$;
 comment on function attune.update_ai_configuration(jsonb) is
-  E'@notNull\n'
-  '@param patch `{member: value}`; null resets a member.\n'
+  E'@param patch `{member: value}`; null resets a member.\n'
   'Changes the members that the patch names (null resets one), all or nothing, switches the caller''s own '
   'configuration on, and returns the whole. '
   'Refused: `invalid_patch`, `unknown_document_member`, and as `set_preference`.';

@@ -1,5 +1,5 @@
---! Previous: sha1:e206c061d0e6666a9977a0c809b66e73f5471db0
---! Hash: sha1:a5603d621df0fb699b38fed45e5ea4393f2881f6
+--! Previous: sha1:c171249bfad60e85d9ebca0712cf4ed02e1e039f
+--! Hash: sha1:fb31482f2cf98bf5d05ce760e5afaa520564e3a9
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

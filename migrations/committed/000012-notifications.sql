@@ -1,5 +1,5 @@
---! Previous: sha1:a5603d621df0fb699b38fed45e5ea4393f2881f6
---! Hash: sha1:b8196c37c23be3744ed36fa2a1432bf198712067
+--! Previous: sha1:fb31482f2cf98bf5d05ce760e5afaa520564e3a9
+--! Hash: sha1:42f3382eb80d4a1d4849fa2a47953732fe741449
 --! Message: notifications
 
 -- What there is to notify of
@@ -1003,8 +1003,7 @@ $$;
 comment on function attune.create_notification(
   text, text, text, attune.notification_type, attune.notification_priority, text, jsonb, uuid, text
 ) is
-  E'@notNull\n'
-  '@param category What it is about.\n'
+  E'@param category What it is about.\n'
   '@param title What happened, 1 to 200 characters.\n'
   '@param message The particulars, at most 4,000 characters.\n'
   '@param type How it looks.\n'
@@ -1694,8 +1693,7 @@ begin
 end;
 $$;
 comment on function attune.complete_delivery(uuid, uuid, attune.notification_channel, uuid) is
-  E'@notNull\n'
-  '@param user_id Whose.\n'
+  E'@param user_id Whose.\n'
   '@param notification_id Which notification.\n'
   '@param channel Which channel.\n'
   '@param lease_token What the worker was given when it claimed the delivery.\n'
@@ -1745,8 +1743,7 @@ begin
 end;
 $$;
 comment on function attune.fail_delivery(uuid, uuid, attune.notification_channel, uuid, text, boolean) is
-  E'@notNull\n'
-  '@param user_id Whose.\n'
+  E'@param user_id Whose.\n'
   '@param notification_id Which notification.\n'
   '@param channel Which channel.\n'
   '@param lease_token What the worker was given when it claimed the delivery.\n'

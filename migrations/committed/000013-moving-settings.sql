@@ -1,5 +1,5 @@
---! Previous: sha1:b8196c37c23be3744ed36fa2a1432bf198712067
---! Hash: sha1:970ba2e0681dea38e6489a1826306b65c423b1a7
+--! Previous: sha1:42f3382eb80d4a1d4849fa2a47953732fe741449
+--! Hash: sha1:df8f27e8154a2ced5470ee0fde1b9adf72f2bd8f
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -137,7 +137,6 @@ begin
 end;
 $$;
 comment on function attune.export_preferences() is
-  E'@notNull\n'
   'All that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for '
   '`import_preferences`. '
   'What only administrators may write is not in it. '
@@ -426,7 +425,6 @@ begin
 end;
 $$;
 comment on function attune.export_configuration() is
-  E'@notNull\n'
   'What administrators chose for everybody and for plans, `{"global": {key: {"value", "is_active", …}}, "plans": '
   '{plan: {key: {…}}}}`, for `import_configuration`, such as from staging into production; for administrators '
   '(`admin_required`).';

@@ -1,5 +1,5 @@
---! Previous: sha1:970ba2e0681dea38e6489a1826306b65c423b1a7
---! Hash: sha1:71f33c75345404aaacd7a1d33a28b89c61670d58
+--! Previous: sha1:df8f27e8154a2ced5470ee0fde1b9adf72f2bd8f
+--! Hash: sha1:f23dac26b1271cf4f1e824ea0301810d16673a7e
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
