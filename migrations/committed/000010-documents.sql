@@ -1,5 +1,5 @@
 --! Previous: sha1:ec7c2356fb41952cea737a22b3ec51cc51a18564
---! Hash: sha1:c171249bfad60e85d9ebca0712cf4ed02e1e039f
+--! Hash: sha1:771f42b593b2e9b8f2952988ea3215e9533165cc
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting
@@ -422,7 +422,8 @@ begin
 end;
 $$;
 comment on function attune.get_effective_ai_config(uuid) is
-  E'@param user_id Whose.\n'
+  E'@name ai_configuration_for\n'
+  '@param user_id Whose.\n'
   'Which language model works for a user, and how; for the user, administrators and trusted servers. '
   'For an id that is no user''s, what applies to everybody. '
   'Refused: `admin_required`.';

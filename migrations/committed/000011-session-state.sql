@@ -1,5 +1,5 @@
---! Previous: sha1:c171249bfad60e85d9ebca0712cf4ed02e1e039f
---! Hash: sha1:fb31482f2cf98bf5d05ce760e5afaa520564e3a9
+--! Previous: sha1:771f42b593b2e9b8f2952988ea3215e9533165cc
+--! Hash: sha1:d4a986872095d97d4feadedd6b380d1a430ede3f
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:fb31482f2cf98bf5d05ce760e5afaa520564e3a9
---! Hash: sha1:42f3382eb80d4a1d4849fa2a47953732fe741449
+--! Previous: sha1:d4a986872095d97d4feadedd6b380d1a430ede3f
+--! Hash: sha1:c50174cfc82467f9900683fb76bdd1ed93375b11
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:42f3382eb80d4a1d4849fa2a47953732fe741449
---! Hash: sha1:df8f27e8154a2ced5470ee0fde1b9adf72f2bd8f
+--! Previous: sha1:c50174cfc82467f9900683fb76bdd1ed93375b11
+--! Hash: sha1:60f7292e1322bb620fb90ea3f41489e7eaad10d8
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:df8f27e8154a2ced5470ee0fde1b9adf72f2bd8f
---! Hash: sha1:f23dac26b1271cf4f1e824ea0301810d16673a7e
+--! Previous: sha1:60f7292e1322bb620fb90ea3f41489e7eaad10d8
+--! Hash: sha1:7088acf26778ba511c24881a4b1cb1b9987ef6e8
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
