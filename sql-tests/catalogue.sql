@@ -460,6 +460,21 @@ with object (name, comment) as (
 select name as offender from object where regexp_replace(comment, '^@.*$', '', 'gn') ~ '\S' is not true;
 comment on view undocumented is 'everything exposed, and every function, has a comment: it is the documentation';
 
+create temp view enum_values_undescribed as
+select coalesce(labels.name, described.name) as offender
+from (
+  select format('%s: %s', t.name, e.enumlabel) as name
+  from our_types as t
+  join pg_enum as e on e.enumtypid = t.oid
+) as labels
+full join (
+  select format('%s: %s', t.name, v[1]) as name
+  from our_types as t
+  cross join lateral regexp_matches(obj_description(t.oid, 'pg_type'), '^@value (\S+) \S', 'gn') as v
+) as described on described.name = labels.name
+where labels.name is null or described.name is null;
+comment on view enum_values_undescribed is 'the comment of an exposed enum describes each of its values, @value <label> <what it means>, and no other';
+
 -- One offender, or more, for each
 
 create temp table planted (rule text, offender text);
@@ -511,6 +526,8 @@ insert into planted (rule, offender) values
   ('unexposed_in_attune', 'attune.planted(uuid)'),
   ('unexposed_in_attune', 'attune.planted_counter'),
   ('relations_in_hidden', 'attune_hidden.planted'),
+  ('enum_values_undescribed', 'attune.planted_kind: one'),
+  ('enum_values_undescribed', 'attune.planted_kind: two'),
   ('undocumented', 'attune.planted'),
   ('undocumented', 'attune.planted.note'),
   ('undocumented', 'attune.planted_view.note'),
@@ -555,6 +572,7 @@ create function attune_hidden.planted() returns boolean language sql begin atomi
 revoke all on function attune_hidden.planted() from public;
 create view attune.planted_view as select note from attune.planted;
 create type attune.planted_kind as enum ('one');
+comment on type attune.planted_kind is '@value two Is none of its values.';
 create domain attune.planted_domain as text;
 create type attune.planted_pair as (one text, two text);
 

@@ -8,6 +8,7 @@ import {
   type IntrospectionQuery,
   getNamedType,
   type GraphQLOutputType,
+  isEnumType,
   isInputObjectType,
   isObjectType,
   validateSchema,
@@ -252,7 +253,7 @@ describe("an application's own schemas", () => {
       type: "object",
       required: ["when", "hour"],
       properties: {
-        when: { enum: ["before", "after"] },
+        when: { enum: ["before", "after"], enumDescriptions: ["In the morning.", 1] },
         hour: { type: "integer", minimum: 0, maximum: 23 },
         "half-hour": { type: "boolean" },
       },
@@ -315,6 +316,12 @@ describe("an application's own schemas", () => {
         rules: "[InterfaceSettingsRuleInput!]",
         tree: "InterfaceSettingsTreePatch",
       });
+
+      const when = types.getType("InterfaceSettingsRuleWhen");
+      expect(isEnumType(when) && when.getValues().map(({ name, description }) => [name, description])).toEqual([
+        ["before", "In the morning."],
+        ["after", null],
+      ]);
 
       const selection =
         "{ interfaceSettings { rules { when hour halfHour } grid big level word map any rowCount tree { name parent } } }";

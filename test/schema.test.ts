@@ -10,6 +10,7 @@ import {
   type GraphQLField,
   type GraphQLObjectType,
   type GraphQLSchema,
+  isEnumType,
   isInputObjectType,
   isListType,
   isNonNullType,
@@ -109,25 +110,46 @@ test("what a client may keep has an `id`: all else is listed as what has none", 
   expect(kept.map(({ name }) => name).filter((name) => texts.withoutId.includes(name))).toEqual(NO_OBJECTS);
 });
 
-/** All that has a description: types, fields, arguments, and members of inputs. */
+/** All that has a description: types, fields, arguments, members of inputs, and values of enums. */
 const described = (): { name: string; description: string | null | undefined }[] =>
   Object.values(schema.getTypeMap()).flatMap((type) => {
     if (type.name.startsWith("__") || isSpecifiedScalarType(type)) return [];
     const fields = isObjectType(type) ? Object.values(type.getFields()) : [];
     const inputs = isInputObjectType(type) ? Object.values(type.getFields()) : [];
+    const values = isEnumType(type) ? type.getValues() : [];
     return [
       { name: type.name, description: type.description },
-      ...[...fields, ...inputs].map(({ name, description }) => ({ name: `${type.name}.${name}`, description })),
+      ...[...fields, ...inputs, ...values].map(({ name, description }) => ({
+        name: `${type.name}.${name}`,
+        description,
+      })),
       ...fields.flatMap(({ name: of, args }) =>
         args.map(({ name, description }) => ({ name: `${type.name}.${of}(${name})`, description })),
       ),
     ];
   });
 
-test("every type, field and argument is described", () => {
+test("every type, field, argument and value of an enum is described", () => {
   const missing = described().flatMap(({ name, description }) => (description ? [] : [name]));
-  // Of a function's argument: a line `@param name What it is.` at the head of the function's comment.
+  // Of a function's argument: a line `@param name What it is.` at the head of the function's comment; of an enum's value:
+  // `@value label What it means.` at that of the type's, and `enumDescriptions` in a JSON Schema.
   expect(missing).toEqual([]);
+});
+
+test("an order and a group say by what, as the row has it", () => {
+  const said = described().flatMap(({ name, description }) => {
+    const [, type = "", kind = "", value = ""] = /^(\w+)(OrderBy|GroupBy)\.(\w+)$/.exec(name) ?? [];
+    const [, by = ""] = /`(\w+)`/.exec(description ?? "") ?? [];
+    return kind === "" || by === "" ? [] : [{ type, value, by, description }];
+  });
+  expect(said.length).toBeGreaterThan(100);
+  expect(said.filter(({ type, by }) => field(type, by) === undefined)).toEqual([]);
+  expect(said).toContainEqual({
+    type: "ConfigurationAuditLog",
+    value: "OCCURRED_AT_DESC",
+    by: "occurredAt",
+    description: "By `occurredAt`, the latest first.",
+  });
 });
 
 test("every description is ours: none begins as one of PostGraphile's own", () => {

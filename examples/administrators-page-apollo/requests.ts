@@ -6,20 +6,26 @@ export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' |
 import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
 /** What was done to a row. */
 export type AuditOperation =
+  /** It was removed. */
   | 'DELETE'
+  /** It is new. */
   | 'INSERT'
+  /** It was changed. */
   | 'UPDATE';
 
-/**
- * Where a value is stored, from broad to narrow: the definition's default,
- * everybody, a plan, a team, a user, a user in one project.
- */
+/** Where a value is stored, from broad to narrow. */
 export type SettingLayer =
+  /** The definition's default. */
   | 'default'
+  /** For everybody, or for a part in a rollout. */
   | 'global'
+  /** For the users of a plan. */
   | 'plan'
+  /** For one user in one project. */
   | 'project'
+  /** For a user's current team. */
   | 'team'
+  /** For one user. */
   | 'user';
 
 export type AdministratorsPageQueryVariables = Exact<{

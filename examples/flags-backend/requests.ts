@@ -4,17 +4,17 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
-/**
- * Why a value applies, in the terms of OpenFeature: DEFAULT, the definition's
- * default; STATIC, the same for everybody; TARGETING_MATCH, chosen for this user,
- * plan, team or project; SPLIT, a gradual rollout or a variant; DISABLED, the
- * default, because what is stored is switched off.
- */
+/** Why a value applies, in the terms of OpenFeature. */
 export type EvaluationReason =
+  /** The definition's default. */
   | 'DEFAULT'
+  /** The default, because what is stored is switched off. */
   | 'DISABLED'
+  /** A gradual rollout or a variant. */
   | 'SPLIT'
+  /** The same for everybody. */
   | 'STATIC'
+  /** Chosen for this user, plan, team or project. */
   | 'TARGETING_MATCH';
 
 export type FlagQueryVariables = Exact<{

@@ -114,39 +114,52 @@ export type InterfaceSettingsPatch = {
   sidebarCollapsed?: boolean | null | undefined;
   /** How close the rows of tables are. Default: `"standard"`. */
   tableDensity?: InterfaceSettingsTableDensity | null | undefined;
-  /** The colours: light, dark, or as the system has it. Default: `"system"`. */
+  /** The colours. Default: `"system"`. */
   theme?: InterfaceSettingsTheme | null | undefined;
 };
 
 /** How close the rows of tables are. Default: `"standard"`. */
 export type InterfaceSettingsTableDensity =
+  /** With room around each row. */
   | 'comfortable'
+  /** The most rows on a screen. */
   | 'compact'
+  /** As tables usually are. */
   | 'standard';
 
-/** The colours: light, dark, or as the system has it. Default: `"system"`. */
+/** The colours. Default: `"system"`. */
 export type InterfaceSettingsTheme =
+  /** Light on dark. */
   | 'dark'
+  /** Dark on light. */
   | 'light'
+  /** As the system has it. */
   | 'system';
 
 /** Which notification is sent first, when several are due. */
 export type NotificationPriority =
+  /** After what is urgent. */
   | 'high'
+  /** After all others. */
   | 'low'
+  /** After what is high or urgent. */
   | 'normal'
+  /** Before all others. */
   | 'urgent';
 
-/**
- * Where a value is stored, from broad to narrow: the definition's default,
- * everybody, a plan, a team, a user, a user in one project.
- */
+/** Where a value is stored, from broad to narrow. */
 export type SettingLayer =
+  /** The definition's default. */
   | 'default'
+  /** For everybody, or for a part in a rollout. */
   | 'global'
+  /** For the users of a plan. */
   | 'plan'
+  /** For one user in one project. */
   | 'project'
+  /** For a user's current team. */
   | 'team'
+  /** For one user. */
   | 'user';
 
 /** What changes of `WidgetLayout`: null drops a member, which resets it unless the value is stored as a whole. */

@@ -4,12 +4,17 @@
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
 comment on type attune.team_role is
-  'What a member may do in a team: an owner everything, an admin everything but to owners, a member nothing but see '
-  'it.';
+  E'@value owner Everything.\n'
+  '@value admin Everything but to owners.\n'
+  '@value member Nothing but see it.\n'
+  'What a member may do in a team.';
 
 create type attune.project_role as enum ('owner', 'editor', 'viewer');
 comment on type attune.project_role is
-  'What a member may do in a project: an owner everything, an editor change it, a viewer see it.';
+  E'@value owner Everything.\n'
+  '@value editor Change it.\n'
+  '@value viewer See it.\n'
+  'What a member may do in a project.';
 
 --!include tenancy/private/refuse_unknown_team.sql
 --!include tenancy/private/refuse_unknown_project.sql

@@ -6,33 +6,48 @@
 
 create type attune.setting_layer as enum ('default', 'global', 'plan', 'team', 'user', 'project');
 comment on type attune.setting_layer is
-  'Where a value is stored, from broad to narrow: the definition''s default, everybody, a plan, a team, a user, a '
-  'user in one project.';
+  E'@value default The definition''s default.\n'
+  '@value global For everybody, or for a part in a rollout.\n'
+  '@value plan For the users of a plan.\n'
+  '@value team For a user''s current team.\n'
+  '@value user For one user.\n'
+  '@value project For one user in one project.\n'
+  'Where a value is stored, from broad to narrow.';
 
 create type attune.setting_writer as enum ('user', 'admin');
 comment on type attune.setting_writer is
-  'Who may write a setting in the layers of a user: the user, or administrators only.';
+  E'@value user The user, and administrators.\n'
+  '@value admin Administrators only.\n'
+  'Who may write a setting in the layers of a user.';
 
 create type attune.setting_seeding as enum ('inherit', 'copy');
 comment on type attune.setting_seeding is
-  'What a new user gets: nothing (`inherit`, later defaults apply), or the value then effective (`copy`, later '
-  'defaults do not).';
+  E'@value inherit Nothing: later defaults apply.\n'
+  '@value copy The value then effective: later defaults do not apply.\n'
+  'What a new user gets.';
 
 create type attune.setting_merge as enum ('deep', 'replace');
 comment on type attune.setting_merge is
-  'How values of several layers make one: `deep`, objects member by member, broad to narrow (RFC 7396); `replace`, the '
-  'narrowest is the whole.';
+  E'@value deep Objects member by member, broad to narrow (RFC 7396).\n'
+  '@value replace The narrowest is the whole.\n'
+  'How values of several layers make one.';
 
 create type attune.setting_audience as enum ('public', 'client', 'server', 'admin');
 comment on type attune.setting_audience is
-  'Who is shown a setting: everybody (`public`), who is signed in (`client`), trusted servers and administrators '
-  '(`server`), or administrators and who acts for them (`admin`).';
+  E'@value public Everybody.\n'
+  '@value client Who is signed in.\n'
+  '@value server Trusted servers and administrators.\n'
+  '@value admin Administrators and who acts for them.\n'
+  'Who is shown a setting.';
 
 create type attune.evaluation_reason as enum ('DEFAULT', 'STATIC', 'TARGETING_MATCH', 'SPLIT', 'DISABLED');
 comment on type attune.evaluation_reason is
-  'Why a value applies, in the terms of OpenFeature: DEFAULT, the definition''s default; STATIC, the same for '
-  'everybody; TARGETING_MATCH, chosen for this user, plan, team or project; SPLIT, a gradual rollout or a variant; '
-  'DISABLED, the default, because what is stored is switched off.';
+  E'@value DEFAULT The definition''s default.\n'
+  '@value STATIC The same for everybody.\n'
+  '@value TARGETING_MATCH Chosen for this user, plan, team or project.\n'
+  '@value SPLIT A gradual rollout or a variant.\n'
+  '@value DISABLED The default, because what is stored is switched off.\n'
+  'Why a value applies, in the terms of OpenFeature.';
 
 -- The registry
 
@@ -622,6 +637,23 @@ comment on column attune.effective_setting.project_id is 'In which project; null
 comment on column attune.effective_setting.targeting_key is
   'Whom rollouts and variants drew, where nobody is signed in; null when it was not given.';
 
+create type attune.ignored_reason as enum (
+  'inactive', 'outside_rollout', 'enforced_by_global', 'enforced_by_plan', 'enforced_by_team', 'overridden_by_global',
+  'overridden_by_plan', 'overridden_by_team', 'overridden_by_user', 'overridden_by_project'
+);
+comment on type attune.ignored_reason is
+  E'@value inactive It is switched off.\n'
+  '@value outside_rollout The user is not in its rollout.\n'
+  '@value enforced_by_global The value for everybody is enforced.\n'
+  '@value enforced_by_plan The value of the plan is enforced.\n'
+  '@value enforced_by_team The value of the team is enforced.\n'
+  '@value overridden_by_global The value for everybody replaces it.\n'
+  '@value overridden_by_plan The value of the plan replaces it.\n'
+  '@value overridden_by_team The value of the team replaces it.\n'
+  '@value overridden_by_user The value of the user replaces it.\n'
+  '@value overridden_by_project The value of the user in the project replaces it.\n'
+  'Why a stored value does not count.';
+
 create type attune.setting_explanation as (
   layer attune.setting_layer,
   value jsonb,
@@ -629,7 +661,7 @@ create type attune.setting_explanation as (
   is_active boolean,
   is_enforced boolean,
   is_winner boolean,
-  ignored_because text,
+  ignored_because attune.ignored_reason,
   updated_by uuid,
   updated_at timestamptz
 );
@@ -651,8 +683,7 @@ comment on column attune.setting_explanation.is_winner is
   E'@notNull\n'
   'Whether the effective value comes from here: the narrowest layer that counted.';
 comment on column attune.setting_explanation.ignored_because is
-  'Why a stored value does not count: `inactive`, `outside_rollout`, `enforced_by_<layer>`, or '
-  '`overridden_by_<layer>`; null where it counts or stores nothing. '
+  'Why a stored value does not count; null where it counts or nothing is stored. '
   'The members of an object count until a narrower layer sets them.';
 comment on column attune.setting_explanation.updated_by is 'The user who wrote it.';
 comment on column attune.setting_explanation.updated_at is 'When it was written.';

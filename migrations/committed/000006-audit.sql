@@ -7,11 +7,18 @@
 
 -- What is done to the records themselves, and never undone
 
+create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting');
+comment on type attune.maintenance_task is
+  E'@value purge_audit_log Old rows of the audit log were removed.\n'
+  '@value erase_user The values of a deleted user were taken out of the audit log.\n'
+  '@value seed_settings A user did not get all values that are copied: the parameters name what can''t be stored.\n'
+  '@value rename_setting A setting got another key, and the stored values with it.\n'
+  'What is done to the records themselves.';
+
 create table attune.maintenance_operations (
   id bigint generated always as identity
     constraint maintenance_operations_pkey primary key,
-  operation text not null
-    constraint maintenance_operations_operation_check check (operation in ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting')),
+  operation attune.maintenance_task not null,
   reason text not null
     constraint maintenance_operations_reason_check check (char_length(reason) between 1 and 1000),
   parameters jsonb not null
@@ -31,8 +38,7 @@ comment on table attune.maintenance_operations is
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
 comment on column attune.maintenance_operations.operation is
   E'@behavior +attribute:filterBy\n'
-  'What was done: `"purge_audit_log"`, `"erase_user"`, `"seed_settings"` (with what could not be copied) or '
-  '`"rename_setting"`.';
+  'What was done.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
 comment on column attune.maintenance_operations.parameters is
   'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
@@ -40,7 +46,8 @@ comment on column attune.maintenance_operations.affected_rows is 'How many rows 
 comment on column attune.maintenance_operations.actor_id is
   E'@behavior +attribute:filterBy\n'
   'The user who did it; null when it was a trusted server or the owner.';
-comment on column attune.maintenance_operations.actor_role is 'The database role that did it.';
+comment on column attune.maintenance_operations.actor_role is
+  'The database role that did it: `"authenticated"`, `"service_role"`, or whatever the owner''s is called.';
 comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
 comment on column attune.maintenance_operations.occurred_at is
   E'@behavior +attribute:filterBy +attribute:orderBy\n'
@@ -61,12 +68,18 @@ create trigger _100_append_only before update or delete or truncate on attune.ma
 -- Who changed what
 
 create type attune.audit_operation as enum ('INSERT', 'UPDATE', 'DELETE');
-comment on type attune.audit_operation is 'What was done to a row.';
+comment on type attune.audit_operation is
+  E'@value INSERT It is new.\n'
+  '@value UPDATE It was changed.\n'
+  '@value DELETE It was removed.\n'
+  'What was done to a row.';
 
 create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category');
 comment on type attune.audit_subject is
-  'What was changed: a `setting`, be it its definition or a stored value, a `setting_template` or a '
-  '`notification_category`.';
+  E'@value setting Its definition or a stored value.\n'
+  '@value setting_template A template.\n'
+  '@value notification_category A category of notifications.\n'
+  'What was changed.';
 
 --!include audit/triggers/tg_configuration_audit_log__purge.sql
 
@@ -118,7 +131,8 @@ comment on column attune.configuration_audit_log.transaction_id is
   'Changes with the same number were made together or not at all.';
 comment on column attune.configuration_audit_log.actor_id is
   'The user who made the change; null when it was a trusted server or the owner.';
-comment on column attune.configuration_audit_log.actor_role is 'The database role that made the change.';
+comment on column attune.configuration_audit_log.actor_role is
+  'The database role that made the change: `"authenticated"`, `"service_role"`, or whatever the owner''s is called.';
 comment on column attune.configuration_audit_log.subject is
   E'@behavior +attribute:filterBy\n'
   'What was changed.';

@@ -3,12 +3,19 @@
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
-comment on type attune.definition_action is 'What applying a document does to one definition.';
+comment on type attune.definition_action is
+  E'@value added It is new.\n'
+  '@value changed It is there, and is changed.\n'
+  '@value removed It is there, and goes.\n'
+  '@value unchanged It is there as the document says.\n'
+  '@value skipped It can''t be done; `problem` says why.\n'
+  'What applying a document does to one definition.';
 
 create type attune.stored_values_action as enum ('refuse', 'discard');
 comment on type attune.stored_values_action is
-  'What to do when stored values would no longer be allowed: `refuse` the document, or `discard` those values (the '
-  'audit log keeps them).';
+  E'@value refuse The document is refused.\n'
+  '@value discard They are removed; the audit log keeps them.\n'
+  'What to do when stored values would no longer be allowed.';
 
 create type attune.definition_change as (
   action attune.definition_action,

@@ -114,7 +114,23 @@ create type attune.security_event as enum (
   'email_changed',
   'identity_linked', 'identity_unlinked', 'account_deleted'
 );
-comment on type attune.security_event is 'What happened to an account or a session.';
+comment on type attune.security_event is
+  E'@value registered An account was made.\n'
+  '@value logged_in Somebody signed in.\n'
+  '@value login_failed Somebody tried to sign in with a wrong password.\n'
+  '@value login_blocked It was not even tried: there were too many failures.\n'
+  '@value refresh_token_reused A refresh token came twice, and its session was ended.\n'
+  '@value session_revoked A session was ended.\n'
+  '@value password_changed The password was changed by who knew it.\n'
+  '@value password_reset_requested A link to set the password anew was asked for.\n'
+  '@value password_reset The password was set anew by a mailed link.\n'
+  '@value email_verified The address was verified by a mailed link.\n'
+  '@value email_change_requested Another address was asked for.\n'
+  '@value email_changed The account has another address.\n'
+  '@value identity_linked Somebody can sign in as the user by an outside provider.\n'
+  '@value identity_unlinked And can no longer.\n'
+  '@value account_deleted The account was deleted.\n'
+  'What happened to an account or a session.';
 
 create table attune.security_log (
   id bigint generated always as identity
@@ -308,16 +324,23 @@ comment on column attune_private.daily_amounts.last_at is 'When the last one was
 
 alter table attune_private.daily_amounts enable row level security;
 
+create type attune.mail_purpose as enum (
+  'verify_email', 'reset_password', 'change_email', 'email_change_notice', 'address_taken', 'invitation'
+);
+comment on type attune.mail_purpose is
+  E'@value verify_email Has the link that verifies the address.\n'
+  '@value reset_password Has the link that sets the password anew.\n'
+  '@value change_email To the new address: has the link that makes it the user''s.\n'
+  '@value email_change_notice To the former address: somebody wants to change it.\n'
+  '@value address_taken To whoever has the address that somebody else wants to change to.\n'
+  '@value invitation Has the link that accepts an invitation.\n'
+  'What a mail is for.';
+
 create table attune_private.mail_outbox (
   id bigint generated always as identity
     constraint mail_outbox_pkey primary key,
   user_id uuid,
-  purpose text not null
-    constraint mail_outbox_purpose_check check (
-      purpose in (
-        'verify_email', 'reset_password', 'change_email', 'email_change_notice', 'address_taken', 'invitation'
-      )
-    ),
+  purpose attune.mail_purpose not null,
   recipient text not null,
   payload jsonb not null
     constraint mail_outbox_payload_check check (octet_length(payload::text) <= 16384),
@@ -346,7 +369,7 @@ alter table attune_private.mail_outbox enable row level security;
 
 create type attune.mail as (
   id bigint,
-  purpose text,
+  purpose attune.mail_purpose,
   recipient text,
   payload jsonb,
   created_at timestamptz,
@@ -359,9 +382,7 @@ comment on column attune.mail.id is
   'By which it is completed or failed.';
 comment on column attune.mail.purpose is
   E'@notNull\n'
-  'What it is for: `"verify_email"`, `"reset_password"`, `"change_email"` (to the new address), '
-  '`"email_change_notice"` (to the former one), `"address_taken"` (to whoever has the address that somebody else wants '
-  'to change to) or `"invitation"`.';
+  'What it is for.';
 comment on column attune.mail.recipient is
   E'@notNull\n'
   'The e-mail address.';

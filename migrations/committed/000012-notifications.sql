@@ -5,18 +5,43 @@
 -- What there is to notify of
 
 create type attune.notification_channel as enum ('email', 'push', 'sms');
-comment on type attune.notification_channel is 'A way out of the application, beside the inbox.';
+comment on type attune.notification_channel is
+  E'@value email By e-mail.\n'
+  '@value push To the recipient''s devices.\n'
+  '@value sms By text message.\n'
+  'A way out of the application, beside the inbox.';
 
 create type attune.notification_type as enum ('success', 'info', 'warning', 'error');
-comment on type attune.notification_type is 'How a notification looks.';
+comment on type attune.notification_type is
+  E'@value success Something succeeded.\n'
+  '@value info Something is worth knowing.\n'
+  '@value warning Something needs attention.\n'
+  '@value error Something failed.\n'
+  'How a notification looks.';
 
 create type attune.notification_priority as enum ('low', 'normal', 'high', 'urgent');
-comment on type attune.notification_priority is 'Which notification is sent first, when several are due.';
+comment on type attune.notification_priority is
+  E'@value low After all others.\n'
+  '@value normal After what is high or urgent.\n'
+  '@value high After what is urgent.\n'
+  '@value urgent Before all others.\n'
+  'Which notification is sent first, when several are due.';
 
 create type attune.delivery_status as enum ('skipped', 'pending', 'sent', 'failed');
 comment on type attune.delivery_status is
-  'How far a delivery is: `skipped`, it will not be sent; `pending`, it is due at its time; `sent`; `failed`, it '
-  'was given up.';
+  E'@value skipped It will not be sent.\n'
+  '@value pending It is due at its time.\n'
+  '@value sent A worker has sent it.\n'
+  '@value failed It was given up.\n'
+  'How far a delivery is.';
+
+create type attune.delivery_reason as enum ('disabled', 'quiet_hours', 'outside_working_hours', 'sent_at_once');
+comment on type attune.delivery_reason is
+  E'@value disabled The recipient does not want it, or the category does not go by the channel.\n'
+  '@value quiet_hours It waits for the end of the recipient''s quiet hours.\n'
+  '@value outside_working_hours It waits for the recipient''s working hours.\n'
+  '@value sent_at_once It waits for nothing.\n'
+  'Why a delivery is due when it is.';
 
 create table attune.notification_categories (
   name text
@@ -222,9 +247,7 @@ create table attune.notification_deliveries (
   notification_id uuid not null,
   channel attune.notification_channel not null,
   status attune.delivery_status not null,
-  reason text not null
-    constraint notification_deliveries_reason_check
-      check (reason in ('disabled', 'quiet_hours', 'outside_working_hours', 'sent_at_once')),
+  reason attune.delivery_reason not null,
   due_at timestamptz,
   attempts integer not null default 0,
   lease_token uuid,
@@ -254,9 +277,7 @@ comment on column attune.notification_deliveries.channel is 'By which channel.';
 comment on column attune.notification_deliveries.status is
   E'@behavior +attribute:filterBy\n'
   'How far it is.';
-comment on column attune.notification_deliveries.reason is
-  'Why it is due when it is: `sent_at_once`; `quiet_hours` or `outside_working_hours`, it waits for their end; '
-  '`disabled`, the recipient does not want it or the category does not go by the channel.';
+comment on column attune.notification_deliveries.reason is 'Why it is due when it is.';
 comment on column attune.notification_deliveries.due_at is
   'When it is to be sent at the earliest; null when never, because it is not wanted or the recipient''s schedule '
   'has no opening.';
@@ -286,7 +307,7 @@ grant select on attune.notification_deliveries to service_role;
 
 -- When one may be sent
 
-create type attune_private.delivery_decision as (reason text, due_at timestamptz);
+create type attune_private.delivery_decision as (reason attune.delivery_reason, due_at timestamptz);
 comment on type attune_private.delivery_decision is 'Whether, when and why a notification is sent by one channel.';
 
 --!include notifications/private/delivery_obstacle.sql

@@ -6,7 +6,9 @@
 
 create type attune.import_mode as enum ('merge', 'replace');
 comment on type attune.import_mode is
-  'What becomes of values that a document does not mention: `merge` leaves them, `replace` drops them.';
+  E'@value merge They stay.\n'
+  '@value replace They are dropped.\n'
+  'What becomes of values that a document does not mention.';
 
 create type attune.setting_change as (
   layer attune.setting_layer,
@@ -171,8 +173,12 @@ comment on column attune.preview_change.users is
 
 create type attune.adoption_outcome as enum ('adopted', 'unchanged', 'kept', 'kept_aside', 'not_converted');
 comment on type attune.adoption_outcome is
-  'What became of an old setting: `adopted` into the global layer, or that of its user; `unchanged`, it was there; '
-  '`kept`, another value is there and stays; `kept_aside`, it is encrypted, and was not read; `not_converted`, and why.';
+  E'@value adopted It went into the global layer, or that of its user.\n'
+  '@value unchanged It was there already.\n'
+  '@value kept Another value is there and stays.\n'
+  '@value kept_aside It is encrypted, and was not read.\n'
+  '@value not_converted It is no value of the setting; `problem` says why.\n'
+  'What became of an old setting.';
 
 create type attune.adopted_setting as (
   key text,

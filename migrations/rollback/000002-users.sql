@@ -65,4 +65,5 @@ drop function
   attune_private.tg_users__validate(),
   attune_private.tg_users__email();
 
+drop type attune.revocation_reason;
 drop type attune_private.caller;

@@ -130,6 +130,7 @@ drop function
   attune_private.tg_users__seed_settings();
 
 drop type attune.setting_explanation;
+drop type attune.ignored_reason;
 drop type attune.effective_setting;
 drop type attune_private.stored_value;
 drop type attune.evaluation_reason;

@@ -40,3 +40,4 @@ drop function
 
 drop type attune.audit_subject;
 drop type attune.audit_operation;
+drop type attune.maintenance_task;

@@ -41,12 +41,12 @@ drop function
   attune_private.request_address(),
   attune_private.log_security(attune.security_event, uuid, uuid, inet),
   attune_private.refuse(text, text, text, text, integer),
-  attune_private.send_mail(uuid, text, text, jsonb, timestamptz, timestamptz),
+  attune_private.send_mail(uuid, attune.mail_purpose, text, jsonb, timestamptz, timestamptz),
   attune_private.refuse_one_time_token(text, text),
   attune_private.consume_one_time_token(text, text, timestamptz),
   attune_private.session_tokens(attune.sessions, bytea, timestamptz),
   attune_private.start_session(uuid, timestamptz, inet, text, text, text),
-  attune_private.revoke_sessions(uuid, text, timestamptz, uuid, uuid, inet),
+  attune_private.revoke_sessions(uuid, attune.revocation_reason, timestamptz, uuid, uuid, inet),
   attune_private.check_password(text),
   attune_private.set_password(uuid, text, timestamptz),
   attune_private.attempt_subjects(text, inet, bytea),
@@ -106,6 +106,7 @@ drop function
 
 drop type attune_private.attempt_subject;
 drop type attune.mail;
+drop type attune.mail_purpose;
 drop type attune.security_event;
 drop type attune.deleted_account;
 drop type attune.session_tokens;

@@ -63,6 +63,7 @@ drop function
 
 drop type attune.claimed_delivery;
 drop type attune_private.delivery_decision;
+drop type attune.delivery_reason;
 drop type attune.delivery_status;
 drop type attune.notification_priority;
 drop type attune.notification_type;

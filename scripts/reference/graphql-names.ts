@@ -6,7 +6,7 @@ import type { SqlObject } from "./objects.ts";
 export type GraphqlName = { coordinate: string; object: SqlObject };
 
 /**
- * Names follow from SQL's: a function is a field, a table is the type of its rows and the fields that read and write it.
+ * Names follow from SQL's, or from a tag `@name`: a function is a field, a table is the type of its rows and the fields that read and write it.
  * @throws when a query or a mutation has nothing behind it
  */
 export function graphqlNames(objects: SqlObject[], schema: GraphQLSchema): GraphqlName[] {
@@ -14,7 +14,7 @@ export function graphqlNames(objects: SqlObject[], schema: GraphQLSchema): Graph
     new Map(
       objects
         .filter((object) => object.group === group && object.it.schema === "attune")
-        .map((object) => [toName(object.it.name), object]),
+        .map((object) => [toName(ownName(object)), object]),
     );
   const tables = named("Tables", rowType);
   const functions = named("Functions", camelCase);
@@ -45,6 +45,10 @@ export function graphqlNames(objects: SqlObject[], schema: GraphQLSchema): Graph
     });
     return [{ coordinate: type.name, object }, ...computed];
   });
+}
+
+function ownName({ it }: SqlObject): string {
+  return /^@name (\S+)$/m.exec(it.comment)?.[1] ?? it.name;
 }
 
 function camelCase(name: string): string {

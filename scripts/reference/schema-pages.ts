@@ -148,14 +148,11 @@ function triggerTable({ triggers }: Table): string {
 
 function routineSection(routine: Routine): string {
   const { tags, description } = split(routine.comment);
-  const parameters = tags.flatMap((tag) => {
-    const found = /^@param (\S+) (.*)$/.exec(tag);
-    return found === null ? [] : [`- \`${found[1]}\`: ${found[2]}`];
-  });
+  const parameters = described(tags, "param");
   return [
     `\`\`\`sql\n${signature(routine)}\n\`\`\``,
     description,
-    ...(parameters.length > 0 ? [parameters.join("\n")] : []),
+    ...(parameters === "" ? [] : [parameters]),
     `${capital(routine.volatility)}, runs with the rights of ${routine.isDefiner ? "the owner" : "the caller"}; may be called by ${rolesOf(routine.roles)}.`,
   ].join("\n\n");
 }
@@ -170,7 +167,18 @@ function signature({ schema, name, arguments: parameters, returns }: Routine): s
 }
 
 function typeSection({ comment, labels, columns }: Type): string {
-  return [text(comment), labels.length > 0 ? `One of ${list(labels)}.` : fieldTable(columns)].join("\n\n");
+  const { tags, description } = split(comment);
+  return [description, labels.length > 0 ? described(tags, "value") : fieldTable(columns)].join("\n\n");
+}
+
+/** A list of what lines such as `@param name What it is.` say. */
+function described(tags: string[], kind: "param" | "value"): string {
+  return tags
+    .flatMap((tag) => {
+      const [of, name, ...words] = tag.split(" ");
+      return of === `@${kind}` ? [`- \`${name}\`: ${words.join(" ")}`] : [];
+    })
+    .join("\n");
 }
 
 /** A comment without the smart tags at its head, which are for PostGraphile. */

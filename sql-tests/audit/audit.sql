@@ -295,7 +295,7 @@ select is(attune.purge_audit_log('2020-01-03', 'Two years are enough'), 2::bigin
 select set_eq('select id from attune.configuration_audit_log', 'select id from kept', 'what is not that old stays');
 select results_eq(
   'select operation, reason, parameters, affected_rows, actor_id, actor_role, transaction_id from attune.maintenance_operations where operation = ''purge_audit_log'' and transaction_id = pg_current_xact_id()',
-  $$ values ('purge_audit_log', 'Two years are enough', jsonb_build_object('before', '2020-01-03'::timestamptz), 2::bigint, null::uuid, 'service_role', pg_current_xact_id()) $$,
+  $$ values ('purge_audit_log'::attune.maintenance_task, 'Two years are enough', jsonb_build_object('before', '2020-01-03'::timestamptz), 2::bigint, null::uuid, 'service_role', pg_current_xact_id()) $$,
   'a purge leaves a row: what, why, how much, and by whom'
 );
 select is(attune.purge_audit_log('-infinity', 'Nothing'), 0::bigint, 'service_role can purge nothing');

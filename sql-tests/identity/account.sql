@@ -105,7 +105,7 @@ select results_eq(
 );
 select results_eq(
   $$ select operation, parameters ->> 'user_id', affected_rows from attune.maintenance_operations $$,
-  $$ select 'erase_user', user_id::text, 3::bigint from ada $$,
+  $$ select 'erase_user'::attune.maintenance_task, user_id::text, 3::bigint from ada $$,
   'erasing is written down'
 );
 select results_eq(

@@ -111,7 +111,7 @@ create temp table sent as select * from attune.claim_mails(10);
 grant select on sent to public;
 select results_eq(
   $$ select s.purpose, s.recipient, s.payload - 'token' from sent as s where s.purpose <> 'email_change_notice' order by s.id $$,
-  $$ values ('address_taken', 'bob@example.com', '{"name": "Bob"}'::jsonb), ('change_email', 'free@example.com', '{"name": "Ada"}') $$,
+  $$ values ('address_taken'::attune.mail_purpose, 'bob@example.com', '{"name": "Bob"}'::jsonb), ('change_email', 'free@example.com', '{"name": "Ada"}') $$,
   'but whoever has it is told, and gets no link'
 );
 select is_empty($$ select from sent where purpose = 'address_taken' and payload ? 'token' $$, 'not even in secret');

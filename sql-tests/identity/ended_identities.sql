@@ -104,7 +104,7 @@ select lives_ok($$ select attune.unlink_identity('https://id.example.com', 'bob'
 select tests.reset_role();
 select results_eq(
   $$ select o.subject, s.revoked_because from opened as o join attune.sessions as s on s.id = o.session_id order by o.subject $$,
-  $$ values ('bob', 'identity_unlinked'), ('robert', null), (null, null) $$,
+  $$ values ('bob', 'identity_unlinked'::attune.revocation_reason), ('robert', null), (null, null) $$,
   'the sessions end that were opened through it, and no others'
 );
 select is(((attune_private.refresh_session(refresh_token)).refusal).reason, 'session_ended', 'they cannot be refreshed')

@@ -5,7 +5,7 @@ select no_plan();
 insert into attune.global_settings (key, value) values ('PASSWORD_COST', '4');
 select attune.register(format('user%s@example.com', n), 'correct horse', 'User ' || n) from generate_series(1, 3) as n;
 
-create temp table claimed (id bigint, purpose text, recipient text, payload jsonb, created_at timestamptz, expires_at timestamptz, attempts integer, round integer);
+create temp table claimed (id bigint, purpose attune.mail_purpose, recipient text, payload jsonb, created_at timestamptz, expires_at timestamptz, attempts integer, round integer);
 grant all on claimed to public;
 
 -- A user, and a request without a token
@@ -35,7 +35,7 @@ select results_eq(
 select results_eq(
   $$ select distinct purpose, attempts, expires_at, payload ->> 'name' = 'User ' || substring(recipient from 5 for 1),
        payload ->> 'token' ~ '^[A-Za-z0-9_-]{64}$' from claimed $$,
-  $$ values ('verify_email', 1, now() + interval '1 day', true, true) $$,
+  $$ values ('verify_email'::attune.mail_purpose, 1, now() + interval '1 day', true, true) $$,
   'a mail says what it is for, to whom, and its token'
 );
 select is_empty('select attune.claim_mails()', 'there is nothing more to claim');

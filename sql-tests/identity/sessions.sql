@@ -66,7 +66,7 @@ select is(
 from (select refresh_token from first union all select refresh_token from second union all select refresh_token from third) as t;
 select results_eq(
   'select revoked_at, revoked_because from attune.sessions where id = (select session_id from first)',
-  $$ values (now() + interval '110.1 seconds', 'refresh_token_reused') $$,
+  $$ values (now() + interval '110.1 seconds', 'refresh_token_reused'::attune.revocation_reason) $$,
   'a session says when and why it was ended'
 );
 select bag_eq(
@@ -181,7 +181,7 @@ select throws_ok(
 );
 select results_eq(
   'select s.id, s.revoked_at, s.revoked_because from attune.revoke_session((select session_id from other)) as s',
-  $$ select session_id, now(), 'revoked' from other $$,
+  $$ select session_id, now(), 'revoked'::attune.revocation_reason from other $$,
   'a user can revoke a session'
 );
 select lives_ok('select attune.revoke_session((select session_id from other))', 'a user can revoke a session twice');

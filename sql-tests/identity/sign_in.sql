@@ -7,7 +7,7 @@ insert into attune.global_settings (key, value) values ('PASSWORD_COST', '4');
 select set_config('request.headers', '{"user-agent": "Test"}', true);
 select set_config('attune.client_address', '192.0.2.1', true);
 
-create function pg_temp.mailed_token(recipient text, purpose text) returns text language sql security definer as $$
+create function pg_temp.mailed_token(recipient text, purpose attune.mail_purpose) returns text language sql security definer as $$
   -- As the worker does before it sends.
   select attune_private.write_reset_mails();
   select m.payload ->> 'token' from attune_private.mail_outbox as m

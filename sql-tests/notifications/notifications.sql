@@ -151,7 +151,7 @@ select results_eq(
   $$ select d.channel, d.status, d.reason, d.due_at from attune.notification_deliveries as d order by d.channel $$,
   $$
     values
-      ('email'::attune.notification_channel, 'pending'::attune.delivery_status, 'sent_at_once', now()),
+      ('email'::attune.notification_channel, 'pending'::attune.delivery_status, 'sent_at_once'::attune.delivery_reason, now()),
       ('push', 'pending', 'sent_at_once', now()),
       ('sms', 'skipped', 'disabled', null)
   $$,

@@ -134,7 +134,7 @@ select tests.authenticate_as('ada@example.com');
 select results_eq(
   $$ select layer, value, is_set, is_active, is_enforced, is_winner, ignored_because, updated_by, updated_at from attune.explain_setting('k') $$,
   $$ values
-    ('default'::attune.setting_layer, '1'::jsonb, true, true, false, false, 'overridden_by_global', null::uuid, null::timestamptz),
+    ('default'::attune.setting_layer, '1'::jsonb, true, true, false, false, 'overridden_by_global'::attune.ignored_reason, null::uuid, null::timestamptz),
     ('global', '"all"', true, true, true, true, null, tests.user_id('admin@example.com'), now()),
     ('plan', null, false, false, false, false, null, null, null),
     ('team', null, false, false, false, false, null, null, null),

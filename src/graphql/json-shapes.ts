@@ -22,9 +22,12 @@ const UNSAYABLE = ["allOf", "anyOf", "oneOf", "if", "dependentSchemas", "pattern
 export type Shape =
   | { kind: "json" }
   | { kind: "scalar"; type: "String" | "Int" | "Float" | "Boolean" }
-  | ({ kind: "enum"; words: string[] } & Named)
+  | ({ kind: "enum"; words: Word[] } & Named)
   | { kind: "list"; items: Nullable }
   | ({ kind: "object"; members: Member[] } & Named);
+
+/** A value of an enum, and what `enumDescriptions` say of it. */
+export type Word = { word: string; description: string | undefined };
 
 /** What the schema calls it, where it refers to it by name: what is equal in several places is one type. */
 type Named = { shared: { name: string; description: string } | undefined };
@@ -118,7 +121,7 @@ export function valueOf(
       case "integer":
         return { kind: "scalar", type: fitsInt(node, values) ? "Int" : "Float" };
       case "string":
-        return ofString(values, place);
+        return ofString(node, values, place);
       case "array":
         return ofArray(node, place);
       default:
@@ -214,10 +217,15 @@ function fitsInt(node: Schema, values: unknown[] | undefined): boolean {
   return bound("minimum", "exclusiveMinimum") >= -INT && bound("maximum", "exclusiveMaximum") < INT;
 }
 
-function ofString(values: unknown[] | undefined, { shared }: Place): Shape {
-  const words = [...new Set(values?.filter((value) => typeof value === "string") ?? [])];
+function ofString({ enumDescriptions }: Schema, values: unknown[] | undefined, { shared }: Place): Shape {
+  const described = Array.isArray(enumDescriptions) ? enumDescriptions : [];
+  const words = (values ?? []).flatMap((word, index): Word[] => {
+    const description: unknown = described[index];
+    if (typeof word !== "string" || values?.indexOf(word) !== index) return [];
+    return [{ word, description: typeof description === "string" ? description : undefined }];
+  });
   const isEnum =
-    words.length > 0 && words.length <= MOST_WORDS && words.every((word) => NAME.test(word) && !LITERALS.has(word));
+    words.length > 0 && words.length <= MOST_WORDS && words.every(({ word }) => NAME.test(word) && !LITERALS.has(word));
   return isEnum ? { kind: "enum", words, shared } : { kind: "scalar", type: "String" };
 }
 
@@ -260,7 +268,7 @@ export function readValue(value: Value, json: unknown): unknown {
 
 function isOfShape(shape: Shape, given: unknown): boolean {
   if (shape.kind === "scalar") return isOfScalar(shape.type, JSON.isRawJSON(given) ? Number(given.rawJSON) : given);
-  if (shape.kind === "enum") return typeof given === "string" && shape.words.includes(given);
+  if (shape.kind === "enum") return typeof given === "string" && shape.words.some(({ word }) => word === given);
   if (shape.kind === "list") return Array.isArray(given);
   return shape.kind === "json" || (isSchema(given) && !JSON.isRawJSON(given));
 }

@@ -2,7 +2,16 @@
 import type { GraphQLInputType, GraphQLOutputType } from "graphql";
 import type {} from "postgraphile";
 import { type GrafastFieldConfig, type GrafastInputFieldConfig, lambda, type Step } from "postgraphile/grafast";
-import { type Member, memberOf, NAME, type Nullable, readValue, type Shape, type Value } from "./json-shapes.ts";
+import {
+  type Member,
+  memberOf,
+  NAME,
+  type Nullable,
+  readValue,
+  type Shape,
+  type Value,
+  type Word,
+} from "./json-shapes.ts";
 
 /** The types of a value, to be asked for when all types are known. */
 export type TypesOfValue = { output: () => GraphQLOutputType; input: () => GraphQLInputType };
@@ -74,8 +83,8 @@ export function registerTypes(
     }
   }
 
-  function registerEnum(words: string[], description: string, name: string): void {
-    const values = Object.fromEntries(words.map((word) => [word, {}]));
+  function registerEnum(words: Word[], description: string, name: string): void {
+    const values = Object.fromEntries(words.map(({ word, description: means }) => [word, { description: means }]));
     build.registerEnumType(name, {}, () => ({ description, values }), ORIGIN);
   }
 

@@ -1,6 +1,7 @@
-/** Describes what SQL has no comment for (arguments, results, aggregates), and names all things as GraphQL does. */
+/** Describes what SQL has no comment for (arguments, results, aggregates, values of enums), and names all things as GraphQL does. */
 import type { GraphQLNamedType } from "graphql";
 import type {} from "postgraphile";
+import { describeEnumValues } from "../enum-values.ts";
 import { inOurWords } from "../house-words.ts";
 
 type Describable = { description?: string | null | undefined };
@@ -10,7 +11,7 @@ export const DescriptionsPlugin: GraphileConfig.Plugin = {
   schema: {
     hooks: {
       finalize(schema, build) {
-        const { getNamedType, isInputObjectType, isObjectType } = build.graphql;
+        const { getNamedType, isEnumType, isInputObjectType, isObjectType } = build.graphql;
         const types = Object.values(schema.getTypeMap()).filter(({ name }) => !name.startsWith("__"));
         const parameters = parametersByOwner(build);
 
@@ -36,6 +37,10 @@ export const DescriptionsPlugin: GraphileConfig.Plugin = {
           const documented = parameters.get(type.name);
           for (const field of Object.values(type.getFields())) describe(field, documented?.get(field.name));
         }
+
+        const meanings = describeEnumValues(build);
+        for (const type of types.filter(isEnumType))
+          for (const value of type.getValues()) describe(value, meanings.get(`${type.name}.${value.name}`));
 
         const described = types.flatMap((type) => describables(type, build));
         const names = namesBySql(build, new Set(described.map(({ name }) => name)));
