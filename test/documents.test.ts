@@ -217,7 +217,10 @@ describe("what is shipped", () => {
       const answer = await ask(
         "{ appPreferences { interfaceSettings { theme } } other: appPreferences { interfaceSettings { rtl } } }",
       );
-      expect(answer.data).toEqual({ appPreferences: null, other: { interfaceSettings: { rtl: false } } });
+      expect(answer.data).toEqual({
+        appPreferences: { interfaceSettings: null },
+        other: { interfaceSettings: { rtl: false } },
+      });
       expect(reasonsOf(answer)).toEqual(["unexpected_value"]);
       expect(answer.errors?.[0]?.message).toBe(
         "app_preferences.interface_settings/theme has a value that its type can't hold",

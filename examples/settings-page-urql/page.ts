@@ -25,8 +25,8 @@ export function drawPage({ appPreferences, togglesHere, notificationCounts }: Se
   );
   return [
     `Bell: ${notificationCounts?.unread ?? "?"}`,
-    `Theme: ${appPreferences?.interfaceSettings.theme ?? "?"}`,
-    `Rows: ${appPreferences?.interfaceSettings.rowsPerPage.toFixed(0) ?? "?"}`,
+    `Theme: ${appPreferences?.interfaceSettings?.theme ?? "?"}`,
+    `Rows: ${appPreferences?.interfaceSettings?.rowsPerPage.toFixed(0) ?? "?"}`,
     ...toggles,
   ];
 }

@@ -1,9 +1,63 @@
---! Previous: sha1:4558c0a205796b58fab0a3261a5ef576880f3f0a
---! Hash: sha1:74c4c4bae7ea20c6e5441950543be916e2a7103d
+--! Previous: sha1:87cfaba1f42c339f4aadc0c75fde785b2fb790fc
+--! Hash: sha1:6f3f397013148d3b806eba6533d9211fe9cc9358
 --! Message: audit
 
---!include audit/triggers/tg__append_only.sql
---!include audit/triggers/tg__erase.sql
+--! Included audit/triggers/tg__append_only.sql
+create or replace function attune_private.tg__append_only()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = '42501',
+    message = format('%s is not allowed on %s', tg_op, tg_table_name),
+    detail = 'append_only',
+    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+end;
+$$;
+comment on function attune_private.tg__append_only() is
+  'Refuses (`append_only`) what would make history disappear, for the owner too.';
+revoke all on function attune_private.tg__append_only() from public;
+--! EndIncluded audit/triggers/tg__append_only.sql
+--! Included audit/triggers/tg__erase.sql
+create or replace function attune_private.tg__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Whom erase_user() has written down in this very transaction.
+  recorded constant text[] := array(
+    select m.parameters ->> 'user_id'
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'erase_user'
+  );
+begin
+  if recorded = '{}' or exists (
+    select
+    from previous as p
+    full join changed as c on c.id = p.id
+    where p.user_id::text = any (recorded) is not true
+      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
+      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'The records change only when a user is deleted: then they lose what is personal.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__erase() is
+  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its '
+  'arguments, for a user whom `erase_user` recorded in the same transaction.';
+revoke all on function attune_private.tg__erase() from public;
+--! EndIncluded audit/triggers/tg__erase.sql
 
 -- What is done to the records themselves, and never undone
 
@@ -81,7 +135,37 @@ comment on type attune.audit_subject is
   '@value notification_category A category of notifications.\n'
   'What was changed.';
 
---!include audit/triggers/tg_configuration_audit_log__purge.sql
+--! Included audit/triggers/tg_configuration_audit_log__purge.sql
+create or replace function attune_private.tg_configuration_audit_log__purge()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- What purge_audit_log() has written down in this very transaction.
+  recorded constant timestamptz := (
+    select max((m.parameters ->> 'before')::timestamptz)
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      and m.operation = 'purge_audit_log'
+  );
+begin
+  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_configuration_audit_log__purge() is
+  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge '
+  'recorded in the same transaction.';
+revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
+--! EndIncluded audit/triggers/tg_configuration_audit_log__purge.sql
 
 create table attune.configuration_audit_log (
   id bigint generated always as identity
@@ -182,8 +266,122 @@ create trigger _300_erase after update on attune.configuration_audit_log
   for each statement
   execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
 
---!include audit/triggers/tg__audit.sql
---!include audit/triggers/tg__audit_removed.sql
+--! Included audit/triggers/tg__audit.sql
+create or replace function attune_private.tg__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held constant attune.audit_subject := tg_argv[0];
+  held_in constant attune.setting_layer := tg_argv[1];
+  previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
+  written constant jsonb := to_jsonb(new);
+  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  value_column constant text := case
+    when held_in = 'default' then 'default_value'
+    when held = 'setting' then 'value'
+    else 'values'
+  end;
+  -- What has a column of its own in the log, or says only when it was written.
+  told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column]
+    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end
+    || case
+      when previous -> name_column <> written -> name_column or previous -> 'user_id' <> written -> 'user_id' then '{}'
+      else array[name_column, 'user_id']
+    end;
+  -- What is stamped says who wrote it, but not who renamed it.
+  actor constant uuid := case
+    when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key') then (written ->> 'updated_by')::uuid
+    else attune.current_user_id()
+  end;
+begin
+  -- Who writes what is there already has changed nothing; who writes 1.0 for 1 has.
+  if (previous - '{updated_by,updated_at}'::text[])::text = (written - '{updated_by,updated_at}'::text[])::text then
+    return null;
+  end if;
+
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, subject, layer, user_id, scope, key, operation,
+    previous_value, new_value, previous_attributes, new_attributes
+  )
+  values (
+    actor,
+    attune_private.request_role(),
+    held,
+    held_in,
+    (written ->> 'user_id')::uuid,
+    case when held = 'setting' then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
+    written ->> name_column,
+    tg_op::attune.audit_operation,
+    previous -> value_column,
+    written -> value_column,
+    previous - told_elsewhere,
+    written - told_elsewhere
+  );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__audit() is
+  'Writes what is new or changed into the audit log. '
+  'Its arguments are what the table holds and, of settings, in which layer.';
+revoke all on function attune_private.tg__audit() from public;
+--! EndIncluded audit/triggers/tg__audit.sql
+--! Included audit/triggers/tg__audit_removed.sql
+create or replace function attune_private.tg__audit_removed()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held constant attune.audit_subject := tg_argv[0];
+  held_in constant attune.setting_layer := tg_argv[1];
+  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  value_column constant text := case
+    when held_in = 'default' then 'default_value'
+    when held = 'setting' then 'value'
+    else 'values'
+  end;
+  told_elsewhere constant text[] := array['updated_by', 'updated_at', 'user_id', name_column, value_column]
+    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end;
+  actor uuid;
+begin
+  if not exists (select from removed) then
+    return null;
+  end if;
+
+  actor := attune.current_user_id();
+
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, subject, layer, user_id, scope, key, operation, previous_value, previous_attributes
+  )
+  select
+    actor,
+    attune_private.request_role(),
+    held,
+    held_in,
+    (p.previous ->> 'user_id')::uuid,
+    case when held = 'setting' then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
+    p.previous ->> name_column,
+    'DELETE',
+    -- What goes with a deleted user leaves no values behind.
+    case when u.id is not null or not p.previous ? 'user_id' then p.previous -> value_column end,
+    case when u.id is not null or not p.previous ? 'user_id' then p.previous - told_elsewhere end
+  from removed as r
+  cross join lateral (select to_jsonb(r)) as p (previous)
+  left join attune.users as u on u.id = (p.previous ->> 'user_id')::uuid
+  order by p.previous ->> name_column, 6;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__audit_removed() is
+  'Writes what a statement deletes into the audit log. '
+  'Of what is deleted with its user, no values. '
+  'Its arguments are what the table holds and, of settings, in which layer.';
+revoke all on function attune_private.tg__audit_removed() from public;
+--! EndIncluded audit/triggers/tg__audit_removed.sql
 
 -- What is audited
 
@@ -234,9 +432,107 @@ create trigger _100_append_only before truncate on attune.project_preferences
 
 -- What the records lose, and when
 
---!include audit/purge_audit_log.sql
---!include audit/private/erase_user.sql
---!include audit/triggers/tg_users__erase.sql
+--! Included audit/purge_audit_log.sql
+create or replace function attune.purge_audit_log(before timestamptz, reason text)
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  doomed bigint;
+begin
+  if purge_audit_log.before is null or coalesce(btrim(purge_audit_log.reason), '') = '' then
+    raise exception using
+      errcode = 'PT400',
+      message = 'Say up to when, and why',
+      detail = 'reason_required',
+      hint = 'purge_audit_log(before, reason): the operation is recorded with both.';
+  end if;
+
+  perform attune_private.check_size('The reason', char_length(purge_audit_log.reason), 1000, 'characters');
+
+  -- One purge at a time, so that what is counted is what is removed: rows are never added with an earlier time.
+  lock table attune.configuration_audit_log in share row exclusive mode;
+
+  select count(*) into doomed
+  from attune.configuration_audit_log as l
+  where l.occurred_at < purge_audit_log.before;
+
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'purge_audit_log',
+    purge_audit_log.reason,
+    jsonb_build_object('before', purge_audit_log.before),
+    doomed,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  delete from attune.configuration_audit_log as l where l.occurred_at < purge_audit_log.before;
+  return doomed;
+end;
+$$;
+comment on function attune.purge_audit_log(timestamptz, text) is
+  E'@resultFieldName removedRows\n'
+  '@param before Rows that are older are removed.\n'
+  '@param reason Why, for the record; at most 1,000 characters.\n'
+  'Removes the audit rows from before a moment and returns how many; for trusted servers. '
+  'It leaves a row in `maintenance_operations`. '
+  'Refused: `reason_required`, `too_large`.';
+revoke all on function attune.purge_audit_log(timestamptz, text) from public;
+grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
+--! EndIncluded audit/purge_audit_log.sql
+--! Included audit/private/erase_user.sql
+create or replace function attune_private.erase_user(user_id uuid, reason text)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  erased bigint;
+begin
+  select count(*) into erased
+  from attune.configuration_audit_log as l
+  where l.user_id = erase_user.user_id;
+
+  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  values (
+    'erase_user',
+    erase_user.reason,
+    jsonb_build_object('user_id', erase_user.user_id),
+    erased,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  -- That something was changed, when and by whom stays; what it was goes.
+  update attune.configuration_audit_log as l
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
+  where l.user_id = erase_user.user_id;
+
+  return erased;
+end;
+$$;
+comment on function attune_private.erase_user(uuid, text) is
+  'Takes the values of a user out of the audit log and returns from how many rows. '
+  'It leaves a row in `maintenance_operations`.';
+revoke all on function attune_private.erase_user(uuid, text) from public;
+--! EndIncluded audit/private/erase_user.sql
+--! Included audit/triggers/tg_users__erase.sql
+create or replace function attune_private.tg_users__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.erase_user(old.id, 'The user was deleted');
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__erase() is
+  'Whoever deletes a user, and however: the records keep nothing personal of the user.';
+revoke all on function attune_private.tg_users__erase() from public;
+--! EndIncluded audit/triggers/tg_users__erase.sql
 
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();

@@ -128,5 +128,22 @@ select results_eq(
   'who is signed in is drawn as themselves'
 );
 
+-- What is answered about somebody is what they are answered, an administrator's rights to edit among it
+
+select tests.reset_role();
+select tests.create_user('chief@example.com', is_admin => true);
+select tests.authenticate_as('chief@example.com');
+create temp table own as select s.* from attune.effective_settings() as s;
+select results_eq(
+  'select e.* from attune.evaluate(array[attune.current_user_id()]) as e order by e.key',
+  $$ select o.* from own as o where o.key in (select e.key from attune.evaluate(array[attune.current_user_id()]) as e) order by o.key $$,
+  'by evaluate'
+);
+select results_eq(
+  'select (f.one).* from (select attune.effective_setting_for(attune.current_user_id(), o.key) as one from own as o order by o.key) as f',
+  'select o.* from own as o order by o.key', 'by effective_setting_for'
+);
+select isnt_empty($$ select from own as o where o.can_edit and o.layer = 'default' $$, 'and there is something that only they may edit');
+
 select * from finish();
 rollback;
