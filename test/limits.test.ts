@@ -246,7 +246,8 @@ describe("a filter", () => {
     expect(await refusalOf(users, ids(LIMITS.filterParts - 1))).toBe("query_too_costly");
     const nested = (levels: number): object => (levels === 0 ? email("a") : { not: { or: [nested(levels - 1)] } });
     expect(await refusalOf(users, { filter: nested(20) })).toBeUndefined();
-    expect(await refusalOf(users, { filter: nested(40) })).toBe("query_too_costly");
+    expect(await refusalOf(users, { filter: nested(40) })).toBe("value_too_deep");
+    expect(await refusalOf(users, { filter: nested(4000) })).toBe("value_too_deep");
   });
 
   test("has short texts", async () => {
