@@ -1,4 +1,4 @@
-/** How Vitest runs test/: two files at a time, each on its own clone of one migrated database. */
+/** How Vitest runs test/: three files at a time, of which some wait for a process, each on its own clone of one migrated database. */
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -7,7 +7,7 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     setupFiles: ["test/support/coverage.ts", "test/support/seed.ts"],
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Counting what is run takes its time.
     testTimeout: process.env["NODE_V8_COVERAGE"] === undefined ? 60_000 : 300_000,
     hookTimeout: 120_000,

@@ -48,7 +48,7 @@ type Findings = { page: string; warnings: string[]; compared: number; wrong: unk
 function openTab(
   address: string,
   { token }: Request,
-  schema: IntrospectionQuery,
+  schema: IntrospectionQuery | undefined,
   warn: (message: string) => void,
 ): Tab {
   let raw: unknown;
@@ -62,7 +62,11 @@ function openTab(
       return response;
     },
     exchanges: [
-      cacheExchange({ keys, schema, logger: (severity, message) => warn(`${severity}: ${message}`) }),
+      cacheExchange({
+        keys,
+        ...(schema && { schema }),
+        logger: (severity, message) => warn(`${severity}: ${message}`),
+      }),
       fetchExchange,
     ],
   });
@@ -117,18 +121,20 @@ function askedFor(value: unknown, selections: SelectionSetNode | undefined, docu
 /** Asks as somebody's browser does; after a mutation what is in the cache is compared with what there is. */
 function throughTabs(findings: Findings): Client {
   const tabs = new Map<string, Tab>();
-  let known: IntrospectionQuery | undefined;
+  let known: { introspection: IntrospectionQuery; schema: GraphQLSchema } | undefined;
   const warn = (message: string): unknown => findings.warnings.push(`${findings.page}: ${message}`);
 
   return async (address, request) => {
     const { query, variables, who } = request;
-    const introspection = (known ??= await introspect(address));
-    const open = (): Tab => openTab(address, request, introspection, warn);
-    const tab = tabs.get(who) ?? open();
+    if (known === undefined) {
+      const introspection = await introspect(address);
+      known = { introspection, schema: buildClientSchema(introspection) };
+    }
+    const tab = tabs.get(who) ?? openTab(address, request, known.introspection, warn);
     tabs.set(who, tab);
     const document = parse(query);
     const operation = document.definitions.find((each) => each.kind === Kind.OPERATION_DEFINITION);
-    const asked = withIds(document, buildClientSchema(introspection));
+    const asked = withIds(document, known.schema);
     const isMutation = operation?.operation === OperationTypeNode.MUTATION;
     const { error } = isMutation
       ? await tab.urql.mutation(asked, variables).toPromise()
@@ -136,7 +142,8 @@ function throughTabs(findings: Findings): Client {
     const answer = tab.raw();
     if (error) return answer;
     if (!isMutation) tab.asked.push({ page: findings.page, document: asked, variables });
-    else if (HOW_TO.includes(findings.page) && !ASKS_FOR_LESS.test(query)) await compare(findings, tab, open, query);
+    else if (HOW_TO.includes(findings.page) && !ASKS_FOR_LESS.test(query))
+      await compare(findings, tab, () => openTab(address, request, undefined, warn), query);
     return { data: askedFor((answer as { data: unknown }).data, operation?.selectionSet, document) };
   };
 }

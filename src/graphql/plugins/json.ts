@@ -15,9 +15,12 @@ export function isJson(codec: PgCodec): boolean {
   return codec === CODECS["json"] || codec === CODECS["jsonb"];
 }
 
-/** Whether JSON's null is a value there: in what is called a value, as a setting's is. Elsewhere null says nothing. */
+/**
+ * Whether JSON's null is a value there: in what is called a value, as a setting's is, and of variants, which it ends.
+ * Elsewhere null says nothing.
+ */
 export function takesNull(name: string | null | undefined, codec: PgCodec): boolean {
-  return isJson(codec) && /(^v|_v|V)alue$/.test(name ?? "");
+  return isJson(codec) && /((^v|_v|V)alue|^variants)$/.test(name ?? "");
 }
 
 const NULL = JSON.rawJSON("null");
