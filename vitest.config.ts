@@ -1,4 +1,7 @@
-/** How Vitest runs test/: three files at a time, of which some wait for a process, each on its own clone of one migrated database. */
+/**
+ * How Vitest runs test/: each file on its own clone of one migrated database, three at a time on two cores, as they
+ * often wait for a process of their own.
+ */
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({

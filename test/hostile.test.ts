@@ -1,11 +1,12 @@
-/** The hostile suite, a short run of it. `npm run test:hostile` makes longer ones. */
+/**
+ * The hostile suite, a short run of it, without its kills, of which kill.test.ts has some. `npm run test:hostile` makes
+ * longer ones.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { buildSchema } from "graphql";
 import { expect, test } from "vitest";
-import { runKills } from "./hostile/kills.ts";
-import { createRandom } from "./hostile/random.ts";
 import { createReport, findingsIn, type Report } from "./hostile/report.ts";
 import { runRound } from "./hostile/run.ts";
 import { openStage } from "./hostile/stage.ts";
@@ -56,15 +57,3 @@ test("the control: without policies and with a function that fails, they find bo
   expect(leaks.some((leak) => /^\w+ changed \w+'s/.test(leak))).toBe(true);
   expect(internal.length).toBeGreaterThan(0);
 });
-
-test(
-  "what was acknowledged outlives kill -9 of a backend, of PostgreSQL and of the server",
-  { timeout: 300_000 },
-  async () => {
-    const report = createReport(seed);
-    await runKills(createRandom(seed), 1, report);
-    expect(findingsIn(report)).toEqual([]);
-    expect(report.kills.map(({ what }) => what)).toEqual(["a backend", "PostgreSQL", "the server"]);
-    expect(report.acknowledged).toBeGreaterThan(0);
-  },
-);
