@@ -14,7 +14,8 @@ import {
   validateSchema,
 } from "graphql";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { memberOf, readValue, type Shape, type Value, valueOf } from "../src/graphql/json-shapes.ts";
+import { type Shape, type Value, valueOf } from "../src/graphql/json-shapes.ts";
+import { memberOf, readValue } from "../src/graphql/json-values.ts";
 import {
   createTestDatabase,
   createTestServer,

@@ -1,6 +1,5 @@
 /** What GraphQL can say of a JSON value, by its JSON Schema: all that it can't say is JSON. */
 import { camelCase } from "postgraphile/graphile-build";
-import { RequestError } from "../server/request-error.ts";
 
 /** Objects inside objects, so that a query may be deep enough to read the innermost. */
 const DEEPEST = 5;
@@ -14,7 +13,8 @@ const MOST_LISTS = 2;
 export const NAME = /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/;
 /** Names that GraphQL's enums can't have. */
 const LITERALS = new Set(["true", "false", "null"]);
-const INT = 2 ** 31;
+/** Below which an `Int` is, on both sides of 0. */
+export const INT = 2 ** 31;
 
 /** Keywords by which an object may have other members, or members of another kind, than its `properties` say. */
 const UNSAYABLE = ["allOf", "anyOf", "oneOf", "if", "dependentSchemas", "patternProperties"];
@@ -180,7 +180,8 @@ export function valueOf(
   return { shape, mayBeNull: mayBeNull || !isThere, path: setting, description: describe({ description }, place) };
 }
 
-function isSchema(value: unknown): value is Schema {
+/** Whether JSON is an object. */
+export function isSchema(value: unknown): value is Schema {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
@@ -250,56 +251,4 @@ function describe(schema: unknown, { path, preset, followed }: Pick<Place, "path
   const example = preset === undefined || isShared || isSchema(preset) ? undefined : JSON.stringify(preset);
   const usual = example !== undefined && example.length <= 200 ? ` Default: \`${example}\`.` : "";
   return `${said}${usual}${deprecated === true ? " Deprecated." : ""}`;
-}
-
-/**
- * A value as GraphQL has it. What is inside an object is read when it is asked for.
- * @throws RequestError when it is none of this shape
- */
-export function readValue(value: Value, json: unknown): unknown {
-  const read = ({ shape, mayBeNull }: Nullable, given: unknown): unknown => {
-    const fits = given === null || given === undefined ? mayBeNull : isOfShape(shape, given);
-    if (!fits) throw unexpectedValue(value.path);
-    if (shape.kind === "scalar" && JSON.isRawJSON(given)) return read({ shape, mayBeNull }, Number(given.rawJSON));
-    return shape.kind === "list" && Array.isArray(given) ? given.map((item) => read(shape.items, item)) : given;
-  };
-  return read(value, json);
-}
-
-function isOfShape(shape: Shape, given: unknown): boolean {
-  if (shape.kind === "scalar") return isOfScalar(shape.type, JSON.isRawJSON(given) ? Number(given.rawJSON) : given);
-  if (shape.kind === "enum") return typeof given === "string" && shape.words.some(({ word }) => word === given);
-  if (shape.kind === "list") return Array.isArray(given);
-  return shape.kind === "json" || (isSchema(given) && !JSON.isRawJSON(given));
-}
-
-function isOfScalar(type: (Shape & { kind: "scalar" })["type"], given: unknown): boolean {
-  if (type === "String" || type === "Boolean") return typeof given === type.toLowerCase();
-  if (typeof given !== "number" || !Number.isFinite(given)) return false;
-  return type === "Float" || (Number.isInteger(given) && given >= -INT && given < INT);
-}
-
-function unexpectedValue(path: string): RequestError {
-  return new RequestError(
-    500,
-    "unexpected_value",
-    `${path} has a value that its type can't hold`,
-    "Read it as JSON, with effectiveSetting. If the setting's schema was changed while the server runs, start the server anew.",
-  );
-}
-
-/** What a client sent, with the names that JSON has. */
-export function writeValue(shape: Shape, given: unknown): unknown {
-  if (shape.kind === "list" && Array.isArray(given)) return given.map((item) => writeValue(shape.items.shape, item));
-  if (shape.kind !== "object" || !isSchema(given)) return given;
-  return Object.fromEntries(
-    shape.members
-      .filter(({ field }) => given[field] !== undefined)
-      .map((member) => [member.name, writeValue(member.shape, given[member.field])]),
-  );
-}
-
-/** A member of an object as JSON has it; undefined when it is not there. */
-export function memberOf(object: unknown, name: string): unknown {
-  return isSchema(object) && Object.hasOwn(object, name) ? object[name] : undefined;
 }

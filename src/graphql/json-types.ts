@@ -2,16 +2,8 @@
 import type { GraphQLInputType, GraphQLOutputType } from "graphql";
 import type {} from "postgraphile";
 import { type GrafastFieldConfig, type GrafastInputFieldConfig, lambda, type Step } from "postgraphile/grafast";
-import {
-  type Member,
-  memberOf,
-  NAME,
-  type Nullable,
-  readValue,
-  type Shape,
-  type Value,
-  type Word,
-} from "./json-shapes.ts";
+import { type Member, NAME, type Nullable, type Shape, type Value, type Word } from "./json-shapes.ts";
+import { memberOf, readValue } from "./json-values.ts";
 
 /** The types of a value, to be asked for when all types are known. */
 export type TypesOfValue = { output: () => GraphQLOutputType; input: () => GraphQLInputType };

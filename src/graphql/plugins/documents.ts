@@ -5,8 +5,9 @@ import { type PgCodec, type PgCodecWithAttributes, withPgClientFromPgService } f
 import { lambda } from "postgraphile/grafast";
 import { gatherConfig } from "postgraphile/graphile-build";
 import { NOBODY } from "../../sign-in/authenticate.ts";
-import { readValue, type Shape, type Value, valueOf, writeValue } from "../json-shapes.ts";
+import { type Shape, type Value, valueOf } from "../json-shapes.ts";
 import { registerTypes, type TypesOfValue } from "../json-types.ts";
+import { readValue, writeValue } from "../json-values.ts";
 import { withChange } from "./arguments.ts";
 import { isJson } from "./json.ts";
 import { isComposite } from "./mutations.ts";
