@@ -1,5 +1,5 @@
---! Previous: sha1:507e181154091a9a6f4511b223560d14aa79f338
---! Hash: sha1:243d0a5059a023ae383a547d890f95d9d7c4b2fd
+--! Previous: sha1:ef9a16e7951a5c83b53d830f7e1e5bde9fcc4ff6
+--! Hash: sha1:1f31ea9b3e49dcafef088ef4018ae9f220a837a2
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

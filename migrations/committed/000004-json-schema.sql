@@ -1,5 +1,5 @@
---! Previous: sha1:243d0a5059a023ae383a547d890f95d9d7c4b2fd
---! Hash: sha1:e2092e95e2c7ec2b265e523d847ed9020f629a52
+--! Previous: sha1:1f31ea9b3e49dcafef088ef4018ae9f220a837a2
+--! Hash: sha1:c24a7d62a5e7f62b0720a6f007ef1166495dc7c9
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:6f3f397013148d3b806eba6533d9211fe9cc9358
---! Hash: sha1:cc869b600a428de35814597aac570bf9b5570efc
+--! Previous: sha1:9698f4d037c151a3507ada5b09d1c4355bf546bc
+--! Hash: sha1:70bb9685635a497da5d949181e589a724fd62da1
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

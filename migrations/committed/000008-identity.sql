@@ -1,5 +1,5 @@
---! Previous: sha1:cc869b600a428de35814597aac570bf9b5570efc
---! Hash: sha1:2c3d53a7ff1ebe1435bfa33391e9e789daea2277
+--! Previous: sha1:70bb9685635a497da5d949181e589a724fd62da1
+--! Hash: sha1:496057ca694d338b4eb5de7aeb309c9899fe9566
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:2c3d53a7ff1ebe1435bfa33391e9e789daea2277
---! Hash: sha1:726717c5bb6fb11ccbffb35bfaed7727657d207d
+--! Previous: sha1:496057ca694d338b4eb5de7aeb309c9899fe9566
+--! Hash: sha1:f6173645b53da243f77e894894760a109f31ef55
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:726717c5bb6fb11ccbffb35bfaed7727657d207d
---! Hash: sha1:25052b76f60dc8f925f7ce06442a4f4d5ebfa689
+--! Previous: sha1:f6173645b53da243f77e894894760a109f31ef55
+--! Hash: sha1:93b4fdbc90a58cfdc17c6e2b19b0b5e37958a3a9
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

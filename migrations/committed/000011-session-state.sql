@@ -1,5 +1,5 @@
---! Previous: sha1:25052b76f60dc8f925f7ce06442a4f4d5ebfa689
---! Hash: sha1:46d07336e6f345b2b37bf70690b3970ff5f9deaa
+--! Previous: sha1:93b4fdbc90a58cfdc17c6e2b19b0b5e37958a3a9
+--! Hash: sha1:290b9156de70cb819080e12dbf19aba566d45358
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:46d07336e6f345b2b37bf70690b3970ff5f9deaa
---! Hash: sha1:489297ae621741e9e664cb1716f21a5248f83cd7
+--! Previous: sha1:290b9156de70cb819080e12dbf19aba566d45358
+--! Hash: sha1:3504f80a730dcfbc1227fb8120d4a28c57bcfc5a
 --! Message: notifications
 
 -- What there is to notify of
@@ -280,6 +280,7 @@ create table attune.notifications (
   archived_at timestamptz,
   snoozed_until timestamptz,
   arrived_at timestamptz not null generated always as (coalesce(snoozed_until, created_at)) stored,
+  transaction_id xid8 not null default pg_current_xact_id(),
   constraint notifications_pkey primary key (user_id, id)
 );
 create unique index notifications_dedupe_idx on attune.notifications (user_id, dedupe_key) where dedupe_key is not null;
@@ -290,6 +291,7 @@ create index notifications_inbox_category_idx on attune.notifications (user_id, 
 create index notifications_unread_idx on attune.notifications (user_id, arrived_at desc, id)
   where archived_at is null and read_at is null;
 create index notifications_archived_idx on attune.notifications (user_id, archived_at) where archived_at is not null;
+create index notifications_transaction_id_idx on attune.notifications (transaction_id);
 create index notifications_category_idx on attune.notifications (category);
 create index notifications_last_touched_idx on attune.notifications (greatest(arrived_at, read_at, archived_at));
 comment on table attune.notifications is
@@ -332,6 +334,9 @@ comment on column attune.notifications.arrived_at is
   E'@behavior +attribute:orderBy +attribute:filterBy\n'
   'When it came into the inbox, or will: when it was made or, after it was snoozed, `snoozed_until`. '
   'The inbox is in this order, the latest first.';
+comment on column attune.notifications.transaction_id is
+  E'@behavior -*\n'
+  'In which transaction it last changed.';
 
 alter table attune.notifications enable row level security;
 create policy notifications_select_self on attune.notifications for select to authenticated
@@ -341,6 +346,8 @@ create policy notifications_select_service_role on attune.notifications for sele
 revoke all on attune.notifications from public;
 grant select on attune.notifications to authenticated, service_role;
 
+create trigger _100_transaction before update on attune.notifications
+  for each row execute function attune_private.tg__transaction();
 create trigger _500_deliver after insert on attune.notifications
   referencing new table as created
   for each statement execute function attune_private.tg_notifications__deliver();

@@ -1,5 +1,5 @@
---! Previous: sha1:489297ae621741e9e664cb1716f21a5248f83cd7
---! Hash: sha1:3dac8e3e7561fc662feb1da728bd7e87b12a40de
+--! Previous: sha1:3504f80a730dcfbc1227fb8120d4a28c57bcfc5a
+--! Hash: sha1:fa3e4ae2c546e4f7974da98816064d05e256273f
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3dac8e3e7561fc662feb1da728bd7e87b12a40de
---! Hash: sha1:8cb9ab1d95f30f51b105eb026c68bf65d7b4cc8a
+--! Previous: sha1:fa3e4ae2c546e4f7974da98816064d05e256273f
+--! Hash: sha1:63d5edf64af976160deb110ad0dbefb8f2b4c91b
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:8cb9ab1d95f30f51b105eb026c68bf65d7b4cc8a
---! Hash: sha1:9dfdbdfbf199e0ea1140fcc54e41ae5c8762fbd2
+--! Previous: sha1:63d5edf64af976160deb110ad0dbefb8f2b4c91b
+--! Hash: sha1:f160d3ec58ccdf30fc522aac12204e2fdc03351a
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted.

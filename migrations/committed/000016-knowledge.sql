@@ -1,5 +1,5 @@
---! Previous: sha1:9dfdbdfbf199e0ea1140fcc54e41ae5c8762fbd2
---! Hash: sha1:748590cf598a2a8b3dd376d32367e0a02eada815
+--! Previous: sha1:f160d3ec58ccdf30fc522aac12204e2fdc03351a
+--! Hash: sha1:52ac5aef06cab3dfe794059e7e7704f18213bea2
 --! Message: knowledge
 
 -- What one learns, the others find.
