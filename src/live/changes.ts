@@ -9,8 +9,8 @@ export type Topic = "settings" | "notifications" | "knowledge";
 /** What changed for somebody up to a cursor: keys of settings, and ids. */
 export type Changes = { cursor: string; mustRefetch: boolean; names: Readonly<Record<Topic, readonly string[]>> };
 
-/** What changed for whom. */
-export type Outbox = { cursor: string; mustRefetch: boolean; byUser: ReadonlyMap<string, Changes> };
+/** What changed for everybody, with the cursor to go on from, and what for some besides. */
+export type Outbox = { everybody: Changes; byUser: ReadonlyMap<string, Changes> };
 
 /** `attune.changes`, as JSON. */
 type Row = {
@@ -20,6 +20,11 @@ type Row = {
   notification_ids: string[];
   knowledge_entry_ids: string[];
 };
+
+/** Whether there is anything in it to tell. */
+export function isNews({ mustRefetch, names }: Changes): boolean {
+  return mustRefetch || Object.values(names).some(({ length }) => length > 0);
+}
 
 function changesOf(row: Row): Changes {
   const { cursor, must_refetch: mustRefetch, setting_keys: settings, notification_ids: notifications } = row;
@@ -38,13 +43,13 @@ export async function readOutbox(pool: Pool, cursor: string | null, userIds: rea
     [cursor, userIds],
   );
   const byUser = new Map<string, Changes>();
-  let head: Changes | undefined;
+  let everybody: Changes | undefined;
   for (const { user_id: userId, changes } of rows) {
-    if (userId === null) head = changesOf(changes);
+    if (userId === null) everybody = changesOf(changes);
     else byUser.set(userId, changesOf(changes));
   }
-  if (head === undefined) throw new Error("attune_hidden.outbox told no cursor");
-  return { cursor: head.cursor, mustRefetch: head.mustRefetch, byUser };
+  if (everybody === undefined) throw new Error("attune_hidden.outbox told no cursor");
+  return { everybody, byUser };
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Pool } from "pg";
 import { createPatientLane, type Lane } from "../server/lanes.ts";
 import { notSignedIn, RequestError, shuttingDown } from "../server/request-error.ts";
 import type { Identity } from "../sign-in/authenticate.ts";
-import { type Outbox, readChangesSince, readUsersOf, type Topic } from "./changes.ts";
+import { isNews, type Outbox, readChangesSince, readUsersOf, type Topic } from "./changes.ts";
 import { type Clients, createClients, type LiveClient, MOST, sessionEnded, tooMany } from "./clients.ts";
 import { createPoller } from "./poller.ts";
 import { createSubscriber, type Subscriber } from "./subscriber.ts";
@@ -35,7 +35,7 @@ export type Live = Pick<Clients, "enter"> & {
    * @param since the cursor of what it was told last
    * @throws RequestError when nobody is signed in, or there are too many; and what the database raises
    */
-  subscribe: (client: LiveClient, topic: Topic, since: string | null) => Promise<Subscriber>;
+  subscribe: (client: LiveClient, topic: Topic, since: string | null | undefined) => Promise<Subscriber>;
   /** Ends all subscriptions of a client. */
   leave: (client: LiveClient) => void;
   /** Ends all connections, and then the reading. */
@@ -50,15 +50,16 @@ export function createLive({ polls, reads, most, log }: Setting): Live {
 
   const userIds = (): string[] => [...new Set(Array.from(entries.keys(), ({ userId = "" }) => userId))];
 
-  const onChanges = async ({ cursor, mustRefetch, byUser }: Outbox): Promise<void> => {
-    const concerned = Array.from(entries.keys()).filter(({ userId = "" }) => mustRefetch || byUser.has(userId));
+  const onChanges = async ({ everybody, byUser }: Outbox): Promise<void> => {
+    const isForAll = isNews(everybody);
+    const concerned = Array.from(entries.keys()).filter(({ userId = "" }) => isForAll || byUser.has(userId));
     await clients.check(concerned);
     for (const client of concerned)
       for (const { topic, subscriber } of entries.get(client) ?? []) {
-        const changes = byUser.get(client.userId ?? "");
-        const names = changes?.names[topic] ?? [];
-        const isAll = mustRefetch || changes?.mustRefetch === true;
-        if (isAll || names.length > 0) subscriber.tell({ cursor, mustRefetch: isAll, names });
+        const own = byUser.get(client.userId ?? "");
+        const mustRefetch = everybody.mustRefetch || own?.mustRefetch === true;
+        const names = [...everybody.names[topic], ...(own?.names[topic] ?? [])];
+        if (mustRefetch || names.length > 0) subscriber.tell({ cursor: everybody.cursor, mustRefetch, names });
       }
   };
 
@@ -97,7 +98,7 @@ export function createLive({ polls, reads, most, log }: Setting): Live {
       try {
         // From here on the poller tells it too; so what is read afterwards leaves no gap.
         const cursor = await poller.settled();
-        if (since !== null) {
+        if (since != null) {
           const { names, ...changes } = await readChangesSince(reads, client.identity, since);
           entry.subscriber.tell({ ...changes, names: names[topic] });
         } else if (cursor !== undefined) entry.subscriber.tell({ cursor, mustRefetch: false, names: [] });

@@ -1,7 +1,7 @@
 /** Reads the outbox while somebody listens: one for a server, on a connection of its own. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
-import { type Outbox, readOutbox } from "./changes.ts";
+import { isNews, type Outbox, readOutbox } from "./changes.ts";
 
 /** Milliseconds between one look and the next, and after a failure: at first, and at most. */
 const PAUSE = { usual: 25, afterFailure: 100, longest: 2000 };
@@ -38,9 +38,9 @@ export function createPoller({ pool, userIds, onChanges, onFailure, onRecovery }
 
   const lookOnce = async (): Promise<void> => {
     const outbox = await readOutbox(pool, cursor, userIds());
-    if (outbox.mustRefetch || outbox.byUser.size > 0) await onChanges(outbox);
+    if (isNews(outbox.everybody) || outbox.byUser.size > 0) await onChanges(outbox);
     // Only now: what could not be told is read once more.
-    cursor = outbox.cursor;
+    cursor = outbox.everybody.cursor;
   };
 
   const run = async (): Promise<void> => {

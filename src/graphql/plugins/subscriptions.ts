@@ -9,7 +9,7 @@ import type { LiveEvent } from "../../live/subscriber.ts";
 /** Where events come from: the transport puts it into the context of each run. */
 export type LiveSource = {
   /** @throws RequestError when it can't be subscribed to */
-  subscribe: (wanted: { topic: Topic; since: string | null }) => Promise<AsyncIterable<LiveEvent>>;
+  subscribe: (wanted: { topic: Topic; since?: string | null }) => Promise<AsyncIterable<LiveEvent>>;
 };
 
 declare global {
@@ -69,7 +69,11 @@ const EVENTS: readonly Event[] = [
     description:
       "Tells of all that changes in the caller's inbox: what arrives, and what is read, snoozed or archived, elsewhere too. The first event comes at once. Refused: `not_signed_in`, `invalid_cursor`, `too_many_subscriptions`.",
     about: "Notifications that arrived or changed. Changes that come close together are one event.",
-    names: { field: "notificationIds", type: "UUID", description: "Of which notifications, those that are gone too." },
+    names: {
+      field: "notificationIds",
+      type: "UUID",
+      description: "Of which notifications; of all that changed since the last event.",
+    },
     rows: {
       field: "notifications",
       type: "Notification",
@@ -84,7 +88,11 @@ const EVENTS: readonly Event[] = [
     description:
       "Tells of all that changes in the knowledge that is shared: entries that are made, edited or deleted, and leases to edit them. The first event comes at once. Refused: `not_signed_in`, `invalid_cursor`, `too_many_subscriptions`.",
     about: "Knowledge that changed. Changes that come close together are one event.",
-    names: { field: "entryIds", type: "UUID", description: "Of which entries, those that are gone too." },
+    names: {
+      field: "entryIds",
+      type: "UUID",
+      description: "Of which entries, those that are gone too; of all that changed since the last event.",
+    },
     rows: {
       field: "entries",
       type: "KnowledgeEntry",
@@ -102,13 +110,13 @@ export const SubscriptionsPlugin: GraphileConfig.Plugin = {
   schema: {
     hooks: {
       init(_, build) {
-        for (const event of EVENTS) registerEvent(build, event);
+        for (const event of eventsOf(build)) registerEvent(build, event);
         return _;
       },
       GraphQLObjectType_fields(fields, build, { scope: { isRootSubscription }, fieldWithHooks }) {
         if (!isRootSubscription) return fields;
         const { GraphQLString } = build.graphql;
-        const told = EVENTS.map(({ topic, field, type, description }) => [
+        const told = eventsOf(build).map(({ topic, field, type, description }) => [
           field,
           fieldWithHooks({ fieldName: field }, () => ({
             description,
@@ -134,6 +142,11 @@ export const SubscriptionsPlugin: GraphileConfig.Plugin = {
     },
   },
 };
+
+/** Until there is knowledge. */
+function eventsOf(build: Build): Event[] {
+  return EVENTS.filter(({ topic }) => topic !== "knowledge" || build.pgResources["knowledge_entries"] !== undefined);
+}
 
 function registerEvent(build: Build, { type, about, names, rows }: Event): void {
   const { GraphQLBoolean, GraphQLList, GraphQLNonNull, GraphQLString } = build.graphql;

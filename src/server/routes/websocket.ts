@@ -1,7 +1,7 @@
 /** Subscriptions over WebSocket at `/graphql`, by the protocol `graphql-transport-ws`. */
 import websocket from "@fastify/websocket";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { type ExecutionResult, GraphQLError, type GraphQLFormattedError } from "graphql";
+import { type ExecutionResult, type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError } from "graphql";
 import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
 import type { WebSocket } from "ws";
 import { LIMITS } from "../../graphql/limits.ts";
@@ -111,7 +111,7 @@ function createProtocol(
     },
     subscribe: ({ contextValue }) => contextValue as AsyncIterable<ExecutionResult>,
     // It has its errors as they are told, and no other form.
-    onNext: (_context, _id, _payload, _args, result) => result,
+    onNext: (_context, _id, _payload, _args, result) => result as FormattedExecutionResult,
   });
 }
 
