@@ -1,5 +1,5 @@
 --! Previous: sha1:52ac5aef06cab3dfe794059e7e7704f18213bea2
---! Hash: sha1:68757314b97d2889a897b9192919362e0c897186
+--! Hash: sha1:ea1108291ef6bcf438bbffc117d250689662073c
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
@@ -101,10 +101,14 @@ as $$
 declare
   since pg_snapshot;
 begin
+  if read_cursor.cursor is null then
+    return null;
+  end if;
+
   perform attune_private.check_size('The cursor', char_length(read_cursor.cursor), 65536, 'characters');
 
   begin
-    if read_cursor.cursor ~ '^[0-9a-f]{16}:[0-9]+:[0-9]+:([0-9]+(,[0-9]+)*)?$' is not true then
+    if read_cursor.cursor ~ '^[0-9a-f]{16}:[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?$' is not true then
       raise invalid_text_representation;
     end if;
 
@@ -132,8 +136,8 @@ begin
 end;
 $$;
 comment on function attune_private.read_cursor(text) is
-  'The snapshot that a cursor was made from; NULL when it says nothing here: it is another database''s, or changes '
-  'since then were removed. '
+  'The snapshot that a cursor was made from. '
+  'NULL when there is none, or it says nothing here: it is another database''s, or changes since then were removed. '
   'Refused: `invalid_cursor`, `too_large`.';
 revoke all on function attune_private.read_cursor(text) from public;
 --! EndIncluded changes/private/read_cursor.sql
@@ -286,10 +290,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
-  since constant pg_snapshot := attune_private.read_cursor(changes_since.cursor);
+  since pg_snapshot;
   mine record;
 begin
   perform attune_private.require_user(caller);
+  since := attune_private.read_cursor(changes_since.cursor);
 
   if since is null then
     return attune_private.bounded_changes(
@@ -365,7 +370,7 @@ declare
   held text;
   users uuid[] := '{}';
 begin
-  foreach held in array users_of.claims loop
+  foreach held in array coalesce(users_of.claims, '{}') loop
     perform set_config('request.jwt.claims', held, true);
     users := users || attune.current_user_id();
   end loop;
