@@ -1,5 +1,5 @@
---! Previous: sha1:507e181154091a9a6f4511b223560d14aa79f338
---! Hash: sha1:243d0a5059a023ae383a547d890f95d9d7c4b2fd
+--! Previous: sha1:ef8fc9b797f230fe10807b7d947b5978461b6c02
+--! Hash: sha1:8009db5cf3ae8a2e8074ab31d07033695b5dcc75
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:243d0a5059a023ae383a547d890f95d9d7c4b2fd
---! Hash: sha1:e2092e95e2c7ec2b265e523d847ed9020f629a52
+--! Previous: sha1:8009db5cf3ae8a2e8074ab31d07033695b5dcc75
+--! Hash: sha1:2ac4f4399d2b1a43b605a5ec82bab24bff1e5f1d
 --! Message: json schema
 
 -- What a value must be

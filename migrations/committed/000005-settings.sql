@@ -1,5 +1,5 @@
---! Previous: sha1:e2092e95e2c7ec2b265e523d847ed9020f629a52
---! Hash: sha1:87cfaba1f42c339f4aadc0c75fde785b2fb790fc
+--! Previous: sha1:2ac4f4399d2b1a43b605a5ec82bab24bff1e5f1d
+--! Hash: sha1:3581f58535c817eb2aec69cc978979b012288a6d
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

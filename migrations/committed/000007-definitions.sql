@@ -1,5 +1,5 @@
---! Previous: sha1:6f3f397013148d3b806eba6533d9211fe9cc9358
---! Hash: sha1:cc869b600a428de35814597aac570bf9b5570efc
+--! Previous: sha1:007f780a18cff17c1d9cc50ea80d72313af08c5e
+--! Hash: sha1:6b6cdf264ed96c9b80b2f186ecaf25f20868058d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

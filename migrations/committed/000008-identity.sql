@@ -1,5 +1,5 @@
---! Previous: sha1:cc869b600a428de35814597aac570bf9b5570efc
---! Hash: sha1:2c3d53a7ff1ebe1435bfa33391e9e789daea2277
+--! Previous: sha1:6b6cdf264ed96c9b80b2f186ecaf25f20868058d
+--! Hash: sha1:bc139c4f76509649a2ede2a2ab67633ad8a32627
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:2c3d53a7ff1ebe1435bfa33391e9e789daea2277
---! Hash: sha1:726717c5bb6fb11ccbffb35bfaed7727657d207d
+--! Previous: sha1:bc139c4f76509649a2ede2a2ab67633ad8a32627
+--! Hash: sha1:04379900f4a9a5245ea0a52fda67861aac72cec4
 --! Message: invitations
 
 create table attune.invitations (

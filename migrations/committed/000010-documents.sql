@@ -1,5 +1,5 @@
---! Previous: sha1:726717c5bb6fb11ccbffb35bfaed7727657d207d
---! Hash: sha1:25052b76f60dc8f925f7ce06442a4f4d5ebfa689
+--! Previous: sha1:04379900f4a9a5245ea0a52fda67861aac72cec4
+--! Hash: sha1:48d1e507828648f8017d0f77b1ad00df5fa07fe5
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:25052b76f60dc8f925f7ce06442a4f4d5ebfa689
---! Hash: sha1:46d07336e6f345b2b37bf70690b3970ff5f9deaa
+--! Previous: sha1:48d1e507828648f8017d0f77b1ad00df5fa07fe5
+--! Hash: sha1:e1d56e4cdc69d68c426145d927a46e6a7d522bae
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:46d07336e6f345b2b37bf70690b3970ff5f9deaa
---! Hash: sha1:489297ae621741e9e664cb1716f21a5248f83cd7
+--! Previous: sha1:e1d56e4cdc69d68c426145d927a46e6a7d522bae
+--! Hash: sha1:e76d23af841282aeff0beb038d1d5a00ca6d682e
 --! Message: notifications
 
 -- What there is to notify of
@@ -874,11 +874,7 @@ begin
   perform attune_private.check_category(category);
 
   if (title ~ '\S') is not true then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A notification has a title',
-      detail = 'title_required',
-      hint = 'Say what happened, in a few words.';
+    perform attune_private.refuse_missing_title('A notification has a title', 'Say what happened, in a few words.');
   end if;
 
   perform attune_private.check_size('The title', char_length(title), 200, 'characters');

@@ -1,5 +1,5 @@
---! Previous: sha1:489297ae621741e9e664cb1716f21a5248f83cd7
---! Hash: sha1:3dac8e3e7561fc662feb1da728bd7e87b12a40de
+--! Previous: sha1:e76d23af841282aeff0beb038d1d5a00ca6d682e
+--! Hash: sha1:aec646846d0db869ec187f21283ee0d42209531c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3dac8e3e7561fc662feb1da728bd7e87b12a40de
---! Hash: sha1:8cb9ab1d95f30f51b105eb026c68bf65d7b4cc8a
+--! Previous: sha1:aec646846d0db869ec187f21283ee0d42209531c
+--! Hash: sha1:16a072bcd9b98f0cb37d96c3a91ba554a80c7d0c
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
