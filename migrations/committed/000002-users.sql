@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:ef8fc9b797f230fe10807b7d947b5978461b6c02
+--! Hash: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
 --! Message: users
 
 -- Plans
@@ -726,6 +726,21 @@ comment on function attune_private.tg__require_admin() is
   'Refuses (`admin_required`) who is no administrator before a row is judged: row level security would come after it.';
 revoke all on function attune_private.tg__require_admin() from public;
 --! EndIncluded users/triggers/tg__require_admin.sql
+--! Included users/triggers/tg__transaction.sql
+create or replace function attune_private.tg__transaction()
+returns trigger
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.transaction_id := pg_current_xact_id();
+  return new;
+end;
+$$;
+comment on function attune_private.tg__transaction() is
+  'Keeps `transaction_id`: in which transaction a row last changed, by which `changes_since` finds it.';
+revoke all on function attune_private.tg__transaction() from public;
+--! EndIncluded users/triggers/tg__transaction.sql
 --! Included users/triggers/tg__timestamps.sql
 create or replace function attune_private.tg__timestamps()
 returns trigger

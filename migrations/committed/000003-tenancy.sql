@@ -1,5 +1,5 @@
---! Previous: sha1:ef8fc9b797f230fe10807b7d947b5978461b6c02
---! Hash: sha1:8009db5cf3ae8a2e8074ab31d07033695b5dcc75
+--! Previous: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
+--! Hash: sha1:771e6c0d271eae87e77693ac4784533273d348ff
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

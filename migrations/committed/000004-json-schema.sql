@@ -1,5 +1,5 @@
---! Previous: sha1:8009db5cf3ae8a2e8074ab31d07033695b5dcc75
---! Hash: sha1:2ac4f4399d2b1a43b605a5ec82bab24bff1e5f1d
+--! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
+--! Hash: sha1:e07ae33768221c18aa36189dc0e7f2441bd31166
 --! Message: json schema
 
 -- What a value must be

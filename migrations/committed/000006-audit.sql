@@ -1,5 +1,5 @@
---! Previous: sha1:3581f58535c817eb2aec69cc978979b012288a6d
---! Hash: sha1:007f780a18cff17c1d9cc50ea80d72313af08c5e
+--! Previous: sha1:da540d0c6440adc86dcb70abb3d6878c51d6b4a6
+--! Hash: sha1:2584d521db2e0aa50fd2776fb25e1cbc5f2681dc
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -130,11 +130,12 @@ comment on type attune.audit_operation is
   '@value DELETE It was removed.\n'
   'What was done to a row.';
 
-create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category');
+create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category', 'user');
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
   '@value setting_template A template.\n'
   '@value notification_category A category of notifications.\n'
+  '@value user What decides about a user''s settings and rights: the key is the column of `users`.\n'
   'What was changed.';
 
 --! Included audit/triggers/tg_configuration_audit_log__purge.sql
@@ -199,6 +200,8 @@ create index configuration_audit_log_user_id_idx on attune.configuration_audit_l
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
 create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log (occurred_at, id);
 create index configuration_audit_log_actor_id_idx on attune.configuration_audit_log (actor_id, id);
+-- What changed since somebody last asked.
+create index configuration_audit_log_transaction_id_idx on attune.configuration_audit_log (transaction_id);
 create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
 -- What administrators write is little, and else looked for among all that users chose. Row level security lets no index
 -- compare an enum: its operators are not leakproof.
@@ -207,8 +210,8 @@ create index configuration_audit_log_layer_idx on attune.configuration_audit_log
 comment on table attune.configuration_audit_log is
   E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
-  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to '
-  'what. '
+  'Every change of a definition, a stored value, a template, a notification category, or a user''s plan, current team '
+  'and rights: who, when, where, from what to what. '
   'Append-only. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
@@ -226,11 +229,11 @@ comment on column attune.configuration_audit_log.layer is
   E'@behavior +attribute:filterBy\n'
   'Where: `default` is the definition itself. '
   'Null for what is no setting.';
-comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
+comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user, or which user was changed; else null.';
 comment on column attune.configuration_audit_log.scope is
   E'@behavior +attribute:filterBy\n'
   'Which plan, team or project it belongs to, in those layers; else null.';
-comment on column attune.configuration_audit_log.key is 'Which setting, template or category.';
+comment on column attune.configuration_audit_log.key is 'Which setting, template or category; of a user, which column.';
 comment on column attune.configuration_audit_log.operation is
   E'@behavior +attribute:filterBy\n'
   'What was done to the row.';
@@ -434,6 +437,76 @@ create trigger _100_append_only before truncate on attune.project_preferences
 
 -- What the records lose, and when
 
+create table attune_private.forgotten_changes (
+  database_identity text not null
+    constraint forgotten_changes_pkey primary key
+    constraint forgotten_changes_database_identity_check check (database_identity ~ '^[0-9a-f]{16}$'),
+  transaction_id xid8 not null
+);
+comment on table attune_private.forgotten_changes is
+  'Up to which transaction changes were removed from the records: cursors from before it say nothing any more.';
+comment on column attune_private.forgotten_changes.database_identity is
+  'Within what the number means something.';
+comment on column attune_private.forgotten_changes.transaction_id is 'The last whose changes were removed.';
+
+alter table attune_private.forgotten_changes enable row level security;
+revoke all on attune_private.forgotten_changes from public;
+
+--! Included audit/private/database_identity.sql
+create or replace function attune_private.database_identity()
+returns text
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  timeline constant text := case
+    when pg_is_in_recovery() then lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
+    else left(pg_walfile_name(pg_current_wal_lsn()), 8)
+  end;
+begin
+  return substr(
+    encode(
+      sha256(
+        convert_to(
+          concat_ws(
+            ' ',
+            (pg_control_system()).system_identifier,
+            timeline,
+            (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()),
+            'attune.configuration_audit_log'::regclass::oid
+          ),
+          'utf8'
+        )
+      ),
+      'hex'
+    ),
+    1,
+    16
+  );
+end;
+$$;
+comment on function attune_private.database_identity() is
+  'Within what the numbers of transactions mean something: 16 hexadecimal digits, which differ after a restore, into '
+  'whatever database, and after a standby took over. '
+  'They are made of the cluster, its timeline, the database, and the table of the audit log.';
+revoke all on function attune_private.database_identity() from public;
+--! EndIncluded audit/private/database_identity.sql
+--! Included audit/private/forget_changes.sql
+create or replace function attune_private.forget_changes(transaction_id xid8)
+returns void
+language sql volatile security invoker
+begin atomic
+  insert into attune_private.forgotten_changes as f (database_identity, transaction_id)
+  select attune_private.database_identity(), forget_changes.transaction_id
+  where forget_changes.transaction_id is not null
+  on conflict (database_identity) do update
+  set transaction_id = greatest(f.transaction_id, excluded.transaction_id);
+end;
+comment on function attune_private.forget_changes(xid8) is
+  'Notes that changes were removed, of which this transaction was the last (NULL: none): cursors from before it say '
+  'nothing any more.';
+revoke all on function attune_private.forget_changes(xid8) from public;
+--! EndIncluded audit/private/forget_changes.sql
 --! Included audit/purge_audit_log.sql
 create or replace function attune.purge_audit_log(before timestamptz, reason text)
 returns bigint
@@ -442,6 +515,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   doomed bigint;
+  last_change xid8;
 begin
   if purge_audit_log.before is null or coalesce(btrim(purge_audit_log.reason), '') = '' then
     raise exception using
@@ -456,7 +530,8 @@ begin
   -- One purge at a time, so that what is counted is what is removed: rows are never added with an earlier time.
   lock table attune.configuration_audit_log in share row exclusive mode;
 
-  select count(*) into doomed
+  select count(*), max(l.transaction_id) filter (where l.transaction_id < pg_snapshot_xmax(pg_current_snapshot()))
+  into doomed, last_change
   from attune.configuration_audit_log as l
   where l.occurred_at < purge_audit_log.before;
 
@@ -471,6 +546,7 @@ begin
   );
 
   delete from attune.configuration_audit_log as l where l.occurred_at < purge_audit_log.before;
+  perform attune_private.forget_changes(last_change);
   return doomed;
 end;
 $$;
@@ -536,5 +612,40 @@ comment on function attune_private.tg_users__erase() is
 revoke all on function attune_private.tg_users__erase() from public;
 --! EndIncluded audit/triggers/tg_users__erase.sql
 
+--! Included audit/triggers/tg_users__audit.sql
+create or replace function attune_private.tg_users__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, subject, user_id, key, operation, previous_value, new_value
+  )
+  select
+    attune.current_user_id(),
+    attune_private.request_role(),
+    'user',
+    new.id,
+    a.name,
+    'UPDATE',
+    to_jsonb(old) -> a.name,
+    to_jsonb(new) -> a.name
+  from unnest(tg_argv) with ordinality as a (name, place)
+  where to_jsonb(old) -> a.name <> to_jsonb(new) -> a.name
+  order by a.place;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__audit() is
+  'Writes into the audit log what decides about a user''s settings and rights: the columns named by its arguments.';
+revoke all on function attune_private.tg_users__audit() from public;
+--! EndIncluded audit/triggers/tg_users__audit.sql
+create trigger _900_audit after update of plan, is_admin, current_team_id on attune.users
+  for each row when (
+    (old.plan, old.is_admin, old.current_team_id) is distinct from (new.plan, new.is_admin, new.current_team_id)
+  )
+  execute function attune_private.tg_users__audit('plan', 'is_admin', 'current_team_id');
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();

@@ -1,5 +1,5 @@
---! Previous: sha1:007f780a18cff17c1d9cc50ea80d72313af08c5e
---! Hash: sha1:6b6cdf264ed96c9b80b2f186ecaf25f20868058d
+--! Previous: sha1:2584d521db2e0aa50fd2776fb25e1cbc5f2681dc
+--! Hash: sha1:bf8916f263fea8984426e00956e42cd84bd9c065
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:6b6cdf264ed96c9b80b2f186ecaf25f20868058d
---! Hash: sha1:bc139c4f76509649a2ede2a2ab67633ad8a32627
+--! Previous: sha1:bf8916f263fea8984426e00956e42cd84bd9c065
+--! Hash: sha1:71fdf70f6538f3b91a2287c17c5bf15cc6c28b56
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:bc139c4f76509649a2ede2a2ab67633ad8a32627
---! Hash: sha1:04379900f4a9a5245ea0a52fda67861aac72cec4
+--! Previous: sha1:71fdf70f6538f3b91a2287c17c5bf15cc6c28b56
+--! Hash: sha1:0f09b192da830668de156be8bbdc3bd78b845b77
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:04379900f4a9a5245ea0a52fda67861aac72cec4
---! Hash: sha1:48d1e507828648f8017d0f77b1ad00df5fa07fe5
+--! Previous: sha1:0f09b192da830668de156be8bbdc3bd78b845b77
+--! Hash: sha1:064fb32b2a5fdc543b7b7d4b5a17b027312768d3
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

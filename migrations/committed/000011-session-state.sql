@@ -1,5 +1,5 @@
---! Previous: sha1:48d1e507828648f8017d0f77b1ad00df5fa07fe5
---! Hash: sha1:e1d56e4cdc69d68c426145d927a46e6a7d522bae
+--! Previous: sha1:064fb32b2a5fdc543b7b7d4b5a17b027312768d3
+--! Hash: sha1:bedd281c6f69be108abeb78b4aacdf6794715b7b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:e76d23af841282aeff0beb038d1d5a00ca6d682e
---! Hash: sha1:aec646846d0db869ec187f21283ee0d42209531c
+--! Previous: sha1:dbbee78c820ace4e9db52404c52c903a331e102e
+--! Hash: sha1:aaadfacd6c5d91abafe1742a6dff020da00aebc4
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:aec646846d0db869ec187f21283ee0d42209531c
---! Hash: sha1:16a072bcd9b98f0cb37d96c3a91ba554a80c7d0c
+--! Previous: sha1:aaadfacd6c5d91abafe1742a6dff020da00aebc4
+--! Hash: sha1:c26989a6872421f998ba0a39b64f476fa1544631
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:16a072bcd9b98f0cb37d96c3a91ba554a80c7d0c
---! Hash: sha1:436c0c15d8c8fc8555b4e302637ecdc97fd6341c
+--! Previous: sha1:c26989a6872421f998ba0a39b64f476fa1544631
+--! Hash: sha1:4e332ef42a866fd5fc6d72f6bb8e6f4b9fbf03a0
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted.

@@ -1,5 +1,5 @@
---! Previous: sha1:436c0c15d8c8fc8555b4e302637ecdc97fd6341c
---! Hash: sha1:330a9d50d09d8d46a313a6f32ef9b53e8a420d8e
+--! Previous: sha1:4e332ef42a866fd5fc6d72f6bb8e6f4b9fbf03a0
+--! Hash: sha1:5b8fdcb7ccd252fa6c0a363f941a85482f1b1fab
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -478,21 +478,6 @@ comment on function attune_private.tg_knowledge_versions__purge() is
   '`purge_knowledge` recorded in the same transaction.';
 revoke all on function attune_private.tg_knowledge_versions__purge() from public;
 --! EndIncluded knowledge/triggers/tg_knowledge_versions__purge.sql
---! Included knowledge/triggers/tg_knowledge_edit_leases__transaction.sql
-create or replace function attune_private.tg_knowledge_edit_leases__transaction()
-returns trigger
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  new.transaction_id := pg_current_xact_id();
-  return new;
-end;
-$$;
-comment on function attune_private.tg_knowledge_edit_leases__transaction() is
-  'Notes in which transaction a lease was last changed.';
-revoke all on function attune_private.tg_knowledge_edit_leases__transaction() from public;
---! EndIncluded knowledge/triggers/tg_knowledge_edit_leases__transaction.sql
 
 create trigger _100_timestamps before update on attune.knowledge_entries
   for each row execute function attune_private.tg__timestamps();
@@ -512,7 +497,7 @@ create trigger _300_purge after update on attune.knowledge_versions
   for each statement execute function attune_private.tg_knowledge_versions__purge();
 
 create trigger _100_transaction before update on attune.knowledge_edit_leases
-  for each row execute function attune_private.tg_knowledge_edit_leases__transaction();
+  for each row execute function attune_private.tg__transaction();
 
 -- Who wrote it
 

@@ -63,6 +63,7 @@ drop table attune.plans;
 
 drop function
   attune_private.tg__require_admin(),
+  attune_private.tg__transaction(),
   attune_private.tg__timestamps(),
   attune_private.tg__check_version(),
   attune_private.tg_users__validate(),

@@ -57,7 +57,6 @@ drop function
   attune_private.tg_knowledge_entries__record(),
   attune_private.tg_knowledge_entries__index(),
   attune_private.tg_knowledge_versions__purge(),
-  attune_private.tg_knowledge_edit_leases__transaction(),
   attune_private.are_tags(text[]),
   attune_private.normal_tags(text[]);
 
