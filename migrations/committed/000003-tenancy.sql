@@ -1,5 +1,5 @@
---! Previous: sha1:ef9a16e7951a5c83b53d830f7e1e5bde9fcc4ff6
---! Hash: sha1:1f31ea9b3e49dcafef088ef4018ae9f220a837a2
+--! Previous: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
+--! Hash: sha1:771e6c0d271eae87e77693ac4784533273d348ff
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

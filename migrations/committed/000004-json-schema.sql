@@ -1,5 +1,5 @@
---! Previous: sha1:1f31ea9b3e49dcafef088ef4018ae9f220a837a2
---! Hash: sha1:c24a7d62a5e7f62b0720a6f007ef1166495dc7c9
+--! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
+--! Hash: sha1:e07ae33768221c18aa36189dc0e7f2441bd31166
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:c24a7d62a5e7f62b0720a6f007ef1166495dc7c9
---! Hash: sha1:6e93fdbc59873249d4fcfecddf0ce33f44328315
+--! Previous: sha1:e07ae33768221c18aa36189dc0e7f2441bd31166
+--! Hash: sha1:da540d0c6440adc86dcb70abb3d6878c51d6b4a6
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:6e93fdbc59873249d4fcfecddf0ce33f44328315
---! Hash: sha1:9698f4d037c151a3507ada5b09d1c4355bf546bc
+--! Previous: sha1:da540d0c6440adc86dcb70abb3d6878c51d6b4a6
+--! Hash: sha1:2584d521db2e0aa50fd2776fb25e1cbc5f2681dc
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -13,11 +13,12 @@ begin
     errcode = '42501',
     message = format('%s is not allowed on %s', tg_op, tg_table_name),
     detail = 'append_only',
-    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+    hint = coalesce(tg_argv[0], 'Old audit rows are removed with purge_audit_log(before, reason).');
 end;
 $$;
 comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too.';
+  'Refuses (`append_only`) what would make history disappear, for the owner too. '
+  'Its argument is the hint, where it is not about the audit log.';
 revoke all on function attune_private.tg__append_only() from public;
 --! EndIncluded audit/triggers/tg__append_only.sql
 --! Included audit/triggers/tg__erase.sql
@@ -61,12 +62,13 @@ revoke all on function attune_private.tg__erase() from public;
 
 -- What is done to the records themselves, and never undone
 
-create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting');
+create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
 comment on type attune.maintenance_task is
   E'@value purge_audit_log Old rows of the audit log were removed.\n'
   '@value erase_user The values of a deleted user were taken out of the audit log.\n'
   '@value seed_settings A user did not get all values that are copied: the parameters name what can''t be stored.\n'
   '@value rename_setting A setting got another key, and the stored values with it.\n'
+  '@value purge_knowledge The content of earlier versions of an entry was taken away.\n'
   'What is done to the records themselves.';
 
 create table attune.maintenance_operations (

@@ -1,5 +1,5 @@
---! Previous: sha1:9698f4d037c151a3507ada5b09d1c4355bf546bc
---! Hash: sha1:70bb9685635a497da5d949181e589a724fd62da1
+--! Previous: sha1:2584d521db2e0aa50fd2776fb25e1cbc5f2681dc
+--! Hash: sha1:bf8916f263fea8984426e00956e42cd84bd9c065
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

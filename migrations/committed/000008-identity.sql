@@ -1,5 +1,5 @@
---! Previous: sha1:70bb9685635a497da5d949181e589a724fd62da1
---! Hash: sha1:496057ca694d338b4eb5de7aeb309c9899fe9566
+--! Previous: sha1:bf8916f263fea8984426e00956e42cd84bd9c065
+--! Hash: sha1:71fdf70f6538f3b91a2287c17c5bf15cc6c28b56
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:496057ca694d338b4eb5de7aeb309c9899fe9566
---! Hash: sha1:f6173645b53da243f77e894894760a109f31ef55
+--! Previous: sha1:71fdf70f6538f3b91a2287c17c5bf15cc6c28b56
+--! Hash: sha1:0f09b192da830668de156be8bbdc3bd78b845b77
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:f6173645b53da243f77e894894760a109f31ef55
---! Hash: sha1:93b4fdbc90a58cfdc17c6e2b19b0b5e37958a3a9
+--! Previous: sha1:0f09b192da830668de156be8bbdc3bd78b845b77
+--! Hash: sha1:064fb32b2a5fdc543b7b7d4b5a17b027312768d3
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:93b4fdbc90a58cfdc17c6e2b19b0b5e37958a3a9
---! Hash: sha1:290b9156de70cb819080e12dbf19aba566d45358
+--! Previous: sha1:064fb32b2a5fdc543b7b7d4b5a17b027312768d3
+--! Hash: sha1:bedd281c6f69be108abeb78b4aacdf6794715b7b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:290b9156de70cb819080e12dbf19aba566d45358
---! Hash: sha1:3504f80a730dcfbc1227fb8120d4a28c57bcfc5a
+--! Previous: sha1:bedd281c6f69be108abeb78b4aacdf6794715b7b
+--! Hash: sha1:dbbee78c820ace4e9db52404c52c903a331e102e
 --! Message: notifications
 
 -- What there is to notify of
@@ -881,11 +881,7 @@ begin
   perform attune_private.check_category(category);
 
   if (title ~ '\S') is not true then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A notification has a title',
-      detail = 'title_required',
-      hint = 'Say what happened, in a few words.';
+    perform attune_private.refuse_missing_title('A notification has a title', 'Say what happened, in a few words.');
   end if;
 
   perform attune_private.check_size('The title', char_length(title), 200, 'characters');

@@ -1,5 +1,5 @@
---! Previous: sha1:3504f80a730dcfbc1227fb8120d4a28c57bcfc5a
---! Hash: sha1:fa3e4ae2c546e4f7974da98816064d05e256273f
+--! Previous: sha1:dbbee78c820ace4e9db52404c52c903a331e102e
+--! Hash: sha1:aaadfacd6c5d91abafe1742a6dff020da00aebc4
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

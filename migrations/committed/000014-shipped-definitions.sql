@@ -1,5 +1,5 @@
---! Previous: sha1:fa3e4ae2c546e4f7974da98816064d05e256273f
---! Hash: sha1:63d5edf64af976160deb110ad0dbefb8f2b4c91b
+--! Previous: sha1:aaadfacd6c5d91abafe1742a6dff020da00aebc4
+--! Hash: sha1:c26989a6872421f998ba0a39b64f476fa1544631
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:63d5edf64af976160deb110ad0dbefb8f2b4c91b
---! Hash: sha1:f160d3ec58ccdf30fc522aac12204e2fdc03351a
+--! Previous: sha1:c26989a6872421f998ba0a39b64f476fa1544631
+--! Hash: sha1:4e332ef42a866fd5fc6d72f6bb8e6f4b9fbf03a0
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted.

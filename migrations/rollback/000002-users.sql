@@ -12,6 +12,8 @@ drop policy sessions_select_self on attune.sessions;
 drop policy sessions_select_service_role on attune.sessions;
 
 drop function
+  attune_private.acting_agent(),
+  attune_private.refuse_missing_title(text, text),
   attune_private.user_as_caller(uuid),
   attune_private.acts_for_a_user(),
   attune_private.require_somebody(attune_private.caller),
