@@ -1,5 +1,8 @@
 /** Before the first test: one PostgreSQL, and one migrated database that every test file copies. */
 import { randomBytes } from "node:crypto";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { openDatabase } from "../../src/database/open.ts";
 import { startThrowawayCluster } from "../../src/embedded/testing/throwaway.ts";
@@ -13,6 +16,8 @@ export type TestCluster = {
   authenticatorUrl: string;
   template: string;
   jwtSecret: string;
+  /** Where `copyMade` has its data folder. */
+  made: string;
 };
 
 declare module "vitest" {
@@ -37,9 +42,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
     ({ authenticatorUrl } = await openDatabase(options, { migrate: true }));
   });
 
-  project.provide("cluster", { ownerUrl, authenticatorUrl, template: template.name, jwtSecret });
+  const folder = await mkdtemp(join(tmpdir(), "attune-made-"));
+  // PostgreSQL runs as another user where this is root.
+  await chmod(folder, 0o755);
+
+  project.provide("cluster", {
+    ownerUrl,
+    authenticatorUrl,
+    template: template.name,
+    jwtSecret,
+    made: join(folder, "data"),
+  });
   return async () => {
     await template.drop();
     await cluster?.stop();
+    await rm(folder, { recursive: true, force: true });
   };
 }
