@@ -1,5 +1,5 @@
 --! Previous: sha1:87cfaba1f42c339f4aadc0c75fde785b2fb790fc
---! Hash: sha1:6f3f397013148d3b806eba6533d9211fe9cc9358
+--! Hash: sha1:049958946ca85d3e42b1219326a6f5cd803ebae9
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -128,11 +128,15 @@ comment on type attune.audit_operation is
   '@value DELETE It was removed.\n'
   'What was done to a row.';
 
-create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category');
+create type attune.audit_subject as enum (
+  'setting', 'setting_template', 'notification_category', 'credential_provider', 'credential'
+);
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
   '@value setting_template A template.\n'
   '@value notification_category A category of notifications.\n'
+  '@value credential_provider A provider of credentials.\n'
+  '@value credential What may be seen of a credential.\n'
   'What was changed.';
 
 --! Included audit/triggers/tg_configuration_audit_log__purge.sql
@@ -224,11 +228,13 @@ comment on column attune.configuration_audit_log.layer is
   E'@behavior +attribute:filterBy\n'
   'Where: `default` is the definition itself. '
   'Null for what is no setting.';
-comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
+comment on column attune.configuration_audit_log.user_id is
+  'Whose setting or credential it is, where it is a user''s; else null.';
 comment on column attune.configuration_audit_log.scope is
   E'@behavior +attribute:filterBy\n'
-  'Which plan, team or project it belongs to, in those layers; else null.';
-comment on column attune.configuration_audit_log.key is 'Which setting, template or category.';
+  'Which plan, team or project it belongs to, where it is one''s; else null.';
+comment on column attune.configuration_audit_log.key is
+  'Which setting, template, category or provider.';
 comment on column attune.configuration_audit_log.operation is
   E'@behavior +attribute:filterBy\n'
   'What was done to the row.';
@@ -277,7 +283,7 @@ declare
   held_in constant attune.setting_layer := tg_argv[1];
   previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
   written constant jsonb := to_jsonb(new);
-  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  name_column constant text := case held when 'setting' then 'key' when 'credential' then 'provider' else 'name' end;
   value_column constant text := case
     when held_in = 'default' then 'default_value'
     when held = 'setting' then 'value'
@@ -285,7 +291,7 @@ declare
   end;
   -- What has a column of its own in the log, or says only when it was written.
   told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column]
-    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end
+    || case when held in ('setting', 'credential') then '{plan,team_id,project_id}'::text[] else '{}' end
     || case
       when previous -> name_column <> written -> name_column or previous -> 'user_id' <> written -> 'user_id' then '{}'
       else array[name_column, 'user_id']
@@ -311,7 +317,7 @@ begin
     held,
     held_in,
     (written ->> 'user_id')::uuid,
-    case when held = 'setting' then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
+    case when held in ('setting', 'credential') then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
     written ->> name_column,
     tg_op::attune.audit_operation,
     previous -> value_column,
@@ -337,14 +343,14 @@ as $$
 declare
   held constant attune.audit_subject := tg_argv[0];
   held_in constant attune.setting_layer := tg_argv[1];
-  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  name_column constant text := case held when 'setting' then 'key' when 'credential' then 'provider' else 'name' end;
   value_column constant text := case
     when held_in = 'default' then 'default_value'
     when held = 'setting' then 'value'
     else 'values'
   end;
   told_elsewhere constant text[] := array['updated_by', 'updated_at', 'user_id', name_column, value_column]
-    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end;
+    || case when held in ('setting', 'credential') then '{plan,team_id,project_id}'::text[] else '{}' end;
   actor uuid;
 begin
   if not exists (select from removed) then
@@ -362,7 +368,7 @@ begin
     held,
     held_in,
     (p.previous ->> 'user_id')::uuid,
-    case when held = 'setting' then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
+    case when held in ('setting', 'credential') then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
     p.previous ->> name_column,
     'DELETE',
     -- What goes with a deleted user leaves no values behind.

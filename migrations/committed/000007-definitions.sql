@@ -1,5 +1,5 @@
---! Previous: sha1:6f3f397013148d3b806eba6533d9211fe9cc9358
---! Hash: sha1:cc869b600a428de35814597aac570bf9b5570efc
+--! Previous: sha1:049958946ca85d3e42b1219326a6f5cd803ebae9
+--! Hash: sha1:613c7dba94939fa4b7f169c26e7855600039d815
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:cc869b600a428de35814597aac570bf9b5570efc
---! Hash: sha1:2c3d53a7ff1ebe1435bfa33391e9e789daea2277
+--! Previous: sha1:613c7dba94939fa4b7f169c26e7855600039d815
+--! Hash: sha1:6749d44357dcd3b311a86c77dcb8a0ee427a7f3e
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

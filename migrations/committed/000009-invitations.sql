@@ -1,5 +1,5 @@
---! Previous: sha1:2c3d53a7ff1ebe1435bfa33391e9e789daea2277
---! Hash: sha1:726717c5bb6fb11ccbffb35bfaed7727657d207d
+--! Previous: sha1:6749d44357dcd3b311a86c77dcb8a0ee427a7f3e
+--! Hash: sha1:93f4df7cea71358c1d7795eb4db23559d7fe0793
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:726717c5bb6fb11ccbffb35bfaed7727657d207d
---! Hash: sha1:25052b76f60dc8f925f7ce06442a4f4d5ebfa689
+--! Previous: sha1:93f4df7cea71358c1d7795eb4db23559d7fe0793
+--! Hash: sha1:dcfe259449bbb4492e1380a2d7a116dbcc520b7b
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:25052b76f60dc8f925f7ce06442a4f4d5ebfa689
---! Hash: sha1:46d07336e6f345b2b37bf70690b3970ff5f9deaa
+--! Previous: sha1:dcfe259449bbb4492e1380a2d7a116dbcc520b7b
+--! Hash: sha1:f7f9dfde842abe5b132c3c997bd943249fd8b579
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:46d07336e6f345b2b37bf70690b3970ff5f9deaa
---! Hash: sha1:489297ae621741e9e664cb1716f21a5248f83cd7
+--! Previous: sha1:f7f9dfde842abe5b132c3c997bd943249fd8b579
+--! Hash: sha1:580f6998c94e712c821ae0d9638cbf2599fb4646
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:489297ae621741e9e664cb1716f21a5248f83cd7
---! Hash: sha1:3dac8e3e7561fc662feb1da728bd7e87b12a40de
+--! Previous: sha1:580f6998c94e712c821ae0d9638cbf2599fb4646
+--! Hash: sha1:69e457038bdc4100c7eef4370ace1132dbc57c09
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3dac8e3e7561fc662feb1da728bd7e87b12a40de
---! Hash: sha1:8cb9ab1d95f30f51b105eb026c68bf65d7b4cc8a
+--! Previous: sha1:69e457038bdc4100c7eef4370ace1132dbc57c09
+--! Hash: sha1:dc4c108377a2c00bf917f886e4b7d2c49382c5e5
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

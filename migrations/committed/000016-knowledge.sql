@@ -1,5 +1,5 @@
---! Previous: sha1:9dfdbdfbf199e0ea1140fcc54e41ae5c8762fbd2
---! Hash: sha1:748590cf598a2a8b3dd376d32367e0a02eada815
+--! Previous: sha1:933ea3b98e965afec3fea4f3ba05860642b87ae7
+--! Hash: sha1:5bbf67141ae9875ba59ae69b76c55f83494d8117
 --! Message: knowledge
 
 -- What one learns, the others find.
