@@ -21,25 +21,28 @@ declare module "vitest" {
   }
 }
 
+/** Makes the database that others copy, on any server, and says how they are reached. */
+export async function prepareCluster(ownerUrl: string): Promise<{ cluster: TestCluster; drop: () => Promise<void> }> {
+  const jwtSecret = randomBytes(32).toString("hex");
+  let authenticatorUrl = "";
+  const template = await createTemplate(ownerUrl, async (databaseUrl) => {
+    const options = readOptions({ DATABASE_URL: databaseUrl, JWT_SECRET: jwtSecret });
+    ({ authenticatorUrl } = await openDatabase(options, { migrate: true }));
+  });
+  return { cluster: { ownerUrl, authenticatorUrl, template: template.name, jwtSecret }, drop: template.drop };
+}
+
 /**
  * Uses the server named by ATTUNE_TEST_CLUSTER_URL (the owner's connection to any database of it), or starts one that
  * is gone afterwards.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env["ATTUNE_TEST_CLUSTER_URL"];
-  const cluster = given === undefined ? await startThrowawayCluster() : undefined;
-  const ownerUrl = cluster?.ownerUrl("postgres") ?? given ?? "";
-  const jwtSecret = randomBytes(32).toString("hex");
-
-  let authenticatorUrl = "";
-  const template = await createTemplate(ownerUrl, async (databaseUrl) => {
-    const options = readOptions({ DATABASE_URL: databaseUrl, JWT_SECRET: jwtSecret });
-    ({ authenticatorUrl } = await openDatabase(options, { migrate: true }));
-  });
-
-  project.provide("cluster", { ownerUrl, authenticatorUrl, template: template.name, jwtSecret });
+  const server = given === undefined ? await startThrowawayCluster() : undefined;
+  const { cluster, drop } = await prepareCluster(server?.ownerUrl("postgres") ?? given ?? "");
+  project.provide("cluster", cluster);
   return async () => {
-    await template.drop();
-    await cluster?.stop();
+    await drop();
+    await server?.stop();
   };
 }
