@@ -26,16 +26,9 @@ declare module "vitest" {
   }
 }
 
-/**
- * Uses the server named by ATTUNE_TEST_CLUSTER_URL (the owner's connection to any database of it), or starts one that
- * is gone afterwards.
- */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const given = process.env["ATTUNE_TEST_CLUSTER_URL"];
-  const cluster = given === undefined ? await startThrowawayCluster() : undefined;
-  const ownerUrl = cluster?.ownerUrl("postgres") ?? given ?? "";
+/** Makes the database that others copy, on any server, and says how they are reached. */
+export async function prepareCluster(ownerUrl: string): Promise<{ cluster: TestCluster; drop: () => Promise<void> }> {
   const jwtSecret = randomBytes(32).toString("hex");
-
   let authenticatorUrl = "";
   const template = await createTemplate(ownerUrl, async (databaseUrl) => {
     const options = readOptions({ DATABASE_URL: databaseUrl, JWT_SECRET: jwtSecret });
@@ -45,17 +38,26 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = await mkdtemp(join(tmpdir(), "attune-made-"));
   // PostgreSQL runs as another user where this is root.
   await chmod(folder, 0o755);
+  return {
+    cluster: { ownerUrl, authenticatorUrl, template: template.name, jwtSecret, made: join(folder, "data") },
+    drop: async () => {
+      await template.drop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
 
-  project.provide("cluster", {
-    ownerUrl,
-    authenticatorUrl,
-    template: template.name,
-    jwtSecret,
-    made: join(folder, "data"),
-  });
+/**
+ * Uses the server named by ATTUNE_TEST_CLUSTER_URL (the owner's connection to any database of it), or starts one that
+ * is gone afterwards.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const given = process.env["ATTUNE_TEST_CLUSTER_URL"];
+  const server = given === undefined ? await startThrowawayCluster() : undefined;
+  const { cluster, drop } = await prepareCluster(server?.ownerUrl("postgres") ?? given ?? "");
+  project.provide("cluster", cluster);
   return async () => {
-    await template.drop();
-    await cluster?.stop();
-    await rm(folder, { recursive: true, force: true });
+    await drop();
+    await server?.stop();
   };
 }
