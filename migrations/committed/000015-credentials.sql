@@ -1,5 +1,5 @@
---! Previous: sha1:c26989a6872421f998ba0a39b64f476fa1544631
---! Hash: sha1:4e332ef42a866fd5fc6d72f6bb8e6f4b9fbf03a0
+--! Previous: sha1:24764c6b01d478024e31ffbea8451c1f72f15093
+--! Hash: sha1:7c20b0797ac8f74af33cd160c46b3b64861000b4
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted.

@@ -1,5 +1,5 @@
---! Previous: sha1:4e332ef42a866fd5fc6d72f6bb8e6f4b9fbf03a0
---! Hash: sha1:5b8fdcb7ccd252fa6c0a363f941a85482f1b1fab
+--! Previous: sha1:7c20b0797ac8f74af33cd160c46b3b64861000b4
+--! Hash: sha1:2853ca2f937aca06c9771fd866033927ab52a8ae
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -353,15 +353,13 @@ as $$
   cross join lateral (
     select distinct u.lexeme as word
     from unnest(
-      to_tsvector('simple', attune_private.knowledge_text(e.title))
-        || array_to_tsvector(e.tags)
-        || to_tsvector('simple', attune_private.knowledge_text(e.body))
+      to_tsvector('simple', attune_private.knowledge_text(concat_ws(' ', e.title, array_to_string(e.tags, ' '), e.body)))
     ) as u
   ) as w
   where e.id = learn_words.entry_id
     and char_length(w.word) between 3 and 40
     -- Numbers, addresses and keys are nothing that is misspelled.
-    and w.word !~ '[0-9./:@=+ ]'
+    and w.word !~ '[0-9./:@=+]'
     and not exists (select from attune_private.knowledge_words as k where k.word = w.word)
   on conflict do nothing;
 $$;
@@ -420,6 +418,8 @@ create or replace function attune_private.tg_knowledge_entries__index()
 returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+-- That a word is too long to be found is told nobody.
+set client_min_messages = warning
 as $$
 begin
   insert into attune_private.knowledge_index as i (entry_id, kind, tags, created_at, search_vector)
@@ -515,7 +515,7 @@ begin atomic
       exists (select from attune.knowledge_versions as v where v.changed_by = u.id)
       or exists (select from attune.knowledge_edit_leases as l where l.held_by = u.id and l.expires_at > now())
     )
-    and (select attune.current_user_id() is not null or attune_private.is_trusted());
+    and attune_private.acts_for_a_user();
 end;
 comment on function attune_hidden.author_name(uuid) is
   'The name of somebody who wrote knowledge, or is about to, for all who are signed in; nothing else of them. '
@@ -1532,7 +1532,7 @@ begin atomic
       case when numnode(websearch_to_tsquery('english', words::text)) > 0 then 'english' else 'simple' end::regconfig,
       attune_private.knowledge_text(value),
       words,
-      E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=12, MaxWords=30, '
+      E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=20, MaxWords=40, '
         || case when is_whole then 'HighlightAll=true' else 'MaxFragments=2' end
     ),
     '&', '&amp;'), '"', '&quot;'), '''', '&#39;'), E'\x03', '&lt;'), E'\x04', '&gt;'), E'\x01', '<mark>'), E'\x02', '</mark>'
@@ -1555,6 +1555,8 @@ create or replace function attune.search_knowledge(
 returns attune.knowledge_search
 language plpgsql stable parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
+-- That a query has only stop words, or a text a word that is too long, is told nobody.
+set client_min_messages = warning
 as $$
 declare
   page attune.knowledge_search;
@@ -1651,10 +1653,11 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   doomed integer[];
   purged attune.purged_knowledge;
 begin
-  perform attune_private.require_administrator(attune_private.current_caller());
+  perform attune_private.require_administrator(caller);
 
   if coalesce(btrim(purge_knowledge.reason), '') = '' then
     raise exception using
@@ -1690,7 +1693,7 @@ begin
     -- Of very many the first few thousand.
     jsonb_build_object('entry_id', purge_knowledge.entry_id, 'versions', doomed[1:5000]),
     cardinality(doomed),
-    attune.current_user_id(),
+    caller.user_id,
     attune_private.request_role()
   );
 

@@ -1,5 +1,5 @@
---! Previous: sha1:5b8fdcb7ccd252fa6c0a363f941a85482f1b1fab
---! Hash: sha1:204ad4dbccdd1ce1c654c83d3b0d638f86197c82
+--! Previous: sha1:2853ca2f937aca06c9771fd866033927ab52a8ae
+--! Hash: sha1:f26536d52c97620571914a22573ac0d62fd85e6f
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
