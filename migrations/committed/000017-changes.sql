@@ -1,5 +1,5 @@
---! Previous: sha1:2853ca2f937aca06c9771fd866033927ab52a8ae
---! Hash: sha1:f26536d52c97620571914a22573ac0d62fd85e6f
+--! Previous: sha1:eed02afd2e441e625bb9b3a1c5e34c5799c59778
+--! Hash: sha1:1a664b00f74be323595d1a10e007a21fc3cb178c
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
@@ -44,6 +44,16 @@ begin atomic
       select max(n.transaction_id)
       from attune.notifications as n
       where n.transaction_id < pg_snapshot_xmax(pg_current_snapshot())
+    ),
+    (
+      select max(v.transaction_id)
+      from attune.knowledge_versions as v
+      where v.transaction_id < pg_snapshot_xmax(pg_current_snapshot())
+    ),
+    (
+      select max(l.transaction_id)
+      from attune.knowledge_edit_leases as l
+      where l.transaction_id < pg_snapshot_xmax(pg_current_snapshot())
     ),
     (
       select f.transaction_id
@@ -101,10 +111,14 @@ as $$
 declare
   since pg_snapshot;
 begin
+  if read_cursor.cursor is null then
+    return null;
+  end if;
+
   perform attune_private.check_size('The cursor', char_length(read_cursor.cursor), 65536, 'characters');
 
   begin
-    if read_cursor.cursor ~ '^[0-9a-f]{16}:[0-9]+:[0-9]+:([0-9]+(,[0-9]+)*)?$' is not true then
+    if read_cursor.cursor ~ '^[0-9a-f]{16}:[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?$' is not true then
       raise invalid_text_representation;
     end if;
 
@@ -132,8 +146,8 @@ begin
 end;
 $$;
 comment on function attune_private.read_cursor(text) is
-  'The snapshot that a cursor was made from; NULL when it says nothing here: it is another database''s, or changes '
-  'since then were removed. '
+  'The snapshot that a cursor was made from. '
+  'NULL when there is none, or it says nothing here: it is another database''s, or changes since then were removed. '
   'Refused: `invalid_cursor`, `too_large`.';
 revoke all on function attune_private.read_cursor(text) from public;
 --! EndIncluded changes/private/read_cursor.sql
@@ -240,12 +254,36 @@ returns uuid[]
 language plpgsql stable parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  first constant xid8 := pg_snapshot_xmax(since);
+  beyond constant xid8 := pg_snapshot_xmax(pg_current_snapshot());
+  late constant xid8[] := array(select pg_snapshot_xip(since));
 begin
-  return '{}';
+  return coalesce(
+    (
+      select array_agg(e.entry_id order by e.transaction_id, e.entry_id)
+      from (
+        select c.entry_id, max(c.transaction_id) as transaction_id
+        from (
+          select v.entry_id, v.transaction_id
+          from attune.knowledge_versions as v
+          where v.transaction_id >= first and v.transaction_id < beyond or v.transaction_id = any (late)
+          union all
+          select l.entry_id, l.transaction_id
+          from attune.knowledge_edit_leases as l
+          where l.transaction_id >= first and l.transaction_id < beyond or l.transaction_id = any (late)
+        ) as c
+        group by c.entry_id
+      ) as e
+    ),
+    '{}'
+  );
 end;
 $$;
 comment on function attune_private.recent_knowledge(pg_snapshot) is
-  'The entries of the knowledge hub that changed since a snapshot, in the order of the last change.';
+  'The entries of the knowledge hub that changed since a snapshot, in the order of the last change: written, deleted, '
+  'or taken for editing. '
+  'All who are signed in see them.';
 revoke all on function attune_private.recent_knowledge(pg_snapshot) from public;
 --! EndIncluded changes/private/recent_knowledge.sql
 --! Included changes/private/bounded_changes.sql
@@ -286,10 +324,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
-  since constant pg_snapshot := attune_private.read_cursor(changes_since.cursor);
+  since pg_snapshot;
   mine record;
 begin
   perform attune_private.require_user(caller);
+  since := attune_private.read_cursor(changes_since.cursor);
 
   if since is null then
     return attune_private.bounded_changes(
@@ -365,7 +404,7 @@ declare
   held text;
   users uuid[] := '{}';
 begin
-  foreach held in array users_of.claims loop
+  foreach held in array coalesce(users_of.claims, '{}') loop
     perform set_config('request.jwt.claims', held, true);
     users := users || attune.current_user_id();
   end loop;

@@ -52,11 +52,13 @@ export function createAdmission({ limits, lane, passwords }: Setting): Admit {
 
   return async ({ requestContext, contextValue, document, operationName }, measure) => {
     const { request, reply } = requestContext?.fastifyv5 ?? {};
+    const { operation } = getOperationAST(document, operationName) ?? {};
     if (request !== undefined && reply !== undefined) {
-      if (getOperationAST(document, operationName)?.operation === OperationTypeNode.MUTATION)
-        leaveUncompressed(request);
+      if (operation === OperationTypeNode.MUTATION) leaveUncompressed(request);
       await limits.countWork(request, reply, unitsOf(measure));
     }
+    // It has brought its lane.
+    if (operation === OperationTypeNode.SUBSCRIPTION) return () => undefined;
     const isPassword = measure.passwords > 0;
     const leave = isPassword ? passwords.enter() : () => undefined;
     Object.assign(contextValue as object, { withPgClient: (isPassword ? passwordLane : lane).withPgClient });
