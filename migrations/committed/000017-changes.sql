@@ -1,5 +1,5 @@
---! Previous: sha1:c65c76d4b6a6a243165121443cea7a2e81f48b3a
---! Hash: sha1:d7cfd3ce58900ea99ea55a8c5ab86b19d3479b3f
+--! Previous: sha1:78ee9718a158f62ef2fcd86a1ba8dbf841e496d9
+--! Hash: sha1:453f672f9a66a855268e3448be47f7c85465caec
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
