@@ -33,6 +33,7 @@ import {
 const NO_OBJECTS = [
   "AdoptedPreference",
   "AdoptedSetting",
+  "Changes",
   "ClaimedDelivery",
   "DefinitionChange",
   "NotificationCategoryCount",

@@ -1,5 +1,5 @@
---! Previous: sha1:243d0a5059a023ae383a547d890f95d9d7c4b2fd
---! Hash: sha1:e2092e95e2c7ec2b265e523d847ed9020f629a52
+--! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
+--! Hash: sha1:e07ae33768221c18aa36189dc0e7f2441bd31166
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:e2092e95e2c7ec2b265e523d847ed9020f629a52
---! Hash: sha1:87cfaba1f42c339f4aadc0c75fde785b2fb790fc
+--! Previous: sha1:e07ae33768221c18aa36189dc0e7f2441bd31166
+--! Hash: sha1:da540d0c6440adc86dcb70abb3d6878c51d6b4a6
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -2909,6 +2909,34 @@ revoke all on function attune.global_settings_effective_setting(attune.global_se
 grant execute on function attune.global_settings_effective_setting(attune.global_settings)
   to anon, authenticated, service_role;
 --! EndIncluded settings/global_settings_effective_setting.sql
+--! Included settings/effective_settings_of.sql
+create or replace function attune.effective_settings_of(keys text[], project_id uuid default null)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.check_size('The list of settings', cardinality(keys), 1000, 'keys');
+
+  return query
+    select s.*
+    from attune_private.effective_settings(caller, null, effective_settings_of.project_id) as s
+    where s.key = any (effective_settings_of.keys);
+end;
+$$;
+comment on function attune.effective_settings_of(text[], uuid) is
+  E'@param keys Which settings, at most 1,000.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to the caller for some settings, by category and key, in a project if one is given '
+  '(`unknown_project`). '
+  'Those that are not there, or that the caller may not see, are left out: what `changes_since` names may be gone. '
+  'Refused: `too_large`.';
+revoke all on function attune.effective_settings_of(text[], uuid) from public;
+grant execute on function attune.effective_settings_of(text[], uuid) to anon, authenticated, service_role;
+--! EndIncluded settings/effective_settings_of.sql
 --! Included settings/effective_settings_for.sql
 create or replace function attune.effective_settings_for(
   user_id uuid,

@@ -1,5 +1,5 @@
---! Previous: sha1:87cfaba1f42c339f4aadc0c75fde785b2fb790fc
---! Hash: sha1:049958946ca85d3e42b1219326a6f5cd803ebae9
+--! Previous: sha1:da540d0c6440adc86dcb70abb3d6878c51d6b4a6
+--! Hash: sha1:b2566f2b82b6fcd20b45a5516906b1fe9508a628
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -13,11 +13,12 @@ begin
     errcode = '42501',
     message = format('%s is not allowed on %s', tg_op, tg_table_name),
     detail = 'append_only',
-    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+    hint = coalesce(tg_argv[0], 'Old audit rows are removed with purge_audit_log(before, reason).');
 end;
 $$;
 comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too.';
+  'Refuses (`append_only`) what would make history disappear, for the owner too. '
+  'Its argument is the hint, where it is not about the audit log.';
 revoke all on function attune_private.tg__append_only() from public;
 --! EndIncluded audit/triggers/tg__append_only.sql
 --! Included audit/triggers/tg__erase.sql
@@ -61,12 +62,13 @@ revoke all on function attune_private.tg__erase() from public;
 
 -- What is done to the records themselves, and never undone
 
-create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting');
+create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
 comment on type attune.maintenance_task is
   E'@value purge_audit_log Old rows of the audit log were removed.\n'
   '@value erase_user The values of a deleted user were taken out of the audit log.\n'
   '@value seed_settings A user did not get all values that are copied: the parameters name what can''t be stored.\n'
   '@value rename_setting A setting got another key, and the stored values with it.\n'
+  '@value purge_knowledge The content of earlier versions of an entry was taken away.\n'
   'What is done to the records themselves.';
 
 create table attune.maintenance_operations (
@@ -129,12 +131,13 @@ comment on type attune.audit_operation is
   'What was done to a row.';
 
 create type attune.audit_subject as enum (
-  'setting', 'setting_template', 'notification_category', 'credential_provider', 'credential'
+  'setting', 'setting_template', 'notification_category', 'user', 'credential_provider', 'credential'
 );
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
   '@value setting_template A template.\n'
   '@value notification_category A category of notifications.\n'
+  '@value user What decides about a user''s settings and rights: the key is the column of `users`.\n'
   '@value credential_provider A provider of credentials.\n'
   '@value credential What may be seen of a credential.\n'
   'What was changed.';
@@ -201,6 +204,8 @@ create index configuration_audit_log_user_id_idx on attune.configuration_audit_l
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
 create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log (occurred_at, id);
 create index configuration_audit_log_actor_id_idx on attune.configuration_audit_log (actor_id, id);
+-- What changed since somebody last asked.
+create index configuration_audit_log_transaction_id_idx on attune.configuration_audit_log (transaction_id);
 create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
 -- What administrators write is little, and else looked for among all that users chose. Row level security lets no index
 -- compare an enum: its operators are not leakproof.
@@ -209,8 +214,8 @@ create index configuration_audit_log_layer_idx on attune.configuration_audit_log
 comment on table attune.configuration_audit_log is
   E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
-  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to '
-  'what. '
+  'Every change of a definition, a stored value, a template, a notification category, or a user''s plan, current team '
+  'and rights: who, when, where, from what to what. '
   'Append-only. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
@@ -229,12 +234,12 @@ comment on column attune.configuration_audit_log.layer is
   'Where: `default` is the definition itself. '
   'Null for what is no setting.';
 comment on column attune.configuration_audit_log.user_id is
-  'Whose setting or credential it is, where it is a user''s; else null.';
+  'Whose setting or credential it is, where it is a user''s, or which user was changed; else null.';
 comment on column attune.configuration_audit_log.scope is
   E'@behavior +attribute:filterBy\n'
   'Which plan, team or project it belongs to, where it is one''s; else null.';
 comment on column attune.configuration_audit_log.key is
-  'Which setting, template, category or provider.';
+  'Which setting, template, category or provider; of a user, which column.';
 comment on column attune.configuration_audit_log.operation is
   E'@behavior +attribute:filterBy\n'
   'What was done to the row.';
@@ -438,6 +443,76 @@ create trigger _100_append_only before truncate on attune.project_preferences
 
 -- What the records lose, and when
 
+create table attune_private.forgotten_changes (
+  database_identity text not null
+    constraint forgotten_changes_pkey primary key
+    constraint forgotten_changes_database_identity_check check (database_identity ~ '^[0-9a-f]{16}$'),
+  transaction_id xid8 not null
+);
+comment on table attune_private.forgotten_changes is
+  'Up to which transaction changes were removed from the records: cursors from before it say nothing any more.';
+comment on column attune_private.forgotten_changes.database_identity is
+  'Within what the number means something.';
+comment on column attune_private.forgotten_changes.transaction_id is 'The last whose changes were removed.';
+
+alter table attune_private.forgotten_changes enable row level security;
+revoke all on attune_private.forgotten_changes from public;
+
+--! Included audit/private/database_identity.sql
+create or replace function attune_private.database_identity()
+returns text
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  timeline constant text := case
+    when pg_is_in_recovery() then lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
+    else left(pg_walfile_name(pg_current_wal_lsn()), 8)
+  end;
+begin
+  return substr(
+    encode(
+      sha256(
+        convert_to(
+          concat_ws(
+            ' ',
+            (pg_control_system()).system_identifier,
+            timeline,
+            (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()),
+            'attune.configuration_audit_log'::regclass::oid
+          ),
+          'utf8'
+        )
+      ),
+      'hex'
+    ),
+    1,
+    16
+  );
+end;
+$$;
+comment on function attune_private.database_identity() is
+  'Within what the numbers of transactions mean something: 16 hexadecimal digits, which differ after a restore, into '
+  'whatever database, and after a standby took over. '
+  'They are made of the cluster, its timeline, the database, and the table of the audit log.';
+revoke all on function attune_private.database_identity() from public;
+--! EndIncluded audit/private/database_identity.sql
+--! Included audit/private/forget_changes.sql
+create or replace function attune_private.forget_changes(transaction_id xid8)
+returns void
+language sql volatile security invoker
+begin atomic
+  insert into attune_private.forgotten_changes as f (database_identity, transaction_id)
+  select attune_private.database_identity(), forget_changes.transaction_id
+  where forget_changes.transaction_id is not null
+  on conflict (database_identity) do update
+  set transaction_id = greatest(f.transaction_id, excluded.transaction_id);
+end;
+comment on function attune_private.forget_changes(xid8) is
+  'Notes that changes were removed, of which this transaction was the last (NULL: none): cursors from before it say '
+  'nothing any more.';
+revoke all on function attune_private.forget_changes(xid8) from public;
+--! EndIncluded audit/private/forget_changes.sql
 --! Included audit/purge_audit_log.sql
 create or replace function attune.purge_audit_log(before timestamptz, reason text)
 returns bigint
@@ -446,6 +521,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   doomed bigint;
+  last_change xid8;
 begin
   if purge_audit_log.before is null or coalesce(btrim(purge_audit_log.reason), '') = '' then
     raise exception using
@@ -460,7 +536,8 @@ begin
   -- One purge at a time, so that what is counted is what is removed: rows are never added with an earlier time.
   lock table attune.configuration_audit_log in share row exclusive mode;
 
-  select count(*) into doomed
+  select count(*), max(l.transaction_id) filter (where l.transaction_id < pg_snapshot_xmax(pg_current_snapshot()))
+  into doomed, last_change
   from attune.configuration_audit_log as l
   where l.occurred_at < purge_audit_log.before;
 
@@ -475,6 +552,7 @@ begin
   );
 
   delete from attune.configuration_audit_log as l where l.occurred_at < purge_audit_log.before;
+  perform attune_private.forget_changes(last_change);
   return doomed;
 end;
 $$;
@@ -540,5 +618,40 @@ comment on function attune_private.tg_users__erase() is
 revoke all on function attune_private.tg_users__erase() from public;
 --! EndIncluded audit/triggers/tg_users__erase.sql
 
+--! Included audit/triggers/tg_users__audit.sql
+create or replace function attune_private.tg_users__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, subject, user_id, key, operation, previous_value, new_value
+  )
+  select
+    attune.current_user_id(),
+    attune_private.request_role(),
+    'user',
+    new.id,
+    a.name,
+    'UPDATE',
+    to_jsonb(old) -> a.name,
+    to_jsonb(new) -> a.name
+  from unnest(tg_argv) with ordinality as a (name, place)
+  where to_jsonb(old) -> a.name <> to_jsonb(new) -> a.name
+  order by a.place;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__audit() is
+  'Writes into the audit log what decides about a user''s settings and rights: the columns named by its arguments.';
+revoke all on function attune_private.tg_users__audit() from public;
+--! EndIncluded audit/triggers/tg_users__audit.sql
+create trigger _900_audit after update of plan, is_admin, current_team_id on attune.users
+  for each row when (
+    (old.plan, old.is_admin, old.current_team_id) is distinct from (new.plan, new.is_admin, new.current_team_id)
+  )
+  execute function attune_private.tg_users__audit('plan', 'is_admin', 'current_team_id');
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();

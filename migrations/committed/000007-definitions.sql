@@ -1,5 +1,5 @@
---! Previous: sha1:049958946ca85d3e42b1219326a6f5cd803ebae9
---! Hash: sha1:613c7dba94939fa4b7f169c26e7855600039d815
+--! Previous: sha1:b2566f2b82b6fcd20b45a5516906b1fe9508a628
+--! Hash: sha1:779f2f6470295c156fdc29f329cb0e4d28bcdca4
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

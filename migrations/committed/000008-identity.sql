@@ -1,5 +1,5 @@
---! Previous: sha1:613c7dba94939fa4b7f169c26e7855600039d815
---! Hash: sha1:6749d44357dcd3b311a86c77dcb8a0ee427a7f3e
+--! Previous: sha1:779f2f6470295c156fdc29f329cb0e4d28bcdca4
+--! Hash: sha1:cb9c67f6f7b2a90ee4786a03c6bd5bbb8b9570e3
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:6749d44357dcd3b311a86c77dcb8a0ee427a7f3e
---! Hash: sha1:93f4df7cea71358c1d7795eb4db23559d7fe0793
+--! Previous: sha1:cb9c67f6f7b2a90ee4786a03c6bd5bbb8b9570e3
+--! Hash: sha1:54c3e1108fa357ea559c820025820ba110db9faa
 --! Message: invitations
 
 create table attune.invitations (

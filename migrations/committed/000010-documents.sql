@@ -1,5 +1,5 @@
---! Previous: sha1:93f4df7cea71358c1d7795eb4db23559d7fe0793
---! Hash: sha1:dcfe259449bbb4492e1380a2d7a116dbcc520b7b
+--! Previous: sha1:54c3e1108fa357ea559c820025820ba110db9faa
+--! Hash: sha1:071712bfadcc24bd9941ace0d0b81ea7eaab0fb6
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:dcfe259449bbb4492e1380a2d7a116dbcc520b7b
---! Hash: sha1:f7f9dfde842abe5b132c3c997bd943249fd8b579
+--! Previous: sha1:071712bfadcc24bd9941ace0d0b81ea7eaab0fb6
+--! Hash: sha1:144084706f3c63d6e2f40bb70f2db2b367431f03
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

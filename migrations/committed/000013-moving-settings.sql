@@ -1,5 +1,5 @@
---! Previous: sha1:580f6998c94e712c821ae0d9638cbf2599fb4646
---! Hash: sha1:69e457038bdc4100c7eef4370ace1132dbc57c09
+--! Previous: sha1:8f245d8a57fe3457cd19ad4c052fb6ab4de353d6
+--! Hash: sha1:b2b7ced3e6b605fa4cbfe347ed4bf2a92e68179c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

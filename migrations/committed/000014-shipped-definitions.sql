@@ -1,5 +1,5 @@
---! Previous: sha1:69e457038bdc4100c7eef4370ace1132dbc57c09
---! Hash: sha1:dc4c108377a2c00bf917f886e4b7d2c49382c5e5
+--! Previous: sha1:b2b7ced3e6b605fa4cbfe347ed4bf2a92e68179c
+--! Hash: sha1:e5a1ed6692264238085171a82b773b666f653d91
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

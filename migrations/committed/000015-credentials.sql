@@ -1,5 +1,5 @@
---! Previous: sha1:dc4c108377a2c00bf917f886e4b7d2c49382c5e5
---! Hash: sha1:933ea3b98e965afec3fea4f3ba05860642b87ae7
+--! Previous: sha1:e5a1ed6692264238085171a82b773b666f653d91
+--! Hash: sha1:c77b3ff31c60e073954b8f407d3fcc522c3a597a
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -12,6 +12,7 @@ import {
   isNonNullType,
   isObjectType,
   Kind,
+  OperationTypeNode,
   SchemaMetaFieldDef,
   type SelectionSetNode,
   TypeMetaFieldDef,
@@ -50,6 +51,7 @@ export function createMeter(
   variables: Readonly<Record<string, unknown>>,
 ): (selections: SelectionSetNode, type: GraphQLObjectType) => Measure {
   const ofFragments = new Map<string, Measure>();
+  const roots = new Set(Object.values(OperationTypeNode).map((operation) => schema.getRootType(operation)));
 
   /** @param page rows of the connection these selections belong to */
   function ofSelections({ selections }: SelectionSetNode, type: GraphQLObjectType, page?: number): Measure {
@@ -87,7 +89,7 @@ export function createMeter(
     }
     // `__typename` is a value of every row like any other.
     if (!field) return { ...NOTHING, cost: 1 };
-    const isRoot = parent === schema.getQueryType() || parent === schema.getMutationType();
+    const isRoot = roots.has(parent);
     const own = {
       ...NOTHING,
       cost: 1 + filterParts(node),

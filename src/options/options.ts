@@ -53,6 +53,8 @@ export type Options = {
   overloadAfter: number;
   /** How long requests under way get to end when the server stops, in seconds. */
   drainTimeout: number;
+  /** Connections that may wait for changes. */
+  liveConnections: number;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
@@ -93,6 +95,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     migrationWait: readVariable(env, "MIGRATION_WAIT"),
     overloadAfter: readVariable(env, "OVERLOAD_AFTER"),
     drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
+    liveConnections: readVariable(env, "LIVE_CONNECTIONS"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };

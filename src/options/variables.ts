@@ -83,6 +83,13 @@ export const VARIABLES = {
     fallback: 10,
     parse: parsers.integer(0, 3600),
   }),
+  LIVE_CONNECTIONS: variable({
+    group: "Server",
+    description:
+      "Connections that may wait for changes at once, over WebSocket and as event streams; 0 is none. See [subscriptions](server.md#subscriptions).",
+    fallback: 5000,
+    parse: parsers.integer(0, 1_000_000),
+  }),
   LOG_LEVEL: variable({
     group: "Server",
     description: `How much is logged: ${LOG_LEVELS.slice(0, -1)

@@ -54,11 +54,13 @@ export function createAdmission({ limits, lane, passwords, readKeys }: Setting):
 
   return async ({ requestContext, contextValue, document, operationName }, measure) => {
     const { request, reply } = requestContext?.fastifyv5 ?? {};
+    const { operation } = getOperationAST(document, operationName) ?? {};
     if (request !== undefined && reply !== undefined) {
-      if (getOperationAST(document, operationName)?.operation === OperationTypeNode.MUTATION)
-        leaveUncompressed(request);
+      if (operation === OperationTypeNode.MUTATION) leaveUncompressed(request);
       await limits.countWork(request, reply, unitsOf(measure));
     }
+    // It has brought its lane.
+    if (operation === OperationTypeNode.SUBSCRIPTION) return () => undefined;
     const isPassword = measure.passwords > 0;
     const leave = isPassword ? passwords.enter() : () => undefined;
     const { withPgClient } = isPassword ? passwordLane : lane;

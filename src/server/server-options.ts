@@ -1,4 +1,5 @@
 /** What the server is built from. */
+import type { LiveTimes } from "../live/times.ts";
 import type { ReadMasterKeys } from "../master-keys.ts";
 import type { Options } from "../options/options.ts";
 import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
@@ -23,6 +24,10 @@ export type ServerOptions = {
   corsOrigins: string[];
   /** Work a minute of one user or address; 0 is no limit. */
   rateLimitPerMinute: number;
+  /** Connections that may wait for changes. */
+  liveConnections: number;
+  /** How long they are waited for, where it is not the usual. */
+  liveTimes?: Partial<LiveTimes>;
   /** Proxies whose `X-Forwarded-For` is believed. */
   trustProxy?: Options["trustProxy"];
   /** Whose the requests without a token are, in single-user mode. */

@@ -34,6 +34,8 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: `effective_settings_for('${of.user}')` },
   { who: "admin", sql: `effective_setting_for('${of.user}', 'DARK_MODE_ENABLED')` },
   { who: "admin", sql: `evaluate(array['${of.user}', '${of.other}']::uuid[], array['DARK_MODE_ENABLED'])` },
+  { who: "user", sql: "effective_settings_of(array['DARK_MODE_ENABLED'])" },
+  { who: "user", sql: "changes_since((attune.changes_since()).cursor)", times: 2 },
   { who: "user", sql: "settings_document()" },
   { who: "user", sql: "explain_setting('DARK_MODE_ENABLED')" },
   { who: "admin", sql: `explain_setting('DARK_MODE_ENABLED', '${of.user}')` },
@@ -120,7 +122,8 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
   { who: "user", sql: `create_project('Another', '${of.team}')` },
-  { who: "user", sql: `set_current_team('${of.team}')` },
+  // The audit log asks once more who it was.
+  { who: "user", sql: `set_current_team('${of.team}')`, times: 2 },
   { who: "user", sql: `set_team_member_role('${of.team}', '${of.other}', 'admin')` },
   { who: "user", sql: `remove_team_member('${of.team}', '${of.other}')` },
   { who: "user", sql: `set_project_member_role('${of.project}', '${of.other}', 'editor')` },

@@ -129,6 +129,7 @@ export async function createTestServer(
     // Other tests keep the machine busy.
     overloadAfter: 0,
     drainTimeout: 0.3,
+    liveConnections: 100,
     jwt: database.jwt,
     logLevel: "silent",
     corsOrigins: [],
