@@ -1,5 +1,5 @@
---! Previous: sha1:5b8fdcb7ccd252fa6c0a363f941a85482f1b1fab
---! Hash: sha1:0eb368b055775060ce406436727b53dbe98021a7
+--! Previous: sha1:78ee9718a158f62ef2fcd86a1ba8dbf841e496d9
+--! Hash: sha1:453f672f9a66a855268e3448be47f7c85465caec
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -26,7 +26,7 @@ join (values
   ('teams', 'name = name || ''!'''), ('team_members', 'role = ''owner'''),
   ('projects', 'name = name || ''!'''), ('project_members', 'role = ''owner'''),
   ('setting_definitions', 'description = description || ''!'''), ('setting_templates', 'title = title || ''!'''),
-  ('notification_categories', 'title = title || ''!'''),
+  ('notification_categories', 'title = title || ''!'''), ('credential_providers', 'title = title || ''!'''),
   ('global_settings', 'value = to_jsonb((value #>> ''{}'') || ''!'')'), ('plan_settings', 'value = to_jsonb((value #>> ''{}'') || ''!'')'), ('team_settings', 'value = to_jsonb((value #>> ''{}'') || ''!'')'),
   ('user_preferences', 'value = to_jsonb((value #>> ''{}'') || ''!'')'), ('project_preferences', 'value = to_jsonb((value #>> ''{}'') || ''!'')')
 ) as v (name, change) on v.name = c.relname
