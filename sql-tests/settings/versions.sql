@@ -39,12 +39,12 @@ select results_eq(
     where c.relnamespace = 'attune'::regnamespace
       and exists (
         select from pg_trigger as t
-        where t.tgrelid = c.oid and t.tgfoid in ('attune_private.tg__timestamps'::regproc, 'attune_private.tg__stamp'::regproc)
+        where t.tgrelid = c.oid and t.tgfoid = 'attune_private.tg__check_version'::regproc
       )
     order by 1
   $$,
   $$ select v.name::text collate "C" from versioned as v order by 1 $$,
-  'every table that keeps when a row last changed is walked'
+  'every table that checks the version is walked'
 );
 select is_empty(
   $$
