@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
-    setupFiles: ["test/support/coverage.ts", "test/support/seed.ts"],
+    setupFiles: ["test/support/compile-cache.ts", "test/support/coverage.ts", "test/support/seed.ts"],
     pool: "forks",
     maxWorkers: 3,
     // Counting what is run takes its time.

@@ -1,5 +1,5 @@
 --! Previous: sha1:da540d0c6440adc86dcb70abb3d6878c51d6b4a6
---! Hash: sha1:2584d521db2e0aa50fd2776fb25e1cbc5f2681dc
+--! Hash: sha1:b2566f2b82b6fcd20b45a5516906b1fe9508a628
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -130,12 +130,16 @@ comment on type attune.audit_operation is
   '@value DELETE It was removed.\n'
   'What was done to a row.';
 
-create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category', 'user');
+create type attune.audit_subject as enum (
+  'setting', 'setting_template', 'notification_category', 'user', 'credential_provider', 'credential'
+);
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
   '@value setting_template A template.\n'
   '@value notification_category A category of notifications.\n'
   '@value user What decides about a user''s settings and rights: the key is the column of `users`.\n'
+  '@value credential_provider A provider of credentials.\n'
+  '@value credential What may be seen of a credential.\n'
   'What was changed.';
 
 --! Included audit/triggers/tg_configuration_audit_log__purge.sql
@@ -229,11 +233,13 @@ comment on column attune.configuration_audit_log.layer is
   E'@behavior +attribute:filterBy\n'
   'Where: `default` is the definition itself. '
   'Null for what is no setting.';
-comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user, or which user was changed; else null.';
+comment on column attune.configuration_audit_log.user_id is
+  'Whose setting or credential it is, where it is a user''s, or which user was changed; else null.';
 comment on column attune.configuration_audit_log.scope is
   E'@behavior +attribute:filterBy\n'
-  'Which plan, team or project it belongs to, in those layers; else null.';
-comment on column attune.configuration_audit_log.key is 'Which setting, template or category; of a user, which column.';
+  'Which plan, team or project it belongs to, where it is one''s; else null.';
+comment on column attune.configuration_audit_log.key is
+  'Which setting, template, category or provider; of a user, which column.';
 comment on column attune.configuration_audit_log.operation is
   E'@behavior +attribute:filterBy\n'
   'What was done to the row.';
@@ -282,7 +288,7 @@ declare
   held_in constant attune.setting_layer := tg_argv[1];
   previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
   written constant jsonb := to_jsonb(new);
-  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  name_column constant text := case held when 'setting' then 'key' when 'credential' then 'provider' else 'name' end;
   value_column constant text := case
     when held_in = 'default' then 'default_value'
     when held = 'setting' then 'value'
@@ -290,7 +296,7 @@ declare
   end;
   -- What has a column of its own in the log, or says only when it was written.
   told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column]
-    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end
+    || case when held in ('setting', 'credential') then '{plan,team_id,project_id}'::text[] else '{}' end
     || case
       when previous -> name_column <> written -> name_column or previous -> 'user_id' <> written -> 'user_id' then '{}'
       else array[name_column, 'user_id']
@@ -316,7 +322,7 @@ begin
     held,
     held_in,
     (written ->> 'user_id')::uuid,
-    case when held = 'setting' then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
+    case when held in ('setting', 'credential') then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
     written ->> name_column,
     tg_op::attune.audit_operation,
     previous -> value_column,
@@ -342,14 +348,14 @@ as $$
 declare
   held constant attune.audit_subject := tg_argv[0];
   held_in constant attune.setting_layer := tg_argv[1];
-  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  name_column constant text := case held when 'setting' then 'key' when 'credential' then 'provider' else 'name' end;
   value_column constant text := case
     when held_in = 'default' then 'default_value'
     when held = 'setting' then 'value'
     else 'values'
   end;
   told_elsewhere constant text[] := array['updated_by', 'updated_at', 'user_id', name_column, value_column]
-    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end;
+    || case when held in ('setting', 'credential') then '{plan,team_id,project_id}'::text[] else '{}' end;
   actor uuid;
 begin
   if not exists (select from removed) then
@@ -367,7 +373,7 @@ begin
     held,
     held_in,
     (p.previous ->> 'user_id')::uuid,
-    case when held = 'setting' then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
+    case when held in ('setting', 'credential') then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
     p.previous ->> name_column,
     'DELETE',
     -- What goes with a deleted user leaves no values behind.

@@ -1,5 +1,5 @@
---! Previous: sha1:2584d521db2e0aa50fd2776fb25e1cbc5f2681dc
---! Hash: sha1:bf8916f263fea8984426e00956e42cd84bd9c065
+--! Previous: sha1:b2566f2b82b6fcd20b45a5516906b1fe9508a628
+--! Hash: sha1:779f2f6470295c156fdc29f329cb0e4d28bcdca4
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:bf8916f263fea8984426e00956e42cd84bd9c065
---! Hash: sha1:71fdf70f6538f3b91a2287c17c5bf15cc6c28b56
+--! Previous: sha1:779f2f6470295c156fdc29f329cb0e4d28bcdca4
+--! Hash: sha1:cb9c67f6f7b2a90ee4786a03c6bd5bbb8b9570e3
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:71fdf70f6538f3b91a2287c17c5bf15cc6c28b56
---! Hash: sha1:0f09b192da830668de156be8bbdc3bd78b845b77
+--! Previous: sha1:cb9c67f6f7b2a90ee4786a03c6bd5bbb8b9570e3
+--! Hash: sha1:54c3e1108fa357ea559c820025820ba110db9faa
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:0f09b192da830668de156be8bbdc3bd78b845b77
---! Hash: sha1:064fb32b2a5fdc543b7b7d4b5a17b027312768d3
+--! Previous: sha1:54c3e1108fa357ea559c820025820ba110db9faa
+--! Hash: sha1:071712bfadcc24bd9941ace0d0b81ea7eaab0fb6
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

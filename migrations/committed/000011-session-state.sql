@@ -1,5 +1,5 @@
---! Previous: sha1:064fb32b2a5fdc543b7b7d4b5a17b027312768d3
---! Hash: sha1:bedd281c6f69be108abeb78b4aacdf6794715b7b
+--! Previous: sha1:071712bfadcc24bd9941ace0d0b81ea7eaab0fb6
+--! Hash: sha1:144084706f3c63d6e2f40bb70f2db2b367431f03
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

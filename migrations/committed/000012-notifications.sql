@@ -1,5 +1,5 @@
---! Previous: sha1:bedd281c6f69be108abeb78b4aacdf6794715b7b
---! Hash: sha1:dbbee78c820ace4e9db52404c52c903a331e102e
+--! Previous: sha1:144084706f3c63d6e2f40bb70f2db2b367431f03
+--! Hash: sha1:8f245d8a57fe3457cd19ad4c052fb6ab4de353d6
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:dbbee78c820ace4e9db52404c52c903a331e102e
---! Hash: sha1:aaadfacd6c5d91abafe1742a6dff020da00aebc4
+--! Previous: sha1:8f245d8a57fe3457cd19ad4c052fb6ab4de353d6
+--! Hash: sha1:b2b7ced3e6b605fa4cbfe347ed4bf2a92e68179c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

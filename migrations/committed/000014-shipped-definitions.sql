@@ -1,5 +1,5 @@
---! Previous: sha1:aaadfacd6c5d91abafe1742a6dff020da00aebc4
---! Hash: sha1:24764c6b01d478024e31ffbea8451c1f72f15093
+--! Previous: sha1:b2b7ced3e6b605fa4cbfe347ed4bf2a92e68179c
+--! Hash: sha1:037e0c4df944586aad256083aaec50e49e6b32f7
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

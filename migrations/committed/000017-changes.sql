@@ -1,5 +1,5 @@
---! Previous: sha1:eed02afd2e441e625bb9b3a1c5e34c5799c59778
---! Hash: sha1:1a664b00f74be323595d1a10e007a21fc3cb178c
+--! Previous: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
+--! Hash: sha1:c2ffcd923a4f09f8e3ee7dd38192084083402df3
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,4 +1,4 @@
-/** How much a query asks for with these variables: values, fields at the top, fields of introspection, work with passwords. */
+/** How much a query asks for with these variables: values, fields at the top, fields of introspection, work with passwords and secrets. */
 import {
   type FieldNode,
   type FragmentDefinitionNode,
@@ -34,10 +34,12 @@ export type Measure = {
   rootFields: number;
   introspection: number;
   passwords: number;
+  /** How its statements call the functions that need the master key. */
+  secretCalls: readonly string[];
   /** The collection that costs most, that which costs most inside it, and so on. */
   costliest: readonly Rows[];
 };
-const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0, passwords: 0, costliest: [] };
+const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0, passwords: 0, secretCalls: [], costliest: [] };
 
 /**
  * Makes the function that measures selections.
@@ -93,6 +95,7 @@ export function createMeter(
       cost: 1 + filterParts(node),
       rootFields: isRoot ? 1 : 0,
       passwords: field.extensions["work"] === PASSWORD_WORK ? 1 : 0,
+      secretCalls: field.extensions.secretCall === undefined ? NOTHING.secretCalls : [field.extensions.secretCall],
     };
     if (!node.selectionSet || !isObjectType(type)) return own;
 
@@ -147,6 +150,7 @@ function sum(a: Measure, b: Measure): Measure {
     rootFields: a.rootFields + b.rootFields,
     introspection: a.introspection + b.introspection,
     passwords: a.passwords + b.passwords,
+    secretCalls: b.secretCalls.length === 0 ? a.secretCalls : [...a.secretCalls, ...b.secretCalls],
     costliest: costOf(b.costliest) > costOf(a.costliest) ? b.costliest : a.costliest,
   };
 }

@@ -1,5 +1,6 @@
 /** What the server is built from. */
 import type { LiveTimes } from "../live/times.ts";
+import type { ReadMasterKeys } from "../master-keys.ts";
 import type { Options } from "../options/options.ts";
 import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
 
@@ -15,6 +16,8 @@ export type ServerOptions = {
   /** How long requests under way get to end when the server closes, in seconds. */
   drainTimeout: number;
   jwt: ResolvedJwtOptions;
+  /** The keys that secrets are encrypted under; without them no credential is set or resolved. */
+  readKeys?: ReadMasterKeys;
   /** One of pino's levels, or `silent`. */
   logLevel: string;
   /** Origins of pages that may call the API from a browser; `*` is any. */

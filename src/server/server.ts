@@ -62,14 +62,14 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   });
 
   try {
-    const { jwt, signIn } = options;
+    const { jwt, signIn, readKeys = async () => undefined } = options;
     // Says what is missing better than PostGraphile would.
     await probe(probes.pool);
     const limits = createRateLimits(options.rateLimitPerMinute);
     const lane = createLane(pool);
     const passwords = createPasswordWork(forPasswords.pool);
     // Before the hooks: while the schema is made, the process is late for everything else.
-    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords }));
+    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords, readKeys }));
     app.addHook("onClose", graphql.release);
 
     app.decorateRequest("identity", null);

@@ -105,6 +105,17 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: `release_edit_lease('${of.entry}')` },
   { who: "admin", sql: `purge_knowledge('${of.entry}', 'A test')` },
   { who: "user", sql: "search_knowledge('hello')" },
+  // What is stored has no column that says who did it: the trigger of the audit log asks.
+  { who: "user", sql: "set_credential('openai', 'sk-0123456789')", times: 2 },
+  { who: "user", sql: "delete_credential('openai')", times: 2 },
+  { who: "user", sql: `set_team_credential('${of.team}', 'openai', 'sk-0123456789')` },
+  { who: "user", sql: `delete_team_credential('${of.team}', 'openai')`, times: 2 },
+  { who: "admin", sql: "set_shared_credential('openai', 'sk-0123456789')" },
+  { who: "admin", sql: "delete_shared_credential('openai')", times: 2 },
+  { who: "user", sql: "usable_credentials()" },
+  { who: "service_role", sql: `set_user_credential('${of.user}', 'openai', 'sk-0123456789')` },
+  { who: "service_role", sql: `resolve_credential('${of.user}', 'openai')` },
+  { who: "service_role", sql: `delete_user_credential('${of.user}', 'openai')` },
   { who: "user", sql: "export_preferences()" },
   { who: "user", sql: `import_preferences('{"preferences": {"PROJECTS_ENABLED": {"value": false}}}')` },
   { who: "user", sql: "apply_template('dark')" },
@@ -230,6 +241,9 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
      values ($1, 'DARK_MODE_ENABLED', 'true'), ($1, 'PROJECTS_ENABLED', 'true'), ($1, 'beta.admin_only', 'true')`,
     [user],
   );
+  // As the server sets it, for all transactions of the connection.
+  await client.query("select set_config('attune.master_key', repeat('0a', 32), false)");
+  await client.query("select attune.set_user_credential($1, 'openai', 'sk-0123456789')", [user]);
   const refreshToken = await value("select refresh_token from attune.register('known@example.com', $1, 'Known')", [
     PASSWORD,
   ]);

@@ -37,9 +37,11 @@ function openPool(connectionString: string): pg.Pool {
   return pool.on("error", () => undefined);
 }
 
-/** A copy of the migrated template, for one test file. Call `close` in `afterAll`. */
-export async function createTestDatabase(): Promise<TestDatabase> {
-  const cluster = inject("cluster");
+/**
+ * A copy of the migrated template, for one test file. Call `close` in `afterAll`.
+ * @param cluster where, when not on the server that all files share
+ */
+export async function createTestDatabase(cluster = inject("cluster")): Promise<TestDatabase> {
   const clone = await cloneTemplate(cluster.ownerUrl, cluster.template);
   const authenticatorUrl = urlOfDatabase(cluster.authenticatorUrl, clone.name);
   const jwt = { secret: cluster.jwtSecret };
