@@ -1,5 +1,5 @@
 --! Previous: sha1:ffe51a94af22b2377eec8390ac203462cdc792b1
---! Hash: sha1:78ee9718a158f62ef2fcd86a1ba8dbf841e496d9
+--! Hash: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -1006,7 +1006,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
-  agent constant text := attune_private.acting_agent();
+  acting constant text := attune_private.acting_agent();
   latest attune.knowledge_versions;
   wanted attune.knowledge_versions;
   entry attune.knowledge_entries;
@@ -1060,7 +1060,7 @@ begin
     )
     select
       wanted.entry_id, wanted.kind, wanted.title, wanted.body, wanted.tags, wanted.metadata, latest.version + 1,
-      wanted.version, v.created_by, v.agent, v.changed_at, caller.user_id, agent
+      wanted.version, v.created_by, v.agent, v.changed_at, caller.user_id, acting
     from attune.knowledge_versions as v
     where v.entry_id = wanted.entry_id
       and v.version = 1
@@ -1188,7 +1188,8 @@ begin
     and l.expires_at > now()
   returning l.* into lease;
 
-  return lease;
+  -- Else a lease without anything in it would be returned.
+  return case when found then lease end;
 end;
 $$;
 comment on function attune.release_edit_lease(uuid) is
@@ -1246,11 +1247,19 @@ comment on column attune.knowledge_search.end_cursor is 'Where the next page beg
 --! Included knowledge/private/knowledge_query.sql
 create or replace function attune_private.knowledge_query(query text)
 returns tsquery
-language sql immutable parallel safe security invoker
-begin atomic
-  select websearch_to_tsquery('simple', attune_private.knowledge_text(query))
-    || websearch_to_tsquery('english', attune_private.knowledge_text(query));
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  words constant text := attune_private.knowledge_text(query);
+begin
+  return websearch_to_tsquery('simple', words) || websearch_to_tsquery('english', words);
+exception
+  -- It takes whatever is typed, except more minus signs in a row than it has room for.
+  when internal_error then
+    return plainto_tsquery('simple', words) || plainto_tsquery('english', words);
 end;
+$$;
 comment on function attune_private.knowledge_query(text) is
   'What somebody looks for: words that all occur, "words in a row", either or other, and -not; each as it stands or by '
   'its English stem.';
@@ -1291,8 +1300,6 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- What must not occur is not looked for.
-  wanted constant text := regexp_replace(attune_private.knowledge_text(query), '(^|\s)-("[^"]*"|\S+)', ' ', 'g');
   meant tsquery;
   possible tsquery := '';
   lexeme text;
@@ -1300,7 +1307,7 @@ declare
 begin
   for lexeme in
     select u.lexeme
-    from unnest(to_tsvector('simple', wanted)) as u
+    from unnest(to_tsvector('simple', attune_private.knowledge_text(query))) as u
     where char_length(u.lexeme) between 3 and 40
       and ts_lexize('english_stem', u.lexeme) <> '{}'
     order by u.positions[1]
@@ -1405,10 +1412,11 @@ create or replace function attune_private.read_knowledge_cursor(
 language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  parts jsonb;
 begin
-  declare
-    parts constant jsonb := convert_from(decode(cursor, 'base64'), 'UTF8')::jsonb;
   begin
+    parts := convert_from(decode(cursor, 'base64'), 'UTF8')::jsonb;
     hit := (parts ->> 0, parts ->> 1, parts ->> 2, parts ->> 3);
     meant := parts ->> 4;
   exception
@@ -1482,7 +1490,8 @@ begin
       asked, null, find_knowledge.kinds, wanted_tags, greatest(find_knowledge.first + 1, few), last
     );
 
-    if last.entry_id is null and cardinality(hits) < few and not is_blank then
+    -- Who says just what must be there, and what not, means it.
+    if last.entry_id is null and cardinality(hits) < few and find_knowledge.query !~ '"|(^|\s)-' then
       meant := attune_private.similar_query(find_knowledge.query);
     end if;
   end if;
@@ -1528,7 +1537,7 @@ begin atomic
       case when numnode(websearch_to_tsquery('english', words::text)) > 0 then 'english' else 'simple' end::regconfig,
       attune_private.knowledge_text(value),
       words,
-      E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=20, MaxWords=40, '
+      E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=20, MaxWords=40, ShortWord=0, '
         || case when is_whole then 'HighlightAll=true' else 'MaxFragments=2' end
     ),
     '&', '&amp;'), '"', '&quot;'), '''', '&#39;'), E'\x03', '&lt;'), E'\x04', '&gt;'), E'\x01', '<mark>'), E'\x02', '</mark>'

@@ -1,5 +1,5 @@
---! Previous: sha1:78ee9718a158f62ef2fcd86a1ba8dbf841e496d9
---! Hash: sha1:453f672f9a66a855268e3448be47f7c85465caec
+--! Previous: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
+--! Hash: sha1:c2ffcd923a4f09f8e3ee7dd38192084083402df3
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

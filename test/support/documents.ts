@@ -105,10 +105,12 @@ export async function openSession(client: Client = send): Promise<Session> {
   const tokenOf = async (who: string): Promise<string | undefined> => {
     if (who.includes("without a token")) return undefined;
     const email = /\S+@\S+\.\w+/.exec(who)?.[0];
+    const agent = /the agent (\S+)/.exec(who)?.[1];
     const args = [
       ...(email === undefined ? [] : ["--email", email]),
       ...(who.includes("administrator") ? ["--admin"] : []),
       ...(who.includes("service_role") ? ["--role", "service_role"] : []),
+      ...(agent === undefined ? [] : ["--agent", agent]),
     ];
     const token = tokens.get(who) ?? (await command(["token", ...args])).trim();
     tokens.set(who, token);
