@@ -1,5 +1,5 @@
---! Previous: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
---! Hash: sha1:c2ffcd923a4f09f8e3ee7dd38192084083402df3
+--! Previous: sha1:649f6033d6e823b83856ab127384b55db4098fc2
+--! Hash: sha1:75a66cd3a0a40ea6c3ee54f88ea9a979d33cfb63
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -49,7 +49,7 @@ select is(pg_temp.found('restoring'), '{stem}', 'English is known by its stems')
 select is(pg_temp.found('verbindungen'), '{german}', 'other languages by their words');
 select is(pg_temp.found('timeouts retries'), '{body}', 'all words occur');
 select is(pg_temp.found('timeouts -retries'), '{title,tag}', 'or must not');
-select is(pg_temp.found('retries or verbindungen'), '{body,german}', 'or one of them');
+select is(pg_temp.found('retries or verbindungen'), '{german,body}', 'or one of them');
 select is(pg_temp.found('"server has timeouts"'), '{body}', 'or in a row');
 select is(pg_temp.found('"timeouts server has"'), '{}', 'and in no other');
 select is(pg_temp.found('string'), '{code}', 'what stands in brackets is found');
