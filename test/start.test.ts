@@ -40,21 +40,28 @@ async function graphql(address: string, query: string, token?: string): Promise<
   return response.json();
 }
 
-beforeEach(async () => {
-  servers = [];
-  home = await mkdtemp(join(tmpdir(), "attune-start-"));
-  await chmod(home, 0o755);
-});
+async function newHome(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "attune-start-"));
+  await chmod(folder, 0o755);
+  return folder;
+}
 
-afterEach(async () => {
-  for (const server of servers) server.kill("SIGKILL");
-  await Promise.all(servers.map(({ finished }) => finished));
-  for (const name of await readdir(home)) {
-    const pid = await postmaster(join(home, name));
+async function clearAway(folder: string, running: Running[]): Promise<void> {
+  for (const server of running) server.kill("SIGKILL");
+  await Promise.all(running.map(({ finished }) => finished));
+  for (const name of await readdir(folder)) {
+    const pid = await postmaster(join(folder, name));
     if (pid !== undefined) process.kill(pid, "SIGQUIT");
   }
-  await rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+}
+
+beforeEach(async () => {
+  servers = [];
+  home = await newHome();
 });
+
+afterEach(() => clearAway(home, servers));
 
 describe("on the embedded PostgreSQL", () => {
   let dataDir: string;
@@ -84,64 +91,72 @@ describe("on the embedded PostgreSQL", () => {
     expect(pid !== undefined && isRunning(pid)).toBe(false);
   });
 
-  test("connects as authenticator, while the owner is no superuser; both have passwords", async () => {
-    await copyMade(dataDir);
-    await start(environment);
-    const [url, ownerUrl] = await Promise.all(
-      [["url"], ["url", "--owner"]].map(async (args) => (await attune(args, environment)).stdout.trim()),
-    );
-    const who = (connection = ""): Promise<unknown> =>
-      withClient(
-        connection,
-        async (client) =>
-          (
-            await client.query(
-              "select current_user as name, rolsuper as super from pg_roles where rolname = current_user",
-            )
-          ).rows[0],
+  describe("while one runs", () => {
+    let place: string;
+    let served: { ATTUNE_DATA_DIR: string };
+    let running: Running & { address: string };
+
+    beforeAll(async () => {
+      place = await newHome();
+      served = { ATTUNE_DATA_DIR: join(place, "data") };
+      await copyMade(served.ATTUNE_DATA_DIR);
+      running = await startServer(served);
+    });
+    afterAll(() => clearAway(place, [running]));
+
+    test("connects as authenticator, while the owner is no superuser; both have passwords", async () => {
+      const [url, ownerUrl] = await Promise.all(
+        [["url"], ["url", "--owner"]].map(async (args) => (await attune(args, served)).stdout.trim()),
       );
-    expect(await who(url)).toEqual({ name: "authenticator", super: false });
-    expect(await who(ownerUrl)).toEqual({ name: "attune", super: false });
-    await expect(who(url?.replace(/:[^:@]+@/, ":wrong@"))).rejects.toMatchObject({ code: "28P01" });
-  });
-
-  test("request roles have no temporary tables, no large objects and no advisory locks; what needs them works", async () => {
-    await copyMade(dataDir);
-    await start(environment);
-    const url = (await attune(["url"], environment)).stdout.trim();
-    const attempt = (role: string, sql: string): Promise<string> =>
-      withClient(url, async (client) => {
-        await client.query(`set role ${role}`);
-        return client.query(sql).then(
-          () => "allowed",
-          (error: unknown) => (error as pg.DatabaseError).code ?? "",
+      const who = (connection = ""): Promise<unknown> =>
+        withClient(
+          connection,
+          async (client) =>
+            (
+              await client.query(
+                "select current_user as name, rolsuper as super from pg_roles where rolname = current_user",
+              )
+            ).rows[0],
         );
-      });
-    const withheld = [
-      "create temp table t (id integer)",
-      "create table pg_temp.t (id integer)",
-      "select lo_create(0)",
-      "select lo_from_bytea(0, 'x')",
-      "select lo_unlink(1)",
-      "select pg_advisory_lock(1)",
-      "select pg_try_advisory_lock_shared(1, 2)",
-      "select pg_advisory_xact_lock(1)",
-      "select pg_advisory_unlock_all()",
-    ];
-    for (const role of ["anon", "authenticated", "service_role"])
-      expect(await Promise.all(withheld.map((sql) => attempt(role, sql)))).toEqual(withheld.map(() => "42501"));
-    // It takes an advisory lock, as the owner.
-    expect(await attempt("anon", "select attune.login('ada@example.com', 'correct horse')")).toBe("allowed");
-  });
+      expect(await who(url)).toEqual({ name: "authenticator", super: false });
+      expect(await who(ownerUrl)).toEqual({ name: "attune", super: false });
+      await expect(who(url?.replace(/:[^:@]+@/, ":wrong@"))).rejects.toMatchObject({ code: "28P01" });
+    });
 
-  test("a second start on the same data is refused, and the first goes on", async () => {
-    await copyMade(dataDir);
-    const first = await start(environment);
-    const refused = `attune: ${dataDir} is already served by another attune (process ${first.pid}): stop that one first, or set ATTUNE_DATA_DIR to another folder.\n`;
-    for (const PORT of ["0", new URL(first.address).port]) {
-      expect(await attune(["start"], { ...environment, PORT })).toMatchObject({ code: 1, stdout: "", stderr: refused });
-    }
-    expect((await fetch(`${first.address}/api/ready`)).status).toBe(200);
+    test("request roles have no temporary tables, no large objects and no advisory locks; what needs them works", async () => {
+      const url = (await attune(["url"], served)).stdout.trim();
+      const attempt = (role: string, sql: string): Promise<string> =>
+        withClient(url, async (client) => {
+          await client.query(`set role ${role}`);
+          return client.query(sql).then(
+            () => "allowed",
+            (error: unknown) => (error as pg.DatabaseError).code ?? "",
+          );
+        });
+      const withheld = [
+        "create temp table t (id integer)",
+        "create table pg_temp.t (id integer)",
+        "select lo_create(0)",
+        "select lo_from_bytea(0, 'x')",
+        "select lo_unlink(1)",
+        "select pg_advisory_lock(1)",
+        "select pg_try_advisory_lock_shared(1, 2)",
+        "select pg_advisory_xact_lock(1)",
+        "select pg_advisory_unlock_all()",
+      ];
+      for (const role of ["anon", "authenticated", "service_role"])
+        expect(await Promise.all(withheld.map((sql) => attempt(role, sql)))).toEqual(withheld.map(() => "42501"));
+      // It takes an advisory lock, as the owner.
+      expect(await attempt("anon", "select attune.login('ada@example.com', 'correct horse')")).toBe("allowed");
+    });
+
+    test("a second start on the same data is refused, and the first goes on", async () => {
+      const refused = `attune: ${served.ATTUNE_DATA_DIR} is already served by another attune (process ${running.pid}): stop that one first, or set ATTUNE_DATA_DIR to another folder.\n`;
+      for (const PORT of ["0", new URL(running.address).port]) {
+        expect(await attune(["start"], { ...served, PORT })).toMatchObject({ code: 1, stdout: "", stderr: refused });
+      }
+      expect((await fetch(`${running.address}/api/ready`)).status).toBe(200);
+    });
   });
 
   test("a port that is taken is refused before anything is made", async () => {
