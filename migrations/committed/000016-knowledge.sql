@@ -1,5 +1,5 @@
 --! Previous: sha1:ffe51a94af22b2377eec8390ac203462cdc792b1
---! Hash: sha1:649f6033d6e823b83856ab127384b55db4098fc2
+--! Hash: sha1:3ffbc2a581152346d2280258257a6fa7c8732074
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -1206,8 +1206,16 @@ grant execute on function attune.release_edit_lease(uuid) to anon, authenticated
 
 -- Finding
 
-create type attune_private.knowledge_hit as (entry_id uuid, rank real, created_at timestamptz, is_similar boolean);
-comment on type attune_private.knowledge_hit is 'An entry that a search finds, and where it stands: by these four.';
+create type attune_private.knowledge_hit as (
+  entry_id uuid,
+  rank real,
+  created_at timestamptz,
+  is_similar boolean,
+  since timestamptz,
+  until timestamptz
+);
+comment on type attune_private.knowledge_hit is
+  'An entry that a search finds, and where it stands: among those that were made in a span, by its rank.';
 
 create type attune.knowledge_match as (
   knowledge_entry attune.knowledge_entries,
@@ -1351,27 +1359,58 @@ as $$
 declare
   -- Of the body, of the tags and of the title.
   weights constant real[] := '{0,0.2,0.6,1}';
-  after_id constant uuid := last.entry_id;
+  -- What the rank of each costs, is paid for so many at most: of a word that thousands have, the newest come first.
+  ranked constant integer := 2000;
+  hits attune_private.knowledge_hit[] := '{}';
+  after_id uuid := last.entry_id;
   after_rank constant real := last.rank;
   after_created_at constant timestamptz := last.created_at;
+  until timestamptz := coalesce(last.until, 'infinity');
+  since timestamptz := last.since;
 begin
-  return array(
-    select (f.entry_id, f.rank, f.created_at, except_words is not null)::attune_private.knowledge_hit
-    from (
-      select
-        i.entry_id,
-        i.created_at,
-        case when numnode(words) > 0 then ts_rank(weights, i.search_vector, words, 1) else 0 end as rank
+  loop
+    if since is null then
+      select i.created_at into since
       from attune_private.knowledge_index as i
       where (numnode(words) = 0 or i.search_vector @@ words)
         and (except_words is null or not i.search_vector @@ except_words)
         and (kinds is null or i.kind = any (kinds))
         and (knowledge_hits.tags is null or i.tags @> knowledge_hits.tags)
-    ) as f
-    where after_id is null or (f.rank, f.created_at, f.entry_id) < (after_rank, after_created_at, after_id)
-    order by f.rank desc, f.created_at desc, f.entry_id desc
-    limit most
-  );
+        and i.created_at < until
+      order by i.created_at desc
+      offset ranked - 1
+      limit 1;
+
+      since := coalesce(since, '-infinity');
+    end if;
+
+    hits := hits || array(
+      select (f.entry_id, f.rank, f.created_at, except_words is not null, since, until)::attune_private.knowledge_hit
+      from (
+        select
+          i.entry_id,
+          i.created_at,
+          case when numnode(words) > 0 then ts_rank(weights, i.search_vector, words, 1) else 0 end as rank
+        from attune_private.knowledge_index as i
+        where (numnode(words) = 0 or i.search_vector @@ words)
+          and (except_words is null or not i.search_vector @@ except_words)
+          and (kinds is null or i.kind = any (kinds))
+          and (knowledge_hits.tags is null or i.tags @> knowledge_hits.tags)
+          and i.created_at >= since
+          and i.created_at < until
+      ) as f
+      where after_id is null or (f.rank, f.created_at, f.entry_id) < (after_rank, after_created_at, after_id)
+      order by f.rank desc, f.created_at desc, f.entry_id desc
+      limit most - cardinality(hits)
+    );
+
+    exit when cardinality(hits) >= most or since = '-infinity';
+    until := since;
+    since := null;
+    after_id := null;
+  end loop;
+
+  return hits;
 end;
 $$;
 comment on function attune_private.knowledge_hits(
@@ -1379,7 +1418,8 @@ comment on function attune_private.knowledge_hits(
 ) is
   'The best entries with these words, and not these, of these kinds and with all of these tags, behind the last that was '
   'shown: first those in whose title they are, then the newest. '
-  'All are with no words.';
+  'All are with no words. '
+  'Of more than 2,000 the newest 2,000 come first, the best of them at the head, then the next.';
 revoke all on function attune_private.knowledge_hits(
   tsquery, tsquery, attune.knowledge_kind[], text[], integer, attune_private.knowledge_hit
 ) from public;
@@ -1397,6 +1437,8 @@ begin atomic
           (knowledge_cursor.hit).rank,
           (knowledge_cursor.hit).created_at,
           (knowledge_cursor.hit).is_similar,
+          (knowledge_cursor.hit).since,
+          (knowledge_cursor.hit).until,
           knowledge_cursor.meant::text
         )::text,
         'UTF8'
@@ -1425,13 +1467,13 @@ declare
 begin
   begin
     parts := convert_from(decode(cursor, 'base64'), 'UTF8')::jsonb;
-    hit := (parts ->> 0, parts ->> 1, parts ->> 2, parts ->> 3);
-    meant := parts ->> 4;
+    hit := (parts ->> 0, parts ->> 1, parts ->> 2, parts ->> 3, parts ->> 4, parts ->> 5);
+    meant := parts ->> 6;
   exception
     when data_exception or syntax_error or program_limit_exceeded then hit := null;
   end;
 
-  if num_nulls(hit.entry_id, hit.rank, hit.created_at, hit.is_similar) > 0 then
+  if num_nulls(hit.entry_id, hit.rank, hit.created_at, hit.is_similar, hit.since, hit.until) > 0 then
     raise exception using
       errcode = 'PT400',
       message = 'This is no cursor of a search',
@@ -1521,9 +1563,9 @@ begin
       h.rank,
       h.is_similar,
       case when h.is_similar then meant else asked end,
-      attune_private.knowledge_cursor((h.entry_id, h.rank, h.created_at, h.is_similar), meant),
+      attune_private.knowledge_cursor((h.entry_id, h.rank, h.created_at, h.is_similar, h.since, h.until), meant),
       cardinality(hits) > find_knowledge.first
-    from unnest(hits) with ordinality as h (entry_id, rank, created_at, is_similar, place)
+    from unnest(hits) with ordinality as h (entry_id, rank, created_at, is_similar, since, until, place)
     where h.place <= find_knowledge.first
     order by h.place;
 end;

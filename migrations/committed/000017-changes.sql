@@ -1,5 +1,5 @@
---! Previous: sha1:649f6033d6e823b83856ab127384b55db4098fc2
---! Hash: sha1:75a66cd3a0a40ea6c3ee54f88ea9a979d33cfb63
+--! Previous: sha1:3ffbc2a581152346d2280258257a6fa7c8732074
+--! Hash: sha1:12588b7a794d309aa14d3ec3a3372551f42f7ee2
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
