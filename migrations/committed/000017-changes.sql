@@ -1,5 +1,5 @@
---! Previous: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
---! Hash: sha1:c2ffcd923a4f09f8e3ee7dd38192084083402df3
+--! Previous: sha1:3ffbc2a581152346d2280258257a6fa7c8732074
+--! Hash: sha1:12588b7a794d309aa14d3ec3a3372551f42f7ee2
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
