@@ -1,9 +1,18 @@
 /** What `changes_since` tells, to whom, and that nothing is ever left out: with transactions that really commit. */
 import { randomInt, randomUUID } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { withClient } from "../src/database/client.ts";
+import { dump } from "../src/database/dump.ts";
+import { migrate } from "../src/database/migrate.ts";
+import { checkDump, restore } from "../src/database/restore.ts";
+import { rollback } from "../src/database/rollback.ts";
+import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { createTestDatabase, type Persona, type TestDatabase, type TestUser } from "./support/harness.ts";
 
 type Changes = {
@@ -361,6 +370,70 @@ describe("a cursor", () => {
       expect(rows[0]?.cursor.slice(0, 16)).not.toBe(cursor.slice(0, 16));
     } finally {
       await other.close();
+    }
+  });
+
+  test("of before a restore says: fetch everything, in the same database and where numbers begin anew", async () => {
+    // Their own clusters: a restore makes roles, and whoever listens to others would lose them.
+    const [here, elsewhere] = await Promise.all([startThrowawayCluster(), startThrowawayCluster()]);
+    const folder = await mkdtemp(join(tmpdir(), "attune-changes-"));
+    try {
+      const source = await here.createDatabase("source");
+      await migrate(source);
+      const id = await withClient(source, async (client) => {
+        for (let n = 0; n < 500; n++) await client.query("select pg_current_xact_id()");
+        const { rows } = await client.query<{ id: string }>(
+          "select attune_private.ensure_user('ann@example.com') as id",
+        );
+        return rows[0]?.id;
+      });
+      const claims = JSON.stringify({ sub: id, role: "authenticated" });
+      const at = (url: string, cursor: string | null) =>
+        withClient(url, async (client) => {
+          await client.query("begin");
+          await client.query("select set_config('request.jwt.claims', $1, true)", [claims]);
+          const { rows } = await client.query<Changes>("select * from attune.changes_since($1)", [cursor]);
+          await client.query("commit");
+          return rows[0] ?? expect.fail("changes_since returned no row");
+        });
+      const change = (url: string) =>
+        withClient(url, async (client) => {
+          await client.query(
+            "insert into attune.global_settings (key, value) values ('PROJECTS_ENABLED', 'false') on conflict (key) do update set value = 'true'",
+          );
+        });
+
+      await change(source);
+      const { cursor } = await at(source, null);
+      const file = join(folder, "backup.sql");
+      await writeFile(file, dump(source));
+      await rollback(source, 0);
+      await restore(source, await checkDump(file));
+
+      const url = await elsewhere.createDatabase("restored");
+      await restore(url, await checkDump(file));
+      const number = async (from: string) =>
+        withClient(from, async (client) => {
+          const { rows } = await client.query<{ n: string }>(
+            "select pg_snapshot_xmax(pg_current_snapshot())::text as n",
+          );
+          return Number(rows[0]?.n);
+        });
+      expect(await number(url)).toBeLessThan(await number(source));
+
+      for (const restored of [source, url]) {
+        const first = await at(restored, cursor);
+        expect(first).toMatchObject({ must_refetch: true, setting_keys: [] });
+        expect(await at(restored, first.cursor)).toMatchObject({ must_refetch: false, setting_keys: [] });
+        await change(restored);
+        expect(await at(restored, first.cursor)).toMatchObject({
+          must_refetch: false,
+          setting_keys: ["PROJECTS_ENABLED"],
+        });
+      }
+    } finally {
+      await Promise.all([here.stop(), elsewhere.stop()]);
+      await rm(folder, { recursive: true });
     }
   });
 

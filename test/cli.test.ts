@@ -122,6 +122,17 @@ describe("token", () => {
     expect(claims.sub).toBeUndefined();
   });
 
+  test("--agent names who acts for the user, and needs one", async () => {
+    const { stdout } = await attune(["token", "--email", "ada@example.com", "--agent", "research-agent"], environment);
+    expect((await verify(stdout.trimEnd()))["act"]).toEqual({ sub: "research-agent" });
+    const nobodys = ["token", "--role", "service_role", "--agent", "research-agent"];
+    expect(await attune(nobodys, environment)).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: "attune: --agent acts for a user, so name one with --email.\n",
+    });
+  });
+
   test("is refused without an address", async () => {
     expect(await attune(["token"], environment)).toMatchObject({
       code: 1,

@@ -33,6 +33,7 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     migrationWait: 60,
     overloadAfter: 2000,
     drainTimeout: 10,
+    liveConnections: 5000,
     trustProxy: false,
     singleUser: false,
     signIn: undefined,

@@ -1,5 +1,5 @@
---! Previous: sha1:e5a1ed6692264238085171a82b773b666f653d91
---! Hash: sha1:c77b3ff31c60e073954b8f407d3fcc522c3a597a
+--! Previous: sha1:037e0c4df944586aad256083aaec50e49e6b32f7
+--! Hash: sha1:ffe51a94af22b2377eec8390ac203462cdc792b1
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

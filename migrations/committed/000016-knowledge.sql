@@ -1,5 +1,5 @@
---! Previous: sha1:c77b3ff31c60e073954b8f407d3fcc522c3a597a
---! Hash: sha1:c65c76d4b6a6a243165121443cea7a2e81f48b3a
+--! Previous: sha1:ffe51a94af22b2377eec8390ac203462cdc792b1
+--! Hash: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -166,7 +166,7 @@ create table attune.knowledge_versions (
 create index knowledge_versions_transaction_id_idx on attune.knowledge_versions (transaction_id);
 create index knowledge_versions_changed_by_idx on attune.knowledge_versions (changed_by, changed_at) include (size);
 comment on table attune.knowledge_versions is
-  E'@foreignKey (entry_id) references attune.knowledge_entries (id)|@fieldName entry|@foreignFieldName versions\n'
+  E'@foreignKey (entry_id) references attune.knowledge_entries (id)|@fieldName entry|@foreignFieldName history\n'
   '@foreignKey (changed_by) references attune.profiles (id)|@fieldName changedBy|@backwardBehavior -*\n'
   '@behavior -insert -update -delete\n'
   'Every version of every entry, its deletion among them. '
@@ -311,7 +311,7 @@ returns text
 language sql immutable parallel safe security invoker
 begin atomic
   -- In angle brackets there is code, which is read like any other text. The last four stand for what is put around a
-  -- hit and for the brackets themselves: `attune_hidden.knowledge_excerpt`.
+  -- hit and for the brackets themselves: `attune_private.knowledge_excerpt`.
   select translate(left(value, 50000), E'<>\x01\x02\x03\x04', E'\x03\x04');
 end;
 comment on function attune_private.knowledge_text(text) is
@@ -353,15 +353,13 @@ as $$
   cross join lateral (
     select distinct u.lexeme as word
     from unnest(
-      to_tsvector('simple', attune_private.knowledge_text(e.title))
-        || array_to_tsvector(e.tags)
-        || to_tsvector('simple', attune_private.knowledge_text(e.body))
+      to_tsvector('simple', attune_private.knowledge_text(concat_ws(' ', e.title, array_to_string(e.tags, ' '), e.body)))
     ) as u
   ) as w
   where e.id = learn_words.entry_id
     and char_length(w.word) between 3 and 40
     -- Numbers, addresses and keys are nothing that is misspelled.
-    and w.word !~ '[0-9./:@=+ ]'
+    and w.word !~ '[0-9./:@=+]'
     and not exists (select from attune_private.knowledge_words as k where k.word = w.word)
   on conflict do nothing;
 $$;
@@ -420,6 +418,8 @@ create or replace function attune_private.tg_knowledge_entries__index()
 returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+-- That a word is too long to be found is told nobody.
+set client_min_messages = warning
 as $$
 begin
   insert into attune_private.knowledge_index as i (entry_id, kind, tags, created_at, search_vector)
@@ -515,7 +515,7 @@ begin atomic
       exists (select from attune.knowledge_versions as v where v.changed_by = u.id)
       or exists (select from attune.knowledge_edit_leases as l where l.held_by = u.id and l.expires_at > now())
     )
-    and (select attune.current_user_id() is not null or attune_private.is_trusted());
+    and attune_private.acts_for_a_user();
 end;
 comment on function attune_hidden.author_name(uuid) is
   'The name of somebody who wrote knowledge, or is about to, for all who are signed in; nothing else of them. '
@@ -1006,7 +1006,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
-  agent constant text := attune_private.acting_agent();
+  acting constant text := attune_private.acting_agent();
   latest attune.knowledge_versions;
   wanted attune.knowledge_versions;
   entry attune.knowledge_entries;
@@ -1060,7 +1060,7 @@ begin
     )
     select
       wanted.entry_id, wanted.kind, wanted.title, wanted.body, wanted.tags, wanted.metadata, latest.version + 1,
-      wanted.version, v.created_by, v.agent, v.changed_at, caller.user_id, agent
+      wanted.version, v.created_by, v.agent, v.changed_at, caller.user_id, acting
     from attune.knowledge_versions as v
     where v.entry_id = wanted.entry_id
       and v.version = 1
@@ -1188,7 +1188,8 @@ begin
     and l.expires_at > now()
   returning l.* into lease;
 
-  return lease;
+  -- Else a lease without anything in it would be returned.
+  return case when found then lease end;
 end;
 $$;
 comment on function attune.release_edit_lease(uuid) is
@@ -1246,11 +1247,19 @@ comment on column attune.knowledge_search.end_cursor is 'Where the next page beg
 --! Included knowledge/private/knowledge_query.sql
 create or replace function attune_private.knowledge_query(query text)
 returns tsquery
-language sql immutable parallel safe security invoker
-begin atomic
-  select websearch_to_tsquery('simple', attune_private.knowledge_text(query))
-    || websearch_to_tsquery('english', attune_private.knowledge_text(query));
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  words constant text := attune_private.knowledge_text(query);
+begin
+  return websearch_to_tsquery('simple', words) || websearch_to_tsquery('english', words);
+exception
+  -- It takes whatever is typed, except more minus signs in a row than it has room for.
+  when internal_error then
+    return plainto_tsquery('simple', words) || plainto_tsquery('english', words);
 end;
+$$;
 comment on function attune_private.knowledge_query(text) is
   'What somebody looks for: words that all occur, "words in a row", either or other, and -not; each as it stands or by '
   'its English stem.';
@@ -1291,8 +1300,6 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- What must not occur is not looked for.
-  wanted constant text := regexp_replace(attune_private.knowledge_text(query), '(^|\s)-("[^"]*"|\S+)', ' ', 'g');
   meant tsquery;
   possible tsquery := '';
   lexeme text;
@@ -1300,7 +1307,7 @@ declare
 begin
   for lexeme in
     select u.lexeme
-    from unnest(to_tsvector('simple', wanted)) as u
+    from unnest(to_tsvector('simple', attune_private.knowledge_text(query))) as u
     where char_length(u.lexeme) between 3 and 40
       and ts_lexize('english_stem', u.lexeme) <> '{}'
     order by u.positions[1]
@@ -1405,10 +1412,11 @@ create or replace function attune_private.read_knowledge_cursor(
 language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  parts jsonb;
 begin
-  declare
-    parts constant jsonb := convert_from(decode(cursor, 'base64'), 'UTF8')::jsonb;
   begin
+    parts := convert_from(decode(cursor, 'base64'), 'UTF8')::jsonb;
     hit := (parts ->> 0, parts ->> 1, parts ->> 2, parts ->> 3);
     meant := parts ->> 4;
   exception
@@ -1429,8 +1437,8 @@ comment on function attune_private.read_knowledge_cursor(text) is
   'Refused: `invalid_cursor`.';
 revoke all on function attune_private.read_knowledge_cursor(text) from public;
 --! EndIncluded knowledge/private/read_knowledge_cursor.sql
---! Included knowledge/hidden/find_knowledge.sql
-create or replace function attune_hidden.find_knowledge(
+--! Included knowledge/private/find_knowledge.sql
+create or replace function attune_private.find_knowledge(
   query text,
   kinds attune.knowledge_kind[],
   tags text[],
@@ -1438,7 +1446,7 @@ create or replace function attune_hidden.find_knowledge(
   after text
 )
 returns table (entry_id uuid, rank real, is_similar boolean, words tsquery, end_cursor text, has_more boolean)
-language plpgsql stable parallel restricted security definer
+language plpgsql stable parallel safe security invoker
 rows 20
 set search_path = pg_catalog, pg_temp
 as $$
@@ -1454,7 +1462,6 @@ declare
   last attune_private.knowledge_hit;
   hits attune_private.knowledge_hit[] := '{}';
 begin
-  perform attune_private.require_somebody(attune_private.current_caller());
   perform attune_private.check_size('The query', char_length(find_knowledge.query), 1000, 'characters');
   perform attune_private.check_size('The list of tags', cardinality(find_knowledge.tags), 20, 'tags');
   perform attune_private.check_size('The cursor', char_length(find_knowledge.after), 8000, 'characters');
@@ -1483,7 +1490,8 @@ begin
       asked, null, find_knowledge.kinds, wanted_tags, greatest(find_knowledge.first + 1, few), last
     );
 
-    if last.entry_id is null and cardinality(hits) < few and not is_blank then
+    -- Who says just what must be there, and what not, means it.
+    if last.entry_id is null and cardinality(hits) < few and find_knowledge.query !~ '"|(^|\s)-' then
       meant := attune_private.similar_query(find_knowledge.query);
     end if;
   end if;
@@ -1512,19 +1520,16 @@ begin
     order by h.place;
 end;
 $$;
-comment on function attune_hidden.find_knowledge(text, attune.knowledge_kind[], text[], integer, text) is
+comment on function attune_private.find_knowledge(text, attune.knowledge_kind[], text[], integer, text) is
   'A page of what a search finds, best first: which entry, how good, by words that are only spelled alike or not, by '
   'which words, the cursor behind it, and whether there is more behind the page. '
-  'See `attune.search_knowledge`.';
-revoke all on function attune_hidden.find_knowledge(text, attune.knowledge_kind[], text[], integer, text) from public;
-grant execute on function attune_hidden.find_knowledge(text, attune.knowledge_kind[], text[], integer, text)
-  to anon, authenticated, service_role;
---! EndIncluded knowledge/hidden/find_knowledge.sql
---! Included knowledge/hidden/knowledge_excerpt.sql
-create or replace function attune_hidden.knowledge_excerpt(value text, words tsquery, is_whole boolean)
+  'Refused: `too_large`, `invalid_page_size`, `invalid_cursor`.';
+revoke all on function attune_private.find_knowledge(text, attune.knowledge_kind[], text[], integer, text) from public;
+--! EndIncluded knowledge/private/find_knowledge.sql
+--! Included knowledge/private/knowledge_excerpt.sql
+create or replace function attune_private.knowledge_excerpt(value text, words tsquery, is_whole boolean)
 returns text
-language sql stable parallel safe security definer
-set search_path = pg_catalog, pg_temp
+language sql stable parallel safe security invoker
 begin atomic
   select replace(replace(replace(replace(replace(replace(replace(
     ts_headline(
@@ -1532,18 +1537,17 @@ begin atomic
       case when numnode(websearch_to_tsquery('english', words::text)) > 0 then 'english' else 'simple' end::regconfig,
       attune_private.knowledge_text(value),
       words,
-      E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=12, MaxWords=30, '
+      E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=20, MaxWords=40, ShortWord=0, '
         || case when is_whole then 'HighlightAll=true' else 'MaxFragments=2' end
     ),
     '&', '&amp;'), '"', '&quot;'), '''', '&#39;'), E'\x03', '&lt;'), E'\x04', '&gt;'), E'\x01', '<mark>'), E'\x02', '</mark>'
   );
 end;
-comment on function attune_hidden.knowledge_excerpt(text, tsquery, boolean) is
+comment on function attune_private.knowledge_excerpt(text, tsquery, boolean) is
   'The parts of a text, or the whole of it, in which words occur, as HTML: these in `<mark>`, all else escaped. '
   'Its beginning where none does.';
-revoke all on function attune_hidden.knowledge_excerpt(text, tsquery, boolean) from public;
-grant execute on function attune_hidden.knowledge_excerpt(text, tsquery, boolean) to anon, authenticated, service_role;
---! EndIncluded knowledge/hidden/knowledge_excerpt.sql
+revoke all on function attune_private.knowledge_excerpt(text, tsquery, boolean) from public;
+--! EndIncluded knowledge/private/knowledge_excerpt.sql
 --! Included knowledge/search_knowledge.sql
 create or replace function attune.search_knowledge(
   query text default null,
@@ -1553,20 +1557,25 @@ create or replace function attune.search_knowledge(
   after text default null
 )
 returns attune.knowledge_search
-language plpgsql stable parallel restricted security invoker
+language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
+-- That a query has only stop words, or a text a word that is too long, is told nobody.
+set client_min_messages = warning
 as $$
 declare
   page attune.knowledge_search;
 begin
+  -- As the policies of the entries say: whoever is signed in sees all of them.
+  perform attune_private.require_somebody(attune_private.current_caller());
+
   select
     coalesce(
       array_agg(
         (
           e,
           f.rank,
-          attune_hidden.knowledge_excerpt(e.title, f.words, true),
-          attune_hidden.knowledge_excerpt(e.body, f.words, false),
+          attune_private.knowledge_excerpt(e.title, f.words, true),
+          attune_private.knowledge_excerpt(e.body, f.words, false),
           f.is_similar
         )::attune.knowledge_match
         order by f.place
@@ -1576,10 +1585,9 @@ begin
     coalesce(bool_or(f.has_more), false),
     (array_agg(f.end_cursor order by f.place desc))[1]
   into page.matches, page.has_next_page, page.end_cursor
-  from attune_hidden.find_knowledge(
+  from attune_private.find_knowledge(
     search_knowledge.query, kinds, search_knowledge.tags, coalesce(first, 20), after
   ) with ordinality as f (entry_id, rank, is_similar, words, end_cursor, has_more, place)
-  -- With the rights of who asks.
   join attune.knowledge_entries as e on e.id = f.entry_id;
 
   return page;
@@ -1651,10 +1659,11 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  caller constant attune_private.caller := attune_private.current_caller();
   doomed integer[];
   purged attune.purged_knowledge;
 begin
-  perform attune_private.require_administrator(attune_private.current_caller());
+  perform attune_private.require_administrator(caller);
 
   if coalesce(btrim(purge_knowledge.reason), '') = '' then
     raise exception using
@@ -1690,7 +1699,7 @@ begin
     -- Of very many the first few thousand.
     jsonb_build_object('entry_id', purge_knowledge.entry_id, 'versions', doomed[1:5000]),
     cardinality(doomed),
-    attune.current_user_id(),
+    caller.user_id,
     attune_private.request_role()
   );
 

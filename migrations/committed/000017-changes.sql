@@ -1,5 +1,5 @@
---! Previous: sha1:c65c76d4b6a6a243165121443cea7a2e81f48b3a
---! Hash: sha1:d7cfd3ce58900ea99ea55a8c5ab86b19d3479b3f
+--! Previous: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
+--! Hash: sha1:c2ffcd923a4f09f8e3ee7dd38192084083402df3
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

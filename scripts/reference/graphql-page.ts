@@ -37,6 +37,7 @@ export function graphqlPage(schema: GraphQLSchema, subjects: Subject[], names: G
       const own = names.filter(({ object }) => object.subject === subject.name);
       return own.length > 0 ? subjectSection(subject, own, schema) : [];
     }),
+    ...subscriptionSection(schema),
     "## Scalars",
     Object.values(schema.getTypeMap())
       .filter((type) => isScalarType(type) && !isSpecifiedScalarType(type))
@@ -61,6 +62,24 @@ function subjectSection({ name, about }: Subject, names: GraphqlName[], schema: 
       }),
     ),
     ...(types.length > 0 ? [`Types of ${code(name)}:`, types.join("\n")] : []),
+  ];
+}
+
+/** What can be subscribed to comes from no one function or table. */
+function subscriptionSection(schema: GraphQLSchema): string[] {
+  const fields = Object.values(schema.getSubscriptionType()?.getFields() ?? {});
+  return [
+    "## Subscriptions",
+    "How they are told: [the server](server.md#subscriptions).",
+    ...fields.flatMap((field) => {
+      const event = getNamedType(field.type);
+      return [
+        `### Subscription.${field.name}`,
+        `\`\`\`graphql\n${signature(field)}\n\`\`\``,
+        firstSentence(field),
+        `- ${code(event.name)}: ${list(fieldsOf(event))}`,
+      ];
+    }),
   ];
 }
 

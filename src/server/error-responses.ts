@@ -54,6 +54,11 @@ export function reportFailure(
   };
 }
 
+/** What is told when something ends that went well. */
+export function tellFailure(request: FastifyRequest, why: RequestError): GraphQLFormattedError {
+  return withDebugId(maskThrown(why), request.id);
+}
+
 /** Completes and logs the errors of one of several answers to a request, which have no status of their own. */
 export function reportResult<Result extends { errors: readonly GraphQLFormattedError[] }>(
   request: FastifyRequest,

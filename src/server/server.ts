@@ -21,6 +21,7 @@ import { addRequestHooks } from "./request-hooks.ts";
 import { createGraphql } from "./routes/graphql.ts";
 import { addHealth, probe } from "./routes/health.ts";
 import { addPlans } from "./routes/plans.ts";
+import { addWebSocket } from "./routes/websocket.ts";
 import type { ServerOptions } from "./server-options.ts";
 
 /** Connections to the database on which subscribers read what they are told of. */
@@ -73,6 +74,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     app.addHook("onClose", graphql.release);
 
     app.decorateRequest("identity", null);
+    await addWebSocket(app);
     const findIdentity = createFindIdentity(pool, options);
     const identify = createIdentify(findIdentity);
     await addRequestHooks(app, { ...options, addressOf, identify, limits, lane });

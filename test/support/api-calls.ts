@@ -10,6 +10,7 @@ export type Names = Record<
   | "project"
   | "team"
   | "notification"
+  | "entry"
   | "session"
   | "invitation"
   | "refreshToken"
@@ -106,6 +107,15 @@ const calls = (of: Names): Call[] => [
   { who: "service_role", sql: `set_user_credential('${of.user}', 'openai', 'sk-0123456789')` },
   { who: "service_role", sql: `resolve_credential('${of.user}', 'openai')` },
   { who: "service_role", sql: `delete_user_credential('${of.user}', 'openai')` },
+  { who: "user", sql: "create_knowledge_entry('learning', 'Hello')" },
+  { who: "user", sql: `update_knowledge_entry('${of.entry}', 1, body => 'World')` },
+  // The trigger that keeps the versions asks who deletes.
+  { who: "user", sql: `delete_knowledge_entry('${of.entry}', 1)`, times: 2 },
+  { who: "user", sql: `restore_knowledge_version('${of.entry}', 1)` },
+  { who: "user", sql: `acquire_edit_lease('${of.entry}')` },
+  { who: "user", sql: `release_edit_lease('${of.entry}')` },
+  { who: "admin", sql: `purge_knowledge('${of.entry}', 'A test')` },
+  { who: "user", sql: "search_knowledge('hello')" },
   { who: "user", sql: "export_preferences()" },
   { who: "user", sql: `import_preferences('{"preferences": {"PROJECTS_ENABLED": {"value": false}}}')` },
   { who: "user", sql: "apply_template('dark')" },
@@ -175,6 +185,11 @@ export const ELSEWHERE = [
   "complete_mail",
   "fail_delivery",
   "fail_mail",
+  "knowledge_edit_leases_held_by_name",
+  "knowledge_entries_can_edit",
+  "knowledge_entries_created_by_name",
+  "knowledge_entries_updated_by_name",
+  "knowledge_versions_changed_by_name",
   "notifications_is_snoozed",
   "purge_audit_log",
   "remove_expired",
@@ -258,6 +273,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     "insert into attune.notifications (user_id, title, category) values ($1, 'Hello', 'system') returning id",
     [user],
   );
+  const entry = await value(
+    "insert into attune.knowledge_entries (kind, title, created_by) values ('entry', 'Hello', $1) returning id",
+    [user],
+  );
   const names: Names = {
     user,
     other,
@@ -265,6 +284,7 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     project,
     team,
     notification,
+    entry,
     session,
     invitation,
     refreshToken,

@@ -1,5 +1,8 @@
 /** Before the first test: one PostgreSQL, and one migrated database that every test file copies. */
 import { randomBytes } from "node:crypto";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { openDatabase } from "../../src/database/open.ts";
 import { startThrowawayCluster } from "../../src/embedded/testing/throwaway.ts";
@@ -13,6 +16,8 @@ export type TestCluster = {
   authenticatorUrl: string;
   template: string;
   jwtSecret: string;
+  /** Where `copyMade` has its data folder. */
+  made: string;
 };
 
 declare module "vitest" {
@@ -29,7 +34,17 @@ export async function prepareCluster(ownerUrl: string): Promise<{ cluster: TestC
     const options = readOptions({ DATABASE_URL: databaseUrl, JWT_SECRET: jwtSecret });
     ({ authenticatorUrl } = await openDatabase(options, { migrate: true }));
   });
-  return { cluster: { ownerUrl, authenticatorUrl, template: template.name, jwtSecret }, drop: template.drop };
+
+  const folder = await mkdtemp(join(tmpdir(), "attune-made-"));
+  // PostgreSQL runs as another user where this is root.
+  await chmod(folder, 0o755);
+  return {
+    cluster: { ownerUrl, authenticatorUrl, template: template.name, jwtSecret, made: join(folder, "data") },
+    drop: async () => {
+      await template.drop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 /**

@@ -106,6 +106,7 @@ export type GraphQLFailure = {
     debugId?: string;
     retryAfter?: number;
     problems?: unknown;
+    conflict?: unknown;
   };
 };
 

@@ -1,4 +1,5 @@
 /** Clients of subscriptions: over WebSocket and as event streams, with what they were told. */
+import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createClient as createSseClient } from "graphql-sse";
 import { type Client, createClient } from "graphql-ws";
@@ -93,5 +94,46 @@ export function subscribe(
         waiting.add(look);
         look();
       }),
+  };
+}
+
+type Message = { type: string; id?: string; payload?: unknown };
+
+/** A WebSocket on which a test says what it likes. */
+export type TestSocket = {
+  send: (message: object) => void;
+  raw: (data: string | Buffer) => void;
+  /** The next message, in the order in which they came. */
+  next: () => Promise<Message>;
+  nextText: () => Promise<string>;
+  closed: Promise<{ code: number; reason: string }>;
+  close: () => void;
+};
+
+/** @throws when the upgrade is refused, with its status */
+export async function openSocket(
+  url: string,
+  options: ConstructorParameters<typeof WebSocket>[2] = {},
+  protocol = "graphql-transport-ws",
+): Promise<TestSocket> {
+  const socket = new WebSocket(url, protocol, options);
+  const messages = new ReadableStream<string>({
+    start(controller) {
+      socket.on("message", (data) => controller.enqueue((data as Buffer).toString()));
+      socket.once("close", () => controller.close());
+    },
+  }).getReader();
+  const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+    socket.once("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+  });
+  await once(socket, "open");
+  const nextText = async (): Promise<string> => (await messages.read()).value ?? '{"type":"closed"}';
+  return {
+    send: (message) => socket.send(JSON.stringify(message)),
+    raw: (data) => socket.send(data),
+    next: async () => JSON.parse(await nextText()) as Message,
+    nextText,
+    closed,
+    close: () => socket.close(),
   };
 }

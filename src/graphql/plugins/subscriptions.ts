@@ -110,13 +110,13 @@ export const SubscriptionsPlugin: GraphileConfig.Plugin = {
   schema: {
     hooks: {
       init(_, build) {
-        for (const event of eventsOf(build)) registerEvent(build, event);
+        for (const event of EVENTS) registerEvent(build, event);
         return _;
       },
       GraphQLObjectType_fields(fields, build, { scope: { isRootSubscription }, fieldWithHooks }) {
         if (!isRootSubscription) return fields;
         const { GraphQLString } = build.graphql;
-        const told = eventsOf(build).map(({ topic, field, type, description }) => [
+        const told = EVENTS.map(({ topic, field, type, description }) => [
           field,
           fieldWithHooks({ fieldName: field }, () => ({
             description,
@@ -142,11 +142,6 @@ export const SubscriptionsPlugin: GraphileConfig.Plugin = {
     },
   },
 };
-
-/** Until there is knowledge. */
-function eventsOf(build: Build): Event[] {
-  return EVENTS.filter(({ topic }) => topic !== "knowledge" || build.pgResources["knowledge_entries"] !== undefined);
-}
 
 function registerEvent(build: Build, { type, about, names, rows }: Event): void {
   const { GraphQLBoolean, GraphQLList, GraphQLNonNull, GraphQLString } = build.graphql;

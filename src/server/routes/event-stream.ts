@@ -8,10 +8,12 @@ import type { Live } from "../../live/live.ts";
 import type { Operation, Subscriptions } from "../../live/subscriptions.ts";
 import type { LiveTimes } from "../../live/times.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
-import { reportFailure } from "../error-responses.ts";
+import { tellFailure } from "../error-responses.ts";
 import { GRAPHQL_PATH } from "../paths.ts";
 
-const ACCEPTED = /(?:^|,)\s*text\/event-stream\s*(?:;|,|$)/i;
+/** A client may take both: a stream is then for subscriptions only. */
+const STREAM = /(?:^|,)\s*text\/event-stream\s*(?:;|,|$)/i;
+const ANSWER = /(?:^|,)\s*(?:\*\/\*|application\/(?:\*|json|graphql-response\+json))\s*(?:;|,|$)/i;
 
 type Setting = { live: Live; subscriptions: Subscriptions; times: LiveTimes };
 
@@ -19,8 +21,9 @@ type Setting = { live: Live; subscriptions: Subscriptions; times: LiveTimes };
 export function addEventStream(app: FastifyInstance, { live, subscriptions, times }: Setting): void {
   app.addHook("preHandler", async (request, reply) => {
     const { body, headers, routeOptions, method } = request;
-    if (method !== "POST" || routeOptions.url !== GRAPHQL_PATH || !ACCEPTED.test(headers.accept ?? "")) return;
-    if (!isOperation(body) || !(await subscriptions.isSubscription(body))) return;
+    const { accept = "" } = headers;
+    if (method !== "POST" || routeOptions.url !== GRAPHQL_PATH || !STREAM.test(accept) || !isOperation(body)) return;
+    if (ANSWER.test(accept) && !(await subscriptions.isSubscription(body))) return;
 
     const client = createClient(request, reply);
     live.enter(client);
@@ -45,7 +48,7 @@ function createClient(request: FastifyRequest, reply: FastifyReply): LiveClient 
     close(why) {
       const { raw } = reply;
       if (!raw.headersSent || raw.writableEnded) return;
-      raw.end(frame({ errors: [reportFailure(request, why).error] }), () => raw.socket?.end());
+      raw.end(frame({ errors: [tellFailure(request, why)] }), () => raw.socket?.end());
     },
   };
 }

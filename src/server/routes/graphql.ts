@@ -18,7 +18,7 @@ import type { ResolvedJwtOptions } from "../../sign-in/jwt.ts";
 import { checkAccept } from "../accept.ts";
 import { GRAPHQL_PATH } from "../paths.ts";
 import { addEventStream } from "./event-stream.ts";
-import { addWebSocket, addWebSocketRoute, type WebSocketSetting } from "./websocket.ts";
+import { addWebSocketRoute, type WebSocketSetting } from "./websocket.ts";
 
 /** What subscriptions need besides. */
 export type LiveSetting = Omit<WebSocketSetting, "subscriptions">;
@@ -67,7 +67,6 @@ export async function createGraphql(pool: Pool, jwt: ResolvedJwtOptions, admit: 
     const subscriptions = createSubscriptions(serv, setting.live);
     app.addHook("onRequest", checkAccept);
     addEventStream(app, { ...setting, subscriptions });
-    await addWebSocket(app);
     await serv.addTo(app);
     app.get("/favicon.ico", (_request, reply) => reply.code(204).send());
     addWebSocketRoute(app, { ...setting, subscriptions });

@@ -15,7 +15,7 @@ import type { FindIdentity } from "../../sign-in/identify.ts";
 import { reportFailure } from "../error-responses.ts";
 import { GRAPHQL_PATH } from "../paths.ts";
 import type { RateLimits } from "../rate-limits.ts";
-import { httpError, RequestError } from "../request-error.ts";
+import { httpError, RequestError, shuttingDown } from "../request-error.ts";
 
 /** Bytes that may wait for a client to read them, before it is cut off. What is told waits for itself. */
 const MOST_UNREAD = 1024 * 1024;
@@ -23,8 +23,8 @@ const MOST_UNREAD = 1024 * 1024;
 /** How long a client has to say goodbye, in milliseconds. */
 const GOODBYE = 250;
 
-/** The codes that clients of the protocol take for "try again": with another token, or later, at this server or another. */
-const CODES = { forbidden: CloseCode.Forbidden, later: 1013 };
+/** The codes that clients of the protocol take for "try again": with another token, later, at another server. */
+const CODES = { forbidden: CloseCode.Forbidden, later: 1013, goingAway: 1001 };
 
 export type WebSocketSetting = {
   live: Live;
@@ -39,7 +39,7 @@ export type WebSocketSetting = {
 type Extra = { socket: WebSocket; request: FastifyRequest; client: LiveClient };
 type Params = { authorization?: unknown };
 
-/** Routes are added afterwards. */
+/** Hooks and routes are added afterwards: a refused upgrade is ended as what it is. */
 export async function addWebSocket(app: FastifyInstance): Promise<void> {
   await app.register(websocket, {
     options: { maxPayload: LIMITS.body, perMessageDeflate: false, handleProtocols },
@@ -208,7 +208,8 @@ function refuse(socket: WebSocket, request: FastifyRequest, error: unknown): voi
 
 function end(socket: WebSocket, status: number, reason: string): void {
   const isLater = status >= 500 || status === 429;
-  socket.close(isLater ? CODES.later : CODES.forbidden, reason);
+  const later = reason === shuttingDown().reason ? CODES.goingAway : CODES.later;
+  socket.close(isLater ? later : CODES.forbidden, reason);
   setTimeout(() => socket.terminate(), GOODBYE).unref();
 }
 

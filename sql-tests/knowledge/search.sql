@@ -1,0 +1,208 @@
+-- What is found by which words, in which order, and how it is shown.
+begin;
+select no_plan();
+
+select tests.create_user('ada@example.com');
+select tests.create_user('bob@example.com');
+select tests.authenticate_as('ada@example.com');
+
+create temp table made (name text primary key, id uuid);
+grant all on made to public;
+insert into made
+select m.name, (attune.create_knowledge_entry(m.kind::attune.knowledge_kind, m.title, m.body, m.tags)).id
+from (values
+  ('title', 'learning', 'Timeouts', 'Nothing else.', '{}'::text[]),
+  ('tag', 'entry', 'Waiting', 'Nothing else.', '{timeouts,database}'),
+  ('body', 'entry', 'Patience', 'The server has timeouts, and it retries.', '{database}'),
+  ('stem', 'blueprint', 'Databases', 'A replicated database is restored.', '{}'),
+  ('german', 'entry', 'Wartezeiten', 'Die Verbindungen werden nach einer Minute getrennt.', '{}'),
+  ('code', 'entry', 'Types & <b>tags</b>', 'Write Array<string> or "quoted" & it''s <script>alert(1)</script> done.', '{}')
+) as m (name, kind, title, body, tags);
+grant select on made to public;
+
+create function pg_temp.found(query text, kinds attune.knowledge_kind[] default null, tags text[] default null)
+returns text[]
+language sql
+as $$
+  select array(
+    select m.name || case when f.is_similar then '?' else '' end
+    from unnest((attune.search_knowledge(query, kinds, found.tags)).matches) with ordinality as f (entry, rank, highlighted_title, excerpt, is_similar, place)
+    join made as m on m.id = (f.entry).id
+    order by f.place
+  )
+$$;
+create function pg_temp.excerpt(query text, name text)
+returns text
+language sql
+as $$
+  select f.highlighted_title || ' | ' || f.excerpt
+  from unnest((attune.search_knowledge(query)).matches) as f
+  join made as m on m.id = (f.knowledge_entry).id and m.name = excerpt.name
+$$;
+
+-- Words
+
+select is(pg_temp.found('timeouts'), '{title,tag,body}', 'a word in the title counts most, then in a tag, then in the body');
+select is(pg_temp.found('TimeOut'), '{title,tag,body}', 'in any case, and in its other forms');
+select is(pg_temp.found('restoring replicas database'), '{stem?}', 'what is nearly so is found as what is similar');
+select is(pg_temp.found('restoring'), '{stem}', 'English is known by its stems');
+select is(pg_temp.found('verbindungen'), '{german}', 'other languages by their words');
+select is(pg_temp.found('timeouts retries'), '{body}', 'all words occur');
+select is(pg_temp.found('timeouts -retries'), '{title,tag}', 'or must not');
+select is(pg_temp.found('retries or verbindungen'), '{body,german}', 'or one of them');
+select is(pg_temp.found('"server has timeouts"'), '{body}', 'or in a row');
+select is(pg_temp.found('"timeouts server has"'), '{}', 'and in no other');
+select is(pg_temp.found('string'), '{code}', 'what stands in brackets is found');
+select is(pg_temp.found('the'), '{body}', 'words that say nothing are found as they stand');
+
+-- Kinds and tags
+
+select is(pg_temp.found('timeouts', '{entry}'), '{tag,body}', 'of these kinds alone');
+select is(pg_temp.found('timeouts', '{learning,blueprint}'), '{title}', 'or of these');
+select is(pg_temp.found('timeouts', '{}'), '{}', 'of none, nothing');
+select is(pg_temp.found('timeouts', null, '{ Database }'), '{tag,body}', 'with this tag, however it is written');
+select is(pg_temp.found('timeouts', null, '{database,timeouts}'), '{tag}', 'with all of them');
+select is(pg_temp.found(null, null, '{database}'), (select array_agg(m.name order by m.id desc) from made as m where m.name in ('tag', 'body')), 'without words, all that have the tag');
+select is(cardinality(pg_temp.found('  ')), 6, 'or all there are');
+
+-- Typing mistakes
+
+select is(pg_temp.found('timouts')::text, '{title?,tag?,body?}', 'a letter too few');
+select is(pg_temp.found('databse'), '{stem?,tag?,body?}', 'one left out');
+select is(pg_temp.found('verbindugnen'), '{german?}', 'two the other way round');
+select is(pg_temp.found('timouts retreis'), '{body?}', 'in every word');
+select is(pg_temp.found('timouts xyzzyplugh'), '{title?,tag?,body?}', 'what is like nothing is left out');
+select is(pg_temp.found('xyzzyplugh'), '{}', 'and alone finds nothing');
+select is(pg_temp.found('patience'), '{body}', 'what was found is not found again for being similar');
+
+-- What is shown
+
+select is(pg_temp.excerpt('timeouts', 'title'), '<mark>Timeouts</mark> | Nothing else.', 'what was found is marked in the title');
+select is(pg_temp.excerpt('timeout', 'body'), 'Patience | The server has <mark>timeouts</mark>, and it retries', 'and in the body, in its other forms, too');
+select is(pg_temp.excerpt('timouts', 'body'), 'Patience | The server has <mark>timeouts</mark>, and it retries', 'and where it is only similar');
+select is(pg_temp.excerpt('the', 'body'), 'Patience | <mark>The</mark> server has timeouts, and it retries', 'and where it says nothing');
+select is(
+  pg_temp.excerpt('string types alert', 'code'),
+  '<mark>Types</mark> &amp; &lt;b&gt;tags&lt;/b&gt; | Write Array&lt;<mark>string</mark>&gt; or &quot;quoted&quot; &amp; it&#39;s &lt;script&gt;<mark>alert</mark>(1)&lt;/script&gt; done.',
+  'all else is escaped'
+);
+insert into made select 'marked', e.id from attune.create_knowledge_entry('entry', E'\x01forged\x02', E'It has \x03script\x04 and </mark>, &lt;mark&gt; and <mark>forged</mark>') as e;
+select is(
+  pg_temp.excerpt('forged', 'marked'),
+  '<mark>forged</mark> | It has script and &lt;/mark&gt;, &amp;lt;mark&amp;gt; and &lt;mark&gt;<mark>forged</mark>&lt;/mark',
+  'no text forges a mark'
+);
+
+-- Whatever is typed
+
+select lives_ok(format('select attune.search_knowledge(%L)', q.query), 'no query fails: ' || left(quote_literal(q.query), 40))
+from (values
+  ('"'), ('\'), ('''; drop table x --'), (E'\x01'), ('😀'), ('a & | ! ( ) : * <-> '), ('-'), ('-timeouts'), ('"" -""'), ('or or or'),
+  ('the a of and'), (repeat('w ', 500)), (repeat('x', 1000)), (repeat('"', 1000)), (repeat('-', 1000)), (repeat('(', 1000)), (repeat('-""', 300)), (repeat('-"', 300)), (repeat('-(', 500)), (repeat('-x', 500)), (repeat('- ', 500)), (repeat('!', 1000)),
+ 
+  ('https://example.com/a?b=c#d'), ('ada@example.com'), ('1e400 -0 .5'), ('%_\%'), ('<b>'), ('ﬁ Straße İ'), (E'\u200b'), ('中文搜索')
+) as q (query);
+select tests.throws_reason(format('select attune.search_knowledge(%L)', repeat('word ', 1000)), 'PT422', 'too_large', 'a thousand words are too many');
+select tests.throws_reason($$ select attune.search_knowledge('x', null, array_fill('t'::text, array[21])) $$, 'PT422', 'too_large', 'and so are as many tags');
+select tests.throws_reason(format('select attune.search_knowledge(first => %s)', f.first), 'PT422', 'invalid_page_size', 'a page of ' || f.first)
+from (values (0), (-1), (101)) as f (first);
+select lives_ok('select attune.search_knowledge(first => null, after => null, query => null, kinds => null, tags => null)', 'null says nothing');
+select tests.throws_reason(format('select attune.search_knowledge(after => %L)', c.cursor), 'PT400', 'invalid_cursor', 'no cursor: ' || left(c.cursor, 30))
+from (
+  values (''), ('x'), ('"'), ('====')
+  union all
+  select encode(convert_to(j.json, 'UTF8'), 'base64')
+  from (values
+    ('[]'), ('{}'), ('null'), ('1'), ('[null, null, null, null, null]'), ('["x", 1, "2026-01-01", false, null]'),
+    (format('["%s", "x", "2026-01-01", false, null]', gen_random_uuid())),
+    (format('["%s", 1, "2026-01-01", false, "( ( ("]', gen_random_uuid())),
+    (format('["%s", 1, "2026-01-01", false, "%s"]', gen_random_uuid(), repeat('(', 700))),
+    (format('["%s", 1e999, "2026-01-01", false, null]', gen_random_uuid())),
+    (format('["%s", 1, "2026-99-01", false, null]', gen_random_uuid()))
+  ) as j (json)
+) as c (cursor);
+
+-- What can be written can be found: no text is too much for the index.
+select lives_ok(
+  format('select attune.create_knowledge_entry(%L, %L, %s)', 'entry', 'Hostile', b.body), 'a body of ' || b.body
+)
+from (values
+  ($$ (select string_agg(to_hex(i), ' ') from generate_series(1, 40000) as i) $$),
+  ($$ (select string_agg(md5(i::text), '-') from generate_series(1, 7000) as i) $$),
+  ($$ (select string_agg('http://' || md5(i::text) || '.com/' || i, ' ') from generate_series(1, 4000) as i) $$),
+  ($$ (select string_agg(chr(19968 + i % 20000) || chr(19968 + i / 20000 + i % 977), ' ') from generate_series(1, 30000) as i) $$),
+  ($$ (select string_agg(chr(66304 + i % 500) || chr(66304 + i / 500), '-') from generate_series(1, 25000) as i) $$),
+  ($$ repeat('x', 262144) $$)
+) as b (body);
+
+-- Pages: each entry once, in the order of one large page, whatever is added in between.
+
+create function pg_temp.walk(query text, size integer, adds boolean)
+returns uuid[]
+language plpgsql
+as $$
+declare
+  walked uuid[] := '{}';
+  page attune.knowledge_search;
+begin
+  loop
+    page := attune.search_knowledge(query, first => size, after => page.end_cursor);
+    walked := walked || array(select (m.knowledge_entry).id from unnest(page.matches) as m);
+    exit when not page.has_next_page;
+    if adds then
+      perform attune.create_knowledge_entry('entry', 'Timeouts paging', 'Patience with timeouts and retries');
+    end if;
+  end loop;
+  return walked;
+end;
+$$;
+do $$
+begin
+  for i in 1..30 loop
+    -- In transactions of their own they would have times of their own.
+    perform attune.create_knowledge_entry('entry', 'Paging ' || i % 3, repeat('paging ', i % 5));
+  end loop;
+end;
+$$;
+create temp table whole as
+select q.query, array(select (m.knowledge_entry).id from unnest((attune.search_knowledge(q.query, first => 100)).matches) as m) as ids
+from (values ('paging'), ('pagnig'), ('timeouts'), ('timouts'), ('')) as q (query);
+grant select on whole to public;
+select is(pg_temp.walk(w.query, s.size, false), w.ids, format('pages of %s of %L are one page', s.size, w.query))
+from whole as w, (values (1), (2), (3), (7), (100)) as s (size);
+savepoint unchanged;
+select ok(
+  (select array(select u.id from unnest(walked) as u (id) where u.id = any (w.ids)) = w.ids and cardinality(walked) = (select count(distinct u) from unnest(walked) as u)
+    from pg_temp.walk(w.query, 2, true) as walked),
+  format('and they repeat and leave out nothing while others are added: %L', w.query)
+)
+from whole as w
+order by w.query;
+rollback to savepoint unchanged;
+
+-- Who sees what
+
+select tests.authenticate_as('bob@example.com');
+select is(pg_temp.found('timeouts'), '{title,tag,body}', 'what one writes, the others find');
+select set_eq(
+  'select (m.knowledge_entry).id from unnest((attune.search_knowledge(first => 100)).matches) as m',
+  'select id from attune.knowledge_entries',
+  'a search finds what the table shows'
+);
+select attune.create_knowledge_entry('entry', 'Bob was here');
+select tests.authenticate_as('ada@example.com');
+select attune.update_knowledge_entry((select id from made where name = 'title'), 1, title => 'Something else');
+select attune.delete_knowledge_entry((select id from made where name = 'tag'), 1);
+select is(pg_temp.found('timeouts'), '{body}', 'what was changed or deleted is found by what it says now');
+select attune.restore_knowledge_version((select id from made where name = 'tag'), 1);
+select is(pg_temp.found('timeouts'), '{tag,body}', 'and again when it is put back');
+
+select tests.authenticate_as_anon();
+select tests.throws_reason($$ select attune.search_knowledge('timeouts') $$, '42501', 'not_signed_in', 'nobody finds nothing');
+select tests.authenticate_as(gen_random_uuid());
+select tests.throws_reason($$ select attune.search_knowledge('timeouts') $$, '42501', 'not_signed_in', 'nor does a user who is gone');
+select tests.authenticate_as_service_role();
+select is(pg_temp.found('timeouts'), '{tag,body}', 'a trusted server does');
+
+select * from finish();
+rollback;
