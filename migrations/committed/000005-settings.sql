@@ -1,5 +1,5 @@
---! Previous: sha1:e2092e95e2c7ec2b265e523d847ed9020f629a52
---! Hash: sha1:87cfaba1f42c339f4aadc0c75fde785b2fb790fc
+--! Previous: sha1:b117e8de3533a4ef9f7c9efdde3654f8bcabc678
+--! Hash: sha1:da4953d8a338cead5c8d1c7c6b6a0909093cf579
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -116,7 +116,7 @@ begin
       problems := attune_private.value_problems(new.schema, new.default_value);
     end if;
 
-    annotated := attune_private.annotation_problems(new.schema, new.default_value);
+    annotated := attune_private.annotation_problems(new.schema, new.default_value, new.key);
 
     if annotated is not null then
       perform attune_private.refuse_values(
@@ -814,7 +814,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  annotated constant jsonb := attune_private.annotation_problems(definition.schema, value);
+  annotated constant jsonb := attune_private.annotation_problems(definition.schema, value, definition.key);
   others constant jsonb := attune_private.stored_value_problems(definition, layer, value);
 begin
   return case when annotated is null then others else annotated || coalesce(others, '[]') end;

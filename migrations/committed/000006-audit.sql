@@ -1,5 +1,5 @@
---! Previous: sha1:87cfaba1f42c339f4aadc0c75fde785b2fb790fc
---! Hash: sha1:6f3f397013148d3b806eba6533d9211fe9cc9358
+--! Previous: sha1:da4953d8a338cead5c8d1c7c6b6a0909093cf579
+--! Hash: sha1:35069f0a0bd4d12235b61529e8702205ab010276
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:6f3f397013148d3b806eba6533d9211fe9cc9358
---! Hash: sha1:cc869b600a428de35814597aac570bf9b5570efc
+--! Previous: sha1:35069f0a0bd4d12235b61529e8702205ab010276
+--! Hash: sha1:50132f737d73c5799a7784c94921462dc15387fb
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

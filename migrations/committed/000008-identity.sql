@@ -1,5 +1,5 @@
---! Previous: sha1:cc869b600a428de35814597aac570bf9b5570efc
---! Hash: sha1:2c3d53a7ff1ebe1435bfa33391e9e789daea2277
+--! Previous: sha1:50132f737d73c5799a7784c94921462dc15387fb
+--! Hash: sha1:295cadd3724e2bac291e8e36743682770c86d0d7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:2c3d53a7ff1ebe1435bfa33391e9e789daea2277
---! Hash: sha1:726717c5bb6fb11ccbffb35bfaed7727657d207d
+--! Previous: sha1:295cadd3724e2bac291e8e36743682770c86d0d7
+--! Hash: sha1:9da4b11c680b6646f6d068e4452f1099b6d9c953
 --! Message: invitations
 
 create table attune.invitations (

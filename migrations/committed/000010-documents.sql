@@ -1,5 +1,5 @@
---! Previous: sha1:726717c5bb6fb11ccbffb35bfaed7727657d207d
---! Hash: sha1:25052b76f60dc8f925f7ce06442a4f4d5ebfa689
+--! Previous: sha1:9da4b11c680b6646f6d068e4452f1099b6d9c953
+--! Hash: sha1:5672e23a20ace767362e9bde48c410dc55d889b5
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:25052b76f60dc8f925f7ce06442a4f4d5ebfa689
---! Hash: sha1:46d07336e6f345b2b37bf70690b3970ff5f9deaa
+--! Previous: sha1:5672e23a20ace767362e9bde48c410dc55d889b5
+--! Hash: sha1:c32f0ee7412349240925154875a26468ea7261e9
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

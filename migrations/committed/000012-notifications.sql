@@ -1,5 +1,5 @@
---! Previous: sha1:46d07336e6f345b2b37bf70690b3970ff5f9deaa
---! Hash: sha1:489297ae621741e9e664cb1716f21a5248f83cd7
+--! Previous: sha1:c32f0ee7412349240925154875a26468ea7261e9
+--! Hash: sha1:5f1d8189ca43ca9281aff2cf0c36bad23d980ce8
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:489297ae621741e9e664cb1716f21a5248f83cd7
---! Hash: sha1:3dac8e3e7561fc662feb1da728bd7e87b12a40de
+--! Previous: sha1:5f1d8189ca43ca9281aff2cf0c36bad23d980ce8
+--! Hash: sha1:3e535c185797f4327f95bf9ae0bc86ca54a1c407
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -1382,8 +1382,8 @@ begin atomic
   select case jsonb_typeof(parsed)
     when 'boolean' then false
     -- A password of digits is one, too; and who writes an object under such a name means all of it.
-    else exists (select from attune_hidden.secret_paths(jsonb_build_object(coalesce(key, ''), btrim(value, '"'))))
-      or exists (select from attune_hidden.secret_paths(jsonb_build_object(coalesce(key, ''), parsed)))
+    else exists (select from attune_hidden.secret_paths(to_jsonb(btrim(value, '"')), coalesce(key, ''), true))
+      or exists (select from attune_hidden.secret_paths(parsed, coalesce(key, ''), true))
   end;
 end;
 comment on function attune_hidden.is_legacy_secret(text, text, jsonb) is

@@ -1,5 +1,5 @@
---! Previous: sha1:3dac8e3e7561fc662feb1da728bd7e87b12a40de
---! Hash: sha1:8cb9ab1d95f30f51b105eb026c68bf65d7b4cc8a
+--! Previous: sha1:3e535c185797f4327f95bf9ae0bc86ca54a1c407
+--! Hash: sha1:8ec339bdd87ef777f0d04fd548ef652290329dd8
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:8cb9ab1d95f30f51b105eb026c68bf65d7b4cc8a
---! Hash: sha1:9dfdbdfbf199e0ea1140fcc54e41ae5c8762fbd2
+--! Previous: sha1:8ec339bdd87ef777f0d04fd548ef652290329dd8
+--! Hash: sha1:4534b894b2449c7dd0d6fbb75930d62ebbe69044
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted.

@@ -1,5 +1,5 @@
---! Previous: sha1:748590cf598a2a8b3dd376d32367e0a02eada815
---! Hash: sha1:b2c1b85fe67dc01ac6a16e34c0fb88280e406d87
+--! Previous: sha1:f6b9a5146a6b9f7472b6f853f6e53755f2b1e34e
+--! Hash: sha1:5ef58ef5c7a1709445952f4894da4c500fb7d650
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes.
