@@ -1,5 +1,5 @@
 --! Previous: sha1:243d0a5059a023ae383a547d890f95d9d7c4b2fd
---! Hash: sha1:b117e8de3533a4ef9f7c9efdde3654f8bcabc678
+--! Hash: sha1:0e71aeb965c75596a7238348f5c4dd8652c8ef45
 --! Message: json schema
 
 -- What a value must be
@@ -2175,7 +2175,7 @@ begin atomic
 end;
 comment on function attune_hidden.is_secret_placeholder(text) is
   'Whether what stands where a secret would is none: a reference (`"${TOKEN}"`, a path), a mask (`"***"`), a word to be '
-  'replaced (`"changeme"`), a switch (`"none"`), a label (`"Your password"`), or the name of a secret (`"mysql-password"`).';
+  'replaced (`"changeme"`), a switch (`"none"`), a label (`"Your password"`), or a name (`"mysql-password"`).';
 revoke all on function attune_hidden.is_secret_placeholder(text) from public;
 grant execute on function attune_hidden.is_secret_placeholder(text) to service_role;
 --! EndIncluded json-schema/hidden/is_secret_placeholder.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:b117e8de3533a4ef9f7c9efdde3654f8bcabc678
---! Hash: sha1:da4953d8a338cead5c8d1c7c6b6a0909093cf579
+--! Previous: sha1:0e71aeb965c75596a7238348f5c4dd8652c8ef45
+--! Hash: sha1:a690dc0c310dcc54ccf7ee62d8c064e667f65d9b
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

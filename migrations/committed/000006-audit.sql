@@ -1,5 +1,5 @@
---! Previous: sha1:da4953d8a338cead5c8d1c7c6b6a0909093cf579
---! Hash: sha1:35069f0a0bd4d12235b61529e8702205ab010276
+--! Previous: sha1:a690dc0c310dcc54ccf7ee62d8c064e667f65d9b
+--! Hash: sha1:f9c2ce7015a129f479a4999f16287a1ddf3776ab
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:35069f0a0bd4d12235b61529e8702205ab010276
---! Hash: sha1:50132f737d73c5799a7784c94921462dc15387fb
+--! Previous: sha1:f9c2ce7015a129f479a4999f16287a1ddf3776ab
+--! Hash: sha1:101f5ee83c2bc9ee4534c77466eb0fd2697f1843
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:50132f737d73c5799a7784c94921462dc15387fb
---! Hash: sha1:295cadd3724e2bac291e8e36743682770c86d0d7
+--! Previous: sha1:101f5ee83c2bc9ee4534c77466eb0fd2697f1843
+--! Hash: sha1:a0ec84454213e6f8a04613e648508f6803a4d1f7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:295cadd3724e2bac291e8e36743682770c86d0d7
---! Hash: sha1:9da4b11c680b6646f6d068e4452f1099b6d9c953
+--! Previous: sha1:a0ec84454213e6f8a04613e648508f6803a4d1f7
+--! Hash: sha1:fc77751256f8673a4478ca88366a250eb8bc300b
 --! Message: invitations
 
 create table attune.invitations (

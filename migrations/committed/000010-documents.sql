@@ -1,5 +1,5 @@
---! Previous: sha1:9da4b11c680b6646f6d068e4452f1099b6d9c953
---! Hash: sha1:5672e23a20ace767362e9bde48c410dc55d889b5
+--! Previous: sha1:fc77751256f8673a4478ca88366a250eb8bc300b
+--! Hash: sha1:b012224e29c1cdd36690b05b19790e7db491092d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:5672e23a20ace767362e9bde48c410dc55d889b5
---! Hash: sha1:c32f0ee7412349240925154875a26468ea7261e9
+--! Previous: sha1:b012224e29c1cdd36690b05b19790e7db491092d
+--! Hash: sha1:7fea3ed03a39da1fc30038097be7b4a795e921f8
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:c32f0ee7412349240925154875a26468ea7261e9
---! Hash: sha1:5f1d8189ca43ca9281aff2cf0c36bad23d980ce8
+--! Previous: sha1:7fea3ed03a39da1fc30038097be7b4a795e921f8
+--! Hash: sha1:8c5da185fb8d7e8a655051619cd43f0530137bc2
 --! Message: notifications
 
 -- What there is to notify of

