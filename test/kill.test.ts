@@ -7,6 +7,7 @@ import { withClient } from "../src/database/client.ts";
 import { attune, postmaster, type Running, startServer } from "./support/cli.ts";
 import { backendsNamed, processesIn } from "./support/embedded.ts";
 import { type Load, startLoad } from "./support/load.ts";
+import { copyMade } from "./support/made.ts";
 
 const WRITERS = ["ada", "bob", "cleo", "dora"];
 /** What a client may be told meanwhile. */
@@ -26,6 +27,7 @@ beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), "attune-kill-"));
   await chmod(home, 0o755);
   dataDir = join(home, "data");
+  await copyMade(dataDir);
 });
 
 afterEach(async () => {

@@ -44,6 +44,7 @@ const OPEN = new Set([
   "current_user_id",
   "effective_setting",
   "effective_settings",
+  "effective_settings_of",
   "explain_setting",
   "export_definitions",
   "is_admin",

@@ -1,11 +1,9 @@
 /** `attune start`: from nothing to a server, out of every trouble, and away without a trace. */
-import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { assertServerVersion } from "../src/database/checks.ts";
@@ -14,6 +12,7 @@ import { readMigrations } from "../src/database/migrations.ts";
 import { LOCK, LOCK_CLASS } from "../src/embedded/locks.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { attune, isRunning, launch, postmaster, type Running, startServer } from "./support/cli.ts";
+import { copyMade } from "./support/made.ts";
 import { asSuperuser, controlConnection, processesIn, superuserOf } from "./support/embedded.ts";
 
 let home: string;
@@ -41,43 +40,37 @@ async function graphql(address: string, query: string, token?: string): Promise<
   return response.json();
 }
 
-beforeEach(async () => {
-  servers = [];
-  home = await mkdtemp(join(tmpdir(), "attune-start-"));
-  await chmod(home, 0o755);
-});
+async function newHome(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "attune-start-"));
+  await chmod(folder, 0o755);
+  return folder;
+}
 
-afterEach(async () => {
-  for (const server of servers) server.kill("SIGKILL");
-  await Promise.all(servers.map(({ finished }) => finished));
-  for (const name of await readdir(home)) {
-    const pid = await postmaster(join(home, name));
+async function clearAway(folder: string, running: Running[]): Promise<void> {
+  for (const server of running) server.kill("SIGKILL");
+  await Promise.all(running.map(({ finished }) => finished));
+  for (const name of await readdir(folder)) {
+    const pid = await postmaster(join(folder, name));
     if (pid !== undefined) process.kill(pid, "SIGQUIT");
   }
-  await rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+}
+
+beforeEach(async () => {
+  servers = [];
+  home = await newHome();
 });
+
+afterEach(() => clearAway(home, servers));
 
 describe("on the embedded PostgreSQL", () => {
   let dataDir: string;
   let environment: Record<string, string>;
 
-  /** Where there is a database already, for tests of what comes after. */
-  let made: string;
-
-  beforeAll(async () => {
-    made = await mkdtemp(join(tmpdir(), "attune-made-"));
-    await chmod(made, 0o755);
-    await attune(["migrate"], { ATTUNE_DATA_DIR: join(made, "data") });
-  });
-  afterAll(() => rm(made, { recursive: true, force: true }));
-
   beforeEach(() => {
     dataDir = join(home, "data");
     environment = { ATTUNE_DATA_DIR: dataDir };
   });
-
-  /** Owners and rights too, which Node's own copying does not keep. */
-  const copyMade = (): Promise<unknown> => promisify(execFile)("cp", ["-a", join(made, "data"), dataDir]);
 
   test("makes all it needs, serves, says how to go on, and Ctrl-C stops everything", async () => {
     const server = await start(environment);
@@ -98,64 +91,72 @@ describe("on the embedded PostgreSQL", () => {
     expect(pid !== undefined && isRunning(pid)).toBe(false);
   });
 
-  test("connects as authenticator, while the owner is no superuser; both have passwords", async () => {
-    await copyMade();
-    await start(environment);
-    const [url, ownerUrl] = await Promise.all(
-      [["url"], ["url", "--owner"]].map(async (args) => (await attune(args, environment)).stdout.trim()),
-    );
-    const who = (connection = ""): Promise<unknown> =>
-      withClient(
-        connection,
-        async (client) =>
-          (
-            await client.query(
-              "select current_user as name, rolsuper as super from pg_roles where rolname = current_user",
-            )
-          ).rows[0],
+  describe("while one runs", () => {
+    let place: string;
+    let served: { ATTUNE_DATA_DIR: string };
+    let running: Running & { address: string };
+
+    beforeAll(async () => {
+      place = await newHome();
+      served = { ATTUNE_DATA_DIR: join(place, "data") };
+      await copyMade(served.ATTUNE_DATA_DIR);
+      running = await startServer(served);
+    });
+    afterAll(() => clearAway(place, [running]));
+
+    test("connects as authenticator, while the owner is no superuser; both have passwords", async () => {
+      const [url, ownerUrl] = await Promise.all(
+        [["url"], ["url", "--owner"]].map(async (args) => (await attune(args, served)).stdout.trim()),
       );
-    expect(await who(url)).toEqual({ name: "authenticator", super: false });
-    expect(await who(ownerUrl)).toEqual({ name: "attune", super: false });
-    await expect(who(url?.replace(/:[^:@]+@/, ":wrong@"))).rejects.toMatchObject({ code: "28P01" });
-  });
-
-  test("request roles have no temporary tables, no large objects and no advisory locks; what needs them works", async () => {
-    await copyMade();
-    await start(environment);
-    const url = (await attune(["url"], environment)).stdout.trim();
-    const attempt = (role: string, sql: string): Promise<string> =>
-      withClient(url, async (client) => {
-        await client.query(`set role ${role}`);
-        return client.query(sql).then(
-          () => "allowed",
-          (error: unknown) => (error as pg.DatabaseError).code ?? "",
+      const who = (connection = ""): Promise<unknown> =>
+        withClient(
+          connection,
+          async (client) =>
+            (
+              await client.query(
+                "select current_user as name, rolsuper as super from pg_roles where rolname = current_user",
+              )
+            ).rows[0],
         );
-      });
-    const withheld = [
-      "create temp table t (id integer)",
-      "create table pg_temp.t (id integer)",
-      "select lo_create(0)",
-      "select lo_from_bytea(0, 'x')",
-      "select lo_unlink(1)",
-      "select pg_advisory_lock(1)",
-      "select pg_try_advisory_lock_shared(1, 2)",
-      "select pg_advisory_xact_lock(1)",
-      "select pg_advisory_unlock_all()",
-    ];
-    for (const role of ["anon", "authenticated", "service_role"])
-      expect(await Promise.all(withheld.map((sql) => attempt(role, sql)))).toEqual(withheld.map(() => "42501"));
-    // It takes an advisory lock, as the owner.
-    expect(await attempt("anon", "select attune.login('ada@example.com', 'correct horse')")).toBe("allowed");
-  });
+      expect(await who(url)).toEqual({ name: "authenticator", super: false });
+      expect(await who(ownerUrl)).toEqual({ name: "attune", super: false });
+      await expect(who(url?.replace(/:[^:@]+@/, ":wrong@"))).rejects.toMatchObject({ code: "28P01" });
+    });
 
-  test("a second start on the same data is refused, and the first goes on", async () => {
-    await copyMade();
-    const first = await start(environment);
-    const refused = `attune: ${dataDir} is already served by another attune (process ${first.pid}): stop that one first, or set ATTUNE_DATA_DIR to another folder.\n`;
-    for (const PORT of ["0", new URL(first.address).port]) {
-      expect(await attune(["start"], { ...environment, PORT })).toMatchObject({ code: 1, stdout: "", stderr: refused });
-    }
-    expect((await fetch(`${first.address}/api/ready`)).status).toBe(200);
+    test("request roles have no temporary tables, no large objects and no advisory locks; what needs them works", async () => {
+      const url = (await attune(["url"], served)).stdout.trim();
+      const attempt = (role: string, sql: string): Promise<string> =>
+        withClient(url, async (client) => {
+          await client.query(`set role ${role}`);
+          return client.query(sql).then(
+            () => "allowed",
+            (error: unknown) => (error as pg.DatabaseError).code ?? "",
+          );
+        });
+      const withheld = [
+        "create temp table t (id integer)",
+        "create table pg_temp.t (id integer)",
+        "select lo_create(0)",
+        "select lo_from_bytea(0, 'x')",
+        "select lo_unlink(1)",
+        "select pg_advisory_lock(1)",
+        "select pg_try_advisory_lock_shared(1, 2)",
+        "select pg_advisory_xact_lock(1)",
+        "select pg_advisory_unlock_all()",
+      ];
+      for (const role of ["anon", "authenticated", "service_role"])
+        expect(await Promise.all(withheld.map((sql) => attempt(role, sql)))).toEqual(withheld.map(() => "42501"));
+      // It takes an advisory lock, as the owner.
+      expect(await attempt("anon", "select attune.login('ada@example.com', 'correct horse')")).toBe("allowed");
+    });
+
+    test("a second start on the same data is refused, and the first goes on", async () => {
+      const refused = `attune: ${served.ATTUNE_DATA_DIR} is already served by another attune (process ${running.pid}): stop that one first, or set ATTUNE_DATA_DIR to another folder.\n`;
+      for (const PORT of ["0", new URL(running.address).port]) {
+        expect(await attune(["start"], { ...served, PORT })).toMatchObject({ code: 1, stdout: "", stderr: refused });
+      }
+      expect((await fetch(`${running.address}/api/ready`)).status).toBe(200);
+    });
   });
 
   test("a port that is taken is refused before anything is made", async () => {
@@ -170,7 +171,7 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("recovers when the server was killed and left PostgreSQL behind", async () => {
-    await copyMade();
+    await copyMade(dataDir);
     const first = await start(environment);
     first.kill("SIGKILL");
     await first.finished;
@@ -184,7 +185,7 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("recovers when everything was killed, with what was stored and the same address of the database", async () => {
-    await copyMade();
+    await copyMade(dataDir);
     const first = await start(environment);
     await attune(["token", "--email", "ada@example.com"], environment);
     const { stdout: url } = await attune(["url", "--owner"], environment);
@@ -201,14 +202,14 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("recovers when the process number of a killed PostgreSQL belongs to somebody else now", async () => {
-    await copyMade();
+    await copyMade(dataDir);
     const [folder, file] = [join(dataDir, "postgres"), join(dataDir, "postgres/postmaster.pid")];
     await writeFile(file, `${process.pid}\n${folder}\n1700000000\n5432\n\n127.0.0.1\n0 0\nready   \n`);
     expect(await attune(["migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
   });
 
   test("a lost control connection, a crashed backend and a killed PostgreSQL are all survived, and nothing is left behind", async () => {
-    await copyMade();
+    await copyMade(dataDir);
     const server = await start(environment);
     const { stdout: token } = await attune(["token", "--email", "ada@example.com"], environment);
     const first = await postmaster(dataDir);
@@ -257,7 +258,7 @@ describe("on the embedded PostgreSQL", () => {
   }, 240_000);
 
   test("ends with a sentence when its PostgreSQL can't be started again", async () => {
-    await copyMade();
+    await copyMade(dataDir);
     const server = await start(environment);
     const pid = await postmaster(dataDir);
     await rm(join(dataDir, "postgres/global/pg_control"));
@@ -271,7 +272,7 @@ describe("on the embedded PostgreSQL", () => {
   }, 240_000);
 
   test("ends with a sentence, and stops nothing, when another process took its PostgreSQL meanwhile", async () => {
-    await copyMade();
+    await copyMade(dataDir);
     const server = await start(environment);
     const url = await superuserOf(dataDir);
     await withClient(url, async (client) => {
@@ -291,6 +292,8 @@ describe("on the embedded PostgreSQL", () => {
 
   test("the log of PostgreSQL goes on over starts, and is moved aside when it is large", async () => {
     const log = join(dataDir, "postgres.log");
+    await copyMade(dataDir);
+    await rm(log);
     await attune(["migrate"], environment);
     await attune(["migrate"], environment);
     const text = await readFile(log, "utf8");
@@ -332,7 +335,7 @@ describe("on the embedded PostgreSQL", () => {
   });
 
   test("secrets that are lost or damaged are told, and left alone", async () => {
-    await attune(["migrate"], environment);
+    await copyMade(dataDir);
     const secrets = join(dataDir, "secrets.json");
     await rename(secrets, `${secrets}.bak`);
     expect((await attune(["start"], { ...environment, PORT: "0" })).stderr).toMatch(
@@ -383,7 +386,17 @@ describe("on a server named by DATABASE_URL", () => {
   });
   afterAll(() => cluster.stop());
 
-  const newDatabase = (): Promise<string> => cluster.createDatabase(`start_${(number += 1)}`);
+  const newDatabase = (template?: string): Promise<string> =>
+    cluster.createDatabase(`start_${(number += 1)}`, template);
+  /** One that was migrated, by the command line the first time. */
+  let migratedName: Promise<string> | undefined;
+  const migratedDatabase = async (): Promise<string> => {
+    migratedName ??= newDatabase().then(async (url) => {
+      expect((await attune(["migrate"], { DATABASE_URL: url })).code).toBe(0);
+      return new URL(url).pathname.slice(1);
+    });
+    return newDatabase(await migratedName);
+  };
   const asOwner = <T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> => withClient(url, work);
   const asSuperuser = async (sql: string, database?: string): Promise<void> => {
     await withClient(cluster.superuserUrl(database), (client) => client.query(sql));
@@ -504,8 +517,7 @@ describe("on a server named by DATABASE_URL", () => {
   });
 
   test("a schema of a newer version is left alone", async () => {
-    const DATABASE_URL = await newDatabase();
-    expect((await attune(["migrate"], { DATABASE_URL })).code).toBe(0);
+    const DATABASE_URL = await migratedDatabase();
     await asOwner(DATABASE_URL, (client) =>
       client.query("insert into graphile_migrate.migrations (hash, filename) values ('sha1:later', '999999.sql')"),
     );
@@ -515,8 +527,7 @@ describe("on a server named by DATABASE_URL", () => {
   });
 
   test("a schema of other migrations of the same number is left alone", async () => {
-    const DATABASE_URL = await newDatabase();
-    expect((await attune(["migrate"], { DATABASE_URL })).code).toBe(0);
+    const DATABASE_URL = await migratedDatabase();
     const newest = (await readMigrations()).at(-1);
     await asOwner(DATABASE_URL, (client) =>
       client.query("update graphile_migrate.migrations set hash = 'sha1:other' where filename = $1", [
@@ -541,8 +552,7 @@ describe("on a server named by DATABASE_URL", () => {
   });
 
   test("an authenticator that is not ours keeps its password, and AUTHENTICATOR_URL is asked for", async () => {
-    const DATABASE_URL = await newDatabase();
-    expect((await attune(["migrate"], { DATABASE_URL })).code).toBe(0);
+    const DATABASE_URL = await migratedDatabase();
     await asSuperuser("comment on role authenticator is 'PostgREST''s'; alter role authenticator password 'theirs'");
     try {
       expect(await refusal({ DATABASE_URL, JWT_SECRET: randomBytes(32).toString("hex") })).toMatch(

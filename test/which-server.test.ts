@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { attune, type Running, startServer } from "./support/cli.ts";
 import { createTestDatabase } from "./support/harness.ts";
+import { copyMade } from "./support/made.ts";
 
 let home: string;
 let served: string;
@@ -59,6 +60,7 @@ describe("while a server runs", () => {
   let sentence: string;
 
   beforeAll(async () => {
+    await copyMade(served);
     server = await startServer({ ATTUNE_DATA_DIR: served });
     sentence = ` A server runs at ${server.address}, on the database in ${served}: set ATTUNE_DATA_DIR=${served} to mean that one.\n`;
   });

@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:507e181154091a9a6f4511b223560d14aa79f338
+--! Hash: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
 --! Message: users
 
 -- Plans
@@ -176,6 +176,28 @@ comment on function attune_private.current_caller() is
   'work for it.';
 revoke all on function attune_private.current_caller() from public;
 --! EndIncluded users/private/current_caller.sql
+--! Included users/private/acting_agent.sql
+create or replace function attune_private.acting_agent()
+returns text
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  act constant jsonb := nullif(auth.jwt() -> 'act', 'null');
+begin
+  return case
+    when jsonb_typeof(act -> 'sub') = 'string' and act ->> 'sub' ~ '\S' then left(btrim(act ->> 'sub'), 200)
+    -- An actor without a name: what it does is not said to be the user's own doing.
+    when act is not null then 'unnamed'
+  end;
+end;
+$$;
+comment on function attune_private.acting_agent() is
+  'The agent that acts for the user: the `sub` of the token''s claim `act` (RFC 8693, 4.1), its first 200 characters; '
+  '`"unnamed"` for one without; NULL when the token has no `act`, and the user acts in person. '
+  'It gives no rights.';
+revoke all on function attune_private.acting_agent() from public;
+--! EndIncluded users/private/acting_agent.sql
 --! Included users/private/require_user.sql
 create or replace function attune_private.require_user(caller attune_private.caller)
 returns void
@@ -305,6 +327,19 @@ grant execute on function attune_hidden.require_admin() to anon, authenticated, 
 
 -- Users. What asks whether somebody is an administrator reads the table, so it stands between it and its policies.
 
+--! Included users/private/refuse_missing_title.sql
+create or replace function attune_private.refuse_missing_title(message text, hint text)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using errcode = 'PT422', message = message, detail = 'title_required', hint = hint;
+end;
+$$;
+comment on function attune_private.refuse_missing_title(text, text) is 'Refuses (`title_required`) what has no title.';
+revoke all on function attune_private.refuse_missing_title(text, text) from public;
+--! EndIncluded users/private/refuse_missing_title.sql
 --! Included users/private/check_size.sql
 create or replace function attune_private.check_size(what text, actual integer, maximum integer, unit text)
 returns void
@@ -691,6 +726,21 @@ comment on function attune_private.tg__require_admin() is
   'Refuses (`admin_required`) who is no administrator before a row is judged: row level security would come after it.';
 revoke all on function attune_private.tg__require_admin() from public;
 --! EndIncluded users/triggers/tg__require_admin.sql
+--! Included users/triggers/tg__transaction.sql
+create or replace function attune_private.tg__transaction()
+returns trigger
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.transaction_id := pg_current_xact_id();
+  return new;
+end;
+$$;
+comment on function attune_private.tg__transaction() is
+  'Keeps `transaction_id`: in which transaction a row last changed, by which `changes_since` finds it.';
+revoke all on function attune_private.tg__transaction() from public;
+--! EndIncluded users/triggers/tg__transaction.sql
 --! Included users/triggers/tg__timestamps.sql
 create or replace function attune_private.tg__timestamps()
 returns trigger

@@ -1,5 +1,5 @@
---! Previous: sha1:507e181154091a9a6f4511b223560d14aa79f338
---! Hash: sha1:243d0a5059a023ae383a547d890f95d9d7c4b2fd
+--! Previous: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
+--! Hash: sha1:771e6c0d271eae87e77693ac4784533273d348ff
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

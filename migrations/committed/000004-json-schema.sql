@@ -1,5 +1,5 @@
---! Previous: sha1:243d0a5059a023ae383a547d890f95d9d7c4b2fd
---! Hash: sha1:0e71aeb965c75596a7238348f5c4dd8652c8ef45
+--! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
+--! Hash: sha1:ad1f7ceddb5104ae58e39d3dac1cbd761090ce2b
 --! Message: json schema
 
 -- What a value must be

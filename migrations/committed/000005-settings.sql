@@ -1,5 +1,5 @@
---! Previous: sha1:0e71aeb965c75596a7238348f5c4dd8652c8ef45
---! Hash: sha1:a690dc0c310dcc54ccf7ee62d8c064e667f65d9b
+--! Previous: sha1:ad1f7ceddb5104ae58e39d3dac1cbd761090ce2b
+--! Hash: sha1:874f2a09dfd1932e829f0c0f0c3a1326e5e0d5ae
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -2909,6 +2909,34 @@ revoke all on function attune.global_settings_effective_setting(attune.global_se
 grant execute on function attune.global_settings_effective_setting(attune.global_settings)
   to anon, authenticated, service_role;
 --! EndIncluded settings/global_settings_effective_setting.sql
+--! Included settings/effective_settings_of.sql
+create or replace function attune.effective_settings_of(keys text[], project_id uuid default null)
+returns setof attune.effective_setting
+language plpgsql stable parallel restricted security definer
+rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.check_size('The list of settings', cardinality(keys), 1000, 'keys');
+
+  return query
+    select s.*
+    from attune_private.effective_settings(caller, null, effective_settings_of.project_id) as s
+    where s.key = any (effective_settings_of.keys);
+end;
+$$;
+comment on function attune.effective_settings_of(text[], uuid) is
+  E'@param keys Which settings, at most 1,000.\n'
+  '@param project_id In which project; outside projects when left out.\n'
+  'What applies to the caller for some settings, by category and key, in a project if one is given '
+  '(`unknown_project`). '
+  'Those that are not there, or that the caller may not see, are left out: what `changes_since` names may be gone. '
+  'Refused: `too_large`.';
+revoke all on function attune.effective_settings_of(text[], uuid) from public;
+grant execute on function attune.effective_settings_of(text[], uuid) to anon, authenticated, service_role;
+--! EndIncluded settings/effective_settings_of.sql
 --! Included settings/effective_settings_for.sql
 create or replace function attune.effective_settings_for(
   user_id uuid,

@@ -1,5 +1,5 @@
---! Previous: sha1:a690dc0c310dcc54ccf7ee62d8c064e667f65d9b
---! Hash: sha1:f9c2ce7015a129f479a4999f16287a1ddf3776ab
+--! Previous: sha1:874f2a09dfd1932e829f0c0f0c3a1326e5e0d5ae
+--! Hash: sha1:7ff1e8e78304b5101df33aa4df9c392598f79458
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -13,11 +13,12 @@ begin
     errcode = '42501',
     message = format('%s is not allowed on %s', tg_op, tg_table_name),
     detail = 'append_only',
-    hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
+    hint = coalesce(tg_argv[0], 'Old audit rows are removed with purge_audit_log(before, reason).');
 end;
 $$;
 comment on function attune_private.tg__append_only() is
-  'Refuses (`append_only`) what would make history disappear, for the owner too.';
+  'Refuses (`append_only`) what would make history disappear, for the owner too. '
+  'Its argument is the hint, where it is not about the audit log.';
 revoke all on function attune_private.tg__append_only() from public;
 --! EndIncluded audit/triggers/tg__append_only.sql
 --! Included audit/triggers/tg__erase.sql
@@ -61,12 +62,13 @@ revoke all on function attune_private.tg__erase() from public;
 
 -- What is done to the records themselves, and never undone
 
-create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting');
+create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
 comment on type attune.maintenance_task is
   E'@value purge_audit_log Old rows of the audit log were removed.\n'
   '@value erase_user The values of a deleted user were taken out of the audit log.\n'
   '@value seed_settings A user did not get all values that are copied: the parameters name what can''t be stored.\n'
   '@value rename_setting A setting got another key, and the stored values with it.\n'
+  '@value purge_knowledge The content of earlier versions of an entry was taken away.\n'
   'What is done to the records themselves.';
 
 create table attune.maintenance_operations (
@@ -128,11 +130,16 @@ comment on type attune.audit_operation is
   '@value DELETE It was removed.\n'
   'What was done to a row.';
 
-create type attune.audit_subject as enum ('setting', 'setting_template', 'notification_category');
+create type attune.audit_subject as enum (
+  'setting', 'setting_template', 'notification_category', 'user', 'credential_provider', 'credential'
+);
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
   '@value setting_template A template.\n'
   '@value notification_category A category of notifications.\n'
+  '@value user What decides about a user''s settings and rights: the key is the column of `users`.\n'
+  '@value credential_provider A provider of credentials.\n'
+  '@value credential What may be seen of a credential.\n'
   'What was changed.';
 
 --! Included audit/triggers/tg_configuration_audit_log__purge.sql
@@ -197,6 +204,8 @@ create index configuration_audit_log_user_id_idx on attune.configuration_audit_l
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
 create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log (occurred_at, id);
 create index configuration_audit_log_actor_id_idx on attune.configuration_audit_log (actor_id, id);
+-- What changed since somebody last asked.
+create index configuration_audit_log_transaction_id_idx on attune.configuration_audit_log (transaction_id);
 create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
 -- What administrators write is little, and else looked for among all that users chose. Row level security lets no index
 -- compare an enum: its operators are not leakproof.
@@ -205,8 +214,8 @@ create index configuration_audit_log_layer_idx on attune.configuration_audit_log
 comment on table attune.configuration_audit_log is
   E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
-  'Every change of a definition, a stored value, a template or a notification category: who, when, where, from what to '
-  'what. '
+  'Every change of a definition, a stored value, a template, a notification category, or a user''s plan, current team '
+  'and rights: who, when, where, from what to what. '
   'Append-only. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
@@ -224,11 +233,13 @@ comment on column attune.configuration_audit_log.layer is
   E'@behavior +attribute:filterBy\n'
   'Where: `default` is the definition itself. '
   'Null for what is no setting.';
-comment on column attune.configuration_audit_log.user_id is 'Whose setting it is, in the layers of a user; else null.';
+comment on column attune.configuration_audit_log.user_id is
+  'Whose setting or credential it is, where it is a user''s, or which user was changed; else null.';
 comment on column attune.configuration_audit_log.scope is
   E'@behavior +attribute:filterBy\n'
-  'Which plan, team or project it belongs to, in those layers; else null.';
-comment on column attune.configuration_audit_log.key is 'Which setting, template or category.';
+  'Which plan, team or project it belongs to, where it is one''s; else null.';
+comment on column attune.configuration_audit_log.key is
+  'Which setting, template, category or provider; of a user, which column.';
 comment on column attune.configuration_audit_log.operation is
   E'@behavior +attribute:filterBy\n'
   'What was done to the row.';
@@ -277,7 +288,7 @@ declare
   held_in constant attune.setting_layer := tg_argv[1];
   previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
   written constant jsonb := to_jsonb(new);
-  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  name_column constant text := case held when 'setting' then 'key' when 'credential' then 'provider' else 'name' end;
   value_column constant text := case
     when held_in = 'default' then 'default_value'
     when held = 'setting' then 'value'
@@ -285,7 +296,7 @@ declare
   end;
   -- What has a column of its own in the log, or says only when it was written.
   told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column]
-    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end
+    || case when held in ('setting', 'credential') then '{plan,team_id,project_id}'::text[] else '{}' end
     || case
       when previous -> name_column <> written -> name_column or previous -> 'user_id' <> written -> 'user_id' then '{}'
       else array[name_column, 'user_id']
@@ -311,7 +322,7 @@ begin
     held,
     held_in,
     (written ->> 'user_id')::uuid,
-    case when held = 'setting' then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
+    case when held in ('setting', 'credential') then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
     written ->> name_column,
     tg_op::attune.audit_operation,
     previous -> value_column,
@@ -337,14 +348,14 @@ as $$
 declare
   held constant attune.audit_subject := tg_argv[0];
   held_in constant attune.setting_layer := tg_argv[1];
-  name_column constant text := case held when 'setting' then 'key' else 'name' end;
+  name_column constant text := case held when 'setting' then 'key' when 'credential' then 'provider' else 'name' end;
   value_column constant text := case
     when held_in = 'default' then 'default_value'
     when held = 'setting' then 'value'
     else 'values'
   end;
   told_elsewhere constant text[] := array['updated_by', 'updated_at', 'user_id', name_column, value_column]
-    || case when held = 'setting' then '{plan,team_id,project_id}'::text[] else '{}' end;
+    || case when held in ('setting', 'credential') then '{plan,team_id,project_id}'::text[] else '{}' end;
   actor uuid;
 begin
   if not exists (select from removed) then
@@ -362,7 +373,7 @@ begin
     held,
     held_in,
     (p.previous ->> 'user_id')::uuid,
-    case when held = 'setting' then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
+    case when held in ('setting', 'credential') then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
     p.previous ->> name_column,
     'DELETE',
     -- What goes with a deleted user leaves no values behind.
@@ -432,6 +443,76 @@ create trigger _100_append_only before truncate on attune.project_preferences
 
 -- What the records lose, and when
 
+create table attune_private.forgotten_changes (
+  database_identity text not null
+    constraint forgotten_changes_pkey primary key
+    constraint forgotten_changes_database_identity_check check (database_identity ~ '^[0-9a-f]{16}$'),
+  transaction_id xid8 not null
+);
+comment on table attune_private.forgotten_changes is
+  'Up to which transaction changes were removed from the records: cursors from before it say nothing any more.';
+comment on column attune_private.forgotten_changes.database_identity is
+  'Within what the number means something.';
+comment on column attune_private.forgotten_changes.transaction_id is 'The last whose changes were removed.';
+
+alter table attune_private.forgotten_changes enable row level security;
+revoke all on attune_private.forgotten_changes from public;
+
+--! Included audit/private/database_identity.sql
+create or replace function attune_private.database_identity()
+returns text
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  timeline constant text := case
+    when pg_is_in_recovery() then lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
+    else left(pg_walfile_name(pg_current_wal_lsn()), 8)
+  end;
+begin
+  return substr(
+    encode(
+      sha256(
+        convert_to(
+          concat_ws(
+            ' ',
+            (pg_control_system()).system_identifier,
+            timeline,
+            (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()),
+            'attune.configuration_audit_log'::regclass::oid
+          ),
+          'utf8'
+        )
+      ),
+      'hex'
+    ),
+    1,
+    16
+  );
+end;
+$$;
+comment on function attune_private.database_identity() is
+  'Within what the numbers of transactions mean something: 16 hexadecimal digits, which differ after a restore, into '
+  'whatever database, and after a standby took over. '
+  'They are made of the cluster, its timeline, the database, and the table of the audit log.';
+revoke all on function attune_private.database_identity() from public;
+--! EndIncluded audit/private/database_identity.sql
+--! Included audit/private/forget_changes.sql
+create or replace function attune_private.forget_changes(transaction_id xid8)
+returns void
+language sql volatile security invoker
+begin atomic
+  insert into attune_private.forgotten_changes as f (database_identity, transaction_id)
+  select attune_private.database_identity(), forget_changes.transaction_id
+  where forget_changes.transaction_id is not null
+  on conflict (database_identity) do update
+  set transaction_id = greatest(f.transaction_id, excluded.transaction_id);
+end;
+comment on function attune_private.forget_changes(xid8) is
+  'Notes that changes were removed, of which this transaction was the last (NULL: none): cursors from before it say '
+  'nothing any more.';
+revoke all on function attune_private.forget_changes(xid8) from public;
+--! EndIncluded audit/private/forget_changes.sql
 --! Included audit/purge_audit_log.sql
 create or replace function attune.purge_audit_log(before timestamptz, reason text)
 returns bigint
@@ -440,6 +521,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   doomed bigint;
+  last_change xid8;
 begin
   if purge_audit_log.before is null or coalesce(btrim(purge_audit_log.reason), '') = '' then
     raise exception using
@@ -454,7 +536,8 @@ begin
   -- One purge at a time, so that what is counted is what is removed: rows are never added with an earlier time.
   lock table attune.configuration_audit_log in share row exclusive mode;
 
-  select count(*) into doomed
+  select count(*), max(l.transaction_id) filter (where l.transaction_id < pg_snapshot_xmax(pg_current_snapshot()))
+  into doomed, last_change
   from attune.configuration_audit_log as l
   where l.occurred_at < purge_audit_log.before;
 
@@ -469,6 +552,7 @@ begin
   );
 
   delete from attune.configuration_audit_log as l where l.occurred_at < purge_audit_log.before;
+  perform attune_private.forget_changes(last_change);
   return doomed;
 end;
 $$;
@@ -534,5 +618,40 @@ comment on function attune_private.tg_users__erase() is
 revoke all on function attune_private.tg_users__erase() from public;
 --! EndIncluded audit/triggers/tg_users__erase.sql
 
+--! Included audit/triggers/tg_users__audit.sql
+create or replace function attune_private.tg_users__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, subject, user_id, key, operation, previous_value, new_value
+  )
+  select
+    attune.current_user_id(),
+    attune_private.request_role(),
+    'user',
+    new.id,
+    a.name,
+    'UPDATE',
+    to_jsonb(old) -> a.name,
+    to_jsonb(new) -> a.name
+  from unnest(tg_argv) with ordinality as a (name, place)
+  where to_jsonb(old) -> a.name <> to_jsonb(new) -> a.name
+  order by a.place;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__audit() is
+  'Writes into the audit log what decides about a user''s settings and rights: the columns named by its arguments.';
+revoke all on function attune_private.tg_users__audit() from public;
+--! EndIncluded audit/triggers/tg_users__audit.sql
+create trigger _900_audit after update of plan, is_admin, current_team_id on attune.users
+  for each row when (
+    (old.plan, old.is_admin, old.current_team_id) is distinct from (new.plan, new.is_admin, new.current_team_id)
+  )
+  execute function attune_private.tg_users__audit('plan', 'is_admin', 'current_team_id');
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();

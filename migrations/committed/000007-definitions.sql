@@ -1,5 +1,5 @@
---! Previous: sha1:f9c2ce7015a129f479a4999f16287a1ddf3776ab
---! Hash: sha1:101f5ee83c2bc9ee4534c77466eb0fd2697f1843
+--! Previous: sha1:7ff1e8e78304b5101df33aa4df9c392598f79458
+--! Hash: sha1:620691d9eb308e710ce055384dc1c3f13d8435c1
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

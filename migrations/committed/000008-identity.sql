@@ -1,5 +1,5 @@
---! Previous: sha1:101f5ee83c2bc9ee4534c77466eb0fd2697f1843
---! Hash: sha1:a0ec84454213e6f8a04613e648508f6803a4d1f7
+--! Previous: sha1:620691d9eb308e710ce055384dc1c3f13d8435c1
+--! Hash: sha1:3c7255dd77f62026c6b7dbcf349d9f80ba7371fc
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:a0ec84454213e6f8a04613e648508f6803a4d1f7
---! Hash: sha1:fc77751256f8673a4478ca88366a250eb8bc300b
+--! Previous: sha1:3c7255dd77f62026c6b7dbcf349d9f80ba7371fc
+--! Hash: sha1:cbc59e1059dbc1d09996ee3d6f2c47f37d93b19a
 --! Message: invitations
 
 create table attune.invitations (

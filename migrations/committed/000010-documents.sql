@@ -1,5 +1,5 @@
---! Previous: sha1:fc77751256f8673a4478ca88366a250eb8bc300b
---! Hash: sha1:b012224e29c1cdd36690b05b19790e7db491092d
+--! Previous: sha1:cbc59e1059dbc1d09996ee3d6f2c47f37d93b19a
+--! Hash: sha1:b9f7e41161ad79a081f783e189f4dbeaab3f167f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:b012224e29c1cdd36690b05b19790e7db491092d
---! Hash: sha1:7fea3ed03a39da1fc30038097be7b4a795e921f8
+--! Previous: sha1:b9f7e41161ad79a081f783e189f4dbeaab3f167f
+--! Hash: sha1:20caa470eb6c6a7630ccee01bd0713835146690e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:7fea3ed03a39da1fc30038097be7b4a795e921f8
---! Hash: sha1:8c5da185fb8d7e8a655051619cd43f0530137bc2
+--! Previous: sha1:20caa470eb6c6a7630ccee01bd0713835146690e
+--! Hash: sha1:9932dfbc863f72e970867333736f8d50017613d2
 --! Message: notifications
 
 -- What there is to notify of
@@ -280,6 +280,7 @@ create table attune.notifications (
   archived_at timestamptz,
   snoozed_until timestamptz,
   arrived_at timestamptz not null generated always as (coalesce(snoozed_until, created_at)) stored,
+  transaction_id xid8 not null default pg_current_xact_id(),
   constraint notifications_pkey primary key (user_id, id)
 );
 create unique index notifications_dedupe_idx on attune.notifications (user_id, dedupe_key) where dedupe_key is not null;
@@ -290,6 +291,7 @@ create index notifications_inbox_category_idx on attune.notifications (user_id, 
 create index notifications_unread_idx on attune.notifications (user_id, arrived_at desc, id)
   where archived_at is null and read_at is null;
 create index notifications_archived_idx on attune.notifications (user_id, archived_at) where archived_at is not null;
+create index notifications_transaction_id_idx on attune.notifications (transaction_id);
 create index notifications_category_idx on attune.notifications (category);
 create index notifications_last_touched_idx on attune.notifications (greatest(arrived_at, read_at, archived_at));
 comment on table attune.notifications is
@@ -332,6 +334,9 @@ comment on column attune.notifications.arrived_at is
   E'@behavior +attribute:orderBy +attribute:filterBy\n'
   'When it came into the inbox, or will: when it was made or, after it was snoozed, `snoozed_until`. '
   'The inbox is in this order, the latest first.';
+comment on column attune.notifications.transaction_id is
+  E'@behavior -*\n'
+  'In which transaction it last changed.';
 
 alter table attune.notifications enable row level security;
 create policy notifications_select_self on attune.notifications for select to authenticated
@@ -341,6 +346,8 @@ create policy notifications_select_service_role on attune.notifications for sele
 revoke all on attune.notifications from public;
 grant select on attune.notifications to authenticated, service_role;
 
+create trigger _100_transaction before update on attune.notifications
+  for each row execute function attune_private.tg__transaction();
 create trigger _500_deliver after insert on attune.notifications
   referencing new table as created
   for each statement execute function attune_private.tg_notifications__deliver();
@@ -874,11 +881,7 @@ begin
   perform attune_private.check_category(category);
 
   if (title ~ '\S') is not true then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A notification has a title',
-      detail = 'title_required',
-      hint = 'Say what happened, in a few words.';
+    perform attune_private.refuse_missing_title('A notification has a title', 'Say what happened, in a few words.');
   end if;
 
   perform attune_private.check_size('The title', char_length(title), 200, 'characters');

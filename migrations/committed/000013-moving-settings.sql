@@ -1,5 +1,5 @@
---! Previous: sha1:8c5da185fb8d7e8a655051619cd43f0530137bc2
---! Hash: sha1:61a9cc7e74ec0b716df6e9fd7a21ae1a0f60700a
+--! Previous: sha1:9932dfbc863f72e970867333736f8d50017613d2
+--! Hash: sha1:b2670f8b7e4ca707226dee25af49f95d0a986970
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

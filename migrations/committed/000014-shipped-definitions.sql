@@ -1,5 +1,5 @@
---! Previous: sha1:61a9cc7e74ec0b716df6e9fd7a21ae1a0f60700a
---! Hash: sha1:e2b1cb2a6192a1a85e74eec8736873ae6c0aaf33
+--! Previous: sha1:b2670f8b7e4ca707226dee25af49f95d0a986970
+--! Hash: sha1:625bee5bd5c820e1510ca26383ce3d0b8e5e66a9
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1225,6 +1225,42 @@ select from attune.apply_definitions($definitions$
       "maximum": 36500,
       "default": 365,
       "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "KNOWLEDGE_WRITES_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 1000,
+      "description": "How many versions of entries of the knowledge hub one user may write in a day; administrators and trusted servers are not limited.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "KNOWLEDGE_MEGABYTES_PER_USER": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 500,
+      "description": "How many MiB all that one user has written in the knowledge hub may take, earlier versions among them; administrators and trusted servers are not limited.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "KNOWLEDGE_LEASE_SECONDS": {
+      "type": "integer",
+      "minimum": 10,
+      "maximum": 86400,
+      "default": 120,
+      "description": "For how many seconds an edit lease of the knowledge hub lasts unless its holder acquires it again.",
       "x-attune": {
         "category": "system",
         "layer": "global",

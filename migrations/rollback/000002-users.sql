@@ -12,6 +12,8 @@ drop policy sessions_select_self on attune.sessions;
 drop policy sessions_select_service_role on attune.sessions;
 
 drop function
+  attune_private.acting_agent(),
+  attune_private.refuse_missing_title(text, text),
   attune_private.user_as_caller(uuid),
   attune_private.acts_for_a_user(),
   attune_private.require_somebody(attune_private.caller),
@@ -61,6 +63,7 @@ drop table attune.plans;
 
 drop function
   attune_private.tg__require_admin(),
+  attune_private.tg__transaction(),
   attune_private.tg__timestamps(),
   attune_private.tg__check_version(),
   attune_private.tg_users__validate(),

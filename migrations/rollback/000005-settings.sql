@@ -88,6 +88,7 @@ drop function
   attune_private.write_team_setting(attune_private.caller, uuid, text, jsonb, boolean, boolean, boolean, timestamptz),
   attune.effective_settings(text, uuid, text),
   attune.effective_setting(text, uuid, text),
+  attune.effective_settings_of(text[], uuid),
   attune.effective_settings_for(uuid, text, uuid),
   attune.settings_document(text, uuid, text),
   attune.explain_setting(text, uuid, uuid),

@@ -17,6 +17,7 @@ drop trigger _100_append_only on attune.team_settings;
 drop trigger _100_append_only on attune.user_preferences;
 drop trigger _100_append_only on attune.project_preferences;
 drop trigger _800_erase on attune.users;
+drop trigger _900_audit on attune.users;
 
 drop policy maintenance_operations_select_admin on attune.maintenance_operations;
 drop policy maintenance_operations_select_service_role on attune.maintenance_operations;
@@ -25,8 +26,11 @@ drop policy configuration_audit_log_select_service_role on attune.configuration_
 
 drop function
   attune.purge_audit_log(timestamptz, text),
+  attune_private.forget_changes(xid8),
+  attune_private.database_identity(),
   attune_private.erase_user(uuid, text);
 
+drop table attune_private.forgotten_changes;
 drop table attune.configuration_audit_log;
 drop table attune.maintenance_operations;
 
@@ -36,6 +40,7 @@ drop function
   attune_private.tg__erase(),
   attune_private.tg__audit(),
   attune_private.tg__audit_removed(),
+  attune_private.tg_users__audit(),
   attune_private.tg_users__erase();
 
 drop type attune.audit_subject;

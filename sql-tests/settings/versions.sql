@@ -26,7 +26,7 @@ join (values
   ('teams', 'name = name || ''!'''), ('team_members', 'role = ''owner'''),
   ('projects', 'name = name || ''!'''), ('project_members', 'role = ''owner'''),
   ('setting_definitions', 'description = description || ''!'''), ('setting_templates', 'title = title || ''!'''),
-  ('notification_categories', 'title = title || ''!'''),
+  ('notification_categories', 'title = title || ''!'''), ('credential_providers', 'title = title || ''!'''),
   ('global_settings', 'value = to_jsonb((value #>> ''{}'') || ''!'')'), ('plan_settings', 'value = to_jsonb((value #>> ''{}'') || ''!'')'), ('team_settings', 'value = to_jsonb((value #>> ''{}'') || ''!'')'),
   ('user_preferences', 'value = to_jsonb((value #>> ''{}'') || ''!'')'), ('project_preferences', 'value = to_jsonb((value #>> ''{}'') || ''!'')')
 ) as v (name, change) on v.name = c.relname
@@ -39,12 +39,12 @@ select results_eq(
     where c.relnamespace = 'attune'::regnamespace
       and exists (
         select from pg_trigger as t
-        where t.tgrelid = c.oid and t.tgfoid in ('attune_private.tg__timestamps'::regproc, 'attune_private.tg__stamp'::regproc)
+        where t.tgrelid = c.oid and t.tgfoid = 'attune_private.tg__check_version'::regproc
       )
     order by 1
   $$,
   $$ select v.name::text collate "C" from versioned as v order by 1 $$,
-  'every table that keeps when a row last changed is walked'
+  'every table that checks the version is walked'
 );
 select is_empty(
   $$

@@ -10,6 +10,7 @@ import { migrateCommand } from "./migrate.ts";
 import { queryCommand } from "./query.ts";
 import { restoreCommand } from "./restore.ts";
 import { rollbackCommand } from "./rollback.ts";
+import { rotateKeyCommand } from "./rotate-key.ts";
 import { sqlCommand } from "./sql.ts";
 import { startCommand } from "./start.ts";
 import { statusCommand } from "./status.ts";
@@ -43,6 +44,7 @@ const commands = [
   definitionsCommand(),
   dumpCommand(),
   restoreCommand(),
+  rotateKeyCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 

@@ -8,6 +8,7 @@ import { withClient } from "../database/client.ts";
 import { describeDatabase } from "../database/connection-string.ts";
 import { type Connections, openDatabase, openOwner } from "../database/open.ts";
 import { clusterState } from "../embedded/cluster.ts";
+import { masterKeysOf } from "../master-keys.ts";
 import { type Options, readOptions } from "../options/options.ts";
 import { SIGNALS } from "../signals.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
@@ -65,6 +66,7 @@ async function start(): Promise<void> {
       passwordPoolSize,
       overloadAfter,
       drainTimeout,
+      liveConnections,
       logLevel,
       corsOrigins,
       rateLimitPerMinute,
@@ -79,7 +81,9 @@ async function start(): Promise<void> {
       passwordPoolSize,
       overloadAfter,
       drainTimeout,
+      liveConnections,
       jwt,
+      readKeys: masterKeysOf(options),
       logLevel,
       corsOrigins,
       rateLimitPerMinute,

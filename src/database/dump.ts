@@ -16,7 +16,7 @@ import {
 } from "./dump-format.ts";
 import { connect } from "./client.ts";
 import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
-import { historyOf, MIGRATIONS_FOLDER } from "./migrations.ts";
+import { historyOf, MIGRATIONS_FOLDER, readMigrations } from "./migrations.ts";
 
 /**
  * Reads everything in one transaction that blocks nobody but changes of the schema, and gives it piece by piece.
@@ -76,7 +76,7 @@ async function* contentOf(client: pg.Client, folder: string): AsyncGenerator<Buf
 }
 
 async function headerOf(client: pg.Client, folder: string): Promise<Header> {
-  const newest = (await historyOf(client, folder)).applied.at(-1);
+  const newest = (await historyOf(client, await readMigrations(folder))).applied.at(-1);
   if (newest === undefined) throw new UserError("There is nothing to dump: the database has no schema attune.");
   const {
     rows: [server],

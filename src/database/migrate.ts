@@ -6,7 +6,15 @@ import pg from "pg";
 import { messageOf, UserError } from "../user-error.ts";
 import { inTransaction, withClient } from "./client.ts";
 import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
-import { ensureHistory, historyOf, type Migration, MIGRATIONS_FOLDER, recordMigration, status } from "./migrations.ts";
+import {
+  ensureHistory,
+  historyOf,
+  type Migration,
+  MIGRATIONS_FOLDER,
+  readMigrations,
+  recordMigration,
+  status,
+} from "./migrations.ts";
 
 /**
  * Brings the database up to the newest migration. Each one is a transaction: after a failure the ones before it stay.
@@ -21,11 +29,12 @@ export async function migrate(
   // Where nothing is to be done, nobody is waited for.
   if ((await status(ownerUrl, folder)).pending.length === 0) return { applied: [] };
   return withClient(ownerUrl, async (client) => {
+    const migrations = await readMigrations(folder);
     const applied: Migration[] = [];
     for (;;) {
       const next = await inTransaction(client, async () => {
         await lockMigrations(client, { wait });
-        const [pending] = (await historyOf(client, folder)).pending;
+        const [pending] = (await historyOf(client, migrations)).pending;
         if (pending !== undefined) await apply(client, ownerUrl, pending, folder);
         return pending;
       });

@@ -63,17 +63,16 @@ export async function status(ownerUrl: string, folder = MIGRATIONS_FOLDER): Prom
     inTransaction(client, async () => {
       // All of it as it was at one moment, whoever changes it meanwhile.
       await client.query("set transaction isolation level repeatable read, read only");
-      return historyOf(client, folder);
+      return historyOf(client, await readMigrations(folder));
     }),
   );
 }
 
 /**
- * Compares the database's history with ours.
+ * Compares the database's history with the committed migrations.
  * @throws UserError when it is newer, changed, another application's, or missing although the schema is there
  */
-export async function historyOf(client: pg.Client, folder: string): Promise<MigrationStatus> {
-  const migrations = await readMigrations(folder);
+export async function historyOf(client: pg.Client, migrations: Migration[]): Promise<MigrationStatus> {
   const {
     rows: [found],
   } = await client.query<{ schema: boolean; history: boolean }>(

@@ -86,7 +86,7 @@ export async function restore(
     try {
       await inTransaction(client, async () => {
         await lockMigrations(client, { wait });
-        if ((await historyOf(client, folder)).applied.length > 0)
+        if ((await historyOf(client, await readMigrations(folder))).applied.length > 0)
           throw new UserError(
             `The database ${databaseOf(ownerUrl)} has Attune already, and a dump is restored only where there is none: name another in DATABASE_URL or ATTUNE_DATA_DIR, or take everything away with \`attune rollback --to 0\`.`,
           );

@@ -6,7 +6,7 @@ import { messageOf, UserError } from "../user-error.ts";
 import { inTransaction, withClient } from "./client.ts";
 import { countRows, findLosses, inventory, type Loss } from "./losses.ts";
 import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
-import { historyOf, type Migration, MIGRATIONS_FOLDER } from "./migrations.ts";
+import { historyOf, type Migration, MIGRATIONS_FOLDER, readMigrations } from "./migrations.ts";
 
 export type RollbackPlan = { migrations: Migration[]; losses: Loss[] };
 
@@ -62,7 +62,7 @@ async function wayBack(
   to: number,
   folder: string,
 ): Promise<{ migrations: Migration[]; scripts: Script[] }> {
-  const { applied } = await historyOf(client, folder);
+  const { applied } = await historyOf(client, await readMigrations(folder));
   const newest = applied.at(-1)?.number ?? 0;
   if (to !== 0 && !applied.some(({ number }) => number === to)) {
     throw new UserError(

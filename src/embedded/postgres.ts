@@ -23,7 +23,14 @@ export async function startPostgres(
   logFile: string,
   more: { settings?: Record<string, string>; signal?: AbortSignal | undefined } = {},
 ): Promise<ChildProcess> {
-  const all = { listen_addresses: "127.0.0.1", unix_socket_directories: "", ...more.settings };
+  const all = {
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    // Whatever else is logged, what statements are given is not: there are secrets in it.
+    log_parameter_max_length: "0",
+    log_parameter_max_length_on_error: "0",
+    ...more.settings,
+  };
   const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   await rotateLog(logFile);
   const log = await open(logFile, "a", 0o600);

@@ -8,6 +8,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
     /^The root mutation type which contains root .*$/,
     "What can be done: one after the other, each whole or not at all.",
   ],
+  [/^The root subscription type: contains realtime events .*$/, "What one may be told of as it changes."],
   [/^Get a single (`\w+`)\.$/, "One $1 by its key; null where there is none that the caller may see."],
   // Mutations
   [/^The exclusive input argument for this mutation\..*$/, "All that it takes."],

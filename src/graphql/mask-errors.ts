@@ -1,6 +1,7 @@
 /** What a client learns of an error: the intended ones as they were raised, all others in general words. */
 import { type GraphQLError, type GraphQLFormattedError, Kind } from "graphql";
 import { isSafeError } from "postgraphile/grafast";
+import { camelCase } from "postgraphile/graphile-build";
 import pg from "pg";
 import { httpError, overloaded, RequestError } from "../server/request-error.ts";
 
@@ -14,6 +15,8 @@ type PublicError = {
   retryAfter?: number;
   /** What is wrong with each value that was refused, as a list of `{key, pointer, keyword, message}`. */
   problems?: unknown;
+  /** With what a change collides: which versions, or who is editing. */
+  conflict?: Readonly<Record<string, unknown>>;
 };
 
 const INTERNAL: PublicError = {
@@ -236,12 +239,13 @@ function ofDatabase(error: pg.DatabaseError): PublicError {
   return stateOf(code) ?? (NAME_READERS.has(routine) ? MALFORMED_VALUE : INTERNAL);
 }
 
-/** A hint, and the problems in its second line, where `attune_private.hint_with_problems` puts them. */
-function readHint(text: string): Pick<PublicError, "hint" | "problems"> {
-  const [, hint, list] = /^(.*)\n(\[\{"key" : .*\])$/.exec(text) ?? [];
-  if (hint === undefined || list === undefined) return { hint: text };
-  const problems: unknown = JSON.parse(list);
-  return { hint, problems };
+/** A hint, and what `attune_private.hint_with_problems` or `hint_with_conflict` puts into its second line. */
+function readHint(text: string): Pick<PublicError, "hint" | "problems" | "conflict"> {
+  const [, hint, json] = /^(.*)\n(\[\{"key" : .*\]|\{"entry_id" : .*\})$/.exec(text) ?? [];
+  if (hint === undefined || json === undefined) return { hint: text };
+  const said: unknown = JSON.parse(json);
+  if (typeof said !== "object" || said === null || Array.isArray(said)) return { hint, problems: said };
+  return { hint, conflict: Object.fromEntries(Object.entries(said).map(([name, value]) => [camelCase(name), value])) };
 }
 
 /** What a client learns of an error that nobody raised on purpose. @param code its SQLSTATE */

@@ -22,6 +22,7 @@ import { PayloadsPlugin } from "./plugins/payloads.ts";
 import { RelationNamesPreset } from "./plugins/relation-names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
+import { SubscriptionsPlugin } from "./plugins/subscriptions.ts";
 import { TransactionIdsPlugin } from "./plugins/transaction-ids.ts";
 import { WorkPlugin } from "./plugins/work.ts";
 
@@ -81,6 +82,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       WorkPlugin,
       AbsentRowsPlugin,
       DocumentsPlugin,
+      SubscriptionsPlugin,
       ...(secret === undefined ? [NoTokensPlugin] : []),
       DescriptionsPlugin,
     ],

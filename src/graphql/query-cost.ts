@@ -1,4 +1,4 @@
-/** How much a query asks for with these variables: values, fields at the top, fields of introspection, work with passwords. */
+/** How much a query asks for with these variables: values, fields at the top, fields of introspection, work with passwords and secrets. */
 import {
   type FieldNode,
   type FragmentDefinitionNode,
@@ -12,6 +12,7 @@ import {
   isNonNullType,
   isObjectType,
   Kind,
+  OperationTypeNode,
   SchemaMetaFieldDef,
   type SelectionSetNode,
   TypeMetaFieldDef,
@@ -33,10 +34,12 @@ export type Measure = {
   rootFields: number;
   introspection: number;
   passwords: number;
+  /** How its statements call the functions that need the master key. */
+  secretCalls: readonly string[];
   /** The collection that costs most, that which costs most inside it, and so on. */
   costliest: readonly Rows[];
 };
-const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0, passwords: 0, costliest: [] };
+const NOTHING: Measure = { cost: 0, rootFields: 0, introspection: 0, passwords: 0, secretCalls: [], costliest: [] };
 
 /**
  * Makes the function that measures selections.
@@ -48,6 +51,7 @@ export function createMeter(
   variables: Readonly<Record<string, unknown>>,
 ): (selections: SelectionSetNode, type: GraphQLObjectType) => Measure {
   const ofFragments = new Map<string, Measure>();
+  const roots = new Set(Object.values(OperationTypeNode).map((operation) => schema.getRootType(operation)));
 
   /** @param page rows of the connection these selections belong to */
   function ofSelections({ selections }: SelectionSetNode, type: GraphQLObjectType, page?: number): Measure {
@@ -85,12 +89,13 @@ export function createMeter(
     }
     // `__typename` is a value of every row like any other.
     if (!field) return { ...NOTHING, cost: 1 };
-    const isRoot = parent === schema.getQueryType() || parent === schema.getMutationType();
+    const isRoot = roots.has(parent);
     const own = {
       ...NOTHING,
       cost: 1 + filterParts(node),
       rootFields: isRoot ? 1 : 0,
       passwords: field.extensions["work"] === PASSWORD_WORK ? 1 : 0,
+      secretCalls: field.extensions.secretCall === undefined ? NOTHING.secretCalls : [field.extensions.secretCall],
     };
     if (!node.selectionSet || !isObjectType(type)) return own;
 
@@ -145,6 +150,7 @@ function sum(a: Measure, b: Measure): Measure {
     rootFields: a.rootFields + b.rootFields,
     introspection: a.introspection + b.introspection,
     passwords: a.passwords + b.passwords,
+    secretCalls: b.secretCalls.length === 0 ? a.secretCalls : [...a.secretCalls, ...b.secretCalls],
     costliest: costOf(b.costliest) > costOf(a.costliest) ? b.costliest : a.costliest,
   };
 }

@@ -20,7 +20,7 @@ export async function graphqlSchema(authenticatorUrl: string): Promise<SchemaTex
   const client = await schemaFor(authenticatorUrl, "authenticated");
   const withoutId = Object.values(all.getTypeMap())
     .filter(isObjectType)
-    .filter(({ name }) => !name.startsWith("__") && !["Query", "Mutation"].includes(name))
+    .filter(({ name }) => !name.startsWith("__") && !["Query", "Mutation", "Subscription"].includes(name))
     .filter((type) => !("id" in type.getFields()))
     .map(({ name }) => name);
   return { all: `${printSchema(all)}\n`, client: `${printSchema(client)}\n`, withoutId };

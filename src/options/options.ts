@@ -1,5 +1,6 @@
 /** Reads every option from the environment, once, and refuses a wrong one in one sentence. */
 import { isLoopback } from "../server/loopback.ts";
+import type { MasterKeys } from "../master-keys.ts";
 import { OWN, type OutsideIssuer } from "../sign-in/jwt.ts";
 import { UserError } from "../user-error.ts";
 import { given, readVariable } from "./read-variable.ts";
@@ -36,6 +37,8 @@ export type Options = {
   /** Major version of the embedded PostgreSQL, 15 to 18. */
   embeddedMajor: number;
   jwt: JwtOptions;
+  /** What secrets are encrypted under; undefined means the keys beside the embedded PostgreSQL, or none. */
+  masterKeys: MasterKeys | undefined;
   logLevel: string;
   corsOrigins: string[];
   /** Work a minute and client; 0 means no limit. */
@@ -50,6 +53,8 @@ export type Options = {
   overloadAfter: number;
   /** How long requests under way get to end when the server stops, in seconds. */
   drainTimeout: number;
+  /** Connections that may wait for changes. */
+  liveConnections: number;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
@@ -81,6 +86,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     dataDir: readVariable(env, "ATTUNE_DATA_DIR"),
     embeddedMajor: readVariable(env, "ATTUNE_EMBEDDED_MAJOR"),
     jwt: { secret: readVariable(env, "JWT_SECRET"), outside: outsideIssuer(env) },
+    masterKeys: masterKeys(env),
     logLevel: readVariable(env, "LOG_LEVEL"),
     corsOrigins: readVariable(env, "CORS_ORIGINS"),
     rateLimitPerMinute: readVariable(env, "RATE_LIMIT"),
@@ -89,6 +95,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     migrationWait: readVariable(env, "MIGRATION_WAIT"),
     overloadAfter: readVariable(env, "OVERLOAD_AFTER"),
     drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
+    liveConnections: readVariable(env, "LIVE_CONNECTIONS"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };
@@ -108,6 +115,14 @@ function assertOnlyThisMachine({ host, corsOrigins }: { host: string; corsOrigin
       "ATTUNE_SINGLE_USER needs no sign-in, so not every page may call the API: name the origins in CORS_ORIGINS instead of *.",
     );
   }
+}
+
+function masterKeys(env: NodeJS.ProcessEnv): MasterKeys | undefined {
+  const current = readVariable(env, "ATTUNE_MASTER_KEY");
+  const previous = readVariable(env, "ATTUNE_PREVIOUS_MASTER_KEY");
+  if (current !== undefined) return { current, previous };
+  if (previous === undefined) return undefined;
+  throw new UserError("ATTUNE_PREVIOUS_MASTER_KEY is the key of before ATTUNE_MASTER_KEY: set that too.");
 }
 
 const ABOUT_OUTSIDE: readonly Name[] = ["JWT_PUBLIC_KEY", "JWT_JWKS_URL", "JWT_AUDIENCE"];

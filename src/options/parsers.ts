@@ -54,6 +54,20 @@ export const secret: Parser<string> = (value, name) => {
   return value;
 };
 
+/** As `attune_private.offered_key` reads it. */
+export function isMasterKey(value: unknown): value is string {
+  return typeof value === "string" && /^(?:[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?)$/.test(value);
+}
+
+export const masterKey: Parser<string> = (value, name) => {
+  if (!isMasterKey(value)) {
+    throw new UserError(
+      `${name} must be 32 bytes, in base64 or as 64 hexadecimal digits; \`openssl rand -base64 32\` makes one.`,
+    );
+  }
+  return value;
+};
+
 export const origins: Parser<string[]> = (value, name) =>
   list(value).map((origin) => {
     if (origin !== "*" && !(/^https?:/.test(origin) && parseUrl(origin)?.origin === origin)) {

@@ -6,7 +6,7 @@ import { OWN } from "../sign-in/jwt.ts";
 import * as parsers from "./parsers.ts";
 
 /** The headings that variables stand under in the help and in the documentation, in this order. */
-export const GROUPS = ["Server", "Database", "Tokens", "Signing in", "Development"] as const;
+export const GROUPS = ["Server", "Database", "Credentials", "Tokens", "Signing in", "Development"] as const;
 
 export type Variable<Value> = {
   group: (typeof GROUPS)[number];
@@ -83,6 +83,13 @@ export const VARIABLES = {
     fallback: 10,
     parse: parsers.integer(0, 3600),
   }),
+  LIVE_CONNECTIONS: variable({
+    group: "Server",
+    description:
+      "Connections that may wait for changes at once, over WebSocket and as event streams; 0 is none. See [subscriptions](server.md#subscriptions).",
+    fallback: 5000,
+    parse: parsers.integer(0, 1_000_000),
+  }),
   LOG_LEVEL: variable({
     group: "Server",
     description: `How much is logged: ${LOG_LEVELS.slice(0, -1)
@@ -133,6 +140,21 @@ export const VARIABLES = {
       "Seconds that a start, and whatever else migrates, waits for another that is changing the schema. Then it ends, and says who that is.",
     fallback: MIGRATION_WAIT,
     parse: parsers.integer(0, 86_400),
+  }),
+  ATTUNE_MASTER_KEY: variable({
+    group: "Credentials",
+    description:
+      "What people's API keys are encrypted under: 32 bytes, in base64 or hexadecimal. Who loses it loses them; keep it apart from backups of the database. See [keep credentials](../how-to/keep-credentials.md).",
+    fallback: undefined,
+    otherwise: "made on the first use when embedded, else none, and no credential can be set",
+    parse: parsers.masterKey,
+  }),
+  ATTUNE_PREVIOUS_MASTER_KEY: variable({
+    group: "Credentials",
+    description:
+      "The key of before, while [keys change](../how-to/keep-credentials.md#change-the-master-key): what is under it is read too.",
+    fallback: undefined,
+    parse: parsers.masterKey,
   }),
   JWT_SECRET: variable({
     group: "Tokens",

@@ -4,9 +4,11 @@ import { getOperationAST, OperationTypeNode } from "graphql";
 import type pg from "pg";
 import type { Admit } from "../graphql/plugins/limits.ts";
 import type { Measure } from "../graphql/query-cost.ts";
+import type { ReadMasterKeys } from "../master-keys.ts";
 import { leaveUncompressed } from "./compression.ts";
 import { createGate, createLane, type Lane } from "./lanes.ts";
 import type { RateLimits } from "./rate-limits.ts";
+import { withMasterKeys } from "./secrets.ts";
 
 /** How much work with passwords there may be for each of its connections, and the seconds to wait when there is more. */
 export const PASSWORDS = { perConnection: 8, retryAfter: 2 };
@@ -28,9 +30,9 @@ export type AdmitPassword = <Result>(
   work: (pool: pg.Pool) => Promise<Result>,
 ) => Promise<Result>;
 
-type Setting = { limits: RateLimits; lane: Lane; passwords: PasswordWork };
+type Setting = { limits: RateLimits; lane: Lane; passwords: PasswordWork; readKeys: ReadMasterKeys };
 
-export function createPasswordAdmission({ limits, passwords }: Omit<Setting, "lane">): AdmitPassword {
+export function createPasswordAdmission({ limits, passwords }: Pick<Setting, "limits" | "passwords">): AdmitPassword {
   return async (request, reply, work) => {
     await limits.countWork(request, reply, UNITS.password);
     const leave = passwords.enter();
@@ -44,22 +46,28 @@ export function createPasswordAdmission({ limits, passwords }: Omit<Setting, "la
 
 /**
  * Makes the function that lets operations in. Those with a password get a connection of `passwords`, and all others one
- * of `lane`.
+ * of `lane`, where what needs the master key is given it.
  * @throws RequestError `too_many_requests` or `overloaded`, from the function
  */
-export function createAdmission({ limits, lane, passwords }: Setting): Admit {
+export function createAdmission({ limits, lane, passwords, readKeys }: Setting): Admit {
   const passwordLane = createLane(passwords.pool);
 
   return async ({ requestContext, contextValue, document, operationName }, measure) => {
     const { request, reply } = requestContext?.fastifyv5 ?? {};
+    const { operation } = getOperationAST(document, operationName) ?? {};
     if (request !== undefined && reply !== undefined) {
-      if (getOperationAST(document, operationName)?.operation === OperationTypeNode.MUTATION)
-        leaveUncompressed(request);
+      if (operation === OperationTypeNode.MUTATION) leaveUncompressed(request);
       await limits.countWork(request, reply, unitsOf(measure));
     }
+    // It has brought its lane.
+    if (operation === OperationTypeNode.SUBSCRIPTION) return () => undefined;
     const isPassword = measure.passwords > 0;
     const leave = isPassword ? passwords.enter() : () => undefined;
-    Object.assign(contextValue as object, { withPgClient: (isPassword ? passwordLane : lane).withPgClient });
+    const { withPgClient } = isPassword ? passwordLane : lane;
+    Object.assign(contextValue as object, {
+      withPgClient:
+        measure.secretCalls.length === 0 ? withPgClient : withMasterKeys(withPgClient, measure.secretCalls, readKeys),
+    });
     return leave;
   };
 }

@@ -10,8 +10,11 @@ type Failure = { errors: GraphQLFormattedError[] };
 /** Answers what is thrown, and what is not found, on `app`. */
 export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, _request, reply) => {
-    const { status, headers, failure } = failureOf(error);
-    return reply.code(status).headers(headers).send(failure);
+    const { status, headers, error: masked } = failureOf(error);
+    return reply
+      .code(status)
+      .headers(headers)
+      .send({ errors: [masked] } satisfies Failure);
   });
   app.setNotFoundHandler(() => {
     throw httpError(404);
@@ -38,17 +41,37 @@ export function refuseRequest(request: FastifyRequest, reply: FastifyReply): voi
 export function reportFailure(
   request: FastifyRequest,
   error: unknown,
-): { message: string; reason: string; debugId: string } {
-  const { status, failure } = failureOf(error);
-  const [told] = complete(request, status, failure).errors;
-  return { message: told?.message ?? "", reason: String(told?.extensions?.["reason"]), debugId: request.id };
+): { status: number; message: string; reason: string; debugId: string; error: GraphQLFormattedError } {
+  const { status, error: masked } = failureOf(error);
+  logFailure(request, status, [masked]);
+  const told = withDebugId(masked, request.id);
+  return {
+    status,
+    message: told.message,
+    reason: String(told.extensions?.["reason"]),
+    debugId: request.id,
+    error: told,
+  };
 }
 
-function failureOf(error: unknown): { status: number; headers: Record<string, string>; failure: Failure } {
+/** What is told when something ends that went well. */
+export function tellFailure(request: FastifyRequest, why: RequestError): GraphQLFormattedError {
+  return withDebugId(maskThrown(why), request.id);
+}
+
+/** Completes and logs the errors of one of several answers to a request, which have no status of their own. */
+export function reportResult<Result extends { errors: readonly GraphQLFormattedError[] }>(
+  request: FastifyRequest,
+  { errors, ...told }: Result,
+): Omit<Result, "errors"> & Failure {
+  return { ...told, ...complete(request, 200, { errors: [...errors] }) };
+}
+
+function failureOf(error: unknown): { status: number; headers: Record<string, string>; error: GraphQLFormattedError } {
   const refusal = requestErrorOf(error);
   const masked = maskThrown(refusal ?? error);
   const status = refusal?.status ?? statusOfCode(masked.extensions?.["code"]);
-  return { status, headers: { ...refusal?.headers, ...retryHeader(masked) }, failure: { errors: [masked] } };
+  return { status, headers: { ...refusal?.headers, ...retryHeader(masked) }, error: masked };
 }
 
 function retryHeader({ extensions }: GraphQLFormattedError): Record<string, string> {

@@ -1,4 +1,4 @@
-/** The connections that requests wait for: one lane for all of them, and a narrow one for what has to do with passwords. */
+/** The connections that requests wait for: one lane for all of them, narrow ones for passwords and for what subscribers read. */
 import type pg from "pg";
 import { makePgAdaptorWithPgClient } from "postgraphile/adaptors/pg";
 import type { WithPgClient } from "postgraphile/@dataplan/pg";
@@ -31,6 +31,27 @@ export function createLane(pool: pg.Pool): Lane {
       const [first] = waiting;
       return first === undefined ? 0 : performance.now() - first.since;
     },
+  };
+}
+
+/** As `createLane`, but whoever asks waits as long as it takes, in no connection's way: for what nobody waits for. */
+export function createPatientLane(pool: pg.Pool): Lane {
+  const lane = createLane(pool);
+  const waiting: (() => void)[] = [];
+  let free = pool.options.max;
+  return {
+    async withPgClient(pgSettings, work) {
+      if (free > 0) free -= 1;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+      try {
+        return await lane.withPgClient(pgSettings, work);
+      } finally {
+        const next = waiting.shift();
+        if (next === undefined) free += 1;
+        else next();
+      }
+    },
+    wait: () => lane.wait(),
   };
 }
 

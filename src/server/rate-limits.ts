@@ -25,7 +25,7 @@ export type RateLimits = {
    * nobody, and its requests do not either.
    * @throws RequestError when there was too much
    */
-  countWork: (request: FastifyRequest, reply: FastifyReply, units: number) => Promise<void>;
+  countWork: (request: FastifyRequest, reply: FastifyReply | undefined, units: number) => Promise<void>;
 };
 
 /** @param perMinute work of one client; 0 is no limit */
@@ -55,7 +55,12 @@ export function createRateLimits(perMinute: number): RateLimits {
   };
 }
 
-async function consume(limiter: RateLimiterMemory, key: string, units: number, reply: FastifyReply): Promise<void> {
+async function consume(
+  limiter: RateLimiterMemory,
+  key: string,
+  units: number,
+  reply: FastifyReply | undefined,
+): Promise<void> {
   try {
     tell(reply, limiter, await limiter.consume(key, units));
   } catch (error) {
@@ -65,8 +70,8 @@ async function consume(limiter: RateLimiterMemory, key: string, units: number, r
   }
 }
 
-function tell(reply: FastifyReply, { points }: RateLimiterMemory, state: RateLimiterRes): void {
-  reply.headers({
+function tell(reply: FastifyReply | undefined, { points }: RateLimiterMemory, state: RateLimiterRes): void {
+  reply?.headers({
     "ratelimit-limit": points,
     "ratelimit-remaining": state.remainingPoints,
     "ratelimit-reset": secondsOf(state),

@@ -96,3 +96,14 @@ export function overloaded(retryAfter: number): RequestError {
   const message = "The server has more to do than it can";
   return new RequestError(503, "overloaded", message, "Wait for as many seconds as Retry-After says.", { retryAfter });
 }
+
+/** What a server says that is about to end. */
+export function shuttingDown(): RequestError {
+  return new RequestError(503, "shutting_down", "The server is shutting down", "Ask another server.");
+}
+
+/** What functions in SQL say to somebody who is signed out. @param cause what the log should say about it */
+export function notSignedIn(cause?: unknown): RequestError {
+  const hint = "Send the access token of a user who still exists.";
+  return new RequestError(403, "not_signed_in", "Nobody is signed in", hint, { code: "42501", cause });
+}

@@ -8,9 +8,9 @@ import { completeErrors, handleErrors } from "./error-responses.ts";
 import type { Lane } from "./lanes.ts";
 import { addLoadShedding } from "./load.ts";
 import { isLoopback } from "./loopback.ts";
+import { GRAPHQL_PATH } from "./paths.ts";
 import { RATE_HEADERS, type RateLimits } from "./rate-limits.ts";
 import { httpError, RequestError } from "./request-error.ts";
-import { GRAPHQL_PATH } from "./routes/graphql.ts";
 import type { ServerOptions } from "./server-options.ts";
 
 const SECURITY_HEADERS = {

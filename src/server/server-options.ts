@@ -1,4 +1,6 @@
 /** What the server is built from. */
+import type { LiveTimes } from "../live/times.ts";
+import type { ReadMasterKeys } from "../master-keys.ts";
 import type { Options } from "../options/options.ts";
 import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
 
@@ -14,12 +16,18 @@ export type ServerOptions = {
   /** How long requests under way get to end when the server closes, in seconds. */
   drainTimeout: number;
   jwt: ResolvedJwtOptions;
+  /** The keys that secrets are encrypted under; without them no credential is set or resolved. */
+  readKeys?: ReadMasterKeys;
   /** One of pino's levels, or `silent`. */
   logLevel: string;
   /** Origins of pages that may call the API from a browser; `*` is any. */
   corsOrigins: string[];
   /** Work a minute of one user or address; 0 is no limit. */
   rateLimitPerMinute: number;
+  /** Connections that may wait for changes. */
+  liveConnections: number;
+  /** How long they are waited for, where it is not the usual. */
+  liveTimes?: Partial<LiveTimes>;
   /** Proxies whose `X-Forwarded-For` is believed. */
   trustProxy?: Options["trustProxy"];
   /** Whose the requests without a token are, in single-user mode. */

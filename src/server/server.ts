@@ -1,23 +1,31 @@
 /** The HTTP server: how it is made, what it answers, how it ends. */
 import "../graphql/production.ts";
 import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import Fastify, { type FastifyInstance, LogController } from "fastify";
 import { openPool } from "../database/pool.ts";
 import { LIMITS } from "../graphql/limits.ts";
-import { createIdentify } from "../sign-in/identify.ts";
+import { createLive } from "../live/live.ts";
+import { LIVE_TIMES } from "../live/times.ts";
+import { createFindIdentity, createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
 import { createAdmission, createPasswordAdmission, createPasswordWork } from "./admission.ts";
 import { type AddressOf, createAddressOf } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
 import { createLane } from "./lanes.ts";
+import { GRAPHQL_PATH } from "./paths.ts";
 import { createRateLimits } from "./rate-limits.ts";
 import { readJsonBodies } from "./request-body.ts";
 import { addRequestHooks } from "./request-hooks.ts";
 import { createGraphql } from "./routes/graphql.ts";
 import { addHealth, probe } from "./routes/health.ts";
 import { addPlans } from "./routes/plans.ts";
+import { addWebSocket } from "./routes/websocket.ts";
 import type { ServerOptions } from "./server-options.ts";
+
+/** Connections to the database on which subscribers read what they are told of. */
+const READERS = 2;
 
 /** How long a request may take to arrive, and how often that is looked at, in milliseconds. */
 const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
@@ -38,6 +46,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const forPasswords = open(options.passwordPoolSize);
   // Whether the server is ready is not asked behind those who keep it busy.
   const probes = open(1);
+  // What changes is told beside all that is asked, in nobody's way.
+  const polls = open(1);
+  const reads = open(READERS);
   let isClosing = false;
   app.addHook("preClose", async () => {
     isClosing = true;
@@ -48,22 +59,24 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     if (isClosing) reply.header("connection", "close");
   });
   app.addHook("onClose", async () => {
-    await Promise.all([close(), forPasswords.close(), probes.close()]);
+    await Promise.all([close(), forPasswords.close(), probes.close(), polls.close(), reads.close()]);
   });
 
   try {
-    const { jwt, signIn } = options;
+    const { jwt, signIn, readKeys = async () => undefined } = options;
     // Says what is missing better than PostGraphile would.
     await probe(probes.pool);
     const limits = createRateLimits(options.rateLimitPerMinute);
     const lane = createLane(pool);
     const passwords = createPasswordWork(forPasswords.pool);
     // Before the hooks: while the schema is made, the process is late for everything else.
-    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords }));
+    const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords, readKeys }));
     app.addHook("onClose", graphql.release);
 
     app.decorateRequest("identity", null);
-    const identify = createIdentify(pool, options);
+    await addWebSocket(app);
+    const findIdentity = createFindIdentity(pool, options);
+    const identify = createIdentify(findIdentity);
     await addRequestHooks(app, { ...options, addressOf, identify, limits, lane });
     if (signIn !== undefined && jwt.secret !== undefined) {
       const { corsOrigins } = options;
@@ -72,13 +85,26 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     }
     addPlans(app, pool);
     addHealth(app, probes.pool);
-    await graphql.addTo(app);
+    const most = options.liveConnections;
+    const live = createLive({ polls: polls.pool, reads: reads.pool, most, log: app.log });
+    app.addHook("preClose", live.close);
+    await graphql.addTo(app, {
+      live,
+      findIdentity,
+      limits,
+      origins: [...options.corsOrigins, ...(signIn === undefined ? [] : [new URL(signIn.publicUrl).origin])],
+      times: { ...LIVE_TIMES, ...options.liveTimes },
+    });
     await app.ready();
     return app;
   } catch (error) {
     await app.close();
     throw error;
   }
+}
+
+function isForSubscriptions({ method, url = "", headers }: IncomingMessage): boolean {
+  return method === "GET" && url.split("?")[0] === GRAPHQL_PATH && headers.upgrade?.toLowerCase() === "websocket";
 }
 
 function createId(): string {
@@ -98,7 +124,13 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
     genReqId: createId,
     bodyLimit: LIMITS.body,
     // Node would refuse what has no host by itself, without a word: a hook does.
-    http: { headersTimeout: ARRIVAL.headers, connectionsCheckingInterval: ARRIVAL.checked, requireHostHeader: false },
+    http: {
+      headersTimeout: ARRIVAL.headers,
+      connectionsCheckingInterval: ARRIVAL.checked,
+      requireHostHeader: false,
+      // Any other offer of another protocol is passed over, as HTTP has it.
+      shouldUpgradeCallback: isForSubscriptions,
+    },
     requestTimeout: ARRIVAL.whole,
     clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, createId()),
     forceCloseConnections: "idle",

@@ -17,8 +17,14 @@ const STATEMENT_TIMEOUT = "5s";
 
 const MAX_USER_AGENT = 500;
 
-/** Who is asking: the settings for the database, and the issuer and subject of the token, if there is one. */
-export type Identity = { pgSettings: PgSettings; issuer: string | undefined; subject: string | undefined };
+/** Who is asking: the settings for the database, and what the token says of itself, if there is one. */
+export type Identity = {
+  pgSettings: PgSettings;
+  issuer: string | undefined;
+  subject: string | undefined;
+  /** Until when the token is good, in milliseconds of the epoch. */
+  expiresAt: number | undefined;
+};
 
 const ROLES: readonly unknown[] = ["anon", "authenticated", "service_role"];
 /** Who asks without a token. */
@@ -92,7 +98,7 @@ function isRole(claim: unknown): claim is string {
   return ROLES.includes(claim);
 }
 
-function identityOf(claims: { role: string; iss?: string; sub?: string }): Identity {
+function identityOf(claims: { role: string; iss?: string; sub?: string; exp?: number }): Identity {
   const pgSettings = {
     role: claims.role,
     "request.jwt.claims": JSON.stringify(claims),
@@ -102,5 +108,6 @@ function identityOf(claims: { role: string; iss?: string; sub?: string }): Ident
     // Compiling takes longer than any of our statements.
     jit: "off",
   };
-  return { pgSettings, issuer: claims.iss, subject: claims.sub };
+  const expiresAt = claims.exp === undefined ? undefined : claims.exp * 1000;
+  return { pgSettings, issuer: claims.iss, subject: claims.sub, expiresAt };
 }

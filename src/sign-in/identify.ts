@@ -12,22 +12,33 @@ declare module "fastify" {
   }
 }
 
+/**
+ * Finds who shows an `Authorization` header; of an outside identity it also makes the user.
+ * @throws RequestError why the token is not good
+ */
+export type FindIdentity = (authorization: string | undefined, request: FastifyRequest) => Promise<Identity>;
+
 /** Sets `request.identity`, or throws why the token is not good. */
 export type Identify = (request: FastifyRequest) => Promise<void>;
 
-/**
- * Makes the function that sets `request.identity` by the token, which for an outside identity also makes its user.
- * @param singleUserId whose the requests without a token are, in single-user mode
- */
-export function createIdentify(
+/** @param singleUserId whose the requests without a token are, in single-user mode */
+export function createFindIdentity(
   pool: Pool,
   { jwt, singleUserId }: { jwt: ResolvedJwtOptions; singleUserId?: string | undefined },
-): Identify {
+): FindIdentity {
   const verify = createVerifier(jwt);
   const provision = createProvisioner(pool);
   const otherwise = singleUserId === undefined ? NOBODY : onlyUser(singleUserId);
+  return async (authorization, request) => {
+    const identity = cameFrom(await authenticate(authorization, verify, otherwise), request);
+    await provision(identity);
+    return identity;
+  };
+}
+
+/** Makes the function that sets `request.identity` by the header of the request. */
+export function createIdentify(find: FindIdentity): Identify {
   return async (request) => {
-    request.identity = cameFrom(await authenticate(request.headers.authorization, verify, otherwise), request);
-    await provision(request.identity);
+    request.identity = await find(request.headers.authorization, request);
   };
 }

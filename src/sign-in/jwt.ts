@@ -216,7 +216,7 @@ function ofClaim({ claim, reason }: errors.JWTClaimValidationFailed): Unauthoriz
   return invalid("The token has no expiry, or a claim of the wrong type");
 }
 
-function tokenExpired(): UnauthorizedError {
+export function tokenExpired(): UnauthorizedError {
   return new UnauthorizedError("token_expired", "The token has expired", "Sign in again, or refresh the session.");
 }
 

@@ -21,6 +21,7 @@ export async function openStage(urls: StageUrls, drop: () => Promise<void>): Pro
     passwordPoolSize: 2,
     // Other tests keep the machine busy.
     overloadAfter: 0,
+    liveConnections: 100,
     drainTimeout: 0.3,
     jwt: { secret: urls.jwtSecret },
     logLevel: "silent",

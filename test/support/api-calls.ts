@@ -10,6 +10,7 @@ export type Names = Record<
   | "project"
   | "team"
   | "notification"
+  | "entry"
   | "session"
   | "invitation"
   | "refreshToken"
@@ -34,6 +35,8 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: `effective_settings_for('${of.user}')` },
   { who: "admin", sql: `effective_setting_for('${of.user}', 'DARK_MODE_ENABLED')` },
   { who: "admin", sql: `evaluate(array['${of.user}', '${of.other}']::uuid[], array['DARK_MODE_ENABLED'])` },
+  { who: "user", sql: "effective_settings_of(array['DARK_MODE_ENABLED'])" },
+  { who: "user", sql: "changes_since((attune.changes_since()).cursor)", times: 2 },
   { who: "user", sql: "settings_document()" },
   { who: "user", sql: "explain_setting('DARK_MODE_ENABLED')" },
   { who: "admin", sql: `explain_setting('DARK_MODE_ENABLED', '${of.user}')` },
@@ -93,6 +96,26 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: `unarchive_notifications(array['${of.notification}'::uuid])` },
   { who: "user", sql: "archive_all_notifications()" },
   { who: "user", sql: `next_delivery_at('${of.user}', 'email', 'security', now())` },
+  // What is stored has no column that says who did it: the trigger of the audit log asks.
+  { who: "user", sql: "set_credential('openai', 'sk-0123456789')", times: 2 },
+  { who: "user", sql: "delete_credential('openai')", times: 2 },
+  { who: "user", sql: `set_team_credential('${of.team}', 'openai', 'sk-0123456789')` },
+  { who: "user", sql: `delete_team_credential('${of.team}', 'openai')`, times: 2 },
+  { who: "admin", sql: "set_shared_credential('openai', 'sk-0123456789')" },
+  { who: "admin", sql: "delete_shared_credential('openai')", times: 2 },
+  { who: "user", sql: "usable_credentials()" },
+  { who: "service_role", sql: `set_user_credential('${of.user}', 'openai', 'sk-0123456789')` },
+  { who: "service_role", sql: `resolve_credential('${of.user}', 'openai')` },
+  { who: "service_role", sql: `delete_user_credential('${of.user}', 'openai')` },
+  { who: "user", sql: "create_knowledge_entry('learning', 'Hello')" },
+  { who: "user", sql: `update_knowledge_entry('${of.entry}', 1, body => 'World')` },
+  // The trigger that keeps the versions asks who deletes.
+  { who: "user", sql: `delete_knowledge_entry('${of.entry}', 1)`, times: 2 },
+  { who: "user", sql: `restore_knowledge_version('${of.entry}', 1)` },
+  { who: "user", sql: `acquire_edit_lease('${of.entry}')` },
+  { who: "user", sql: `release_edit_lease('${of.entry}')` },
+  { who: "admin", sql: `purge_knowledge('${of.entry}', 'A test')` },
+  { who: "user", sql: "search_knowledge('hello')" },
   { who: "user", sql: "export_preferences()" },
   { who: "user", sql: `import_preferences('{"preferences": {"PROJECTS_ENABLED": {"value": false}}}')` },
   { who: "user", sql: "apply_template('dark')" },
@@ -109,7 +132,8 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
   { who: "user", sql: `create_project('Another', '${of.team}')` },
-  { who: "user", sql: `set_current_team('${of.team}')` },
+  // The audit log asks once more who it was.
+  { who: "user", sql: `set_current_team('${of.team}')`, times: 2 },
   { who: "user", sql: `set_team_member_role('${of.team}', '${of.other}', 'admin')` },
   { who: "user", sql: `remove_team_member('${of.team}', '${of.other}')` },
   { who: "user", sql: `set_project_member_role('${of.project}', '${of.other}', 'editor')` },
@@ -161,6 +185,11 @@ export const ELSEWHERE = [
   "complete_mail",
   "fail_delivery",
   "fail_mail",
+  "knowledge_edit_leases_held_by_name",
+  "knowledge_entries_can_edit",
+  "knowledge_entries_created_by_name",
+  "knowledge_entries_updated_by_name",
+  "knowledge_versions_changed_by_name",
   "notifications_is_snoozed",
   "purge_audit_log",
   "remove_expired",
@@ -212,6 +241,9 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
      values ($1, 'DARK_MODE_ENABLED', 'true'), ($1, 'PROJECTS_ENABLED', 'true'), ($1, 'beta.admin_only', 'true')`,
     [user],
   );
+  // As the server sets it, for all transactions of the connection.
+  await client.query("select set_config('attune.master_key', repeat('0a', 32), false)");
+  await client.query("select attune.set_user_credential($1, 'openai', 'sk-0123456789')", [user]);
   const refreshToken = await value("select refresh_token from attune.register('known@example.com', $1, 'Known')", [
     PASSWORD,
   ]);
@@ -241,6 +273,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     "insert into attune.notifications (user_id, title, category) values ($1, 'Hello', 'system') returning id",
     [user],
   );
+  const entry = await value(
+    "insert into attune.knowledge_entries (kind, title, created_by) values ('entry', 'Hello', $1) returning id",
+    [user],
+  );
   const names: Names = {
     user,
     other,
@@ -248,6 +284,7 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     project,
     team,
     notification,
+    entry,
     session,
     invitation,
     refreshToken,

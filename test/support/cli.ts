@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const CLI = join(import.meta.dirname, "../../src/cli.ts");
+/** Known to Node from its start, so that it need not compile even the first file. */
+const NODE_COMPILE_CACHE = join(import.meta.dirname, "../../node_modules/.cache/attune");
 
 /** What an option may be set to; what is not set here is not set at all. */
 export type Environment = Record<string, string>;
@@ -35,6 +37,7 @@ export function launch(args: string[], environment: Environment = {}): Running {
       PATH: process.env["PATH"],
       TMPDIR: temporary,
       ATTUNE_EMBEDDED_MAJOR: process.env["ATTUNE_EMBEDDED_MAJOR"],
+      NODE_COMPILE_CACHE,
       NODE_DISABLE_COMPILE_CACHE: process.env["NODE_DISABLE_COMPILE_CACHE"],
       // Other tests keep the machine busy.
       OVERLOAD_AFTER: "0",

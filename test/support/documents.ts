@@ -6,6 +6,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { attune, type Finished, startServer } from "./cli.ts";
+import { copyMade } from "./made.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 /** Where the documents say that the server is. */
@@ -60,11 +61,19 @@ export function readSteps(document: string): Step[] {
   });
 }
 
-export type Request = { who: string; token: string | undefined; query: string; variables: Record<string, unknown> };
+export type Request = {
+  who: string;
+  token: string | undefined;
+  query: string;
+  variables: Record<string, unknown>;
+  /** Whether the document shows errors. */
+  isRefused: boolean;
+};
 /** Sends a request of a document to the server there, and gives its answer. */
 export type Client = (address: string, request: Request) => Promise<unknown>;
 
-async function send(address: string, { token, query, variables }: Request): Promise<unknown> {
+/** As it is shown. */
+export async function send(address: string, { token, query, variables }: Request): Promise<unknown> {
   const response = await fetch(`${address}/graphql`, {
     method: "POST",
     headers: { "content-type": "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
@@ -73,11 +82,12 @@ async function send(address: string, { token, query, variables }: Request): Prom
   return response.json();
 }
 
-/** Starts a server on an empty embedded PostgreSQL, as the documents' reader does. */
+/** Starts a server on a new embedded PostgreSQL, as the documents' reader does; the answers are what `client` makes of them. */
 export async function openSession(client: Client = send): Promise<Session> {
   const home = await mkdtemp(join(tmpdir(), "attune-document-"));
   // PostgreSQL runs as another user where this is root.
   await chmod(home, 0o755);
+  await copyMade(join(home, ".attune"));
   const server = await startServer({ ATTUNE_DATA_DIR: join(home, ".attune") });
   const tokens = new Map<string, string>();
   /** The ids that this server gave, by those that the document shows in their place. */
@@ -105,11 +115,18 @@ export async function openSession(client: Client = send): Promise<Session> {
     return token;
   };
 
-  const graphql = async ({ block, variables }: Step): Promise<unknown> => {
+  const graphql = async ({ block, variables, expected }: Step): Promise<unknown> => {
     const who = /^# (.*)$/m.exec(block.text)?.[1] ?? "";
     const token = await tokenOf(who);
     const query = real(block.text);
-    return client(server.address, { who, token, query, variables: JSON.parse(real(variables?.text ?? "{}")) });
+    const isRefused = expected !== undefined && "errors" in JSON.parse(expected.text);
+    return client(server.address, {
+      who,
+      token,
+      query,
+      variables: JSON.parse(real(variables?.text ?? "{}")),
+      isRefused,
+    });
   };
 
   const shell = async (line: string): Promise<string> => {

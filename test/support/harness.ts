@@ -37,9 +37,11 @@ function openPool(connectionString: string): pg.Pool {
   return pool.on("error", () => undefined);
 }
 
-/** A copy of the migrated template, for one test file. Call `close` in `afterAll`. */
-export async function createTestDatabase(): Promise<TestDatabase> {
-  const cluster = inject("cluster");
+/**
+ * A copy of the migrated template, for one test file. Call `close` in `afterAll`.
+ * @param cluster where, when not on the server that all files share
+ */
+export async function createTestDatabase(cluster = inject("cluster")): Promise<TestDatabase> {
   const clone = await cloneTemplate(cluster.ownerUrl, cluster.template);
   const authenticatorUrl = urlOfDatabase(cluster.authenticatorUrl, clone.name);
   const jwt = { secret: cluster.jwtSecret };
@@ -127,6 +129,7 @@ export async function createTestServer(
     // Other tests keep the machine busy.
     overloadAfter: 0,
     drainTimeout: 0.3,
+    liveConnections: 100,
     jwt: database.jwt,
     logLevel: "silent",
     corsOrigins: [],

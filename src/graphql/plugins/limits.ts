@@ -47,27 +47,35 @@ export const createLimitsPlugin = (admit: Admit): GraphileConfig.Plugin => ({
   },
   grafast: {
     middleware: {
-      async execute(next, { args }) {
-        let leave: Awaited<ReturnType<Admit>>;
-        try {
-          const measure = measureOf(args.schema, args.document, args.operationName, args.variableValues ?? {});
-          if (measure === undefined) return await next();
-          checkLimits(measure);
-          leave = await admit(args, measure);
-        } catch (error) {
-          if (error instanceof GraphQLError) return { errors: [error] };
-          if (!(error instanceof RequestError)) throw error;
-          return { errors: [new GraphQLError(error.message, { originalError: error })] };
-        }
-        try {
-          return await next();
-        } finally {
-          leave();
-        }
-      },
+      execute: (next, { args }) => withinLimits(args, admit, next),
+      // What one event costs, and it is admitted as one query: what follows comes by itself.
+      subscribe: (next, { args }) => withinLimits(args, admit, next),
     },
   },
 });
+
+async function withinLimits<Result>(
+  args: GrafastExecutionArgs,
+  admit: Admit,
+  next: () => Result,
+): Promise<Awaited<Result> | { errors: GraphQLError[] }> {
+  let leave: Awaited<ReturnType<Admit>>;
+  try {
+    const measure = measureOf(args.schema, args.document, args.operationName, args.variableValues ?? {});
+    if (measure === undefined) return await next();
+    checkLimits(measure);
+    leave = await admit(args, measure);
+  } catch (error) {
+    if (error instanceof GraphQLError) return { errors: [error] };
+    if (!(error instanceof RequestError)) throw error;
+    return { errors: [new GraphQLError(error.message, { originalError: error })] };
+  }
+  try {
+    return await next();
+  } finally {
+    leave();
+  }
+}
 
 function tooLong(query: string): { errors: GraphQLError[] } | undefined {
   if (query.length <= SURELY_SHORT) return undefined;

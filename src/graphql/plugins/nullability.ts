@@ -12,10 +12,11 @@ export const NullabilityPlugin: GraphileConfig.Plugin = {
         // A schema says it itself.
         if (scope.isOfJsonSchema) return field;
         const type = getNullableType(field.type);
-        if (scope.isRootQuery || scope.isRootMutation) return { ...field, type: withoutNulls(build, type) };
+        if (scope.isRootQuery || scope.isRootMutation || scope.isRootSubscription)
+          return { ...field, type: withoutNulls(build, type) };
         if (scope.pgFieldAttribute) return { ...field, type: withoutNulls(build, field.type) };
         // Of what was not grouped there are no keys, and a key is null where its column is.
-        const isAlwaysThere = isListType(type) && scope.fieldName !== "keys";
+        const isAlwaysThere = isListType(type) && scope.fieldName !== "keys" && !scope.isReadApart;
         return isAlwaysThere ? { ...field, type: new GraphQLNonNull(type) } : field;
       },
       GraphQLObjectType_fields_field_args_arg(argument, build) {

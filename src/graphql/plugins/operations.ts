@@ -1,22 +1,34 @@
-/** An operation of a kind that the schema does not have, a subscription, is invalid like an unknown field. */
-import { GraphQLError, type ValidationRule } from "graphql";
+/** A subscription is for a connection that stays open; where an answer is one, it is refused. */
+import { getOperationAST, GraphQLError, OperationTypeNode } from "graphql";
 import type {} from "postgraphile";
 
 export const OperationsPlugin: GraphileConfig.Plugin = {
   name: "AttuneOperationsPlugin",
-  grafserv: {
+  grafast: {
     middleware: {
-      setPreset(next, event) {
-        event.validationRules.push(operationsRule);
-        return next();
+      execute(next, { args: { document, operationName } }) {
+        const operation = getOperationAST(document, operationName);
+        return operation?.operation === OperationTypeNode.SUBSCRIPTION
+          ? {
+              errors: [
+                refusal(
+                  "An answer is told once, a subscription is not",
+                  "Subscribe over WebSocket, or with `Accept: text/event-stream`.",
+                ),
+              ],
+            }
+          : next();
+      },
+      subscribe(next, { args: { document, operationName } }) {
+        const operation = getOperationAST(document, operationName);
+        return operation === undefined || operation === null || operation.operation === OperationTypeNode.SUBSCRIPTION
+          ? next()
+          : { errors: [refusal("This connection is for subscriptions", "POST queries and mutations to /graphql.")] };
       },
     },
   },
 };
 
-const operationsRule: ValidationRule = (context) => ({
-  OperationDefinition: (node) => {
-    if (context.getSchema().getRootType(node.operation)) return;
-    context.reportError(new GraphQLError(`There is no ${node.operation} here.`, { nodes: node }));
-  },
-});
+function refusal(message: string, hint: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: "BAD_USER_INPUT", reason: "wrong_transport", hint } });
+}

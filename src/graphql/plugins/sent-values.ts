@@ -29,6 +29,7 @@ import {
   visitWithTypeInfo,
 } from "graphql";
 import type {} from "postgraphile";
+import type { GrafastExecutionArgs } from "postgraphile/grafast";
 import { RequestError } from "../../server/request-error.ts";
 import { exactLiterals } from "../exact-literals.ts";
 import { checkDepth, checkJson, checkNumber, checkText, createTally, type Place } from "../../storable.ts";
@@ -45,32 +46,35 @@ export const SentValuesPlugin: GraphileConfig.Plugin = {
   },
   grafast: {
     middleware: {
-      execute(next, { args }) {
-        const { schema, document, operationName, variableValues } = args;
-        const operation = getOperationAST(document, operationName);
-        if (!operation) return next();
-        const missing = nullForRequired(schema, document, operation, variableValues ?? {});
-        if (missing) return { errors: [missing] };
-        const exact = exactLiterals(schema, document);
-        try {
-          const sent: Record<string, unknown> = { ...variableValues };
-          for (const { variable, type: typeNode } of operation.variableDefinitions ?? []) {
-            const name = variable.name.value;
-            const type = typeFromAST(schema, typeNode);
-            if (isInputType(type) && Object.hasOwn(sent, name))
-              sent[name] = readVariable(sent[name], type, { within: undefined, name: `$${name}` });
-          }
-          args.document = exact.document;
-          args.variableValues = { ...sent, ...exact.numbers };
-        } catch (error) {
-          if (error instanceof RequestError) return { errors: [asGraphqlError(error)] };
-          throw error;
-        }
-        return next();
-      },
+      execute: (next, { args }) => withSentValues(args, next),
+      subscribe: (next, { args }) => withSentValues(args, next),
     },
   },
 };
+
+function withSentValues<Result>(args: GrafastExecutionArgs, next: () => Result): Result | { errors: GraphQLError[] } {
+  const { schema, document, operationName, variableValues } = args;
+  const operation = getOperationAST(document, operationName);
+  if (!operation) return next();
+  const missing = nullForRequired(schema, document, operation, variableValues ?? {});
+  if (missing) return { errors: [missing] };
+  const exact = exactLiterals(schema, document);
+  try {
+    const sent: Record<string, unknown> = { ...variableValues };
+    for (const { variable, type: typeNode } of operation.variableDefinitions ?? []) {
+      const name = variable.name.value;
+      const type = typeFromAST(schema, typeNode);
+      if (isInputType(type) && Object.hasOwn(sent, name))
+        sent[name] = readVariable(sent[name], type, { within: undefined, name: `$${name}` });
+    }
+    args.document = exact.document;
+    args.variableValues = { ...sent, ...exact.numbers };
+  } catch (error) {
+    if (error instanceof RequestError) return { errors: [asGraphqlError(error)] };
+    throw error;
+  }
+  return next();
+}
 
 /** A variable with a default may stand for what is required; that it is null nevertheless, only its value shows. */
 function nullForRequired(

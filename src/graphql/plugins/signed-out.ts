@@ -2,7 +2,7 @@
 import { GraphQLError } from "graphql";
 import pg from "pg";
 import type {} from "postgraphile";
-import { RequestError } from "../../server/request-error.ts";
+import { notSignedIn } from "../../server/request-error.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
 
 export const SignedOutPlugin: GraphileConfig.Plugin = {
@@ -25,7 +25,5 @@ function ofSomebodySignedOut(error: GraphQLError): GraphQLError {
   const { message, originalError: cause, nodes, path } = error;
   // Where the detail is a reason, we refused.
   if (!(cause instanceof pg.DatabaseError) || cause.code !== "42501" || cause.detail !== undefined) return error;
-  const words = ["Nobody is signed in", "Send the access token of a user who still exists."] as const;
-  const originalError = new RequestError(403, "not_signed_in", ...words, { code: "42501", cause });
-  return new GraphQLError(message, { nodes: nodes ?? null, path: path ?? null, originalError });
+  return new GraphQLError(message, { nodes: nodes ?? null, path: path ?? null, originalError: notSignedIn(cause) });
 }

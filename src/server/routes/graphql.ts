@@ -12,15 +12,22 @@ import { OperationsPlugin } from "../../graphql/plugins/operations.ts";
 import { SentValuesPlugin } from "../../graphql/plugins/sent-values.ts";
 import { SignedOutPlugin } from "../../graphql/plugins/signed-out.ts";
 import { makePreset } from "../../graphql/preset.ts";
+import { createSubscriptions } from "../../live/subscriptions.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
 import type { ResolvedJwtOptions } from "../../sign-in/jwt.ts";
 import { checkAccept } from "../accept.ts";
-import { httpError } from "../request-error.ts";
+import { GRAPHQL_PATH } from "../paths.ts";
+import { addEventStream } from "./event-stream.ts";
+import { addWebSocketRoute, type WebSocketSetting } from "./websocket.ts";
 
-export const GRAPHQL_PATH = "/graphql";
+/** What subscriptions need besides. */
+export type LiveSetting = Omit<WebSocketSetting, "subscriptions">;
 
 /** The API, made and not yet served. */
-export type GraphqlApi = { addTo: (app: FastifyInstance) => Promise<void>; release: () => Promise<void> };
+export type GraphqlApi = {
+  addTo: (app: FastifyInstance, live: LiveSetting) => Promise<void>;
+  release: () => Promise<void>;
+};
 
 /**
  * Makes the API of the schema that `authenticator` sees through `pool`, for the operations that `admit` lets in.
@@ -54,15 +61,15 @@ export async function createGraphql(pool: Pool, jwt: ResolvedJwtOptions, admit: 
     await release();
     throw error;
   }
-  const addTo = async (app: FastifyInstance): Promise<void> => {
+  const addTo = async (app: FastifyInstance, setting: LiveSetting): Promise<void> => {
     const serv = graphql.createServ(grafserv);
     await serv.ready();
+    const subscriptions = createSubscriptions(serv, setting.live);
     app.addHook("onRequest", checkAccept);
+    addEventStream(app, { ...setting, subscriptions });
     await serv.addTo(app);
     app.get("/favicon.ico", (_request, reply) => reply.code(204).send());
-    app.get(GRAPHQL_PATH, () => {
-      throw httpError(405);
-    });
+    addWebSocketRoute(app, { ...setting, subscriptions });
   };
   return { addTo, release };
 }

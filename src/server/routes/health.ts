@@ -6,7 +6,7 @@ import { queryAs } from "../../database/query-as.ts";
 import { maskThrown } from "../../graphql/mask-errors.ts";
 import { NOBODY } from "../../sign-in/authenticate.ts";
 import { codeOf, UserError } from "../../user-error.ts";
-import { RequestError, statusOfCode } from "../request-error.ts";
+import { RequestError, shuttingDown, statusOfCode } from "../request-error.ts";
 
 /**
  * What an anonymous request may do in any migrated database. The numbers are more than fit into `work_mem`, so they are
@@ -54,7 +54,7 @@ export function addHealth(app: FastifyInstance, pool: Pool): void {
 
   app.get("/api/health", async () => ({ status: "alive" }));
   app.get("/api/ready", async () => {
-    if (isClosing) throw new RequestError(503, "shutting_down", "The server is shutting down", "Ask another server.");
+    if (isClosing) throw shuttingDown();
     // Probes that come meanwhile wait for the same answer, so that they take one connection.
     asking ??= stateOf(pool).finally(() => (asking = undefined));
     const { migrated, readOnly } = await asking.catch((cause: unknown) => {

@@ -1,0 +1,91 @@
+/** Reads the outbox while somebody listens: one for a server, on a connection of its own. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Pool } from "pg";
+import { isNews, type Outbox, readOutbox } from "./changes.ts";
+
+/** Milliseconds between one look and the next, and after a failure: at first, and at most. */
+const PAUSE = { usual: 25, afterFailure: 100, longest: 2000 };
+
+type Setting = {
+  pool: Pool;
+  /** Who is to be told; nobody stops it. */
+  userIds: () => string[];
+  /** Told what changed. The next look waits for it. */
+  onChanges: (outbox: Outbox) => Promise<void>;
+  /** Told of the first of several failures, and of the end of them. */
+  onFailure: (error: unknown) => void;
+  onRecovery: () => void;
+};
+
+export type Poller = {
+  /**
+   * Waits until no look is under way that was begun before, and one has succeeded. What is committed after that is told
+   * to all who were there before.
+   * @returns the cursor; undefined when the poller was stopped
+   */
+  settled: () => Promise<string | undefined>;
+  stop: () => Promise<void>;
+};
+
+export function createPoller({ pool, userIds, onChanges, onFailure, onRecovery }: Setting): Poller {
+  let cursor: string | null = null;
+  let look: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
+  const stopping = new AbortController();
+  const isNeeded = (): boolean => !stopping.signal.aborted && userIds().length > 0;
+  const pause = (milliseconds: number): Promise<void> =>
+    sleep(milliseconds, undefined, { signal: stopping.signal }).catch(() => undefined);
+
+  const lookOnce = async (): Promise<void> => {
+    const outbox = await readOutbox(pool, cursor, userIds());
+    if (isNews(outbox.everybody) || outbox.byUser.size > 0) await onChanges(outbox);
+    // Only now: what could not be told is read once more.
+    cursor = outbox.everybody.cursor;
+  };
+
+  const run = async (): Promise<void> => {
+    let failures = 0;
+    while (isNeeded()) {
+      look = lookOnce();
+      try {
+        await look;
+        if (failures > 0) onRecovery();
+        failures = 0;
+      } catch (error) {
+        if (failures === 0 && isNeeded()) onFailure(error);
+        failures += 1;
+      }
+      look = undefined;
+      await pause(
+        failures === 0 ? PAUSE.usual : Math.min(PAUSE.afterFailure * 2 ** Math.min(failures - 1, 10), PAUSE.longest),
+      );
+    }
+    // Who comes next begins at their time.
+    cursor = null;
+  };
+
+  const start = (): void => {
+    if (running !== undefined || !isNeeded()) return;
+    running = run().finally(() => {
+      running = undefined;
+      // Somebody may have come in the meantime.
+      start();
+    });
+  };
+
+  return {
+    async settled() {
+      start();
+      await look?.catch(() => undefined);
+      while (cursor === null && isNeeded()) {
+        start();
+        await (look?.catch(() => undefined) ?? pause(PAUSE.usual));
+      }
+      return cursor ?? undefined;
+    },
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}

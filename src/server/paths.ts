@@ -1,0 +1,3 @@
+/** Addresses that more than one module knows. */
+
+export const GRAPHQL_PATH = "/graphql";
