@@ -1,5 +1,5 @@
---! Previous: sha1:b2670f8b7e4ca707226dee25af49f95d0a986970
---! Hash: sha1:625bee5bd5c820e1510ca26383ce3d0b8e5e66a9
+--! Previous: sha1:86aa85521f809b6d88fa4dfc696a566d0706fad6
+--! Hash: sha1:45ca63d1beba155ccd3c31567b13f54cc20c2d7d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

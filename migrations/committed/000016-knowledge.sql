@@ -1,5 +1,5 @@
---! Previous: sha1:a1dcf38753fa83d4c62f9e2f7e53fd7a9e80fc63
---! Hash: sha1:b96245ff76756de897d7e1f2cd71928f42ab9614
+--! Previous: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
+--! Hash: sha1:e8f2ba42296bc028f735b3b59351b64c0a4b53df
 --! Message: knowledge
 
 -- What one learns, the others find.

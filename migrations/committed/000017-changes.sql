@@ -1,5 +1,5 @@
---! Previous: sha1:b96245ff76756de897d7e1f2cd71928f42ab9614
---! Hash: sha1:c0062eeccc96099a7e938d837f25f5dd9d8f10a1
+--! Previous: sha1:e8f2ba42296bc028f735b3b59351b64c0a4b53df
+--! Hash: sha1:7c4a652b53965d16b6d3dcdf25353708374177b0
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
