@@ -54,7 +54,10 @@ async function changesSince(who: Persona, cursor: string | null = null): Promise
   const { rows } = await database.as(who, (client) =>
     client.query<Changes>("select * from attune.changes_since($1)", [cursor]),
   );
-  const [changes] = rows;
+  return onlyOf(rows);
+}
+
+function onlyOf([changes]: Changes[]): Changes {
   if (changes === undefined) throw new Error("changes_since returned no row");
   return changes;
 }
@@ -394,7 +397,7 @@ describe("a cursor", () => {
           await client.query("select set_config('request.jwt.claims', $1, true)", [claims]);
           const { rows } = await client.query<Changes>("select * from attune.changes_since($1)", [cursor]);
           await client.query("commit");
-          return rows[0] ?? expect.fail("changes_since returned no row");
+          return onlyOf(rows);
         });
       const change = (url: string) =>
         withClient(url, async (client) => {

@@ -359,7 +359,7 @@ test("there is one way to write a thing: no generated mutation beside a verb", (
   const mutations = Object.values(schema.getMutationType()?.getFields() ?? {});
   const verbs = mutations.flatMap(({ name }) => /^(?:re)?set(\w+)$/.exec(name)?.[1] ?? []);
   expect(verbs).toContain("GlobalSetting");
-  const generated = mutations.filter(({ type }) => /^What is told when/.test(getNamedType(type).description ?? ""));
+  const generated = mutations.filter(({ type }) => getNamedType(type).description?.startsWith("What is told when"));
   expect(generated.map(({ name }) => name)).toContain("deleteCredentialProvider");
   const twice = generated
     .map(({ name }) => name)
