@@ -301,7 +301,7 @@ test("what happens in the inbox is told to its owner, wherever it was done", asy
     `createNotification(input: { category: "system", title: "Hello", userId: "${bob.id}" }) { clientMutationId }`,
   );
   const { data } = await own.until(({ data }) => JSON.stringify(data).includes("Hello"));
-  const [id] = data?.["notificationReceived"]?.["notificationIds"] as string[];
+  const [id] = (data?.["notificationReceived"]?.["notificationIds"] ?? []) as string[];
   expect(data?.["notificationReceived"]).toMatchObject({
     notifications: [{ id, title: "Hello", readAt: null }],
     query: { notificationCounts: { unread: 1 } },

@@ -1,5 +1,5 @@
---! Previous: sha1:ffe51a94af22b2377eec8390ac203462cdc792b1
---! Hash: sha1:3ffbc2a581152346d2280258257a6fa7c8732074
+--! Previous: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
+--! Hash: sha1:0a430b772f39296e69539e00e828809e3be0009d
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:3ffbc2a581152346d2280258257a6fa7c8732074
---! Hash: sha1:12588b7a794d309aa14d3ec3a3372551f42f7ee2
+--! Previous: sha1:0a430b772f39296e69539e00e828809e3be0009d
+--! Hash: sha1:88af5bf0dc9e83d6b2f0b75fe1380c9a58b60866
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

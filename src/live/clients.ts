@@ -7,7 +7,7 @@ import { tokenExpired } from "../sign-in/jwt.ts";
 import { readUsersOf } from "./changes.ts";
 
 /** How many connections for changes one address may have, of IPv6 the network; and subscriptions one connection. */
-export const MOST = { ofNetwork: 200, subscriptions: 50 };
+export const MOST = { ofNetwork: 1000, subscriptions: 50 };
 
 /** The longest that a timer waits, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createClient as createSseClient } from "graphql-sse";
-import { type Client, createClient } from "graphql-ws";
+import { createClient } from "graphql-ws";
 import { WebSocket } from "ws";
 import type { TestServer } from "./harness.ts";
 
@@ -26,7 +26,12 @@ export type Listener = {
 /** In milliseconds. */
 const PATIENCE = 15_000;
 
-type Subscribe = Client["subscribe"];
+type Sink = { next: (result: unknown) => void; error: (why: unknown) => void; complete: () => void };
+
+export type TestClient = {
+  subscribe: (payload: { query: string; variables: Record<string, unknown> }, sink: Sink) => () => void;
+  dispose: () => void;
+};
 
 /** Makes a server listen, and says where. */
 export async function listen({ app }: TestServer): Promise<{ http: string; ws: string }> {
@@ -35,36 +40,33 @@ export async function listen({ app }: TestServer): Promise<{ http: string; ws: s
   return { http: `http://127.0.0.1:${port}/graphql`, ws: `ws://127.0.0.1:${port}/graphql` };
 }
 
-export function overWebSocket(url: string, token: string | undefined): Client {
-  return createClient({
+export function overWebSocket(url: string, token: string | undefined): TestClient {
+  const client = createClient({
     url,
     webSocketImpl: WebSocket,
     retryAttempts: 0,
     ...(token !== undefined && { connectionParams: { authorization: `Bearer ${token}` } }),
   });
+  return { subscribe: (payload, sink) => client.subscribe(payload, sink), dispose: () => void client.dispose() };
 }
 
-export function asEventStream(url: string, token: string | undefined): { subscribe: Subscribe; dispose: () => void } {
+export function asEventStream(url: string, token: string | undefined): TestClient {
   const client = createSseClient({
     url,
     retryAttempts: 0,
     ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
   });
-  return { subscribe: client.subscribe as unknown as Subscribe, dispose: () => client.dispose() };
+  return { subscribe: (payload, sink) => client.subscribe(payload, sink), dispose: () => client.dispose() };
 }
 
-export function subscribe(
-  client: { subscribe: Subscribe },
-  query: string,
-  variables: Record<string, unknown> = {},
-): Listener {
+export function subscribe(client: TestClient, query: string, variables: Record<string, unknown> = {}): Listener {
   const told: Told[] = [];
   const waiting = new Set<() => void>();
   const wake = (): void => {
     for (const each of waiting) each();
   };
   const { promise: ended, resolve } = Promise.withResolvers<unknown>();
-  const stop = client.subscribe<Told["data"]>(
+  const stop = client.subscribe(
     { query, variables },
     {
       next: (result) => {
