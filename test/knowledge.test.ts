@@ -165,7 +165,7 @@ test("who brings the same new words at the same time does not wait for the other
   const statement = "select attune.create_knowledge_entry('learning', 'Neverbefore heardof words')";
   for (const tab of tabs) {
     await tab.query("begin; set local lock_timeout = '2s'");
-    await tab.query(statement);
+    expect(await outcomes([tab.query(statement)])).toEqual(["done"]);
   }
   for (const tab of tabs) await tab.query("commit");
   await close(tabs);
