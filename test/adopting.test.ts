@@ -102,6 +102,36 @@ test("what was adopted is a document, which another database takes", async () =>
   expect(await definitions(other)).toEqual(await definitions(database));
 });
 
+test("secrets that several adopt at once are stored once each", async () => {
+  const users = await Promise.all([1, 2, 3, 4].map((place) => database.createUser(`keys${place}@example.com`)));
+  await database.query("create table public.user_keys (user_id uuid, key text, value text)");
+  await database.query(
+    `insert into public.user_keys
+     select u.id, 'OPENAI_API_KEY', 'sk-of-' || u.id from unnest($1::uuid[]) as u (id)`,
+    [users.map(({ id }) => id)],
+  );
+  const adopt = async (): Promise<string[]> => {
+    const client = await database.owner.connect();
+    try {
+      await client.query("begin");
+      await client.query("select set_config('attune.master_key', repeat('0c', 32), true)");
+      const { rows } = await client.query<{ outcome: string }>(
+        `select outcome from attune.adopt_legacy_credentials(
+           'public.user_keys', '{"OPENAI_API_KEY": "openai"}', user_column => 'user_id')`,
+      );
+      await client.query("commit");
+      return rows.map(({ outcome }) => outcome);
+    } finally {
+      client.release(true);
+    }
+  };
+  // The column for the mark is there, so that they meet at the rows.
+  await database.query("alter table public.user_keys add column deprecated_at timestamptz");
+  const outcomes = (await Promise.all([adopt(), adopt(), adopt()])).flat();
+  expect(outcomes.toSorted()).toEqual([...Array<string>(4).fill("adopted"), ...Array<string>(8).fill("kept")]);
+  expect(await database.query("select from attune.credentials where label = 'OPENAI_API_KEY'")).toHaveLength(4);
+});
+
 test("a foreign table is a source, of which nothing is marked", async () => {
   // Only a superuser reads files, or what a program prints.
   const cluster = await startThrowawayCluster();

@@ -237,6 +237,11 @@ test("a client is told with what its change collides", async () => {
   });
 });
 
+type Page = {
+  knowledgeEntries: { nodes: { id: string }[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } };
+};
+const NO_PAGE = { nodes: [], pageInfo: { hasNextPage: false, endCursor: null } };
+
 test("pages of entries repeat and leave out nothing while others write", async () => {
   const made = new Set<string>();
   for (let n = 0; n < 10; n++) made.add(await makeEntry(`Page ${n % 3}`));
@@ -245,10 +250,7 @@ test("pages of entries repeat and leave out nothing while others write", async (
     const seen: string[] = [];
     let after: string | null = null;
     do {
-      type Page = {
-        knowledgeEntries: { nodes: { id: string }[]; pageInfo: { hasNextPage: boolean; endCursor: string } };
-      };
-      const { body }: GraphQLResponse<Page> = await server.graphql<Page>(
+      const page: GraphQLResponse<Page> = await server.graphql(
         `query ($after: Cursor) {
           knowledgeEntries(first: 3, after: $after, orderBy: [${orderBy}]) {
             nodes { id }
@@ -258,10 +260,10 @@ test("pages of entries repeat and leave out nothing while others write", async (
         { after },
         bob.token,
       );
-      const { nodes = [], pageInfo } = body.data?.knowledgeEntries ?? {};
+      const { nodes, pageInfo } = page.body.data?.knowledgeEntries ?? NO_PAGE;
       seen.push(...nodes.map(({ id }) => id));
       await makeEntry(`Page ${seen.length % 3}`);
-      after = pageInfo?.hasNextPage === true && seen.length < 200 ? pageInfo.endCursor : null;
+      after = pageInfo.hasNextPage && seen.length < 200 ? pageInfo.endCursor : null;
     } while (after !== null);
     expect(new Set(seen).size).toBe(seen.length);
     expect([...made].filter((id) => !seen.includes(id))).toEqual([]);

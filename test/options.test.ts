@@ -24,6 +24,7 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     dataDir: resolve(import.meta.dirname, "../.attune"),
     embeddedMajor: 18,
     jwt: { secret: undefined, outside: undefined },
+    masterKeys: undefined,
     logLevel: "info",
     corsOrigins: [],
     rateLimitPerMinute: 1000,
@@ -44,6 +45,11 @@ test("an empty variable counts as unset, and blanks around a value do not count"
     port: 5678,
     logLevel: "warn",
   });
+});
+
+test("a master key is 32 bytes, in base64 or hexadecimal", () => {
+  for (const key of ["0A".repeat(32), `${"A+/9".repeat(10)}AA8=`, `${"A-_9".repeat(10)}AA8`])
+    expect(readOptions({ ATTUNE_MASTER_KEY: key }).masterKeys).toEqual({ current: key, previous: undefined });
 });
 
 test("origins are a list", () => {
@@ -84,6 +90,16 @@ describe("is refused", () => {
       "CORS_ORIGINS",
       "https://app.example.com/path",
       'CORS_ORIGINS must be a comma-separated list of origins like https://app.example.com, not "https://app.example.com/path".',
+    ],
+    ...["change-me", "0a".repeat(31), "0a".repeat(33), `${"A".repeat(42)}==`].map((value) => [
+      "ATTUNE_MASTER_KEY",
+      value,
+      "ATTUNE_MASTER_KEY must be 32 bytes, in base64 or as 64 hexadecimal digits; `openssl rand -base64 32` makes one.",
+    ]),
+    [
+      "ATTUNE_PREVIOUS_MASTER_KEY",
+      "0a".repeat(32),
+      "ATTUNE_PREVIOUS_MASTER_KEY is the key of before ATTUNE_MASTER_KEY: set that too.",
     ],
     ["JWT_SECRET", "short", "JWT_SECRET must have at least 32 bytes; `openssl rand -base64 48` makes one."],
     [

@@ -1,317 +1,180 @@
-/** Where secrets and the master key are not: they are set and resolved through every door, and then looked for. */
-import { randomBytes } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import type pg from "pg";
+/** What looks like a secret in a setting: nothing in public settings does, and every form of secret that is known does. */
+import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connect, withClient } from "../src/database/client.ts";
-import { dump } from "../src/database/dump.ts";
-import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
-import { prepareCluster } from "./support/global-setup.ts";
-import {
-  createTestDatabase,
-  createTestServer,
-  type Persona,
-  type TestDatabase,
-  type TestServer,
-  type TestUser,
-} from "./support/harness.ts";
+import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
+import { GITLEAKS_FORMATS, OTHER_FORMATS } from "./support/secret-formats.ts";
+import { SETTINGS_DOCUMENTS } from "./support/settings-documents.ts";
 
-const KEY = randomBytes(32);
-/** What is looked for beside the secrets, and found: it shows that the search is real. */
-const LABEL = "label-that-is-seen";
+/** Names of members that have nothing but secrets, in all the ways they are written. */
+const SECRET_NAMES = [
+  ["password"],
+  ["passwd"],
+  ["passphrase"],
+  ["token"],
+  ["secret"],
+  ["api", "key"],
+  ["client", "secret"],
+  ["access", "token"],
+  ["refresh", "token"],
+  ["private", "key"],
+  ["signing", "key"],
+  ["smtp", "password"],
+  ["db", "pass"],
+  ["webhook", "secret"],
+  ["bot", "token"],
+  ["encryption", "key"],
+];
 
-let cluster: ThrowawayCluster;
-let template: Awaited<ReturnType<typeof prepareCluster>>;
+/** What stands in a document instead of a secret. */
+const PLACEHOLDERS = [
+  "",
+  "***",
+  "••••••••",
+  "xxxxxxxx",
+  "changeme",
+  "CHANGE_ME",
+  "change-it",
+  "<your token>",
+  "[redacted]",
+  "${TOKEN}",
+  "$TOKEN",
+  "{{ token }}",
+  "#{token}",
+  "%TOKEN%",
+  "env:TOKEN",
+  "vault:kv/app",
+  "op://vault/item/field",
+  "/run/secrets/key",
+  "./key.pem",
+  "none",
+  "required",
+  "Your password",
+  "API token",
+  "your-api-key",
+  "EXAMPLE",
+  "mysql-password",
+  "API_TOKEN",
+];
+
 let database: TestDatabase;
-let server: TestServer;
-let people: { users: TestUser[]; admin: TestUser };
-/** Every secret that was sent, whatever became of it. */
-const secrets: string[] = [];
-const log: string[] = [];
-/** All answers but those of `resolveCredential` to a trusted server. */
-const answers: string[] = [];
-
-function secret(what: string): string {
-  const made = `sk-${what}-${randomBytes(12).toString("hex")}`;
-  secrets.push(made);
-  return made;
-}
-
-async function ask(query: string, variables: Record<string, unknown>, who: Persona): Promise<void> {
-  const { body } = await server.graphql(query, variables, database.tokenOf(who));
-  answers.push(JSON.stringify(body));
-}
-
-/** A secret as it might be found: as it is, as bytes, in base64 from each place where it may begin. */
-function formsOf(bytes: Buffer): string[] {
-  const base64 = [0, 1, 2].map((shift) =>
-    Buffer.concat([Buffer.alloc(shift), bytes])
-      .toString("base64")
-      .slice(shift === 0 ? 0 : 4, -4),
-  );
-  return [bytes.toString("latin1"), bytes.toString("hex"), ...base64];
-}
-
-/** Which of the secrets, and of the forms of the master key, are in a text or in bytes. */
-function foundIn(where: Buffer | string): string[] {
-  const bytes = typeof where === "string" ? Buffer.from(where) : where;
-  return [...secrets.map((each) => Buffer.from(each)), KEY].flatMap((each) =>
-    formsOf(each).filter((form) => bytes.includes(form, 0, "latin1")),
-  );
-}
 
 beforeAll(async () => {
-  cluster = await startThrowawayCluster({
-    settings: {
-      shared_preload_libraries: "pg_stat_statements",
-      "pg_stat_statements.track": "all",
-      log_statement: "all",
-      log_min_duration_statement: "0",
-      log_min_messages: "debug1",
-      log_min_error_statement: "debug1",
-    },
-  });
-  template = await prepareCluster(cluster.ownerUrl());
-  database = await createTestDatabase(template.cluster);
-  await withClient(cluster.superuserUrl(database.name), (client) =>
-    client.query("create extension pg_stat_statements"),
-  );
-  const users = await Promise.all(["ada", "bob", "cem"].map((name) => database.createUser(`${name}@example.com`)));
-  people = { users, admin: await database.createUser("root@example.com", { admin: true }) };
-  server = await createTestServer(database, {
-    readKeys: async () => ({ current: KEY.toString("base64"), previous: undefined }),
-    logLevel: "trace",
-    logDestination: { write: (line) => void log.push(line) },
-  });
-  await everything();
+  database = await createTestDatabase();
 });
 
 afterAll(async () => {
-  await server.close();
   await database.close();
-  await template.drop();
-  await cluster.stop();
 });
 
-const SET = `mutation ($provider: String!, $secret: String, $label: String, $expiresAt: Datetime) {
-  setCredential(input: { provider: $provider, secret: $secret, label: $label, expiresAt: $expiresAt }) {
-    credential { provider label lastFour expiresAt lastUsedAt createdAt updatedAt user { email } }
-    query { credentials { nodes { label lastFour } } usableCredentials { label } }
-  }
-}`;
-
-/** Sets and resolves credentials in all ways there are, and in those that are refused. */
-async function everything(): Promise<void> {
-  const { users, admin } = people;
-  const [ada] = users;
-  if (ada === undefined) throw new Error("There is nobody.");
-  for (const user of users) {
-    await ask(SET, { provider: "openai", secret: secret("own"), label: LABEL }, user);
-    await ask(SET, { provider: "openai", secret: secret("another") }, user);
-    await ask(SET, { provider: "google", secret: `${secret("spaced")}\n` }, user);
-  }
-  await ask(`mutation { createTeam(input: { name: "Team" }) { team { id } } }`, {}, ada);
-  const [team] = await database.query<{ id: string }>("select id from attune.teams");
-  await ask(
-    `mutation ($id: UUID!, $s: String!) { setTeamCredential(input: { teamId: $id, provider: "slack", secret: $s }) { teamCredential { lastFour } } }`,
-    { id: team?.id, s: secret("team") },
-    ada,
+/** Where there are secrets in values, by a name for each value; those without any are left out. */
+async function secretsIn(values: Record<string, unknown>, byName = true): Promise<Record<string, string[]>> {
+  const rows = await database.query<{ name: string; paths: string[] }>(
+    `select e.key as name, array(select attune_hidden.secret_paths(e.value, '', $2) order by 1) as paths
+     from jsonb_each($1) as e`,
+    [JSON.stringify(values), byName],
   );
-  await ask(
-    `mutation ($s: String!) { setSharedCredential(input: { provider: "smtp", secret: $s }) { sharedCredential { lastFour } } }`,
-    { s: secret("shared") },
-    admin,
-  );
-  await ask(
-    `mutation ($id: UUID!, $s: String!) { setUserCredential(input: { userId: $id, provider: "calendly", secret: $s }) { credential { lastFour } } }`,
-    { id: ada.id, s: secret("by-a-server") },
-    "service_role",
-  );
-
-  // What is refused, by whomever.
-  const refused = secret("refused");
-  await ask(SET, { provider: refused, secret: "x" }, ada);
-  await ask(SET, { provider: "none", secret: refused }, ada);
-  await ask(SET, { provider: "openai", secret: refused, expiresAt: "2001-01-01T00:00:00Z" }, ada);
-  await ask(SET, { provider: "openai", secret: refused, label: `my ${refused}` }, ada);
-  await ask(SET, { provider: "openai", secret: `${refused}\u0007` }, ada);
-  await ask(SET, { provider: "openai", secret: `${refused}\u0000` }, ada);
-  await ask(SET, { provider: "openai", secret: refused.repeat(300) }, ada);
-  await ask(SET, { provider: "openai", secret: refused, label: "x".repeat(201) }, ada);
-  await ask(SET, { provider: "openai", secret: refused }, "anon");
-  await ask(
-    `mutation ($s: String!) { setSharedCredential(input: { provider: "smtp", secret: $s }) { sharedCredential { lastFour } } }`,
-    { s: refused },
-    ada,
-  );
-  await ask(
-    `mutation ($id: UUID!) { resolveCredential(input: { userId: $id, provider: "openai" }) { secret } }`,
-    { id: ada.id },
-    ada,
-  );
-
-  // In the query itself, and where a query is wrong.
-  await ask(
-    `mutation { setCredential(input: { provider: "mistral", secret: "${secret("literal")}" }) { credential { lastFour } } }`,
-    {},
-    ada,
-  );
-  // Read by the server alone.
-  for (const { id } of users) {
-    const { body } = await server.graphql<{ resolveCredential: { secret: string } }>(
-      `mutation ($id: UUID!) { resolveCredential(input: { userId: $id, provider: "openai" }) { secret source label } }`,
-      { id },
-      database.tokenOf("service_role"),
-    );
-    expect(secrets).toContain(body.data?.resolveCredential.secret);
-  }
-
-  // In SQL with parameters, as `authenticator` and the roles that it becomes.
-  const inSql = async (who: Persona, sql: string, parameters: unknown[]): Promise<void> =>
-    database.as(who, async (client) => {
-      await client.query("select set_config('attune.master_key', $1, true)", [KEY.toString("hex")]);
-      await client.query(sql, parameters);
-    });
-  await inSql(ada, "select attune.set_credential('github', $1)", [secret("sql")]);
-  await inSql("service_role", "select attune.resolve_credential($1, 'github')", [ada.id]);
-  await inSql(ada, "select attune.set_credential('github', $1, expires_at => now())", [secret("sql-refused")]).catch(
-    () => undefined,
-  );
-  await inSql(ada, "select attune.set_credential('github', $1, $1)", [secret("sql-label")]).catch(() => undefined);
-
-  // With literals, by who sees to it that statements are not logged.
-  await withClient(cluster.superuserUrl(database.name), async (client) => {
-    await client.query("set log_statement = 'none'");
-    await client.query("set log_min_duration_statement = -1");
-    await client.query("set log_min_error_statement = 'panic'");
-    await client.query(`
-      begin;
-      select set_config('attune.master_key', '${KEY.toString("hex")}', true);
-      select attune.set_user_credential('${ada.id}', 'hubspot', '${secret("psql")}');
-      select attune.resolve_credential('${ada.id}', 'hubspot');
-      commit`);
-  });
+  return Object.fromEntries(rows.filter(({ paths }) => paths.length > 0).map(({ name, paths }) => [name, paths]));
 }
 
-test("in no answer", () => {
-  expect(answers.filter((answer) => foundIn(answer).length > 0)).toEqual([]);
-  expect(answers.join()).toContain(LABEL);
+test("public settings have none", async () => {
+  expect(await secretsIn(SETTINGS_DOCUMENTS)).toEqual({});
 });
 
-test("in no line of the server's log", () => {
-  expect(log.filter((line) => foundIn(line).length > 0)).toEqual([]);
-  expect(log.join()).toContain("invalid_expiry");
-});
-
-async function dataDirectory(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ folder: string }>("select current_setting('data_directory') as folder");
-  return rows[0]?.folder ?? "";
-}
-
-test("not in PostgreSQL's log, which has every statement, nor in any file of its data", async () => {
-  await withClient(cluster.superuserUrl(database.name), async (client) => {
-    await client.query("checkpoint");
-    const folder = await dataDirectory(client);
-    const postgres = await readFile(join(dirname(folder), "postgres.log"));
-    expect(foundIn(postgres)).toEqual([]);
-    expect(postgres.includes("set_credential")).toBe(true);
-
-    let seesLabel = false;
-    const files = await readdir(folder, { recursive: true, withFileTypes: true });
-    for (const file of files.filter((each) => each.isFile())) {
-      const content = await readFile(join(file.parentPath, file.name)).catch(() => Buffer.alloc(0));
-      expect([file.name, ...foundIn(content)]).toEqual([file.name]);
-      seesLabel ||= content.includes(LABEL);
-    }
-    expect(seesLabel).toBe(true);
-  });
-});
-
-test("in no table, view or statistic, whoever may read it", async () => {
-  await withClient(cluster.superuserUrl(database.name), async (client) => {
-    const { rows: relations } = await client.query<{ name: string }>(
-      `select c.oid::regclass::text as name from pg_class as c where c.relkind in ('r', 'p', 'v', 'm') order by 1`,
-    );
-    const seen: string[] = [];
-    for (const { name } of relations) {
-      const { rows } = await client
-        .query<{ row: string }>(`select t::text as row from ${name} as t`)
-        .catch(() => ({ rows: [] }));
-      const text = rows.map(({ row }) => row).join("\n");
-      expect([name, ...foundIn(text)]).toEqual([name]);
-      if (text.includes(LABEL)) seen.push(name);
-    }
-    expect(seen).toEqual(expect.arrayContaining(["attune.credentials", "attune.configuration_audit_log"]));
-    const { rows } = await client.query<{ query: string }>(
-      "select query from pg_stat_statements where query ~ 'set_user_credential.*\\$3'",
-    );
-    expect(rows).not.toEqual([]);
-  });
-});
-
-test("in no dump", async () => {
-  const parts: Buffer[] = [];
-  for await (const part of dump(database.ownerUrl)) parts.push(part);
-  const text = Buffer.concat(parts);
-  expect(foundIn(text)).toEqual([]);
-  expect(text.includes(LABEL)).toBe(true);
-});
-
-test("nobody finds another's, who walks all tables and calls all functions that they may", async () => {
-  const [ada, bob] = people.users;
-  if (ada === undefined || bob === undefined) throw new Error("There is nobody.");
-  for (const who of [bob, people.admin, "anon"] as const) {
-    const seen = await database.as(who, async (client) => {
-      await client.query("select set_config('attune.master_key', $1, true)", [KEY.toString("hex")]);
-      const { rows: callable } = await client.query<{ sql: string }>(`
-        select format('select to_jsonb(t)::text from %s as t', c.oid::regclass) as sql
-        from pg_class as c
-        where c.relnamespace = 'attune'::regnamespace and c.relkind in ('r', 'p', 'v')
-        union all
-        select format('select to_jsonb(f)::text from %s(%s) as f', p.oid::regproc,
-          (select string_agg(case a.type::regtype::text
-            when 'uuid' then '''${ada.id}''' when 'text' then '''openai''' else 'null' end || '::' || a.type::regtype, ', ' order by a.place)
-           from unnest(p.proargtypes::oid[]) with ordinality as a (type, place)))
-        from pg_proc as p
-        where p.pronamespace in ('attune'::regnamespace, 'attune_hidden'::regnamespace) and p.proname ~ '(credential|secret)'`);
-      let text = "";
-      for (const { sql } of callable) {
-        await client.query("savepoint here");
-        try {
-          const { rows } = await client.query<Record<string, string>>(sql);
-          text += JSON.stringify(rows);
-        } catch {
-          // What is refused shows nothing.
-        }
-        await client.query("rollback to savepoint here");
-      }
-      return text;
-    });
-    expect(foundIn(seen)).toEqual([]);
-    // An administrator sees in the audit log that there is one.
-    if (who !== people.admin) expect(seen).not.toContain(ada.id);
-  }
-});
-
-test("where PostgreSQL would log what it is given, the server sends it no key and no secret", async () => {
-  const logging = await connect(cluster.superuserUrl());
-  try {
-    await logging.query("alter role authenticator set log_parameter_max_length = -1");
-    const careless = await createTestServer(database, {
-      readKeys: async () => {
-        throw new Error("It was asked for.");
+test("a secret that is put anywhere in them is found, there and nowhere else", async () => {
+  const places = Object.keys(SETTINGS_DOCUMENTS);
+  const formats = Object.values({ ...GITLEAKS_FORMATS, ...OTHER_FORMATS });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...places),
+      fc.constantFrom(...formats).chain((format) => fc.stringMatching(format)),
+      fc.array(fc.constantFrom("a", "note", "x/y", "~"), { minLength: 1, maxLength: 3 }),
+      async (place, secret, path) => {
+        const inside = path.reduceRight<unknown>((value, name) => ({ [name]: value }), secret);
+        const pointer = ["", "added", ...path.map((name) => name.replaceAll("~", "~0").replaceAll("/", "~1"))].join(
+          "/",
+        );
+        const document = { ...SETTINGS_DOCUMENTS[place], added: inside };
+        expect(await secretsIn({ document }, false)).toEqual({ document: [pointer] });
       },
-    });
-    const [ada] = people.users;
-    const unsent = secret("unsent");
-    const { body } = await careless.graphql(SET, { provider: "openai", secret: unsent }, ada?.token);
-    expect(body.errors?.[0]?.extensions?.reason).toBe("parameters_are_logged");
-    await careless.close();
-    const folder = await dataDirectory(logging);
-    expect((await readFile(join(dirname(folder), "postgres.log"))).includes(unsent)).toBe(false);
-  } finally {
-    await logging.query("alter role authenticator reset log_parameter_max_length");
-    await logging.end();
+    ),
+  );
+});
+
+test.each([
+  { where: "by itself", around: (secret: string): unknown => secret, missed: [] },
+  { where: "in a list", around: (secret: string): unknown => ["", secret], missed: [] },
+  // Those that have their mark in the middle are known where they stand alone.
+  {
+    where: "in a sentence",
+    around: (secret: string): unknown => `Use ${secret} there.`,
+    missed: ["azure-ad-client-secret", "mailchimp-api-key", "telegram-bot-api-token"],
+  },
+])("every form is known $where", async ({ around, missed }) => {
+  const samples = Object.entries({ ...GITLEAKS_FORMATS, ...OTHER_FORMATS }).map(
+    ([name, format]) => [name, fc.sample(fc.stringMatching(format), { numRuns: 5, seed: 1 }).map(around)] as const,
+  );
+  const secrets = await secretsIn(
+    Object.fromEntries(samples.flatMap(([name, all]) => all.map((value, place) => [`${name} ${place}`, value]))),
+    false,
+  );
+  const found = samples.filter(([name, all]) => all.every((_, place) => secrets[`${name} ${place}`] !== undefined));
+  expect(samples.map(([name]) => name).filter((name) => !found.some(([known]) => known === name))).toEqual(missed);
+});
+
+test("what is called as only a secret is one, unless it is a placeholder", async () => {
+  const word = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+  const spellings: ((words: string[]) => string)[] = [
+    (words) => words.join("_"),
+    (words) => words.join("-"),
+    (words) => words.join("_").toUpperCase(),
+    (words) => ["my", "app", ...words].join("."),
+    ([first = "", ...others]) => first + others.map(word).join(""),
+    (words) => words.map(word).join(""),
+    (words) => ["mail", ...words].map((text, place) => (place === 0 ? text : word(text))).join(""),
+  ];
+  const compound = SECRET_NAMES.filter((words) => words.join() !== "token");
+  const names = [...new Set(compound.flatMap((words) => spellings.map((spell) => spell(words))))];
+  const members = (value: string): Record<string, string> => Object.fromEntries(names.map((name) => [name, value]));
+  const pairs = (value: string): object[] =>
+    names.flatMap((name) => [
+      { name, value },
+      { key: name, value },
+    ]);
+  await fc.assert(
+    fc.asyncProperty(fc.stringMatching(/^[a-z]{3,8}[0-9!#]{1,4}$/), async (value) => {
+      expect(await secretsIn({ members: members(value), pairs: pairs(value) })).toEqual({
+        members: names.map((name) => `/${name}`).toSorted(),
+        pairs: names.flatMap((_, place) => [`/${2 * place}/value`, `/${2 * place + 1}/value`]).toSorted(),
+      });
+    }),
+    { numRuns: 20 },
+  );
+  expect(await secretsIn({ token: { token: "swordfish" } })).toEqual({ token: ["/token"] });
+  expect(await secretsIn(Object.fromEntries(PLACEHOLDERS.map((value) => [value, members(value)])))).toEqual({});
+});
+
+test("every setting refuses the forms, the names only where its schema says so, and none where it says that", async () => {
+  const user = await database.createUser("ada@example.com");
+  await database.query(`
+    insert into attune.setting_definitions (key, category, layer, schema, default_value) values
+      ('plain', 'test', 'user', '{}', 'null'), ('strict', 'test', 'user', '{"x-no-secrets": true}', 'null'),
+      ('open', 'test', 'user', '{"x-no-secrets": false}', 'null'),
+      ('SMTP_PASSWORD', 'test', 'user', '{"x-no-secrets": true}', 'null')`);
+  const [token = ""] = fc.sample(fc.stringMatching(GITLEAKS_FORMATS["github-pat"] ?? /^$/), { numRuns: 1, seed: 1 });
+  const refused = async (key: string, value: unknown): Promise<string> =>
+    database
+      .as(user, (client) => client.query("select attune.set_preference($1, $2)", [key, JSON.stringify(value)]))
+      .then(() => "stored")
+      .catch((error: unknown) => (error instanceof Error && "detail" in error ? String(error.detail) : String(error)));
+  const outcomes: string[][] = [];
+  for (const value of [{ note: token }, { password: "swordfish" }, "swordfish"]) {
+    const row = [];
+    for (const key of ["plain", "strict", "open", "SMTP_PASSWORD"]) row.push(await refused(key, value));
+    outcomes.push(row);
   }
+  expect(outcomes).toEqual([
+    ["secret_in_setting", "secret_in_setting", "stored", "secret_in_setting"],
+    ["stored", "secret_in_setting", "stored", "secret_in_setting"],
+    ["stored", "stored", "stored", "secret_in_setting"],
+  ]);
 });

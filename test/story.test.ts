@@ -132,7 +132,10 @@ test("what one does, the others see, and each one's key stays their own", async 
   await hears(others.knowledge, '"title":"Hopper Ltd closes at noon","version":1,"createdByName":"ada"');
   const agent = await signToken({ sub: bob.id, role: "authenticated", act: { sub: "research-agent" } }, database.jwt);
   expect(
-    await ask(agent, '{ searchKnowledge(query: "hopper noon", kinds: [learning]) { matches { knowledgeEntry { id } } } }'),
+    await ask(
+      agent,
+      '{ searchKnowledge(query: "hopper noon", kinds: [learning]) { matches { knowledgeEntry { id } } } }',
+    ),
   ).toEqual({
     searchKnowledge: { matches: [{ knowledgeEntry: { id } }] },
   });

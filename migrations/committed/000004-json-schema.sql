@@ -1,5 +1,5 @@
 --! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
---! Hash: sha1:e07ae33768221c18aa36189dc0e7f2441bd31166
+--! Hash: sha1:ad1f7ceddb5104ae58e39d3dac1cbd761090ce2b
 --! Message: json schema
 
 -- What a value must be
@@ -1092,7 +1092,7 @@ begin
         message = listed,
         detail = 'secret_in_setting',
         hint = attune_private.hint_with_problems(
-          'Store it with credentials, which are encrypted and never shown.', problems, refuse_values.key
+          'Store it with set_credential(provider, secret), which encrypts it and never shows it.', problems, refuse_values.key
         );
 
     when 'x-time-zone' then
@@ -2041,18 +2041,220 @@ comment on function attune_private.merge_obstacle(jsonb, jsonb, boolean) is
   '`is_copied` is whether layers are merged over a copy, too, and not over the default alone.';
 revoke all on function attune_private.merge_obstacle(jsonb, jsonb, boolean) from public;
 --! EndIncluded json-schema/private/merge_obstacle.sql
+--! Included json-schema/hidden/secret_form.sql
+create or replace function attune_hidden.secret_form(value text)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  select case
+    -- Few texts have so long a run, and only they are looked at closely.
+    when value ~ '[A-Za-z0-9_=+/.~-]{12}|PRIVATE KEY' then coalesce(
+      substring(
+        value,
+        $re$(?x)
+          # Where it begins, in JSON's text too.
+          (?:^|[^A-Za-z0-9]|\\[bfnrt])
+          (?:
+            # Whose it is, then letters and digits.
+            (?:
+              gh[oprsu]_ | npm_ | rubygems_ | CLOJARS_ | do[opr]_v1_ | pul- | lin_api_ | ntn_ | secret_ | figd_ | rdme_
+              | gsk_ | xai- | pplx- | hf_ | r8_ | whsec_ | shp(?:at|ca|pa|ss)_ | sntryu_ | glc_ | glsa_ | sbp_ | sgp_ | sk-
+              | (?:cal|rk|shippo|sk)_(?:live|prod|test)_ | sm_[aps]at_ | re_[A-Za-z0-9]{8}_
+              | AKCp | cmVmd | EZ[AT]K | LTAI | EAA | GR1348941 | AQVN
+            )
+            [A-Za-z0-9]{16}
+            # Whose it is, then with dashes and dots.
+            | (?:
+              sk-(?:admin|ant|lf|or|proj|svcacct)- | lsv2_[ps][kt]_ | nvapi- | AIza | ya29[.] | GOCSPX- | 1//0 | github_pat_
+              | gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|soat)- | xox[a-z]- | xoxe[.]xox[a-z]- | xapp-[0-9]-
+              | pypi-AgE | dckr_[op]at_ | hv[bs][.] | atlasv1[.] | fio-u- | fo1_ | fm1[ar]_ | fm2_ | p8e- | dp[.]pt[.]
+              | pscale_(?:oauth|pw|tkn)_ | PMAK- | NRAK- | CFPAT- | ATATT3 | sntrys_ | sb_secret_ | xkeysib- | tfp_
+              | ABSK | dt0c01[.] | FLWSECK | ops_eyJ | sq0[a-z]{3}- | duffel_(?:live|test)_ | tskey-[a-z]+- | sha256~ | tk-us-
+            )
+            [A-Za-z0-9_=+/.-]{16}
+            # With a shape of its own.
+            | (?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}(?:$|[^A-Za-z0-9])
+            | (?:SK|dapi|key-)[0-9a-f]{32}
+            | SG[.][A-Za-z0-9_-]{16,}[.][A-Za-z0-9_-]{16}
+            | sl[.](?:B|u[.])[A-Za-z0-9_-]{40}
+            | pat[A-Za-z0-9]{14}[.][0-9a-f]{40}
+            | access-(?:development|production|sandbox)-[0-9a-f]{8}-
+            | v1[.]0-[0-9a-f]{24}-
+            | API-[A-Z0-9]{26}
+            | AGE-SECRET-KEY-1[A-Z0-9]{20}
+            | eyJ[A-Za-z0-9_-]{8,}[.]eyJ[A-Za-z0-9_-]{8,}[.]
+            # A private key, as it is or in base64.
+            | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY
+            | LS0tLS1CRUdJTi
+              (?:BQUklWQVRFIEtFW|BFQyBQUklWQVRFI|BSU0EgUFJJVkFURSBL|BPUEVOU1NIIFBSSVZBVEUg|BFTkNSWVBURUQgUFJJVkFURS)
+            # An address that opens the door, or a header that does.
+            | hooks[.]slack[.]com/(?:services|triggers|workflows)/[A-Za-z0-9+/]{20}
+            | discord(?:app)?[.]com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{30}
+            | webhook[.]office[.]com/webhookb2/[0-9a-z-]{20}
+            | Bearer[ ]+[A-Za-z_.~+/=-]{0,24}[0-9][A-Za-z0-9_.~+/=-]{6}
+            | Basic[ ]+(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)
+            | (?:AccountKey|SharedAccessKey|SharedAccessSignature)=[^;]{16}
+          )
+        $re$
+      ),
+      -- Mailchimp's, Telegram's and Microsoft's have their mark in the middle.
+      substring(
+        value,
+        $re$(?x)
+          (?:^|")
+          (?:[0-9a-f]{32}-us[0-9]{1,2} | [0-9]{6,12}:A[A-Za-z0-9_-]{33,} | [A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,})
+          (?:$|")
+        $re$
+      ),
+      -- An address or a connection string with a secret in it.
+      substring(
+        value,
+        $re$(?xi)
+          ://[^\s/:@"]*:[^\s/@"]{3,}@
+          | [?&](?:access_?token|api_?key|password|secret|sig|signature|token)=[^\s&"]{3,}
+          | ;\s*(?:password|pwd)\s*=[^;"]{3,}
+        $re$
+      )
+    )
+  end;
+end;
+comment on function attune_hidden.secret_form(text) is
+  'What in a text, or in the text of JSON, has the form of a secret: a key or token with the prefix of who gave it, a '
+  'private key, a signed token, a header of authorization, an address with a password in it; NULL when nothing has. '
+  'It may be what documentation shows instead of one.';
+revoke all on function attune_hidden.secret_form(text) from public;
+grant execute on function attune_hidden.secret_form(text) to service_role;
+--! EndIncluded json-schema/hidden/secret_form.sql
+--! Included json-schema/hidden/is_secret_format.sql
+create or replace function attune_hidden.is_secret_format(value text)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select attune_hidden.secret_form(value) !~ $re$(?xi)
+    example | x{4} | [*]{3} | 0{8} | your[ _-]
+    | [:=]\s*((changeme|pass|passwd|password|pwd|secret|x+|[*]+|[.]{3})@?$ | [$%{<[])
+  $re$ is true;
+end;
+comment on function attune_hidden.is_secret_format(text) is
+  'Whether a text has in it what is known by its form to be a secret (`attune_hidden.secret_form`), and not what '
+  'documentation shows in its place: `AKIAIOSFODNN7EXAMPLE`, `user:password@`.';
+revoke all on function attune_hidden.is_secret_format(text) from public;
+grant execute on function attune_hidden.is_secret_format(text) to service_role;
+--! EndIncluded json-schema/hidden/is_secret_format.sql
+--! Included json-schema/hidden/is_secret_placeholder.sql
+create or replace function attune_hidden.is_secret_placeholder(value text)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select
+    value ~ $re$(?xi)
+      # It stands for one, or says where one is.
+      ^\s*[$%@!#][a-z_{(<\[] | [$\#%{][{] | ^[{][a-z0-9_. -]+[}]$ | [$][(][^)]*[)] | ^<.*>$ | ^\[.*\]$
+      | ^(/ | [.]{1,2}/ | ~/ | [a-z]:\\) | ^(file|env|vault|op|ssm|sops|secrets?|arn|kms|keychain)[:/]
+      | ^https?://[^@?]*$ | [.](json|ya?ml|toml|txt|key|pem|crt|cer|p12|pfx|jks|env|conf|cfg|html?|php)$
+      # It is hidden.
+      | ^([x*•.…·_?\#-]{2,}|[*•.…·_?\#-])?$ | [*•]{3} | x{4} | 0{8} | \m(redacted|hidden|masked|removed|censored)\M
+      # It is to be replaced.
+      | \mchange[ _-]?(me|it|this)\M | \m(replace|insert|enter|put|fill|paste)[ _-]?(me|it|this|your|in|here|with|the|a)\M
+      | example | \m(placeholder|dummy|todo|tbd|fixme|sample|foo|bar|baz|foobar)\M | (^|[ _.-])your[ _.-] | you[ _-]must
+      # It is a word for a switch.
+      | ^(true|false|yes|no|on|off|null|nil|none|undefined|unset|default|auto|automatic|required|optional|enabled|disabled
+        |always|never|prompt|ask|basic|bearer|digest|read|write|any|local|inherit|string|text|boolean|number|n/a)$
+    $re$
+    or value ~ '^(.)\1{7,}$'
+    -- The name of a variable.
+    or value ~ '^[A-Z]+(_[A-Z0-9]+)+$' and value !~ '[0-9]{3}'
+    -- A label, or the name of a thing: it ends with what it is.
+    or value ~* $re$(?x)
+      ^[^0-9]*[ _.:-][^0-9]*
+      (password|passwort|passwd|passphrase|pass|token|secrets?|keys?|credentials?|creds|tls|certs?)[.:?!…*]*$
+    $re$
+    or value ~ '^([A-Za-z]*[a-z])?(Password|Token|Key)$'
+    -- A sentence about it.
+    or value ~ '\s' and value ~* '\m(passwords?|passphrase|tokens?|secrets?|keys?|credentials?|sign|log ?in)\M';
+end;
+comment on function attune_hidden.is_secret_placeholder(text) is
+  'Whether what stands where a secret would is none: a reference (`"${TOKEN}"`, a path), a mask (`"***"`), a word to be '
+  'replaced (`"changeme"`), a switch (`"none"`), a label (`"Your password"`), or a name (`"mysql-password"`).';
+revoke all on function attune_hidden.is_secret_placeholder(text) from public;
+grant execute on function attune_hidden.is_secret_placeholder(text) to service_role;
+--! EndIncluded json-schema/hidden/is_secret_placeholder.sql
+--! Included json-schema/hidden/is_secret_member.sql
+create or replace function attune_hidden.is_secret_member(name text, value text)
+returns boolean
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  words constant text := lower(
+    regexp_replace(
+      regexp_replace(regexp_replace(name, '([a-z0-9])([A-Z])', '\1_\2', 'g'), '([A-Z])([A-Z][a-z])', '\1_\2', 'g'),
+      '[^A-Za-z0-9]+', '_', 'g'
+    )
+  );
+begin
+  return case
+    -- Not a secret, but something about one: `show_password`, `public_key`.
+    when words ~ $re$(?x)
+      (^|_)
+      (
+        allow|ask|can|change|confirm|disable|enable|existing|forgot|forgotten|get|has|hide|if|is|max|min|no|prompt|public
+        |publishable|remember|require|reset|set|should|show|update|use|validate|verify|with|without
+      )
+      _.
+    $re$ then false
+    -- Only a secret is called so: all that is no placeholder is one.
+    when words ~ $re$(?x)
+      (
+        password | passwd | passphrase | passcode | secret | (^|_)pwd | ^token
+        | (^|_)(admin|auth|bind|database|db|ftp|http|imap|ldap|mail|mysql|postgres|proxy|redis|root|sftp|smtp|ssh|user)_pass
+        | (^|_)(account|admin|api|decryption|deploy|encrypt|encryption|license|master|private|secret|shared|signing|storage
+            |subscription|webhook)_?key
+        | (^|_)(access|admin|api|app|auth|authentication|authorization|bearer|bot|client|deploy|github|gitlab|jwt|npm|oauth2?
+            |page|personal|private|refresh|registry|root|security|service|session|slack|user|verify|webhook)_?token
+      )
+      (s|_[0-9]+)?$
+    $re$ and words !~ '(secrets|^tokens)$' then not attune_hidden.is_secret_placeholder(value)
+    -- Other things are called so, too: it has to look like one.
+    when words ~ '(^|_)(tokens?|secrets|auth|authorization|credentials?|creds?|pass|pat|(access|fernet|service)_key)$' then
+      value ~ '^[A-Za-z0-9_.~+/=:-]+$'
+      and not attune_hidden.is_secret_placeholder(value)
+      and exists (
+        select from regexp_matches(value, '[A-Za-z0-9]{16,}', 'g') as r (run)
+        where r.run[1] ~ '[0-9]' and r.run[1] ~ '[A-Za-z]'
+      )
+    else false
+  end;
+end;
+$$;
+comment on function attune_hidden.is_secret_member(text, text) is
+  'Whether a text is a secret by the name of the member that has it: `password`, `apiKey`, `client_secret`. '
+  'Placeholders are none; where the name may mean something else (`credentials`), the text has to look like one.';
+revoke all on function attune_hidden.is_secret_member(text, text) from public;
+grant execute on function attune_hidden.is_secret_member(text, text) to service_role;
+--! EndIncluded json-schema/hidden/is_secret_member.sql
 --! Included json-schema/hidden/secret_paths.sql
-create or replace function attune_hidden.secret_paths(value jsonb)
+create or replace function attune_hidden.secret_paths(value jsonb, name text, by_name boolean)
 returns setof text
 language sql immutable parallel safe security invoker
 begin atomic
-  with recursive members (path, name, value) as (
-    select '', '', value
+  -- Most values have neither, and are not taken apart.
+  with recursive whole (has_form, names) as materialized (
+    select
+      attune_hidden.secret_form(value::text) is not null,
+      case when by_name and name || value::text ~* n.pattern then n.pattern end
+    from (values ('pass|pwd|secret|token|key|auth|cred|pat')) as n (pattern)
+  ), members (path, name, value) as (
+    select '', name, value
+    from whole as w
+    where w.has_form
+      or w.names is not null
     union all
     select m.path || '/' || replace(replace(child.step, '~', '~0'), '/', '~1'), child.name, child.value
     from members as m
     cross join lateral (
-      select e.key, e.key, e.value from jsonb_each(case jsonb_typeof(m.value) when 'object' then m.value end) as e
+      select e.key, coalesce(case e.key when 'value' then coalesce(m.value ->> 'name', m.value ->> 'key') end, e.key), e.value
+      from jsonb_each(case jsonb_typeof(m.value) when 'object' then m.value end) as e
       union all
       select (i.place - 1)::text, m.name, i.item
       from jsonb_array_elements(case jsonb_typeof(m.value) when 'array' then m.value end)
@@ -2060,37 +2262,26 @@ begin atomic
     ) as child (step, name, value)
   )
   select m.path
-  from members as m
+  from whole as w
+  cross join members as m
   cross join lateral (select m.value #>> '{}') as s (text)
   where jsonb_typeof(m.value) = 'string'
-    and s.text <> ''
-    and (
-      m.name ~* '(token|secret|password|passwd|(api|private|access|secret|signing|encryption|master|service)[_-]?key|credentials?|authorization)$'
-      or s.text ~ '^(Bearer|Basic) [^ ]+$'
-      or s.text ~ '-----BEGIN [A-Z ]*PRIVATE KEY-----'
-      or s.text ~ '^(sk|pk|rk|whsec|hf|npm|shp[a-z]+|gh[a-z]|github_pat|glpat|xox[a-z]|xapp)[_-][A-Za-z0-9_-]{8,}$'
-      or s.text ~ '^(AKIA[0-9A-Z]{16}|AIza[A-Za-z0-9_-]{20,}|EAA[A-Za-z0-9]{20,}|ya29[.].+|SG[.].+[.].+)$'
-      or s.text ~ '^eyJ[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.]'
-      or s.text ~ '://[^/ ]*:[^/ ]*@'
-      or s.text ~* '[?&](token|access_token|api_?key|key|secret|password)='
-      -- A long run of letters and digits that is neither a word, nor a number, nor part of an address.
-      or (
-        s.text ~ '^[A-Za-z0-9_.~+/=-]+$'
-        and exists (
-          select from regexp_matches(s.text, '[A-Za-z0-9]{20,}', 'g') as r (run)
-          where r.run[1] ~ '[0-9]' and r.run[1] ~ '[A-Za-z]'
-        )
-      )
-    );
+    -- The planner would ask either part of an `or` first.
+    and case
+      when w.has_form and attune_hidden.is_secret_format(s.text) then true
+      when m.name ~* w.names then attune_hidden.is_secret_member(m.name, s.text)
+      else false
+    end;
 end;
-comment on function attune_hidden.secret_paths(jsonb) is
-  'Where in a value there is something that looks like a token, key or password, as JSON Pointers. '
-  'By well-known prefixes, by the member''s name, or because it is a long mix of letters and digits.';
-revoke all on function attune_hidden.secret_paths(jsonb) from public;
-grant execute on function attune_hidden.secret_paths(jsonb) to service_role;
+comment on function attune_hidden.secret_paths(jsonb, text, boolean) is
+  'Where in a value there is something that looks like a token, key or password, as JSON Pointers: by its form or, '
+  '`by_name`, by the member that has it. '
+  '`name` is what the value itself is called; `{name, value}` and `{key, value}` are members, too.';
+revoke all on function attune_hidden.secret_paths(jsonb, text, boolean) from public;
+grant execute on function attune_hidden.secret_paths(jsonb, text, boolean) to service_role;
 --! EndIncluded json-schema/hidden/secret_paths.sql
 --! Included json-schema/private/annotation_problems.sql
-create or replace function attune_private.annotation_problems(schema jsonb, value jsonb)
+create or replace function attune_private.annotation_problems(schema jsonb, value jsonb, key text)
 returns jsonb
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
@@ -2099,12 +2290,15 @@ declare
   secrets jsonb;
   zones jsonb;
 begin
-  if schema -> 'x-no-secrets' = 'true' then
+  -- Most values are short, and none of these.
+  if schema -> 'x-no-secrets' = 'true'
+    or schema -> 'x-no-secrets' is distinct from 'false' and value::text ~ '[A-Za-z0-9_=+/.~-]{12}|PRIVATE KEY'
+  then
     select jsonb_agg(
       jsonb_build_object('pointer', s.path, 'keyword', 'x-no-secrets', 'message', 'looks like a secret') order by s.path
     )
     into secrets
-    from attune_hidden.secret_paths(value) as s (path);
+    from attune_hidden.secret_paths(value, key, coalesce(schema -> 'x-no-secrets' = 'true', false)) as s (path);
   end if;
 
   if schema @? '$.properties.*."x-time-zone"' then
@@ -2124,8 +2318,10 @@ begin
   return case when secrets is null then zones else secrets || coalesce(zones, '[]') end;
 end;
 $$;
-comment on function attune_private.annotation_problems(jsonb, jsonb) is
-  'What JSON Schema has no words for, `[{pointer, keyword, message}]`: a schema with `x-no-secrets` takes nothing that '
-  'looks like one, a property with `x-time-zone` only an IANA name; NULL when there is nothing.';
-revoke all on function attune_private.annotation_problems(jsonb, jsonb) from public;
+comment on function attune_private.annotation_problems(jsonb, jsonb, text) is
+  'What JSON Schema has no words for, `[{pointer, keyword, message}]`: no value has what is a secret by its form, one '
+  'with `x-no-secrets` none by the names of its members (or by `key`, that of the setting) either, one with '
+  '`"x-no-secrets": false` may have any; a property with `x-time-zone` has only an IANA name. '
+  'NULL when there is nothing.';
+revoke all on function attune_private.annotation_problems(jsonb, jsonb, text) from public;
 --! EndIncluded json-schema/private/annotation_problems.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:e07ae33768221c18aa36189dc0e7f2441bd31166
---! Hash: sha1:da540d0c6440adc86dcb70abb3d6878c51d6b4a6
+--! Previous: sha1:ad1f7ceddb5104ae58e39d3dac1cbd761090ce2b
+--! Hash: sha1:874f2a09dfd1932e829f0c0f0c3a1326e5e0d5ae
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -116,7 +116,7 @@ begin
       problems := attune_private.value_problems(new.schema, new.default_value);
     end if;
 
-    annotated := attune_private.annotation_problems(new.schema, new.default_value);
+    annotated := attune_private.annotation_problems(new.schema, new.default_value, new.key);
 
     if annotated is not null then
       perform attune_private.refuse_values(
@@ -814,7 +814,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  annotated constant jsonb := attune_private.annotation_problems(definition.schema, value);
+  annotated constant jsonb := attune_private.annotation_problems(definition.schema, value, definition.key);
   others constant jsonb := attune_private.stored_value_problems(definition, layer, value);
 begin
   return case when annotated is null then others else annotated || coalesce(others, '[]') end;

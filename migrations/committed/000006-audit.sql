@@ -1,5 +1,5 @@
---! Previous: sha1:da540d0c6440adc86dcb70abb3d6878c51d6b4a6
---! Hash: sha1:b2566f2b82b6fcd20b45a5516906b1fe9508a628
+--! Previous: sha1:874f2a09dfd1932e829f0c0f0c3a1326e5e0d5ae
+--! Hash: sha1:7ff1e8e78304b5101df33aa4df9c392598f79458
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

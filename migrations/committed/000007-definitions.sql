@@ -1,5 +1,5 @@
---! Previous: sha1:b2566f2b82b6fcd20b45a5516906b1fe9508a628
---! Hash: sha1:779f2f6470295c156fdc29f329cb0e4d28bcdca4
+--! Previous: sha1:7ff1e8e78304b5101df33aa4df9c392598f79458
+--! Hash: sha1:620691d9eb308e710ce055384dc1c3f13d8435c1
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:779f2f6470295c156fdc29f329cb0e4d28bcdca4
---! Hash: sha1:cb9c67f6f7b2a90ee4786a03c6bd5bbb8b9570e3
+--! Previous: sha1:620691d9eb308e710ce055384dc1c3f13d8435c1
+--! Hash: sha1:3c7255dd77f62026c6b7dbcf349d9f80ba7371fc
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

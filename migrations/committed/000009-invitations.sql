@@ -1,5 +1,5 @@
---! Previous: sha1:cb9c67f6f7b2a90ee4786a03c6bd5bbb8b9570e3
---! Hash: sha1:54c3e1108fa357ea559c820025820ba110db9faa
+--! Previous: sha1:3c7255dd77f62026c6b7dbcf349d9f80ba7371fc
+--! Hash: sha1:cbc59e1059dbc1d09996ee3d6f2c47f37d93b19a
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:54c3e1108fa357ea559c820025820ba110db9faa
---! Hash: sha1:071712bfadcc24bd9941ace0d0b81ea7eaab0fb6
+--! Previous: sha1:cbc59e1059dbc1d09996ee3d6f2c47f37d93b19a
+--! Hash: sha1:b9f7e41161ad79a081f783e189f4dbeaab3f167f
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:071712bfadcc24bd9941ace0d0b81ea7eaab0fb6
---! Hash: sha1:144084706f3c63d6e2f40bb70f2db2b367431f03
+--! Previous: sha1:b9f7e41161ad79a081f783e189f4dbeaab3f167f
+--! Hash: sha1:20caa470eb6c6a7630ccee01bd0713835146690e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

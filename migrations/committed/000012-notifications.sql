@@ -1,5 +1,5 @@
---! Previous: sha1:144084706f3c63d6e2f40bb70f2db2b367431f03
---! Hash: sha1:8f245d8a57fe3457cd19ad4c052fb6ab4de353d6
+--! Previous: sha1:20caa470eb6c6a7630ccee01bd0713835146690e
+--! Hash: sha1:9932dfbc863f72e970867333736f8d50017613d2
 --! Message: notifications
 
 -- What there is to notify of

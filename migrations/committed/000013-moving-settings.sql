@@ -1,5 +1,5 @@
---! Previous: sha1:8f245d8a57fe3457cd19ad4c052fb6ab4de353d6
---! Hash: sha1:b2b7ced3e6b605fa4cbfe347ed4bf2a92e68179c
+--! Previous: sha1:9932dfbc863f72e970867333736f8d50017613d2
+--! Hash: sha1:86aa85521f809b6d88fa4dfc696a566d0706fad6
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -1295,6 +1295,79 @@ comment on function attune_hidden.legacy_column(regclass, name, name) is
 revoke all on function attune_hidden.legacy_column(regclass, name, name) from public;
 grant execute on function attune_hidden.legacy_column(regclass, name, name) to service_role;
 --! EndIncluded moving-settings/hidden/legacy_column.sql
+--! Included moving-settings/hidden/check_legacy_source.sql
+create or replace function attune_hidden.check_legacy_source(
+  source regclass,
+  user_column name,
+  key_column name,
+  value_column name,
+  category_column name,
+  description_column name,
+  encrypted_column name,
+  encrypted_value_column name,
+  deprecated_column name
+)
+returns void
+language plpgsql stable security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  obstacle text;
+begin
+  if source is null
+    or coalesce(key_column, '') = '' or coalesce(value_column, '') = ''
+    or '' in (user_column, category_column, description_column, deprecated_column, encrypted_column, encrypted_value_column)
+  then
+    raise exception using
+      errcode = 'PT422',
+      message = 'It is not said what to read',
+      detail = 'invalid_source',
+      hint = 'Name the table, and its columns with the keys and the values.';
+  end if;
+
+  -- A relation that has no rows has no columns to read either.
+  select
+    case named.place
+      when 8 then format('%s has a column %I that is for no time', source, named.column_name)
+      else format('%s is no table with a column %I', source, named.column_name)
+    end
+  into obstacle
+  from (
+    values
+      (1, user_column, null),
+      (2, key_column, null),
+      (3, value_column, null),
+      (4, category_column, 'category'),
+      (5, description_column, 'description'),
+      (6, encrypted_column, 'is_encrypted'),
+      (7, encrypted_value_column, 'encrypted_value'),
+      (8, deprecated_column, null)
+  ) as named (place, column_name, optional_name)
+  left join pg_class as c on c.oid = source and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  left join pg_attribute as a on a.attrelid = c.oid and a.attname = named.column_name and not a.attisdropped
+  where case named.place
+    when 8 then a.atttypid not in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype, 'text'::regtype)
+    else named.column_name is not null
+      and a.attname is null
+      and (c.oid is null or named.column_name is distinct from named.optional_name)
+  end
+  order by named.place
+  limit 1;
+
+  if obstacle is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = obstacle,
+      detail = 'invalid_source',
+      hint = 'Name the table, its columns, and one for a time that marks what was adopted.';
+  end if;
+end;
+$$;
+comment on function attune_hidden.check_legacy_source(regclass, name, name, name, name, name, name, name, name) is
+  'Refuses (`invalid_source`) an old table of settings that is none, or has not the columns that are named.';
+revoke all on function attune_hidden.check_legacy_source(regclass, name, name, name, name, name, name, name, name) from public;
+grant execute on function attune_hidden.check_legacy_source(regclass, name, name, name, name, name, name, name, name) to service_role;
+--! EndIncluded moving-settings/hidden/check_legacy_source.sql
 --! Included moving-settings/hidden/can_mark_legacy_rows.sql
 create or replace function attune_hidden.can_mark_legacy_rows(source regclass, deprecated_column name)
 returns boolean
@@ -1382,8 +1455,8 @@ begin atomic
   select case jsonb_typeof(parsed)
     when 'boolean' then false
     -- A password of digits is one, too; and who writes an object under such a name means all of it.
-    else exists (select from attune_hidden.secret_paths(jsonb_build_object(coalesce(key, ''), btrim(value, '"'))))
-      or exists (select from attune_hidden.secret_paths(jsonb_build_object(coalesce(key, ''), parsed)))
+    else exists (select from attune_hidden.secret_paths(to_jsonb(btrim(value, '"')), coalesce(key, ''), true))
+      or exists (select from attune_hidden.secret_paths(parsed, coalesce(key, ''), true))
   end;
 end;
 comment on function attune_hidden.is_legacy_secret(text, text, jsonb) is
@@ -1591,7 +1664,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   target constant attune.setting_layer := case when user_column is null then 'global' else 'user' end;
-  obstacle text;
   is_marked boolean;
   legacy record;
   definition attune.setting_definitions;
@@ -1606,54 +1678,10 @@ declare
 begin
   perform attune_hidden.require_admin();
 
-  if source is null
-    or coalesce(key_column, '') = '' or coalesce(value_column, '') = ''
-    or '' in (user_column, category_column, description_column, deprecated_column, encrypted_column, encrypted_value_column)
-  then
-    raise exception using
-      errcode = 'PT422',
-      message = 'It is not said what to read',
-      detail = 'invalid_source',
-      hint = 'Name the table, and its columns with the keys and the values.';
-  end if;
-
-  -- A relation that has no rows has no columns to read either.
-  select
-    case named.place
-      when 8 then format('%s has a column %I that is for no time', source, named.column_name)
-      else format('%s is no table with a column %I', source, named.column_name)
-    end
-  into obstacle
-  from (
-    values
-      (1, user_column, null),
-      (2, key_column, null),
-      (3, value_column, null),
-      (4, category_column, 'category'),
-      (5, description_column, 'description'),
-      (6, encrypted_column, 'is_encrypted'),
-      (7, encrypted_value_column, 'encrypted_value'),
-      (8, deprecated_column, null)
-  ) as named (place, column_name, optional_name)
-  left join pg_class as c on c.oid = source and c.relkind in ('r', 'p', 'v', 'm', 'f')
-  left join pg_attribute as a on a.attrelid = c.oid and a.attname = named.column_name and not a.attisdropped
-  where case named.place
-    when 8 then a.atttypid not in ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype, 'text'::regtype)
-    else named.column_name is not null
-      and a.attname is null
-      and (c.oid is null or named.column_name is distinct from named.optional_name)
-  end
-  order by named.place
-  limit 1;
-
-  if obstacle is not null then
-    raise exception using
-      errcode = 'PT422',
-      message = obstacle,
-      detail = 'invalid_source',
-      hint = 'Name the table, its columns, and one for a time that marks what was adopted.';
-  end if;
-
+  perform attune_hidden.check_legacy_source(
+    source, user_column, key_column, value_column, category_column, description_column, encrypted_column,
+    encrypted_value_column, deprecated_column
+  );
   is_marked := attune_hidden.can_mark_legacy_rows(source, deprecated_column);
 
   for legacy in

@@ -1,5 +1,5 @@
---! Previous: sha1:b2b7ced3e6b605fa4cbfe347ed4bf2a92e68179c
---! Hash: sha1:037e0c4df944586aad256083aaec50e49e6b32f7
+--! Previous: sha1:86aa85521f809b6d88fa4dfc696a566d0706fad6
+--! Hash: sha1:45ca63d1beba155ccd3c31567b13f54cc20c2d7d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

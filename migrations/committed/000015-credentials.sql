@@ -1,5 +1,5 @@
---! Previous: sha1:037e0c4df944586aad256083aaec50e49e6b32f7
---! Hash: sha1:ffe51a94af22b2377eec8390ac203462cdc792b1
+--! Previous: sha1:45ca63d1beba155ccd3c31567b13f54cc20c2d7d
+--! Hash: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted
@@ -1726,3 +1726,275 @@ comment on function attune_private.rewrap_data_keys(integer) is
   'Refused: `invalid_batch_size`, `master_key_missing`, `invalid_master_key`.';
 revoke all on function attune_private.rewrap_data_keys(integer) from public;
 --! EndIncluded credentials/private/rewrap_data_keys.sql
+
+-- Secrets of old tables
+
+create type attune.legacy_encryption as enum ('pgp', 'aes');
+comment on type attune.legacy_encryption is
+  E'@value pgp With `pgp_sym_encrypt`, and a passphrase.\n'
+  '@value aes With `encrypt(…, ''aes'')`, and a key.\n'
+  'How an old table encrypted its secrets, with pgcrypto.';
+
+create type attune.adopted_credential as (
+  user_id text,
+  key text,
+  provider text,
+  outcome attune.adoption_outcome,
+  problem text,
+  is_marked boolean
+);
+comment on type attune.adopted_credential is 'What became of one secret of a table of old settings.';
+comment on column attune.adopted_credential.user_id is
+  'Whose it is, as it stands in the old table; null for everybody''s.';
+comment on column attune.adopted_credential.key is 'What it is called there.';
+comment on column attune.adopted_credential.provider is 'Which provider it is for; null when none is named.';
+comment on column attune.adopted_credential.outcome is 'What became of it.';
+comment on column attune.adopted_credential.problem is 'Why it was kept aside; else null.';
+comment on column attune.adopted_credential.is_marked is 'Whether its row in the old table is marked as deprecated.';
+
+--! Included credentials/hidden/decrypt_legacy.sql
+do $do$
+begin
+  -- Bound to pgcrypto where it is, so that no search_path matters; definer, because no caller may enter its schema.
+  execute replace(
+    $sql$
+      create or replace function attune_hidden.decrypt_legacy(
+        ciphertext text,
+        encryption attune.legacy_encryption,
+        passphrase text
+      )
+      returns text
+      language plpgsql immutable parallel safe security definer
+      set search_path = pg_catalog, pg_temp
+      as $function$
+      declare
+        written constant text := btrim(ciphertext, E' \t\r\n');
+        data bytea;
+        plain text;
+      begin
+        data := case
+          when written like '-----BEGIN PGP MESSAGE-----%' then pgcrypto.dearmor(written || E'\n')
+          when written ~* '^(\\x)?([0-9a-f]{2})+$' then decode(regexp_replace(written, '^\\x', ''), 'hex')
+          else decode(written, 'base64')
+        end;
+        plain := case encryption
+          when 'pgp' then convert_from(pgcrypto.pgp_sym_decrypt_bytea(data, passphrase), 'UTF8')
+          when 'aes' then convert_from(pgcrypto.decrypt(data, convert_to(passphrase, 'UTF8'), 'aes'), 'UTF8')
+        end;
+        -- What AES makes of a wrong passphrase is a text only by chance, and then not one like this.
+        return case when plain !~ '[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f]' then plain end;
+      exception
+        when data_exception or external_routine_invocation_exception then
+          return null;
+      end;
+      $function$
+    $sql$,
+    'pgcrypto.',
+    (
+      select e.extnamespace::regnamespace || '.' from pg_catalog.pg_extension as e where e.extname = 'pgcrypto'
+    )
+  );
+end;
+$do$;
+comment on function attune_hidden.decrypt_legacy(text, attune.legacy_encryption, text) is
+  'What an old table has encrypted with pgcrypto, as bytes, hexadecimal, base64 or an armored message; NULL when it does '
+  'not decrypt.';
+revoke all on function attune_hidden.decrypt_legacy(text, attune.legacy_encryption, text) from public;
+grant execute on function attune_hidden.decrypt_legacy(text, attune.legacy_encryption, text) to service_role;
+--! EndIncluded credentials/hidden/decrypt_legacy.sql
+--! Included credentials/hidden/legacy_secrets.sql
+create or replace function attune_hidden.legacy_secrets(
+  source regclass,
+  user_column name,
+  key_column name,
+  value_column name,
+  encrypted_column name,
+  encrypted_value_column name,
+  is_marked boolean
+)
+returns table (user_id text, key text, value text, ciphertext text, part oid, place tid)
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+set bytea_output = 'hex'
+as $$
+declare
+  flag constant text := attune_hidden.legacy_column(source, encrypted_column, 'is_encrypted') || '::text';
+  encrypted constant text := attune_hidden.legacy_column(source, encrypted_value_column, 'encrypted_value') || '::text';
+begin
+  return query execute format(
+    $query$
+      select
+        %1$s::text,
+        l.%2$I::text,
+        case when not e.is_encrypted then to_jsonb(l.%3$I) #>> '{}' end,
+        case when e.is_encrypted then coalesce(nullif(%4$s, ''), l.%3$I::text) end,
+        %5$s,
+        %6$s
+      from %7$s as l
+      cross join lateral (
+        select coalesce(lower(btrim(%8$s)) not in ('false', 'f', 'no', 'n', 'off', '0', ''), false)
+          or (nullif(%4$s, '') is not null and (coalesce(l.%3$I::text, '') = '' or %8$s is null))
+      ) as e (is_encrypted)
+      order by 2, 1, 5, 6
+      %9$s
+    $query$,
+    attune_hidden.legacy_column(source, user_column, null),
+    key_column,
+    value_column,
+    encrypted,
+    case when is_marked then 'l.tableoid' else 'null::oid' end,
+    case when is_marked then 'l.ctid' else 'null::tid' end,
+    source,
+    flag,
+    case when is_marked then 'for update of l' end
+  );
+end;
+$$;
+comment on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean) is
+  'The rows of an old table of settings, each with its value as text or with what is encrypted; which it is, '
+  '`attune_hidden.legacy_rows` says alike. '
+  '`is_marked` locks the rows and says where they are.';
+revoke all on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean) from public;
+grant execute on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean) to service_role;
+--! EndIncluded credentials/hidden/legacy_secrets.sql
+--! Included credentials/adopt_legacy_credentials.sql
+create or replace function attune.adopt_legacy_credentials(
+  source regclass,
+  providers jsonb,
+  encryption attune.legacy_encryption default 'pgp',
+  user_column name default null,
+  key_column name default 'key',
+  value_column name default 'value',
+  deprecated_column name default 'deprecated_at',
+  encrypted_column name default 'is_encrypted',
+  encrypted_value_column name default 'encrypted_value'
+)
+returns setof attune.adopted_credential
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  passphrase constant text := nullif(current_setting('attune.legacy_passphrase', true), '');
+  is_marked boolean;
+  legacy record;
+  owner uuid;
+  secret text;
+  reason text;
+  is_there boolean;
+  result attune.adopted_credential;
+  parts oid[];
+  places tid[];
+begin
+  perform attune_hidden.require_admin();
+  perform attune_hidden.check_legacy_source(
+    source, user_column, key_column, value_column, null, null, encrypted_column, encrypted_value_column, deprecated_column
+  );
+  perform attune_hidden.prepare_for_secrets();
+  is_marked := attune_hidden.can_mark_legacy_rows(source, deprecated_column);
+
+  for legacy in
+    select s.*
+    from attune_hidden.legacy_secrets(
+      source, user_column, key_column, value_column, encrypted_column, encrypted_value_column, is_marked
+    ) as s
+    where providers ? s.key
+      or s.ciphertext is not null
+      or attune_hidden.is_legacy_secret(s.key, s.value, null)
+  loop
+    result := (legacy.user_id, legacy.key, providers ->> legacy.key, null, null, false);
+    owner := null;
+
+    if legacy.user_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+      select u.id into owner from attune.users as u where u.id = legacy.user_id::uuid;
+    end if;
+
+    is_there := case
+      when user_column is null then exists (
+        select from attune.shared_credentials as c where c.provider = result.provider
+      )
+      else exists (
+        select from attune.credentials as c where c.user_id = owner and c.provider = result.provider
+      )
+    end;
+    secret := case
+      when result.provider is null or is_there then null
+      when legacy.ciphertext is null then legacy.value
+      else attune_hidden.decrypt_legacy(legacy.ciphertext, encryption, passphrase)
+    end;
+    result.problem := case
+      when result.provider is null then 'no provider is named for its key'
+      when user_column is not null and owner is null then 'there is no such user'
+      when is_there then null
+      when legacy.ciphertext is not null and passphrase is null then 'there is no attune.legacy_passphrase to read it with'
+      when legacy.ciphertext is not null and secret is null then 'it does not decrypt with this passphrase'
+      when coalesce(btrim(secret), '') = '' then 'it has no value'
+    end;
+
+    if result.problem is null and not is_there then
+      begin
+        if user_column is null then
+          perform attune.set_shared_credential(result.provider, secret, legacy.key);
+        else
+          perform attune.set_user_credential(owner, result.provider, secret, legacy.key);
+        end if;
+      exception
+        when sqlstate 'PT404' or sqlstate 'PT422' then
+          get stacked diagnostics reason = pg_exception_detail;
+
+          -- All else is no fault of the row.
+          if reason not in ('unknown_credential_provider', 'invalid_secret', 'secret_in_label', 'too_large') then
+            raise;
+          end if;
+
+          result.problem := sqlerrm;
+      end;
+    end if;
+
+    result.outcome := case
+      when result.problem is null and is_there then 'kept'
+      when result.problem is null then 'adopted'
+      else 'kept_aside'
+    end;
+
+    if result.problem is null and is_marked then
+      result.is_marked := true;
+      parts := parts || legacy.part;
+      places := places || legacy.place;
+    end if;
+
+    return next result;
+  end loop;
+
+  if is_marked then
+    perform attune_hidden.mark_legacy_rows(source, deprecated_column, parts, places);
+  end if;
+end;
+$$;
+comment on function attune.adopt_legacy_credentials(
+  regclass, jsonb, attune.legacy_encryption, name, name, name, name, name, name
+) is
+  E'@work secret\n'
+  '@param source The table or view, with its schema: `public.app_settings`.\n'
+  '@param providers Which keys are of which provider, `{key: provider}`: `{"OPENAI_API_KEY": "openai"}`.\n'
+  '@param encryption How what is encrypted there was.\n'
+  '@param user_column The column with the id of the user; null: they are everybody''s, shared credentials.\n'
+  '@param key_column The column with the name of the setting.\n'
+  '@param value_column The column with its value.\n'
+  '@param deprecated_column The column that is set for an adopted row, added when missing; null marks nothing.\n'
+  '@param encrypted_column The column that says whether the value is encrypted.\n'
+  '@param encrypted_value_column The column with what is encrypted: bytes, or text of them.\n'
+  'Reads the secrets of a table of old settings into credentials, which are encrypted anew, and marks its rows as '
+  'deprecated; no row is deleted, and what does not decrypt is not marked. '
+  'What is encrypted is read with the passphrase in the setting `attune.legacy_passphrase` of the transaction. '
+  'Rows whose key is in `providers` are read, plain or encrypted; others that are secrets are listed. '
+  'Can run again: a credential that is there stays. '
+  'For trusted servers with rights on the table, and its owner. '
+  'Refused: `admin_required`, `invalid_source`, `parameters_are_logged`, `master_key_missing`, `invalid_master_key`, '
+  '`wrong_master_key`.';
+revoke all on function attune.adopt_legacy_credentials(
+  regclass, jsonb, attune.legacy_encryption, name, name, name, name, name, name
+) from public;
+grant execute on function attune.adopt_legacy_credentials(
+  regclass, jsonb, attune.legacy_encryption, name, name, name, name, name, name
+) to service_role;
+--! EndIncluded credentials/adopt_legacy_credentials.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:ffe51a94af22b2377eec8390ac203462cdc792b1
---! Hash: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
+--! Previous: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
+--! Hash: sha1:0a430b772f39296e69539e00e828809e3be0009d
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -258,6 +258,14 @@ grant select on attune.knowledge_edit_leases to authenticated, service_role;
 
 -- How it is found
 
+-- As PostgreSQL's `english`, but no word is left out: what says nothing in English may say something in another language,
+-- whose words have stems of their own here, the same in a text and in what is looked for.
+create text search dictionary attune_private.english_words (template = pg_catalog.snowball, language = english);
+create text search configuration attune_private.knowledge (copy = pg_catalog.english);
+alter text search configuration attune_private.knowledge
+  alter mapping replace pg_catalog.english_stem with attune_private.english_words;
+comment on text search configuration attune_private.knowledge is 'Every word, by its English stem.';
+
 create table attune_private.knowledge_index (
   entry_id uuid not null
     constraint knowledge_index_pkey primary key
@@ -267,11 +275,12 @@ create table attune_private.knowledge_index (
   created_at timestamptz not null,
   search_vector tsvector not null
 );
+create index knowledge_index_created_at_idx on attune_private.knowledge_index (created_at, entry_id);
 create index knowledge_index_tags_idx on attune_private.knowledge_index using gin (tags);
 create index knowledge_index_search_vector_idx on attune_private.knowledge_index using gin (search_vector);
 comment on table attune_private.knowledge_index is
-  'What a search looks at, apart from the entries, which are large: the words of each as they stand, for every '
-  'language, and their English stems.';
+  'What a search looks at, apart from the entries, which are large: the words of each, by their English '
+  'stems.';
 comment on column attune_private.knowledge_index.entry_id is 'Which entry.';
 comment on column attune_private.knowledge_index.kind is 'What it is.';
 comment on column attune_private.knowledge_index.tags is 'Its tags.';
@@ -323,22 +332,16 @@ create or replace function attune_private.knowledge_vector(title text, tags text
 returns tsvector
 language sql immutable parallel safe security invoker
 begin atomic
-  select setweight(to_tsvector('simple', t.title), 'A')
-    || setweight(to_tsvector('simple', t.tags), 'B')
-    || setweight(to_tsvector('simple', t.body), 'C')
-    || setweight(to_tsvector('english', t.title), 'A')
-    || setweight(to_tsvector('english', t.tags), 'B')
-    || setweight(to_tsvector('english', t.body), 'C')
+  select setweight(to_tsvector('attune_private.knowledge', attune_private.knowledge_text(knowledge_vector.title)), 'A')
+    || setweight(to_tsvector('attune_private.knowledge', t.tags), 'B')
+    || setweight(to_tsvector('attune_private.knowledge', attune_private.knowledge_text(knowledge_vector.body)), 'C')
   from (
-    select
-      attune_private.knowledge_text(knowledge_vector.title) as title,
-      (select coalesce(string_agg(u.tag, ' ' order by u.place), '')
-        from unnest(knowledge_vector.tags) with ordinality as u (tag, place)) as tags,
-      attune_private.knowledge_text(knowledge_vector.body) as body
+    select coalesce(string_agg(u.tag, ' ' order by u.place), '') as tags
+    from unnest(knowledge_vector.tags) with ordinality as u (tag, place)
   ) as t;
 end;
 comment on function attune_private.knowledge_vector(text, text[], text) is
-  'By which words an entry is found: as they stand, for every language, and by their English stems.';
+  'By which words an entry is found: of the title (A), of the tags (B), of the body (C).';
 revoke all on function attune_private.knowledge_vector(text, text[], text) from public;
 --! EndIncluded knowledge/private/knowledge_vector.sql
 --! Included knowledge/private/learn_words.sql
@@ -353,7 +356,7 @@ as $$
   cross join lateral (
     select distinct u.lexeme as word
     from unnest(
-      to_tsvector('simple', attune_private.knowledge_text(concat_ws(' ', e.title, array_to_string(e.tags, ' '), e.body)))
+      to_tsvector('pg_catalog.simple', attune_private.knowledge_text(concat_ws(' ', e.title, array_to_string(e.tags, ' '), e.body)))
     ) as u
   ) as w
   where e.id = learn_words.entry_id
@@ -1203,8 +1206,16 @@ grant execute on function attune.release_edit_lease(uuid) to anon, authenticated
 
 -- Finding
 
-create type attune_private.knowledge_hit as (entry_id uuid, rank real, created_at timestamptz, is_similar boolean);
-comment on type attune_private.knowledge_hit is 'An entry that a search finds, and where it stands: by these four.';
+create type attune_private.knowledge_hit as (
+  entry_id uuid,
+  rank real,
+  created_at timestamptz,
+  is_similar boolean,
+  since timestamptz,
+  until timestamptz
+);
+comment on type attune_private.knowledge_hit is
+  'An entry that a search finds, and where it stands: among those that were made in a span, by its rank.';
 
 create type attune.knowledge_match as (
   knowledge_entry attune.knowledge_entries,
@@ -1252,17 +1263,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   words constant text := attune_private.knowledge_text(query);
+  said tsquery;
 begin
-  return websearch_to_tsquery('simple', words) || websearch_to_tsquery('english', words);
+  -- Without the words that say nothing, unless there are no others.
+  said := websearch_to_tsquery('pg_catalog.english', words);
+  return case when numnode(said) > 0 then said else websearch_to_tsquery('attune_private.knowledge', words) end;
 exception
   -- It takes whatever is typed, except more minus signs in a row than it has room for.
-  when internal_error then
-    return plainto_tsquery('simple', words) || plainto_tsquery('english', words);
+  when internal_error then return plainto_tsquery('attune_private.knowledge', words);
 end;
 $$;
 comment on function attune_private.knowledge_query(text) is
-  'What somebody looks for: words that all occur, "words in a row", either or other, and -not; each as it stands or by '
-  'its English stem.';
+  'What somebody looks for: words that all occur, "words in a row", either or other, and -not; each by its English '
+  'stem.';
 revoke all on function attune_private.knowledge_query(text) from public;
 --! EndIncluded knowledge/private/knowledge_query.sql
 --! Included knowledge/private/similar_words.sql
@@ -1307,15 +1320,15 @@ declare
 begin
   for lexeme in
     select u.lexeme
-    from unnest(to_tsvector('simple', attune_private.knowledge_text(query))) as u
+    from unnest(to_tsvector('pg_catalog.simple', attune_private.knowledge_text(query))) as u
     where char_length(u.lexeme) between 3 and 40
-      and ts_lexize('english_stem', u.lexeme) <> '{}'
+      and ts_lexize('pg_catalog.english_stem', u.lexeme) <> '{}'
     order by u.positions[1]
     limit 10
   loop
     meant := '';
     foreach word in array attune_private.similar_words(lexeme) loop
-      meant := meant || plainto_tsquery('simple', word) || plainto_tsquery('english', word);
+      meant := meant || plainto_tsquery('attune_private.knowledge', word);
     end loop;
     possible := possible && meant;
   end loop;
@@ -1346,24 +1359,58 @@ as $$
 declare
   -- Of the body, of the tags and of the title.
   weights constant real[] := '{0,0.2,0.6,1}';
-  after_id constant uuid := last.entry_id;
+  -- What the rank of each costs, is paid for so many at most: of a word that thousands have, the newest come first.
+  ranked constant integer := 2000;
+  hits attune_private.knowledge_hit[] := '{}';
+  after_id uuid := last.entry_id;
   after_rank constant real := last.rank;
   after_created_at constant timestamptz := last.created_at;
+  until timestamptz := coalesce(last.until, 'infinity');
+  since timestamptz := last.since;
 begin
-  return array(
-    select (f.entry_id, f.rank, f.created_at, except_words is not null)::attune_private.knowledge_hit
-    from (
-      select i.entry_id, i.created_at, ts_rank(weights, i.search_vector, words, 1) as rank
+  loop
+    if since is null then
+      select i.created_at into since
       from attune_private.knowledge_index as i
       where (numnode(words) = 0 or i.search_vector @@ words)
         and (except_words is null or not i.search_vector @@ except_words)
         and (kinds is null or i.kind = any (kinds))
         and (knowledge_hits.tags is null or i.tags @> knowledge_hits.tags)
-    ) as f
-    where after_id is null or (f.rank, f.created_at, f.entry_id) < (after_rank, after_created_at, after_id)
-    order by f.rank desc, f.created_at desc, f.entry_id desc
-    limit most
-  );
+        and i.created_at < until
+      order by i.created_at desc
+      offset ranked - 1
+      limit 1;
+
+      since := coalesce(since, '-infinity');
+    end if;
+
+    hits := hits || array(
+      select (f.entry_id, f.rank, f.created_at, except_words is not null, since, until)::attune_private.knowledge_hit
+      from (
+        select
+          i.entry_id,
+          i.created_at,
+          case when numnode(words) > 0 then ts_rank(weights, i.search_vector, words, 1) else 0 end as rank
+        from attune_private.knowledge_index as i
+        where (numnode(words) = 0 or i.search_vector @@ words)
+          and (except_words is null or not i.search_vector @@ except_words)
+          and (kinds is null or i.kind = any (kinds))
+          and (knowledge_hits.tags is null or i.tags @> knowledge_hits.tags)
+          and i.created_at >= since
+          and i.created_at < until
+      ) as f
+      where after_id is null or (f.rank, f.created_at, f.entry_id) < (after_rank, after_created_at, after_id)
+      order by f.rank desc, f.created_at desc, f.entry_id desc
+      limit most - cardinality(hits)
+    );
+
+    exit when cardinality(hits) >= most or since = '-infinity';
+    until := since;
+    since := null;
+    after_id := null;
+  end loop;
+
+  return hits;
 end;
 $$;
 comment on function attune_private.knowledge_hits(
@@ -1371,7 +1418,8 @@ comment on function attune_private.knowledge_hits(
 ) is
   'The best entries with these words, and not these, of these kinds and with all of these tags, behind the last that was '
   'shown: first those in whose title they are, then the newest. '
-  'All are with no words.';
+  'All are with no words. '
+  'Of more than 2,000 the newest 2,000 come first, the best of them at the head, then the next.';
 revoke all on function attune_private.knowledge_hits(
   tsquery, tsquery, attune.knowledge_kind[], text[], integer, attune_private.knowledge_hit
 ) from public;
@@ -1389,6 +1437,8 @@ begin atomic
           (knowledge_cursor.hit).rank,
           (knowledge_cursor.hit).created_at,
           (knowledge_cursor.hit).is_similar,
+          (knowledge_cursor.hit).since,
+          (knowledge_cursor.hit).until,
           knowledge_cursor.meant::text
         )::text,
         'UTF8'
@@ -1417,13 +1467,13 @@ declare
 begin
   begin
     parts := convert_from(decode(cursor, 'base64'), 'UTF8')::jsonb;
-    hit := (parts ->> 0, parts ->> 1, parts ->> 2, parts ->> 3);
-    meant := parts ->> 4;
+    hit := (parts ->> 0, parts ->> 1, parts ->> 2, parts ->> 3, parts ->> 4, parts ->> 5);
+    meant := parts ->> 6;
   exception
     when data_exception or syntax_error or program_limit_exceeded then hit := null;
   end;
 
-  if num_nulls(hit.entry_id, hit.rank, hit.created_at, hit.is_similar) > 0 then
+  if num_nulls(hit.entry_id, hit.rank, hit.created_at, hit.is_similar, hit.since, hit.until) > 0 then
     raise exception using
       errcode = 'PT400',
       message = 'This is no cursor of a search',
@@ -1513,9 +1563,9 @@ begin
       h.rank,
       h.is_similar,
       case when h.is_similar then meant else asked end,
-      attune_private.knowledge_cursor((h.entry_id, h.rank, h.created_at, h.is_similar), meant),
+      attune_private.knowledge_cursor((h.entry_id, h.rank, h.created_at, h.is_similar, h.since, h.until), meant),
       cardinality(hits) > find_knowledge.first
-    from unnest(hits) with ordinality as h (entry_id, rank, created_at, is_similar, place)
+    from unnest(hits) with ordinality as h (entry_id, rank, created_at, is_similar, since, until, place)
     where h.place <= find_knowledge.first
     order by h.place;
 end;
@@ -1533,8 +1583,7 @@ language sql stable parallel safe security invoker
 begin atomic
   select replace(replace(replace(replace(replace(replace(replace(
     ts_headline(
-      -- Only words that say nothing by themselves: they have no stems.
-      case when numnode(websearch_to_tsquery('english', words::text)) > 0 then 'english' else 'simple' end::regconfig,
+      'attune_private.knowledge',
       attune_private.knowledge_text(value),
       words,
       E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=20, MaxWords=40, ShortWord=0, '
@@ -1601,8 +1650,8 @@ comment on function attune.search_knowledge(text, attune.knowledge_kind[], text[
   '@param first How many at most, 1 to 100.\n'
   '@param after The end cursor of the page before.\n'
   'Finds entries by their words, best first, with the words marked. '
-  'A word is found as it stands, in any language, and in English in its other forms, too; in the title it counts most, '
-  'in the body least. '
+  'A word is found in any language, and in English in its other forms, too; in the title it counts most, in the body '
+  'least. '
   'When hardly any entry has the words, those follow that have words which are spelled like them. '
   'Pages repeat and leave out nothing, whatever is added in between. '
   'Refused: `not_signed_in`, `too_large`, `invalid_page_size`, `invalid_cursor`.';
@@ -1642,7 +1691,7 @@ begin
     insert into attune_private.knowledge_words (word, entry_id)
     select forgotten, i.entry_id
     from attune_private.knowledge_index as i
-    where i.search_vector @@ plainto_tsquery('simple', forgotten)
+    where i.search_vector @@ plainto_tsquery('attune_private.knowledge', forgotten)
     limit 1
     on conflict do nothing;
   end loop;

@@ -1,5 +1,5 @@
---! Previous: sha1:6af61641aab811d1b9cb30a3fccf354f2132a50a
---! Hash: sha1:c2ffcd923a4f09f8e3ee7dd38192084083402df3
+--! Previous: sha1:0a430b772f39296e69539e00e828809e3be0009d
+--! Hash: sha1:88af5bf0dc9e83d6b2f0b75fe1380c9a58b60866
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

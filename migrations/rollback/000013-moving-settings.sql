@@ -1,6 +1,7 @@
 drop trigger _320_keep_templates on attune.setting_definitions;
 
 drop function
+  attune_hidden.check_legacy_source(regclass, name, name, name, name, name, name, name, name),
   attune.adopt_legacy_settings(regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], text[], jsonb),
   attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb),
   attune_hidden.adopt_legacy_rows(regclass, name, name, name, name, name, name, name, name, attune.setting_layer, attune.setting_seeding, text[], text[], jsonb),

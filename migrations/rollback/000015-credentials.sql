@@ -12,6 +12,9 @@ drop policy shared_credentials_select_admin on attune.shared_credentials;
 drop policy shared_credentials_select_service_role on attune.shared_credentials;
 
 drop function
+  attune.adopt_legacy_credentials(regclass, jsonb, attune.legacy_encryption, name, name, name, name, name, name),
+  attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean),
+  attune_hidden.decrypt_legacy(text, attune.legacy_encryption, text),
   attune.set_user_credential(uuid, text, text, text, timestamptz),
   attune.delete_shared_credential(text),
   attune.delete_team_credential(uuid, text),
@@ -55,6 +58,8 @@ drop function
   attune_private.store_team_credential(attune_private.caller, uuid, text, text, text, timestamptz),
   attune_private.start_rotation();
 
+drop type attune.adopted_credential;
+drop type attune.legacy_encryption;
 drop type attune_private.rewrapped_keys;
 drop type attune.resolved_credential;
 drop type attune.usable_credential;

@@ -60,6 +60,9 @@ drop function
   attune_private.are_tags(text[]),
   attune_private.normal_tags(text[]);
 
+drop text search configuration attune_private.knowledge;
+drop text search dictionary attune_private.english_words;
+
 drop type attune.knowledge_kind;
 
 -- The extension goes when it came with this migration: beside the secrets.

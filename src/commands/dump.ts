@@ -15,7 +15,7 @@ export function dumpCommand(): Command {
     .argument("[file]", "where to write it, readable by you alone; without one it goes to the standard output")
     .addHelpText(
       "after",
-      "\nIt holds password hashes and hashed tokens, but not the secret that signs tokens (JWT_SECRET, secrets.json).\n`attune restore` takes it back.",
+      "\nIt holds password hashes and hashed tokens, but not the secret that signs tokens (JWT_SECRET, secrets.json)\nnor the key that credentials are encrypted under (ATTUNE_MASTER_KEY, master-key.json).\n`attune restore` takes it back.",
     )
     .action((file: string | undefined) =>
       withDatabase({ migrate: false }, async ({ ownerUrl }, { migrationWait }) => {

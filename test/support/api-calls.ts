@@ -177,6 +177,7 @@ const calls = (of: Names): Call[] => [
 
 /** Not walked: what workers and maintenance call, and what asks just as another function does that is walked. */
 export const ELSEWHERE = [
+  "adopt_legacy_credentials",
   "adopt_legacy_preferences",
   "adopt_legacy_settings",
   "claim_deliveries",
