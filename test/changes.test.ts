@@ -181,9 +181,17 @@ describe("who is told of what", () => {
     expect(await toldOf(audience("server"))).toEqual({ ...nobody, admin: ["changes.secretive"] });
   });
 
-  test("who loses the rights of an administrator is told of what is shown no more", async () => {
-    const demote = () => database.query("update attune.users set is_admin = false where id = $1", [admin.id]);
-    expect(await toldOf(demote)).toEqual({ ...nobody, admin: KEYS });
+  test("who gets the rights of an administrator is told of all settings, who loses them must fetch all anew", async () => {
+    const { cursor } = await changesSince(admin);
+    await database.query("update attune.users set is_admin = false where id = $1", [admin.id]);
+    await database.query(`
+      insert into attune.setting_definitions (key, category, audience, schema, default_value)
+      values ('changes.later', 'changes', 'admin', '{}', '1')
+    `);
+    const demoted = await changesSince(admin, cursor);
+    expect(demoted).toMatchObject({ must_refetch: true, setting_keys: [] });
+    expect(await changesSince(admin, demoted.cursor)).toMatchObject({ must_refetch: false, setting_keys: [] });
+    await database.query("delete from attune.setting_definitions where key = 'changes.later'");
     const promote = () => database.query("update attune.users set is_admin = true where id = $1", [admin.id]);
     expect(await toldOf(promote)).toEqual({ ...nobody, admin: KEYS });
   });

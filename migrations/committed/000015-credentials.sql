@@ -1,5 +1,5 @@
 --! Previous: sha1:45ca63d1beba155ccd3c31567b13f54cc20c2d7d
---! Hash: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
+--! Hash: sha1:a875279a14e19e53f57d2f5b8339536d94945327
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted
@@ -829,14 +829,6 @@ begin
       hint = 'Send the key, token or password as the provider shows it.';
   end if;
 
-  if strpos(label, kept) > 0 then
-    raise exception using
-      errcode = 'PT422',
-      message = 'The label has the secret in it',
-      detail = 'secret_in_label',
-      hint = 'Give another label: others may read it.';
-  end if;
-
   if expires_at <= now() or not isfinite(expires_at) then
     raise exception using
       errcode = 'PT422',
@@ -850,7 +842,7 @@ end;
 $$;
 comment on function attune_private.check_credential(text, text, text, timestamptz) is
   'The secret as it is stored; NULL when none is given. '
-  'Refused: `unknown_credential_provider`, `too_large`, `invalid_secret`, `secret_in_label`, `invalid_expiry`.';
+  'Refused: `unknown_credential_provider`, `too_large`, `invalid_secret`, `invalid_expiry`.';
 revoke all on function attune_private.check_credential(text, text, text, timestamptz) from public;
 --! EndIncluded credentials/private/check_credential.sql
 --! Included credentials/private/refuse_missing_secret.sql
@@ -870,6 +862,52 @@ $$;
 comment on function attune_private.refuse_missing_secret() is 'Refuses: `secret_required`.';
 revoke all on function attune_private.refuse_missing_secret() from public;
 --! EndIncluded credentials/private/refuse_missing_secret.sql
+--! Included credentials/private/refuse_secret_in_label.sql
+create or replace function attune_private.refuse_secret_in_label(label text, secret text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if strpos(label, secret) > 0 or attune_hidden.secret_form(label) is not null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The label has the secret in it',
+      detail = 'secret_in_label',
+      hint = 'Give another label: others may read it.';
+  end if;
+end;
+$$;
+comment on function attune_private.refuse_secret_in_label(text, text) is
+  'Refuses (`secret_in_label`) a label that has the secret in it, or any that is one by its form. '
+  'A secret that is not known, NULL, is in none.';
+revoke all on function attune_private.refuse_secret_in_label(text, text) from public;
+--! EndIncluded credentials/private/refuse_secret_in_label.sql
+--! Included credentials/private/readable_secret.sql
+create or replace function attune_private.readable_secret(
+  source attune.credential_source,
+  owner_id uuid,
+  provider text
+)
+returns text
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case
+    when attune_private.offered_key('attune.master_key') is not null then attune_private.unseal_secret(
+      source, owner_id, provider, attune_private.stored_secret(source, owner_id, provider)
+    )
+  end;
+exception
+  when sqlstate 'PT409' or sqlstate 'PT422' then
+    return null;
+end;
+$$;
+comment on function attune_private.readable_secret(attune.credential_source, uuid, text) is
+  'A secret that is stored; NULL where the master key is not there, or not the right one, or the secret is damaged.';
+revoke all on function attune_private.readable_secret(attune.credential_source, uuid, text) from public;
+--! EndIncluded credentials/private/readable_secret.sql
 --! Included credentials/private/store_credential.sql
 create or replace function attune_private.store_credential(
   user_id uuid,
@@ -899,6 +937,9 @@ begin
       perform attune_private.refuse_missing_secret();
     end if;
 
+    perform attune_private.refuse_secret_in_label(
+      stored.label, attune_private.readable_secret('user', store_credential.user_id, store_credential.provider)
+    );
     return stored;
   end if;
 
@@ -920,6 +961,8 @@ begin
     last_used_at = null,
     created_at = now()
   returning c.* into stored;
+
+  perform attune_private.refuse_secret_in_label(stored.label, kept);
 
   insert into attune_private.credential_secrets (user_id, provider, master_key_mark, data_key, ciphertext)
   values (
@@ -974,6 +1017,9 @@ begin
       perform attune_private.refuse_missing_secret();
     end if;
 
+    perform attune_private.refuse_secret_in_label(
+      stored.label, attune_private.readable_secret('team', store_team_credential.team_id, store_team_credential.provider)
+    );
     return stored;
   end if;
 
@@ -997,6 +1043,8 @@ begin
     created_at = now(),
     updated_by = excluded.updated_by
   returning c.* into stored;
+
+  perform attune_private.refuse_secret_in_label(stored.label, kept);
 
   insert into attune_private.team_credential_secrets (team_id, provider, master_key_mark, data_key, ciphertext)
   values (
@@ -1051,6 +1099,9 @@ begin
       perform attune_private.refuse_missing_secret();
     end if;
 
+    perform attune_private.refuse_secret_in_label(
+      stored.label, attune_private.readable_secret('shared', null, store_shared_credential.provider)
+    );
     return stored;
   end if;
 
@@ -1073,6 +1124,8 @@ begin
     created_at = now(),
     updated_by = excluded.updated_by
   returning c.* into stored;
+
+  perform attune_private.refuse_secret_in_label(stored.label, kept);
 
   insert into attune_private.shared_credential_secrets (provider, master_key_mark, data_key, ciphertext)
   values (
@@ -1422,7 +1475,8 @@ begin atomic
     union all
     select t.provider, 'team', t.team_id, t.label, t.expires_at
     from attune.users as u
-    join attune.team_credentials as t on t.team_id = u.current_team_id
+    join attune.team_members as m on m.user_id = u.id and m.team_id = u.current_team_id
+    join attune.team_credentials as t on t.team_id = m.team_id
     where u.id = usable_credentials.user_id
     union all
     select s.provider, 'shared', null, s.label, s.expires_at

@@ -1,5 +1,5 @@
---! Previous: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
---! Hash: sha1:0a430b772f39296e69539e00e828809e3be0009d
+--! Previous: sha1:a875279a14e19e53f57d2f5b8339536d94945327
+--! Hash: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
 --! Message: knowledge
 
 -- What one learns, the others find.

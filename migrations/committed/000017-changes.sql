@@ -1,5 +1,5 @@
---! Previous: sha1:0a430b772f39296e69539e00e828809e3be0009d
---! Hash: sha1:88af5bf0dc9e83d6b2f0b75fe1380c9a58b60866
+--! Previous: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
+--! Hash: sha1:657896eb2b5ddf3ee28b5f4f9402f06b45e164dc
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
@@ -153,7 +153,7 @@ revoke all on function attune_private.read_cursor(text) from public;
 --! EndIncluded changes/private/read_cursor.sql
 --! Included changes/private/recent_changes.sql
 create or replace function attune_private.recent_changes(since pg_snapshot, user_ids uuid[])
-returns table (user_id uuid, setting_keys text[], notification_ids uuid[])
+returns table (user_id uuid, must_refetch boolean, setting_keys text[], notification_ids uuid[])
 language plpgsql stable parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
 as $$
@@ -168,12 +168,14 @@ begin
       from attune.users as u
       where u.id = any (recent_changes.user_ids)
     ), entries as materialized (
-      select l.id, l.subject, l.layer, l.user_id, l.scope, l.key, l.previous_attributes, l.new_attributes
+      select l.id, l.subject, l.layer, l.user_id, l.scope, l.key, l.previous_attributes, l.new_attributes, false as ends_rights
       from attune.configuration_audit_log as l
       where l.layer in ('default', 'global', 'plan', 'team')
         and (l.transaction_id >= first and l.transaction_id < beyond or l.transaction_id = any (late))
       union all
-      select l.id, l.subject, l.layer, l.user_id, l.scope, l.key, null, null
+      select
+        l.id, l.subject, l.layer, l.user_id, l.scope, l.key, null, null,
+        l.subject = 'user' and l.key = 'is_admin' and l.new_value = 'false'
       from attune.configuration_audit_log as l
       where l.user_id = any (recent_changes.user_ids)
         and (l.transaction_id >= first and l.transaction_id < beyond or l.transaction_id = any (late))
@@ -213,20 +215,25 @@ begin
       join attune.setting_definitions as d on d.key = e.key and d.audience <= c.audience
       where e.layer in ('user', 'project')
       union all
-      -- Somebody else by plan, team or rights: every setting may be another, and what administrators see may be gone.
+      -- Somebody else by plan, team or rights: every setting may be another.
       select c.id, d.key, e.id
       from (
-        select s.user_id, max(s.id) as id, bool_or(s.key = 'is_admin') as is_of_rights
+        select s.user_id, max(s.id) as id
         from entries as s
         where s.subject = 'user'
         group by s.user_id
       ) as e
       join callers as c on c.id = e.user_id
-      join attune.setting_definitions as d on d.audience <= c.audience or e.is_of_rights
+      join attune.setting_definitions as d on d.audience <= c.audience
     ), settings as (
       select t.user_id, array_agg(t.key order by t.id, t.key) as keys
       from (select g.user_id, g.key, max(g.id) as id from told as g group by g.user_id, g.key) as t
       group by t.user_id
+    ), demoted as (
+      -- What they were shown is gone, and what it is called now is not for them.
+      select distinct e.user_id
+      from entries as e
+      where e.ends_rights
     ), inbox as (
       select n.user_id, array_agg(n.id order by n.transaction_id, n.arrived_at, n.id) as ids
       from attune.notifications as n
@@ -234,18 +241,19 @@ begin
         and (n.transaction_id >= first and n.transaction_id < beyond or n.transaction_id = any (late))
       group by n.user_id
     )
-    select c.id, coalesce(s.keys, '{}'), coalesce(i.ids, '{}')
+    select c.id, d.user_id is not null, coalesce(s.keys, '{}'), coalesce(i.ids, '{}')
     from callers as c
+    left join demoted as d on d.user_id = c.id
     left join settings as s on s.user_id = c.id
     left join inbox as i on i.user_id = c.id
-    where s.user_id is not null
-      or i.user_id is not null;
+    where coalesce(d.user_id, s.user_id, i.user_id) is not null;
 end;
 $$;
 comment on function attune_private.recent_changes(pg_snapshot, uuid[]) is
   'What changed for some users since a snapshot, in the order of the last change, a row for each for whom something '
   'did: the settings of which what applies may be another, and the notifications. '
-  'A setting that a user is not shown, and was not before, is not named.';
+  'A setting that a user is not shown, and was not before, is not named; who lost the rights of an administrator must '
+  'fetch everything anew.';
 revoke all on function attune_private.recent_changes(pg_snapshot, uuid[]) from public;
 --! EndIncluded changes/private/recent_changes.sql
 --! Included changes/private/recent_knowledge.sql
@@ -339,7 +347,7 @@ begin
   select r.* into mine from attune_private.recent_changes(since, array[caller.user_id]) as r;
   return attune_private.bounded_changes(
     attune_private.current_cursor(),
-    false,
+    coalesce(mine.must_refetch, false),
     coalesce(mine.setting_keys, '{}'),
     coalesce(mine.notification_ids, '{}'),
     attune_private.recent_knowledge(since)
@@ -353,8 +361,8 @@ comment on function attune.changes_since(text) is
   'then go on from the cursor that is returned. '
   'A transaction that was under way when the cursor was made, and committed afterwards, is in it. '
   '`must_refetch` says that the cursor says nothing here any more: it is from another database, from before a restore '
-  'or a failover, from before changes that were removed from the records, or more than a thousand things of a kind '
-  'changed since. '
+  'or a failover, from before changes that were removed from the records or before the caller lost the rights of an '
+  'administrator, or more than a thousand things of a kind changed since. '
   'Refused: `not_signed_in`, `invalid_cursor`, `too_large`.';
 revoke all on function attune.changes_since(text) from public;
 grant execute on function attune.changes_since(text) to anon, authenticated, service_role;
@@ -379,7 +387,7 @@ begin
 
   if since is not null and outbox.cursor <> until then
     return query
-      select r.user_id, attune_private.bounded_changes(until, false, r.setting_keys, r.notification_ids, '{}')
+      select r.user_id, attune_private.bounded_changes(until, r.must_refetch, r.setting_keys, r.notification_ids, '{}')
       from attune_private.recent_changes(since, outbox.user_ids) as r;
   end if;
 end;

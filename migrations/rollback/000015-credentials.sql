@@ -39,6 +39,8 @@ drop function
   attune_private.store_shared_credential(attune_private.caller, text, text, text, timestamptz),
   attune_private.secret_of(text),
   attune_private.open_box(bytea, bytea, bytea),
+  attune_private.refuse_secret_in_label(text, text),
+  attune_private.readable_secret(attune.credential_source, uuid, text),
   attune_private.refuse_missing_secret(),
   attune_private.decrypt_aes(bytea, bytea, bytea),
   attune_private.offered_key(text),

@@ -3,6 +3,7 @@ import { type GraphQLError, type GraphQLFormattedError, Kind } from "graphql";
 import { isSafeError } from "postgraphile/grafast";
 import { camelCase } from "postgraphile/graphile-build";
 import pg from "pg";
+import { variableWithoutValue, withoutValue } from "./without-values.ts";
 import { httpError, overloaded, RequestError } from "../server/request-error.ts";
 
 /** An error in the form of the contract, without its `debugId`. */
@@ -300,7 +301,8 @@ export function maskError(error: GraphQLError): GraphQLFormattedError {
 function ofExecution(error: GraphQLError): PublicError {
   const { message, originalError, extensions, nodes, path } = error;
   // A variable's scalar may have thrown anything; what is said of it is the client's own value.
-  if (nodes?.every(({ kind }) => kind === Kind.VARIABLE_DEFINITION)) return badInput(message);
+  if (nodes?.every(({ kind }) => kind === Kind.VARIABLE_DEFINITION))
+    return badInput(variableWithoutValue(message, originalError?.message));
   if (originalError) return publicError(originalError);
 
   const { code, reason, hint } = extensions;
@@ -320,5 +322,6 @@ export function completeError(error: GraphQLFormattedError, status: number): Gra
   const isOfQuery = status === 200 || (status === 400 && !("statusCode" in extensions));
   if (!isOfQuery) return maskThrown(status < 500 ? httpError(status) : error);
 
-  return { message, ...where, extensions: message.startsWith("Syntax Error") ? MALFORMED_QUERY : INVALID_QUERY };
+  const told = withoutValue(message);
+  return { message: told, ...where, extensions: message.startsWith("Syntax Error") ? MALFORMED_QUERY : INVALID_QUERY };
 }
