@@ -141,6 +141,9 @@ describe.each(DOORS)("%s", (_door, clientOf) => {
 
 /** The reasons in whatever was told. */
 function reasonsOf(told: unknown): string[] {
+  // A connection that is closed says it there.
+  const [why]: unknown[] = Array.isArray(told) ? told : [];
+  if (typeof why === "object" && why !== null && "reason" in why && typeof why.reason === "string") return [why.reason];
   return Array.from(JSON.stringify(told).matchAll(/"reason":"(\w+)"/g), ([, reason = ""]) => reason);
 }
 

@@ -39,7 +39,10 @@ export const createLimitsPlugin = (admit: Admit): GraphileConfig.Plugin => ({
         const { getExecutionConfig } = event;
         event.getExecutionConfig = async function (context) {
           const config = await getExecutionConfig.call(this, context);
-          return { ...config, parseAndValidate: (query) => tooLong(query) ?? config.parseAndValidate(query) };
+          return {
+            ...config,
+            parseAndValidate: (query) => tooLong(query) ?? orInvalid(() => config.parseAndValidate(query)),
+          };
         };
         return next();
       },
@@ -74,6 +77,17 @@ async function withinLimits<Result>(
     return await next();
   } finally {
     leave();
+  }
+}
+
+/** The rule that a subscription has one field evaluates directives, and knows no variables: it throws. */
+function orInvalid<Result>(validate: () => Result): Result | { errors: GraphQLError[] } {
+  try {
+    return validate();
+  } catch (error) {
+    if (!(error instanceof GraphQLError)) throw error;
+    const message = "Whether a subscription has its field can't depend on a variable";
+    return { errors: [refusedQuery("invalid_query", message, "Leave out `@skip` and `@include`.")] };
   }
 }
 

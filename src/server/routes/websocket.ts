@@ -15,13 +15,16 @@ import type { FindIdentity } from "../../sign-in/identify.ts";
 import { reportFailure } from "../error-responses.ts";
 import { GRAPHQL_PATH } from "../paths.ts";
 import type { RateLimits } from "../rate-limits.ts";
-import { httpError, RequestError, shuttingDown } from "../request-error.ts";
+import { httpError, notSignedIn, RequestError, shuttingDown } from "../request-error.ts";
 
 /** Bytes that may wait for a client to read them, before it is cut off. What is told waits for itself. */
 const MOST_UNREAD = 1024 * 1024;
 
 /** How long a client has to say goodbye, in milliseconds. */
 const GOODBYE = 250;
+
+/** The last moment that JavaScript knows, in milliseconds: ECMA-262, 21.4.1.1. */
+const LATEST = 8.64e15;
 
 /** The codes that clients of the protocol take for "try again": with another token, later, at another server. */
 const CODES = { forbidden: CloseCode.Forbidden, later: 1013, goingAway: 1001 };
@@ -103,7 +106,10 @@ function createProtocol(
     jsonMessageReviver: keepDigits,
     async onConnect({ connectionParams, extra }) {
       try {
-        return await identify(live, findIdentity, extra, connectionParams?.authorization);
+        const answer = await identify(live, findIdentity, extra, connectionParams?.authorization);
+        // There is nothing to tell nobody, and the place is another's.
+        if (extra.client.userId === undefined) throw notSignedIn();
+        return answer;
       } catch (error) {
         refuse(extra.socket, extra.request, error);
         return false;
@@ -147,8 +153,9 @@ async function identify(
   request.identity = identity;
   const { expiresAt } = identity;
   return {
-    authorization: client.userId === undefined ? "none" : "accepted",
-    ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt).toISOString() }),
+    authorization: "accepted",
+    // Of a time that no clock will reach, nothing is said.
+    ...(expiresAt !== undefined && expiresAt <= LATEST && { expiresAt: new Date(expiresAt).toISOString() }),
   };
 }
 
