@@ -1,5 +1,5 @@
---! Previous: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
---! Hash: sha1:657896eb2b5ddf3ee28b5f4f9402f06b45e164dc
+--! Previous: sha1:bbe040ad5fe3231272fda340a0f77915371b863a
+--! Hash: sha1:f8c0bf955fe85bb96e9f48bea5a347113a9c01ff
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
