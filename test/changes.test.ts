@@ -448,6 +448,27 @@ describe("a cursor", () => {
     }
   });
 
+  test("more than a hundred settings at once are told as everything", async () => {
+    const { cursor } = await changesSince(bob);
+    await database.query(`
+      insert into attune.setting_definitions (key, category, schema, default_value)
+      select 'many.setting' || n, 'many', '{}', '1' from generate_series(1, 101) as n
+    `);
+    const first = await changesSince(bob, cursor);
+    expect(first).toMatchObject({ must_refetch: true, setting_keys: [] });
+    await database.query("update attune.users set plan = 'studio' where id = $1", [bob.id]);
+    await database.query("update attune.users set plan = 'bootstrapper' where id = $1", [bob.id]);
+    const second = await changesSince(bob, first.cursor);
+    expect(second).toMatchObject({ must_refetch: true, setting_keys: [] });
+    await preference(bob, "many.setting1", 2);
+    expect(await changesSince(bob, second.cursor)).toMatchObject({
+      must_refetch: false,
+      setting_keys: ["many.setting1"],
+    });
+    await database.query("delete from attune.user_preferences where key = 'many.setting1'");
+    await database.query("delete from attune.setting_definitions where category = 'many'");
+  });
+
   test("more than a thousand of a kind is told as everything", async () => {
     const { cursor } = await changesSince(bob);
     await database.query(

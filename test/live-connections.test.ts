@@ -201,6 +201,58 @@ describe("the protocol", () => {
     expect((await socket.closed).code).toBe(code);
   });
 
+  test("of one id one subscription runs at a time, however fast they are begun and ended", async () => {
+    const socket = await signedIn(ada.token);
+    const complete = { type: "complete", id: "1" };
+    for (let n = 0; n < 6; n += 1) {
+      socket.send(SUBSCRIBE);
+      if (n < 5) socket.send(complete);
+    }
+    socket.send({ ...SUBSCRIBE, id: "other" });
+    const changed: string[] = [];
+    const read = async (): Promise<string> => {
+      const { type, id = "", payload } = await socket.next();
+      const { data } = (payload ?? {}) as { data?: { settingsChanged: { keys: string[] } } };
+      if ((data?.settingsChanged.keys.length ?? 0) > 0) changed.push(id);
+      return `${type} ${id}`;
+    };
+    const readUntil = async (mark: string): Promise<void> => {
+      while ((await read()) !== mark);
+    };
+    const change = async (value: boolean, listeners: string[]): Promise<void> => {
+      changed.length = 0;
+      await database.as(ada, (client) =>
+        client.query("select attune.set_preference('TASKS_ENABLED', $1)", [`${value}`]),
+      );
+      while (!listeners.every((id) => changed.includes(id))) await read();
+      socket.send({ type: "ping" });
+      await readUntil("pong ");
+    };
+    await readUntil("next other");
+    await change(false, ["1", "other"]);
+    expect(changed.toSorted()).toEqual(["1", "other"]);
+    socket.send(complete);
+    await change(true, ["other"]);
+    expect(changed).toEqual(["other"]);
+    socket.close();
+  });
+
+  test.each([
+    ["a variable", "subscription ($no: Boolean = true) { settingsChanged @skip(if: $no) { cursor } }"],
+    ["a literal", "subscription { settingsChanged @include(if: false) { cursor } }"],
+  ])("a subscription that %s leaves nothing of is refused, and the others go on", async (_how, query) => {
+    const socket = await signedIn(ada.token);
+    socket.send({ type: "subscribe", id: "1", payload: { query } });
+    expect(await socket.next()).toMatchObject({
+      type: "error",
+      id: "1",
+      payload: [{ extensions: { reason: "invalid_query" } }],
+    });
+    socket.send({ ...SUBSCRIBE, id: "2" });
+    expect(await socket.next()).toMatchObject({ type: "next", id: "2" });
+    socket.close();
+  });
+
   test("is graphql-transport-ws and no other", async () => {
     await expect(openSocket(urls.ws, {}, "graphql-ws")).rejects.toThrow("no subprotocol");
   });

@@ -1,5 +1,5 @@
 --! Previous: sha1:bbe040ad5fe3231272fda340a0f77915371b863a
---! Hash: sha1:f8c0bf955fe85bb96e9f48bea5a347113a9c01ff
+--! Hash: sha1:fb7774d8db2bf45d6e9f713eda5c1221d85c98ce
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
@@ -202,12 +202,18 @@ begin
           and a.audience is not null
       ) as s
       group by s.layer, s.scope, s.key
+    ), amounts as materialized (
+      -- Looked at before every name is told to everybody.
+      select
+        (select count(distinct s.key) from shared as s) > 100 as is_much_shared,
+        (select count(*) from attune.setting_definitions) > 100 as is_much_defined
     ), told as (
       select c.id as user_id, s.key, s.id
       from callers as c
       join shared as s
         on s.audience <= c.audience
         and (s.layer in ('default', 'global') or s.layer = 'plan' and s.scope = c.plan or s.layer = 'team' and s.scope = c.team)
+      where not (select a.is_much_shared from amounts as a)
       union all
       select c.id, d.key, e.id
       from entries as e
@@ -225,15 +231,22 @@ begin
       ) as e
       join callers as c on c.id = e.user_id
       join attune.setting_definitions as d on d.audience <= c.audience
+      where not (select a.is_much_defined from amounts as a)
     ), settings as (
       select t.user_id, array_agg(t.key order by t.id, t.key) as keys
       from (select g.user_id, g.key, max(g.id) as id from told as g group by g.user_id, g.key) as t
       group by t.user_id
-    ), demoted as (
-      -- What they were shown is gone, and what it is called now is not for them.
-      select distinct e.user_id
-      from entries as e
-      where e.ends_rights
+    ), overtaken as (
+      -- Of whom lost rights, what they were shown is gone, and what it is called now is not for them.
+      select c.id as user_id
+      from callers as c
+      cross join amounts as a
+      where a.is_much_shared
+        or exists (
+          select from entries as e
+          where e.user_id = c.id
+            and (e.ends_rights or e.subject = 'user' and a.is_much_defined)
+        )
     ), inbox as (
       select n.user_id, array_agg(n.id order by n.transaction_id, n.arrived_at, n.id) as ids
       from attune.notifications as n
@@ -241,19 +254,20 @@ begin
         and (n.transaction_id >= first and n.transaction_id < beyond or n.transaction_id = any (late))
       group by n.user_id
     )
-    select c.id, d.user_id is not null, coalesce(s.keys, '{}'), coalesce(i.ids, '{}')
+    select c.id, o.user_id is not null, coalesce(s.keys, '{}'), coalesce(i.ids, '{}')
     from callers as c
-    left join demoted as d on d.user_id = c.id
+    left join overtaken as o on o.user_id = c.id
     left join settings as s on s.user_id = c.id
     left join inbox as i on i.user_id = c.id
-    where coalesce(d.user_id, s.user_id, i.user_id) is not null;
+    where coalesce(o.user_id, s.user_id, i.user_id) is not null;
 end;
 $$;
 comment on function attune_private.recent_changes(pg_snapshot, uuid[]) is
   'What changed for some users since a snapshot, in the order of the last change, a row for each for whom something '
   'did: the settings of which what applies may be another, and the notifications. '
-  'A setting that a user is not shown, and was not before, is not named; who lost the rights of an administrator must '
-  'fetch everything anew.';
+  'A setting that a user is not shown, and was not before, is not named. '
+  'Who lost the rights of an administrator must fetch everything anew, and so must all where more than a hundred '
+  'settings changed.';
 revoke all on function attune_private.recent_changes(pg_snapshot, uuid[]) from public;
 --! EndIncluded changes/private/recent_changes.sql
 --! Included changes/private/recent_knowledge.sql
@@ -307,7 +321,7 @@ language sql immutable parallel safe security invoker
 begin atomic
   select case
     when bounded_changes.must_refetch
-      or cardinality(bounded_changes.setting_keys) > 1000
+      or cardinality(bounded_changes.setting_keys) > 100
       or cardinality(bounded_changes.notification_ids) > 1000
       or cardinality(bounded_changes.knowledge_entry_ids) > 1000
       then row(bounded_changes.cursor, true, '{}', '{}', '{}')::attune.changes
@@ -321,7 +335,8 @@ begin atomic
   end;
 end;
 comment on function attune_private.bounded_changes(text, boolean, text[], uuid[], uuid[]) is
-  'What changed, or, where that is more than a thousand of a kind, that everything must be fetched anew.';
+  'What changed, or, where that is more than a hundred settings or a thousand notifications or entries, that everything '
+  'must be fetched anew.';
 revoke all on function attune_private.bounded_changes(text, boolean, text[], uuid[], uuid[]) from public;
 --! EndIncluded changes/private/bounded_changes.sql
 --! Included changes/changes_since.sql
@@ -362,7 +377,7 @@ comment on function attune.changes_since(text) is
   'A transaction that was under way when the cursor was made, and committed afterwards, is in it. '
   '`must_refetch` says that the cursor says nothing here any more: it is from another database, from before a restore '
   'or a failover, from before changes that were removed from the records or before the caller lost the rights of an '
-  'administrator, or more than a thousand things of a kind changed since. '
+  'administrator, or more than a hundred settings, or a thousand notifications or entries, changed since. '
   'Refused: `not_signed_in`, `invalid_cursor`, `too_large`.';
 revoke all on function attune.changes_since(text) from public;
 grant execute on function attune.changes_since(text) to anon, authenticated, service_role;

@@ -1,10 +1,14 @@
 /** Reads the outbox while somebody listens: one for a server, on a connection of its own. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
+import { codeOf } from "../user-error.ts";
 import { isNews, type Outbox, readOutbox } from "./changes.ts";
 
 /** Milliseconds between one look and the next, and after a failure: at first, and at most. */
 const PAUSE = { usual: 25, afterFailure: 100, longest: 2000 };
+
+/** SQLSTATE `query_canceled`. */
+const STATEMENT_TIMEOUT = "57014";
 
 type Setting = {
   pool: Pool;
@@ -36,11 +40,16 @@ export function createPoller({ pool, userIds, onChanges, onFailure, onRecovery }
   const pause = (milliseconds: number): Promise<void> =>
     sleep(milliseconds, undefined, { signal: stopping.signal }).catch(() => undefined);
 
+  /** Whether something was given up, so that all that listeners have must be fetched anew. */
+  let isBehind = false;
+
   const lookOnce = async (): Promise<void> => {
     const outbox = await readOutbox(pool, cursor, userIds());
+    if (isBehind) outbox.everybody.mustRefetch = true;
     if (isNews(outbox.everybody) || outbox.byUser.size > 0) await onChanges(outbox);
     // Only now: what could not be told is read once more.
     cursor = outbox.everybody.cursor;
+    isBehind = false;
   };
 
   const run = async (): Promise<void> => {
@@ -54,6 +63,11 @@ export function createPoller({ pool, userIds, onChanges, onFailure, onRecovery }
       } catch (error) {
         if (failures === 0 && isNeeded()) onFailure(error);
         failures += 1;
+        // What takes too long now takes longer the next time.
+        if (failures > 1 && codeOf(error) === STATEMENT_TIMEOUT) {
+          cursor = null;
+          isBehind = true;
+        }
       }
       look = undefined;
       await pause(

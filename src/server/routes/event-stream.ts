@@ -12,7 +12,7 @@ import { tellFailure } from "../error-responses.ts";
 import { GRAPHQL_PATH } from "../paths.ts";
 
 /** A client may take both: a stream is then for subscriptions only. */
-const STREAM = /(?:^|,)\s*text\/event-stream\s*(?:;|,|$)/i;
+const STREAM = /(?:^|,)\s*text\/event-stream\s*(?!;\s*q=0(?:\.0*)?\s*(?:[;,]|$))(?:;|,|$)/i;
 const ANSWER = /(?:^|,)\s*(?:\*\/\*|application\/(?:\*|json|graphql-response\+json))\s*(?:;|,|$)/i;
 
 type Setting = { live: Live; subscriptions: Subscriptions; times: LiveTimes };

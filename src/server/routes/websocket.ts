@@ -36,7 +36,15 @@ export type WebSocketSetting = {
   times: LiveTimes;
 };
 
-type Extra = { socket: WebSocket; request: FastifyRequest; client: LiveClient };
+type Extra = {
+  socket: WebSocket;
+  request: FastifyRequest;
+  client: LiveClient;
+  /** By the id of a subscription: what was done last about it, and that it runs. */
+  turns: Map<string, { before: Promise<void>; run: Promise<void> }>;
+  /** By the id of a subscription that is being opened: whom to tell that it is. */
+  opened: Map<string, () => void>;
+};
 type Params = { authorization?: unknown };
 
 /** Hooks and routes are added afterwards: a refused upgrade is ended as what it is. */
@@ -78,7 +86,7 @@ export function addWebSocketRoute(app: FastifyInstance, setting: WebSocketSettin
         return;
       }
       keepAlive(socket, times);
-      serve(protocol, setting, { socket, request, client });
+      serve(protocol, setting, { socket, request, client, turns: new Map(), opened: new Map() });
       socket.once("close", () => live.leave(client));
     },
   });
@@ -87,7 +95,7 @@ export function addWebSocketRoute(app: FastifyInstance, setting: WebSocketSettin
 type Protocol = ReturnType<typeof makeServer<Params, Extra>>;
 
 function createProtocol(
-  { live, subscriptions, findIdentity, times }: WebSocketSetting,
+  { live, subscriptions, findIdentity, limits, times }: WebSocketSetting,
   replies: WeakMap<FastifyRequest, FastifyReply>,
 ): Protocol {
   return makeServer<Params, Extra>({
@@ -102,14 +110,24 @@ function createProtocol(
       }
     },
     async onSubscribe({ extra: { request, client } }, _id, payload) {
-      const reply = replies.get(request);
-      if (reply === undefined) throw new Error("The upgrade of this connection was not seen");
-      const { query, operationName, variables } = payload;
-      const opened = await subscriptions.open(client, { query, operationName, variables }, { request, reply });
-      if ("errors" in opened) return opened.errors.map(asGraphqlError);
-      return { ...opened.args, contextValue: opened.answers };
+      try {
+        // As a request would, before anything is done for it.
+        await limits.countWork(request, undefined, 1);
+        const reply = replies.get(request);
+        if (reply === undefined) throw new Error("The upgrade of this connection was not seen");
+        const { query, operationName, variables } = payload;
+        const opened = await subscriptions.open(client, { query, operationName, variables }, { request, reply });
+        if ("errors" in opened) return opened.errors.map(asGraphqlError);
+        return { ...opened.args, contextValue: opened.answers };
+      } catch (error) {
+        return [asGraphqlError(reportFailure(request, error).error)];
+      }
     },
     subscribe: ({ contextValue }) => contextValue as AsyncIterable<ExecutionResult>,
+    onOperation({ extra: { opened } }, id) {
+      // The library takes note of it right after this.
+      setImmediate(() => opened.get(id)?.());
+    },
     // It has its errors as they are told, and no other form.
     onNext: (_context, _id, _payload, _args, result) => result as FormattedExecutionResult,
   });
@@ -167,7 +185,8 @@ function serve(protocol: Protocol, { live, findIdentity, limits }: WebSocketSett
           if (socket.bufferedAmount > MOST_UNREAD) socket.terminate();
           else if (isBinary) socket.close(CloseCode.BadRequest, "Invalid message received");
           else
-            take((data as Buffer).toString()).catch(() =>
+            // What subscriptions throw is told to the client: this is a message that the protocol does not have.
+            inTurn(extra, (data as Buffer).toString(), take).catch(() =>
               socket.close(CloseCode.BadRequest, "Invalid message received"),
             );
         });
@@ -177,6 +196,43 @@ function serve(protocol: Protocol, { live, findIdentity, limits }: WebSocketSett
     extra,
   );
   socket.once("close", (code, reason) => void closed(code, reason.toString()));
+}
+
+/**
+ * Takes messages about one subscription one after the other: a subscription until it is open, its end until it is over.
+ * The library knows them by their ids alone, and would take the next of that id for the one before.
+ */
+function inTurn({ turns, opened }: Extra, text: string, take: (text: string) => Promise<void>): Promise<void> {
+  const { type, id } = headOf(text);
+  if (id === undefined || (type !== "subscribe" && type !== "complete")) return take(text);
+  const turn = turns.get(id) ?? { before: Promise.resolve(), run: Promise.resolve() };
+  const step = async (): Promise<void> => {
+    if (type === "complete") {
+      await take(text);
+      await turn.run.catch(() => undefined);
+      return;
+    }
+    turn.run = take(text);
+    await Promise.race([turn.run, new Promise<void>((resolve) => opened.set(id, resolve))]);
+    opened.delete(id);
+  };
+  const own = turn.before.then(step).finally(() => {
+    if (type === "complete" && turn.before === own) turns.delete(id);
+  });
+  turn.before = own;
+  turns.set(id, turn);
+  return own;
+}
+
+/** Of which kind a message is, and of what; what is none is for the library to refuse. */
+function headOf(text: string): { type?: unknown; id?: string } {
+  try {
+    const message: unknown = JSON.parse(text);
+    if (typeof message !== "object" || message === null || !("id" in message) || !("type" in message)) return {};
+    return typeof message.id === "string" ? { type: message.type, id: message.id } : {};
+  } catch {
+    return {};
+  }
 }
 
 /** @throws RequestError when a page of another site connects */
