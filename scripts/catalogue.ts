@@ -178,6 +178,7 @@ const REACH: Record<string, Partial<Record<Persona, string>>> = {
   manager: { user: " as manager", administrator: " as manager" },
   team_admin_or_admin: { user: " as team administrator", administrator: "" },
   owner: { user: " as owner", administrator: " as owner" },
+  reader_or_admin: { user: "; of deleted entries their own", administrator: "" },
   service_role: { service_role: "" },
 };
 
@@ -212,10 +213,8 @@ function reachOf(table: Table, policy: Policy, persona: Persona): string | undef
   return reach[persona];
 }
 
-/** A log: what guards it is there, and no role may update it. */
+/** A log: what guards it is there, no role may update it, and no change of a row has its time. */
 function isAppendOnly(table: Table): boolean {
-  return (
-    table.triggers.some(({ name }) => name.endsWith("_append_only")) &&
-    !table.grants.some(({ command }) => command === "update")
-  );
+  const has = (what: string): boolean => table.triggers.some(({ name }) => name.endsWith(what));
+  return has("_append_only") && !has("_timestamps") && !table.grants.some(({ command }) => command === "update");
 }

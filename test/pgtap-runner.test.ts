@@ -178,7 +178,7 @@ describe("a run that is cut short", () => {
               "select from pg_stat_activity where query like '%pg_sleep(60)%' and datname like 'attune_test_%'",
             ),
           ).then(({ rowCount }) => rowCount),
-        { timeout: 15_000, interval: 100 },
+        { timeout: 50_000, interval: 100 },
       )
       .toBe(1);
     return child;

@@ -31,6 +31,7 @@ import {
 
 /** What is told once, and is nothing that has a state to keep. */
 const NO_OBJECTS = [
+  "AdoptedCredential",
   "AdoptedPreference",
   "AdoptedSetting",
   "Changes",

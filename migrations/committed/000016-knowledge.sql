@@ -1,5 +1,5 @@
 --! Previous: sha1:a875279a14e19e53f57d2f5b8339536d94945327
---! Hash: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
+--! Hash: sha1:bbe040ad5fe3231272fda340a0f77915371b863a
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -197,7 +197,7 @@ comment on column attune.knowledge_versions.transaction_id is
   'The transaction that wrote it, or purged it: what has the same was done together or not at all.';
 
 alter table attune.knowledge_versions enable row level security;
-create policy knowledge_versions_select_authenticated on attune.knowledge_versions for select to authenticated
+create policy knowledge_versions_select_reader_or_admin on attune.knowledge_versions for select to authenticated
   using (
     (select attune.current_user_id()) is not null
     and (

@@ -1,5 +1,5 @@
---! Previous: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
---! Hash: sha1:2c278f31c08714916474d31da99a4b25bbec0713
+--! Previous: sha1:bbe040ad5fe3231272fda340a0f77915371b863a
+--! Hash: sha1:fb7774d8db2bf45d6e9f713eda5c1221d85c98ce
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

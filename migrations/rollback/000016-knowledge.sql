@@ -1,6 +1,6 @@
 drop policy knowledge_entries_select_authenticated on attune.knowledge_entries;
 drop policy knowledge_entries_select_service_role on attune.knowledge_entries;
-drop policy knowledge_versions_select_authenticated on attune.knowledge_versions;
+drop policy knowledge_versions_select_reader_or_admin on attune.knowledge_versions;
 drop policy knowledge_versions_select_service_role on attune.knowledge_versions;
 drop policy knowledge_edit_leases_select_authenticated on attune.knowledge_edit_leases;
 drop policy knowledge_edit_leases_select_service_role on attune.knowledge_edit_leases;
