@@ -1,5 +1,5 @@
 --! Previous: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
---! Hash: sha1:0a430b772f39296e69539e00e828809e3be0009d
+--! Hash: sha1:7573566f5e779aca3e4554ad8a9d8d2a2f868b92
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -23,6 +23,33 @@ comment on type attune.knowledge_kind is
   '@value system What comes with the application; only administrators and trusted servers write it.\n'
   'What a piece of knowledge is.';
 
+--! Included knowledge/private/has_visible.sql
+create or replace function attune_private.has_visible(value text)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select exists (select from string_to_table(value, null) as c (c) where not attune_private.has_invisible(c.c));
+end;
+comment on function attune_private.has_visible(text) is 'Whether there is anything to see of a text.';
+revoke all on function attune_private.has_visible(text) from public;
+--! EndIncluded knowledge/private/has_visible.sql
+--! Included knowledge/private/normal_title.sql
+create or replace function attune_private.normal_title(title text)
+returns text
+language sql immutable parallel safe security invoker
+begin atomic
+  -- Not what joins, as in emojis, nor what says in which direction one reads: these belong to what stands beside them.
+  select btrim(
+    normalize(title, nfc),
+    E'\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\f\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e'
+    '\x1f \x7f\u0085\u00a0\u00ad\u1680\u180e\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b'
+    '\u2028\u2029\u202f\u205f\u2060\u3000\ufeff'
+  );
+end;
+comment on function attune_private.normal_title(text) is
+  'A title in the one form of Unicode, without blanks and invisible characters around it.';
+revoke all on function attune_private.normal_title(text) from public;
+--! EndIncluded knowledge/private/normal_title.sql
 --! Included knowledge/private/normal_tags.sql
 create or replace function attune_private.normal_tags(tags text[])
 returns text[]
@@ -33,14 +60,28 @@ begin atomic
     select n.tag, min(u.place) as place
     from unnest(normal_tags.tags) with ordinality as u (tag, place)
     cross join lateral (
-      select attune_private.lower_case(btrim(regexp_replace(u.tag, '[\s\x01-\x1f\x7f]+', ' ', 'g'))) as tag
+      select normalize(
+        attune_private.lower_case(
+          normalize(
+            btrim(
+              regexp_replace(
+                regexp_replace(u.tag, '[\u00ad\u180e\u200b\u2060\ufeff]+', '', 'g'),
+                '[\s\x01-\x1f\x7f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+', ' ', 'g'
+              )
+            ),
+            nfc
+          )
+        ),
+        nfc
+      ) as tag
     ) as n
-    where n.tag <> ''
+    where attune_private.has_visible(n.tag)
     group by n.tag
   ) as t;
 end;
 comment on function attune_private.normal_tags(text[]) is
-  'Tags in lower case, with single blanks, each once, in the order in which they came; empty ones are left out.';
+  'Tags in lower case and in the one form of Unicode, with single blanks, without what nobody sees, each once, in the '
+  'order in which they came; those of which there is nothing to see are left out.';
 revoke all on function attune_private.normal_tags(text[]) from public;
 --! EndIncluded knowledge/private/normal_tags.sql
 --! Included knowledge/private/are_tags.sql
@@ -60,7 +101,7 @@ create table attune.knowledge_entries (
     constraint knowledge_entries_pkey primary key,
   kind attune.knowledge_kind not null,
   title text not null
-    constraint knowledge_entries_title_check check (char_length(title) between 1 and 200 and title = btrim(title)),
+    constraint knowledge_entries_title_check check (char_length(title) between 1 and 200 and title = attune_private.normal_title(title)),
   body text not null default ''
     constraint knowledge_entries_body_check check (octet_length(body) <= 262144),
   tags text[] not null default '{}'
@@ -273,7 +314,8 @@ create table attune_private.knowledge_index (
   kind attune.knowledge_kind not null,
   tags text[] not null,
   created_at timestamptz not null,
-  search_vector tsvector not null
+  search_vector tsvector not null,
+  spellings text[] not null
 );
 create index knowledge_index_created_at_idx on attune_private.knowledge_index (created_at, entry_id);
 create index knowledge_index_tags_idx on attune_private.knowledge_index using gin (tags);
@@ -287,6 +329,7 @@ comment on column attune_private.knowledge_index.tags is 'Its tags.';
 comment on column attune_private.knowledge_index.created_at is 'When it was made.';
 comment on column attune_private.knowledge_index.search_vector is
   'Its words: of the title (A), of the tags (B), of the body (C).';
+comment on column attune_private.knowledge_index.spellings is 'Its words as they are spelled.';
 
 alter table attune_private.knowledge_index enable row level security;
 
@@ -294,14 +337,17 @@ alter table attune_private.knowledge_index enable row level security;
 create table attune_private.knowledge_words (
   word text not null
     constraint knowledge_words_word_check check (char_length(word) between 3 and 40),
+  id bigint not null generated always as identity,
   entry_id uuid not null,
-  constraint knowledge_words_pkey primary key (word, entry_id)
+  constraint knowledge_words_pkey primary key (word, id)
 );
-create index knowledge_words_entry_id_idx on attune_private.knowledge_words (entry_id);
 comment on table attune_private.knowledge_words is
-  'Which words there are, so that one with a typing mistake can be known for what was meant.';
+  'Which words there are, so that one with a typing mistake can be known for what was meant: those of what entries say '
+  'now, and no others.';
 comment on column attune_private.knowledge_words.word is 'A word, in lower case.';
-comment on column attune_private.knowledge_words.entry_id is 'An entry that brought it, which may be gone.';
+comment on column attune_private.knowledge_words.id is 'Which of several rows of the same word.';
+comment on column attune_private.knowledge_words.entry_id is
+  'One of the entries that have it: only when this one has it no more must others be looked for.';
 
 alter table attune_private.knowledge_words enable row level security;
 
@@ -321,10 +367,11 @@ language sql immutable parallel safe security invoker
 begin atomic
   -- In angle brackets there is code, which is read like any other text. The last four stand for what is put around a
   -- hit and for the brackets themselves: `attune_private.knowledge_excerpt`.
-  select translate(left(value, 50000), E'<>\x01\x02\x03\x04', E'\x03\x04');
+  select translate(normalize(left(value, 50000), nfc), E'<>\x01\x02\x03\x04', E'\x03\x04');
 end;
 comment on function attune_private.knowledge_text(text) is
-  'The part of a text that is searched, its first 50,000 characters, without what would be taken for markup.';
+  'The part of a text that is searched, its first 50,000 characters, in the one form of Unicode and without '
+  'what would be taken for markup.';
 revoke all on function attune_private.knowledge_text(text) from public;
 --! EndIncluded knowledge/private/knowledge_text.sql
 --! Included knowledge/private/knowledge_vector.sql
@@ -344,31 +391,104 @@ comment on function attune_private.knowledge_vector(text, text[], text) is
   'By which words an entry is found: of the title (A), of the tags (B), of the body (C).';
 revoke all on function attune_private.knowledge_vector(text, text[], text) from public;
 --! EndIncluded knowledge/private/knowledge_vector.sql
+--! Included knowledge/private/words_to_learn.sql
+create or replace function attune_private.words_to_learn(title text, tags text[], body text)
+returns text[]
+language sql immutable parallel safe security invoker
+begin atomic
+  select array(
+    select u.lexeme
+    from unnest(
+      to_tsvector(
+        'pg_catalog.simple',
+        attune_private.knowledge_text(concat_ws(' ', title, array_to_string(words_to_learn.tags, ' '), body))
+      )
+    ) as u
+    where char_length(u.lexeme) between 3 and 40
+      -- Numbers, addresses and keys are nothing that is misspelled.
+      and u.lexeme !~ '[0-9./:@=+]'
+    order by u.lexeme
+  );
+end;
+comment on function attune_private.words_to_learn(text, text[], text) is
+  'The words of an entry as they are spelled, by which one with a typing mistake is known.';
+revoke all on function attune_private.words_to_learn(text, text[], text) from public;
+--! EndIncluded knowledge/private/words_to_learn.sql
 --! Included knowledge/private/learn_words.sql
-create or replace function attune_private.learn_words(entry_id uuid)
+create or replace function attune_private.learn_words(entry_id uuid, words text[])
 returns void
 language sql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+  -- Whoever would forget one of these waits until this entry is seen to have it; one that is being forgotten right now
+  -- is as good as unknown. So nobody who learns waits.
+  with known as materialized (
+    select k.word
+    from attune_private.knowledge_words as k
+    where k.word = any (learn_words.words)
+    for key share skip locked
+  )
   insert into attune_private.knowledge_words (word, entry_id)
   select w.word, learn_words.entry_id
-  from attune.knowledge_entries as e
-  cross join lateral (
-    select distinct u.lexeme as word
-    from unnest(
-      to_tsvector('pg_catalog.simple', attune_private.knowledge_text(concat_ws(' ', e.title, array_to_string(e.tags, ' '), e.body)))
-    ) as u
-  ) as w
-  where e.id = learn_words.entry_id
-    and char_length(w.word) between 3 and 40
-    -- Numbers, addresses and keys are nothing that is misspelled.
-    and w.word !~ '[0-9./:@=+]'
-    and not exists (select from attune_private.knowledge_words as k where k.word = w.word)
-  on conflict do nothing;
+  from unnest(learn_words.words) as w (word)
+  where not exists (select from known as k where k.word = w.word)
+  order by w.word;
 $$;
-comment on function attune_private.learn_words(uuid) is 'Notes the words of an entry that no entry had before.';
-revoke all on function attune_private.learn_words(uuid) from public;
+comment on function attune_private.learn_words(uuid, text[]) is 'Notes those words of an entry that no entry had before.';
+revoke all on function attune_private.learn_words(uuid, text[]) from public;
 --! EndIncluded knowledge/private/learn_words.sql
+--! Included knowledge/private/forget_words.sql
+create or replace function attune_private.forget_words(entry_id uuid, words text[])
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Whoever forgets the same words, or is learning them, comes before or after, and is seen by the statements below. All
+  -- lock in one order, so that nobody waits for each other.
+  perform
+  from attune_private.knowledge_words as k
+  where k.word = any (forget_words.words)
+  order by k.word, k.id
+  for update;
+
+  -- What this entry stands for, another does from now on.
+  update attune_private.knowledge_words as k
+  set entry_id = h.entry_id
+  from (
+    select
+      o.word,
+      o.id,
+      (
+        select i.entry_id
+        from attune_private.knowledge_index as i
+        where i.search_vector @@ plainto_tsquery('attune_private.knowledge', o.word)
+          -- Other forms of it are other words.
+          and i.spellings @> array[o.word]
+          and i.entry_id <> o.entry_id
+        limit 1
+      ) as entry_id
+    from attune_private.knowledge_words as o
+    where o.word = any (forget_words.words)
+      and o.entry_id = forget_words.entry_id
+      and not exists (
+        select from attune_private.knowledge_words as t where t.word = o.word and t.entry_id <> o.entry_id
+      )
+  ) as h
+  where k.word = h.word
+    and k.id = h.id
+    and h.entry_id is not null;
+
+  -- What no other has, or another stands for already, goes.
+  delete from attune_private.knowledge_words as k
+  where k.word = any (forget_words.words)
+    and k.entry_id = forget_words.entry_id;
+end;
+$$;
+comment on function attune_private.forget_words(uuid, text[]) is
+  'Forgets those of the words which an entry had, and has no more, that no other entry has.';
+revoke all on function attune_private.forget_words(uuid, text[]) from public;
+--! EndIncluded knowledge/private/forget_words.sql
 --! Included knowledge/triggers/tg_knowledge_entries__version.sql
 create or replace function attune_private.tg_knowledge_entries__version()
 returns trigger
@@ -424,22 +544,43 @@ set search_path = pg_catalog, pg_temp
 -- That a word is too long to be found is told nobody.
 set client_min_messages = warning
 as $$
+declare
+  had text[] := '{}';
+  has text[] := '{}';
 begin
-  insert into attune_private.knowledge_index as i (entry_id, kind, tags, created_at, search_vector)
-  values (
-    new.id, new.kind, new.tags, new.created_at, attune_private.knowledge_vector(new.title, new.tags, new.body)
-  )
-  on conflict on constraint knowledge_index_pkey do update set
-    kind = excluded.kind,
-    tags = excluded.tags,
-    created_at = excluded.created_at,
-    search_vector = excluded.search_vector;
+  if tg_op <> 'INSERT' then
+    had := attune_private.words_to_learn(old.title, old.tags, old.body);
+  end if;
 
-  perform attune_private.learn_words(new.id);
+  if tg_op <> 'DELETE' then
+    has := attune_private.words_to_learn(new.title, new.tags, new.body);
+
+    insert into attune_private.knowledge_index as i (entry_id, kind, tags, created_at, search_vector, spellings)
+    values (
+      new.id, new.kind, new.tags, new.created_at, attune_private.knowledge_vector(new.title, new.tags, new.body), has
+    )
+    on conflict on constraint knowledge_index_pkey do update set
+      kind = excluded.kind,
+      tags = excluded.tags,
+      created_at = excluded.created_at,
+      search_vector = excluded.search_vector,
+      spellings = excluded.spellings;
+  end if;
+
+  -- What is forgotten waits for others, what is learned does not: so it comes first.
+  if not had <@ has then
+    perform attune_private.forget_words(old.id, array(select unnest(had) except select unnest(has)));
+  end if;
+
+  if not has <@ had then
+    perform attune_private.learn_words(new.id, array(select unnest(has) except select unnest(had)));
+  end if;
+
   return null;
 end;
 $$;
-comment on function attune_private.tg_knowledge_entries__index() is 'Makes an entry be found by what it says now.';
+comment on function attune_private.tg_knowledge_entries__index() is
+  'Makes an entry be found by what it says now, and by nothing that it said before.';
 revoke all on function attune_private.tg_knowledge_entries__index() from public;
 --! EndIncluded knowledge/triggers/tg_knowledge_entries__index.sql
 --! Included knowledge/triggers/tg_knowledge_versions__purge.sql
@@ -488,7 +629,7 @@ create trigger _110_version before update on attune.knowledge_entries
   for each row execute function attune_private.tg_knowledge_entries__version();
 create trigger _500_record after insert or update or delete on attune.knowledge_entries
   for each row execute function attune_private.tg_knowledge_entries__record();
-create trigger _510_index after insert or update on attune.knowledge_entries
+create trigger _510_index after insert or update or delete on attune.knowledge_entries
   for each row execute function attune_private.tg_knowledge_entries__index();
 create trigger _100_append_only before truncate on attune.knowledge_entries
   for each statement execute function attune_private.tg__append_only('Versions are emptied with purge_knowledge(entry_id, reason).');
@@ -789,14 +930,28 @@ language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if (entry.title ~ '\S') is not true then
+  entry.title := attune_private.normal_title(entry.title);
+  perform attune_private.check_size('The title', char_length(entry.title), 200, 'characters');
+
+  if not attune_private.has_visible(entry.title) then
     perform attune_private.refuse_missing_title('An entry has a title', 'Say what it is about, in a few words.');
   end if;
 
-  entry.title := btrim(entry.title);
+  if exists (
+    select
+    from unnest(entry.tags) as t (tag)
+    where t.tag is not null
+      and attune_private.normal_tags(array[t.tag]) = '{}'
+  ) then
+    raise exception using
+      errcode = 'PT422',
+      message = 'There is nothing to see of a tag',
+      detail = 'blank_tag',
+      hint = 'Leave it out, or give it at least one visible character.';
+  end if;
+
   entry.tags := attune_private.normal_tags(entry.tags);
 
-  perform attune_private.check_size('The title', char_length(entry.title), 200, 'characters');
   perform attune_private.check_size('The body', octet_length(entry.body), 262144, 'bytes');
   perform attune_private.check_size('The list of tags', cardinality(entry.tags), 20, 'tags');
   perform attune_private.check_size('A tag', max(char_length(t.tag)), 50, 'characters') from unnest(entry.tags) as t (tag);
@@ -816,7 +971,7 @@ end;
 $$;
 comment on function attune_private.valid_entry(attune.knowledge_entries) is
   'An entry as it is stored: its title trimmed, its tags in their one form. '
-  'Refused: `title_required`, `too_large`, `value_too_deep`, `invalid_metadata`.';
+  'Refused: `title_required`, `blank_tag`, `too_large`, `value_too_deep`, `invalid_metadata`.';
 revoke all on function attune_private.valid_entry(attune.knowledge_entries) from public;
 --! EndIncluded knowledge/private/valid_entry.sql
 --! Included knowledge/private/write_entry.sql
@@ -856,8 +1011,8 @@ end;
 $$;
 comment on function attune_private.write_entry(attune_private.caller, attune.knowledge_entries) is
   'Stores what an entry is from now on as its next version, unless it is the same, and returns what is stored. '
-  'Refused: `title_required`, `too_large`, `value_too_deep`, `invalid_metadata`, `too_many_knowledge_writes`, '
-  '`knowledge_full`.';
+  'Refused: `title_required`, `blank_tag`, `too_large`, `value_too_deep`, `invalid_metadata`, '
+  '`too_many_knowledge_writes`, `knowledge_full`.';
 revoke all on function attune_private.write_entry(attune_private.caller, attune.knowledge_entries) from public;
 --! EndIncluded knowledge/private/write_entry.sql
 --! Included knowledge/create_knowledge_entry.sql
@@ -916,8 +1071,8 @@ comment on function attune.create_knowledge_entry(attune.knowledge_kind, text, t
   '@param metadata What the application keeps with it, an object; at most 16 KiB.\n'
   'Shares what the caller knows with all who are signed in, and returns the entry. '
   'The caller is its author; an agent that acts for them is named beside. '
-  'Refused: `not_signed_in`, `admin_required`, `kind_required`, `title_required`, `too_large`, `value_too_deep`, '
-  '`invalid_metadata`, `too_many_knowledge_writes`, `knowledge_full`.';
+  'Refused: `not_signed_in`, `admin_required`, `kind_required`, `title_required`, `blank_tag`, `too_large`, '
+  '`value_too_deep`, `invalid_metadata`, `too_many_knowledge_writes`, `knowledge_full`.';
 revoke all on function attune.create_knowledge_entry(attune.knowledge_kind, text, text, text[], jsonb) from public;
 grant execute on function attune.create_knowledge_entry(attune.knowledge_kind, text, text, text[], jsonb)
   to anon, authenticated, service_role;
@@ -965,8 +1120,8 @@ comment on function attune.update_knowledge_entry(uuid, integer, text, text, tex
   'For its author and administrators. '
   'When somebody else has changed it meanwhile, nothing is stored, and the error says which version was read, which is '
   'current, and whose that is (`changed_meanwhile`). '
-  'Refused: `not_signed_in`, `unknown_entry`, `author_required`, `admin_required`, `title_required`, `too_large`, '
-  '`value_too_deep`, `invalid_metadata`, `too_many_knowledge_writes`, `knowledge_full`.';
+  'Refused: `not_signed_in`, `unknown_entry`, `author_required`, `admin_required`, `title_required`, `blank_tag`, '
+  '`too_large`, `value_too_deep`, `invalid_metadata`, `too_many_knowledge_writes`, `knowledge_full`.';
 revoke all on function attune.update_knowledge_entry(uuid, integer, text, text, text[], jsonb, attune.knowledge_kind)
   from public;
 grant execute on function attune.update_knowledge_entry(uuid, integer, text, text, text[], jsonb, attune.knowledge_kind)
@@ -1284,7 +1439,7 @@ begin
   -- Bound to pg_trgm where it is, so that no search_path matters.
   execute format(
     $sql$
-      create or replace function attune_private.similar_words(word text)
+      create or replace function attune_private.similar_words(word text, chosen bigint[])
       returns text[]
       language sql stable parallel safe security invoker
       begin atomic
@@ -1292,6 +1447,7 @@ begin
           select k.word
           from attune_private.knowledge_words as k
           where k.word operator(%1$s.%%) similar_words.word
+            and (similar_words.chosen is null or hashtextextended(k.word, 0) = any (similar_words.chosen))
           group by k.word
           order by %1$s.similarity(k.word, similar_words.word) desc, k.word
           limit 3
@@ -1302,22 +1458,33 @@ begin
   );
 end;
 $do$;
-comment on function attune_private.similar_words(text) is
-  'Up to three words of the entries that are spelled like this one, the most similar first.';
-revoke all on function attune_private.similar_words(text) from public;
+comment on function attune_private.similar_words(text, bigint[]) is
+  'Up to three words of the entries that are spelled like this one, the most similar first; of those with these hashes, '
+  'where there are any.';
+revoke all on function attune_private.similar_words(text, bigint[]) from public;
 --! EndIncluded knowledge/private/similar_words.sql
 --! Included knowledge/private/similar_query.sql
-create or replace function attune_private.similar_query(query text)
-returns tsquery
+create or replace function attune_private.similar_query(
+  query text,
+  chosen bigint[],
+  out meant tsquery,
+  out choice bigint[]
+)
 language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  meant tsquery;
-  possible tsquery := '';
   lexeme text;
   word text;
+  hash bigint;
+  hashes bigint[];
+  -- Of three words at most for each.
+  earlier bigint[];
+  possible tsquery;
 begin
+  meant := '';
+  choice := '{}';
+
   for lexeme in
     select u.lexeme
     from unnest(to_tsvector('pg_catalog.simple', attune_private.knowledge_text(query))) as u
@@ -1326,20 +1493,30 @@ begin
     order by u.positions[1]
     limit 10
   loop
-    meant := '';
-    foreach word in array attune_private.similar_words(lexeme) loop
-      meant := meant || plainto_tsquery('attune_private.knowledge', word);
-    end loop;
-    possible := possible && meant;
-  end loop;
+    possible := '';
+    hashes := '{}';
+    earlier := similar_query.chosen[cardinality(choice) + 1 : cardinality(choice) + 3];
 
-  return possible;
+    foreach word in array attune_private.similar_words(lexeme, earlier) loop
+      possible := possible || plainto_tsquery('attune_private.knowledge', word);
+      hashes := hashes || hashtextextended(word, 0);
+    end loop;
+
+    -- Of a word that is gone its hash keeps the place, which no text has for a word: the ranks of others stay.
+    for hash in select e.hash from unnest(earlier) as e (hash) where e.hash <> all (hashes) loop
+      possible := possible || quote_literal('#' || hash)::tsquery;
+    end loop;
+
+    meant := meant && possible;
+    choice := choice || hashes || array_fill(null::bigint, array[3 - cardinality(hashes)]);
+  end loop;
 end;
 $$;
-comment on function attune_private.similar_query(text) is
-  'What somebody may have meant: each word may be any that is spelled like it. '
+comment on function attune_private.similar_query(text, bigint[]) is
+  'What somebody may have meant: each word may be any that is spelled like it, and the hashes of those, three a word. '
+  'Given such hashes it is what was meant before. '
   'Words that nothing is like are left out; an empty query when there is no other.';
-revoke all on function attune_private.similar_query(text) from public;
+revoke all on function attune_private.similar_query(text, bigint[]) from public;
 --! EndIncluded knowledge/private/similar_query.sql
 --! Included knowledge/private/knowledge_hits.sql
 create or replace function attune_private.knowledge_hits(
@@ -1425,7 +1602,7 @@ revoke all on function attune_private.knowledge_hits(
 ) from public;
 --! EndIncluded knowledge/private/knowledge_hits.sql
 --! Included knowledge/private/knowledge_cursor.sql
-create or replace function attune_private.knowledge_cursor(hit attune_private.knowledge_hit, meant tsquery)
+create or replace function attune_private.knowledge_cursor(hit attune_private.knowledge_hit, choice bigint[])
 returns text
 language sql stable parallel safe security invoker
 begin atomic
@@ -1439,7 +1616,7 @@ begin atomic
           (knowledge_cursor.hit).is_similar,
           (knowledge_cursor.hit).since,
           (knowledge_cursor.hit).until,
-          knowledge_cursor.meant::text
+          knowledge_cursor.choice
         )::text,
         'UTF8'
       ),
@@ -1449,15 +1626,16 @@ begin atomic
     ''
   );
 end;
-comment on function attune_private.knowledge_cursor(attune_private.knowledge_hit, tsquery) is
-  'Where in a search an entry stands, as text: what comes behind it stays so, whatever is added.';
-revoke all on function attune_private.knowledge_cursor(attune_private.knowledge_hit, tsquery) from public;
+comment on function attune_private.knowledge_cursor(attune_private.knowledge_hit, bigint[]) is
+  'Where in a search an entry stands, as text: what comes behind it stays so, whatever is added. '
+  'It has no word of any entry, only hashes of those that were meant.';
+revoke all on function attune_private.knowledge_cursor(attune_private.knowledge_hit, bigint[]) from public;
 --! EndIncluded knowledge/private/knowledge_cursor.sql
 --! Included knowledge/private/read_knowledge_cursor.sql
 create or replace function attune_private.read_knowledge_cursor(
   cursor text,
   out hit attune_private.knowledge_hit,
-  out meant tsquery
+  out choice bigint[]
 )
 language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
@@ -1468,9 +1646,15 @@ begin
   begin
     parts := convert_from(decode(cursor, 'base64'), 'UTF8')::jsonb;
     hit := (parts ->> 0, parts ->> 1, parts ->> 2, parts ->> 3, parts ->> 4, parts ->> 5);
-    meant := parts ->> 6;
+    choice := case
+      when jsonb_typeof(parts -> 6) = 'array' then array(
+        select c.hash::bigint
+        from jsonb_array_elements_text(parts -> 6) with ordinality as c (hash, place)
+        order by c.place
+      )
+    end;
   exception
-    when data_exception or syntax_error or program_limit_exceeded then hit := null;
+    when data_exception or program_limit_exceeded then hit := null;
   end;
 
   if num_nulls(hit.entry_id, hit.rank, hit.created_at, hit.is_similar, hit.since, hit.until) > 0 then
@@ -1506,8 +1690,10 @@ declare
   asked constant tsquery := attune_private.knowledge_query(coalesce(find_knowledge.query, ''));
   is_blank constant boolean := (find_knowledge.query ~ '\S') is not true;
   wanted_tags constant text[] := nullif(attune_private.normal_tags(find_knowledge.tags), '{}');
-  -- What may have been meant, found out for the first page, and handed on with the cursor: new words change no page.
+  -- What may have been meant, found out for the first page, and handed on as hashes: new words change no page, and the
+  -- cursor tells none.
   meant tsquery;
+  choice bigint[];
   place record;
   last attune_private.knowledge_hit;
   hits attune_private.knowledge_hit[] := '{}';
@@ -1527,7 +1713,10 @@ begin
   if find_knowledge.after is not null then
     place := attune_private.read_knowledge_cursor(find_knowledge.after);
     last := place.hit;
-    meant := place.meant;
+    choice := place.choice;
+    if choice is not null then
+      meant := (attune_private.similar_query(find_knowledge.query, choice)).meant;
+    end if;
   end if;
 
   -- Nothing but signs, of which none is a word.
@@ -1542,7 +1731,7 @@ begin
 
     -- Who says just what must be there, and what not, means it.
     if last.entry_id is null and cardinality(hits) < few and find_knowledge.query !~ '"|(^|\s)-' then
-      meant := attune_private.similar_query(find_knowledge.query);
+      select s.meant, s.choice into meant, choice from attune_private.similar_query(find_knowledge.query, null) as s;
     end if;
   end if;
 
@@ -1563,7 +1752,7 @@ begin
       h.rank,
       h.is_similar,
       case when h.is_similar then meant else asked end,
-      attune_private.knowledge_cursor((h.entry_id, h.rank, h.created_at, h.is_similar, h.since, h.until), meant),
+      attune_private.knowledge_cursor((h.entry_id, h.rank, h.created_at, h.is_similar, h.since, h.until), choice),
       cardinality(hits) > find_knowledge.first
     from unnest(hits) with ordinality as h (entry_id, rank, created_at, is_similar, since, until, place)
     where h.place <= find_knowledge.first
@@ -1673,34 +1862,6 @@ comment on column attune.purged_knowledge.affected_count is
   E'@notNull\n'
   'How many there are.';
 
---! Included knowledge/private/forget_words.sql
-create or replace function attune_private.forget_words(entry_id uuid)
-returns void
-language plpgsql volatile security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  forgotten text;
-begin
-  for forgotten in
-    delete from attune_private.knowledge_words as w
-    where w.entry_id = forget_words.entry_id
-    returning w.word
-  loop
-    -- Others may have it, too.
-    insert into attune_private.knowledge_words (word, entry_id)
-    select forgotten, i.entry_id
-    from attune_private.knowledge_index as i
-    where i.search_vector @@ plainto_tsquery('attune_private.knowledge', forgotten)
-    limit 1
-    on conflict do nothing;
-  end loop;
-end;
-$$;
-comment on function attune_private.forget_words(uuid) is
-  'Gives the words that an entry brought to others that have them, and forgets those that none has.';
-revoke all on function attune_private.forget_words(uuid) from public;
---! EndIncluded knowledge/private/forget_words.sql
 --! Included knowledge/purge_knowledge.sql
 create or replace function attune.purge_knowledge(entry_id uuid, reason text, versions integer[] default null)
 returns attune.purged_knowledge
@@ -1757,8 +1918,6 @@ begin
   set title = null, body = null, tags = null, metadata = null, transaction_id = pg_current_xact_id()
   where v.entry_id = purge_knowledge.entry_id
     and v.version = any (doomed);
-
-  perform attune_private.forget_words(purge_knowledge.entry_id);
 
   purged.knowledge_versions := array(
     select v

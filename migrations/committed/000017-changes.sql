@@ -1,5 +1,5 @@
---! Previous: sha1:0a430b772f39296e69539e00e828809e3be0009d
---! Hash: sha1:88af5bf0dc9e83d6b2f0b75fe1380c9a58b60866
+--! Previous: sha1:7573566f5e779aca3e4554ad8a9d8d2a2f868b92
+--! Hash: sha1:0d2a8136ec1014bc433af227eb22d6ffdd8de0b5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
