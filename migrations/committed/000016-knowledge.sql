@@ -1,5 +1,5 @@
 --! Previous: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
---! Hash: sha1:7573566f5e779aca3e4554ad8a9d8d2a2f868b92
+--! Hash: sha1:baec7af398abf92dd9e7d1b42db4b8e76778b159
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -1171,14 +1171,20 @@ declare
 begin
   perform attune_private.require_somebody(caller);
 
-  -- The last version is locked: of an entry that is gone, nothing else can be.
+  -- The first version is locked before the entry, since it is there when the entry is gone. Which is the last is asked
+  -- only then, when nobody else can bring the entry back.
+  perform
+  from attune.knowledge_versions as v
+  where v.entry_id = restore_knowledge_version.entry_id
+    and v.version = 1
+  for update;
   perform from attune.knowledge_entries as e where e.id = restore_knowledge_version.entry_id for update;
+
   select v.* into latest
   from attune.knowledge_versions as v
   where v.entry_id = restore_knowledge_version.entry_id
   order by v.version desc
-  limit 1
-  for update;
+  limit 1;
 
   if not found then
     perform attune_private.refuse_unknown_entry();
@@ -1222,13 +1228,7 @@ begin
     from attune.knowledge_versions as v
     where v.entry_id = wanted.entry_id
       and v.version = 1
-    on conflict on constraint knowledge_entries_pkey do nothing
     returning * into entry;
-
-    -- Somebody else has restored it at the same time.
-    if not found then
-      perform attune_private.refuse_stale_version(latest.entry_id, latest.version);
-    end if;
 
     perform attune_private.check_knowledge_amounts(caller);
     return entry;
@@ -1885,6 +1885,8 @@ begin
 
   perform attune_private.check_size('The reason', char_length(purge_knowledge.reason), 1000, 'characters');
 
+  -- In the order in which `restore_knowledge_version` locks.
+  perform from attune.knowledge_versions as v where v.entry_id = purge_knowledge.entry_id and v.version = 1 for update;
   perform from attune.knowledge_entries as e where e.id = purge_knowledge.entry_id for update;
 
   -- What the entry says now goes by changing or deleting it.

@@ -1,5 +1,5 @@
---! Previous: sha1:7573566f5e779aca3e4554ad8a9d8d2a2f868b92
---! Hash: sha1:0d2a8136ec1014bc433af227eb22d6ffdd8de0b5
+--! Previous: sha1:baec7af398abf92dd9e7d1b42db4b8e76778b159
+--! Hash: sha1:f7f70ed1fb9a85718ee3a727c752a163cadf6bc1
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
