@@ -171,6 +171,87 @@ test("who brings the same new words at the same time does not wait for the other
   await close(tabs);
 });
 
+const isKnown = async (word: string): Promise<boolean> =>
+  (await database.query("select from attune_private.knowledge_words where word = $1", [word])).length > 0;
+
+test("a word is forgotten with the last entry that has it, and no sooner, whoever writes at the same time", async () => {
+  const tabs = await openTabs([ada, ada]);
+  const [one, two] = tabs;
+  if (one === undefined || two === undefined) throw new Error("There are no tabs");
+  const commit = (): Promise<unknown> => Promise.all(tabs.map((tab) => tab.query("commit")));
+
+  // Written while the only other is deleted, first the one and then the other way round.
+  let id = await makeEntry("Alphaquirk");
+  await one.query("begin");
+  await one.query("select attune.create_knowledge_entry('entry', 'Alphaquirk')");
+  await two.query("begin");
+  const deletion = two.query("select attune.delete_knowledge_entry($1, 1)", [id]);
+  await one.query("commit");
+  await deletion;
+  await two.query("commit");
+  expect(await isKnown("alphaquirk")).toBe(true);
+
+  id = await makeEntry("Betaquirk");
+  await one.query("begin; set local lock_timeout = '2s'");
+  await one.query("select attune.delete_knowledge_entry($1, 1)", [id]);
+  await two.query("begin; set local lock_timeout = '2s'");
+  // Who writes does not wait.
+  expect(await outcomes([two.query("select attune.create_knowledge_entry('entry', 'Betaquirk')")])).toEqual(["done"]);
+  await commit();
+  expect(await isKnown("betaquirk")).toBe(true);
+
+  // Both that have it go, each by another, and neither sees the other go.
+  const ids = [await makeEntry("Gammaquirk"), await makeEntry("Gammaquirk")];
+  await one.query("begin");
+  await one.query("select attune.delete_knowledge_entry($1, 1)", [ids[0]]);
+  await two.query("begin");
+  const second = two.query("select attune.update_knowledge_entry($1, 1, title => 'Else')", [ids[1]]);
+  await one.query("commit");
+  await second;
+  await two.query("commit");
+  expect(await isKnown("gammaquirk")).toBe(false);
+  await close(tabs);
+});
+
+test("whoever writes and deletes what: known are the words that entries say, and nobody fails", async () => {
+  const words = ["zephyrine", "quixotry", "borogove", "frumious", "galumph", "vorpalish"];
+  const ids = await Promise.all(words.map((word, n) => makeEntry(`${word} ${words[(n + 1) % words.length]}`)));
+  const writers = await openTabs(Array.from({ length: 8 }, () => ada));
+  const came = await Promise.all(
+    writers.map(async (writer, n) => {
+      const all: string[] = [];
+      for (let step = 0; step < 30; step++) {
+        const at = (n * 7 + step * 5) % words.length;
+        const title = [words[at], words[(at + n + step) % words.length]].join(" ");
+        const id = ids[(n + step) % ids.length];
+        const { rows } = await writer.query<{ version: number; gone: boolean }>(
+          "select version, operation = 'DELETE' as gone from attune.knowledge_versions where entry_id = $1 order by version desc limit 1",
+          [id],
+        );
+        const version = rows[0]?.version;
+        const statement =
+          rows[0]?.gone === true
+            ? writer.query("select attune.restore_knowledge_version($1, 1, $2)", [id, version])
+            : step % 3 === 0
+              ? writer.query("select attune.delete_knowledge_entry($1, $2)", [id, version])
+              : writer.query("select attune.update_knowledge_entry($1, $2, title => $3)", [id, version, title]);
+        all.push(...(await outcomes([statement])));
+      }
+      return all;
+    }),
+  );
+  await close(writers);
+  expect(new Set(came.flat())).toEqual(new Set(["done", "PT409 changed_meanwhile"]));
+
+  const said = await database.query<{ word: string }>(
+    "select distinct u.word from attune_private.knowledge_index as i, unnest(i.spellings) as u (word) order by u.word",
+  );
+  const known = await database.query<{ word: string }>(
+    "select distinct word from attune_private.knowledge_words order by word",
+  );
+  expect(known).toEqual(said);
+});
+
 type Failure = NonNullable<GraphQLResponse<unknown>["body"]["errors"]>[number];
 const failureOf = ({ body }: GraphQLResponse<unknown>): Partial<Failure> => body.errors?.[0] ?? {};
 

@@ -21,13 +21,13 @@ drop function
   attune_hidden.author_name(uuid),
   attune_private.find_knowledge(text, attune.knowledge_kind[], text[], integer, text),
   attune_private.knowledge_excerpt(text, tsquery, boolean),
-  attune_private.learn_words(uuid),
+  attune_private.learn_words(uuid, text[]),
   attune_private.check_knowledge_amounts(attune_private.caller),
-  attune_private.knowledge_cursor(attune_private.knowledge_hit, tsquery),
+  attune_private.knowledge_cursor(attune_private.knowledge_hit, bigint[]),
   attune_private.require_author(attune_private.caller, uuid, attune.knowledge_kind),
   attune_private.knowledge_hits(tsquery, tsquery, attune.knowledge_kind[], text[], integer, attune_private.knowledge_hit),
   attune_private.hint_with_conflict(text, json),
-  attune_private.forget_words(uuid),
+  attune_private.forget_words(uuid, text[]),
   attune_private.read_knowledge_cursor(text),
   attune_private.lock_entry(attune_private.caller, uuid, integer),
   attune_private.refuse_unknown_entry(),
@@ -36,9 +36,10 @@ drop function
   attune_private.knowledge_query(text),
   attune_private.valid_entry(attune.knowledge_entries),
   attune_private.write_entry(attune_private.caller, attune.knowledge_entries),
-  attune_private.similar_words(text),
+  attune_private.similar_words(text, bigint[]),
   attune_private.knowledge_text(text),
-  attune_private.similar_query(text),
+  attune_private.similar_query(text, bigint[]),
+  attune_private.words_to_learn(text, text[], text),
   attune.search_knowledge(text, attune.knowledge_kind[], text[], integer, text);
 
 drop type attune.purged_knowledge;
@@ -58,7 +59,9 @@ drop function
   attune_private.tg_knowledge_entries__index(),
   attune_private.tg_knowledge_versions__purge(),
   attune_private.are_tags(text[]),
-  attune_private.normal_tags(text[]);
+  attune_private.normal_tags(text[]),
+  attune_private.normal_title(text),
+  attune_private.has_visible(text);
 
 drop text search configuration attune_private.knowledge;
 drop text search dictionary attune_private.english_words;

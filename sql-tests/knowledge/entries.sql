@@ -18,7 +18,7 @@ $$;
 
 select tests.authenticate_as('ada@example.com');
 insert into named
-select 'plan', e.id from attune.create_knowledge_entry('blueprint', '  How to deploy ', 'Step one', '{ Ops ,ops,"Release   Train",""}', '{"reviewed": true}') as e;
+select 'plan', e.id from attune.create_knowledge_entry('blueprint', '  How to deploy ', 'Step one', '{ Ops ,ops,"Release   Train",NULL}', '{"reviewed": true}') as e;
 
 select results_eq(
   $$ select kind::text, title, body, tags, metadata, version, created_by, created_by_agent, updated_by from attune.knowledge_entries $$,
@@ -63,6 +63,24 @@ select tests.throws_reason($$ select attune.create_knowledge_entry('entry', 'T',
 select tests.throws_reason($$ select attune.create_knowledge_entry('system', 'T', '', '{}', '{}') $$, '42501', 'admin_required', 'what is of the system, a user does not write');
 select tests.throws_reason(format('select attune.update_knowledge_entry(%L, 2, kind => %L)', pg_temp.id('plan'), 'system'), '42501', 'admin_required', 'nor make their own a part of it');
 select tests.throws_reason($$ select attune.update_knowledge_entry(gen_random_uuid(), 1) $$, 'PT404', 'unknown_entry', 'what is not there is not changed');
+select tests.throws_reason(format('select attune.create_knowledge_entry(%L, %L)', 'entry', t.title), 'PT422', 'title_required', 'nor of what nobody sees: ' || quote_literal(to_json(t.title)))
+from (values (''), (E'\u200b'), (E'\u2060\ufeff'), (E' \u00a0\t'), (E'\u200d'), (E'\u00ad'), (E'\u3000'), (E'\u2066\u2069')) as t (title);
+select tests.throws_reason(format('select attune.create_knowledge_entry(%L, %L, %L, %L)', 'entry', 'T', '', array['seen', t.tag]), 'PT422', 'blank_tag', 'nor is that a tag: ' || quote_literal(to_json(t.tag)))
+from (values (''), (' '), (E'\u200b'), (E'\u2060\ufeff'), (E' \u00a0\t'), (E'\u200d'), (E'\u00ad'), (E'\u3000')) as t (tag);
+select tests.throws_reason(format('select attune.update_knowledge_entry(%L, 2, tags => %L)', pg_temp.id('plan'), '{""}'), 'PT422', 'blank_tag', 'nor later');
+savepoint forms;
+select is((attune.create_knowledge_entry('entry', t.title)).title, 'Café am Eck', 'a title has one form: ' || quote_literal(to_json(t.title)))
+from (values ('Café am Eck'), (E'Cafe\u0301 am Eck'), (E'\n\nCafé am Eck\n\n'), (E'\u200b\ufeff Café am Eck\u00a0\u2060'), (E'\u3000Café am Eck\x01')) as t (title);
+select is((attune.create_knowledge_entry('entry', E'Love \u2764\ufe0f')).title, E'Love \u2764\ufe0f', 'what makes an emoji stays');
+select is(
+  (attune.create_knowledge_entry('entry', 'T', '', array['Café', E'cafe\u0301', E'CAFE\u0301', E'\u200bcafé\u00a0', E'ca\u2060fé', E'\ufeffcafé', E'am\u00a0\u2003Eck', 'am eck', E'\u212a', 'k'])).tags,
+  array['café', 'am eck', 'k'], 'and so has a tag'
+);
+select is(
+  cardinality((attune.search_knowledge(null, null, array[E'CAFE\u0301\u200b'])).matches), 1, 'by which it is found'
+);
+select is(cardinality((attune.search_knowledge(q.query)).matches), 6, 'a word is found in either form') from (values ('café eck'), (E'cafe\u0301 eck')) as q (query);
+rollback to savepoint forms;
 select is((attune.create_knowledge_entry('entry', 'Bare', null, null, null)).tags, '{}', 'null is as if it was left out');
 delete from named where name <> 'plan';
 

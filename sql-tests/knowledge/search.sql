@@ -109,18 +109,50 @@ from (values (0), (-1), (101)) as f (first);
 select lives_ok('select attune.search_knowledge(first => null, after => null, query => null, kinds => null, tags => null)', 'null says nothing');
 select tests.throws_reason(format('select attune.search_knowledge(after => %L)', c.cursor), 'PT400', 'invalid_cursor', 'no cursor: ' || left(c.cursor, 30))
 from (
-  values (''), ('x'), ('"'), ('====')
+  values (''), ('x'), ('"'), ('===='), ('/w=='), ('😀')
   union all
-  select encode(convert_to(j.json, 'UTF8'), 'base64')
+  select translate(encode(convert_to(j.json, 'UTF8'), 'base64'), E'\n', '')
   from (values
-    ('[]'), ('{}'), ('null'), ('1'), ('[null, null, null, null, null]'), ('["x", 1, "2026-01-01", false, "-infinity", "infinity", null]'),
-    (format('["%s", "x", "2026-01-01", false, "-infinity", "infinity", null]', gen_random_uuid())),
-    (format('["%s", 1, "2026-01-01", false, "-infinity", "infinity", "( ( ("]', gen_random_uuid())),
-    (format('["%s", 1, "2026-01-01", false, "-infinity", "infinity", "%s"]', gen_random_uuid(), repeat('(', 700))),
-    (format('["%s", 1e999, "2026-01-01", false, "-infinity", "infinity", null]', gen_random_uuid())),
-    (format('["%s", 1, "2026-99-01", false, "-infinity", "infinity", null]', gen_random_uuid()))
+    (''), ('['), ('[]'), ('{}'), ('null'), ('1'), ('"x"'), ('[null, null, null, null, null]'), ('[NaN]'), ('["\u0000"]'), ('["\ud800"]'), (repeat('[', 5000)), ('[1e999999]')
   ) as j (json)
 ) as c (cursor);
+
+-- Every part of a cursor, by whatever there is.
+create temp table forged as
+select p.place, v.value, translate(encode(convert_to(jsonb_set(c.parts, array[p.place::text], v.value)::text, 'UTF8'), 'base64'), E'\n', '') as cursor
+from (
+  select jsonb_build_array(gen_random_uuid(), 1, '2026-01-01', s.is_similar, '-infinity', 'infinity', '[1, 2, 3]'::jsonb) as parts
+  from (values (true), (false)) as s (is_similar)
+) as c
+cross join generate_series(0, 6) as p (place)
+cross join unnest(array[
+  'null', '1', '0', '-1.5', '1e300', '1e-300', '123456789012345678901234567890', 'true', '"x"', '""', '"NaN"', '"Infinity"', '"-infinity"', '"now"', '"current"', '"invalid"',
+  '"allballs"', '"epoch"', '"2026-99-01"', '"294277-01-01"', '"4714-01-01 BC"', '"2026-01-01 Nowhere/Land"', '"2026-01-01 +99:99"', '"{}"', '"( ( ("', '"!!!a"', '[]', '{}', '[[1]]', '[null]',
+  '[1.5]', '["x"]', '[9223372036854775808]', '[1, 2, 3, 4, 5, 6, 7, 8]', '{"a": 1}', '"00000000-0000-0000-0000-000000000000"'
+]::jsonb[] || array[to_jsonb(repeat('!', 5000) || 'a'), to_jsonb(repeat('(', 5000)), to_jsonb(array_fill(1, array[800]))]) as v (value);
+grant select on forged to public;
+create function pg_temp.outcome(query text, cursor text) returns text language plpgsql as $$
+declare
+  reason text;
+begin
+  perform attune.search_knowledge(query, after => cursor);
+  return 'a page';
+exception when others then
+  get stacked diagnostics reason = pg_exception_detail;
+  return sqlstate || ' ' || reason;
+end;
+$$;
+select is_empty(
+  $$
+    select f.place, f.value, q.query, pg_temp.outcome(q.query, f.cursor)
+    from forged as f, (values (null), ('timouts'), ('"timouts" -x'), ('!!!')) as q (query)
+    where pg_temp.outcome(q.query, f.cursor) not in ('a page', 'PT400 invalid_cursor')
+  $$,
+  'a forged cursor is refused, or leads to a page'
+);
+select set_eq(
+  $$ select pg_temp.outcome('timouts', f.cursor) from forged as f $$, $$ values ('a page'), ('PT400 invalid_cursor') $$, 'there are some of both'
+);
 
 -- What can be written can be found: no text is too much for the index.
 select lives_ok(
@@ -179,6 +211,68 @@ select ok(
 from whole as w
 order by w.query;
 rollback to savepoint unchanged;
+
+-- Nothing that was said is told: neither by a cursor, nor by being found, once no entry says it.
+
+savepoint before;
+select tests.reset_role();
+create function pg_temp.read(cursor text) returns text language sql as $$ select convert_from(decode(cursor, 'base64'), 'UTF8') $$;
+create function pg_temp.known(words text[]) returns text[] language sql security definer as $$
+  select coalesce(array_agg(distinct k.word order by k.word), '{}') from attune_private.knowledge_words as k where k.word = any (words)
+$$;
+select tests.authenticate_as('ada@example.com');
+insert into made select 'fish', e.id from attune.create_knowledge_entry('entry', 'Swordfish', 'fishy') as e;
+insert into made select 'secret', e.id from attune.create_knowledge_entry('entry', 'Passphrase', 'swordfishbattery fishy', '{swordfishtag}') as e;
+select isnt((attune.search_knowledge('swordfishbatt')).end_cursor, null, 'what is spelled alike is found');
+select unalike(pg_temp.read((attune.search_knowledge('swordfishbatt')).end_cursor), '%sword%', 'a cursor has no word of an entry');
+select is(pg_temp.known('{swordfish,swordfishbattery,swordfishtag,passphrase,fishy}'), '{fishy,passphrase,swordfish,swordfishbattery,swordfishtag}', 'the words of entries are known');
+select attune.update_knowledge_entry((select id from made where name = 'secret'), 1, body => 'fishy');
+select is(pg_temp.known('{swordfish,swordfishbattery,swordfishtag,passphrase,fishy}'), '{fishy,passphrase,swordfish,swordfishtag}', 'those of an earlier version are not');
+select attune.restore_knowledge_version((select id from made where name = 'secret'), 1);
+select is(pg_temp.known('{swordfishbattery}'), '{swordfishbattery}', 'until it is put back');
+select attune.delete_knowledge_entry((select id from made where name = 'secret'), 3);
+select is(pg_temp.known('{swordfish,swordfishbattery,swordfishtag,passphrase,fishy}'), '{fishy,swordfish}', 'nor those of what was deleted, but what others have, too');
+select attune.restore_knowledge_version((select id from made where name = 'secret'), 1);
+select is(pg_temp.known('{swordfishbattery}'), '{swordfishbattery}', 'until that is put back');
+select attune.delete_knowledge_entry((select id from made where name = 'fish'), 1);
+select is(pg_temp.known('{swordfish,fishy}'), '{fishy}', 'what one forgets, the other keeps, whoever came first');
+
+insert into made select 'kampagne', e.id from attune.create_knowledge_entry('entry', 'Die Kampagne') as e;
+insert into made select 'crowd', e.id from attune.create_knowledge_entry('entry', 'Crowd', 'kampagna kampagnb kampagnc kampagnd') as e;
+select attune.delete_knowledge_entry((select id from made where name = 'crowd'), 1);
+select is(pg_temp.found('kampagnx'), '{kampagne?}', 'what is gone keeps nothing from being found');
+
+insert into made select 'plural', e.id from attune.create_knowledge_entry('entry', 'Plural', 'quibbleries') as e;
+insert into made select 'singular', e.id from attune.create_knowledge_entry('entry', 'Singular', 'quibblery') as e;
+select attune.delete_knowledge_entry((select id from made where name = 'plural'), 1);
+select is(pg_temp.known('{quibbleries,quibblery}'), '{quibblery}', 'other forms of a word are other words');
+
+-- What was meant stays what was meant: also when it is gone by the next page.
+insert into made select 'mean' || i, e.id from generate_series(1, 4) as i, attune.create_knowledge_entry('entry', 'Wozzleback ' || i) as e;
+insert into made select 'other', e.id from attune.create_knowledge_entry('entry', 'Wozzlebark') as e;
+create temp table shown as select (attune.search_knowledge('wozzlebask', first => 2)).end_cursor;
+select attune.delete_knowledge_entry((select id from made where name = 'other'), 1);
+select is(cardinality((attune.search_knowledge('wozzlebask', first => 10, after => (select end_cursor from shown))).matches) between 2 and 3, true, 'the next page has the rest');
+select is(
+  cardinality((attune.search_knowledge('timouts', after => (select end_cursor from shown))).matches), 0,
+  'a cursor of another query leads nowhere'
+);
+select tests.reset_role();
+select is_empty(
+  $$
+    select k.word from attune_private.knowledge_words as k
+    where not exists (select from attune_private.knowledge_index as i where i.entry_id = k.entry_id and k.word = any (i.spellings))
+  $$,
+  'each word that is known has an entry that says it'
+);
+select is_empty(
+  $$
+    select u.word from attune_private.knowledge_index as i, unnest(i.spellings) as u (word)
+    where not exists (select from attune_private.knowledge_words as k where k.word = u.word)
+  $$,
+  'and each word of an entry is known'
+);
+rollback to savepoint before;
 
 -- Of a word that very many have: all of them, the newest two thousand first.
 
