@@ -1,5 +1,5 @@
 --! Previous: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
---! Hash: sha1:baec7af398abf92dd9e7d1b42db4b8e76778b159
+--! Hash: sha1:918689870a8a09473a45ea4585111a067858a65a
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -1773,17 +1773,30 @@ begin atomic
   select replace(replace(replace(replace(replace(replace(replace(
     ts_headline(
       'attune_private.knowledge',
-      attune_private.knowledge_text(value),
-      words,
+      case when is_whole then t.searched else substr(t.searched, greatest(1, w.first_at - 200), 1500) end,
+      -- What this costs grows much faster than the text and the query do.
+      case when numnode(words) <= 15 then words else w.any_of end,
       E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=20, MaxWords=40, ShortWord=0, '
         || case when is_whole then 'HighlightAll=true' else 'MaxFragments=2' end
     ),
     '&', '&amp;'), '"', '&quot;'), '''', '&#39;'), E'\x03', '&lt;'), E'\x04', '&gt;'), E'\x01', '<mark>'), E'\x02', '</mark>'
-  );
+  )
+  from (select attune_private.knowledge_text(value) as searched) as t
+  cross join lateral (
+    select
+      -- The first word that begins as one of the query does.
+      min(nullif(strpos(lower(t.searched), left(l.lexeme, greatest(3, char_length(l.lexeme) - 1))), 0)) as first_at,
+      coalesce(string_agg('''' || l.lexeme || '''', ' | '), '')::tsquery as any_of
+    from (
+      select distinct m.found[1] as lexeme
+      from regexp_matches(words::text, '''((?:[^'']|'''')+)''', 'g') as m (found)
+      limit 20
+    ) as l
+  ) as w;
 end;
 comment on function attune_private.knowledge_excerpt(text, tsquery, boolean) is
   'The parts of a text, or the whole of it, in which words occur, as HTML: these in `<mark>`, all else escaped. '
-  'Its beginning where none does.';
+  'They are from the 1,500 characters around the first word; its beginning where none occurs.';
 revoke all on function attune_private.knowledge_excerpt(text, tsquery, boolean) from public;
 --! EndIncluded knowledge/private/knowledge_excerpt.sql
 --! Included knowledge/search_knowledge.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:baec7af398abf92dd9e7d1b42db4b8e76778b159
---! Hash: sha1:f7f70ed1fb9a85718ee3a727c752a163cadf6bc1
+--! Previous: sha1:918689870a8a09473a45ea4585111a067858a65a
+--! Hash: sha1:3e6db2fe7f618fa32d599e3dd9995174897ea595
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
