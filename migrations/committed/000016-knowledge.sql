@@ -1,5 +1,5 @@
 --! Previous: sha1:189e085edb3905f6ac96901977c088f12bbdd84a
---! Hash: sha1:918689870a8a09473a45ea4585111a067858a65a
+--! Hash: sha1:072281b0598d7f45104589a4cf6fd08d94d33e50
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -1433,6 +1433,29 @@ comment on function attune_private.knowledge_query(text) is
   'stem.';
 revoke all on function attune_private.knowledge_query(text) from public;
 --! EndIncluded knowledge/private/knowledge_query.sql
+--! Included knowledge/private/fewer_words.sql
+create or replace function attune_private.fewer_words(words tsquery)
+returns tsquery
+language sql immutable parallel safe security invoker
+begin atomic
+  select case
+    when numnode(words) <= 15 then words
+    else (
+      select string_agg(l.lexeme, ' | ' order by l.lexeme)::tsquery
+      from (
+        select distinct m.found[1] as lexeme
+        from regexp_matches(words::text, '(''(?:[^'']|'''')+'')', 'g') as m (found)
+        order by m.found[1]
+        limit 20
+      ) as l
+    )
+  end;
+end;
+comment on function attune_private.fewer_words(tsquery) is
+  'A query, or of a long one up to twenty of its words, any of them: what ranking and marking cost grows with the square '
+  'of the words.';
+revoke all on function attune_private.fewer_words(tsquery) from public;
+--! EndIncluded knowledge/private/fewer_words.sql
 --! Included knowledge/private/similar_words.sql
 do $do$
 begin
@@ -1538,6 +1561,7 @@ declare
   weights constant real[] := '{0,0.2,0.6,1}';
   -- What the rank of each costs, is paid for so many at most: of a word that thousands have, the newest come first.
   ranked constant integer := 2000;
+  ranking constant tsquery := attune_private.fewer_words(words);
   hits attune_private.knowledge_hit[] := '{}';
   after_id uuid := last.entry_id;
   after_rank constant real := last.rank;
@@ -1567,7 +1591,7 @@ begin
         select
           i.entry_id,
           i.created_at,
-          case when numnode(words) > 0 then ts_rank(weights, i.search_vector, words, 1) else 0 end as rank
+          case when numnode(words) > 0 then ts_rank(weights, i.search_vector, ranking, 1) else 0 end as rank
         from attune_private.knowledge_index as i
         where (numnode(words) = 0 or i.search_vector @@ words)
           and (except_words is null or not i.search_vector @@ except_words)
@@ -1770,28 +1794,27 @@ create or replace function attune_private.knowledge_excerpt(value text, words ts
 returns text
 language sql stable parallel safe security invoker
 begin atomic
+  with t as materialized (
+    select k.searched, lower(k.searched) as lowered, attune_private.fewer_words(words) as fewer
+    from (select attune_private.knowledge_text(value) as searched offset 0) as k
+  )
   select replace(replace(replace(replace(replace(replace(replace(
     ts_headline(
       'attune_private.knowledge',
+      -- What this costs grows much faster than the text does.
       case when is_whole then t.searched else substr(t.searched, greatest(1, w.first_at - 200), 1500) end,
-      -- What this costs grows much faster than the text and the query do.
-      case when numnode(words) <= 15 then words else w.any_of end,
+      t.fewer,
       E'StartSel=\x01, StopSel=\x02, FragmentDelimiter=" … ", MinWords=20, MaxWords=40, ShortWord=0, '
         || case when is_whole then 'HighlightAll=true' else 'MaxFragments=2' end
     ),
     '&', '&amp;'), '"', '&quot;'), '''', '&#39;'), E'\x03', '&lt;'), E'\x04', '&gt;'), E'\x01', '<mark>'), E'\x02', '</mark>'
   )
-  from (select attune_private.knowledge_text(value) as searched) as t
+  from t
   cross join lateral (
+    -- The first word that begins as one of the query does.
     select
-      -- The first word that begins as one of the query does.
-      min(nullif(strpos(lower(t.searched), left(l.lexeme, greatest(3, char_length(l.lexeme) - 1))), 0)) as first_at,
-      coalesce(string_agg('''' || l.lexeme || '''', ' | '), '')::tsquery as any_of
-    from (
-      select distinct m.found[1] as lexeme
-      from regexp_matches(words::text, '''((?:[^'']|'''')+)''', 'g') as m (found)
-      limit 20
-    ) as l
+      min(nullif(strpos(t.lowered, left(m.found[1], greatest(3, char_length(m.found[1]) - 1))), 0)) as first_at
+    from regexp_matches(t.fewer::text, '''((?:[^'']|'''')+)''', 'g') as m (found)
   ) as w;
 end;
 comment on function attune_private.knowledge_excerpt(text, tsquery, boolean) is

@@ -1,5 +1,5 @@
---! Previous: sha1:918689870a8a09473a45ea4585111a067858a65a
---! Hash: sha1:3e6db2fe7f618fa32d599e3dd9995174897ea595
+--! Previous: sha1:072281b0598d7f45104589a4cf6fd08d94d33e50
+--! Hash: sha1:c977377c6036e2d8959c01878756a8db1aeeceee
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
