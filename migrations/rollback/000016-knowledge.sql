@@ -37,6 +37,7 @@ drop function
   attune_private.valid_entry(attune.knowledge_entries),
   attune_private.write_entry(attune_private.caller, attune.knowledge_entries),
   attune_private.similar_words(text, bigint[]),
+  attune_private.fewer_words(tsquery),
   attune_private.knowledge_text(text),
   attune_private.similar_query(text, bigint[]),
   attune_private.words_to_learn(text, text[], text),

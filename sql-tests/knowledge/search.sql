@@ -93,6 +93,21 @@ select is(
   'no text forges a mark'
 );
 
+insert into made select 'late', e.id from attune.create_knowledge_entry('entry', 'Late', repeat('Filler text. ', 3000) || 'The Snickersnee is at the end.') as e;
+select alike(pg_temp.excerpt('snickersnee', 'late'), '%The <mark>Snickersnee</mark> is at the end%', 'what stands far down is shown, too');
+
+-- What costs more than it tells is left out: of a long query some of the words count for the rank and are marked.
+select tests.reset_role();
+select is(attune_private.fewer_words(q.words::tsquery), q.fewer::tsquery, 'of ' || left(q.words, 40))
+from (values
+  ('', ''), ('a', 'a'), ('a & !b | c <-> d', 'a & !b | c <-> d'),
+  ('a & b & c & d & e & f & g & h', 'a & b & c & d & e & f & g & h'),
+  ('a & b & c & d & e & f & g & h & i', 'a | b | c | d | e | f | g | h | i'),
+  (repeat('a <-> b | ', 99) || '''it''''s'':*A', 'a | b | ''it''''s'''),
+  ((select string_agg('w' || i, ' & ') from generate_series(100, 199) as i), (select string_agg('w' || i, ' | ') from generate_series(100, 119) as i))
+) as q (words, fewer);
+select tests.authenticate_as('ada@example.com');
+
 -- Whatever is typed
 
 select lives_ok(format('select attune.search_knowledge(%L)', q.query), 'no query fails: ' || left(quote_literal(q.query), 40))
