@@ -1,5 +1,5 @@
---! Previous: sha1:a875279a14e19e53f57d2f5b8339536d94945327
---! Hash: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
+--! Previous: sha1:0316ecb103008de6eb1795f20547f058ac109ddf
+--! Hash: sha1:9d8655555fc104fd7f6785559b0021e5730b6f22
 --! Message: knowledge
 
 -- What one learns, the others find.

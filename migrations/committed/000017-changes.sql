@@ -1,5 +1,5 @@
---! Previous: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
---! Hash: sha1:2c278f31c08714916474d31da99a4b25bbec0713
+--! Previous: sha1:9d8655555fc104fd7f6785559b0021e5730b6f22
+--! Hash: sha1:655fb5549f7ce290e0ce0ac40f9acbce8c129918
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
