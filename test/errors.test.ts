@@ -50,6 +50,7 @@ beforeAll(async () => {
         when 'unique' then insert into attune_private.victims values (1, 'hunter2', null);
         when 'foreign key' then insert into attune_private.victims values (2, 'hunter2', 3);
         when 'referenced' then insert into attune_private.victims values (2, 'hunter2', 1); delete from attune_private.victims where id = 1;
+        when 'restricted' then raise exception using errcode = '23001', message = 'a secret of ours';
         when 'null' then insert into attune_private.victims values (2, null, null);
         when 'check' then insert into attune_private.victims values (2, 'bad', null);
         when 'number' then perform 'hunter2'::integer;
@@ -119,6 +120,7 @@ describe("an error that nobody intended", () => {
     ["unique", "PT409", "already_exists"],
     ["foreign key", "PT409", "missing_or_referenced"],
     ["referenced", "PT409", "missing_or_referenced"],
+    ["restricted", "PT409", "missing_or_referenced"],
     ["null", "PT422", "unstorable_value"],
     ["check", "PT422", "unstorable_value"],
     ["number", "PT400", "malformed_value"],

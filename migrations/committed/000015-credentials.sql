@@ -1,5 +1,5 @@
 --! Previous: sha1:45ca63d1beba155ccd3c31567b13f54cc20c2d7d
---! Hash: sha1:a875279a14e19e53f57d2f5b8339536d94945327
+--! Hash: sha1:0316ecb103008de6eb1795f20547f058ac109ddf
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted
@@ -261,11 +261,16 @@ create table attune_private.master_key (
     constraint master_key_pkey primary key
     constraint master_key_is_only_check check (is_only),
   mark bytea not null
-    constraint master_key_mark_check check (octet_length(mark) = 32)
+    constraint master_key_mark_check check (octet_length(mark) = 32),
+  previous_mark bytea
+    constraint master_key_previous_mark_check check (octet_length(previous_mark) = 32)
 );
 comment on table attune_private.master_key is
-  'Under which master key secrets are stored: one row, from the first secret on.';
+  'Under which master key secrets are stored: one row, from the first secret or change of keys on. '
+  'Who is given a key locks the table before.';
 comment on column attune_private.master_key.mark is 'By what the key is recognised: see `master_key_mark`.';
+comment on column attune_private.master_key.previous_mark is
+  'The one that it took the place of, under which nothing is stored any more; null when it is the first.';
 
 alter table attune_private.master_key enable row level security;
 
@@ -577,6 +582,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   offered constant bytea := attune_private.offered_key('attune.master_key');
+  current_key attune_private.master_key;
   key bytea;
 begin
   if offered is null then
@@ -589,21 +595,29 @@ begin
   on conflict do nothing;
 
   -- It doesn't change before this transaction ends.
-  select attune_private.key_with_mark(k.mark) into key from attune_private.master_key as k for share;
+  select attune_private.key_with_mark(k.mark) into key
+  from attune_private.master_key as k
+  where attune_private.key_with_mark(k.mark) is not null
+  for share;
 
-  if key is null then
-    -- Where no secret is left, the next one decides.
-    perform from attune_private.master_key for update;
-
-    if exists (select from attune_private.stored_secrets) then
-      perform attune_private.refuse_wrong_master_key('The secrets that are stored are under another master key');
-    end if;
-
-    update attune_private.master_key set mark = attune_private.master_key_mark(offered);
-    key := offered;
+  if found then
+    return key;
   end if;
 
-  return key;
+  -- Where no secret is left, the next one decides. Of two at once, the second sees what the first has decided.
+  select k.* into current_key from attune_private.master_key as k for update;
+  key := attune_private.key_with_mark(current_key.mark);
+
+  if key is not null then
+    return key;
+  elsif attune_private.master_key_mark(offered) = current_key.previous_mark then
+    perform attune_private.refuse_wrong_master_key('Another master key has taken the place of this one');
+  elsif exists (select from attune_private.stored_secrets) then
+    perform attune_private.refuse_wrong_master_key('The secrets that are stored are under another master key');
+  end if;
+
+  update attune_private.master_key set mark = attune_private.master_key_mark(offered);
+  return offered;
 end;
 $$;
 comment on function attune_private.writing_key() is
@@ -656,7 +670,12 @@ declare
   data_key bytea;
   secret bytea;
 begin
-  if sealed.master_key_mark is not null and master_key is null then
+  -- A mark that no master key has had was changed.
+  if master_key is null
+    and exists (
+      select from attune_private.master_key as k where sealed.master_key_mark in (k.mark, k.previous_mark)
+    )
+  then
     perform attune_private.refuse_wrong_master_key('The secret is under another master key');
   end if;
 
@@ -747,8 +766,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform attune_private.refuse_logged_parameters();
-  -- Who changes the key waits for those who may have been given only the old one.
-  perform from attune_private.master_key for share;
+  -- Who changes the key waits for those who may have been given only the old one. It is the table that is locked,
+  -- since before the first secret there is no row.
+  lock table attune_private.master_key in row share mode;
 end;
 $$;
 comment on function attune_hidden.prepare_for_secrets() is
@@ -1633,18 +1653,16 @@ declare
 begin
   perform attune_private.check_user(user_id);
   perform attune_private.check_provider(provider);
-  select u.* into usable from attune_private.usable_credentials(user_id, provider) as u;
+  -- In one look, since a user may delete it meanwhile.
+  select u.*, attune_private.stored_secret(u.source, u.owner_id, u.provider) as sealed
+  into usable
+  from attune_private.usable_credentials(user_id, provider) as u;
 
   if usable.source is null then
     perform attune_private.refuse_missing_credential(user_id, provider);
   end if;
 
-  resolved.secret := attune_private.unseal_secret(
-    usable.source,
-    usable.owner_id,
-    provider,
-    attune_private.stored_secret(usable.source, usable.owner_id, provider)
-  );
+  resolved.secret := attune_private.unseal_secret(usable.source, usable.owner_id, provider, usable.sealed);
   resolved.source := usable.source;
   resolved.label := usable.label;
   resolved.expires_at := usable.expires_at;
@@ -1691,23 +1709,46 @@ begin
   end if;
 
   -- Waits for everybody who was given the old one alone.
-  perform from attune_private.master_key for update;
+  lock table attune_private.master_key in exclusive mode;
 
-  if exists (select from attune_private.master_key as k where k.mark not in (new_mark, old_mark))
-    or exists (
-      select from attune_private.stored_secrets as s where s.master_key_mark not in (new_mark, old_mark)
-    )
-  then
-    perform attune_private.refuse_wrong_master_key('There are secrets under a third master key');
+  if exists (select from attune_private.master_key as k where k.mark not in (new_mark, old_mark)) then
+    perform attune_private.refuse_wrong_master_key('The secrets are under a third master key');
+  elsif exists (
+    select
+    from attune_private.master_key as k
+    join attune_private.stored_secrets as s on s.master_key_mark = k.previous_mark
+    where k.previous_mark not in (new_mark, old_mark)
+  ) then
+    perform attune_private.refuse_wrong_master_key(
+      'There are secrets under a third master key, since an earlier change of keys has not ended: '
+      'end it first, with its two keys'
+    );
   end if;
 
-  update attune_private.master_key as k set mark = new_mark;
+  -- Also where nothing is stored yet, so that nothing will be under the old one.
+  insert into attune_private.master_key as k (mark, previous_mark)
+  values (new_mark, old_mark)
+  on conflict on constraint master_key_pkey do update set
+    mark = new_mark,
+    previous_mark = case when k.mark = new_mark then coalesce(k.previous_mark, old_mark) else old_mark end;
+
+  -- Any other mark was changed in the table: which key it is, if any, is found out with all that are to be wrapped.
+  update attune_private.credential_secrets as s
+  set master_key_mark = old_mark
+  where s.master_key_mark not in (new_mark, old_mark);
+  update attune_private.team_credential_secrets as s
+  set master_key_mark = old_mark
+  where s.master_key_mark not in (new_mark, old_mark);
+  update attune_private.shared_credential_secrets as s
+  set master_key_mark = old_mark
+  where s.master_key_mark not in (new_mark, old_mark);
+
   return (select count(*) from attune_private.stored_secrets as s where s.master_key_mark = old_mark);
 end;
 $$;
 comment on function attune_private.start_rotation() is
   'Makes `attune.master_key` the one under which secrets are stored, in place of `attune.previous_master_key`, and '
-  'returns how many are still under that. '
+  'returns how many are still under that. A mark that was changed in the table keeps nothing up. '
   'It can be called again. '
   'Refused, and nothing changed: `master_key_missing`, `invalid_master_key`, `wrong_master_key`.';
 revoke all on function attune_private.start_rotation() from public;
@@ -1741,7 +1782,10 @@ begin
     limit batch_size
   loop
     place := attune_private.place_of('data key', stored.source, stored.owner_id, stored.provider);
-    data_key := attune_private.open_box(previous, place, stored.data_key);
+    data_key := coalesce(
+      attune_private.open_box(previous, place, stored.data_key),
+      attune_private.open_box(key, place, stored.data_key)
+    );
 
     if data_key is null then
       -- Nobody can read it any more, under whichever key: without a mark it is no longer looked for.
@@ -1856,6 +1900,21 @@ comment on function attune_hidden.decrypt_legacy(text, attune.legacy_encryption,
 revoke all on function attune_hidden.decrypt_legacy(text, attune.legacy_encryption, text) from public;
 grant execute on function attune_hidden.decrypt_legacy(text, attune.legacy_encryption, text) to service_role;
 --! EndIncluded credentials/hidden/decrypt_legacy.sql
+--! Included credentials/hidden/has_secret.sql
+create or replace function attune_hidden.has_secret(user_id uuid, provider text, secret text)
+returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select attune_private.readable_secret(
+    case when user_id is null then 'shared' else 'user' end::attune.credential_source, user_id, provider
+  ) = attune_private.secret_of(secret);
+$$;
+comment on function attune_hidden.has_secret(uuid, text, text) is
+  'Whether a user''s own credential, or without a user that of everybody, is this secret; NULL when it can''t be read.';
+revoke all on function attune_hidden.has_secret(uuid, text, text) from public;
+grant execute on function attune_hidden.has_secret(uuid, text, text) to service_role;
+--! EndIncluded credentials/hidden/has_secret.sql
 --! Included credentials/hidden/legacy_secrets.sql
 create or replace function attune_hidden.legacy_secrets(
   source regclass,
@@ -1864,9 +1923,10 @@ create or replace function attune_hidden.legacy_secrets(
   value_column name,
   encrypted_column name,
   encrypted_value_column name,
-  is_marked boolean
+  is_marked boolean,
+  deprecated_column name
 )
-returns table (user_id text, key text, value text, ciphertext text, part oid, place tid)
+returns table (user_id text, key text, value text, ciphertext text, was_marked boolean, part oid, place tid)
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 set bytea_output = 'hex'
@@ -1882,6 +1942,7 @@ begin
         l.%2$I::text,
         case when not e.is_encrypted then to_jsonb(l.%3$I) #>> '{}' end,
         case when e.is_encrypted then coalesce(nullif(%4$s, ''), l.%3$I::text) end,
+        %10$s,
         %5$s,
         %6$s
       from %7$s as l
@@ -1889,7 +1950,7 @@ begin
         select coalesce(lower(btrim(%8$s)) not in ('false', 'f', 'no', 'n', 'off', '0', ''), false)
           or (nullif(%4$s, '') is not null and (coalesce(l.%3$I::text, '') = '' or %8$s is null))
       ) as e (is_encrypted)
-      order by 2, 1, 5, 6
+      order by 2, 1, 6, 7
       %9$s
     $query$,
     attune_hidden.legacy_column(source, user_column, null),
@@ -1900,16 +1961,17 @@ begin
     case when is_marked then 'l.ctid' else 'null::tid' end,
     source,
     flag,
-    case when is_marked then 'for update of l' end
+    case when is_marked then 'for update of l' end,
+    case when is_marked then format('l.%I is not null', deprecated_column) else 'false' end
   );
 end;
 $$;
-comment on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean) is
+comment on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean, name) is
   'The rows of an old table of settings, each with its value as text or with what is encrypted; which it is, '
   '`attune_hidden.legacy_rows` says alike. '
-  '`is_marked` locks the rows and says where they are.';
-revoke all on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean) from public;
-grant execute on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean) to service_role;
+  '`is_marked` locks the rows and says where they are, and which are marked already.';
+revoke all on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean, name) from public;
+grant execute on function attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean, name) to service_role;
 --! EndIncluded credentials/hidden/legacy_secrets.sql
 --! Included credentials/adopt_legacy_credentials.sql
 create or replace function attune.adopt_legacy_credentials(
@@ -1949,7 +2011,7 @@ begin
   for legacy in
     select s.*
     from attune_hidden.legacy_secrets(
-      source, user_column, key_column, value_column, encrypted_column, encrypted_value_column, is_marked
+      source, user_column, key_column, value_column, encrypted_column, encrypted_value_column, is_marked, deprecated_column
     ) as s
     where providers ? s.key
       or s.ciphertext is not null
@@ -1971,13 +2033,16 @@ begin
       )
     end;
     secret := case
-      when result.provider is null or is_there then null
+      when result.provider is null then null
       when legacy.ciphertext is null then legacy.value
       else attune_hidden.decrypt_legacy(legacy.ciphertext, encryption, passphrase)
     end;
     result.problem := case
       when result.provider is null then 'no provider is named for its key'
       when user_column is not null and owner is null then 'there is no such user'
+      when legacy.was_marked and is_there then null
+      when is_there and not attune_hidden.has_secret(owner, result.provider, nullif(btrim(secret), ''))
+        then 'another secret is stored for its provider'
       when is_there then null
       when legacy.ciphertext is not null and passphrase is null then 'there is no attune.legacy_passphrase to read it with'
       when legacy.ciphertext is not null and secret is null then 'it does not decrypt with this passphrase'
@@ -2041,7 +2106,7 @@ comment on function attune.adopt_legacy_credentials(
   'deprecated; no row is deleted, and what does not decrypt is not marked. '
   'What is encrypted is read with the passphrase in the setting `attune.legacy_passphrase` of the transaction. '
   'Rows whose key is in `providers` are read, plain or encrypted; others that are secrets are listed. '
-  'Can run again: a credential that is there stays. '
+  'Can run again: a credential that is there stays; a row with another secret for its provider is not marked. '
   'For trusted servers with rights on the table, and its owner. '
   'Refused: `admin_required`, `invalid_source`, `parameters_are_logged`, `master_key_missing`, `invalid_master_key`, '
   '`wrong_master_key`.';

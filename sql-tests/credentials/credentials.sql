@@ -101,6 +101,49 @@ from (values
 select is((attune.delete_credential('smtp')).provider, 'smtp', 'what is deleted is told');
 select is((attune.delete_credential('smtp')).provider, null, 'and what was not there is nothing');
 
+-- A label is not the secret, whichever of the two comes first
+
+select tests.reset_role();
+create function public.set(source text, secret text default null, label text default null) returns text language sql
+as $$
+  select case source
+    when 'user' then (attune_private.store_credential(tests.user_id('ada@example.com'), 'twilio', secret, label, null)).label
+    when 'team' then (
+      select (attune_private.store_team_credential(attune_private.current_caller(), t.id, 'twilio', secret, label, null)).label
+      from public.team as t
+    )
+    else (attune_private.store_shared_credential(attune_private.current_caller(), 'twilio', secret, label, null)).label
+  end;
+$$;
+create table public.sources as select s::text as name from unnest(enum_range(null::attune.credential_source)) as s;
+select is(public.set(name, 'swordfish', 'Ours'), 'Ours', format('%s: a secret with a label', name)) from public.sources;
+select tests.throws_reason(
+  format('select public.set(%L, label => %L)', name, label), 'PT422', 'secret_in_label', format('%s: %s', name, says)
+)
+from public.sources
+cross join (values
+  ('swordfish', 'the secret is no label later'), ('my swordfish!', 'nor a part of one'),
+  ('sk-proj-0123456789abcdefABCDEF', 'nor is another secret, by its form')
+) as l (label, says);
+select is(public.set(name, label => 'new marlin'), 'new marlin', format('%s: the label comes first', name)) from public.sources;
+select tests.throws_reason(
+  format('select public.set(%L, %L)', name, 'marlin'), 'PT422', 'secret_in_label', format('%s: then it may not be the secret', name)
+)
+from public.sources;
+select is(public.set(name, 'marlin', 'Ours'), 'Ours', format('%s: unless another label comes along', name)) from public.sources;
+select set_config('attune.master_key', '', true);
+select is(public.set(name, label => 'Mine'), 'Mine', format('%s: a label needs no key', name)) from public.sources;
+select tests.throws_reason(
+  format('select public.set(%L, label => %L)', name, 'sk-proj-0123456789abcdefABCDEF'), 'PT422', 'secret_in_label',
+  format('%s: without one its form is looked at', name)
+)
+from public.sources;
+select set_config('attune.master_key', repeat('0a', 32), true);
+delete from attune.credentials where provider = 'twilio';
+delete from attune.team_credentials where provider = 'twilio';
+delete from attune.shared_credentials where provider = 'twilio';
+select tests.authenticate_as('ada@example.com');
+
 -- The tables are changed by the functions alone
 
 select throws_ok(statement, '42501', says, says)

@@ -133,6 +133,34 @@ select results_eq(
 );
 select tests.reset_role();
 
+-- Of several secrets for one user and provider, the others are not marked
+
+insert into public.old_keys (user_id, key, value)
+values
+  (tests.user_id('ada@example.com')::text, 'SMTP_PASSWORD', 'swordfish '),
+  (upper(tests.user_id('ada@example.com')::text), 'SMTP_PASSWORD', 'another fish');
+create temp view of_ada as
+select a.outcome::text, a.problem, a.is_marked from public.adopted() as a where a.key = 'SMTP_PASSWORD' and a.who <> 'bob';
+select results_eq(
+  'select o.* from of_ada as o order by o.outcome, o.is_marked',
+  $$
+    values
+      ('kept', null, true), ('kept', null, true),
+      ('kept_aside', 'another secret is stored for its provider', false)
+  $$,
+  'another secret than the one that is stored is kept aside, the same one is kept'
+);
+select is(
+  (select count(*) from public.old_keys as k where k.key = 'SMTP_PASSWORD' and k.deprecated_at is null), 1::bigint,
+  'and its row is not marked'
+);
+select attune.set_user_credential(tests.user_id('ada@example.com'), 'smtp', 'a newer fish');
+select results_eq(
+  'select o.outcome, count(*) from of_ada as o group by o.outcome order by 1',
+  $$ values ('kept', 2::bigint), ('kept_aside', 1) $$,
+  'what is marked stays so when the user sets another'
+);
+
 -- Everybody's, in columns of other names and types, with AES
 
 create table public.vault (name text, content bytea);

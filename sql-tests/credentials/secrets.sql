@@ -240,5 +240,43 @@ select lives_ok($$ select attune.set_credential('openai', 'sk-ada-1') $$, 'the n
 select tests.authenticate_as_service_role();
 select is(public.resolve('ada@example.com', 'openai'), 'sk-ada-1', 'under which it is read');
 
+-- A mark that was changed
+
+select tests.reset_role();
+create function public.change_mark() returns void language sql
+  begin atomic
+    update attune_private.credential_secrets set master_key_mark = set_byte(master_key_mark, 0, get_byte(master_key_mark, 0) # 1);
+  end;
+select public.change_mark();
+select is(public.reason_of_reading('ada@example.com', 'openai'), 'PT422 secret_damaged', 'is no other key, but damage');
+select public.key_is(repeat('10', 32), repeat('0f', 32));
+select is(attune_private.start_rotation(), 1::bigint, 'it keeps up no change of keys');
+select results_eq('select * from attune_private.rewrap_data_keys(100)', 'values (1, 0)', 'which finds the key');
+select is(public.reason_of_reading('ada@example.com', 'openai'), 'read sk-ada-1', 'and mends it');
+select public.change_mark();
+select is(attune_private.start_rotation(), 1::bigint, 'also when it is under the new one already');
+select results_eq('select * from attune_private.rewrap_data_keys(100)', 'values (1, 0)', 'which is found as well');
+select is(public.reason_of_reading('ada@example.com', 'openai'), 'read sk-ada-1', 'and read');
+select public.change_mark();
+update attune_private.credential_secrets set data_key = ciphertext;
+select attune_private.start_rotation();
+select results_eq('select * from attune_private.rewrap_data_keys(100)', 'values (0, 1)', 'under no key at all it is damaged');
+
+-- Before the first secret, and after the last
+
+delete from attune.credentials;
+delete from attune_private.master_key;
+select is(attune_private.start_rotation(), 0::bigint, 'keys change before there is a secret');
+select public.key_is(repeat('0f', 32));
+select tests.authenticate_as('ada@example.com');
+select tests.throws_reason($$ select attune.set_credential('openai', 'sk-ada-2') $$, 'PT409', 'wrong_master_key', 'the old one is then taken no more');
+select public.key_is(repeat('10', 32));
+select lives_ok($$ select attune.set_credential('openai', 'sk-ada-2') $$, 'but the new one');
+select tests.reset_role();
+select public.key_is(repeat('0f', 32), repeat('10', 32));
+select is(attune_private.start_rotation(), 1::bigint, 'the old one can be made the new one again');
+select public.key_is(repeat('11', 32), repeat('0f', 32));
+select tests.throws_reason('select attune_private.start_rotation()', 'PT409', 'wrong_master_key', 'but none before that has ended');
+
 select * from finish();
 rollback;

@@ -91,8 +91,20 @@ async function changeKeys(client: pg.Client, keys: MasterKeys | undefined, batch
   console.log(`${plural(done, "data key")} wrapped anew; none is left under the old master key.`);
   if (damaged > 0)
     say(
-      `${plural(damaged, "credential")} could be read under no key, because the tables were changed: set them again.`,
+      `${plural(damaged, "credential")} could be read under no key, because the tables were changed: set them again. ` +
+        `They are ${(await damagedCredentials(client)).join(", ")}.`,
     );
+}
+
+/** Whose credentials, and of which provider, can be read under no key. */
+async function damagedCredentials(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select concat_ws(' ', s.provider, 'of', coalesce(s.source || ' ' || s.owner_id, 'everybody')) as name
+     from attune_private.stored_secrets as s
+     where s.master_key_mark is null
+     order by 1`,
+  );
+  return rows.map(({ name }) => name);
 }
 
 function batchSize(value: string): number {

@@ -1,9 +1,10 @@
 /** The file of the embedded cluster's master keys: made once, kept beside the data, and changed so that no key is lost. */
 import { randomBytes } from "node:crypto";
-import { link, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isMasterKey } from "../options/parsers.ts";
 import type { MasterKeys } from "../master-keys.ts";
+import { say } from "../say.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 
 export const KEY_FILE = "master-key.json";
@@ -73,7 +74,7 @@ async function syncFolder(folder: string): Promise<void> {
 
 async function read(file: string): Promise<MasterKeys | undefined> {
   try {
-    const content: unknown = JSON.parse(await readFile(file, "utf8"));
+    const content: unknown = JSON.parse(await readPrivately(file));
     const members = new Map<string, unknown>(Object.entries(content ?? {}));
     const [current, previous] = [members.get("masterKey"), members.get("previousMasterKey")];
     if (isMasterKey(current) && (previous === undefined || isMasterKey(previous))) return { current, previous };
@@ -84,4 +85,24 @@ async function read(file: string): Promise<MasterKeys | undefined> {
       throw new UserError(`${file} is damaged: restore it from a backup, as no secret can be read without it.`);
     throw new UserError(`${file} can't be read: ${messageOf(error)}.`);
   }
+}
+
+async function readPrivately(file: string): Promise<string> {
+  const handle = await open(file, "r");
+  try {
+    await takeRightsOfOthers(handle, file);
+    return await handle.readFile("utf8");
+  } finally {
+    await handle.close();
+  }
+}
+
+/** As after a copy, which made it one that others read, too. */
+async function takeRightsOfOthers(handle: FileHandle, file: string): Promise<void> {
+  const { mode } = await handle.stat();
+  if ((mode & 0o077) === 0) return;
+  await handle.chmod(0o600);
+  say(
+    `${file} could be read by others: now it is yours alone. If somebody may have read it, run \`attune rotate-key\`.`,
+  );
 }

@@ -57,6 +57,13 @@ const INVALID_QUERY = {
 
 const UNSTORABLE = { message: "A value is not one that can be stored", code: "PT422", reason: "unstorable_value" };
 
+const REFERENCED: PublicError = {
+  message: "Something that this refers to is missing, or something else still refers to it",
+  code: "PT409",
+  reason: "missing_or_referenced",
+  hint: "Check the ids and keys that you sent.",
+};
+
 const MALFORMED_VALUE = {
   message: "A value is malformed",
   code: "PT400",
@@ -68,12 +75,9 @@ const MALFORMED_VALUE = {
 const SQLSTATES: Readonly<Record<string, PublicError>> = {
   "22": MALFORMED_VALUE,
   "23502": { ...UNSTORABLE, hint: "Check that no required value is missing." },
-  "23503": {
-    message: "Something that this refers to is missing, or something else still refers to it",
-    code: "PT409",
-    reason: "missing_or_referenced",
-    hint: "Check the ids and keys that you sent.",
-  },
+  // As `on delete restrict` is refused from PostgreSQL 18 on; before it was the next one.
+  "23001": REFERENCED,
+  "23503": REFERENCED,
   "23505": {
     message: "It exists already",
     code: "PT409",

@@ -1,6 +1,8 @@
 /** Hands the master key to the transactions that need it, right before the statement that does. */
 import type { PgClient, PgClientQuery, WithPgClient } from "postgraphile/@dataplan/pg";
-import type { ReadMasterKeys } from "../master-keys.ts";
+import type { MasterKeys, ReadMasterKeys } from "../master-keys.ts";
+import { UserError } from "../user-error.ts";
+import { RequestError } from "./request-error.ts";
 
 /**
  * The same connections, on which the keys are set for a transaction as soon as one of these functions is called there.
@@ -28,10 +30,19 @@ export function withMasterKeys(
 /** First it is made sure that PostgreSQL logs none of it. The keys are read after that, so that they are those of now. */
 async function handOver(client: PgClient, readKeys: ReadMasterKeys): Promise<void> {
   await client.query({ text: "select attune_hidden.prepare_for_secrets()" });
-  const keys = await readKeys();
+  const keys = await readKeys().catch(refuseKeys);
   if (keys === undefined) return;
   await client.query({
     text: "select set_config('attune.master_key', $1, true), set_config('attune.previous_master_key', $2, true)",
     values: [keys.current, keys.previous ?? ""],
+  });
+}
+
+/** Clients learn what is wrong, and the log which file it is. */
+function refuseKeys(cause: unknown): MasterKeys | undefined {
+  if (!(cause instanceof UserError)) throw cause;
+  const hint = "Whoever runs the server finds the file in its log: restore it from a backup, or mend its rights.";
+  throw new RequestError(409, "invalid_master_key", "The file of the master key is damaged or can't be read", hint, {
+    cause,
   });
 }
