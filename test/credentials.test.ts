@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { MasterKeys } from "../src/master-keys.ts";
+import { UserError } from "../src/user-error.ts";
 import {
   createTestDatabase,
   createTestServer,
@@ -173,4 +174,36 @@ test("three users at once each have what they set", async () => {
     );
     expect(body.data?.resolveCredential.secret).toMatch(new RegExp(`^sk-of-${user}-`));
   }
+});
+
+test("a damaged file of the key is told as such, and where it is only to the log", async () => {
+  const log: string[] = [];
+  const broken = await createTestServer(database, {
+    readKeys: async () => {
+      throw new UserError("/some/where/master-key.json is damaged.");
+    },
+    logLevel: "info",
+    logDestination: { write: (line) => void log.push(line) },
+  });
+  const { body } = await broken.graphql(
+    `mutation { setCredential(input: { provider: "openai", secret: "sk-any" }) { credential { label } } }`,
+    {},
+    ada.token,
+  );
+  await broken.close();
+  expect(body.errors?.[0]?.extensions).toMatchObject({ code: "PT409", reason: "invalid_master_key" });
+  expect(JSON.stringify(body)).not.toContain("master-key.json");
+  expect(log.join()).toContain("/some/where/master-key.json is damaged.");
+});
+
+test("a provider that is in use is not deleted, and the reason says so", async () => {
+  keys = { current: KEY, previous: undefined };
+  await set(SECRET, "mistral");
+  const admin = await database.createUser("provider-admin@example.com", { admin: true });
+  const refused = await server.graphql(
+    `mutation { deleteCredentialProvider(input: { name: "mistral" }) { credentialProvider { name } } }`,
+    {},
+    admin.token,
+  );
+  expect(reasonOf(refused)).toBe("missing_or_referenced");
 });

@@ -1,6 +1,6 @@
 /** `attune rotate-key`: another master key, with every secret readable before, meanwhile and after. */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -125,6 +125,26 @@ describe("on a server with DATABASE_URL", () => {
     }
   });
 
+  test("what can be read under no key is named, and keeps nothing up", async () => {
+    const damaged = await createTestDatabase();
+    try {
+      const [first = "", second = ""] = await makeCredentials(damaged.ownerUrl, old, 2);
+      await damaged.query(`update attune_private.credential_secrets set master_key_mark = sha256('changed')`);
+      await damaged.query(`update attune_private.credential_secrets set data_key = ciphertext where user_id = $1`, [
+        first,
+      ]);
+      const keys = { ATTUNE_MASTER_KEY: next, ATTUNE_PREVIOUS_MASTER_KEY: old };
+      const { code, stderr } = await attune(["rotate-key"], { ...environment(keys), DATABASE_URL: damaged.ownerUrl });
+      expect([code, stderr]).toEqual([0, expect.stringContaining(`They are openai of user ${first}.\n`)]);
+      await withClient(damaged.ownerUrl, async (client) => {
+        expect(await read(client, second, next)).toBe(`sk-of-${second}`);
+        expect(await read(client, first, next)).toBe("secret_damaged");
+      });
+    } finally {
+      await damaged.close();
+    }
+  });
+
   test("a writer with the old key alone, who is under way, is waited for; one who comes after is refused", async () => {
     const third = newKey();
     const [first = "", second = ""] = people;
@@ -136,13 +156,7 @@ describe("on a server with DATABASE_URL", () => {
         ["rotate-key"],
         environment({ ATTUNE_MASTER_KEY: third, ATTUNE_PREVIOUS_MASTER_KEY: next }),
       );
-      for (;;) {
-        const [waiting] = await database.query(
-          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-        );
-        if (waiting !== undefined) break;
-        await sleep(20);
-      }
+      await withClient(database.ownerUrl, untilWaiting);
       await writer.query("commit");
       expect(await rotation).toMatchObject({ code: 0 });
       expect(await read(writer, first, third)).toBe("sk-of-the-writer");
@@ -233,3 +247,119 @@ test("on the embedded one it makes the key, and killed whenever it may be, every
     await server.finished;
   }
 }, 180_000);
+
+/** Until somebody waits for a lock in this database. */
+async function untilWaiting(client: pg.Client): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    if (rows.length > 0) return;
+    await sleep(20);
+  }
+}
+
+describe("before the first secret", () => {
+  const [old, next] = [newKey(), newKey()];
+  let database: TestDatabase;
+  let user: string;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    user = (await database.createUser("ada@example.com")).id;
+  });
+  afterAll(() => database.close());
+
+  const give = (client: pg.Client, key: string, previous = "") =>
+    client.query(
+      "select set_config('attune.master_key', $1, true), set_config('attune.previous_master_key', $2, true)",
+      [key, previous],
+    );
+  const store = (client: pg.Client, secret: string) =>
+    client.query("select attune.set_user_credential($1, 'openai', $2)", [user, secret]);
+
+  test("a change of keys waits for who was given the old one, and wraps what they store", async () => {
+    await withClient(database.ownerUrl, async (writer) =>
+      withClient(database.ownerUrl, async (rotating) => {
+        await writer.query("begin");
+        await writer.query("select attune_hidden.prepare_for_secrets()");
+        await give(writer, old);
+        const started = inTransaction(rotating, async () => {
+          await rotating.query("select attune_hidden.prepare_for_secrets()");
+          await give(rotating, next, old);
+          return rotating.query<{ left: string }>("select attune_private.start_rotation() as left");
+        });
+        await untilWaiting(writer);
+        await store(writer, "sk-the-first");
+        await writer.query("commit");
+        expect((await started).rows).toEqual([{ left: "1" }]);
+        expect(await read(rotating, user, next, old)).toBe("sk-the-first");
+      }),
+    );
+  });
+
+  test("two that decide about the key at once, after it was lost, do not wait for each other", async () => {
+    await database.query("delete from attune.credentials");
+    const third = newKey();
+    await withClient(database.ownerUrl, async (one) =>
+      withClient(database.ownerUrl, async (other) => {
+        for (const client of [one, other]) {
+          await client.query("begin");
+          await client.query("select attune_hidden.prepare_for_secrets()");
+          await give(client, third);
+        }
+        await store(one, "sk-one");
+        const second = store(other, "sk-other");
+        await untilWaiting(one);
+        await one.query("commit");
+        await second;
+        await other.query("commit");
+        expect(await read(one, user, third)).toBe("sk-other");
+      }),
+    );
+  });
+
+  test("who deletes and sets a credential while it is resolved finds nobody told that it is damaged", async () => {
+    const key = newKey();
+    await database.query("delete from attune.credentials");
+    await withClient(database.ownerUrl, async (writer) => {
+      let isOver = false;
+      const seen = new Set<string>();
+      const readers = [0, 1].map(() =>
+        withClient(database.ownerUrl, async (reader) => {
+          while (!isOver) seen.add(await read(reader, user, key));
+        }),
+      );
+      for (let round = 0; round < 300; round += 1) {
+        await inTransaction(writer, async () => {
+          await give(writer, key);
+          await store(writer, "sk-again");
+        });
+        await writer.query("delete from attune.credentials");
+      }
+      isOver = true;
+      await Promise.all(readers);
+      expect([...seen].filter((each) => !["sk-again", "no_credential", "master_key_missing"].includes(each))).toEqual(
+        [],
+      );
+    });
+  });
+});
+
+describe("the file of the keys", () => {
+  test("is taken from others who could read it", async () => {
+    const folder = await mkdtemp(join(home, "rights-"));
+    const keys = await readKeyFile(folder);
+    await chmod(join(folder, KEY_FILE), 0o644);
+    expect(await readKeyFile(folder)).toEqual(keys);
+    expect((await stat(join(folder, KEY_FILE))).mode & 0o777).toBe(0o600);
+  });
+
+  test.each(["", "{", "null", "[]", '{"masterKey": "short"}'])(
+    "says that it is damaged when it is %j",
+    async (text) => {
+      const folder = await mkdtemp(join(home, "damaged-"));
+      await writeFile(join(folder, KEY_FILE), text, { mode: 0o600 });
+      await expect(readKeyFile(folder)).rejects.toThrow(/is damaged: restore it from a backup/);
+    },
+  );
+});

@@ -199,6 +199,60 @@ test("in no answer", () => {
   expect(answers.join()).toContain(LABEL);
 });
 
+test("in no message about a query or a variable that is wrong", async () => {
+  const [ada] = people.users;
+  if (ada === undefined) throw new Error("There is nobody.");
+  const typed = "mutation ($i: SetCredentialInput!) { setCredential(input: $i) { credential { label } } }";
+  const written = (value: string, more = ""): string =>
+    `mutation { setCredential(input: { provider: "openai", secret: ${value}${more} }) { credential { label } } }`;
+  const it = secret("mistyped");
+  const wrong: [query: string, variables: Record<string, unknown>][] = [
+    [typed, { i: { provider: "openai", secret: it, Label: "x" } }],
+    [typed, { i: { provider: "openai", secret: [it] } }],
+    [typed, { i: { provider: "openai", secret: { value: it } } }],
+    [typed, { i: { provider: [it], secret: it } }],
+    [typed, { i: { secret: it } }],
+    [typed, { i: { provider: "openai", secret: it, expiresAt: "tomorrow" } }],
+    [typed, { i: { provider: "openai", secret: it, expiresAt: { at: it } } }],
+    [typed, { i: it }],
+    [typed, { i: [it] }],
+    [SET, { provider: "openai", secret: [it] }],
+    [SET, { provider: "openai", secret: it, expiresAt: "tomorrow" }],
+    [written(`["${it}"]`), {}],
+    [written(`{ value: "${it}" }`), {}],
+    [written(`"${it}"`, ', Label: "x"'), {}],
+    [written(`"${it}"`, `, expiresAt: ["${it}"]`), {}],
+    [written(`"${it}"`, ` "${it}"`), {}],
+    [written(`"""${it}""" """${it}"""`), {}],
+    [`mutation { setCredential(input: { provider: "openai", secret: "${it}" "`, {}],
+    [`mutation { setCredential(input: "${it}") { credential { label } } }`, {}],
+    [
+      `mutation { setCredential(input: { provider: "openai", secret: "${it}" }) { credential { label(x: "${it}") } } }`,
+      {},
+    ],
+    [`query ($s: String = ["${it}"]) { __typename }`, {}],
+    [`{ __typename @include(if: "${it}") }`, {}],
+  ];
+  for (const [query, variables] of wrong) {
+    const { body } = await server.graphql(query, variables, ada.token);
+    expect([query, body.errors?.length ?? 0]).not.toEqual([query, 0]);
+    expect([query, variables, ...foundIn(JSON.stringify(body))]).toEqual([query, variables]);
+  }
+
+  // Passwords need not look like one, and may be numbers.
+  for (const password of [12345678901234, 1234567890.5, true]) {
+    for (const [query, variables] of [
+      [typed, { i: { provider: "smtp", secret: password } }],
+      [SET, { provider: "smtp", secret: password }],
+      [written(String(password)), {}],
+    ] as const) {
+      const { body } = await server.graphql(query, variables, ada.token);
+      expect(body.errors).toHaveLength(1);
+      expect(JSON.stringify(body.errors?.map(({ message }) => message))).not.toContain(String(password));
+    }
+  }
+});
+
 test("in no line of the server's log", () => {
   expect(log.filter((line) => foundIn(line).length > 0)).toEqual([]);
   expect(log.join()).toContain("invalid_expiry");
