@@ -1,5 +1,5 @@
---! Previous: sha1:45ca63d1beba155ccd3c31567b13f54cc20c2d7d
---! Hash: sha1:a875279a14e19e53f57d2f5b8339536d94945327
+--! Previous: sha1:2cecc265e5856b75455995ef515fd784cb9b2293
+--! Hash: sha1:d115c93ca4293d26da263cf2021509a6e723ffc8
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

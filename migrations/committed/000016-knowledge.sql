@@ -1,5 +1,5 @@
---! Previous: sha1:a875279a14e19e53f57d2f5b8339536d94945327
---! Hash: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
+--! Previous: sha1:d115c93ca4293d26da263cf2021509a6e723ffc8
+--! Hash: sha1:b78a0e04573cde55ba1b3b5cce25a010854674be
 --! Message: knowledge
 
 -- What one learns, the others find.

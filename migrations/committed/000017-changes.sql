@@ -1,5 +1,5 @@
---! Previous: sha1:22242fb2886893c4a1c85e331239b0a572ad580a
---! Hash: sha1:2c278f31c08714916474d31da99a4b25bbec0713
+--! Previous: sha1:b78a0e04573cde55ba1b3b5cce25a010854674be
+--! Hash: sha1:dc3fbd15f83af0e28376b4e124d1847f4710658e
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
