@@ -5,6 +5,34 @@ import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 import { GITLEAKS_FORMATS, OTHER_FORMATS } from "./support/secret-formats.ts";
 import { SETTINGS_DOCUMENTS } from "./support/settings-documents.ts";
 
+const FORMATS = { ...GITLEAKS_FORMATS, ...OTHER_FORMATS };
+
+/** Those that have their mark in the middle, or could be a hash, are known where they stand alone. */
+const KNOWN_ALONE = [
+  "azure-ad-client-secret",
+  "mailchimp-api-key",
+  "mailgun-private-api-token",
+  "telegram-bot-api-token",
+  "twilio-api-key",
+];
+
+/** What begins or goes on as a secret does, and is none. */
+const ORDINARY = [
+  "xoxo-hugs-and-kisses-to-everyone",
+  "secret_santaswishlistforall",
+  "sk-admin-dashboard-container",
+  "cache key-0123456789abcdef0123456789abcdef",
+  "the sku SK0123456789abcdef0123456789abcdef",
+  "data:image/png;base64,/EAAAAAAAAAAAAAAAAAAAA",
+  "data:font/woff;base64,/EAAAAAAAAAAAAAAAAA8a2AAAAA",
+  "?password=required",
+  "https://example.com/?token=optional&page=2",
+  "https://example.com/?signature=left",
+  "https://registry.example.com:443/@scope/package",
+  "Basic subscription, horizontal layout",
+  "Basic OzoneTherapy",
+];
+
 /** Names of members that have nothing but secrets, in all the ways they are written. */
 const SECRET_NAMES = [
   ["password"],
@@ -82,11 +110,10 @@ test("public settings have none", async () => {
 
 test("a secret that is put anywhere in them is found, there and nowhere else", async () => {
   const places = Object.keys(SETTINGS_DOCUMENTS);
-  const formats = Object.values({ ...GITLEAKS_FORMATS, ...OTHER_FORMATS });
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...places),
-      fc.constantFrom(...formats).chain((format) => fc.stringMatching(format)),
+      fc.constantFrom(...Object.values(FORMATS)).chain((format) => fc.stringMatching(format)),
       fc.array(fc.constantFrom("a", "note", "x/y", "~"), { minLength: 1, maxLength: 3 }),
       async (place, secret, path) => {
         const inside = path.reduceRight<unknown>((value, name) => ({ [name]: value }), secret);
@@ -103,14 +130,10 @@ test("a secret that is put anywhere in them is found, there and nowhere else", a
 test.each([
   { where: "by itself", around: (secret: string): unknown => secret, missed: [] },
   { where: "in a list", around: (secret: string): unknown => ["", secret], missed: [] },
-  // Those that have their mark in the middle are known where they stand alone.
-  {
-    where: "in a sentence",
-    around: (secret: string): unknown => `Use ${secret} there.`,
-    missed: ["azure-ad-client-secret", "mailchimp-api-key", "telegram-bot-api-token"],
-  },
+  { where: "in quotes", around: (secret: string): unknown => `"${secret}"`, missed: [] },
+  { where: "in a sentence", around: (secret: string): unknown => `Use ${secret} there.`, missed: KNOWN_ALONE },
 ])("every form is known $where", async ({ around, missed }) => {
-  const samples = Object.entries({ ...GITLEAKS_FORMATS, ...OTHER_FORMATS }).map(
+  const samples = Object.entries(FORMATS).map(
     ([name, format]) => [name, fc.sample(fc.stringMatching(format), { numRuns: 5, seed: 1 }).map(around)] as const,
   );
   const secrets = await secretsIn(
@@ -119,6 +142,48 @@ test.each([
   );
   const found = samples.filter(([name, all]) => all.every((_, place) => secrets[`${name} ${place}`] !== undefined));
   expect(samples.map(([name]) => name).filter((name) => !found.some(([known]) => known === name))).toEqual(missed);
+});
+
+test("every form is known in any text, as it is and in JSON", async () => {
+  const text = fc.string({ unit: "grapheme" }).map((value) => value.replaceAll("\0", ""));
+  const beside = fc.constantFrom(" ", "\n", '"', "\\", "\u0001", "(", ",", "\u00e9");
+  const formats = Object.entries(FORMATS).filter(([name]) => !KNOWN_ALONE.includes(name));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.tuple(text, beside, beside, text),
+      fc.tuple(...formats.map(([, format]) => fc.stringMatching(format))),
+      async ([before, left, right, after], secrets) => {
+        const missed = await database.query(
+          `select s.text
+           from unnest($1::text[]) as s (text)
+           where attune_hidden.secret_form(s.text) is null
+             or attune_hidden.secret_form(jsonb_build_object('note', s.text)::text) is null`,
+          [secrets.map((secret) => before + left + secret + right + after)],
+        );
+        expect(missed).toEqual([]);
+      },
+    ),
+    { numRuns: 30, endOnFailure: true },
+  );
+});
+
+test("a header of authorization is known whoever it is of", async () => {
+  const word = fc.stringMatching(/^[A-Za-z0-9._!-]{3,20}$/);
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(word, word), { minLength: 20, maxLength: 20 }), async (users) => {
+      const headers = users.map(([name, password]) => `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`);
+      const missed = await database.query(
+        "select h.text from unnest($1::text[]) as h (text) where attune_hidden.secret_form(h.text) is null",
+        [[...headers, ...headers.map((header) => header.replace(/=+$/, ""))]],
+      );
+      expect(missed).toEqual([]);
+    }),
+    { numRuns: 20, endOnFailure: true },
+  );
+});
+
+test("ordinary values that have something of a secret are none", async () => {
+  expect(await secretsIn(Object.fromEntries(ORDINARY.map((value) => [value, value])), false)).toEqual({});
 });
 
 test("what is called as only a secret is one, unless it is a placeholder", async () => {

@@ -1,5 +1,5 @@
 --! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
---! Hash: sha1:ad1f7ceddb5104ae58e39d3dac1cbd761090ce2b
+--! Hash: sha1:b56772889d771409dc14a71bacaf2a84d008ce60
 --! Message: json schema
 
 -- What a value must be
@@ -2047,34 +2047,42 @@ returns text
 language sql immutable parallel safe security invoker
 begin atomic
   select case
-    -- Few texts have so long a run, and only they are looked at closely.
-    when value ~ '[A-Za-z0-9_=+/.~-]{12}|PRIVATE KEY' then coalesce(
+    -- Few texts have any of what every form below has one of, and only they are looked at closely.
+    when value ~ $re$(?x)
+      [A-Za-z0-9_=+/.~-]{12} | PRIVATE[ ]KEY | (?:[Bb]asic|[Bb]earer)[ ] | AccountKey=
+      | ://[^\s/:@"]*: | [?&\#][A-Za-z_-]+= | ;[^;"=]*=
+    $re$ then coalesce(
       substring(
         value,
         $re$(?x)
           # Where it begins, in JSON's text too.
-          (?:^|[^A-Za-z0-9]|\\[bfnrt])
+          (?:^|[^A-Za-z0-9]|\\[bfnrt]|\\u00[01][0-9a-f])
           (?:
             # Whose it is, then letters and digits.
             (?:
-              gh[oprsu]_ | npm_ | rubygems_ | CLOJARS_ | do[opr]_v1_ | pul- | lin_api_ | ntn_ | secret_ | figd_ | rdme_
-              | gsk_ | xai- | pplx- | hf_ | r8_ | whsec_ | shp(?:at|ca|pa|ss)_ | sntryu_ | glc_ | glsa_ | sbp_ | sgp_ | sk-
+              gh[oprsu]_ | npm_ | rubygems_ | CLOJARS_ | do[opr]_v1_ | pul- | lin_api_ | ntn_ | figd_ | rdme_
+              | gsk_ | xai- | pplx- | hf_ | r8_ | whsec_ | shp(?:at|ca|pa|ss)_ | sntryu_ | glc_ | glsa_ | sbp_ | sgp_
               | (?:cal|rk|shippo|sk)_(?:live|prod|test)_ | sm_[aps]at_ | re_[A-Za-z0-9]{8}_
-              | AKCp | cmVmd | EZ[AT]K | LTAI | EAA | GR1348941 | AQVN
+              | AKCp | cmVmd | EZ[AT]K | LTAI | GR1348941 | AQVN
             )
             [A-Za-z0-9]{16}
             # Whose it is, then with dashes and dots.
             | (?:
-              sk-(?:admin|ant|lf|or|proj|svcacct)- | lsv2_[ps][kt]_ | nvapi- | AIza | ya29[.] | GOCSPX- | 1//0 | github_pat_
-              | gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|soat)- | xox[a-z]- | xoxe[.]xox[a-z]- | xapp-[0-9]-
+              sk-(?:ant|svcacct)- | lsv2_[ps][kt]_ | nvapi- | AIza | ya29[.] | GOCSPX- | 1//0 | github_pat_
+              | gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|soat)- | xoxe[.]xox[a-z]- | xapp-[0-9]-
               | pypi-AgE | dckr_[op]at_ | hv[bs][.] | atlasv1[.] | fio-u- | fo1_ | fm1[ar]_ | fm2_ | p8e- | dp[.]pt[.]
               | pscale_(?:oauth|pw|tkn)_ | PMAK- | NRAK- | CFPAT- | ATATT3 | sntrys_ | sb_secret_ | xkeysib- | tfp_
               | ABSK | dt0c01[.] | FLWSECK | ops_eyJ | sq0[a-z]{3}- | duffel_(?:live|test)_ | tskey-[a-z]+- | sha256~ | tk-us-
             )
             [A-Za-z0-9_=+/.-]{16}
+            # Words begin so, too, and have no digit and no capital; or zeros in base64.
+            | (?:secret_|sk-)(?![a-z]+(?![A-Za-z0-9]))[A-Za-z0-9]{16}
+            | (?:sk-(?:admin|lf|or|proj)-|xox[a-z]-)(?![a-z_=+/.-]+(?![A-Za-z0-9_=+/.-]))[A-Za-z0-9_=+/.-]{16}
+            | EAA(?!A{8})[A-Za-z0-9]{16}
             # With a shape of its own.
             | (?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}(?:$|[^A-Za-z0-9])
-            | (?:SK|dapi|key-)[0-9a-f]{32}
+            | dapi[0-9a-f]{32}
+            | pat-[a-z]{2}[0-9]-[0-9a-f]{8}-
             | SG[.][A-Za-z0-9_-]{16,}[.][A-Za-z0-9_-]{16}
             | sl[.](?:B|u[.])[A-Za-z0-9_-]{40}
             | pat[A-Za-z0-9]{14}[.][0-9a-f]{40}
@@ -2091,28 +2099,35 @@ begin atomic
             | hooks[.]slack[.]com/(?:services|triggers|workflows)/[A-Za-z0-9+/]{20}
             | discord(?:app)?[.]com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{30}
             | webhook[.]office[.]com/webhookb2/[0-9a-z-]{20}
-            | Bearer[ ]+[A-Za-z_.~+/=-]{0,24}[0-9][A-Za-z0-9_.~+/=-]{6}
-            | Basic[ ]+(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)
+            | [Bb]earer[ ]+[A-Za-z_.~+/=-]{0,24}[0-9][A-Za-z0-9_.~+/=-]{6}
+            | [Bb]asic[ ]+(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)
+            # Without padding it is known by the colon, which base64 has in three ways.
+            | [Bb]asic[ ]+(?=[A-Za-z0-9+/]{8})(?=[A-Za-z0-9+/]+[A-Z0-9][A-Za-z0-9+/]*[A-Z0-9])(?:[A-Za-z0-9+/]{4})*
+              (?:O[g-v] | [A-Za-z0-9+/][DTjz][o-r] | [A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]6)
             | (?:AccountKey|SharedAccessKey|SharedAccessSignature)=[^;]{16}
           )
         $re$
       ),
-      -- Mailchimp's, Telegram's and Microsoft's have their mark in the middle.
+      -- Mailchimp's, Telegram's and Microsoft's have their mark in the middle; Mailgun's and Twilio's could be a hash.
       substring(
         value,
         $re$(?x)
           (?:^|")
-          (?:[0-9a-f]{32}-us[0-9]{1,2} | [0-9]{6,12}:A[A-Za-z0-9_-]{33,} | [A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,})
-          (?:$|")
+          (?:
+            [0-9a-f]{32}-us[0-9]{1,2} | [0-9]{6,12}:A[A-Za-z0-9_-]{33,} | [A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,}
+            | (?:SK|key-)[0-9a-f]{32}
+          )
+          (?:$|\\?")
         $re$
       ),
       -- An address or a connection string with a secret in it.
       substring(
         value,
         $re$(?xi)
-          ://[^\s/:@"]*:[^\s/@"]{3,}@
-          | [?&](?:access_?token|api_?key|password|secret|sig|signature|token)=[^\s&"]{3,}
-          | ;\s*(?:password|pwd)\s*=[^;"]{3,}
+          ://[^\s/:@"]*:[^\s/"]{3,}@
+          | [?&\#](?:(?:(?:access|auth|id|refresh)[_-]?)?token|api[_-]?key|(?:client[_-]?)?secret|password)=[^\s&"]{3,}
+          | [?&\#]sig(?:nature)?=[^\s&"]{16,}
+          | ;(?:\s|\\[nrt])*(?:password|pwd)\s*=[^;"]{3,}
         $re$
       )
     )
@@ -2132,7 +2147,9 @@ language sql immutable parallel safe security invoker
 begin atomic
   select attune_hidden.secret_form(value) !~ $re$(?xi)
     example | x{4} | [*]{3} | 0{8} | your[ _-]
-    | [:=]\s*((changeme|pass|passwd|password|pwd|secret|x+|[*]+|[.]{3})@?$ | [$%{<[])
+    | [:=]\s*([$%{<[] | (
+      changeme|pass|passwd|password|pwd|secret|x+|[*]+|[.]{3}|required|optional|true|false|yes|no|none|null
+    )@?$)
   $re$ is true;
 end;
 comment on function attune_hidden.is_secret_format(text) is

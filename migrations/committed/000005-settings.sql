@@ -1,5 +1,5 @@
---! Previous: sha1:ad1f7ceddb5104ae58e39d3dac1cbd761090ce2b
---! Hash: sha1:874f2a09dfd1932e829f0c0f0c3a1326e5e0d5ae
+--! Previous: sha1:b56772889d771409dc14a71bacaf2a84d008ce60
+--! Hash: sha1:7d20691f38575ece98c823a4ea1a39aebe0e3629
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:874f2a09dfd1932e829f0c0f0c3a1326e5e0d5ae
---! Hash: sha1:7ff1e8e78304b5101df33aa4df9c392598f79458
+--! Previous: sha1:7d20691f38575ece98c823a4ea1a39aebe0e3629
+--! Hash: sha1:c2de3a80513598cddacca83db3dbcb3a0fc6466d
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

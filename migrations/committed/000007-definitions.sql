@@ -1,5 +1,5 @@
---! Previous: sha1:7ff1e8e78304b5101df33aa4df9c392598f79458
---! Hash: sha1:620691d9eb308e710ce055384dc1c3f13d8435c1
+--! Previous: sha1:c2de3a80513598cddacca83db3dbcb3a0fc6466d
+--! Hash: sha1:77e0b5ccec8be83dcced613f6a59bd845dcc90e1
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:620691d9eb308e710ce055384dc1c3f13d8435c1
---! Hash: sha1:3c7255dd77f62026c6b7dbcf349d9f80ba7371fc
+--! Previous: sha1:77e0b5ccec8be83dcced613f6a59bd845dcc90e1
+--! Hash: sha1:43f8e07749b45195f41e42f2bdc09ea761173aaa
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

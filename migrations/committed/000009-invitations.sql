@@ -1,5 +1,5 @@
---! Previous: sha1:3c7255dd77f62026c6b7dbcf349d9f80ba7371fc
---! Hash: sha1:cbc59e1059dbc1d09996ee3d6f2c47f37d93b19a
+--! Previous: sha1:43f8e07749b45195f41e42f2bdc09ea761173aaa
+--! Hash: sha1:2f0902498da2844ec0b8c6afdf4bcb35388f5a87
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:cbc59e1059dbc1d09996ee3d6f2c47f37d93b19a
---! Hash: sha1:b9f7e41161ad79a081f783e189f4dbeaab3f167f
+--! Previous: sha1:2f0902498da2844ec0b8c6afdf4bcb35388f5a87
+--! Hash: sha1:036c6e411ada36d388c86fe4b43fc92272c4e579
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:b9f7e41161ad79a081f783e189f4dbeaab3f167f
---! Hash: sha1:20caa470eb6c6a7630ccee01bd0713835146690e
+--! Previous: sha1:036c6e411ada36d388c86fe4b43fc92272c4e579
+--! Hash: sha1:8d5db1c11bfc6e533075dcffde4bf1a808a54952
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

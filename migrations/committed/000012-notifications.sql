@@ -1,5 +1,5 @@
---! Previous: sha1:20caa470eb6c6a7630ccee01bd0713835146690e
---! Hash: sha1:9932dfbc863f72e970867333736f8d50017613d2
+--! Previous: sha1:8d5db1c11bfc6e533075dcffde4bf1a808a54952
+--! Hash: sha1:cf39af47766e992cf9486905aede306b53ca2809
 --! Message: notifications
 
 -- What there is to notify of

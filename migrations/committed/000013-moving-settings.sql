@@ -1,5 +1,5 @@
---! Previous: sha1:9932dfbc863f72e970867333736f8d50017613d2
---! Hash: sha1:86aa85521f809b6d88fa4dfc696a566d0706fad6
+--! Previous: sha1:cf39af47766e992cf9486905aede306b53ca2809
+--! Hash: sha1:8ed4280d45fba0abb73fc81cf3513a5b92aecf78
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:86aa85521f809b6d88fa4dfc696a566d0706fad6
---! Hash: sha1:45ca63d1beba155ccd3c31567b13f54cc20c2d7d
+--! Previous: sha1:8ed4280d45fba0abb73fc81cf3513a5b92aecf78
+--! Hash: sha1:2cecc265e5856b75455995ef515fd784cb9b2293
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
