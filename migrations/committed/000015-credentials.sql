@@ -1,5 +1,5 @@
---! Previous: sha1:2cecc265e5856b75455995ef515fd784cb9b2293
---! Hash: sha1:d115c93ca4293d26da263cf2021509a6e723ffc8
+--! Previous: sha1:91f4cd3491a369f615d1c968c7a1c052318a7476
+--! Hash: sha1:f1e105542f28ee0348976f1b4b2a1b10d8ebc179
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

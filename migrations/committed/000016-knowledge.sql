@@ -1,5 +1,5 @@
---! Previous: sha1:d115c93ca4293d26da263cf2021509a6e723ffc8
---! Hash: sha1:b78a0e04573cde55ba1b3b5cce25a010854674be
+--! Previous: sha1:f1e105542f28ee0348976f1b4b2a1b10d8ebc179
+--! Hash: sha1:98cccd703a6c791200cd6c379b51ec09f3433089
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:b78a0e04573cde55ba1b3b5cce25a010854674be
---! Hash: sha1:dc3fbd15f83af0e28376b4e124d1847f4710658e
+--! Previous: sha1:98cccd703a6c791200cd6c379b51ec09f3433089
+--! Hash: sha1:2f9bb0e20300e20e8e99e27a73be824a09325067
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
