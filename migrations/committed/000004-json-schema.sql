@@ -1,5 +1,5 @@
 --! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
---! Hash: sha1:b56772889d771409dc14a71bacaf2a84d008ce60
+--! Hash: sha1:9b012fd641254da2f19e883b6d4621d9c1c70a09
 --! Message: json schema
 
 -- What a value must be
@@ -2076,9 +2076,9 @@ begin atomic
             )
             [A-Za-z0-9_=+/.-]{16}
             # Words begin so, too, and have no digit and no capital; or zeros in base64.
-            | (?:secret_|sk-)(?![a-z]+(?![A-Za-z0-9]))[A-Za-z0-9]{16}
-            | (?:sk-(?:admin|lf|or|proj)-|xox[a-z]-)(?![a-z_=+/.-]+(?![A-Za-z0-9_=+/.-]))[A-Za-z0-9_=+/.-]{16}
-            | EAA(?!A{8})[A-Za-z0-9]{16}
+            | (?:secret_|sk-)[a-z]*[A-Z0-9][A-Za-z0-9]{15}
+            | (?:sk-(?:admin|lf|or|proj)-|xox[a-z]-)[a-z_=+/.-]*[A-Z0-9][A-Za-z0-9_=+/.-]{15}
+            | EAAA{0,7}[B-Za-z0-9][A-Za-z0-9]{15}
             # With a shape of its own.
             | (?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}(?:$|[^A-Za-z0-9])
             | dapi[0-9a-f]{32}
@@ -2102,8 +2102,8 @@ begin atomic
             | [Bb]earer[ ]+[A-Za-z_.~+/=-]{0,24}[0-9][A-Za-z0-9_.~+/=-]{6}
             | [Bb]asic[ ]+(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)
             # Without padding it is known by the colon, which base64 has in three ways.
-            | [Bb]asic[ ]+(?=[A-Za-z0-9+/]{8})(?=[A-Za-z0-9+/]+[A-Z0-9][A-Za-z0-9+/]*[A-Z0-9])(?:[A-Za-z0-9+/]{4})*
-              (?:O[g-v] | [A-Za-z0-9+/][DTjz][o-r] | [A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]6)
+            | [Bb]asic[ ]+(?:[A-Za-z0-9+/]{4})*
+              (?:O[g-v] | [A-Za-z0-9+/][DTjz][o-r] | [A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]6)[A-Za-z0-9+/]*[A-Z0-9][A-Za-z0-9+/]
             | (?:AccountKey|SharedAccessKey|SharedAccessSignature)=[^;]{16}
           )
         $re$

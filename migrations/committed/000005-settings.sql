@@ -1,5 +1,5 @@
---! Previous: sha1:b56772889d771409dc14a71bacaf2a84d008ce60
---! Hash: sha1:7d20691f38575ece98c823a4ea1a39aebe0e3629
+--! Previous: sha1:9b012fd641254da2f19e883b6d4621d9c1c70a09
+--! Hash: sha1:cd871194d952aa57deb17312de0d555d453e7889
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:7d20691f38575ece98c823a4ea1a39aebe0e3629
---! Hash: sha1:c2de3a80513598cddacca83db3dbcb3a0fc6466d
+--! Previous: sha1:cd871194d952aa57deb17312de0d555d453e7889
+--! Hash: sha1:02db50e031bc12698418e0a40fde56a648f98486
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:c2de3a80513598cddacca83db3dbcb3a0fc6466d
---! Hash: sha1:77e0b5ccec8be83dcced613f6a59bd845dcc90e1
+--! Previous: sha1:02db50e031bc12698418e0a40fde56a648f98486
+--! Hash: sha1:49d957f4f8af49f923e329c9448fb2c69e945271
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

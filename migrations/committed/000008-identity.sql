@@ -1,5 +1,5 @@
---! Previous: sha1:77e0b5ccec8be83dcced613f6a59bd845dcc90e1
---! Hash: sha1:43f8e07749b45195f41e42f2bdc09ea761173aaa
+--! Previous: sha1:49d957f4f8af49f923e329c9448fb2c69e945271
+--! Hash: sha1:1915128eabbc189bff879c3e2da0c929fee4cdfb
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:43f8e07749b45195f41e42f2bdc09ea761173aaa
---! Hash: sha1:2f0902498da2844ec0b8c6afdf4bcb35388f5a87
+--! Previous: sha1:1915128eabbc189bff879c3e2da0c929fee4cdfb
+--! Hash: sha1:162fad073206acf5bac8eb60c4e3a7c2c400eddf
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:2f0902498da2844ec0b8c6afdf4bcb35388f5a87
---! Hash: sha1:036c6e411ada36d388c86fe4b43fc92272c4e579
+--! Previous: sha1:162fad073206acf5bac8eb60c4e3a7c2c400eddf
+--! Hash: sha1:337b7069bcd3db9122be1acf5e37ad191c4a4000
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

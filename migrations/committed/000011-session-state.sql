@@ -1,5 +1,5 @@
---! Previous: sha1:036c6e411ada36d388c86fe4b43fc92272c4e579
---! Hash: sha1:8d5db1c11bfc6e533075dcffde4bf1a808a54952
+--! Previous: sha1:337b7069bcd3db9122be1acf5e37ad191c4a4000
+--! Hash: sha1:38601f02b44cbb108cff80013138a82ac852d93a
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:8d5db1c11bfc6e533075dcffde4bf1a808a54952
---! Hash: sha1:cf39af47766e992cf9486905aede306b53ca2809
+--! Previous: sha1:38601f02b44cbb108cff80013138a82ac852d93a
+--! Hash: sha1:e724b2bf344ec9e4a0d7738cee09404446f2ffce
 --! Message: notifications
 
 -- What there is to notify of

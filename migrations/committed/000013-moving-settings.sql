@@ -1,5 +1,5 @@
---! Previous: sha1:cf39af47766e992cf9486905aede306b53ca2809
---! Hash: sha1:8ed4280d45fba0abb73fc81cf3513a5b92aecf78
+--! Previous: sha1:e724b2bf344ec9e4a0d7738cee09404446f2ffce
+--! Hash: sha1:4491d5cf95a110682e3eff951798a793de4c702f
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

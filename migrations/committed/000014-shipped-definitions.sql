@@ -1,5 +1,5 @@
---! Previous: sha1:8ed4280d45fba0abb73fc81cf3513a5b92aecf78
---! Hash: sha1:2cecc265e5856b75455995ef515fd784cb9b2293
+--! Previous: sha1:4491d5cf95a110682e3eff951798a793de4c702f
+--! Hash: sha1:91f4cd3491a369f615d1c968c7a1c052318a7476
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -114,7 +114,7 @@ export const GITLEAKS_FORMATS: Record<string, RegExp> = {
 /** Of others, by whose they are. */
 export const OTHER_FORMATS: Record<string, RegExp> = {
   "basic authorization": /^Basic ([A-Za-z0-9+/]{4}){3}[A-Za-z0-9+/]{2}==$/,
-  "basic authorization without padding": /^[Bb]asic YWRhO[mn][A-Za-z0-9]{2}([A-Za-z0-9+/]{4}){2}$/,
+  "basic authorization without padding": /^[Bb]asic YWRhO[mn][A-Za-z0-9]{2}([A-Za-z0-9+/]{2}[A-Z][a-z0-9]){2}$/,
   "bearer authorization": /^[Bb]earer [0-9a-f]{40}$/,
   "bearer authorization, short": /^Bearer [0-9]{3}[a-f]{4}$/,
   "Cal.com": /^cal_live_[a-f0-9]{32}$/,
