@@ -1,5 +1,5 @@
 --! Previous: sha1:45ca63d1beba155ccd3c31567b13f54cc20c2d7d
---! Hash: sha1:0316ecb103008de6eb1795f20547f058ac109ddf
+--! Hash: sha1:e2ba3809d5c0cf17ab2d78071e7c9a53c34a9b66
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted
@@ -857,12 +857,15 @@ begin
       hint = 'Give a time to come, or none when it does not expire.';
   end if;
 
+  -- Here already, since what was written and refused is on the disk all the same.
+  perform attune_private.refuse_secret_in_label(label, kept);
   return kept;
 end;
 $$;
 comment on function attune_private.check_credential(text, text, text, timestamptz) is
   'The secret as it is stored; NULL when none is given. '
-  'Refused: `unknown_credential_provider`, `too_large`, `invalid_secret`, `invalid_expiry`.';
+  'Refused: `unknown_credential_provider`, `too_large`, `invalid_secret`, `invalid_expiry`, '
+  '`secret_in_label`.';
 revoke all on function attune_private.check_credential(text, text, text, timestamptz) from public;
 --! EndIncluded credentials/private/check_credential.sql
 --! Included credentials/private/refuse_missing_secret.sql
@@ -946,20 +949,26 @@ declare
   stored attune.credentials;
 begin
   if kept is null then
-    update attune.credentials as c
-    set
-      label = coalesce(store_credential.label, c.label),
-      expires_at = coalesce(store_credential.expires_at, c.expires_at)
+    -- Locked, and looked at before any of it is written.
+    perform from attune.credentials as c
     where c.user_id = store_credential.user_id and c.provider = store_credential.provider
-    returning c.* into stored;
+    for no key update;
 
     if not found then
       perform attune_private.refuse_missing_secret();
     end if;
 
     perform attune_private.refuse_secret_in_label(
-      stored.label, attune_private.readable_secret('user', store_credential.user_id, store_credential.provider)
+      store_credential.label,
+      attune_private.readable_secret('user', store_credential.user_id, store_credential.provider)
     );
+
+    update attune.credentials as c
+    set
+      label = coalesce(store_credential.label, c.label),
+      expires_at = coalesce(store_credential.expires_at, c.expires_at)
+    where c.user_id = store_credential.user_id and c.provider = store_credential.provider
+    returning c.* into stored;
     return stored;
   end if;
 
@@ -1025,6 +1034,20 @@ declare
   stored attune.team_credentials;
 begin
   if kept is null then
+    -- Locked, and looked at before any of it is written.
+    perform from attune.team_credentials as c
+    where c.team_id = store_team_credential.team_id and c.provider = store_team_credential.provider
+    for no key update;
+
+    if not found then
+      perform attune_private.refuse_missing_secret();
+    end if;
+
+    perform attune_private.refuse_secret_in_label(
+      store_team_credential.label,
+      attune_private.readable_secret('team', store_team_credential.team_id, store_team_credential.provider)
+    );
+
     update attune.team_credentials as c
     set
       label = coalesce(store_team_credential.label, c.label),
@@ -1032,14 +1055,6 @@ begin
       updated_by = caller.user_id
     where c.team_id = store_team_credential.team_id and c.provider = store_team_credential.provider
     returning c.* into stored;
-
-    if not found then
-      perform attune_private.refuse_missing_secret();
-    end if;
-
-    perform attune_private.refuse_secret_in_label(
-      stored.label, attune_private.readable_secret('team', store_team_credential.team_id, store_team_credential.provider)
-    );
     return stored;
   end if;
 
@@ -1107,6 +1122,20 @@ declare
   stored attune.shared_credentials;
 begin
   if kept is null then
+    -- Locked, and looked at before any of it is written.
+    perform from attune.shared_credentials as c
+    where c.provider = store_shared_credential.provider
+    for no key update;
+
+    if not found then
+      perform attune_private.refuse_missing_secret();
+    end if;
+
+    perform attune_private.refuse_secret_in_label(
+      store_shared_credential.label,
+      attune_private.readable_secret('shared', null, store_shared_credential.provider)
+    );
+
     update attune.shared_credentials as c
     set
       label = coalesce(store_shared_credential.label, c.label),
@@ -1114,14 +1143,6 @@ begin
       updated_by = caller.user_id
     where c.provider = store_shared_credential.provider
     returning c.* into stored;
-
-    if not found then
-      perform attune_private.refuse_missing_secret();
-    end if;
-
-    perform attune_private.refuse_secret_in_label(
-      stored.label, attune_private.readable_secret('shared', null, store_shared_credential.provider)
-    );
     return stored;
   end if;
 

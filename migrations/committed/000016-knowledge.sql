@@ -1,5 +1,5 @@
---! Previous: sha1:0316ecb103008de6eb1795f20547f058ac109ddf
---! Hash: sha1:9d8655555fc104fd7f6785559b0021e5730b6f22
+--! Previous: sha1:e2ba3809d5c0cf17ab2d78071e7c9a53c34a9b66
+--! Hash: sha1:216d8709d0e6ab86caa44c30412adabc970333ec
 --! Message: knowledge
 
 -- What one learns, the others find.

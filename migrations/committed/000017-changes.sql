@@ -1,5 +1,5 @@
---! Previous: sha1:9d8655555fc104fd7f6785559b0021e5730b6f22
---! Hash: sha1:655fb5549f7ce290e0ce0ac40f9acbce8c129918
+--! Previous: sha1:216d8709d0e6ab86caa44c30412adabc970333ec
+--! Hash: sha1:5ccae62e7aae4b2a959a8e2bfe3a1eb6c1372351
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
