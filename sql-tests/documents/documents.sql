@@ -163,7 +163,7 @@ from (values
   ('{"token": "x"}'::jsonb, '/token', '; /calendly: must NOT have additional properties: ''token''', 'a token is refused by its name'),
   ('{"defaults": {"apiKey": "x"}}', '/defaults/apiKey', '', 'a key too'),
   ('{"defaults": {"signing_key": "x"}}', '/defaults/signing_key', '', 'whatever it opens'),
-  ('{"defaults": {"note": "sk-proj-abcdefgh12345678"}}', '/defaults/note', '', 'or by what it looks like'),
+  ('{"defaults": {"note": "sk-proj-Abcdefgh12345678"}}', '/defaults/note', '', 'or by what it looks like'),
   ('{"defaults": {"all": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"]}}', '/defaults/all/0', '', 'inside a list'),
   ('{"defaults": {"note": "EAAGm0PX4ZCpsBAKZCZBLkzZCYHj3kl2"}}', '/defaults/note', '', 'WhatsApp''s')
 ) as s (member, path, more, says);
