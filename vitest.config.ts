@@ -7,7 +7,18 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** By what they take: a run is over when its last file is, and Vitest itself knows no more than their sizes at first. */
-const LONGEST = ["start", "readme", "dump", "kill", "cli", "rollback"];
+const LONGEST = [
+  "start",
+  "readme",
+  "cli",
+  "dump",
+  "rotate-key",
+  "rollback",
+  "which-server",
+  "commit",
+  "hostile",
+  "explorer",
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

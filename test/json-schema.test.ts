@@ -10,7 +10,7 @@ type Case = { schema: Schema; value: Json };
 type Complaint = { path: string; message: string };
 
 /** Cases come in batches of a hundred on average, each one round trip. */
-const BATCHES = { numRuns: 20 };
+const BATCHES = { numRuns: 12 };
 const batchOf = { minLength: 1, maxLength: 200, size: "max" } as const;
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });

@@ -34,7 +34,7 @@ type Applied = {
 type Outcome = { code: string; reason: string; message: string };
 
 /** How many cases; MERGING_CASES=100000 with another FAST_CHECK_SEED tries more of them. */
-const CASES = Number(process.env["MERGING_CASES"] ?? 400);
+const CASES = Number(process.env["MERGING_CASES"] ?? 300);
 const USERS = 3;
 const PLANS = ["bootstrapper", "scaler"];
 const TEAM = "00000000-0000-4000-8000-000000000001";

@@ -229,7 +229,7 @@ describe("any value that the database accepts", () => {
         expect(errors).toBeUndefined();
         expect(await stored(bob)).toBe(expected);
       }),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
   });
 
@@ -250,7 +250,7 @@ describe("any value that the database accepts", () => {
         expect(answer).toBe(expected);
         expect(await stored(ada)).toBe(expected);
       }),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
   });
 
