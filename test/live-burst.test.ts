@@ -37,6 +37,32 @@ afterAll(async () => {
   await database.close();
 });
 
+test("what can't be read in time is given up, everybody fetches anew, and what comes afterwards is told", async () => {
+  const client = overWebSocket(urls.ws, ada.token);
+  const listener = subscribe(client, "subscription { settingsChanged { cursor mustRefetch keys } }");
+  await listener.until(({ data }) => data != null);
+  await database.query(`
+    alter function attune_hidden.outbox(text, uuid[]) set schema attune_private;
+    create function attune_hidden.outbox(cursor text, user_ids uuid[])
+    returns table (user_id uuid, changes attune.changes) language plpgsql security definer as $$
+    begin
+      if cursor is not null then
+        raise exception using errcode = '57014', message = 'canceling statement due to statement timeout';
+      end if;
+      return query select * from attune_private.outbox(cursor, user_ids);
+    end;
+    $$;
+    grant execute on function attune_hidden.outbox(text, uuid[]) to service_role`);
+  await listener.until(({ data }) => data?.["settingsChanged"]?.mustRefetch === true);
+  await database.query(`
+    drop function attune_hidden.outbox(text, uuid[]);
+    alter function attune_private.outbox(text, uuid[]) set schema attune_hidden`);
+  await database.as(ada, (each) => each.query("select attune.set_preference('burst.s1', '7')"));
+  const last = await listener.until(({ data }) => data?.["settingsChanged"]?.keys?.includes("burst.s1") === true);
+  expect(last.data?.["settingsChanged"]?.mustRefetch).toBe(false);
+  client.dispose();
+});
+
 test("whatever is told and taken in whatever order, nothing is lost and no more is kept than may be", async () => {
   const told = fc.array(fc.integer({ min: 0, max: 1500 }).map(String), { maxLength: 700 });
   await fc.assert(
