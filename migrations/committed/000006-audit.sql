@@ -1,5 +1,5 @@
 --! Previous: sha1:cd871194d952aa57deb17312de0d555d453e7889
---! Hash: sha1:02db50e031bc12698418e0a40fde56a648f98486
+--! Hash: sha1:e866eb086ab50e87214840804a1b1a44d6b5a6c8
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -131,57 +131,64 @@ comment on type attune.audit_operation is
   'What was done to a row.';
 
 create type attune.audit_subject as enum (
-  'setting', 'setting_template', 'notification_category', 'user', 'credential_provider', 'credential'
+  'setting', 'setting_template', 'notification_category', 'user', 'team_member', 'project_member', 'plan',
+  'credential_provider', 'credential', 'maintenance_operation'
 );
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
   '@value setting_template A template.\n'
   '@value notification_category A category of notifications.\n'
   '@value user What decides about a user''s settings and rights: the key is the column of `users`.\n'
+  '@value team_member A membership of a team: the value is the role, the scope the team.\n'
+  '@value project_member A membership of a project: the value is the role, the scope the project.\n'
+  '@value plan A plan.\n'
   '@value credential_provider A provider of credentials.\n'
   '@value credential What may be seen of a credential.\n'
+  '@value maintenance_operation What was done to the records themselves: the key is the operation.\n'
   'What was changed.';
 
---! Included audit/triggers/tg_configuration_audit_log__purge.sql
-create or replace function attune_private.tg_configuration_audit_log__purge()
-returns trigger
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  -- What purge_audit_log() has written down in this very transaction.
-  recorded constant timestamptz := (
-    select max((m.parameters ->> 'before')::timestamptz)
-    from attune.maintenance_operations as m
-    where m.transaction_id = pg_current_xact_id_if_assigned()
-      and m.operation = 'purge_audit_log'
-  );
-begin
-  if recorded is null or exists (select from removed as r where r.occurred_at >= recorded) then
-    raise exception using
-      errcode = '42501',
-      message = format('%s is not allowed on %s', tg_op, tg_table_name),
-      detail = 'append_only',
-      hint = 'Old audit rows are removed with purge_audit_log(before, reason).';
-  end if;
+create type attune.audit_actor as enum ('user', 'administrator', 'agent', 'service', 'migration');
+comment on type attune.audit_actor is
+  E'@value user Somebody for themselves, or with a role in a team or project.\n'
+  '@value administrator An administrator, for others.\n'
+  '@value agent A service account that acts for a user: who changed it is the user.\n'
+  '@value service A trusted server.\n'
+  '@value migration The owner of the database, or another role of it: a migration, or by hand.\n'
+  'How somebody acted.';
 
-  return null;
+--! Included audit/private/changed_members.sql
+create or replace function attune_private.changed_members(previous_value jsonb, new_value jsonb)
+returns text[]
+language sql immutable parallel safe security invoker
+begin atomic
+  select coalesce(array_agg(coalesce(p.key, n.key) order by coalesce(p.key, n.key)), '{}')
+  from jsonb_each(previous_value) as p
+  full join jsonb_each(new_value) as n on n.key = p.key
+  where p.value::text is distinct from n.value::text;
 end;
-$$;
-comment on function attune_private.tg_configuration_audit_log__purge() is
-  'Refuses (`append_only`) to delete audit rows, for the owner too, but those from before the moment that a purge '
-  'recorded in the same transaction.';
-revoke all on function attune_private.tg_configuration_audit_log__purge() from public;
---! EndIncluded audit/triggers/tg_configuration_audit_log__purge.sql
+comment on function attune_private.changed_members(jsonb, jsonb) is
+  'Which members of an object (NULL: none) are others, or in one of both only.';
+revoke all on function attune_private.changed_members(jsonb, jsonb) from public;
+--! EndIncluded audit/private/changed_members.sql
+
+-- An identity column takes part in no partitioned table before PostgreSQL 17.
+create sequence attune.configuration_audit_log_id_seq as bigint;
+revoke all on sequence attune.configuration_audit_log_id_seq from public;
 
 create table attune.configuration_audit_log (
-  id bigint generated always as identity
-    constraint configuration_audit_log_pkey primary key,
+  id bigint not null default nextval('attune.configuration_audit_log_id_seq'),
   occurred_at timestamptz not null default clock_timestamp(),
   transaction_id xid8 not null default pg_current_xact_id(),
   actor_id uuid,
   actor_role text not null
     constraint configuration_audit_log_actor_role_check check (char_length(actor_role) <= 63),
+  acted_as attune.audit_actor not null,
+  agent text
+    constraint configuration_audit_log_agent_check check (char_length(agent) between 1 and 200),
+  request_id text
+    constraint configuration_audit_log_request_id_check check (char_length(request_id) between 1 and 200),
+  reason text
+    constraint configuration_audit_log_reason_check check (char_length(reason) between 1 and 1000),
   subject attune.audit_subject not null default 'setting',
   layer attune.setting_layer,
   user_id uuid,
@@ -198,8 +205,18 @@ create table attune.configuration_audit_log (
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
     constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
+  changed_members text[] generated always as (
+    case
+      when jsonb_typeof(previous_value) = 'object' and jsonb_typeof(new_value) = 'object'
+        then attune_private.changed_members(previous_value, new_value)
+    end
+  ) stored,
+  previous_updated_by uuid,
+  previous_updated_at timestamptz,
+  constraint configuration_audit_log_pkey primary key (id, occurred_at),
   constraint configuration_audit_log_layer_check check ((subject = 'setting') = (layer is not null))
-);
+) partition by range (occurred_at);
+alter sequence attune.configuration_audit_log_id_seq owned by attune.configuration_audit_log.id;
 create index configuration_audit_log_user_id_idx on attune.configuration_audit_log (user_id, id);
 create index configuration_audit_log_key_idx on attune.configuration_audit_log (key, id);
 create index configuration_audit_log_occurred_at_idx on attune.configuration_audit_log (occurred_at, id);
@@ -214,9 +231,9 @@ create index configuration_audit_log_layer_idx on attune.configuration_audit_log
 comment on table attune.configuration_audit_log is
   E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
-  'Every change of a definition, a stored value, a template, a notification category, or a user''s plan, current team '
-  'and rights: who, when, where, from what to what. '
-  'Append-only. '
+  'Every change of a definition, a stored value, a template, a notification category, a plan, what is seen of a '
+  'credential, a membership, or a user''s plan, current team and rights: who, when, where, from what to what, and why. '
+  'Append-only, in a partition a month. '
   'Users read what happened to their own settings, administrators everything.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
 comment on column attune.configuration_audit_log.occurred_at is 'When the change was made.';
@@ -226,6 +243,15 @@ comment on column attune.configuration_audit_log.actor_id is
   'The user who made the change; null when it was a trusted server or the owner.';
 comment on column attune.configuration_audit_log.actor_role is
   'The database role that made the change: `"authenticated"`, `"service_role"`, or whatever the owner''s is called.';
+comment on column attune.configuration_audit_log.acted_as is
+  E'@behavior +attribute:filterBy\n'
+  'How they acted.';
+comment on column attune.configuration_audit_log.agent is
+  'The service account that acted for the user, as the claim `act` of its token names it; else null.';
+comment on column attune.configuration_audit_log.request_id is
+  'The request it was changed by, as the servers'' logs have it; null for what came without one.';
+comment on column attune.configuration_audit_log.reason is
+  'Why, in the words of who changed it, where they gave a reason.';
 comment on column attune.configuration_audit_log.subject is
   E'@behavior +attribute:filterBy\n'
   'What was changed.';
@@ -252,6 +278,13 @@ comment on column attune.configuration_audit_log.new_value is
 comment on column attune.configuration_audit_log.previous_attributes is
   'The other columns before, such as `"is_active"` and `"is_enforced"`.';
 comment on column attune.configuration_audit_log.new_attributes is 'The other columns after.';
+comment on column attune.configuration_audit_log.changed_members is
+  E'@notNullElements\n'
+  'Which members of an object were added, changed or removed; null where the value before or after is no object.';
+comment on column attune.configuration_audit_log.previous_updated_by is
+  'Who had written what was there before; null when it was a trusted server or the owner, and after an INSERT.';
+comment on column attune.configuration_audit_log.previous_updated_at is
+  'When it had been written; null after an INSERT.';
 
 alter table attune.configuration_audit_log enable row level security;
 -- No range of users here: it would have administrators read the index of all users for every filter of theirs. Users find
@@ -267,16 +300,164 @@ create policy configuration_audit_log_select_service_role on attune.configuratio
 revoke all on attune.configuration_audit_log from public;
 grant select on attune.configuration_audit_log to authenticated, service_role;
 
-create trigger _100_append_only before truncate on attune.configuration_audit_log
+create trigger _100_append_only before delete or truncate on attune.configuration_audit_log
   for each statement execute function attune_private.tg__append_only();
-create trigger _200_purge after delete on attune.configuration_audit_log
-  referencing old table as removed
-  for each statement execute function attune_private.tg_configuration_audit_log__purge();
 create trigger _300_erase after update on attune.configuration_audit_log
   referencing old table as previous new table as changed
   for each statement
-  execute function attune_private.tg__erase('previous_value', 'new_value', 'previous_attributes', 'new_attributes');
+  execute function attune_private.tg__erase(
+    'previous_value', 'new_value', 'previous_attributes', 'new_attributes', 'changed_members'
+  );
 
+-- A partition a month (UTC), made ahead. What finds none, when nobody made any for months, is not refused.
+
+--! Included audit/private/guard_audit_partition.sql
+create or replace function attune_private.guard_audit_partition(partition regclass)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('alter table %s enable row level security', partition);
+  execute format('revoke all on %s from public', partition);
+  -- Triggers of statements are those of the table that the statement names.
+  execute format(
+    'create trigger _100_append_only before update or delete or truncate on %s '
+    'for each statement execute function attune_private.tg__append_only()',
+    partition
+  );
+end;
+$$;
+comment on function attune_private.guard_audit_partition(regclass) is
+  'Guards a partition of the audit log, named by itself, as the whole is guarded.';
+revoke all on function attune_private.guard_audit_partition(regclass) from public;
+--! EndIncluded audit/private/guard_audit_partition.sql
+--! Included audit/private/make_audit_partition.sql
+create or replace function attune_private.make_audit_partition(month timestamptz)
+returns boolean
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+as $$
+declare
+  start constant timestamptz := date_trunc('month', month);
+  partition constant text := 'configuration_audit_log_' || to_char(start, 'YYYY_MM');
+begin
+  -- What came before there was a partition for it stays where it is.
+  if to_regclass('attune_private.' || partition) is not null or exists (
+    select from attune.configuration_audit_log as l
+    where l.occurred_at >= start
+      and l.occurred_at < start + interval '1 month'
+  ) then
+    return false;
+  end if;
+
+  execute format(
+    'create table attune_private.%I partition of attune.configuration_audit_log for values from (%L) to (%L)',
+    partition, start, start + interval '1 month'
+  );
+  execute format(
+    'comment on table attune_private.%I is %L', partition, format('The audit log of %s (UTC).', to_char(start, 'YYYY-MM'))
+  );
+  perform attune_private.guard_audit_partition(format('attune_private.%I', partition)::regclass);
+  return true;
+end;
+$$;
+comment on function attune_private.make_audit_partition(timestamptz) is
+  'Makes the partition of the audit log for the month (UTC) of a moment, unless there is one, or rows of that month '
+  'are in the default partition already; returns whether it did.';
+revoke all on function attune_private.make_audit_partition(timestamptz) from public;
+--! EndIncluded audit/private/make_audit_partition.sql
+--! Included audit/private/make_audit_partitions.sql
+create or replace function attune_private.make_audit_partitions()
+returns integer
+language sql volatile security invoker
+begin atomic
+  select count(*) filter (where attune_private.make_audit_partition(now() + n.months * interval '1 month'))::integer
+  from generate_series(0, 2) as n (months);
+end;
+comment on function attune_private.make_audit_partitions() is
+  'Makes the partitions of the audit log for this month and the next two, as far as they are missing, and returns how '
+  'many it made.';
+revoke all on function attune_private.make_audit_partitions() from public;
+--! EndIncluded audit/private/make_audit_partitions.sql
+
+create table attune_private.configuration_audit_log_default partition of attune.configuration_audit_log default;
+select attune_private.guard_audit_partition('attune_private.configuration_audit_log_default');
+select attune_private.make_audit_partitions();
+
+-- What writes it
+
+--! Included audit/private/request_id.sql
+create or replace function attune_private.request_id()
+returns text
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return nullif(
+    left(
+      btrim(coalesce(nullif(current_setting('attune.request_id', true), ''), attune_private.request_header('x-request-id'))),
+      200
+    ),
+    ''
+  );
+end;
+$$;
+comment on function attune_private.request_id() is
+  'Which request it is: what Attune''s own server says in the setting `attune.request_id`; else, behind PostgREST, the '
+  'header `x-request-id`. '
+  'Its first 200 characters; NULL without.';
+revoke all on function attune_private.request_id() from public;
+--! EndIncluded audit/private/request_id.sql
+--! Included audit/private/change_reason.sql
+create or replace function attune_private.change_reason()
+returns text
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  told constant text := nullif(
+    btrim(
+      coalesce(
+        nullif(current_setting('attune.change_reason', true), ''), attune_private.request_header('x-change-reason')
+      )
+    ),
+    ''
+  );
+begin
+  perform attune_private.check_size('The reason', char_length(told), 1000, 'characters');
+  return told;
+end;
+$$;
+comment on function attune_private.change_reason() is
+  'Why what is written now is written, in the words of who writes it: the setting `attune.change_reason`, or else the '
+  'header `x-change-reason`. '
+  'NULL without. '
+  'Refused: `too_large` (1,000 characters).';
+revoke all on function attune_private.change_reason() from public;
+--! EndIncluded audit/private/change_reason.sql
+--! Included audit/private/acted_as.sql
+create or replace function attune_private.acted_as(actor uuid, owner uuid)
+returns attune.audit_actor
+language plpgsql stable parallel restricted security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case
+    when attune_private.request_role() = 'service_role' then 'service'
+    when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
+    when attune_private.acting_agent() is not null then 'agent'
+    when owner is distinct from actor and attune.is_admin() then 'administrator'
+    else 'user'
+  end;
+end;
+$$;
+comment on function attune_private.acted_as(uuid, uuid) is
+  'How the one who asks acts: a person for themselves is a user, for others (`owner`), or for all (NULL), an '
+  'administrator, if they are one.';
+revoke all on function attune_private.acted_as(uuid, uuid) from public;
+--! EndIncluded audit/private/acted_as.sql
 --! Included audit/triggers/tg__audit.sql
 create or replace function attune_private.tg__audit()
 returns trigger
@@ -285,50 +466,60 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   held constant attune.audit_subject := tg_argv[0];
-  held_in constant attune.setting_layer := tg_argv[1];
+  held_in constant attune.setting_layer := nullif(tg_argv[1], '');
+  name_column constant text := nullif(tg_argv[2], '');
+  value_column constant text := nullif(tg_argv[3], '');
+  scope_column constant text := tg_argv[4];
   previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
   written constant jsonb := to_jsonb(new);
-  name_column constant text := case held when 'setting' then 'key' when 'credential' then 'provider' else 'name' end;
-  value_column constant text := case
-    when held_in = 'default' then 'default_value'
-    when held = 'setting' then 'value'
-    else 'values'
-  end;
+  owner constant uuid := written ->> 'user_id';
   -- What has a column of its own in the log, or says only when it was written.
-  told_elsewhere constant text[] := array['updated_by', 'updated_at', value_column]
-    || case when held in ('setting', 'credential') then '{plan,team_id,project_id}'::text[] else '{}' end
-    || case
-      when previous -> name_column <> written -> name_column or previous -> 'user_id' <> written -> 'user_id' then '{}'
-      else array[name_column, 'user_id']
-    end;
-  -- What is stamped says who wrote it, but not who renamed it.
-  actor constant uuid := case
-    when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key') then (written ->> 'updated_by')::uuid
-    else attune.current_user_id()
-  end;
+  told_elsewhere text[] := array['updated_by', 'updated_at', value_column];
+  actor uuid;
 begin
   -- Who writes what is there already has changed nothing; who writes 1.0 for 1 has.
   if (previous - '{updated_by,updated_at}'::text[])::text = (written - '{updated_by,updated_at}'::text[])::text then
     return null;
   end if;
 
+  -- Where a row was before, when it is another's now.
+  if previous is null
+    or (previous -> name_column, previous -> 'user_id', previous -> scope_column)
+      is not distinct from (written -> name_column, written -> 'user_id', written -> scope_column)
+  then
+    told_elsewhere := told_elsewhere || array[name_column, 'user_id', scope_column];
+  end if;
+
+  -- What is stamped says who wrote it, but not who renamed it.
+  actor := case
+    when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key')
+      then (written ->> 'updated_by')::uuid
+    else attune.current_user_id()
+  end;
+
   insert into attune.configuration_audit_log (
-    actor_id, actor_role, subject, layer, user_id, scope, key, operation,
-    previous_value, new_value, previous_attributes, new_attributes
+    actor_id, actor_role, acted_as, agent, request_id, reason, subject, layer, user_id, scope, key, operation,
+    previous_value, new_value, previous_attributes, new_attributes, previous_updated_by, previous_updated_at
   )
   values (
     actor,
     attune_private.request_role(),
+    attune_private.acted_as(actor, owner),
+    attune_private.acting_agent(),
+    attune_private.request_id(),
+    attune_private.change_reason(),
     held,
     held_in,
-    (written ->> 'user_id')::uuid,
-    case when held in ('setting', 'credential') then coalesce(written ->> 'plan', written ->> 'team_id', written ->> 'project_id') end,
-    written ->> name_column,
+    owner,
+    written ->> scope_column,
+    coalesce(written ->> name_column, value_column),
     tg_op::attune.audit_operation,
     previous -> value_column,
     written -> value_column,
     previous - told_elsewhere,
-    written - told_elsewhere
+    written - told_elsewhere,
+    (previous ->> 'updated_by')::uuid,
+    (previous ->> 'updated_at')::timestamptz
   );
 
   return null;
@@ -336,7 +527,9 @@ end;
 $$;
 comment on function attune_private.tg__audit() is
   'Writes what is new or changed into the audit log. '
-  'Its arguments are what the table holds and, of settings, in which layer.';
+  'Its arguments are what the table holds, of settings the layer, and the columns that have its name, its value, and '
+  'the plan, team or project it belongs to: empty where there is none. '
+  'What has no name is called by the column of its value.';
 revoke all on function attune_private.tg__audit() from public;
 --! EndIncluded audit/triggers/tg__audit.sql
 --! Included audit/triggers/tg__audit_removed.sql
@@ -347,15 +540,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   held constant attune.audit_subject := tg_argv[0];
-  held_in constant attune.setting_layer := tg_argv[1];
-  name_column constant text := case held when 'setting' then 'key' when 'credential' then 'provider' else 'name' end;
-  value_column constant text := case
-    when held_in = 'default' then 'default_value'
-    when held = 'setting' then 'value'
-    else 'values'
-  end;
-  told_elsewhere constant text[] := array['updated_by', 'updated_at', 'user_id', name_column, value_column]
-    || case when held in ('setting', 'credential') then '{plan,team_id,project_id}'::text[] else '{}' end;
+  held_in constant attune.setting_layer := nullif(tg_argv[1], '');
+  name_column constant text := nullif(tg_argv[2], '');
+  value_column constant text := nullif(tg_argv[3], '');
+  scope_column constant text := tg_argv[4];
+  told_elsewhere constant text[] := array[
+    'updated_by', 'updated_at', 'user_id', name_column, value_column, scope_column
+  ];
   actor uuid;
 begin
   if not exists (select from removed) then
@@ -365,24 +556,32 @@ begin
   actor := attune.current_user_id();
 
   insert into attune.configuration_audit_log (
-    actor_id, actor_role, subject, layer, user_id, scope, key, operation, previous_value, previous_attributes
+    actor_id, actor_role, acted_as, agent, request_id, reason, subject, layer, user_id, scope, key, operation,
+    previous_value, previous_attributes, previous_updated_by, previous_updated_at
   )
   select
     actor,
     attune_private.request_role(),
+    attune_private.acted_as(actor, o.user_id),
+    attune_private.acting_agent(),
+    attune_private.request_id(),
+    attune_private.change_reason(),
     held,
     held_in,
-    (p.previous ->> 'user_id')::uuid,
-    case when held in ('setting', 'credential') then coalesce(p.previous ->> 'plan', p.previous ->> 'team_id', p.previous ->> 'project_id') end,
-    p.previous ->> name_column,
+    o.user_id,
+    p.previous ->> scope_column,
+    coalesce(p.previous ->> name_column, value_column),
     'DELETE',
     -- What goes with a deleted user leaves no values behind.
-    case when u.id is not null or not p.previous ? 'user_id' then p.previous -> value_column end,
-    case when u.id is not null or not p.previous ? 'user_id' then p.previous - told_elsewhere end
+    case when u.id is not null or o.user_id is null then p.previous -> value_column end,
+    case when u.id is not null or o.user_id is null then p.previous - told_elsewhere end,
+    (p.previous ->> 'updated_by')::uuid,
+    (p.previous ->> 'updated_at')::timestamptz
   from removed as r
   cross join lateral (select to_jsonb(r)) as p (previous)
-  left join attune.users as u on u.id = (p.previous ->> 'user_id')::uuid
-  order by p.previous ->> name_column, 6;
+  cross join lateral (select (p.previous ->> 'user_id')::uuid) as o (user_id)
+  left join attune.users as u on u.id = o.user_id
+  order by p.previous ->> name_column, o.user_id, p.previous ->> scope_column;
 
   return null;
 end;
@@ -390,44 +589,99 @@ $$;
 comment on function attune_private.tg__audit_removed() is
   'Writes what a statement deletes into the audit log. '
   'Of what is deleted with its user, no values. '
-  'Its arguments are what the table holds and, of settings, in which layer.';
+  'Its arguments are those of `tg__audit`.';
 revoke all on function attune_private.tg__audit_removed() from public;
 --! EndIncluded audit/triggers/tg__audit_removed.sql
+--! Included audit/triggers/tg_maintenance_operations__audit.sql
+create or replace function attune_private.tg_maintenance_operations__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, acted_as, agent, request_id, reason, subject, key, operation, new_value, new_attributes
+  )
+  values (
+    new.actor_id,
+    new.actor_role,
+    attune_private.acted_as(new.actor_id, null),
+    attune_private.acting_agent(),
+    attune_private.request_id(),
+    new.reason,
+    'maintenance_operation',
+    new.operation::text,
+    'INSERT',
+    new.parameters,
+    jsonb_build_object('id', new.id, 'affected_rows', new.affected_rows)
+  );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_maintenance_operations__audit() is
+  'Writes into the audit log what was done to the records themselves, so that it is sealed with them.';
+revoke all on function attune_private.tg_maintenance_operations__audit() from public;
+--! EndIncluded audit/triggers/tg_maintenance_operations__audit.sql
 
 -- What is audited
 
 create trigger _900_audit after insert or update on attune.setting_definitions
-  for each row execute function attune_private.tg__audit('setting', 'default');
+  for each row execute function attune_private.tg__audit('setting', 'default', 'key', 'default_value');
 create trigger _910_audit_removed after delete on attune.setting_definitions
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('setting', 'default');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'default', 'key', 'default_value');
 create trigger _900_audit after insert or update on attune.global_settings
-  for each row execute function attune_private.tg__audit('setting', 'global');
+  for each row execute function attune_private.tg__audit('setting', 'global', 'key', 'value');
 create trigger _910_audit_removed after delete on attune.global_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('setting', 'global');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'global', 'key', 'value');
 create trigger _900_audit after insert or update on attune.plan_settings
-  for each row execute function attune_private.tg__audit('setting', 'plan');
+  for each row execute function attune_private.tg__audit('setting', 'plan', 'key', 'value', 'plan');
 create trigger _910_audit_removed after delete on attune.plan_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('setting', 'plan');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'plan', 'key', 'value', 'plan');
 create trigger _900_audit after insert or update on attune.team_settings
-  for each row execute function attune_private.tg__audit('setting', 'team');
+  for each row execute function attune_private.tg__audit('setting', 'team', 'key', 'value', 'team_id');
 create trigger _910_audit_removed after delete on attune.team_settings
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('setting', 'team');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'team', 'key', 'value', 'team_id');
 create trigger _900_audit after insert or update on attune.user_preferences
-  for each row execute function attune_private.tg__audit('setting', 'user');
+  for each row execute function attune_private.tg__audit('setting', 'user', 'key', 'value');
 create trigger _910_audit_removed after delete on attune.user_preferences
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('setting', 'user');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'user', 'key', 'value');
 create trigger _900_audit after insert or update on attune.project_preferences
-  for each row execute function attune_private.tg__audit('setting', 'project');
+  for each row execute function attune_private.tg__audit('setting', 'project', 'key', 'value', 'project_id');
 create trigger _910_audit_removed after delete on attune.project_preferences
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('setting', 'project');
+  for each statement execute function attune_private.tg__audit_removed('setting', 'project', 'key', 'value', 'project_id');
+
+create trigger _900_audit after insert or update on attune.plans
+  for each row execute function attune_private.tg__audit('plan', '', 'name');
+create trigger _910_audit_removed after delete on attune.plans
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('plan', '', 'name');
+create trigger _900_audit after insert or update on attune.team_members
+  for each row execute function attune_private.tg__audit('team_member', '', '', 'role', 'team_id');
+create trigger _910_audit_removed after delete on attune.team_members
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('team_member', '', '', 'role', 'team_id');
+create trigger _900_audit after insert or update on attune.project_members
+  for each row execute function attune_private.tg__audit('project_member', '', '', 'role', 'project_id');
+create trigger _910_audit_removed after delete on attune.project_members
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('project_member', '', '', 'role', 'project_id');
+create trigger _900_audit after insert on attune.maintenance_operations
+  for each row execute function attune_private.tg_maintenance_operations__audit();
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
+create trigger _100_append_only before truncate on attune.plans
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.team_members
+  for each statement execute function attune_private.tg__append_only();
+create trigger _100_append_only before truncate on attune.project_members
+  for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.setting_definitions
   for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.global_settings
@@ -513,59 +767,6 @@ comment on function attune_private.forget_changes(xid8) is
   'nothing any more.';
 revoke all on function attune_private.forget_changes(xid8) from public;
 --! EndIncluded audit/private/forget_changes.sql
---! Included audit/purge_audit_log.sql
-create or replace function attune.purge_audit_log(before timestamptz, reason text)
-returns bigint
-language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  doomed bigint;
-  last_change xid8;
-begin
-  if purge_audit_log.before is null or coalesce(btrim(purge_audit_log.reason), '') = '' then
-    raise exception using
-      errcode = 'PT400',
-      message = 'Say up to when, and why',
-      detail = 'reason_required',
-      hint = 'purge_audit_log(before, reason): the operation is recorded with both.';
-  end if;
-
-  perform attune_private.check_size('The reason', char_length(purge_audit_log.reason), 1000, 'characters');
-
-  -- One purge at a time, so that what is counted is what is removed: rows are never added with an earlier time.
-  lock table attune.configuration_audit_log in share row exclusive mode;
-
-  select count(*), max(l.transaction_id) filter (where l.transaction_id < pg_snapshot_xmax(pg_current_snapshot()))
-  into doomed, last_change
-  from attune.configuration_audit_log as l
-  where l.occurred_at < purge_audit_log.before;
-
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
-  values (
-    'purge_audit_log',
-    purge_audit_log.reason,
-    jsonb_build_object('before', purge_audit_log.before),
-    doomed,
-    attune.current_user_id(),
-    attune_private.request_role()
-  );
-
-  delete from attune.configuration_audit_log as l where l.occurred_at < purge_audit_log.before;
-  perform attune_private.forget_changes(last_change);
-  return doomed;
-end;
-$$;
-comment on function attune.purge_audit_log(timestamptz, text) is
-  E'@resultFieldName removedRows\n'
-  '@param before Rows that are older are removed.\n'
-  '@param reason Why, for the record; at most 1,000 characters.\n'
-  'Removes the audit rows from before a moment and returns how many; for trusted servers. '
-  'It leaves a row in `maintenance_operations`. '
-  'Refused: `reason_required`, `too_large`.';
-revoke all on function attune.purge_audit_log(timestamptz, text) from public;
-grant execute on function attune.purge_audit_log(timestamptz, text) to service_role;
---! EndIncluded audit/purge_audit_log.sql
 --! Included audit/private/erase_user.sql
 create or replace function attune_private.erase_user(user_id uuid, reason text)
 returns bigint
@@ -624,21 +825,28 @@ returns trigger
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  actor constant uuid := attune.current_user_id();
+  previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
 begin
   insert into attune.configuration_audit_log (
-    actor_id, actor_role, subject, user_id, key, operation, previous_value, new_value
+    actor_id, actor_role, acted_as, agent, request_id, reason, subject, user_id, key, operation, previous_value, new_value
   )
   select
-    attune.current_user_id(),
+    actor,
     attune_private.request_role(),
+    attune_private.acted_as(actor, new.id),
+    attune_private.acting_agent(),
+    attune_private.request_id(),
+    attune_private.change_reason(),
     'user',
     new.id,
     a.name,
-    'UPDATE',
-    to_jsonb(old) -> a.name,
+    tg_op::attune.audit_operation,
+    previous -> a.name,
     to_jsonb(new) -> a.name
   from unnest(tg_argv) with ordinality as a (name, place)
-  where to_jsonb(old) -> a.name <> to_jsonb(new) -> a.name
+  where previous -> a.name is distinct from to_jsonb(new) -> a.name
   order by a.place;
 
   return null;
@@ -653,5 +861,9 @@ create trigger _900_audit after update of plan, is_admin, current_team_id on att
     (old.plan, old.is_admin, old.current_team_id) is distinct from (new.plan, new.is_admin, new.current_team_id)
   )
   execute function attune_private.tg_users__audit('plan', 'is_admin', 'current_team_id');
+-- Whom somebody makes an administrator at once.
+create trigger _910_audit_new after insert on attune.users
+  for each row when (new.is_admin)
+  execute function attune_private.tg_users__audit('is_admin');
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();

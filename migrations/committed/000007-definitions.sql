@@ -1,5 +1,5 @@
---! Previous: sha1:02db50e031bc12698418e0a40fde56a648f98486
---! Hash: sha1:49d957f4f8af49f923e329c9448fb2c69e945271
+--! Previous: sha1:e866eb086ab50e87214840804a1b1a44d6b5a6c8
+--! Hash: sha1:8075df33bbe398648166e5441e1629e91731dddb
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

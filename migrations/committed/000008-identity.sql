@@ -1,5 +1,5 @@
---! Previous: sha1:49d957f4f8af49f923e329c9448fb2c69e945271
---! Hash: sha1:1915128eabbc189bff879c3e2da0c929fee4cdfb
+--! Previous: sha1:8075df33bbe398648166e5441e1629e91731dddb
+--! Hash: sha1:0ec58caecefbc924205e3f6ff3adde9868e82ea7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

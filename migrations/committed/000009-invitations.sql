@@ -1,5 +1,5 @@
---! Previous: sha1:1915128eabbc189bff879c3e2da0c929fee4cdfb
---! Hash: sha1:162fad073206acf5bac8eb60c4e3a7c2c400eddf
+--! Previous: sha1:0ec58caecefbc924205e3f6ff3adde9868e82ea7
+--! Hash: sha1:ddfd374d0d094faac6b61b5f974e5cb76cbd6c35
 --! Message: invitations
 
 create table attune.invitations (

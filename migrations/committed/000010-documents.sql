@@ -1,5 +1,5 @@
---! Previous: sha1:162fad073206acf5bac8eb60c4e3a7c2c400eddf
---! Hash: sha1:337b7069bcd3db9122be1acf5e37ad191c4a4000
+--! Previous: sha1:ddfd374d0d094faac6b61b5f974e5cb76cbd6c35
+--! Hash: sha1:4ee97e3ec371737bbcf90ff94ed3abc3d0f98aac
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

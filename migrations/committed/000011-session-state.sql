@@ -1,5 +1,5 @@
---! Previous: sha1:337b7069bcd3db9122be1acf5e37ad191c4a4000
---! Hash: sha1:38601f02b44cbb108cff80013138a82ac852d93a
+--! Previous: sha1:4ee97e3ec371737bbcf90ff94ed3abc3d0f98aac
+--! Hash: sha1:5999e0c34a91c273c6ca6d2de2af076e2011dd16
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

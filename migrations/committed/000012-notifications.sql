@@ -1,5 +1,5 @@
---! Previous: sha1:38601f02b44cbb108cff80013138a82ac852d93a
---! Hash: sha1:e724b2bf344ec9e4a0d7738cee09404446f2ffce
+--! Previous: sha1:5999e0c34a91c273c6ca6d2de2af076e2011dd16
+--! Hash: sha1:649c453baa4235665fd1dd3bcb6db03084d35d84
 --! Message: notifications
 
 -- What there is to notify of
@@ -182,10 +182,10 @@ create trigger _060_check_version before update on attune.notification_categorie
 create trigger _100_timestamps before update on attune.notification_categories
   for each row execute function attune_private.tg__timestamps();
 create trigger _900_audit after insert or update on attune.notification_categories
-  for each row execute function attune_private.tg__audit('notification_category');
+  for each row execute function attune_private.tg__audit('notification_category', '', 'name');
 create trigger _910_audit_removed after delete on attune.notification_categories
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('notification_category');
+  for each statement execute function attune_private.tg__audit_removed('notification_category', '', 'name');
 create trigger _100_append_only before truncate on attune.notification_categories
   for each statement execute function attune_private.tg__append_only();
 

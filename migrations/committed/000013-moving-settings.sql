@@ -1,5 +1,5 @@
---! Previous: sha1:e724b2bf344ec9e4a0d7738cee09404446f2ffce
---! Hash: sha1:4491d5cf95a110682e3eff951798a793de4c702f
+--! Previous: sha1:649c453baa4235665fd1dd3bcb6db03084d35d84
+--! Hash: sha1:ad6031d398d5a0441563f6fc867a36dcce8e0730
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -818,10 +818,10 @@ create trigger _060_check_version before update on attune.setting_templates
 create trigger _200_timestamps before update on attune.setting_templates
   for each row execute function attune_private.tg__timestamps();
 create trigger _900_audit after insert or update on attune.setting_templates
-  for each row execute function attune_private.tg__audit('setting_template');
+  for each row execute function attune_private.tg__audit('setting_template', '', 'name', 'values');
 create trigger _910_audit_removed after delete on attune.setting_templates
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('setting_template');
+  for each statement execute function attune_private.tg__audit_removed('setting_template', '', 'name', 'values');
 create trigger _100_append_only before truncate on attune.setting_templates
   for each statement execute function attune_private.tg__append_only();
 

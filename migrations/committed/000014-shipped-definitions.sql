@@ -1,5 +1,5 @@
---! Previous: sha1:4491d5cf95a110682e3eff951798a793de4c702f
---! Hash: sha1:91f4cd3491a369f615d1c968c7a1c052318a7476
+--! Previous: sha1:ad6031d398d5a0441563f6fc867a36dcce8e0730
+--! Hash: sha1:94f12240defa9bb2c8e443e27751aa65d2afe8da
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

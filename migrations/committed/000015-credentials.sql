@@ -1,5 +1,5 @@
---! Previous: sha1:91f4cd3491a369f615d1c968c7a1c052318a7476
---! Hash: sha1:ee92628aa563411b83002db3fd4db01561b3e70e
+--! Previous: sha1:94f12240defa9bb2c8e443e27751aa65d2afe8da
+--! Hash: sha1:7a9925ea435d88d18ff44a6e79768dbb3381535f
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted
@@ -56,10 +56,10 @@ create trigger _060_check_version before update on attune.credential_providers
 create trigger _100_timestamps before update on attune.credential_providers
   for each row execute function attune_private.tg__timestamps();
 create trigger _900_audit after insert or update on attune.credential_providers
-  for each row execute function attune_private.tg__audit('credential_provider');
+  for each row execute function attune_private.tg__audit('credential_provider', '', 'name');
 create trigger _910_audit_removed after delete on attune.credential_providers
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('credential_provider');
+  for each statement execute function attune_private.tg__audit_removed('credential_provider', '', 'name');
 create trigger _100_append_only before truncate on attune.credential_providers
   for each statement execute function attune_private.tg__append_only();
 
@@ -135,10 +135,10 @@ grant select on attune.credentials to authenticated, service_role;
 create trigger _100_timestamps before update of label, last_four, expires_at on attune.credentials
   for each row execute function attune_private.tg__timestamps();
 create trigger _900_audit after insert or update of label, last_four, expires_at on attune.credentials
-  for each row execute function attune_private.tg__audit('credential');
+  for each row execute function attune_private.tg__audit('credential', '', 'provider');
 create trigger _910_audit_removed after delete on attune.credentials
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('credential');
+  for each statement execute function attune_private.tg__audit_removed('credential', '', 'provider');
 
 create table attune.team_credentials (
   team_id uuid not null
@@ -194,10 +194,10 @@ grant select on attune.team_credentials to authenticated, service_role;
 create trigger _100_timestamps before update of label, last_four, expires_at on attune.team_credentials
   for each row execute function attune_private.tg__timestamps();
 create trigger _900_audit after insert or update of label, last_four, expires_at on attune.team_credentials
-  for each row execute function attune_private.tg__audit('credential');
+  for each row execute function attune_private.tg__audit('credential', '', 'provider', '', 'team_id');
 create trigger _910_audit_removed after delete on attune.team_credentials
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('credential');
+  for each statement execute function attune_private.tg__audit_removed('credential', '', 'provider', '', 'team_id');
 
 create table attune.shared_credentials (
   provider text not null
@@ -249,10 +249,10 @@ grant select on attune.shared_credentials to authenticated, service_role;
 create trigger _100_timestamps before update of label, last_four, expires_at on attune.shared_credentials
   for each row execute function attune_private.tg__timestamps();
 create trigger _900_audit after insert or update of label, last_four, expires_at on attune.shared_credentials
-  for each row execute function attune_private.tg__audit('credential');
+  for each row execute function attune_private.tg__audit('credential', '', 'provider');
 create trigger _910_audit_removed after delete on attune.shared_credentials
   referencing old table as removed
-  for each statement execute function attune_private.tg__audit_removed('credential');
+  for each statement execute function attune_private.tg__audit_removed('credential', '', 'provider');
 
 -- The secrets themselves: nobody reads these tables but the functions below, and nothing in them is plain
 

@@ -1,5 +1,5 @@
---! Previous: sha1:ee92628aa563411b83002db3fd4db01561b3e70e
---! Hash: sha1:f8e88ffa8d3a76e827bce5d5590d8872024d9ebb
+--! Previous: sha1:7a9925ea435d88d18ff44a6e79768dbb3381535f
+--! Hash: sha1:7dd0c3687a15db48b360cfe2ea1e6fdf5a1f428d
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:f8e88ffa8d3a76e827bce5d5590d8872024d9ebb
---! Hash: sha1:3b86a6471339a388f4c585cca438b966a43cd801
+--! Previous: sha1:7dd0c3687a15db48b360cfe2ea1e6fdf5a1f428d
+--! Hash: sha1:301d2639fdd7751332e9e6dbcd3cbf7265c1a2f7
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -10,6 +10,15 @@ drop trigger _900_audit on attune.user_preferences;
 drop trigger _910_audit_removed on attune.user_preferences;
 drop trigger _900_audit on attune.project_preferences;
 drop trigger _910_audit_removed on attune.project_preferences;
+drop trigger _900_audit on attune.plans;
+drop trigger _910_audit_removed on attune.plans;
+drop trigger _100_append_only on attune.plans;
+drop trigger _900_audit on attune.team_members;
+drop trigger _910_audit_removed on attune.team_members;
+drop trigger _100_append_only on attune.team_members;
+drop trigger _900_audit on attune.project_members;
+drop trigger _910_audit_removed on attune.project_members;
+drop trigger _100_append_only on attune.project_members;
 drop trigger _100_append_only on attune.setting_definitions;
 drop trigger _100_append_only on attune.global_settings;
 drop trigger _100_append_only on attune.plan_settings;
@@ -18,6 +27,7 @@ drop trigger _100_append_only on attune.user_preferences;
 drop trigger _100_append_only on attune.project_preferences;
 drop trigger _800_erase on attune.users;
 drop trigger _900_audit on attune.users;
+drop trigger _910_audit_new on attune.users;
 
 drop policy maintenance_operations_select_admin on attune.maintenance_operations;
 drop policy maintenance_operations_select_service_role on attune.maintenance_operations;
@@ -25,7 +35,12 @@ drop policy configuration_audit_log_select_self_or_admin on attune.configuration
 drop policy configuration_audit_log_select_service_role on attune.configuration_audit_log;
 
 drop function
-  attune.purge_audit_log(timestamptz, text),
+  attune_private.change_reason(),
+  attune_private.request_id(),
+  attune_private.guard_audit_partition(regclass),
+  attune_private.make_audit_partition(timestamptz),
+  attune_private.make_audit_partitions(),
+  attune_private.acted_as(uuid, uuid),
   attune_private.forget_changes(xid8),
   attune_private.database_identity(),
   attune_private.erase_user(uuid, text);
@@ -35,14 +50,16 @@ drop table attune.configuration_audit_log;
 drop table attune.maintenance_operations;
 
 drop function
+  attune_private.changed_members(jsonb, jsonb),
   attune_private.tg__append_only(),
-  attune_private.tg_configuration_audit_log__purge(),
+  attune_private.tg_maintenance_operations__audit(),
   attune_private.tg__erase(),
   attune_private.tg__audit(),
   attune_private.tg__audit_removed(),
   attune_private.tg_users__audit(),
   attune_private.tg_users__erase();
 
+drop type attune.audit_actor;
 drop type attune.audit_subject;
 drop type attune.audit_operation;
 drop type attune.maintenance_task;

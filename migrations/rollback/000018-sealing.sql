@@ -1,0 +1,2 @@
+drop function
+  attune.purge_audit_log(timestamptz, text);
