@@ -1,5 +1,5 @@
---! Previous: sha1:cd871194d952aa57deb17312de0d555d453e7889
---! Hash: sha1:e866eb086ab50e87214840804a1b1a44d6b5a6c8
+--! Previous: sha1:64e7ca0a4c69b71eb82fb7566ebdb9c76ee6945e
+--! Hash: sha1:ba07153f82b95feaf32d81a32ae0e33ecdae5b4a
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -62,9 +62,9 @@ revoke all on function attune_private.tg__erase() from public;
 
 -- What is done to the records themselves, and never undone
 
-create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
+create type attune.maintenance_task as enum ('purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
 comment on type attune.maintenance_task is
-  E'@value purge_audit_log Old rows of the audit log were removed.\n'
+  E'@value purge_audit Old rows of the audit log were removed.\n'
   '@value erase_user The values of a deleted user were taken out of the audit log.\n'
   '@value seed_settings A user did not get all values that are copied: the parameters name what can''t be stored.\n'
   '@value rename_setting A setting got another key, and the stored values with it.\n'
@@ -388,6 +388,26 @@ select attune_private.make_audit_partitions();
 
 -- What writes it
 
+--! Included audit/private/committed_at.sql
+create or replace function attune_private.committed_at(audit_id bigint, transaction_id xid8, occurred_at timestamptz)
+returns timestamptz
+language sql stable parallel safe security invoker
+begin atomic
+  select c.committed_at
+  from (
+    select case
+      when current_setting('track_commit_timestamp')::boolean
+        then pg_xact_commit_timestamp(committed_at.transaction_id::xid)
+    end
+  ) as c (committed_at)
+  -- In a database that was restored the number is another's.
+  where c.committed_at between committed_at.occurred_at and committed_at.occurred_at + interval '1 day';
+end;
+comment on function attune_private.committed_at(bigint, xid8, timestamptz) is
+  'When the transaction was committed that made a change; NULL where PostgreSQL does not know it '
+  '(`track_commit_timestamp`).';
+revoke all on function attune_private.committed_at(bigint, xid8, timestamptz) from public;
+--! EndIncluded audit/private/committed_at.sql
 --! Included audit/private/request_id.sql
 create or replace function attune_private.request_id()
 returns text

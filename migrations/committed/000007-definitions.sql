@@ -1,5 +1,5 @@
---! Previous: sha1:e866eb086ab50e87214840804a1b1a44d6b5a6c8
---! Hash: sha1:8075df33bbe398648166e5441e1629e91731dddb
+--! Previous: sha1:ba07153f82b95feaf32d81a32ae0e33ecdae5b4a
+--! Hash: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:8075df33bbe398648166e5441e1629e91731dddb
---! Hash: sha1:0ec58caecefbc924205e3f6ff3adde9868e82ea7
+--! Previous: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
+--! Hash: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

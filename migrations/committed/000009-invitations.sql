@@ -1,5 +1,5 @@
---! Previous: sha1:0ec58caecefbc924205e3f6ff3adde9868e82ea7
---! Hash: sha1:ddfd374d0d094faac6b61b5f974e5cb76cbd6c35
+--! Previous: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
+--! Hash: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:ddfd374d0d094faac6b61b5f974e5cb76cbd6c35
---! Hash: sha1:4ee97e3ec371737bbcf90ff94ed3abc3d0f98aac
+--! Previous: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
+--! Hash: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

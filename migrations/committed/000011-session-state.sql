@@ -1,5 +1,5 @@
---! Previous: sha1:4ee97e3ec371737bbcf90ff94ed3abc3d0f98aac
---! Hash: sha1:5999e0c34a91c273c6ca6d2de2af076e2011dd16
+--! Previous: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
+--! Hash: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:5999e0c34a91c273c6ca6d2de2af076e2011dd16
---! Hash: sha1:649c453baa4235665fd1dd3bcb6db03084d35d84
+--! Previous: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
+--! Hash: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
 --! Message: notifications
 
 -- What there is to notify of

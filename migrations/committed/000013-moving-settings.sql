@@ -1,5 +1,5 @@
---! Previous: sha1:649c453baa4235665fd1dd3bcb6db03084d35d84
---! Hash: sha1:ad6031d398d5a0441563f6fc867a36dcce8e0730
+--! Previous: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
+--! Hash: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:ad6031d398d5a0441563f6fc867a36dcce8e0730
---! Hash: sha1:94f12240defa9bb2c8e443e27751aa65d2afe8da
+--! Previous: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
+--! Hash: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:94f12240defa9bb2c8e443e27751aa65d2afe8da
---! Hash: sha1:7a9925ea435d88d18ff44a6e79768dbb3381535f
+--! Previous: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
+--! Hash: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:7a9925ea435d88d18ff44a6e79768dbb3381535f
---! Hash: sha1:7dd0c3687a15db48b360cfe2ea1e6fdf5a1f428d
+--! Previous: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
+--! Hash: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
 --! Message: knowledge
 
 -- What one learns, the others find.

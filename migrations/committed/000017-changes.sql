@@ -1,5 +1,5 @@
---! Previous: sha1:7dd0c3687a15db48b360cfe2ea1e6fdf5a1f428d
---! Hash: sha1:301d2639fdd7751332e9e6dbcd3cbf7265c1a2f7
+--! Previous: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
+--! Hash: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

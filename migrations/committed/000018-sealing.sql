@@ -1,5 +1,5 @@
---! Previous: sha1:301d2639fdd7751332e9e6dbcd3cbf7265c1a2f7
---! Hash: sha1:72e1e0b4734726dce34d72de516a690189df3912
+--! Previous: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
+--! Hash: sha1:8123defdfb8aea0ae218de4e27bfc6ee35f9be54
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -34,7 +34,7 @@ begin
 
   insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
   values (
-    'purge_audit_log',
+    'purge_audit',
     purge_audit_log.reason,
     jsonb_build_object('before', purge_audit_log.before),
     doomed,

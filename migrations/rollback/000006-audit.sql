@@ -35,6 +35,7 @@ drop policy configuration_audit_log_select_self_or_admin on attune.configuration
 drop policy configuration_audit_log_select_service_role on attune.configuration_audit_log;
 
 drop function
+  attune_private.committed_at(bigint, xid8, timestamptz),
   attune_private.change_reason(),
   attune_private.request_id(),
   attune_private.guard_audit_partition(regclass),
