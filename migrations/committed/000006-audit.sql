@@ -1,5 +1,5 @@
---! Previous: sha1:64e7ca0a4c69b71eb82fb7566ebdb9c76ee6945e
---! Hash: sha1:ba07153f82b95feaf32d81a32ae0e33ecdae5b4a
+--! Previous: sha1:3f2e4576f519fa8d5602b8ec667603b0b59f3c66
+--! Hash: sha1:ab8664be1fa8a8ee35ca64b182a01e98ca7a9a1a
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:ba07153f82b95feaf32d81a32ae0e33ecdae5b4a
---! Hash: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
+--! Previous: sha1:ab8664be1fa8a8ee35ca64b182a01e98ca7a9a1a
+--! Hash: sha1:e56dd957d8a8c1a096d89c19b073a88a2f8f294c
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

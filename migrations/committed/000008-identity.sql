@@ -1,5 +1,5 @@
---! Previous: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
---! Hash: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
+--! Previous: sha1:e56dd957d8a8c1a096d89c19b073a88a2f8f294c
+--! Hash: sha1:cd836477fb4e11b36816f80bf7c46602dc8ab054
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
---! Hash: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
+--! Previous: sha1:cd836477fb4e11b36816f80bf7c46602dc8ab054
+--! Hash: sha1:98c13fbdfbfca6187100428c40edbb5c5ac946c7
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
---! Hash: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
+--! Previous: sha1:98c13fbdfbfca6187100428c40edbb5c5ac946c7
+--! Hash: sha1:7067d8a57d6084b15ce85c98325a73edeb4bdfe5
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

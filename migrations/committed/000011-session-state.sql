@@ -1,5 +1,5 @@
---! Previous: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
---! Hash: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
+--! Previous: sha1:7067d8a57d6084b15ce85c98325a73edeb4bdfe5
+--! Hash: sha1:4937acadaac6d9900c33b9f47abbfcffb0d2f8b1
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

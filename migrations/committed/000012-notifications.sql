@@ -1,5 +1,5 @@
---! Previous: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
---! Hash: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
+--! Previous: sha1:4937acadaac6d9900c33b9f47abbfcffb0d2f8b1
+--! Hash: sha1:a5ad53d50260c2aef2b00d8a4ca7c1c7a22bd751
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
---! Hash: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
+--! Previous: sha1:a5ad53d50260c2aef2b00d8a4ca7c1c7a22bd751
+--! Hash: sha1:8a19946a8caf3c12a4302c8494bddf4b0200f1d5
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

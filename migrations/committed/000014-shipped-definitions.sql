@@ -1,5 +1,5 @@
---! Previous: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
---! Hash: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
+--! Previous: sha1:8a19946a8caf3c12a4302c8494bddf4b0200f1d5
+--! Hash: sha1:17cae96b0a70ece6a5d3e13abcd238455fed05f0
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

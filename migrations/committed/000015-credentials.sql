@@ -1,5 +1,5 @@
---! Previous: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
---! Hash: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
+--! Previous: sha1:17cae96b0a70ece6a5d3e13abcd238455fed05f0
+--! Hash: sha1:fa2f8289a0e61e4e75b24b8d39cf2745fbe28011
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

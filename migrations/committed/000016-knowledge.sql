@@ -1,5 +1,5 @@
---! Previous: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
---! Hash: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
+--! Previous: sha1:fa2f8289a0e61e4e75b24b8d39cf2745fbe28011
+--! Hash: sha1:661f8861ac777717fc27e4e2bb2dcacb00fa4ecc
 --! Message: knowledge
 
 -- What one learns, the others find.

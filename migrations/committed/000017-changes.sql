@@ -1,5 +1,5 @@
---! Previous: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
---! Hash: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
+--! Previous: sha1:661f8861ac777717fc27e4e2bb2dcacb00fa4ecc
+--! Hash: sha1:e203a1330b9219328888ca903c530bb7134d62f5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
---! Hash: sha1:8123defdfb8aea0ae218de4e27bfc6ee35f9be54
+--! Previous: sha1:e203a1330b9219328888ca903c530bb7134d62f5
+--! Hash: sha1:faa2ea0973aff42f3bf9fe3d80366222d69a6d1e
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:8123defdfb8aea0ae218de4e27bfc6ee35f9be54
---! Hash: sha1:5b37fbf8802b76823fc8472fac814a0ad0208283
+--! Previous: sha1:faa2ea0973aff42f3bf9fe3d80366222d69a6d1e
+--! Hash: sha1:87af5e6442d5ed1079d5f6c86267edc82ff937e7
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -66,6 +66,7 @@ returns setof attune.past_setting
 language plpgsql stable parallel restricted security definer
 rows 50
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();

@@ -1,5 +1,5 @@
---! Previous: sha1:5b37fbf8802b76823fc8472fac814a0ad0208283
---! Hash: sha1:7e9ff38251bab1429a3ae5e2cf7f78544dc97968
+--! Previous: sha1:87af5e6442d5ed1079d5f6c86267edc82ff937e7
+--! Hash: sha1:44468f590d57b82775f3423a7079677bdcd14604
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -25,6 +25,7 @@ export async function startPostgres(
 ): Promise<ChildProcess> {
   const all = {
     listen_addresses: "127.0.0.1",
+    track_commit_timestamp: "on",
     unix_socket_directories: "",
     // Whatever else is logged, what statements are given is not: there are secrets in it.
     log_parameter_max_length: "0",
