@@ -3,12 +3,10 @@ import { randomInt } from "node:crypto";
 import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createTestDatabase, type Persona, type TestDatabase, type TestUser } from "./support/harness.ts";
+import { createTestDatabase, type TestDatabase, type TestUser } from "./support/harness.ts";
 
 const TEAMS = ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"];
 const KEYS = ["past.colour", "past.layout", "past.beta", "past.copied", "past.new", "past.renamed"];
-const LIVE =
-  "select key, category, value, layer, reason, variant, is_enforced, can_edit, description, updated_at, user_id, project_id";
 
 let database: TestDatabase;
 let admin: TestUser;
@@ -38,7 +36,7 @@ beforeAll(async () => {
 
 afterAll(() => database.close());
 
-type Change = { as: Persona | "owner"; sql: string; values: unknown[] };
+type Change = { as: TestUser | "owner"; sql: string; values: unknown[] };
 
 /** One change of any layer, definition, plan or membership, by whom it takes. */
 function anyChange(): fc.Arbitrary<Change> {
@@ -162,8 +160,7 @@ async function make(client: pg.ClientBase, changes: readonly Change[]): Promise<
     await client.query("savepoint change");
     try {
       if (as !== "owner") {
-        const claims =
-          as === admin || typeof as !== "string" ? { role: "authenticated", sub: (as as TestUser).id } : {};
+        const claims = { role: "authenticated", sub: as.id };
         await client.query("set local role authenticated");
         await client.query("select set_config('request.jwt.claims', $1, true)", [JSON.stringify(claims)]);
       }
