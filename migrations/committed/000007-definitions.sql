@@ -1,5 +1,5 @@
---! Previous: sha1:ba07153f82b95feaf32d81a32ae0e33ecdae5b4a
---! Hash: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
+--! Previous: sha1:d5bd45a414b681eee5157b5b820f5adb203e3add
+--! Hash: sha1:04e05778169c19940f90c053a4aea7e26118b02b
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

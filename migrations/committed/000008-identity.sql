@@ -1,5 +1,5 @@
---! Previous: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
---! Hash: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
+--! Previous: sha1:04e05778169c19940f90c053a4aea7e26118b02b
+--! Hash: sha1:0eee14a4d96e1b6db61f6dde09903a2f82903a02
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
---! Hash: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
+--! Previous: sha1:0eee14a4d96e1b6db61f6dde09903a2f82903a02
+--! Hash: sha1:947cc6106e40da713771d6fed58a21bb04d5963f
 --! Message: invitations
 
 create table attune.invitations (

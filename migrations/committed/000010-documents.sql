@@ -1,5 +1,5 @@
---! Previous: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
---! Hash: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
+--! Previous: sha1:947cc6106e40da713771d6fed58a21bb04d5963f
+--! Hash: sha1:44614d5e30943fda12bee73bc1fcdd826a03827c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
---! Hash: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
+--! Previous: sha1:44614d5e30943fda12bee73bc1fcdd826a03827c
+--! Hash: sha1:66730e6b4999e8ef9e1818101c6b407b8d53f44f
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
---! Hash: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
+--! Previous: sha1:66730e6b4999e8ef9e1818101c6b407b8d53f44f
+--! Hash: sha1:6477487b9ef19d7bf1cb51d08568438ec22a42f8
 --! Message: notifications
 
 -- What there is to notify of

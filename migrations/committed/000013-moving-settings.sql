@@ -1,5 +1,5 @@
---! Previous: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
---! Hash: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
+--! Previous: sha1:6477487b9ef19d7bf1cb51d08568438ec22a42f8
+--! Hash: sha1:6d75443993d3ca8e91600b5a44fef3f0256820bc
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

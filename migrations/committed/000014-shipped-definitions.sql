@@ -1,5 +1,5 @@
---! Previous: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
---! Hash: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
+--! Previous: sha1:6d75443993d3ca8e91600b5a44fef3f0256820bc
+--! Hash: sha1:c29f5889d75374371d5ba2daeaf3a3f3da419c82
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
---! Hash: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
+--! Previous: sha1:c29f5889d75374371d5ba2daeaf3a3f3da419c82
+--! Hash: sha1:2afc15bff3ae9d919550799a7e507d2e05ee0f53
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
---! Hash: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
+--! Previous: sha1:2afc15bff3ae9d919550799a7e507d2e05ee0f53
+--! Hash: sha1:aa42a9fa156032a588fb9070356161827a37d097
 --! Message: knowledge
 
 -- What one learns, the others find.

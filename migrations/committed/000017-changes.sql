@@ -1,5 +1,5 @@
---! Previous: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
---! Hash: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
+--! Previous: sha1:aa42a9fa156032a588fb9070356161827a37d097
+--! Hash: sha1:7fd4a54010b76e47a732dc1aada3ffb2859c32c8
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:8123defdfb8aea0ae218de4e27bfc6ee35f9be54
---! Hash: sha1:5b37fbf8802b76823fc8472fac814a0ad0208283
+--! Previous: sha1:0476d23435dd41722cd2448ff90831ad00dd7692
+--! Hash: sha1:24e2ea43a6e11010c42cdaeae48b35a33d59cc5f
 --! Message: history
 
 -- What applied at a moment, and back to it.

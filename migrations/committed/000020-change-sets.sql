@@ -1,5 +1,5 @@
---! Previous: sha1:5b37fbf8802b76823fc8472fac814a0ad0208283
---! Hash: sha1:7e9ff38251bab1429a3ae5e2cf7f78544dc97968
+--! Previous: sha1:24e2ea43a6e11010c42cdaeae48b35a33d59cc5f
+--! Hash: sha1:98b12fcefe662cbe95f4360a3d5f1cb4ed71ce06
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
