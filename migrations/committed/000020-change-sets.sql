@@ -1,5 +1,5 @@
---! Previous: sha1:87af5e6442d5ed1079d5f6c86267edc82ff937e7
---! Hash: sha1:44468f590d57b82775f3423a7079677bdcd14604
+--! Previous: sha1:33931b293296d927630ccba5ba3e9b5e96e83434
+--! Hash: sha1:710127bb3f036966ba3c365a3b4282e0d1d8ba53
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
