@@ -1,5 +1,5 @@
---! Previous: sha1:e866eb086ab50e87214840804a1b1a44d6b5a6c8
---! Hash: sha1:8075df33bbe398648166e5441e1629e91731dddb
+--! Previous: sha1:a8e5f64d55f35c472459649c892c598a3940be67
+--! Hash: sha1:372349b392a7f75a79a15788fab317c223389480
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

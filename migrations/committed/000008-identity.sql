@@ -1,5 +1,5 @@
---! Previous: sha1:8075df33bbe398648166e5441e1629e91731dddb
---! Hash: sha1:0ec58caecefbc924205e3f6ff3adde9868e82ea7
+--! Previous: sha1:372349b392a7f75a79a15788fab317c223389480
+--! Hash: sha1:dc0e8f27d9dd5d83ee7a11f9c693d8bf5bba69c7
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

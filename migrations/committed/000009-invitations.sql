@@ -1,5 +1,5 @@
---! Previous: sha1:0ec58caecefbc924205e3f6ff3adde9868e82ea7
---! Hash: sha1:ddfd374d0d094faac6b61b5f974e5cb76cbd6c35
+--! Previous: sha1:dc0e8f27d9dd5d83ee7a11f9c693d8bf5bba69c7
+--! Hash: sha1:cad7451d66fcf9c5879b62c7a8937329fff0107f
 --! Message: invitations
 
 create table attune.invitations (

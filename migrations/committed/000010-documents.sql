@@ -1,5 +1,5 @@
---! Previous: sha1:ddfd374d0d094faac6b61b5f974e5cb76cbd6c35
---! Hash: sha1:4ee97e3ec371737bbcf90ff94ed3abc3d0f98aac
+--! Previous: sha1:cad7451d66fcf9c5879b62c7a8937329fff0107f
+--! Hash: sha1:c5285c69519670a4187f5d253216597f368d0a1a
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

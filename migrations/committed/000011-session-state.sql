@@ -1,5 +1,5 @@
---! Previous: sha1:4ee97e3ec371737bbcf90ff94ed3abc3d0f98aac
---! Hash: sha1:5999e0c34a91c273c6ca6d2de2af076e2011dd16
+--! Previous: sha1:c5285c69519670a4187f5d253216597f368d0a1a
+--! Hash: sha1:47b6940f916b51f507cb0be8ba50ea09728ed064
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

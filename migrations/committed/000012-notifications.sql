@@ -1,5 +1,5 @@
---! Previous: sha1:5999e0c34a91c273c6ca6d2de2af076e2011dd16
---! Hash: sha1:649c453baa4235665fd1dd3bcb6db03084d35d84
+--! Previous: sha1:47b6940f916b51f507cb0be8ba50ea09728ed064
+--! Hash: sha1:4ad83471a96571235162bcdd56b3190a2b1b446a
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:649c453baa4235665fd1dd3bcb6db03084d35d84
---! Hash: sha1:ad6031d398d5a0441563f6fc867a36dcce8e0730
+--! Previous: sha1:4ad83471a96571235162bcdd56b3190a2b1b446a
+--! Hash: sha1:0cbb5e155c121f756f4fcd9a070a8b26559ea34f
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

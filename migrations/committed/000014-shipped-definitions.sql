@@ -1,5 +1,5 @@
---! Previous: sha1:ad6031d398d5a0441563f6fc867a36dcce8e0730
---! Hash: sha1:94f12240defa9bb2c8e443e27751aa65d2afe8da
+--! Previous: sha1:0cbb5e155c121f756f4fcd9a070a8b26559ea34f
+--! Hash: sha1:30bd9e2f7a7f3d75bb9e52832c46b47a1870ed4e
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

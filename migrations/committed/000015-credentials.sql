@@ -1,5 +1,5 @@
---! Previous: sha1:94f12240defa9bb2c8e443e27751aa65d2afe8da
---! Hash: sha1:7a9925ea435d88d18ff44a6e79768dbb3381535f
+--! Previous: sha1:30bd9e2f7a7f3d75bb9e52832c46b47a1870ed4e
+--! Hash: sha1:97eee7dcf5a94617458a0df6f41c332370e4b52d
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

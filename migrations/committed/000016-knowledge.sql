@@ -1,5 +1,5 @@
---! Previous: sha1:7a9925ea435d88d18ff44a6e79768dbb3381535f
---! Hash: sha1:7dd0c3687a15db48b360cfe2ea1e6fdf5a1f428d
+--! Previous: sha1:97eee7dcf5a94617458a0df6f41c332370e4b52d
+--! Hash: sha1:be28e3a45f278fbd97182e5eb61ca38b968648de
 --! Message: knowledge
 
 -- What one learns, the others find.

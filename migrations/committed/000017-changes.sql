@@ -1,5 +1,5 @@
---! Previous: sha1:7dd0c3687a15db48b360cfe2ea1e6fdf5a1f428d
---! Hash: sha1:301d2639fdd7751332e9e6dbcd3cbf7265c1a2f7
+--! Previous: sha1:be28e3a45f278fbd97182e5eb61ca38b968648de
+--! Hash: sha1:bbabdd9d57f5a0422baa7f809abb0763d3d580eb
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:301d2639fdd7751332e9e6dbcd3cbf7265c1a2f7
---! Hash: sha1:72e1e0b4734726dce34d72de516a690189df3912
+--! Previous: sha1:bbabdd9d57f5a0422baa7f809abb0763d3d580eb
+--! Hash: sha1:c00f78036a47f78a083b0c6eaf096b649aaec9e5
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

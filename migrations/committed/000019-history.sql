@@ -1,5 +1,5 @@
---! Previous: sha1:72e1e0b4734726dce34d72de516a690189df3912
---! Hash: sha1:db8fcb88da71026873ef4c138361e4584aa7eb52
+--! Previous: sha1:c00f78036a47f78a083b0c6eaf096b649aaec9e5
+--! Hash: sha1:c6222836106b728bbf85da57095ddfd4929ad8d8
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:db8fcb88da71026873ef4c138361e4584aa7eb52
---! Hash: sha1:7b445c5880cf16a12ee482ee26e181b0fff0900a
+--! Previous: sha1:c6222836106b728bbf85da57095ddfd4929ad8d8
+--! Hash: sha1:60b113f6f9fd6cba70a41e4a76f8579e6489fe23
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

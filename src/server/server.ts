@@ -1,6 +1,5 @@
 /** The HTTP server: how it is made, what it answers, how it ends. */
 import "../graphql/production.ts";
-import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import Fastify, { type FastifyInstance, LogController } from "fastify";
 import { openPool } from "../database/pool.ts";
@@ -18,6 +17,7 @@ import { GRAPHQL_PATH } from "./paths.ts";
 import { createRateLimits } from "./rate-limits.ts";
 import { readJsonBodies } from "./request-body.ts";
 import { addRequestHooks } from "./request-hooks.ts";
+import { newRequestId, requestId } from "./request-id.ts";
 import { createGraphql } from "./routes/graphql.ts";
 import { addHealth, probe } from "./routes/health.ts";
 import { addPlans } from "./routes/plans.ts";
@@ -107,10 +107,6 @@ function isForSubscriptions({ method, url = "", headers }: IncomingMessage): boo
   return method === "GET" && url.split("?")[0] === GRAPHQL_PATH && headers.upgrade?.toLowerCase() === "websocket";
 }
 
-function createId(): string {
-  return randomBytes(8).toString("hex");
-}
-
 function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstance {
   const app: FastifyInstance = Fastify({
     logger: {
@@ -121,7 +117,7 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
     // Who is connected already is answered until the last, and told that it was the last.
     return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "debugId" }),
-    genReqId: createId,
+    genReqId: requestId,
     bodyLimit: LIMITS.body,
     // Node would refuse what has no host by itself, without a word: a hook does.
     http: {
@@ -132,7 +128,7 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
       shouldUpgradeCallback: isForSubscriptions,
     },
     requestTimeout: ARRIVAL.whole,
-    clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, createId()),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, newRequestId()),
     forceCloseConnections: "idle",
     frameworkErrors: (_error, request, reply) => {
       request.clientAddress = addressOf(request.raw);
