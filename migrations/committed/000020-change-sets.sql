@@ -1,5 +1,5 @@
---! Previous: sha1:33931b293296d927630ccba5ba3e9b5e96e83434
---! Hash: sha1:710127bb3f036966ba3c365a3b4282e0d1d8ba53
+--! Previous: sha1:da2c0d08661783b3c333892b60dcb9b2dc07e351
+--! Hash: sha1:cd783ae1bc4d15f5e94492bb12c86be5b678adfb
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
