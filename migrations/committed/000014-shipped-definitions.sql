@@ -1,5 +1,5 @@
 --! Previous: sha1:6d75443993d3ca8e91600b5a44fef3f0256820bc
---! Hash: sha1:c29f5889d75374371d5ba2daeaf3a3f3da419c82
+--! Hash: sha1:2582735e93a566d78845943014065b7c27123204
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1225,6 +1225,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 36500,
       "default": 365,
       "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "AUDIT_MINIMUM_DAYS": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 36500,
+      "default": 90,
+      "description": "How many days the audit log is kept at least: nobody may purge what is younger.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -1,5 +1,5 @@
---! Previous: sha1:c29f5889d75374371d5ba2daeaf3a3f3da419c82
---! Hash: sha1:2afc15bff3ae9d919550799a7e507d2e05ee0f53
+--! Previous: sha1:2582735e93a566d78845943014065b7c27123204
+--! Hash: sha1:eaf09772ac7cf56f89ae05d4a1ca8aed2b70c7be
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:2afc15bff3ae9d919550799a7e507d2e05ee0f53
---! Hash: sha1:aa42a9fa156032a588fb9070356161827a37d097
+--! Previous: sha1:eaf09772ac7cf56f89ae05d4a1ca8aed2b70c7be
+--! Hash: sha1:5da4ae5e83a277b14eb74e789de2b8a736a8dea3
 --! Message: knowledge
 
 -- What one learns, the others find.

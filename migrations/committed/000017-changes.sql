@@ -1,5 +1,5 @@
---! Previous: sha1:aa42a9fa156032a588fb9070356161827a37d097
---! Hash: sha1:7fd4a54010b76e47a732dc1aada3ffb2859c32c8
+--! Previous: sha1:5da4ae5e83a277b14eb74e789de2b8a736a8dea3
+--! Hash: sha1:896d4a860aa1be41a2a3aa7a4f6a18472003f6cc
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:0476d23435dd41722cd2448ff90831ad00dd7692
---! Hash: sha1:24e2ea43a6e11010c42cdaeae48b35a33d59cc5f
+--! Previous: sha1:bd126b0833f52771d447344742ad3860e1662f10
+--! Hash: sha1:317933601d584229401db7971852bd29cc3bec47
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:24e2ea43a6e11010c42cdaeae48b35a33d59cc5f
---! Hash: sha1:98b12fcefe662cbe95f4360a3d5f1cb4ed71ce06
+--! Previous: sha1:317933601d584229401db7971852bd29cc3bec47
+--! Hash: sha1:2ef7a6458b03764d4e512c92a95df4bb1a511b01
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

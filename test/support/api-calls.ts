@@ -192,8 +192,9 @@ export const ELSEWHERE = [
   "knowledge_entries_updated_by_name",
   "knowledge_versions_changed_by_name",
   "notifications_is_snoozed",
-  "purge_audit_log",
+  "purge_audit",
   "remove_expired",
+  "seal_audit",
   "sessions_is_current",
 ];
 
