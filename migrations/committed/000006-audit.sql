@@ -1,5 +1,5 @@
---! Previous: sha1:64e7ca0a4c69b71eb82fb7566ebdb9c76ee6945e
---! Hash: sha1:d5bd45a414b681eee5157b5b820f5adb203e3add
+--! Previous: sha1:3f2e4576f519fa8d5602b8ec667603b0b59f3c66
+--! Hash: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -435,31 +435,59 @@ comment on function attune_private.request_id() is
   'Its first 200 characters; NULL without.';
 revoke all on function attune_private.request_id() from public;
 --! EndIncluded audit/private/request_id.sql
+--! Included audit/private/percent_decoded.sql
+create or replace function attune_private.percent_decoded(encoded text)
+returns text
+language plpgsql immutable parallel unsafe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if encoded !~ '^([ -$&-~]|%[0-9A-Fa-f]{2})*$' then
+    raise invalid_text_representation;
+  end if;
+
+  return convert_from(
+    (
+      select decode(string_agg(replace(p.run[1], '%', '') || encode(p.run[2]::bytea, 'hex'), '' order by p.place), 'hex')
+      from regexp_matches(replace(encoded, '\', '\\'), '((?:%..)*)([^%]*)', 'g') with ordinality as p (run, place)
+    ),
+    'utf8'
+  );
+exception when invalid_text_representation or character_not_in_repertoire then
+  raise exception using
+    errcode = 'PT400',
+    message = 'The reason in the header x-change-reason can''t be read',
+    detail = 'malformed_reason',
+    hint = 'Percent-encode it as UTF-8, as encodeURIComponent does.';
+end;
+$$;
+comment on function attune_private.percent_decoded(text) is
+  'The text of a header that is percent-encoded UTF-8 (RFC 3986, 2.1), so that every script can be said in one. '
+  'Refused: `malformed_reason`.';
+revoke all on function attune_private.percent_decoded(text) from public;
+--! EndIncluded audit/private/percent_decoded.sql
 --! Included audit/private/change_reason.sql
 create or replace function attune_private.change_reason()
 returns text
-language plpgsql stable parallel safe security invoker
+language plpgsql stable parallel unsafe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  told constant text := nullif(
-    btrim(
-      coalesce(
-        nullif(current_setting('attune.change_reason', true), ''), attune_private.request_header('x-change-reason')
-      )
-    ),
-    ''
-  );
+  told text := btrim(current_setting('attune.change_reason', true));
 begin
+  if nullif(told, '') is null then
+    told := btrim(attune_private.percent_decoded(attune_private.request_header('x-change-reason')));
+  end if;
+
   perform attune_private.check_size('The reason', char_length(told), 1000, 'characters');
-  return told;
+  return nullif(told, '');
 end;
 $$;
 comment on function attune_private.change_reason() is
   'Why what is written now is written, in the words of who writes it: the setting `attune.change_reason`, or else the '
-  'header `x-change-reason`. '
+  'header `x-change-reason`, percent-encoded. '
   'NULL without. '
-  'Refused: `too_large` (1,000 characters).';
+  'Refused: `too_large` (1,000 characters), `malformed_reason`.';
 revoke all on function attune_private.change_reason() from public;
 --! EndIncluded audit/private/change_reason.sql
 --! Included audit/private/acted_as.sql

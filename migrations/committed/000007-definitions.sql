@@ -1,5 +1,5 @@
---! Previous: sha1:d5bd45a414b681eee5157b5b820f5adb203e3add
---! Hash: sha1:04e05778169c19940f90c053a4aea7e26118b02b
+--! Previous: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
+--! Hash: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:04e05778169c19940f90c053a4aea7e26118b02b
---! Hash: sha1:0eee14a4d96e1b6db61f6dde09903a2f82903a02
+--! Previous: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
+--! Hash: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:0eee14a4d96e1b6db61f6dde09903a2f82903a02
---! Hash: sha1:947cc6106e40da713771d6fed58a21bb04d5963f
+--! Previous: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
+--! Hash: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
 --! Message: invitations
 
 create table attune.invitations (

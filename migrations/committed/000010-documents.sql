@@ -1,5 +1,5 @@
---! Previous: sha1:947cc6106e40da713771d6fed58a21bb04d5963f
---! Hash: sha1:44614d5e30943fda12bee73bc1fcdd826a03827c
+--! Previous: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
+--! Hash: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:44614d5e30943fda12bee73bc1fcdd826a03827c
---! Hash: sha1:66730e6b4999e8ef9e1818101c6b407b8d53f44f
+--! Previous: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
+--! Hash: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

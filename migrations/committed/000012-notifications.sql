@@ -1,5 +1,5 @@
---! Previous: sha1:66730e6b4999e8ef9e1818101c6b407b8d53f44f
---! Hash: sha1:6477487b9ef19d7bf1cb51d08568438ec22a42f8
+--! Previous: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
+--! Hash: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:6477487b9ef19d7bf1cb51d08568438ec22a42f8
---! Hash: sha1:6d75443993d3ca8e91600b5a44fef3f0256820bc
+--! Previous: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
+--! Hash: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:6d75443993d3ca8e91600b5a44fef3f0256820bc
---! Hash: sha1:2582735e93a566d78845943014065b7c27123204
+--! Previous: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
+--! Hash: sha1:808d8122f901779067a7ff7f8d6dbb5ce0920e50
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

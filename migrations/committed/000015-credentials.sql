@@ -1,5 +1,5 @@
---! Previous: sha1:2582735e93a566d78845943014065b7c27123204
---! Hash: sha1:eaf09772ac7cf56f89ae05d4a1ca8aed2b70c7be
+--! Previous: sha1:808d8122f901779067a7ff7f8d6dbb5ce0920e50
+--! Hash: sha1:0ad827d3c164fdae02f6a1f0a7eedb4217390875
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:eaf09772ac7cf56f89ae05d4a1ca8aed2b70c7be
---! Hash: sha1:5da4ae5e83a277b14eb74e789de2b8a736a8dea3
+--! Previous: sha1:0ad827d3c164fdae02f6a1f0a7eedb4217390875
+--! Hash: sha1:a7dd76a98f40333f69554283531170c6ba8b7681
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:5da4ae5e83a277b14eb74e789de2b8a736a8dea3
---! Hash: sha1:896d4a860aa1be41a2a3aa7a4f6a18472003f6cc
+--! Previous: sha1:a7dd76a98f40333f69554283531170c6ba8b7681
+--! Hash: sha1:2be49b7ba1714a3bc455c7b99b4c578cdc3b136d
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:896d4a860aa1be41a2a3aa7a4f6a18472003f6cc
---! Hash: sha1:bd126b0833f52771d447344742ad3860e1662f10
+--! Previous: sha1:2be49b7ba1714a3bc455c7b99b4c578cdc3b136d
+--! Hash: sha1:fa409dece71f5cff8eb62f9b47ec04ec59cb544e
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:bd126b0833f52771d447344742ad3860e1662f10
---! Hash: sha1:317933601d584229401db7971852bd29cc3bec47
+--! Previous: sha1:fa409dece71f5cff8eb62f9b47ec04ec59cb544e
+--! Hash: sha1:d81dc2e60116efd5fb083354d6831491fadedecd
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -66,6 +66,7 @@ returns setof attune.past_setting
 language plpgsql stable parallel restricted security definer
 rows 50
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();

@@ -1,5 +1,5 @@
---! Previous: sha1:317933601d584229401db7971852bd29cc3bec47
---! Hash: sha1:2ef7a6458b03764d4e512c92a95df4bb1a511b01
+--! Previous: sha1:d81dc2e60116efd5fb083354d6831491fadedecd
+--! Hash: sha1:617e31a7e35846701464bbf6a4987fdf6ffc66b5
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
