@@ -34,6 +34,7 @@ const NO_OBJECTS = [
   "AdoptedCredential",
   "AdoptedPreference",
   "AdoptedSetting",
+  "AuditFinding",
   "Changes",
   "ClaimedDelivery",
   "DefinitionChange",
