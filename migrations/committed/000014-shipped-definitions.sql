@@ -1,5 +1,5 @@
 --! Previous: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
---! Hash: sha1:929d19ac42d7dd0e86ddd92abaa69d4a1ab83e95
+--! Hash: sha1:808d8122f901779067a7ff7f8d6dbb5ce0920e50
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1225,6 +1225,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 36500,
       "default": 365,
       "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "AUDIT_MINIMUM_DAYS": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 36500,
+      "default": 90,
+      "description": "How many days the audit log is kept at least: nobody may purge what is younger.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -1,5 +1,5 @@
---! Previous: sha1:929d19ac42d7dd0e86ddd92abaa69d4a1ab83e95
---! Hash: sha1:d0a92f430478d5b13329a0bdb0c9cad31c38f290
+--! Previous: sha1:808d8122f901779067a7ff7f8d6dbb5ce0920e50
+--! Hash: sha1:0ad827d3c164fdae02f6a1f0a7eedb4217390875
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:d0a92f430478d5b13329a0bdb0c9cad31c38f290
---! Hash: sha1:cef3dbd8900f7c458fbe6b18de7d84c31ba40817
+--! Previous: sha1:0ad827d3c164fdae02f6a1f0a7eedb4217390875
+--! Hash: sha1:a7dd76a98f40333f69554283531170c6ba8b7681
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:cef3dbd8900f7c458fbe6b18de7d84c31ba40817
---! Hash: sha1:c02140f61d67bcf808cce4e21f03abd2d7caec8e
+--! Previous: sha1:a7dd76a98f40333f69554283531170c6ba8b7681
+--! Hash: sha1:2be49b7ba1714a3bc455c7b99b4c578cdc3b136d
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

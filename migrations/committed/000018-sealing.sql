@@ -1,5 +1,5 @@
---! Previous: sha1:c02140f61d67bcf808cce4e21f03abd2d7caec8e
---! Hash: sha1:2fa19b6ce96391f2644b503f975d6ad0fe63dc9e
+--! Previous: sha1:2be49b7ba1714a3bc455c7b99b4c578cdc3b136d
+--! Hash: sha1:fa409dece71f5cff8eb62f9b47ec04ec59cb544e
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -8,7 +8,8 @@ create table attune.audit_seals (
   id bigint not null
     constraint audit_seals_pkey primary key,
   sealed_at timestamptz not null,
-  snapshot pg_snapshot not null,
+  snapshot text not null
+    constraint audit_seals_snapshot_check check (char_length(snapshot) <= 1000000 and snapshot ~ '^\d+:\d+:[\d,]*$'),
   database_identity text not null
     constraint audit_seals_database_identity_check check (database_identity ~ '^[0-9a-f]{16}$'),
   transaction_id xid8 not null,
@@ -27,7 +28,8 @@ comment on table attune.audit_seals is
 comment on column attune.audit_seals.id is 'Which seal it is, from 1 on, without a gap: there is one chain.';
 comment on column attune.audit_seals.sealed_at is 'When sealing began.';
 comment on column attune.audit_seals.snapshot is
-  'Which transactions were over: what they wrote is sealed by this seal, or one before.';
+  'Which transactions were over, as PostgreSQL writes it (`pg_snapshot`): what they wrote is sealed by this seal, or one '
+  'before.';
 comment on column attune.audit_seals.database_identity is
   'Within what the numbers of transactions mean something: another after a restore.';
 comment on column attune.audit_seals.transaction_id is 'The transaction that sealed.';
@@ -152,9 +154,10 @@ create type attune.audit_finding as (
 );
 comment on type attune.audit_finding is 'What is wrong with the audit log at one place.';
 comment on column attune.audit_finding.audit_id is
-  E'@nullable\n'
   'Which row of the audit log; null where it is about a seal or the checkpoint.';
-comment on column attune.audit_finding.problem is 'What is wrong.';
+comment on column attune.audit_finding.problem is
+  E'@notNull\n'
+  'What is wrong.';
 
 --! Included sealing/private/tracked_commit.sql
 create or replace function attune_private.tracked_commit(transaction_id xid8, occurred_at timestamptz)
@@ -205,7 +208,7 @@ begin atomic
   -- The columns by name and in this order, as version 1 has them: one that is added later breaks no seal.
   select sha256(
     convert_to(
-      jsonb_build_array(
+      json_build_array(
         1,
         change.id,
         change.occurred_at at time zone 'UTC',
@@ -246,7 +249,7 @@ begin atomic
         coalesce(audit_value_digest.salt, '')
         || convert_to(
           -- As texts: JSON's null is another than none.
-          jsonb_build_array(
+          json_build_array(
             1,
             change.id,
             change.previous_value::text,
@@ -278,7 +281,7 @@ returns bytea
 language sql stable parallel safe security invoker
 begin atomic
   select convert_to(
-    jsonb_build_array(
+    json_build_array(
       1,
       seal_entry.sequence,
       seal_entry.audit_id,
@@ -302,12 +305,12 @@ begin atomic
   select encode(
     sha256(
       convert_to(
-        jsonb_build_array(
+        json_build_array(
           1,
           seal_hash.previous_hash,
           seal.id,
           seal.sealed_at at time zone 'UTC',
-          seal.snapshot::text,
+          seal.snapshot,
           seal.database_identity,
           seal.transaction_id::text,
           seal.first_sequence,
@@ -372,7 +375,7 @@ begin
 
   -- Where the numbers of transactions mean the same as at the last seal, what they say is enough to find what is new.
   if last.database_identity = identity then
-    first_transaction := pg_snapshot_xmin(last.snapshot);
+    first_transaction := pg_snapshot_xmin(last.snapshot::pg_snapshot);
     last_transaction := greatest(pg_snapshot_xmax(pg_current_snapshot()), pg_current_xact_id());
   end if;
 
@@ -413,7 +416,7 @@ begin
     from unsealed as u
     returning sealed_rows.sequence
   )
-  select min(d.sequence), max(d.sequence), pg_current_snapshot()
+  select min(d.sequence), max(d.sequence), pg_current_snapshot()::text
   into seal.first_sequence, seal.last_sequence, seal.snapshot
   from sealed as d;
 
@@ -553,13 +556,14 @@ begin
         lag(s.last_sequence) over w as previous_sequence,
         lag(s.sealed_at) over w as previous_sealed_at,
         -- What is before is compared by the numbers of transactions where they mean the same.
-        case when lag(s.database_identity) over w = s.database_identity then lag(s.snapshot) over w end as previous_snapshot,
-        lag(s.transaction_id) over w as previous_transaction
+        case when lag(s.database_identity) over w = s.database_identity then lag(s.snapshot) over w end::pg_snapshot as previous_snapshot,
+        lag(s.transaction_id) over w as previous_transaction,
+        s.snapshot::pg_snapshot as own_snapshot
       from attune.audit_seals as s
       window w as (order by s.id)
     ),
     newest as materialized (
-      select s.* from attune.audit_seals as s order by s.id desc limit 1
+      select s.*, s.snapshot::pg_snapshot as own_snapshot from attune.audit_seals as s order by s.id desc limit 1
     ),
     erased as materialized (
       select l.new_value ->> 'user_id' as user_id, max(l.id) as id
@@ -576,7 +580,7 @@ begin
         s.previous_sealed_at,
         s.previous_snapshot,
         s.previous_transaction,
-        s.snapshot,
+        s.own_snapshot,
         s.transaction_id as sealed_by,
         r.sequence - coalesce(lag(r.sequence) over w, s.first_sequence - 1) - 1 as missing,
         r.sealed_at = s.sealed_at and r.hash = attune_private.link(
@@ -636,7 +640,7 @@ begin
             case when l.occurred_at < k.previous_sealed_at - interval '1 day' then 'inserted' end
           when pg_visible_in_snapshot(l.transaction_id, k.previous_snapshot) and l.transaction_id <> k.previous_transaction
             then 'inserted'
-          when not pg_visible_in_snapshot(l.transaction_id, k.snapshot) and l.transaction_id <> k.sealed_by
+          when not pg_visible_in_snapshot(l.transaction_id, k.own_snapshot) and l.transaction_id <> k.sealed_by
             then 'inserted'
           when l.occurred_at < k.previous_sealed_at - slack and exists (
             select
@@ -660,7 +664,7 @@ begin
           when l.occurred_at < purged_before then 'inserted'
           when n.database_identity <> identity then
             case when l.occurred_at < n.sealed_at - interval '1 day' then 'inserted' end
-          when pg_visible_in_snapshot(l.transaction_id, n.snapshot) and l.transaction_id <> n.transaction_id then 'inserted'
+          when pg_visible_in_snapshot(l.transaction_id, n.own_snapshot) and l.transaction_id <> n.transaction_id then 'inserted'
           when not pg_visible_in_snapshot(l.transaction_id, pg_current_snapshot())
             and l.transaction_id is distinct from pg_current_xact_id_if_assigned()
             then 'inserted'

@@ -1,5 +1,5 @@
---! Previous: sha1:2fa19b6ce96391f2644b503f975d6ad0fe63dc9e
---! Hash: sha1:da2c0d08661783b3c333892b60dcb9b2dc07e351
+--! Previous: sha1:fa409dece71f5cff8eb62f9b47ec04ec59cb544e
+--! Hash: sha1:d81dc2e60116efd5fb083354d6831491fadedecd
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:da2c0d08661783b3c333892b60dcb9b2dc07e351
---! Hash: sha1:cd783ae1bc4d15f5e94492bb12c86be5b678adfb
+--! Previous: sha1:d81dc2e60116efd5fb083354d6831491fadedecd
+--! Hash: sha1:617e31a7e35846701464bbf6a4987fdf6ffc66b5
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

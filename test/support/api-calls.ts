@@ -39,6 +39,8 @@ const calls = (of: Names): Call[] => [
   { who: "user", sql: "changes_since((attune.changes_since()).cursor)", times: 2 },
   { who: "user", sql: "settings_document()" },
   { who: "user", sql: "explain_setting('DARK_MODE_ENABLED')" },
+  { who: "admin", sql: "verify_audit()" },
+  { who: "admin", sql: "audit_checkpoint()" },
   { who: "admin", sql: `explain_setting('DARK_MODE_ENABLED', '${of.user}')` },
   { who: "user", sql: "set_preference('DARK_MODE_ENABLED', 'false')" },
   { who: "user", sql: "set_preference('PROJECTS_ENABLED', 'false')" },
@@ -192,8 +194,9 @@ export const ELSEWHERE = [
   "knowledge_entries_updated_by_name",
   "knowledge_versions_changed_by_name",
   "notifications_is_snoozed",
-  "purge_audit_log",
+  "purge_audit",
   "remove_expired",
+  "seal_audit",
   "sessions_is_current",
 ];
 
