@@ -1,5 +1,5 @@
---! Previous: sha1:ba07153f82b95feaf32d81a32ae0e33ecdae5b4a
---! Hash: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
+--! Previous: sha1:ef8c89b3701483a6d5b1b3d194969f6964cb0f0b
+--! Hash: sha1:41bd094662b0d2e5f4e6bec9f42df98c21d34570
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
---! Hash: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
+--! Previous: sha1:aba04532c29fb73e8b21b63f6ea1dc5d5b8bd4dc
+--! Hash: sha1:a2aa5417e30b6d21b20aeb8a9ef59d372039cd00
 --! Message: invitations
 
 create table attune.invitations (

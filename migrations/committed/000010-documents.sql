@@ -1,5 +1,5 @@
---! Previous: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
---! Hash: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
+--! Previous: sha1:a2aa5417e30b6d21b20aeb8a9ef59d372039cd00
+--! Hash: sha1:35eb6fe0f1cfc4480095ac4b24de7d2a65fa98c1
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

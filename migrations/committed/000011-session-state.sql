@@ -1,5 +1,5 @@
---! Previous: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
---! Hash: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
+--! Previous: sha1:35eb6fe0f1cfc4480095ac4b24de7d2a65fa98c1
+--! Hash: sha1:2d20f7727298e2a9043bc761f2154abaf8af2815
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

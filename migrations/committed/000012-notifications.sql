@@ -1,5 +1,5 @@
---! Previous: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
---! Hash: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
+--! Previous: sha1:2d20f7727298e2a9043bc761f2154abaf8af2815
+--! Hash: sha1:42a9bfa26977a0b11dad5668bd06931d4de7b402
 --! Message: notifications
 
 -- What there is to notify of

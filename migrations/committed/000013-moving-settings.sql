@@ -1,5 +1,5 @@
---! Previous: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
---! Hash: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
+--! Previous: sha1:42a9bfa26977a0b11dad5668bd06931d4de7b402
+--! Hash: sha1:b6447c457b513e525d85e61297ebe295011d9a6d
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

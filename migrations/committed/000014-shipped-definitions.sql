@@ -1,5 +1,5 @@
---! Previous: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
---! Hash: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
+--! Previous: sha1:b6447c457b513e525d85e61297ebe295011d9a6d
+--! Hash: sha1:613af6a3677d2c2a5443dcfbb5f903a07343614d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
---! Hash: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
+--! Previous: sha1:613af6a3677d2c2a5443dcfbb5f903a07343614d
+--! Hash: sha1:08dead916dec346dd51fa92064f8d22935ba3b84
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
---! Hash: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
+--! Previous: sha1:08dead916dec346dd51fa92064f8d22935ba3b84
+--! Hash: sha1:a011dcfc1dbd75bd2d4d58b349302f78b7a7f923
 --! Message: knowledge
 
 -- What one learns, the others find.

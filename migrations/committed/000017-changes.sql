@@ -1,5 +1,5 @@
---! Previous: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
---! Hash: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
+--! Previous: sha1:a011dcfc1dbd75bd2d4d58b349302f78b7a7f923
+--! Hash: sha1:c6fa73631b65445252af7566948cc1f7309002b5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
---! Hash: sha1:8123defdfb8aea0ae218de4e27bfc6ee35f9be54
+--! Previous: sha1:c6fa73631b65445252af7566948cc1f7309002b5
+--! Hash: sha1:a386ff7f4bb7c0817dda0b9fadd75c388713bed3
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

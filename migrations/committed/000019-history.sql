@@ -1,5 +1,5 @@
---! Previous: sha1:8123defdfb8aea0ae218de4e27bfc6ee35f9be54
---! Hash: sha1:5b37fbf8802b76823fc8472fac814a0ad0208283
+--! Previous: sha1:a386ff7f4bb7c0817dda0b9fadd75c388713bed3
+--! Hash: sha1:40ef3f53b7fcbb021a02383b3e91a106f25793e7
 --! Message: history
 
 -- What applied at a moment, and back to it.
