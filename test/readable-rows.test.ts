@@ -1,5 +1,5 @@
 /** Nobody walks everybody's rows to find their own: each list of the API, by a user among a crowd, reads few pages. */
-import { buildSchema, getNamedType, type GraphQLObjectType, isObjectType, isScalarType } from "graphql";
+import { buildSchema, getNamedType, type GraphQLObjectType, isObjectType } from "graphql";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { withClient } from "../src/database/client.ts";
@@ -14,10 +14,10 @@ import {
   type TestUser,
 } from "./support/harness.ts";
 
-/** Rows of others in every table that a user may read. */
-const CROWD = 20_000;
-/** Pages of 8 kB, of tables and indexes, that the first page of a list may read. */
-const MOST_PAGES = 1_000;
+/** Rows of others in every table that people fill. */
+const CROWD = 30_000;
+/** Pages of 8 kB, of tables and indexes, that the first page of a list may read. Of the shortest rows, all are 430. */
+const MOST_PAGES = 250;
 
 let database: TestDatabase;
 let server: TestServer;
@@ -37,20 +37,25 @@ afterAll(async () => {
   await database.close();
 });
 
-/** Multiplies a row of every table that a user may read, for people who are not there; what is unique is made anew. */
+/**
+ * Fills every table that a user may read with rows about people who are not there, like the one that is there.
+ * What is known by a name alone, as a definition is, administrators made: that is little. Knowledge is everybody's.
+ */
 async function addCrowd(client: pg.Client): Promise<void> {
-  await client.query(`
-    insert into attune.project_preferences (user_id, project_id, key, value)
-    select m.user_id, m.project_id, 'dashboard_settings.widget_visibility', '{"metrics": false}'
-    from attune.project_members as m limit 1;
-    insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
-    values ('seed_settings', 'Test', '{}', 0, 'attune');
-    insert into attune.knowledge_edit_leases (entry_id, held_by, expires_at)
-    select e.id, e.created_by, '2099-01-01' from attune.knowledge_entries as e limit 1;
-    insert into attune.shared_credentials (provider) values ('openai');
-    insert into attune.team_credentials (team_id, provider) select t.id, 'openai' from attune.teams as t limit 1;
-    insert into attune.user_session_state (user_id, session_key, expires_at)
-    select u.id, 'tab', '2099-01-01' from attune.users as u limit 1`);
+  // Nobody refers to anybody any more, and nothing is checked or written beside.
+  const { rows: rules } = await client.query<{ sql: string }>(`
+    select format('alter table %s drop constraint if exists %I', c.conrelid::regclass, c.conname) as sql
+    from pg_catalog.pg_constraint as c
+    where c.contype in ('f', 'c') and c.connamespace = 'attune'::regnamespace and c.conrelid <> 0
+    union all
+    select format('alter table %s alter %I drop not null', c.oid::regclass, a.attname)
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnotnull and a.attnum > 0
+    left join pg_catalog.pg_index as i on i.indrelid = c.oid and i.indisprimary
+    where c.relnamespace = 'attune'::regnamespace and c.relkind in ('r', 'p') and a.attidentity = ''
+      and (a.attnum = any (i.indkey)) is not true`);
+  for (const { sql } of rules) await client.query(sql);
+
   const { rows } = await client.query<{ name: string; columns: string; values: string }>(`
     select
       c.oid::regclass::text as name,
@@ -58,12 +63,11 @@ async function addCrowd(client: pg.Client): Promise<void> {
       string_agg(
         format(
           case
-            when a.atttypid = 'uuid'::regtype then 'case when r.%1$I is not null then gen_random_uuid() end'
-            when k.is_key and a.atttypid = 'bigint'::regtype then '1000000 + n'
-            when k.is_key and a.atttypid = 'text'::regtype then '''a'' || n || r.%1$I'
+            when a.atttypid = 'uuid'::regtype then 'gen_random_uuid()'
+            when k.is_key and a.atttypid in ('integer'::regtype, 'bigint'::regtype) then '1000000 + n'
+            when k.is_key and a.atttypid = 'text'::regtype then '''a'' || n'
             -- The team or project that a text names.
-            when a.atttypid = 'text'::regtype
-              then 'case when r.%1$I ~ ''^[0-9a-f-]{36}$'' then gen_random_uuid()::text else r.%1$I end'
+            when a.attname = 'scope' then 'gen_random_uuid()::text'
             else 'r.%1$I'
           end,
           a.attname
@@ -79,29 +83,26 @@ async function addCrowd(client: pg.Client): Promise<void> {
     ) as k (is_key)
     where c.relnamespace = 'attune'::regnamespace
       and c.relkind in ('r', 'p')
+      and not starts_with(c.relname, 'knowledge_')
+      and exists (
+        select from pg_catalog.pg_index as i
+        join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum = any (i.indkey)
+        where i.indrelid = c.oid and i.indisprimary and a.atttypid in ('uuid'::regtype, 'bigint'::regtype)
+      )
       and exists (
         select from pg_catalog.pg_policy as p
         where p.polrelid = c.oid and p.polcmd in ('r', '*') and 'authenticated'::regrole = any (p.polroles)
-          and pg_get_expr(p.polqual, p.polrelid) <> 'true'
       )
     group by c.oid
     order by 1`);
-  // Nobody refers to anybody any more, and nothing is written beside.
-  const { rows: references } = await client.query<{ sql: string }>(
-    `select format('alter table %s drop constraint if exists %I', c.conrelid::regclass, c.conname) as sql
-     from pg_catalog.pg_constraint as c
-     where c.contype = 'f' and c.connamespace = 'attune'::regnamespace`,
-  );
-  for (const { sql } of references) await client.query(sql);
   for (const { name, columns, values } of rows) {
     await client.query(`alter table ${name} disable trigger user`);
-    const { rowCount } = await client.query(
+    await client.query(
       `insert into ${name} (${columns}) overriding system value
        select ${values}
-       from (select * from ${name} order by num_nulls(${columns}) limit 1) as r
-       cross join generate_series(1, ${CROWD}) as n`,
+       from generate_series(1, ${CROWD}) as n
+       left join (select * from ${name} order by num_nulls(${columns}) limit 1) as r on true`,
     );
-    if (rowCount !== CROWD) console.log(`${name} has no row to multiply`);
     await client.query(`analyze ${name}`);
   }
 }
@@ -115,8 +116,7 @@ function listsOf(text: string): string[] {
       if (!isObjectType(connection) || !connection.name.endsWith("Connection")) return [];
       const node = getNamedType(connection.getFields()["nodes"]?.type);
       if (!isObjectType(node)) return [];
-      const columns = Object.values(node.getFields()).filter((field) => isScalarType(getNamedType(field.type)));
-      const selection = `{ nodes { ${columns.map((column) => column.name).join(" ")} } pageInfo { hasNextPage } }`;
+      const selection = `{ nodes { id } pageInfo { hasNextPage } }`;
       const order = args.find((argument) => argument.name === "orderBy")?.type.toString() ?? "";
       return [`${name} ${selection}`, ...(order === "" ? [] : [`${name}(orderBy: PRIMARY_KEY_DESC) ${selection}`])];
     });
@@ -132,7 +132,8 @@ async function pagesOf(query: string, who: TestUser): Promise<number> {
   const real = pg.Client.prototype.query;
   const spy = vi.spyOn(pg.Client.prototype, "query").mockImplementation(function (this: pg.Client, ...args: unknown[]) {
     const [statement] = args;
-    if (typeof statement === "object" && statement !== null && "text" in statement) seen.push(statement as { text: string });
+    if (typeof statement === "object" && statement !== null && "text" in statement)
+      seen.push(statement as { text: string });
     return Reflect.apply(real, this, args);
   });
   const { body } = await server.graphql(query, {}, who.token);
@@ -163,8 +164,27 @@ test("a user finds the rows that they may read, of every list, without walking t
   const walked: string[] = [];
   for (const list of lists) {
     const pages = await pagesOf(list, { id, email: "ada@example.com", token });
-    if (process.env["SHOW"]) console.log(pages, list.slice(0, 90));
     if (!(pages <= MOST_PAGES)) walked.push(`${list}: ${pages} pages`);
   }
   expect(walked).toEqual([]);
+}, 120_000);
+
+test("an administrator and a trusted server find all rows", async () => {
+  const { rows } = await database.owner.query<{ name: string; read_by: string }>(`
+    select c.oid::regclass::text as name, (regexp_match(d.description, '@readBy (\\S+)'))[1] as read_by
+    from pg_catalog.pg_class as c
+    join pg_catalog.pg_description as d on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
+    where d.description ~ '@readBy'`);
+  expect(rows.length).toBeGreaterThan(5);
+  const id = api.claims.admin["sub"] ?? "";
+  const token = await signToken({ sub: id, role: "authenticated" }, database.jwt);
+  for (const who of [{ id, email: "root@example.com", token }, "service_role"] as const)
+    for (const { name, read_by: readBy } of rows) {
+      const count = await database.as(who, async (client) => {
+        const all = await client.query(`select count(*) from ${name}`);
+        const read = await client.query(`select count(*) from ${readBy}()`);
+        return [name, all.rows, read.rows];
+      });
+      expect(count[2]).toEqual(count[1]);
+    }
 }, 120_000);

@@ -1,5 +1,5 @@
---! Previous: sha1:ef8c89b3701483a6d5b1b3d194969f6964cb0f0b
---! Hash: sha1:41bd094662b0d2e5f4e6bec9f42df98c21d34570
+--! Previous: sha1:6ecf9ebb797975c2007a5e1b3956c2a9f942f477
+--! Hash: sha1:a8e4a328abca93eda17eff191ddff70f7b63214a
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

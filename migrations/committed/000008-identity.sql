@@ -1,5 +1,5 @@
---! Previous: sha1:41bd094662b0d2e5f4e6bec9f42df98c21d34570
---! Hash: sha1:aba04532c29fb73e8b21b63f6ea1dc5d5b8bd4dc
+--! Previous: sha1:a8e4a328abca93eda17eff191ddff70f7b63214a
+--! Hash: sha1:363259893b0e8818188fc77e15f10da63013b8e8
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:aba04532c29fb73e8b21b63f6ea1dc5d5b8bd4dc
---! Hash: sha1:a2aa5417e30b6d21b20aeb8a9ef59d372039cd00
+--! Previous: sha1:363259893b0e8818188fc77e15f10da63013b8e8
+--! Hash: sha1:5b3d330b4b63737065f95263b63ba94dd3656429
 --! Message: invitations
 
 create table attune.invitations (
@@ -57,7 +57,10 @@ comment on column attune.invitations.revoked_at is
 
 alter table attune.invitations enable row level security;
 create policy invitations_select_manager on attune.invitations for select to authenticated
-  using (team_id in (select attune_hidden.managed_team_ids()) or project_id in (select attune_hidden.owned_project_ids()));
+  using (
+    team_id = any (array(select attune_hidden.managed_team_ids()))
+    or project_id = any (array(select attune_hidden.owned_project_ids()))
+  );
 create policy invitations_select_service_role on attune.invitations for select to service_role using (true);
 
 revoke all on attune.invitations from public;

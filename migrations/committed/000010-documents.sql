@@ -1,5 +1,5 @@
---! Previous: sha1:a2aa5417e30b6d21b20aeb8a9ef59d372039cd00
---! Hash: sha1:35eb6fe0f1cfc4480095ac4b24de7d2a65fa98c1
+--! Previous: sha1:5b3d330b4b63737065f95263b63ba94dd3656429
+--! Hash: sha1:478f8b58ecfdbd8fc92fa86c08821135ca14f259
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:35eb6fe0f1cfc4480095ac4b24de7d2a65fa98c1
---! Hash: sha1:2d20f7727298e2a9043bc761f2154abaf8af2815
+--! Previous: sha1:478f8b58ecfdbd8fc92fa86c08821135ca14f259
+--! Hash: sha1:d933271f1f8390f0833231746caf2800a4b715bf
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

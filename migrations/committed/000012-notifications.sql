@@ -1,5 +1,5 @@
---! Previous: sha1:2d20f7727298e2a9043bc761f2154abaf8af2815
---! Hash: sha1:42a9bfa26977a0b11dad5668bd06931d4de7b402
+--! Previous: sha1:d933271f1f8390f0833231746caf2800a4b715bf
+--! Hash: sha1:8aafdafdc965160912b8860a4d0f3ee15a6a2a77
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:42a9bfa26977a0b11dad5668bd06931d4de7b402
---! Hash: sha1:b6447c457b513e525d85e61297ebe295011d9a6d
+--! Previous: sha1:8aafdafdc965160912b8860a4d0f3ee15a6a2a77
+--! Hash: sha1:564c02842e9864d5ecdbb372080ab0082ec20e13
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

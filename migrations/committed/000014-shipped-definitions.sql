@@ -1,5 +1,5 @@
---! Previous: sha1:b6447c457b513e525d85e61297ebe295011d9a6d
---! Hash: sha1:613af6a3677d2c2a5443dcfbb5f903a07343614d
+--! Previous: sha1:564c02842e9864d5ecdbb372080ab0082ec20e13
+--! Hash: sha1:1e6cef5982f3a947965af08097a73e0e40d9156a
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:08dead916dec346dd51fa92064f8d22935ba3b84
---! Hash: sha1:a011dcfc1dbd75bd2d4d58b349302f78b7a7f923
+--! Previous: sha1:24a130c1f2ad90b538469b48328d35ce0b9cdb58
+--! Hash: sha1:e8b0f5fa5223792cbcbdde55ec89f6383b115bb9
 --! Message: knowledge
 
 -- What one learns, the others find.

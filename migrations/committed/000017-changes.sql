@@ -1,5 +1,5 @@
---! Previous: sha1:a011dcfc1dbd75bd2d4d58b349302f78b7a7f923
---! Hash: sha1:c6fa73631b65445252af7566948cc1f7309002b5
+--! Previous: sha1:e8b0f5fa5223792cbcbdde55ec89f6383b115bb9
+--! Hash: sha1:bfeed017883a16b1a12294d3e33aab26ffdb6740
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

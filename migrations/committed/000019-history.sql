@@ -1,5 +1,5 @@
---! Previous: sha1:a386ff7f4bb7c0817dda0b9fadd75c388713bed3
---! Hash: sha1:40ef3f53b7fcbb021a02383b3e91a106f25793e7
+--! Previous: sha1:99d97bed4977d22f3ac77479624481279eed6bdf
+--! Hash: sha1:acfeb7a47543887568c5e2fa4260769a9e526ae2
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -66,6 +66,7 @@ returns setof attune.past_setting
 language plpgsql stable parallel restricted security definer
 rows 50
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();

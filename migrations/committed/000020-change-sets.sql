@@ -1,5 +1,5 @@
---! Previous: sha1:40ef3f53b7fcbb021a02383b3e91a106f25793e7
---! Hash: sha1:b0c196efd5ebf6639c4c558261f36c28b3d7578d
+--! Previous: sha1:acfeb7a47543887568c5e2fa4260769a9e526ae2
+--! Hash: sha1:464aaa6e4a00b758acf41cfe68f59b16f29f3313
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
