@@ -1,5 +1,5 @@
---! Previous: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
---! Hash: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
+--! Previous: sha1:8aafdafdc965160912b8860a4d0f3ee15a6a2a77
+--! Hash: sha1:564c02842e9864d5ecdbb372080ab0082ec20e13
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
