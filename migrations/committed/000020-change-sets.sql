@@ -1,5 +1,5 @@
---! Previous: sha1:d81dc2e60116efd5fb083354d6831491fadedecd
---! Hash: sha1:617e31a7e35846701464bbf6a4987fdf6ffc66b5
+--! Previous: sha1:926aa29fc2d124c518d19d30fcd7c83baf9cfbdb
+--! Hash: sha1:f32ed0d4efaa2faeadf109ffe41bdd74b290c617
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
