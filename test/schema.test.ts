@@ -41,6 +41,7 @@ const NO_OBJECTS = [
   "KnowledgeSearch",
   "NotificationCategoryCount",
   "PreviewChange",
+  "RestoredChange",
   "SessionTokens",
   "SettingChange",
   "SettingExplanation",

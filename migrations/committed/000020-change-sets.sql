@@ -1,5 +1,5 @@
---! Previous: sha1:5b37fbf8802b76823fc8472fac814a0ad0208283
---! Hash: sha1:7e9ff38251bab1429a3ae5e2cf7f78544dc97968
+--! Previous: sha1:f960bb7d07d5a75337aed249855881c11eb3567e
+--! Hash: sha1:3384beacc7143d6157b4e823a4cdc84bababe2f4
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,4 +1,15 @@
 drop function
+  attune.revert_change(bigint, boolean, boolean, text),
+  attune_hidden.locked_row(regclass, jsonb),
+  attune_hidden.key_now(text, timestamptz),
+  attune_hidden.put_row(regclass, jsonb, jsonb, jsonb),
+  attune_hidden.picked_columns(jsonb, text[]),
+  attune_hidden.may_put_row(regclass, jsonb, jsonb, jsonb),
+  attune_hidden.require_somebody(),
+  attune_hidden.place_condition(regclass, jsonb),
+  attune_hidden.refuse_changed_since(text, bigint),
+  attune_hidden.audited_table(attune.audit_subject, attune.setting_layer, text),
+  attune_hidden.give_reason(text, text),
   attune.effective_settings_as_of(timestamptz, uuid, text, uuid);
 
-drop type attune.past_setting;
+drop type attune.restored_change, attune.past_setting;

@@ -11,6 +11,7 @@ export type Names = Record<
   | "team"
   | "notification"
   | "entry"
+  | "change"
   | "session"
   | "invitation"
   | "refreshToken"
@@ -21,8 +22,8 @@ export type Names = Record<
   | "invitationToken",
   string
 >;
-/** How often `current_user_id` may run, when not once at most: each says why. */
-export type Call = { who: Who; sql: string; times?: number };
+/** How often `current_user_id` and `is_admin` may run, when not once at most: each says why. */
+export type Call = { who: Who; sql: string; times?: number; administrators?: number };
 
 const PASSWORD = "correct horse battery";
 
@@ -129,6 +130,8 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
   // As for a document: the trigger of the registry asks.
   { who: "admin", sql: "rename_setting('beta.renamed', 'beta.new_name')", times: 2 },
+  // With the rights of the caller: policies and triggers ask for themselves.
+  { who: "user", sql: `revert_change(${of.change})`, times: 18, administrators: 4 },
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
   { who: "user", sql: `create_project('Another', '${of.team}')` },
@@ -278,6 +281,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     "insert into attune.knowledge_entries (kind, title, created_by) values ('entry', 'Hello', $1) returning id",
     [user],
   );
+  const change = await value(
+    "select max(id) from attune.configuration_audit_log where user_id = $1 and key = 'PROJECTS_ENABLED'",
+    [user],
+  );
   const names: Names = {
     user,
     other,
@@ -286,6 +293,7 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     team,
     notification,
     entry,
+    change,
     session,
     invitation,
     refreshToken,
