@@ -1,5 +1,5 @@
 --! Previous: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
---! Hash: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
+--! Hash: sha1:df886848f5e0c90e26f8ea99a29217b6c314be14
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -98,7 +98,7 @@ revoke all on function attune_private.refuse_import(jsonb, text) from public;
 -- A user's own
 
 --! Included moving-settings/private/exported_preferences.sql
-create or replace function attune_private.exported_preferences(user_id uuid)
+create or replace function attune_private.exported_preferences(user_id uuid, at timestamptz default null)
 returns jsonb
 language sql stable parallel safe security invoker
 begin atomic
@@ -106,10 +106,11 @@ begin atomic
     'preferences', coalesce(
       (
         select jsonb_object_agg(p.key, jsonb_build_object('value', p.value, 'is_active', p.is_active))
-        from attune.user_preferences as p
-        join attune.setting_definitions as d on d.key = p.key and d.writable_by = 'user'
-        where p.user_id = exported_preferences.user_id
-          and d.audience <= (select attune_private.audience_of_user(exported_preferences.user_id))
+        from attune_private.user_preferences_at(exported_preferences.user_id, exported_preferences.at) as p
+        join attune_private.definitions_at(exported_preferences.at) as d on d.key = p.key and d.writable_by = 'user'
+        cross join (select attune_private.audience_of_user(exported_preferences.user_id)) as u (audience)
+        where d.audience <= u.audience
+          and not (exported_preferences.at is not null and attune_private.is_concealed(p.key, u.audience))
       ),
       '{}'
     ),
@@ -120,10 +121,11 @@ begin atomic
           select
             p.project_id,
             jsonb_object_agg(p.key, jsonb_build_object('value', p.value, 'is_active', p.is_active)) as preferences
-          from attune.project_preferences as p
-          join attune.setting_definitions as d on d.key = p.key and d.writable_by = 'user'
-          where p.user_id = exported_preferences.user_id
-            and d.audience <= (select attune_private.audience_of_user(exported_preferences.user_id))
+          from attune_private.project_preferences_at(exported_preferences.user_id, exported_preferences.at) as p
+          join attune_private.definitions_at(exported_preferences.at) as d on d.key = p.key and d.writable_by = 'user'
+          cross join (select attune_private.audience_of_user(exported_preferences.user_id)) as u (audience)
+          where d.audience <= u.audience
+            and not (exported_preferences.at is not null and attune_private.is_concealed(p.key, u.audience))
           group by p.project_id
         ) as g
       ),
@@ -131,26 +133,34 @@ begin atomic
     )
   );
 end;
-comment on function attune_private.exported_preferences(uuid) is 'All that a user chose; see `attune.export_preferences`.';
-revoke all on function attune_private.exported_preferences(uuid) from public;
+comment on function attune_private.exported_preferences(uuid, timestamptz) is
+  'All that a user chose, now (NULL) or at a moment; see `attune.export_preferences`.';
+revoke all on function attune_private.exported_preferences(uuid, timestamptz) from public;
 --! EndIncluded moving-settings/private/exported_preferences.sql
 --! Included moving-settings/export_preferences.sql
-create or replace function attune.export_preferences()
+create or replace function attune.export_preferences(at timestamptz default null)
 returns jsonb
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
 begin
-  return attune_private.exported_preferences(attune_hidden.require_user_id());
+  if export_preferences.at is not null then
+    perform attune_private.check_moment(export_preferences.at);
+  end if;
+
+  return attune_private.exported_preferences(caller, export_preferences.at);
 end;
 $$;
-comment on function attune.export_preferences() is
+comment on function attune.export_preferences(timestamptz) is
+  E'@param at As it was at which moment; as it is when left out.\n'
   'All that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for '
   '`import_preferences`. '
   'What only administrators may write is not in it. '
-  'Refused: `not_signed_in`.';
-revoke all on function attune.export_preferences() from public;
-grant execute on function attune.export_preferences() to anon, authenticated, service_role;
+  'Refused: `not_signed_in`, `moment_in_future`, `history_purged`.';
+revoke all on function attune.export_preferences(timestamptz) from public;
+grant execute on function attune.export_preferences(timestamptz) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/export_preferences.sql
 --! Included moving-settings/private/preference_changes.sql
 create or replace function attune_private.preference_changes(
@@ -219,7 +229,7 @@ begin atomic
     case
       when not c.is_wanted then 'removed'
       when c.previous_value is null then 'added'
-      when (c.previous_value, c.previous_active) = (c.new_value, c.new_active) then 'unchanged'
+      when (c.previous_value::text, c.previous_active) = (c.new_value::text, c.new_active) then 'unchanged'
       else 'changed'
     end::attune.definition_action,
     c.previous_value,
@@ -239,6 +249,36 @@ comment on function attune_private.preference_changes(uuid, jsonb, attune.import
   'Its values are whole where the setting''s `merge` is `replace`, unless they are patches, as those of a template.';
 revoke all on function attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean) from public;
 --! EndIncluded moving-settings/private/preference_changes.sql
+--! Included moving-settings/private/preference_change_problems.sql
+create or replace function attune_private.preference_change_problems(user_id uuid, change attune.setting_change)
+returns jsonb
+language sql volatile security invoker
+begin atomic
+  select case
+    when (change).action = 'unchanged' then null
+    when (change).scope is not null and not exists (
+      select from attune.project_members as m
+      where m.user_id = preference_change_problems.user_id
+        and m.project_id::text = (change).scope
+    ) then attune_private.one_problem('project', 'there is no such project')
+    when d.audience > (select attune_private.audience_of_user(preference_change_problems.user_id))
+      then attune_private.one_problem('unknown', 'there is no such setting')
+    when d.writable_by = 'admin'
+      then attune_private.one_problem('writable_by', 'only an administrator may change it')
+    when (change).action <> 'removed' and exists (
+      select from attune_private.judged_settings(preference_change_problems.user_id, null) as j
+      where j.key = (change).key and j.enforced_by < 'user'
+    ) then attune_private.one_problem('is_enforced', 'it is locked by an administrator')
+    when (change).action <> 'removed'
+      then attune_private.import_problems((change).key, (change).layer, (change).new_value)
+  end
+  from (select) as one
+  left join attune.setting_definitions as d on d.key = (change).key;
+end;
+comment on function attune_private.preference_change_problems(uuid, attune.setting_change) is
+  'Why a preference of a user can''t become what `preference_changes` says; NULL when it can.';
+revoke all on function attune_private.preference_change_problems(uuid, attune.setting_change) from public;
+--! EndIncluded moving-settings/private/preference_change_problems.sql
 --! Included moving-settings/private/import_preferences.sql
 create or replace function attune_private.import_preferences(
   user_id uuid,
@@ -304,25 +344,8 @@ begin
     )
   into listed, problems
   from unnest(changes) as c
-  left join attune.setting_definitions as d on d.key = c.key
-  cross join lateral (
-    select case
-      when c.scope is not null and not exists (
-        select from attune.project_members as m where m.user_id = import_preferences.user_id and m.project_id::text = c.scope
-      ) then attune_private.one_problem('project', 'there is no such project')
-      when d.audience > (select attune_private.audience_of_user(import_preferences.user_id))
-        then attune_private.one_problem('unknown', 'there is no such setting')
-      when d.writable_by = 'admin'
-        then attune_private.one_problem('writable_by', 'only an administrator may change it')
-      when c.action <> 'removed' and exists (
-        select from attune_private.judged_settings(import_preferences.user_id, null) as j
-        where j.key = c.key and j.enforced_by < 'user'
-      ) then attune_private.one_problem('is_enforced', 'it is locked by an administrator')
-      when c.action <> 'removed' then attune_private.import_problems(c.key, c.layer, c.new_value)
-    end
-  ) as p (problems)
-  where c.action <> 'unchanged'
-    and p.problems is not null;
+  cross join lateral attune_private.preference_change_problems(import_preferences.user_id, c) as p (problems)
+  where p.problems is not null;
   perform attune_private.refuse_import(problems, listed);
 
   -- A dry run does the same and takes it back, so that it finds the same problems.
@@ -422,8 +445,35 @@ grant execute on function attune.import_preferences(jsonb, attune.import_mode, b
 
 -- Everybody's and a plan's
 
+--! Included moving-settings/private/exported_configuration.sql
+create or replace function attune_private.exported_configuration(at timestamptz default null)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  select jsonb_build_object(
+    'global', (
+      select coalesce(
+        jsonb_object_agg(g.key, to_jsonb(g) - array['key', 'updated_by', 'updated_at']),
+        '{}'
+      )
+      from attune_private.global_settings_at(exported_configuration.at) as g
+    ),
+    'plans', (
+      select coalesce(jsonb_object_agg(s.plan, s.settings), '{}')
+      from (
+        select p.plan, jsonb_object_agg(p.key, to_jsonb(p) - array['plan', 'key', 'updated_by', 'updated_at']) as settings
+        from attune_private.plan_settings_at(exported_configuration.at) as p
+        group by p.plan
+      ) as s
+    )
+  );
+end;
+comment on function attune_private.exported_configuration(timestamptz) is
+  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see `attune.export_configuration`.';
+revoke all on function attune_private.exported_configuration(timestamptz) from public;
+--! EndIncluded moving-settings/private/exported_configuration.sql
 --! Included moving-settings/export_configuration.sql
-create or replace function attune.export_configuration()
+create or replace function attune.export_configuration(at timestamptz default null)
 returns jsonb
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
@@ -431,31 +481,20 @@ as $$
 begin
   perform attune_hidden.require_admin();
 
-  return jsonb_build_object(
-    'global', (
-      select coalesce(
-        jsonb_object_agg(g.key, to_jsonb(g) - array['key', 'updated_by', 'updated_at']),
-        '{}'
-      )
-      from attune.global_settings as g
-    ),
-    'plans', (
-      select coalesce(jsonb_object_agg(s.plan, s.settings), '{}')
-      from (
-        select p.plan, jsonb_object_agg(p.key, to_jsonb(p) - array['plan', 'key', 'updated_by', 'updated_at']) as settings
-        from attune.plan_settings as p
-        group by p.plan
-      ) as s
-    )
-  );
+  if export_configuration.at is not null then
+    perform attune_private.check_moment(export_configuration.at);
+  end if;
+
+  return attune_private.exported_configuration(export_configuration.at);
 end;
 $$;
-comment on function attune.export_configuration() is
+comment on function attune.export_configuration(timestamptz) is
+  E'@param at As it was at which moment; as it is when left out.\n'
   'What administrators chose for everybody and for plans, `{"global": {key: {"value", "is_active", …}}, "plans": '
-  '{plan: {key: {…}}}}`, for `import_configuration`, such as from staging into production; for administrators '
-  '(`admin_required`).';
-revoke all on function attune.export_configuration() from public;
-grant execute on function attune.export_configuration() to anon, authenticated, service_role;
+  '{plan: {key: {…}}}}`, for `import_configuration`, such as from staging into production; for administrators. '
+  'Refused: `admin_required`, `moment_in_future`, `history_purged`.';
+revoke all on function attune.export_configuration(timestamptz) from public;
+grant execute on function attune.export_configuration(timestamptz) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/export_configuration.sql
 --! Included moving-settings/private/configuration_changes.sql
 create or replace function attune_private.configuration_changes(document jsonb, mode attune.import_mode)
@@ -494,7 +533,7 @@ begin atomic
     case
       when w.key is null then 'removed'
       when p.key is null then 'added'
-      when e.entry = p.entry then 'unchanged'
+      when e.entry::text = p.entry::text then 'unchanged'
       else 'changed'
     end::attune.definition_action,
     p.entry -> 'value',
@@ -515,25 +554,40 @@ comment on function attune_private.configuration_changes(jsonb, attune.import_mo
   'What importing a document would do to the global layer and to those of plans.';
 revoke all on function attune_private.configuration_changes(jsonb, attune.import_mode) from public;
 --! EndIncluded moving-settings/private/configuration_changes.sql
---! Included moving-settings/import_configuration.sql
-create or replace function attune.import_configuration(
+--! Included moving-settings/private/configuration_change_problems.sql
+create or replace function attune_private.configuration_change_problems(change attune.setting_change)
+returns jsonb
+language sql volatile security invoker
+begin atomic
+  select case
+    when (change).action not in ('added', 'changed') then null
+    when (change).layer = 'plan' and not exists (select from attune.plans as p where p.name = (change).scope)
+      then attune_private.one_problem('plan', 'there is no such plan')
+    when (change).new_value is null then attune_private.one_problem('required', 'it has no value')
+    else attune_private.import_problems((change).key, (change).layer, (change).new_value)
+  end;
+end;
+comment on function attune_private.configuration_change_problems(attune.setting_change) is
+  'Why a value can''t become what `configuration_changes` says; NULL when it can.';
+revoke all on function attune_private.configuration_change_problems(attune.setting_change) from public;
+--! EndIncluded moving-settings/private/configuration_change_problems.sql
+--! Included moving-settings/private/import_configuration.sql
+create or replace function attune_private.import_configuration(
+  caller attune_private.caller,
   document jsonb,
-  mode attune.import_mode default 'merge',
-  dry_run boolean default false
+  mode attune.import_mode,
+  dry_run boolean
 )
 returns setof attune.setting_change
-language plpgsql volatile security definer
+language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant attune_private.caller := attune_private.current_caller();
   import_mode constant attune.import_mode := coalesce(mode, 'merge');
   problems jsonb;
   listed text;
   changes attune.setting_change[];
 begin
-  perform attune_private.require_administrator(caller);
-
   perform attune_private.refuse_import(
     attune_private.value_problems(
       '{
@@ -583,16 +637,8 @@ begin
       )
     into listed, problems
     from unnest(changes) as c
-    cross join lateral (
-      select case
-        when c.layer = 'plan' and not exists (select from attune.plans as p where p.name = c.scope)
-          then attune_private.one_problem('plan', 'there is no such plan')
-        when c.new_value is null then attune_private.one_problem('required', 'it has no value')
-        else attune_private.import_problems(c.key, c.layer, c.new_value)
-      end
-    ) as p (problems)
-    where c.action in ('added', 'changed')
-      and p.problems is not null;
+    cross join lateral attune_private.configuration_change_problems(c) as p (problems)
+    where p.problems is not null;
     perform attune_private.refuse_import(problems, listed);
 
     delete from attune.global_settings as g
@@ -654,6 +700,29 @@ begin
   end;
 
   return query select c.* from unnest(changes) as c;
+end;
+$$;
+comment on function attune_private.import_configuration(attune_private.caller, jsonb, attune.import_mode, boolean) is
+  'Makes the global layer and those of plans what a document says; see `attune.import_configuration`.';
+revoke all on function attune_private.import_configuration(attune_private.caller, jsonb, attune.import_mode, boolean)
+  from public;
+--! EndIncluded moving-settings/private/import_configuration.sql
+--! Included moving-settings/import_configuration.sql
+create or replace function attune.import_configuration(
+  document jsonb,
+  mode attune.import_mode default 'merge',
+  dry_run boolean default false
+)
+returns setof attune.setting_change
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.require_administrator(caller);
+
+  return query select c.* from attune_private.import_configuration(caller, document, mode, dry_run) as c;
 end;
 $$;
 comment on function attune.import_configuration(jsonb, attune.import_mode, boolean) is

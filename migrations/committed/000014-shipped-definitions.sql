@@ -1,5 +1,5 @@
---! Previous: sha1:462e64f77b17aeb0d9c13d0a5772117c395f919c
---! Hash: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
+--! Previous: sha1:df886848f5e0c90e26f8ea99a29217b6c314be14
+--! Hash: sha1:4674b5f1349ded32a232cd7de4a88e0455ee52f5
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:a1c339317ce30c8d6dc60fe9e96ad047f1120a1f
---! Hash: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
+--! Previous: sha1:4674b5f1349ded32a232cd7de4a88e0455ee52f5
+--! Hash: sha1:9aa51153aa69266d1a23a5ff16ea2182ff4300ed
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:6e41c90f95befb5fedea7db24b4b5959c5ab8196
---! Hash: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
+--! Previous: sha1:9aa51153aa69266d1a23a5ff16ea2182ff4300ed
+--! Hash: sha1:837ac2fb31315e5cae358d9ca428993ab28f1345
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:462ddeb0d3bedb9fae889b6355492056b2252305
---! Hash: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
+--! Previous: sha1:837ac2fb31315e5cae358d9ca428993ab28f1345
+--! Hash: sha1:67157b6e92ce14d9257aec53f803bad7f40b06c4
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

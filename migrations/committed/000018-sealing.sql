@@ -1,5 +1,5 @@
---! Previous: sha1:e0dc2d680fa07a96de4f1d2e1903a382e75a7c99
---! Hash: sha1:8123defdfb8aea0ae218de4e27bfc6ee35f9be54
+--! Previous: sha1:67157b6e92ce14d9257aec53f803bad7f40b06c4
+--! Hash: sha1:ece68b2c546810fec0af494e8426aa832c03ff5f
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

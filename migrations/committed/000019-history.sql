@@ -1,5 +1,5 @@
---! Previous: sha1:8123defdfb8aea0ae218de4e27bfc6ee35f9be54
---! Hash: sha1:f960bb7d07d5a75337aed249855881c11eb3567e
+--! Previous: sha1:ece68b2c546810fec0af494e8426aa832c03ff5f
+--! Hash: sha1:cc7ff3523c80c26b6647d2fd0b26a7c6ecbeb0b9
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -421,6 +421,15 @@ comment on function attune_hidden.refuse_changed_since(text, bigint) is
 revoke all on function attune_hidden.refuse_changed_since(text, bigint) from public;
 grant execute on function attune_hidden.refuse_changed_since(text, bigint) to authenticated, service_role;
 --! EndIncluded history/hidden/refuse_changed_since.sql
+create type attune_private.restoration as (
+  change attune.setting_change,
+  obstacle jsonb,
+  newest bigint
+);
+comment on type attune_private.restoration is
+  'What going back to a moment does to one stored value, the problems that keep it from being done, and the newest change '
+  'of it since.';
+
 --! Included history/revert_change.sql
 create or replace function attune.revert_change(
   audit_id bigint,
@@ -612,3 +621,336 @@ comment on function attune.revert_change(bigint, boolean, boolean, text) is
 revoke all on function attune.revert_change(bigint, boolean, boolean, text) from public;
 grant execute on function attune.revert_change(bigint, boolean, boolean, text) to anon, authenticated, service_role;
 --! EndIncluded history/revert_change.sql
+--! Included history/private/renamed_keys.sql
+create or replace function attune_private.renamed_keys(entries jsonb, at timestamptz)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  -- A name that another setting had then belongs to the one that has it now.
+  select coalesce(jsonb_object_agg(n.key, e.value order by n.key <> e.key), '{}')
+  from jsonb_each(renamed_keys.entries) as e
+  cross join lateral (select attune_hidden.key_now(e.key, renamed_keys.at)) as n (key);
+end;
+comment on function attune_private.renamed_keys(jsonb, timestamptz) is
+  'The same entries, `{key: entry}`, under the keys that their settings have now.';
+revoke all on function attune_private.renamed_keys(jsonb, timestamptz) from public;
+--! EndIncluded history/private/renamed_keys.sql
+--! Included history/private/restorations.sql
+create or replace function attune_private.restorations(user_id uuid, at timestamptz)
+returns setof attune_private.restoration
+language sql volatile security invoker
+begin atomic
+  with
+    asked as (
+      select case when restorations.user_id is null then '{global,plans}'::text[] else '{preferences,projects}' end as sections
+    ),
+    past as (
+      select jsonb_build_object(
+        a.sections[1], attune_private.renamed_keys(d.document -> a.sections[1], restorations.at),
+        a.sections[2], (
+          select coalesce(jsonb_object_agg(s.key, attune_private.renamed_keys(s.value, restorations.at)), '{}')
+          from jsonb_each(d.document -> a.sections[2]) as s
+        )
+      ) as document
+      from asked as a
+      cross join lateral (
+        select case
+          when restorations.user_id is null then attune_private.exported_configuration(restorations.at)
+          else attune_private.exported_preferences(restorations.user_id, restorations.at)
+        end as document
+      ) as d
+    ),
+    compared as (
+      select c::attune.setting_change as change, attune_private.configuration_change_problems(c) as obstacle
+      from past as p
+      cross join lateral attune_private.configuration_changes(p.document, 'replace') as c
+      where restorations.user_id is null
+      union all
+      select c, attune_private.preference_change_problems(restorations.user_id, c)
+      from past as p
+      cross join lateral attune_private.preference_changes(restorations.user_id, p.document, 'replace', false) as c
+      where restorations.user_id is not null
+    ),
+    later as (
+      select l.layer, l.scope, l.key, max(l.id) as id
+      from attune.configuration_audit_log as l
+      where l.subject = 'setting'
+        and case
+          when restorations.user_id is null then l.layer in ('global', 'plan')
+          else l.user_id = restorations.user_id
+        end
+        -- As for the state then: what was written shortly before may have been committed later.
+        and l.occurred_at > restorations.at - interval '1 day'
+      group by l.layer, l.scope, l.key
+    )
+  select
+    c.change,
+    attune_private.placed_problems(
+      c.obstacle,
+      (c.change).key,
+      concat(
+        attune_private.json_pointer_step(a.sections[case when (c.change).scope is null then 1 else 2 end]),
+        attune_private.json_pointer_step((c.change).scope),
+        attune_private.json_pointer_step((c.change).key)
+      )
+    ),
+    l.id
+  from asked as a
+  cross join compared as c
+  left join later as l
+    on l.layer = (c.change).layer
+    and l.key = (c.change).key
+    and l.scope is not distinct from (c.change).scope
+  order by (c.change).layer, (c.change).scope, (c.change).key;
+end;
+comment on function attune_private.restorations(uuid, timestamptz) is
+  'What it takes to have the preferences of a user, or (NULL) the global layer and those of plans, be as they were at '
+  'a moment, and what stays.';
+revoke all on function attune_private.restorations(uuid, timestamptz) from public;
+--! EndIncluded history/private/restorations.sql
+--! Included history/private/restored_document.sql
+create or replace function attune_private.restored_document(steps attune_private.restoration[])
+returns jsonb
+language sql immutable parallel safe security invoker
+begin atomic
+  with entries as (
+    select
+      case (s.change).layer
+        when 'global' then 'global'
+        when 'plan' then 'plans'
+        when 'user' then 'preferences'
+        else 'projects'
+      end as section,
+      (s.change).scope,
+      (s.change).key,
+      case
+        when s.obstacle is null
+          then (s.change).new_attributes || jsonb_build_object('value', (s.change).new_value)
+        else (s.change).previous_attributes || jsonb_build_object('value', (s.change).previous_value)
+      end as entry
+    from unnest(steps) as s
+  ),
+  held as (
+    select e.section, e.scope, jsonb_object_agg(e.key, e.entry) as entries
+    from entries as e
+    where e.entry is not null
+    group by e.section, e.scope
+  )
+  select coalesce(jsonb_object_agg(s.section, s.entries), '{}')
+  from (
+    select h.section, h.entries
+    from held as h
+    where h.scope is null
+    union all
+    select h.section, jsonb_object_agg(h.scope, h.entries)
+    from held as h
+    where h.scope is not null
+    group by h.section
+  ) as s;
+end;
+comment on function attune_private.restored_document(attune_private.restoration[]) is
+  'What is to be imported, with `replace`: what was there then, and, where that can''t be, what is there now.';
+revoke all on function attune_private.restored_document(attune_private.restoration[]) from public;
+--! EndIncluded history/private/restored_document.sql
+--! Included history/private/restore.sql
+create or replace function attune_private.restore(
+  caller attune_private.caller,
+  user_id uuid,
+  at timestamptz,
+  dry_run boolean,
+  last_change_id bigint,
+  overwrite boolean,
+  skip_invalid boolean,
+  reason text
+)
+returns setof attune.restored_change
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  steps attune_private.restoration[];
+  problems jsonb;
+  listed text;
+  document jsonb;
+  given_reason text;
+begin
+  perform attune_private.check_moment(restore.at);
+
+  -- Whoever writes these rows now finishes first, and who comes later waits: what is compared is what is replaced.
+  if restore.user_id is null then
+    lock table attune.global_settings, attune.plan_settings in share row exclusive mode;
+  else
+    perform from attune.users as u where u.id = restore.user_id for no key update;
+    perform from attune.user_preferences as p where p.user_id = restore.user_id for no key update;
+    perform from attune.project_preferences as p where p.user_id = restore.user_id for no key update;
+  end if;
+
+  steps := array(select s from attune_private.restorations(restore.user_id, restore.at) as s);
+
+  select
+    jsonb_path_query_array(jsonb_agg(s.obstacle order by s.place), '$[*][*]'),
+    string_agg(concat_ws(' in ', (s.change).key, (s.change).scope) || ': ' || attune_private.problems_message(s.obstacle), '; '
+      order by s.place)
+  into problems, listed
+  from unnest(steps) with ordinality as s (change, obstacle, newest, place)
+  where s.obstacle is not null;
+
+  if problems is not null and skip_invalid is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = 'Not all can be put back: ' || left(listed, 4000),
+      detail = 'not_restorable',
+      hint = attune_private.hint_with_problems('Send skip_invalid to leave that as it is. Nothing was changed.', problems);
+  end if;
+
+  select jsonb_agg(
+    jsonb_build_object(
+      'key', (s.change).key,
+      'pointer', concat(attune_private.json_pointer_step((s.change).scope), attune_private.json_pointer_step((s.change).key)),
+      'keyword', 'changed_since',
+      'message', format('it was changed since, last by change %s', s.newest)
+    )
+    order by s.place
+  )
+  into problems
+  from unnest(steps) with ordinality as s (change, obstacle, newest, place)
+  where (s.change).action <> 'unchanged'
+    and s.obstacle is null
+    and s.newest <= restore.last_change_id is not true;
+
+  if problems is not null and (dry_run or overwrite) is not true then
+    raise exception using
+      errcode = 'PT409',
+      message = format('Something newer would be lost, of %s settings', jsonb_array_length(problems)),
+      detail = 'changed_since',
+      hint = attune_private.hint_with_problems(
+        'Look at it with dry_run, then send the largest last_change_id that it shows.', problems
+      );
+  end if;
+
+  document := attune_private.restored_document(steps);
+  given_reason := attune_hidden.give_reason(
+    'Restores what was at ' || to_char(restore.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), restore.reason
+  );
+
+  if restore.user_id is null then
+    perform from attune_private.import_configuration(caller, document, 'replace', dry_run);
+  else
+    perform from attune_private.import_preferences(restore.user_id, document, 'replace', dry_run);
+  end if;
+
+  perform set_config('attune.change_reason', given_reason, true);
+
+  return query
+    select
+      'setting'::attune.audit_subject,
+      (s.change).layer,
+      restore.user_id,
+      (s.change).scope,
+      (s.change).key,
+      case when s.obstacle is null then (s.change).action else 'skipped' end,
+      (s.change).previous_value,
+      (s.change).new_value,
+      (s.change).previous_attributes,
+      (s.change).new_attributes,
+      s.newest,
+      attune_private.problems_message(s.obstacle)
+    from unnest(steps) with ordinality as s (change, obstacle, newest, place)
+    where (s.change).action <> 'unchanged'
+    order by s.place;
+end;
+$$;
+comment on function attune_private.restore(
+  attune_private.caller, uuid, timestamptz, boolean, bigint, boolean, boolean, text
+) is
+  'Makes the preferences of a user, or (NULL) the global layer and those of plans, what they were at a moment; see '
+  '`attune.restore_preferences` and `attune.restore_global_settings`.';
+revoke all on function attune_private.restore(
+  attune_private.caller, uuid, timestamptz, boolean, bigint, boolean, boolean, text
+) from public;
+--! EndIncluded history/private/restore.sql
+--! Included history/restore_preferences.sql
+create or replace function attune.restore_preferences(
+  at timestamptz,
+  dry_run boolean default false,
+  last_change_id bigint default null,
+  overwrite boolean default false,
+  skip_invalid boolean default false,
+  reason text default null
+)
+returns setof attune.restored_change
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.require_user(caller);
+
+  return query
+    select r.*
+    from attune_private.restore(caller, caller.user_id, at, dry_run, last_change_id, overwrite, skip_invalid, reason) as r;
+end;
+$$;
+comment on function attune.restore_preferences(timestamptz, boolean, bigint, boolean, boolean, text) is
+  E'@param at As of which moment.\n'
+  '@param dry_run True only tells what would be done.\n'
+  '@param last_change_id The newest change that was seen in a dry run: what is newer is not lost.\n'
+  '@param overwrite True does it whatever is lost.\n'
+  '@param skip_invalid True leaves as it is what can''t be put back, and does the rest.\n'
+  '@param reason Why, for the audit log; at most 900 characters.\n'
+  'Makes what the caller chose, everywhere and in projects, what it was at a moment, all or nothing, and returns what '
+  'that changes: `export_preferences` then says what it said. '
+  'Since the moment something changed, or nothing is to be done: so look with `dry_run` first, then send the largest '
+  '`last_change_id` that it showed, or `overwrite`. '
+  'What was renamed since has its key of today. '
+  'Refused: `not_signed_in`, `moment_required`, `moment_in_future`, `history_purged`, `changed_since` (naming what would '
+  'be lost), `not_restorable` (naming what is locked, not valid, not the caller''s or not there any more, without '
+  '`skip_invalid`), `too_many_preferences`, `too_large`.';
+revoke all on function attune.restore_preferences(timestamptz, boolean, bigint, boolean, boolean, text) from public;
+grant execute on function attune.restore_preferences(timestamptz, boolean, bigint, boolean, boolean, text)
+  to anon, authenticated, service_role;
+--! EndIncluded history/restore_preferences.sql
+--! Included history/restore_global_settings.sql
+create or replace function attune.restore_global_settings(
+  at timestamptz,
+  dry_run boolean default false,
+  last_change_id bigint default null,
+  overwrite boolean default false,
+  skip_invalid boolean default false,
+  reason text default null
+)
+returns setof attune.restored_change
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.require_administrator(caller);
+
+  return query
+    select r.*
+    from attune_private.restore(caller, null, at, dry_run, last_change_id, overwrite, skip_invalid, reason) as r;
+end;
+$$;
+comment on function attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text) is
+  E'@param at As of which moment.\n'
+  '@param dry_run True only tells what would be done.\n'
+  '@param last_change_id The newest change that was seen in a dry run: what is newer is not lost.\n'
+  '@param overwrite True does it whatever is lost.\n'
+  '@param skip_invalid True leaves as it is what can''t be put back, and does the rest.\n'
+  '@param reason Why, for the audit log; at most 900 characters.\n'
+  'Makes what administrators chose for everybody and for plans what it was at a moment, all or nothing, and returns what '
+  'that changes: `export_configuration` then says what it said. '
+  'Since the moment something changed, or nothing is to be done: so look with `dry_run` first, then send the largest '
+  '`last_change_id` that it showed, or `overwrite`. '
+  'What was renamed since has its key of today. '
+  'For administrators. '
+  'Refused: `admin_required`, `moment_required`, `moment_in_future`, `history_purged`, `changed_since` (naming what would '
+  'be lost), `not_restorable` (naming what is not valid or not there any more, without `skip_invalid`), '
+  '`invalid_variants`, and for the value of a variant as `set_global_variants`, `too_large`.';
+revoke all on function attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text) from public;
+grant execute on function attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text)
+  to anon, authenticated, service_role;
+--! EndIncluded history/restore_global_settings.sql

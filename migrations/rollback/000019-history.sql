@@ -1,4 +1,10 @@
 drop function
+  attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text),
+  attune.restore_preferences(timestamptz, boolean, bigint, boolean, boolean, text),
+  attune_private.restorations(uuid, timestamptz),
+  attune_private.renamed_keys(jsonb, timestamptz),
+  attune_private.restored_document(attune_private.restoration[]),
+  attune_private.restore(attune_private.caller, uuid, timestamptz, boolean, bigint, boolean, boolean, text),
   attune.revert_change(bigint, boolean, boolean, text),
   attune_hidden.locked_row(regclass, jsonb),
   attune_hidden.key_now(text, timestamptz),
@@ -12,4 +18,4 @@ drop function
   attune_hidden.give_reason(text, text),
   attune.effective_settings_as_of(timestamptz, uuid, text, uuid);
 
-drop type attune.restored_change, attune.past_setting;
+drop type attune_private.restoration, attune.restored_change, attune.past_setting;
