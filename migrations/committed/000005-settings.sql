@@ -1,5 +1,5 @@
 --! Previous: sha1:9b012fd641254da2f19e883b6d4621d9c1c70a09
---! Hash: sha1:64e7ca0a4c69b71eb82fb7566ebdb9c76ee6945e
+--! Hash: sha1:3f2e4576f519fa8d5602b8ec667603b0b59f3c66
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1698,6 +1698,7 @@ revoke all on function attune_private.choose_variant(jsonb, text, text) from pub
 create or replace function attune_private.rows_at(model anyelement, at timestamptz, user_id uuid default null)
 returns setof anyelement
 language plpgsql stable parallel safe security invoker
+rows 20
 set search_path = pg_catalog, pg_temp
 as $$
 declare

@@ -1,5 +1,5 @@
---! Previous: sha1:ba07153f82b95feaf32d81a32ae0e33ecdae5b4a
---! Hash: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
+--! Previous: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
+--! Hash: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:13771d7bcd3509d52ada79afc8192356c2bc1e95
---! Hash: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
+--! Previous: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
+--! Hash: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

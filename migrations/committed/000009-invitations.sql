@@ -1,5 +1,5 @@
---! Previous: sha1:7cf32c2e9babea2df3a95c2f237f1b87880d5cd7
---! Hash: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
+--! Previous: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
+--! Hash: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:27c010f60b6d72c6f5080182930f8c1573ae922b
---! Hash: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
+--! Previous: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
+--! Hash: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:30f6a12b1410e3fa2781abaf3d9690075773a3a8
---! Hash: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
+--! Previous: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
+--! Hash: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

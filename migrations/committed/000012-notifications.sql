@@ -1,5 +1,5 @@
---! Previous: sha1:39f54b54b3c4f0c5dad2167da5751bca3cb75b2d
---! Hash: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
+--! Previous: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
+--! Hash: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:7b7de62a76517eb387c6bdb48bcbdbed06fb0e23
---! Hash: sha1:df886848f5e0c90e26f8ea99a29217b6c314be14
+--! Previous: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
+--! Hash: sha1:844cdc9e44e44aa919294808cd31923313d1a6ef
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:df886848f5e0c90e26f8ea99a29217b6c314be14
---! Hash: sha1:4674b5f1349ded32a232cd7de4a88e0455ee52f5
+--! Previous: sha1:844cdc9e44e44aa919294808cd31923313d1a6ef
+--! Hash: sha1:95fc594d48f3fda9923860ebb1ab11431d828c35
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:4674b5f1349ded32a232cd7de4a88e0455ee52f5
---! Hash: sha1:9aa51153aa69266d1a23a5ff16ea2182ff4300ed
+--! Previous: sha1:95fc594d48f3fda9923860ebb1ab11431d828c35
+--! Hash: sha1:6605cc2b1133e88ecc2e75d730884f9ddd741c32
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

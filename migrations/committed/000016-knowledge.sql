@@ -1,5 +1,5 @@
---! Previous: sha1:9aa51153aa69266d1a23a5ff16ea2182ff4300ed
---! Hash: sha1:837ac2fb31315e5cae358d9ca428993ab28f1345
+--! Previous: sha1:6605cc2b1133e88ecc2e75d730884f9ddd741c32
+--! Hash: sha1:233628fbe0be98a292a0e14fc95ea2068ad71358
 --! Message: knowledge
 
 -- What one learns, the others find.

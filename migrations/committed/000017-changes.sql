@@ -1,5 +1,5 @@
---! Previous: sha1:837ac2fb31315e5cae358d9ca428993ab28f1345
---! Hash: sha1:67157b6e92ce14d9257aec53f803bad7f40b06c4
+--! Previous: sha1:233628fbe0be98a292a0e14fc95ea2068ad71358
+--! Hash: sha1:57617b5a9a4cba02077e914f9ea6f7c3695102a3
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:ece68b2c546810fec0af494e8426aa832c03ff5f
---! Hash: sha1:cc7ff3523c80c26b6647d2fd0b26a7c6ecbeb0b9
+--! Previous: sha1:b3f6dc1031b00a96a1d165f3fd4fb1d91f51b754
+--! Hash: sha1:a15545441b87f0c907ed318355f149ae7ecd4c28
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -66,6 +66,7 @@ returns setof attune.past_setting
 language plpgsql stable parallel restricted security definer
 rows 50
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();

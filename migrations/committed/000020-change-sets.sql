@@ -1,5 +1,5 @@
---! Previous: sha1:cc7ff3523c80c26b6647d2fd0b26a7c6ecbeb0b9
---! Hash: sha1:99620dfabfee5be6677a1cfed7f390e3830b71a6
+--! Previous: sha1:a15545441b87f0c907ed318355f149ae7ecd4c28
+--! Hash: sha1:1750cd3347ead18b5923addd3a5880a5efb0eba4
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

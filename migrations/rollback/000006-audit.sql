@@ -35,12 +35,13 @@ drop policy configuration_audit_log_select_self_or_admin on attune.configuration
 drop policy configuration_audit_log_select_service_role on attune.configuration_audit_log;
 
 drop function
-  attune_private.committed_at(bigint, xid8, timestamptz),
   attune_private.change_reason(),
+  attune_private.percent_decoded(text),
   attune_private.request_id(),
   attune_private.guard_audit_partition(regclass),
-  attune_private.make_audit_partition(timestamptz),
-  attune_private.make_audit_partitions(),
+  attune_private.partitioned_by(regclass),
+  attune_private.make_audit_partition(regclass, timestamptz),
+  attune_private.make_audit_partitions(regclass),
   attune_private.acted_as(uuid, uuid),
   attune_private.forget_changes(xid8),
   attune_private.database_identity(),

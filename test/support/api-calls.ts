@@ -12,6 +12,7 @@ export type Names = Record<
   | "notification"
   | "entry"
   | "change"
+  | "moment"
   | "session"
   | "invitation"
   | "refreshToken"
@@ -132,6 +133,9 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: "rename_setting('beta.renamed', 'beta.new_name')", times: 2 },
   // With the rights of the caller: policies and triggers ask for themselves.
   { who: "user", sql: `revert_change(${of.change})`, times: 18, administrators: 4 },
+  // What is removed has no row any more that could say who removed it: the trigger asks, once a statement.
+  { who: "user", sql: `restore_preferences('${of.moment}', overwrite => true)`, times: 2 },
+  { who: "admin", sql: `restore_global_settings('${of.moment}', overwrite => true)`, times: 3 },
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
   { who: "user", sql: `create_project('Another', '${of.team}')` },
@@ -222,6 +226,7 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     insert into attune.plan_settings (plan, key, value) values ('bootstrapper', 'PROJECTS_ENABLED', 'true');
     insert into attune.setting_templates (name, title, values) values ('dark', 'Dark', '{"PROJECTS_ENABLED": true}')`);
   const user = await value("select attune_private.ensure_user('ada@example.com')");
+  const moment = await value("select clock_timestamp()::text");
   const other = await value("select attune_private.ensure_user('bob@example.com')");
   const admin = await value("select attune_private.ensure_user('root@example.com', true)");
   claims.user["sub"] = user;
@@ -294,6 +299,7 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     notification,
     entry,
     change,
+    moment,
     session,
     invitation,
     refreshToken,
