@@ -1,5 +1,5 @@
 --! Previous: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
---! Hash: sha1:844cdc9e44e44aa919294808cd31923313d1a6ef
+--! Hash: sha1:0fedea7c44294814b68f2f4fd2b5d8da726b5fb5
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -97,45 +97,85 @@ revoke all on function attune_private.refuse_import(jsonb, text) from public;
 
 -- A user's own
 
+--! Included moving-settings/hidden/key_now.sql
+create or replace function attune_hidden.key_now(key text, at timestamptz)
+returns text
+-- Definer, because whoever goes back to an own value may not read how settings were renamed.
+language plpgsql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  renamed jsonb;
+  called text := key_now.key;
+begin
+  for renamed in
+    select l.new_value
+    from attune.configuration_audit_log as l
+    where l.key = 'rename_setting'
+      and l.subject = 'maintenance_operation'
+      and l.occurred_at > key_now.at
+    order by l.id
+  loop
+    called := case renamed ->> 'from' when called then renamed ->> 'to' else called end;
+  end loop;
+
+  return called;
+end;
+$$;
+comment on function attune_hidden.key_now(text, timestamptz) is
+  'What a setting is called now that had a key at a moment.';
+revoke all on function attune_hidden.key_now(text, timestamptz) from public;
+grant execute on function attune_hidden.key_now(text, timestamptz) to anon, authenticated, service_role;
+--! EndIncluded moving-settings/hidden/key_now.sql
 --! Included moving-settings/private/exported_preferences.sql
-create or replace function attune_private.exported_preferences(user_id uuid, at timestamptz default null)
+create or replace function attune_private.exported_preferences(
+  user_id uuid,
+  at timestamptz default null,
+  as_of_today boolean default false
+)
 returns jsonb
 language sql stable parallel safe security invoker
 begin atomic
-  select jsonb_build_object(
-    'preferences', coalesce(
-      (
-        select jsonb_object_agg(p.key, jsonb_build_object('value', p.value, 'is_active', p.is_active))
-        from attune_private.user_preferences_at(exported_preferences.user_id, exported_preferences.at) as p
-        join attune_private.definitions_at(exported_preferences.at) as d on d.key = p.key and d.writable_by = 'user'
-        cross join (select attune_private.audience_of_user(exported_preferences.user_id)) as u (audience)
-        where d.audience <= u.audience
-          and not (exported_preferences.at is not null and attune_private.is_concealed(p.key, u.audience))
-      ),
-      '{}'
+  with
+    stored as (
+      select null::uuid as project_id, p.key, p.value, p.is_active
+      from attune_private.user_preferences_at(exported_preferences.user_id, exported_preferences.at) as p
+      union all
+      select p.project_id, p.key, p.value, p.is_active
+      from attune_private.project_preferences_at(exported_preferences.user_id, exported_preferences.at) as p
     ),
+    exported as (
+      select
+        s.project_id,
+        -- A name that another setting had then belongs to the one that has it now.
+        jsonb_object_agg(k.key, jsonb_build_object('value', s.value, 'is_active', s.is_active) order by k.key <> s.key)
+          as entries
+      from stored as s
+      cross join lateral (
+        select case when as_of_today then attune_hidden.key_now(s.key, exported_preferences.at) else s.key end
+      ) as k (key)
+      cross join (select attune_private.audience_of_user(exported_preferences.user_id)) as u (audience)
+      left join attune_private.definitions_at(case when not as_of_today then exported_preferences.at end) as d
+        on d.key = k.key
+      where d.writable_by = 'user'
+        and d.audience <= u.audience
+        and (exported_preferences.at is null or not attune_private.is_concealed(s.key, u.audience))
+        or as_of_today
+        and d.key is null
+      group by s.project_id
+    )
+  select jsonb_build_object(
+    'preferences', coalesce((select e.entries from exported as e where e.project_id is null), '{}'),
     'projects', coalesce(
-      (
-        select jsonb_object_agg(g.project_id, g.preferences)
-        from (
-          select
-            p.project_id,
-            jsonb_object_agg(p.key, jsonb_build_object('value', p.value, 'is_active', p.is_active)) as preferences
-          from attune_private.project_preferences_at(exported_preferences.user_id, exported_preferences.at) as p
-          join attune_private.definitions_at(exported_preferences.at) as d on d.key = p.key and d.writable_by = 'user'
-          cross join (select attune_private.audience_of_user(exported_preferences.user_id)) as u (audience)
-          where d.audience <= u.audience
-            and not (exported_preferences.at is not null and attune_private.is_concealed(p.key, u.audience))
-          group by p.project_id
-        ) as g
-      ),
-      '{}'
+      (select jsonb_object_agg(e.project_id, e.entries) from exported as e where e.project_id is not null), '{}'
     )
   );
 end;
-comment on function attune_private.exported_preferences(uuid, timestamptz) is
-  'All that a user chose, now (NULL) or at a moment; see `attune.export_preferences`.';
-revoke all on function attune_private.exported_preferences(uuid, timestamptz) from public;
+comment on function attune_private.exported_preferences(uuid, timestamptz, boolean) is
+  'All that a user chose, now (NULL) or at a moment, by the definitions of then; see `attune.export_preferences`. '
+  'With `as_of_today` what of it is the user''s to choose today, under the keys of today, and what there is no setting '
+  'for any more.';
+revoke all on function attune_private.exported_preferences(uuid, timestamptz, boolean) from public;
 --! EndIncluded moving-settings/private/exported_preferences.sql
 --! Included moving-settings/export_preferences.sql
 create or replace function attune.export_preferences(at timestamptz default null)
@@ -446,31 +486,41 @@ grant execute on function attune.import_preferences(jsonb, attune.import_mode, b
 -- Everybody's and a plan's
 
 --! Included moving-settings/private/exported_configuration.sql
-create or replace function attune_private.exported_configuration(at timestamptz default null)
+create or replace function attune_private.exported_configuration(
+  at timestamptz default null,
+  as_of_today boolean default false
+)
 returns jsonb
 language sql stable parallel safe security invoker
 begin atomic
-  select jsonb_build_object(
-    'global', (
-      select coalesce(
-        jsonb_object_agg(g.key, to_jsonb(g) - array['key', 'updated_by', 'updated_at']),
-        '{}'
-      )
+  with
+    stored as (
+      select null as plan, g.key, to_jsonb(g) - array['key', 'updated_by', 'updated_at'] as entry
       from attune_private.global_settings_at(exported_configuration.at) as g
+      union all
+      select p.plan, p.key, to_jsonb(p) - array['plan', 'key', 'updated_by', 'updated_at']
+      from attune_private.plan_settings_at(exported_configuration.at) as p
     ),
-    'plans', (
-      select coalesce(jsonb_object_agg(s.plan, s.settings), '{}')
-      from (
-        select p.plan, jsonb_object_agg(p.key, to_jsonb(p) - array['plan', 'key', 'updated_by', 'updated_at']) as settings
-        from attune_private.plan_settings_at(exported_configuration.at) as p
-        group by p.plan
-      ) as s
+    exported as (
+      select
+        s.plan,
+        -- A name that another setting had then belongs to the one that has it now.
+        jsonb_object_agg(k.key, s.entry order by k.key <> s.key) as entries
+      from stored as s
+      cross join lateral (
+        select case when as_of_today then attune_hidden.key_now(s.key, exported_configuration.at) else s.key end
+      ) as k (key)
+      group by s.plan
     )
+  select jsonb_build_object(
+    'global', coalesce((select e.entries from exported as e where e.plan is null), '{}'),
+    'plans', coalesce((select jsonb_object_agg(e.plan, e.entries) from exported as e where e.plan is not null), '{}')
   );
 end;
-comment on function attune_private.exported_configuration(timestamptz) is
-  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see `attune.export_configuration`.';
-revoke all on function attune_private.exported_configuration(timestamptz) from public;
+comment on function attune_private.exported_configuration(timestamptz, boolean) is
+  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see `attune.export_configuration`. '
+  'With `as_of_today` under the keys of today.';
+revoke all on function attune_private.exported_configuration(timestamptz, boolean) from public;
 --! EndIncluded moving-settings/private/exported_configuration.sql
 --! Included moving-settings/export_configuration.sql
 create or replace function attune.export_configuration(at timestamptz default null)

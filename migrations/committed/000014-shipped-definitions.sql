@@ -1,5 +1,5 @@
---! Previous: sha1:844cdc9e44e44aa919294808cd31923313d1a6ef
---! Hash: sha1:95fc594d48f3fda9923860ebb1ab11431d828c35
+--! Previous: sha1:0fedea7c44294814b68f2f4fd2b5d8da726b5fb5
+--! Hash: sha1:4c7fa77b458be295a479278b3b614f0e01cc037a
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:95fc594d48f3fda9923860ebb1ab11431d828c35
---! Hash: sha1:6605cc2b1133e88ecc2e75d730884f9ddd741c32
+--! Previous: sha1:4c7fa77b458be295a479278b3b614f0e01cc037a
+--! Hash: sha1:7753dedce45bb08c0e19676e8f811169942224ce
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:6605cc2b1133e88ecc2e75d730884f9ddd741c32
---! Hash: sha1:233628fbe0be98a292a0e14fc95ea2068ad71358
+--! Previous: sha1:7753dedce45bb08c0e19676e8f811169942224ce
+--! Hash: sha1:e70c5641743e59c6164cf00cc7498f644e41b7ba
 --! Message: knowledge
 
 -- What one learns, the others find.

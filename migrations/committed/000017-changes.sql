@@ -1,5 +1,5 @@
---! Previous: sha1:233628fbe0be98a292a0e14fc95ea2068ad71358
---! Hash: sha1:57617b5a9a4cba02077e914f9ea6f7c3695102a3
+--! Previous: sha1:e70c5641743e59c6164cf00cc7498f644e41b7ba
+--! Hash: sha1:a031d7e6f8e7800c1aedd9092a34af027d63a5fe
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:57617b5a9a4cba02077e914f9ea6f7c3695102a3
---! Hash: sha1:b3f6dc1031b00a96a1d165f3fd4fb1d91f51b754
+--! Previous: sha1:a031d7e6f8e7800c1aedd9092a34af027d63a5fe
+--! Hash: sha1:53d3df2d2dea7143d40a94230566fdd3d3dddc7f
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

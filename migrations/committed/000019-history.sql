@@ -1,5 +1,5 @@
---! Previous: sha1:b3f6dc1031b00a96a1d165f3fd4fb1d91f51b754
---! Hash: sha1:a15545441b87f0c907ed318355f149ae7ecd4c28
+--! Previous: sha1:53d3df2d2dea7143d40a94230566fdd3d3dddc7f
+--! Hash: sha1:1ebf9995654391d0e85a75f4ad7525713cecd97d
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -203,36 +203,6 @@ comment on function attune_hidden.give_reason(text, text) is
 revoke all on function attune_hidden.give_reason(text, text) from public;
 grant execute on function attune_hidden.give_reason(text, text) to anon, authenticated, service_role;
 --! EndIncluded history/hidden/give_reason.sql
---! Included history/hidden/key_now.sql
-create or replace function attune_hidden.key_now(key text, at timestamptz)
-returns text
--- Definer, because whoever goes back to an own value may not read how settings were renamed.
-language plpgsql stable parallel safe security definer
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  renamed jsonb;
-  called text := key_now.key;
-begin
-  for renamed in
-    select l.new_value
-    from attune.configuration_audit_log as l
-    where l.key = 'rename_setting'
-      and l.subject = 'maintenance_operation'
-      and l.occurred_at > key_now.at
-    order by l.id
-  loop
-    called := case renamed ->> 'from' when called then renamed ->> 'to' else called end;
-  end loop;
-
-  return called;
-end;
-$$;
-comment on function attune_hidden.key_now(text, timestamptz) is
-  'What a setting is called now that had a key at a moment.';
-revoke all on function attune_hidden.key_now(text, timestamptz) from public;
-grant execute on function attune_hidden.key_now(text, timestamptz) to anon, authenticated, service_role;
---! EndIncluded history/hidden/key_now.sql
 --! Included history/hidden/audited_table.sql
 create or replace function attune_hidden.audited_table(subject attune.audit_subject, layer attune.setting_layer, key text)
 returns table (source regclass, owner_column text, scope_column text, name_column text, value_column text)
@@ -622,54 +592,19 @@ comment on function attune.revert_change(bigint, boolean, boolean, text) is
 revoke all on function attune.revert_change(bigint, boolean, boolean, text) from public;
 grant execute on function attune.revert_change(bigint, boolean, boolean, text) to anon, authenticated, service_role;
 --! EndIncluded history/revert_change.sql
---! Included history/private/renamed_keys.sql
-create or replace function attune_private.renamed_keys(entries jsonb, at timestamptz)
-returns jsonb
-language sql stable parallel safe security invoker
-begin atomic
-  -- A name that another setting had then belongs to the one that has it now.
-  select coalesce(jsonb_object_agg(n.key, e.value order by n.key <> e.key), '{}')
-  from jsonb_each(renamed_keys.entries) as e
-  cross join lateral (select attune_hidden.key_now(e.key, renamed_keys.at)) as n (key);
-end;
-comment on function attune_private.renamed_keys(jsonb, timestamptz) is
-  'The same entries, `{key: entry}`, under the keys that their settings have now.';
-revoke all on function attune_private.renamed_keys(jsonb, timestamptz) from public;
---! EndIncluded history/private/renamed_keys.sql
 --! Included history/private/restorations.sql
-create or replace function attune_private.restorations(user_id uuid, at timestamptz)
+create or replace function attune_private.restorations(user_id uuid, at timestamptz, document jsonb)
 returns setof attune_private.restoration
 language sql volatile security invoker
 begin atomic
   with
-    asked as (
-      select case when restorations.user_id is null then '{global,plans}'::text[] else '{preferences,projects}' end as sections
-    ),
-    past as (
-      select jsonb_build_object(
-        a.sections[1], attune_private.renamed_keys(d.document -> a.sections[1], restorations.at),
-        a.sections[2], (
-          select coalesce(jsonb_object_agg(s.key, attune_private.renamed_keys(s.value, restorations.at)), '{}')
-          from jsonb_each(d.document -> a.sections[2]) as s
-        )
-      ) as document
-      from asked as a
-      cross join lateral (
-        select case
-          when restorations.user_id is null then attune_private.exported_configuration(restorations.at)
-          else attune_private.exported_preferences(restorations.user_id, restorations.at)
-        end as document
-      ) as d
-    ),
     compared as (
       select c::attune.setting_change as change, attune_private.configuration_change_problems(c) as obstacle
-      from past as p
-      cross join lateral attune_private.configuration_changes(p.document, 'replace') as c
+      from attune_private.configuration_changes(document, 'replace') as c
       where restorations.user_id is null
       union all
       select c, attune_private.preference_change_problems(restorations.user_id, c)
-      from past as p
-      cross join lateral attune_private.preference_changes(restorations.user_id, p.document, 'replace', false) as c
+      from attune_private.preference_changes(restorations.user_id, document, 'replace', false) as c
       where restorations.user_id is not null
     ),
     later as (
@@ -690,24 +625,28 @@ begin atomic
       c.obstacle,
       (c.change).key,
       concat(
-        attune_private.json_pointer_step(a.sections[case when (c.change).scope is null then 1 else 2 end]),
+        case (c.change).layer
+          when 'global' then '/global'
+          when 'plan' then '/plans'
+          when 'user' then '/preferences'
+          else '/projects'
+        end,
         attune_private.json_pointer_step((c.change).scope),
         attune_private.json_pointer_step((c.change).key)
       )
     ),
     l.id
-  from asked as a
-  cross join compared as c
+  from compared as c
   left join later as l
     on l.layer = (c.change).layer
     and l.key = (c.change).key
     and l.scope is not distinct from (c.change).scope
   order by (c.change).layer, (c.change).scope, (c.change).key;
 end;
-comment on function attune_private.restorations(uuid, timestamptz) is
+comment on function attune_private.restorations(uuid, timestamptz, jsonb) is
   'What it takes to have the preferences of a user, or (NULL) the global layer and those of plans, be as they were at '
-  'a moment, and what stays.';
-revoke all on function attune_private.restorations(uuid, timestamptz) from public;
+  'a moment, which a document tells, and what stays.';
+revoke all on function attune_private.restorations(uuid, timestamptz, jsonb) from public;
 --! EndIncluded history/private/restorations.sql
 --! Included history/private/restored_document.sql
 create or replace function attune_private.restored_document(steps attune_private.restoration[])
@@ -786,7 +725,11 @@ begin
     perform from attune.project_preferences as p where p.user_id = restore.user_id for no key update;
   end if;
 
-  steps := array(select s from attune_private.restorations(restore.user_id, restore.at) as s);
+  document := case
+    when restore.user_id is null then attune_private.exported_configuration(restore.at, as_of_today => true)
+    else attune_private.exported_preferences(restore.user_id, restore.at, as_of_today => true)
+  end;
+  steps := array(select s from attune_private.restorations(restore.user_id, restore.at, document) as s);
 
   select
     jsonb_path_query_array(jsonb_agg(s.obstacle order by s.place), '$[*][*]'),

@@ -1,5 +1,5 @@
---! Previous: sha1:a15545441b87f0c907ed318355f149ae7ecd4c28
---! Hash: sha1:1750cd3347ead18b5923addd3a5880a5efb0eba4
+--! Previous: sha1:1ebf9995654391d0e85a75f4ad7525713cecd97d
+--! Hash: sha1:dd84bbe331cbfdb8def1ec30b755d4578161d5e4
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
