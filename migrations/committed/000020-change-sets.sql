@@ -1,5 +1,5 @@
---! Previous: sha1:926aa29fc2d124c518d19d30fcd7c83baf9cfbdb
---! Hash: sha1:f32ed0d4efaa2faeadf109ffe41bdd74b290c617
+--! Previous: sha1:eacea5d716760cc245cba74efa5380da6e81d5e4
+--! Hash: sha1:979b5cc3df1b9169904cc4327bb4c7bffe7bebcb
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
