@@ -59,7 +59,8 @@ select
   n.nspname = 'attune_hidden' as is_hidden,
   p.prorettype = 'trigger'::regtype as is_trigger,
   p.prosecdef,
-  p.prosqlbody is not null as has_standard_body,
+  -- An aggregate has no body: its functions do.
+  p.prosqlbody is not null or p.prokind = 'a' as has_standard_body,
   p.prosrc,
   coalesce(p.proconfig, '{}') as settings,
   coalesce(p.proacl, acldefault('f', p.proowner)) as acl,

@@ -1,5 +1,5 @@
---! Previous: sha1:cd871194d952aa57deb17312de0d555d453e7889
---! Hash: sha1:a8e5f64d55f35c472459649c892c598a3940be67
+--! Previous: sha1:3f2e4576f519fa8d5602b8ec667603b0b59f3c66
+--! Hash: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -13,7 +13,7 @@ begin
     errcode = '42501',
     message = format('%s is not allowed on %s', tg_op, tg_table_name),
     detail = 'append_only',
-    hint = coalesce(tg_argv[0], 'Old audit rows are removed with purge_audit_log(before, reason).');
+    hint = coalesce(tg_argv[0], 'Old audit rows are removed with purge_audit(older_than, reason).');
 end;
 $$;
 comment on function attune_private.tg__append_only() is
@@ -62,9 +62,9 @@ revoke all on function attune_private.tg__erase() from public;
 
 -- What is done to the records themselves, and never undone
 
-create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
+create type attune.maintenance_task as enum ('purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
 comment on type attune.maintenance_task is
-  E'@value purge_audit_log Old rows of the audit log were removed.\n'
+  E'@value purge_audit Old rows of the audit log were removed.\n'
   '@value erase_user The values of a deleted user were taken out of the audit log.\n'
   '@value seed_settings A user did not get all values that are copied: the parameters name what can''t be stored.\n'
   '@value rename_setting A setting got another key, and the stored values with it.\n'
@@ -97,7 +97,8 @@ comment on column attune.maintenance_operations.operation is
   'What was done.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
 comment on column attune.maintenance_operations.parameters is
-  'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
+  'What it was told, such as `{"user_id": uuid}`; of `purge_audit`, too, before when nothing is left (`"before"`), and '
+  'the last seal at that time (`"sequence"`, `"hash"`).';
 comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
 comment on column attune.maintenance_operations.actor_id is
   E'@behavior +attribute:filterBy\n'
@@ -329,62 +330,86 @@ begin
 end;
 $$;
 comment on function attune_private.guard_audit_partition(regclass) is
-  'Guards a partition of the audit log, named by itself, as the whole is guarded.';
+  'Guards a partition of what is kept by the month, named by itself, as the whole is guarded.';
 revoke all on function attune_private.guard_audit_partition(regclass) from public;
 --! EndIncluded audit/private/guard_audit_partition.sql
+--! Included audit/private/partitioned_by.sql
+create or replace function attune_private.partitioned_by(parent regclass)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select quote_ident(a.attname)
+  from pg_catalog.pg_partitioned_table as p
+  join pg_catalog.pg_attribute as a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+  where p.partrelid = partitioned_by.parent;
+end;
+comment on function attune_private.partitioned_by(regclass) is
+  'The column by which a table is partitioned, as SQL writes it.';
+revoke all on function attune_private.partitioned_by(regclass) from public;
+--! EndIncluded audit/private/partitioned_by.sql
 --! Included audit/private/make_audit_partition.sql
-create or replace function attune_private.make_audit_partition(month timestamptz)
+create or replace function attune_private.make_audit_partition(parent regclass, month timestamptz)
 returns boolean
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
+set lock_timeout = '2s'
 as $$
 declare
   start constant timestamptz := date_trunc('month', month);
-  partition constant text := 'configuration_audit_log_' || to_char(start, 'YYYY_MM');
+  name constant text := (select c.relname from pg_catalog.pg_class as c where c.oid = parent);
+  partition constant text := format('attune_private.%I', name || to_char(start, '_YYYY_MM'));
+  moment constant text := attune_private.partitioned_by(parent);
+  is_taken boolean;
 begin
-  -- What came before there was a partition for it stays where it is.
-  if to_regclass('attune_private.' || partition) is not null or exists (
-    select from attune.configuration_audit_log as l
-    where l.occurred_at >= start
-      and l.occurred_at < start + interval '1 month'
-  ) then
+  if to_regclass(partition) is not null then
     return false;
   end if;
 
+  -- What came before there was a partition for it stays where it is.
+  execute format('select exists (select from %s where %s >= $1 and %2$s < $1 + interval ''1 month'')', parent, moment)
+  into is_taken
+  using start;
+
+  if is_taken then
+    return false;
+  end if;
+
+  -- Who attaches what is there already waits for nobody who writes, and nobody who writes waits.
+  execute format('create table %s (like %s including all excluding comments)', partition, parent);
+  execute format('comment on table %s is %L', partition, format('%s of %s (UTC).', name, to_char(start, 'YYYY-MM')));
+  perform attune_private.guard_audit_partition(partition::regclass);
   execute format(
-    'create table attune_private.%I partition of attune.configuration_audit_log for values from (%L) to (%L)',
-    partition, start, start + interval '1 month'
+    'alter table %s attach partition %s for values from (%L) to (%L)', parent, partition, start, start + interval '1 month'
   );
-  execute format(
-    'comment on table attune_private.%I is %L', partition, format('The audit log of %s (UTC).', to_char(start, 'YYYY-MM'))
-  );
-  perform attune_private.guard_audit_partition(format('attune_private.%I', partition)::regclass);
   return true;
 end;
 $$;
-comment on function attune_private.make_audit_partition(timestamptz) is
-  'Makes the partition of the audit log for the month (UTC) of a moment, unless there is one, or rows of that month '
-  'are in the default partition already; returns whether it did.';
-revoke all on function attune_private.make_audit_partition(timestamptz) from public;
+comment on function attune_private.make_audit_partition(regclass, timestamptz) is
+  'Makes the partition of a table for the month (UTC) of a moment, unless there is one, or rows of that month are in '
+  'the default partition already; returns whether it did. '
+  'It waits for no longer than two seconds for whoever reads.';
+revoke all on function attune_private.make_audit_partition(regclass, timestamptz) from public;
 --! EndIncluded audit/private/make_audit_partition.sql
 --! Included audit/private/make_audit_partitions.sql
-create or replace function attune_private.make_audit_partitions()
+create or replace function attune_private.make_audit_partitions(parent regclass)
 returns integer
 language sql volatile security invoker
 begin atomic
-  select count(*) filter (where attune_private.make_audit_partition(now() + n.months * interval '1 month'))::integer
+  select count(*) filter (
+    where attune_private.make_audit_partition(make_audit_partitions.parent, now() + n.months * interval '1 month')
+  )::integer
   from generate_series(0, 2) as n (months);
 end;
-comment on function attune_private.make_audit_partitions() is
-  'Makes the partitions of the audit log for this month and the next two, as far as they are missing, and returns how '
-  'many it made.';
-revoke all on function attune_private.make_audit_partitions() from public;
+comment on function attune_private.make_audit_partitions(regclass) is
+  'Makes the partitions of a table for this month and the next two, as far as they are missing, and returns how many it '
+  'made.';
+revoke all on function attune_private.make_audit_partitions(regclass) from public;
 --! EndIncluded audit/private/make_audit_partitions.sql
 
 create table attune_private.configuration_audit_log_default partition of attune.configuration_audit_log default;
 select attune_private.guard_audit_partition('attune_private.configuration_audit_log_default');
-select attune_private.make_audit_partitions();
+select attune_private.make_audit_partitions('attune.configuration_audit_log');
 
 -- What writes it
 

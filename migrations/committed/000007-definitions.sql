@@ -1,5 +1,5 @@
---! Previous: sha1:a8e5f64d55f35c472459649c892c598a3940be67
---! Hash: sha1:372349b392a7f75a79a15788fab317c223389480
+--! Previous: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
+--! Hash: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

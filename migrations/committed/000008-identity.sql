@@ -1,5 +1,5 @@
---! Previous: sha1:372349b392a7f75a79a15788fab317c223389480
---! Hash: sha1:dc0e8f27d9dd5d83ee7a11f9c693d8bf5bba69c7
+--! Previous: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
+--! Hash: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

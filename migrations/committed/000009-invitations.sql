@@ -1,5 +1,5 @@
---! Previous: sha1:dc0e8f27d9dd5d83ee7a11f9c693d8bf5bba69c7
---! Hash: sha1:cad7451d66fcf9c5879b62c7a8937329fff0107f
+--! Previous: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
+--! Hash: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
 --! Message: invitations
 
 create table attune.invitations (

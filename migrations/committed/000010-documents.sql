@@ -1,5 +1,5 @@
---! Previous: sha1:cad7451d66fcf9c5879b62c7a8937329fff0107f
---! Hash: sha1:c5285c69519670a4187f5d253216597f368d0a1a
+--! Previous: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
+--! Hash: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

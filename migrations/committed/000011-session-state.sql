@@ -1,5 +1,5 @@
---! Previous: sha1:c5285c69519670a4187f5d253216597f368d0a1a
---! Hash: sha1:47b6940f916b51f507cb0be8ba50ea09728ed064
+--! Previous: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
+--! Hash: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:47b6940f916b51f507cb0be8ba50ea09728ed064
---! Hash: sha1:4ad83471a96571235162bcdd56b3190a2b1b446a
+--! Previous: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
+--! Hash: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
 --! Message: notifications
 
 -- What there is to notify of

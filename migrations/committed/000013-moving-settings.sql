@@ -1,5 +1,5 @@
---! Previous: sha1:4ad83471a96571235162bcdd56b3190a2b1b446a
---! Hash: sha1:0cbb5e155c121f756f4fcd9a070a8b26559ea34f
+--! Previous: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
+--! Hash: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

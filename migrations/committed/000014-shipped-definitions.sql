@@ -1,5 +1,5 @@
---! Previous: sha1:0cbb5e155c121f756f4fcd9a070a8b26559ea34f
---! Hash: sha1:30bd9e2f7a7f3d75bb9e52832c46b47a1870ed4e
+--! Previous: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
+--! Hash: sha1:929d19ac42d7dd0e86ddd92abaa69d4a1ab83e95
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

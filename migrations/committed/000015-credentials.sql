@@ -1,5 +1,5 @@
---! Previous: sha1:30bd9e2f7a7f3d75bb9e52832c46b47a1870ed4e
---! Hash: sha1:97eee7dcf5a94617458a0df6f41c332370e4b52d
+--! Previous: sha1:929d19ac42d7dd0e86ddd92abaa69d4a1ab83e95
+--! Hash: sha1:d0a92f430478d5b13329a0bdb0c9cad31c38f290
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:97eee7dcf5a94617458a0df6f41c332370e4b52d
---! Hash: sha1:be28e3a45f278fbd97182e5eb61ca38b968648de
+--! Previous: sha1:d0a92f430478d5b13329a0bdb0c9cad31c38f290
+--! Hash: sha1:cef3dbd8900f7c458fbe6b18de7d84c31ba40817
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:be28e3a45f278fbd97182e5eb61ca38b968648de
---! Hash: sha1:bbabdd9d57f5a0422baa7f809abb0763d3d580eb
+--! Previous: sha1:cef3dbd8900f7c458fbe6b18de7d84c31ba40817
+--! Hash: sha1:c02140f61d67bcf808cce4e21f03abd2d7caec8e
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

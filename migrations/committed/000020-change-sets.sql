@@ -1,5 +1,5 @@
---! Previous: sha1:c6222836106b728bbf85da57095ddfd4929ad8d8
---! Hash: sha1:60b113f6f9fd6cba70a41e4a76f8579e6489fe23
+--! Previous: sha1:da2c0d08661783b3c333892b60dcb9b2dc07e351
+--! Hash: sha1:cd783ae1bc4d15f5e94492bb12c86be5b678adfb
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -124,9 +124,15 @@ select is_empty('select from attune.maintenance_operations', 'a user cannot read
 -- A stranger
 
 select tests.authenticate_as('bob@example.com');
-select is_empty('select from attune.configuration_audit_log', 'a stranger cannot read what happened to another''s settings');
+select is_empty(
+  $$ select from attune.configuration_audit_log where user_id is distinct from tests.user_id('bob@example.com') $$,
+  'a stranger cannot read what happened to another''s settings'
+);
 select from attune.set_preference('theme', '"dark"');
-select is((select count(*) from attune.configuration_audit_log), 1::bigint, 'a stranger can read what happened to their own');
+select is(
+  (select count(*) from attune.configuration_audit_log where subject = 'setting'), 1::bigint,
+  'a stranger can read what happened to their own'
+);
 select is((select count(*) from pg_temp.news()), 1::bigint, 'a stranger''s change leaves a row');
 
 -- The actor is the user of the request, never what the claims say beside.
@@ -246,7 +252,7 @@ select results_eq(
 );
 delete from attune.users where email = 'bob@example.com';
 select results_eq(
-  'select actor_id, actor_role, user_id is not null, operation, previous_value from pg_temp.news()',
+  $$ select actor_id, actor_role, user_id is not null, operation, previous_value from pg_temp.news() where subject = 'setting' $$,
   $$ values (null::uuid, 'service_role', true, 'DELETE'::attune.audit_operation, null::jsonb) $$,
   'deleting a user leaves a row for each of their choices, and not what they were'
 );
