@@ -1,5 +1,5 @@
---! Previous: sha1:99d97bed4977d22f3ac77479624481279eed6bdf
---! Hash: sha1:acfeb7a47543887568c5e2fa4260769a9e526ae2
+--! Previous: sha1:37c928a341c4793b6e46fcb027ad501f6dbe0b37
+--! Hash: sha1:926aa29fc2d124c518d19d30fcd7c83baf9cfbdb
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -55,72 +55,68 @@ comment on column attune.past_setting.at is
   E'@notNull\n'
   'At which moment.';
 
---! Included history/effective_settings_as_of.sql
-create or replace function attune.effective_settings_as_of(
-  at timestamptz,
-  user_id uuid default null,
-  category text default null,
-  project_id uuid default null
-)
-returns setof attune.past_setting
-language plpgsql stable parallel restricted security definer
-rows 50
-set search_path = pg_catalog, pg_temp
-set jit = off
-as $$
-declare
-  caller constant attune_private.caller := attune_private.current_caller();
-  subject constant uuid := coalesce(effective_settings_as_of.user_id, caller.user_id);
-  was_admin boolean;
-  shown attune.setting_audience;
-begin
-  if subject is distinct from caller.user_id or caller.is_trusted then
-    perform attune_private.require_administrator(caller);
-    shown := case when caller.is_trusted then 'server' else 'client' end;
-  else
-    perform attune_private.require_user(caller);
-  end if;
+--!include history/effective_settings_as_of.sql
 
-  perform attune_private.check_moment(effective_settings_as_of.at);
-  perform attune_private.check_user(subject);
+-- Back to what was there.
 
-  select u.is_admin into was_admin
-  from attune_private.users_at(subject, effective_settings_as_of.at) as u;
+create type attune.restored_change as (
+  subject attune.audit_subject,
+  layer attune.setting_layer,
+  user_id uuid,
+  scope text,
+  key text,
+  action attune.definition_action,
+  previous_value jsonb,
+  new_value jsonb,
+  previous_attributes jsonb,
+  new_attributes jsonb,
+  last_change_id bigint,
+  problem text
+);
+comment on type attune.restored_change is 'What going back does to one row.';
+comment on column attune.restored_change.subject is
+  E'@notNull\n'
+  'What is changed.';
+comment on column attune.restored_change.layer is 'In which layer; null for what is no setting.';
+comment on column attune.restored_change.user_id is 'Whose it is, where it is a user''s; else null.';
+comment on column attune.restored_change.scope is
+  'Which plan, team or project it belongs to, where it is one''s; else null.';
+comment on column attune.restored_change.key is
+  E'@notNull\n'
+  'Which setting, template, category, plan or provider, as it is called now; of a user, which column.';
+comment on column attune.restored_change.action is
+  E'@notNull\n'
+  'Whether it is added, changed, removed, or skipped.';
+comment on column attune.restored_change.previous_value is 'The value that is there; null when nothing is.';
+comment on column attune.restored_change.new_value is 'The value that was there; null when nothing was.';
+comment on column attune.restored_change.previous_attributes is
+  'The other columns that are there, such as `"is_active"`; null when nothing is.';
+comment on column attune.restored_change.new_attributes is 'The other columns that were there; null when nothing was.';
+comment on column attune.restored_change.last_change_id is
+  'The newest change of it in the audit log before this one; null where there is none.';
+comment on column attune.restored_change.problem is 'Why it was skipped; null when it was not.';
 
-  if not found then
-    perform attune_private.refuse_unknown_user();
-  end if;
+--!include history/hidden/require_somebody.sql
+--!include history/hidden/give_reason.sql
+--!include history/hidden/audited_table.sql
+--!include history/hidden/picked_columns.sql
+--!include history/hidden/place_condition.sql
+--!include history/hidden/may_put_row.sql
+--!include history/hidden/locked_row.sql
+--!include history/hidden/put_row.sql
+--!include history/hidden/refuse_changed_since.sql
+create type attune_private.restoration as (
+  change attune.setting_change,
+  obstacle jsonb,
+  newest bigint
+);
+comment on type attune_private.restoration is
+  'What going back to a moment does to one stored value, the problems that keep it from being done, and the newest change '
+  'of it since.';
 
-  -- As they saw it then, but for what is not for them any more.
-  shown := coalesce(
-    shown,
-    least(attune_private.audience_of(caller), attune_private.audience_of((subject, was_admin, false)::attune_private.caller))
-  );
-  perform attune_private.check_project(subject, effective_settings_as_of.project_id, effective_settings_as_of.at);
-
-  return query
-    select
-      r.key, r.category, r.value, r.layer, r.reason, r.variant, r.is_enforced, r.can_edit, r.description, r.updated_at,
-      r.user_id, r.project_id, effective_settings_as_of.at
-    from attune_private.resolve_settings(
-      subject, was_admin, shown, effective_settings_as_of.project_id, at => effective_settings_as_of.at
-    ) as r
-    where (effective_settings_as_of.category is null or r.category = effective_settings_as_of.category)
-      and not attune_private.is_concealed(r.key, greatest(shown, attune_private.audience_of(caller)))
-    order by r.category, r.key;
-end;
-$$;
-comment on function attune.effective_settings_as_of(timestamptz, uuid, text, uuid) is
-  E'@param at At which moment.\n'
-  '@param user_id To whom; the caller when left out.\n'
-  '@param category Only this category; all when left out.\n'
-  '@param project_id In which project; outside projects when left out.\n'
-  'What applied to the caller at a moment, or, for administrators, to any user, and why: by the same resolution, from '
-  'what the layers, definitions, plans and memberships were then, as the audit log has it. '
-  'As `effective_settings` and `effective_settings_for` answered then, but for settings that are not for the caller '
-  'any more. '
-  'Refused: `not_signed_in`, `admin_required`, `unknown_user` (also where the user came later), `unknown_project` '
-  '(also where the user was no member then), `moment_required`, `moment_in_future`, `history_purged`.';
-revoke all on function attune.effective_settings_as_of(timestamptz, uuid, text, uuid) from public;
-grant execute on function attune.effective_settings_as_of(timestamptz, uuid, text, uuid) to anon, authenticated, service_role;
---! EndIncluded history/effective_settings_as_of.sql
+--!include history/revert_change.sql
+--!include history/private/restorations.sql
+--!include history/private/restored_document.sql
+--!include history/private/restore.sql
+--!include history/restore_preferences.sql
+--!include history/restore_global_settings.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:acfeb7a47543887568c5e2fa4260769a9e526ae2
---! Hash: sha1:464aaa6e4a00b758acf41cfe68f59b16f29f3313
+--! Previous: sha1:926aa29fc2d124c518d19d30fcd7c83baf9cfbdb
+--! Hash: sha1:f32ed0d4efaa2faeadf109ffe41bdd74b290c617
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

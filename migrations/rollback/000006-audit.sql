@@ -38,7 +38,6 @@ drop function
   attune_hidden.readable_maintenance_operations(),
   attune_hidden.readable_configuration_audit_log(),
   attune_private.change_reason(),
-  attune_private.percent_decoded(text),
   attune_private.request_id(),
   attune_private.guard_audit_partition(regclass),
   attune_private.partitioned_by(regclass),
