@@ -1,5 +1,5 @@
 --! Previous: sha1:8b521f1014ece169fd4694a66419752510afae88
---! Hash: sha1:6ecf9ebb797975c2007a5e1b3956c2a9f942f477
+--! Hash: sha1:e833fb7e30eb12277a2ae6a0c556b1167c4056d6
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -729,6 +729,159 @@ comment on function attune_private.tg_maintenance_operations__audit() is
   'Writes into the audit log what was done to the records themselves, so that it is sealed with them.';
 revoke all on function attune_private.tg_maintenance_operations__audit() from public;
 --! EndIncluded audit/triggers/tg_maintenance_operations__audit.sql
+
+-- How much is changed
+
+create type attune.audit_day as (
+  starts_at timestamptz, changes bigint, actors bigint, inserted bigint, updated bigint, deleted bigint
+);
+comment on type attune.audit_day is 'How much was changed on one day.';
+comment on column attune.audit_day.starts_at is
+  E'@notNull\n'
+  'Midnight, UTC, with which the day begins.';
+comment on column attune.audit_day.changes is
+  E'@notNull\n'
+  'How many changes there were.';
+comment on column attune.audit_day.actors is
+  E'@notNull\n'
+  'How many users made them; trusted servers and the owner are none.';
+comment on column attune.audit_day.inserted is
+  E'@notNull\n'
+  'How many of them made something new.';
+comment on column attune.audit_day.updated is
+  E'@notNull\n'
+  'How many changed something.';
+comment on column attune.audit_day.deleted is
+  E'@notNull\n'
+  'How many removed something.';
+
+create type attune.changed_setting as (
+  key text, changes bigint, users bigint, actors bigint, last_changed_at timestamptz
+);
+comment on type attune.changed_setting is 'How often a setting was changed.';
+comment on column attune.changed_setting.key is
+  E'@notNull\n'
+  'Which setting.';
+comment on column attune.changed_setting.changes is
+  E'@notNull\n'
+  'How many changes of it there were, in all layers and of its definition.';
+comment on column attune.changed_setting.users is
+  E'@notNull\n'
+  'To how many users they happened; what is set for many at once is nobody''s.';
+comment on column attune.changed_setting.actors is
+  E'@notNull\n'
+  'How many users made them; trusted servers and the owner are none.';
+comment on column attune.changed_setting.last_changed_at is
+  E'@notNull\n'
+  'When the last of them was made.';
+
+--! Included audit/private/audit_period.sql
+create or replace function attune_private.audit_period(since timestamptz, until timestamptz)
+returns tstzrange
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  last constant timestamptz := coalesce(until, now());
+  first constant timestamptz := coalesce(since, last - interval '30 days');
+begin
+  if (isfinite(first) and isfinite(last) and first <= last and last - first <= interval '366 days') is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The period is of no use',
+      detail = 'invalid_period',
+      hint = 'A period begins before it ends, and has at most 366 days.';
+  end if;
+
+  return tstzrange(first, last);
+end;
+$$;
+comment on function attune_private.audit_period(timestamptz, timestamptz) is
+  'From when to when is counted: up to now and for thirty days, unless told. '
+  'Refused: `invalid_period` (more than 366 days, or none).';
+revoke all on function attune_private.audit_period(timestamptz, timestamptz) from public;
+--! EndIncluded audit/private/audit_period.sql
+--! Included audit/audit_changes_per_day.sql
+create or replace function attune.audit_changes_per_day(
+  since timestamptz default null,
+  until timestamptz default null,
+  key text default null,
+  user_id uuid default null,
+  actor_id uuid default null
+)
+returns setof attune.audit_day
+language plpgsql stable parallel restricted security definer
+rows 30
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(audit_changes_per_day.since, audit_changes_per_day.until);
+
+  return query
+    select
+      date_trunc('day', l.occurred_at, 'UTC') as starts_at,
+      count(*),
+      count(distinct l.actor_id),
+      count(*) filter (where l.operation = 'INSERT'),
+      count(*) filter (where l.operation = 'UPDATE'),
+      count(*) filter (where l.operation = 'DELETE')
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and (audit_changes_per_day.key is null or l.key = audit_changes_per_day.key)
+      and (audit_changes_per_day.user_id is null or l.user_id = audit_changes_per_day.user_id)
+      and (audit_changes_per_day.actor_id is null or l.actor_id = audit_changes_per_day.actor_id)
+    group by 1
+    order by 1;
+end;
+$$;
+comment on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  '@param key Only changes of this setting, template, category, provider, or column of a user.\n'
+  '@param user_id Only what happened to this user.\n'
+  '@param actor_id Only what this user did.\n'
+  'How much was changed on each day (UTC), the first one first; a day without a change has no row. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) from public;
+grant execute on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) to anon, authenticated, service_role;
+--! EndIncluded audit/audit_changes_per_day.sql
+--! Included audit/most_changed_settings.sql
+create or replace function attune.most_changed_settings(since timestamptz default null, until timestamptz default null)
+returns setof attune.changed_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(most_changed_settings.since, most_changed_settings.until);
+
+  return query
+    select l.key, count(*), count(distinct l.user_id), count(distinct l.actor_id), max(l.occurred_at)
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and l.subject = 'setting'
+    group by l.key
+    order by 2 desc, 1;
+end;
+$$;
+comment on function attune.most_changed_settings(timestamptz, timestamptz) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  'Which settings were changed, the most often changed first. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.most_changed_settings(timestamptz, timestamptz) from public;
+grant execute on function attune.most_changed_settings(timestamptz, timestamptz) to anon, authenticated, service_role;
+--! EndIncluded audit/most_changed_settings.sql
 
 -- What is audited
 

@@ -1,5 +1,5 @@
---! Previous: sha1:6ecf9ebb797975c2007a5e1b3956c2a9f942f477
---! Hash: sha1:a8e4a328abca93eda17eff191ddff70f7b63214a
+--! Previous: sha1:e833fb7e30eb12277a2ae6a0c556b1167c4056d6
+--! Hash: sha1:b5df3459daf86849d4320941aa6b59267fd62d74
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:a8e4a328abca93eda17eff191ddff70f7b63214a
---! Hash: sha1:363259893b0e8818188fc77e15f10da63013b8e8
+--! Previous: sha1:b5df3459daf86849d4320941aa6b59267fd62d74
+--! Hash: sha1:a048813f7f08afbe4ab41b6b61fd95dc65b42e93
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

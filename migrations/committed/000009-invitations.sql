@@ -1,5 +1,5 @@
---! Previous: sha1:363259893b0e8818188fc77e15f10da63013b8e8
---! Hash: sha1:5b3d330b4b63737065f95263b63ba94dd3656429
+--! Previous: sha1:a048813f7f08afbe4ab41b6b61fd95dc65b42e93
+--! Hash: sha1:880935474ded1b544e1958bffb10168782ce3e83
 --! Message: invitations
 
 create table attune.invitations (

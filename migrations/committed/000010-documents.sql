@@ -1,5 +1,5 @@
---! Previous: sha1:5b3d330b4b63737065f95263b63ba94dd3656429
---! Hash: sha1:478f8b58ecfdbd8fc92fa86c08821135ca14f259
+--! Previous: sha1:880935474ded1b544e1958bffb10168782ce3e83
+--! Hash: sha1:01817b9041d62ad8d56b5a624bc9f5da6b5c24a6
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

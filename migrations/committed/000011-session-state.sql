@@ -1,5 +1,5 @@
---! Previous: sha1:478f8b58ecfdbd8fc92fa86c08821135ca14f259
---! Hash: sha1:d933271f1f8390f0833231746caf2800a4b715bf
+--! Previous: sha1:01817b9041d62ad8d56b5a624bc9f5da6b5c24a6
+--! Hash: sha1:4d1da1d4ea0ce723a3d33df0b87f06e6358bb085
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

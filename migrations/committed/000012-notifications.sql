@@ -1,5 +1,5 @@
---! Previous: sha1:d933271f1f8390f0833231746caf2800a4b715bf
---! Hash: sha1:8aafdafdc965160912b8860a4d0f3ee15a6a2a77
+--! Previous: sha1:4d1da1d4ea0ce723a3d33df0b87f06e6358bb085
+--! Hash: sha1:79211d144a2174e72112709fee0679c488acab1d
 --! Message: notifications
 
 -- What there is to notify of

@@ -35,6 +35,9 @@ drop policy configuration_audit_log_select_concerned_or_admin on attune.configur
 drop policy configuration_audit_log_select_service_role on attune.configuration_audit_log;
 
 drop function
+  attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid),
+  attune.most_changed_settings(timestamptz, timestamptz),
+  attune_private.audit_period(timestamptz, timestamptz),
   attune_hidden.readable_maintenance_operations(),
   attune_hidden.readable_configuration_audit_log(),
   attune_private.change_reason(),
@@ -62,6 +65,8 @@ drop function
   attune_private.tg_users__audit(),
   attune_private.tg_users__erase();
 
+drop type attune.audit_day;
+drop type attune.changed_setting;
 drop type attune.audit_actor;
 drop type attune.audit_subject;
 drop type attune.audit_operation;
