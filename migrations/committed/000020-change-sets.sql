@@ -1,5 +1,5 @@
---! Previous: sha1:eacea5d716760cc245cba74efa5380da6e81d5e4
---! Hash: sha1:979b5cc3df1b9169904cc4327bb4c7bffe7bebcb
+--! Previous: sha1:4a5a48466358c1cb2de594c034ae2c4f9e265fbc
+--! Hash: sha1:647d10a3234910ed4d0160943e071800a0887c24
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
