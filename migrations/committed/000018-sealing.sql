@@ -1,5 +1,5 @@
 --! Previous: sha1:2be49b7ba1714a3bc455c7b99b4c578cdc3b136d
---! Hash: sha1:fa409dece71f5cff8eb62f9b47ec04ec59cb544e
+--! Hash: sha1:569f8ac4698e6c393a1ec3bd061a4914c4cc71aa
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -356,9 +356,9 @@ as $$
 declare
   identity constant text := attune_private.database_identity();
   last attune.audit_seals;
-  first_transaction xid8 := '0';
-  last_transaction xid8 := '18446744073709551615';
-  start bytea := '';
+  -- Where the numbers of transactions mean the same as at the last seal, they are enough to find what is new.
+  is_known boolean;
+  start bytea;
   seal attune.audit_seals;
 begin
   -- One at a time. Who reads or writes the log is not concerned.
@@ -369,21 +369,14 @@ begin
   order by s.id desc
   limit 1;
 
-  if last.id is not null then
-    start := decode(last.hash, 'hex');
-  end if;
-
-  -- Where the numbers of transactions mean the same as at the last seal, what they say is enough to find what is new.
-  if last.database_identity = identity then
-    first_transaction := pg_snapshot_xmin(last.snapshot::pg_snapshot);
-    last_transaction := greatest(pg_snapshot_xmax(pg_current_snapshot()), pg_current_xact_id());
-  end if;
+  is_known := coalesce(last.database_identity = identity, false);
+  start := coalesce(decode(last.hash, 'hex'), '');
 
   with unsealed as (
     select
       l.id as audit_id,
       l.occurred_at,
-      case when last.id is null or last.database_identity = identity
+      case when last.id is null or is_known
         then attune_private.tracked_commit(l.transaction_id, l.occurred_at)
       end as committed_at,
       attune_private.audit_row_digest(l) as row_digest,
@@ -391,7 +384,12 @@ begin
       coalesce(last.last_sequence, 0) + row_number() over (order by l.id, l.occurred_at) as sequence
     from attune.configuration_audit_log as l
     left join attune_private.audit_salts as s on s.user_id = l.user_id
-    where l.transaction_id between first_transaction and last_transaction
+    where l.transaction_id >= case when is_known then pg_snapshot_xmin(last.snapshot::pg_snapshot) else '0' end
+      -- Of this statement's own snapshot: what is recorded as sealed has to be what was looked at.
+      and l.transaction_id <= case
+        when is_known then greatest(pg_snapshot_xmax(pg_current_snapshot()), pg_current_xact_id())
+        else '18446744073709551615'
+      end
       and not exists (
         select from attune_private.sealed_rows as r where r.audit_id = l.id and r.occurred_at = l.occurred_at
       )

@@ -1,5 +1,5 @@
---! Previous: sha1:fa409dece71f5cff8eb62f9b47ec04ec59cb544e
---! Hash: sha1:d81dc2e60116efd5fb083354d6831491fadedecd
+--! Previous: sha1:569f8ac4698e6c393a1ec3bd061a4914c4cc71aa
+--! Hash: sha1:4ea7034482276f5c826fd0beef6e173f0935ff13
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:d81dc2e60116efd5fb083354d6831491fadedecd
---! Hash: sha1:617e31a7e35846701464bbf6a4987fdf6ffc66b5
+--! Previous: sha1:4ea7034482276f5c826fd0beef6e173f0935ff13
+--! Hash: sha1:a57631fd9c79f4b5e795248d470b33f847886fbc
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
