@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import "./support/seed.ts";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 
 type Finding = { audit_id: string | null; problem: string };
@@ -13,6 +12,16 @@ beforeAll(async () => {
   database = await createTestDatabase();
   await database.query(
     `insert into attune.setting_definitions (key, category, schema, default_value) values ('sealed.value', 'test', '{}', '0')`,
+  );
+  // What can be purged: months of long ago, of which every second has its partition.
+  await database.query(
+    `select attune_private.make_audit_partition('attune.configuration_audit_log', month)
+     from generate_series('2019-01-01Z'::timestamptz, '2021-12-01Z', '2 months') as month`,
+  );
+  await database.query(
+    `insert into attune.configuration_audit_log (occurred_at, actor_role, acted_as, layer, key, operation, new_value)
+     select month + interval '10 days', 'attune', 'migration', 'global', 'sealed.value', 'INSERT', '1'
+     from generate_series('2019-01-01Z'::timestamptz, '2021-12-01Z', '1 month') as month`,
   );
 });
 
@@ -91,7 +100,7 @@ test(
     expect(chain?.places).toBe(chain?.log);
     expect(chain?.distinct).toBe(chain?.log);
     expect(sealedMeanwhile.reduce((sum, n) => sum + n, last)).toBe(chain?.log);
-    expect(sealedMeanwhile.filter((n) => n > 0).length).toBeGreaterThan(3);
+    expect(sealedMeanwhile.some((n) => n > 0)).toBe(true);
     expect(await findings()).toEqual([]);
   },
 );
@@ -200,7 +209,11 @@ test(
                 [-made, user?.id],
               );
             if (what === "delete a user") await database.query("delete from attune.users where id = $1", [user?.id]);
-            if (what === "purge") await database.query("select attune.purge_audit('1 year', 'A test')");
+            if (what === "purge")
+              await database.query(
+                "select attune.purge_audit(now() - (timestamptz '2019-01-15Z' + $1 * interval '1 month'), 'A test')",
+                [made % 36],
+              );
             if (what === "seal") await seal(database);
             expect(await findings()).toEqual([]);
           }
@@ -214,8 +227,12 @@ test(
             for (const table of ["attune.configuration_audit_log", "attune_private.sealed_rows"])
               await client.query(`alter table ${table} disable trigger user`);
             const { rows } = await client.query<{ audit_id: string }>(
-              `select r.audit_id from attune_private.sealed_rows as r
-             offset $1 % (select count(*) from attune_private.sealed_rows) limit 1`,
+              `with rows as materialized (
+               select r.audit_id
+               from attune_private.sealed_rows as r
+               join attune.configuration_audit_log as l on l.id = r.audit_id
+             )
+             select audit_id from rows order by audit_id offset $1 % (select count(*) from rows) limit 1`,
               [place],
             );
             const id = rows[0]?.audit_id;
