@@ -42,6 +42,7 @@ const NO_OBJECTS = [
   "KnowledgeSearch",
   "NotificationCategoryCount",
   "PreviewChange",
+  "RestoredChange",
   "SessionTokens",
   "SettingChange",
   "SettingExplanation",

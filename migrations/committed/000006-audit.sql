@@ -1,5 +1,5 @@
---! Previous: sha1:3f2e4576f519fa8d5602b8ec667603b0b59f3c66
---! Hash: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
+--! Previous: sha1:8b521f1014ece169fd4694a66419752510afae88
+--! Hash: sha1:6ecf9ebb797975c2007a5e1b3956c2a9f942f477
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -88,7 +88,8 @@ create table attune.maintenance_operations (
 );
 create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
 comment on table attune.maintenance_operations is
-  E'@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
+  E'@readBy attune_hidden.readable_maintenance_operations\n'
+  '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'What was done to the records themselves, such as removing old audit rows. '
   'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
@@ -118,6 +119,19 @@ create policy maintenance_operations_select_service_role on attune.maintenance_o
 
 revoke all on attune.maintenance_operations from public;
 grant select on attune.maintenance_operations to authenticated, service_role;
+
+--! Included audit/hidden/readable_maintenance_operations.sql
+create or replace function attune_hidden.readable_maintenance_operations()
+returns setof attune.maintenance_operations
+language sql stable security invoker
+begin atomic
+  select m.* from attune.maintenance_operations as m where (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_maintenance_operations() is
+  'The rows of `maintenance_operations`, for whom may read them; nobody else walks them.';
+revoke all on function attune_hidden.readable_maintenance_operations() from public;
+grant execute on function attune_hidden.readable_maintenance_operations() to authenticated, service_role;
+--! EndIncluded audit/hidden/readable_maintenance_operations.sql
 
 create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
@@ -225,17 +239,25 @@ create index configuration_audit_log_actor_id_idx on attune.configuration_audit_
 -- What changed since somebody last asked.
 create index configuration_audit_log_transaction_id_idx on attune.configuration_audit_log (transaction_id);
 create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
+create index configuration_audit_log_request_id_idx on attune.configuration_audit_log (request_id) where request_id is not null;
+create index configuration_audit_log_agent_idx on attune.configuration_audit_log (agent, id) where agent is not null;
+create index configuration_audit_log_reason_idx on attune.configuration_audit_log (id) where reason is not null;
 -- What administrators write is little, and else looked for among all that users chose. Row level security lets no index
 -- compare an enum: its operators are not leakproof.
 create index configuration_audit_log_layer_idx on attune.configuration_audit_log (id)
   where layer in ('default', 'global', 'plan', 'team');
+create index configuration_audit_log_acted_as_idx on attune.configuration_audit_log (id) where acted_as <> 'user';
 comment on table attune.configuration_audit_log is
-  E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
+  E'@readBy attune_hidden.readable_configuration_audit_log\n'
+  '@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'Every change of a definition, a stored value, a template, a notification category, a plan, what is seen of a '
   'credential, a membership, or a user''s plan, current team and rights: who, when, where, from what to what, and why. '
   'Append-only, in a partition a month. '
-  'Users read what happened to their own settings, administrators everything.';
+  'Users read what happened to their own settings and memberships, whoever owns or administers a team also what '
+  'happened to it, administrators everything. '
+  'In SQL a user names whose rows are meant, `user_id = (select attune.current_user_id())`: without, everybody''s are '
+  'walked.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
 comment on column attune.configuration_audit_log.occurred_at is 'When the change was made.';
 comment on column attune.configuration_audit_log.transaction_id is
@@ -252,7 +274,9 @@ comment on column attune.configuration_audit_log.agent is
 comment on column attune.configuration_audit_log.request_id is
   'The request it was changed by, as the servers'' logs have it; null for what came without one.';
 comment on column attune.configuration_audit_log.reason is
-  'Why, in the words of who changed it, where they gave a reason.';
+  E'@behavior +attribute:filterBy\n'
+  'Why, in the words of who changed it, where they gave a reason. '
+  'Whom the change concerns reads it, too.';
 comment on column attune.configuration_audit_log.subject is
   E'@behavior +attribute:filterBy\n'
   'What was changed.';
@@ -288,11 +312,13 @@ comment on column attune.configuration_audit_log.previous_updated_at is
   'When it had been written; null after an INSERT.';
 
 alter table attune.configuration_audit_log enable row level security;
--- No range of users here: it would have administrators read the index of all users for every filter of theirs. Users find
--- their own rows by their id, `viewer { configurationAuditLogs }`.
-create policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log for select to authenticated
+create policy configuration_audit_log_select_concerned_or_admin on attune.configuration_audit_log for select to authenticated
   using (
-    user_id = (select attune.current_user_id()) and key not in (select attune_hidden.concealed_keys())
+    (
+      user_id = (select attune.current_user_id())
+      or scope = any (array(select attune_hidden.managed_team_ids()::text))
+    )
+    and key <> all (array(select attune_hidden.concealed_keys()))
     or (select attune.is_admin())
   );
 create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role
@@ -300,6 +326,33 @@ create policy configuration_audit_log_select_service_role on attune.configuratio
 
 revoke all on attune.configuration_audit_log from public;
 grant select on attune.configuration_audit_log to authenticated, service_role;
+
+--! Included audit/hidden/readable_configuration_audit_log.sql
+create or replace function attune_hidden.readable_configuration_audit_log()
+returns setof attune.configuration_audit_log
+language sql stable security invoker
+begin atomic
+  select
+    c.id, c.occurred_at, c.transaction_id, c.actor_id, c.actor_role, c.acted_as, c.agent, c.request_id, c.reason,
+    c.subject, c.layer, c.user_id, c.scope, c.key, c.operation, c.previous_value, c.new_value, c.previous_attributes,
+    c.new_attributes, c.changed_members, c.previous_updated_by, c.previous_updated_at
+  from (
+    select false as is_everybodys, l.*
+    from attune.configuration_audit_log as l
+    where l.user_id = (select attune.current_user_id())
+      or l.scope = any (array(select attune_hidden.managed_team_ids()::text))
+    union all
+    select true, l.* from attune.configuration_audit_log as l
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_configuration_audit_log() is
+  'The rows of `configuration_audit_log` that the caller may read, found by index: the policy alone has a user walk '
+  'everybody''s rows. '
+  'Inlined; one of its halves is never executed, and filters, order and limit go down into the other.';
+revoke all on function attune_hidden.readable_configuration_audit_log() from public;
+grant execute on function attune_hidden.readable_configuration_audit_log() to authenticated, service_role;
+--! EndIncluded audit/hidden/readable_configuration_audit_log.sql
 
 create trigger _100_append_only before delete or truncate on attune.configuration_audit_log
   for each statement execute function attune_private.tg__append_only();

@@ -1,5 +1,5 @@
---! Previous: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
---! Hash: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
+--! Previous: sha1:6ecf9ebb797975c2007a5e1b3956c2a9f942f477
+--! Hash: sha1:a8e4a328abca93eda17eff191ddff70f7b63214a
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
---! Hash: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
+--! Previous: sha1:5b3d330b4b63737065f95263b63ba94dd3656429
+--! Hash: sha1:478f8b58ecfdbd8fc92fa86c08821135ca14f259
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
---! Hash: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
+--! Previous: sha1:478f8b58ecfdbd8fc92fa86c08821135ca14f259
+--! Hash: sha1:d933271f1f8390f0833231746caf2800a4b715bf
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

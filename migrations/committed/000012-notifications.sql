@@ -1,5 +1,5 @@
---! Previous: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
---! Hash: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
+--! Previous: sha1:d933271f1f8390f0833231746caf2800a4b715bf
+--! Hash: sha1:8aafdafdc965160912b8860a4d0f3ee15a6a2a77
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
---! Hash: sha1:808d8122f901779067a7ff7f8d6dbb5ce0920e50
+--! Previous: sha1:375af733652a141d27ca1c78266c39b15bba4973
+--! Hash: sha1:f21e4344020046de74c1353f32f8678baa01ef93
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

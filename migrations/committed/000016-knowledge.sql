@@ -1,5 +1,5 @@
---! Previous: sha1:0ad827d3c164fdae02f6a1f0a7eedb4217390875
---! Hash: sha1:a7dd76a98f40333f69554283531170c6ba8b7681
+--! Previous: sha1:8403603202aa958fe01c11544c8ea5ca0b7be3b3
+--! Hash: sha1:650c757cc32a0c4bf9504a250f04a3d6f499dac3
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:a7dd76a98f40333f69554283531170c6ba8b7681
---! Hash: sha1:2be49b7ba1714a3bc455c7b99b4c578cdc3b136d
+--! Previous: sha1:650c757cc32a0c4bf9504a250f04a3d6f499dac3
+--! Hash: sha1:5c2daaecc75d430bb22bb94f479acc65481b2e4d
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -31,10 +31,12 @@ drop trigger _910_audit_new on attune.users;
 
 drop policy maintenance_operations_select_admin on attune.maintenance_operations;
 drop policy maintenance_operations_select_service_role on attune.maintenance_operations;
-drop policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log;
+drop policy configuration_audit_log_select_concerned_or_admin on attune.configuration_audit_log;
 drop policy configuration_audit_log_select_service_role on attune.configuration_audit_log;
 
 drop function
+  attune_hidden.readable_maintenance_operations(),
+  attune_hidden.readable_configuration_audit_log(),
   attune_private.change_reason(),
   attune_private.request_id(),
   attune_private.guard_audit_partition(regclass),

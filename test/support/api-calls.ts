@@ -11,6 +11,8 @@ export type Names = Record<
   | "team"
   | "notification"
   | "entry"
+  | "change"
+  | "moment"
   | "session"
   | "invitation"
   | "refreshToken"
@@ -21,8 +23,8 @@ export type Names = Record<
   | "invitationToken",
   string
 >;
-/** How often `current_user_id` may run, when not once at most: each says why. */
-export type Call = { who: Who; sql: string; times?: number };
+/** How often `current_user_id` and `is_admin` may run, when not once at most: each says why. */
+export type Call = { who: Who; sql: string; times?: number; administrators?: number };
 
 const PASSWORD = "correct horse battery";
 
@@ -131,6 +133,11 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
   // As for a document: the trigger of the registry asks.
   { who: "admin", sql: "rename_setting('beta.renamed', 'beta.new_name')", times: 2 },
+  // With the rights of the caller: policies and triggers ask for themselves.
+  { who: "user", sql: `revert_change(${of.change})`, times: 18, administrators: 4 },
+  // What is removed has no row any more that could say who removed it: the trigger asks, once a statement.
+  { who: "user", sql: `restore_preferences('${of.moment}', overwrite => true)`, times: 2 },
+  { who: "admin", sql: `restore_global_settings('${of.moment}', overwrite => true)`, times: 3 },
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
   { who: "user", sql: `create_project('Another', '${of.team}')` },
@@ -222,6 +229,7 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     insert into attune.plan_settings (plan, key, value) values ('bootstrapper', 'PROJECTS_ENABLED', 'true');
     insert into attune.setting_templates (name, title, values) values ('dark', 'Dark', '{"PROJECTS_ENABLED": true}')`);
   const user = await value("select attune_private.ensure_user('ada@example.com')");
+  const moment = await value("select clock_timestamp()::text");
   const other = await value("select attune_private.ensure_user('bob@example.com')");
   const admin = await value("select attune_private.ensure_user('root@example.com', true)");
   claims.user["sub"] = user;
@@ -281,6 +289,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     "insert into attune.knowledge_entries (kind, title, created_by) values ('entry', 'Hello', $1) returning id",
     [user],
   );
+  const change = await value(
+    "select max(id) from attune.configuration_audit_log where user_id = $1 and key = 'PROJECTS_ENABLED'",
+    [user],
+  );
   const names: Names = {
     user,
     other,
@@ -289,6 +301,8 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     team,
     notification,
     entry,
+    change,
+    moment,
     session,
     invitation,
     refreshToken,
