@@ -1,5 +1,5 @@
---! Previous: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
---! Hash: sha1:771e6c0d271eae87e77693ac4784533273d348ff
+--! Previous: sha1:2755a2ec6a466467d79c546e4dcde53f86c98f52
+--! Hash: sha1:9d612dc2cf545e12b54d285f11db0ab31a641a73
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

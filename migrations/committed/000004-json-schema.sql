@@ -1,5 +1,5 @@
---! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
---! Hash: sha1:9b012fd641254da2f19e883b6d4621d9c1c70a09
+--! Previous: sha1:9d612dc2cf545e12b54d285f11db0ab31a641a73
+--! Hash: sha1:8305729cb52a25f3353d495a412c2a7a6382b0bd
 --! Message: json schema
 
 -- What a value must be

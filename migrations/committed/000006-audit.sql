@@ -1,5 +1,5 @@
---! Previous: sha1:cd871194d952aa57deb17312de0d555d453e7889
---! Hash: sha1:e866eb086ab50e87214840804a1b1a44d6b5a6c8
+--! Previous: sha1:7f191bc93b79768b9cc7ce8b8414fb5d6f2a6e85
+--! Hash: sha1:7a3fe267cdb0240b550197cb22adcd57cf50d205
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -132,7 +132,7 @@ comment on type attune.audit_operation is
 
 create type attune.audit_subject as enum (
   'setting', 'setting_template', 'notification_category', 'user', 'team_member', 'project_member', 'plan',
-  'credential_provider', 'credential', 'maintenance_operation'
+  'credential_provider', 'credential', 'maintenance_operation', 'change_set', 'rollout'
 );
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
@@ -145,6 +145,8 @@ comment on type attune.audit_subject is
   '@value credential_provider A provider of credentials.\n'
   '@value credential What may be seen of a credential.\n'
   '@value maintenance_operation What was done to the records themselves: the key is the operation.\n'
+  '@value change_set A change set: the key is its id, the value what became of it.\n'
+  '@value rollout A rollout in steps: the value is what became of it.\n'
   'What was changed.';
 
 create type attune.audit_actor as enum ('user', 'administrator', 'agent', 'service', 'migration');

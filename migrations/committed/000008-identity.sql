@@ -1,5 +1,5 @@
---! Previous: sha1:8075df33bbe398648166e5441e1629e91731dddb
---! Hash: sha1:0ec58caecefbc924205e3f6ff3adde9868e82ea7
+--! Previous: sha1:42a878d9e1f4895985866308945b7aab4c768f69
+--! Hash: sha1:c017d12ee296abe1103bb43942127119e2719709
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:0ec58caecefbc924205e3f6ff3adde9868e82ea7
---! Hash: sha1:ddfd374d0d094faac6b61b5f974e5cb76cbd6c35
+--! Previous: sha1:c017d12ee296abe1103bb43942127119e2719709
+--! Hash: sha1:cad2979d436ad1a3745189873ea08e7e975cb138
 --! Message: invitations
 
 create table attune.invitations (

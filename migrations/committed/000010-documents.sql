@@ -1,5 +1,5 @@
---! Previous: sha1:ddfd374d0d094faac6b61b5f974e5cb76cbd6c35
---! Hash: sha1:4ee97e3ec371737bbcf90ff94ed3abc3d0f98aac
+--! Previous: sha1:cad2979d436ad1a3745189873ea08e7e975cb138
+--! Hash: sha1:14cac00c6026d53d8adc028c62027d674e666e47
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:4ee97e3ec371737bbcf90ff94ed3abc3d0f98aac
---! Hash: sha1:5999e0c34a91c273c6ca6d2de2af076e2011dd16
+--! Previous: sha1:14cac00c6026d53d8adc028c62027d674e666e47
+--! Hash: sha1:4a4ae4c0f13770929e03d738f02c710c1e56662c
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

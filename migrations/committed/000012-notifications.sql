@@ -1,5 +1,5 @@
---! Previous: sha1:5999e0c34a91c273c6ca6d2de2af076e2011dd16
---! Hash: sha1:649c453baa4235665fd1dd3bcb6db03084d35d84
+--! Previous: sha1:4a4ae4c0f13770929e03d738f02c710c1e56662c
+--! Hash: sha1:07ef1fa09cfc1e76d7806d4920ab9c80c1c6ab45
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:649c453baa4235665fd1dd3bcb6db03084d35d84
---! Hash: sha1:ad6031d398d5a0441563f6fc867a36dcce8e0730
+--! Previous: sha1:07ef1fa09cfc1e76d7806d4920ab9c80c1c6ab45
+--! Hash: sha1:9537993f3366ee848eff369c6f6a27c87b2cb004
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:ad6031d398d5a0441563f6fc867a36dcce8e0730
---! Hash: sha1:94f12240defa9bb2c8e443e27751aa65d2afe8da
+--! Previous: sha1:9537993f3366ee848eff369c6f6a27c87b2cb004
+--! Hash: sha1:6570a23b7f6111787cf80dee202b1663e7d6e96d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

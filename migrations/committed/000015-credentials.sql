@@ -1,5 +1,5 @@
---! Previous: sha1:94f12240defa9bb2c8e443e27751aa65d2afe8da
---! Hash: sha1:7a9925ea435d88d18ff44a6e79768dbb3381535f
+--! Previous: sha1:6570a23b7f6111787cf80dee202b1663e7d6e96d
+--! Hash: sha1:8f768c535d15f3951efbe5d067ef77db103f2fbf
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

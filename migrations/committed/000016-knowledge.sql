@@ -1,5 +1,5 @@
---! Previous: sha1:7a9925ea435d88d18ff44a6e79768dbb3381535f
---! Hash: sha1:7dd0c3687a15db48b360cfe2ea1e6fdf5a1f428d
+--! Previous: sha1:8f768c535d15f3951efbe5d067ef77db103f2fbf
+--! Hash: sha1:c3e6730a3fbfbc7ba76fef3ae6e940e0639a7ea6
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:7dd0c3687a15db48b360cfe2ea1e6fdf5a1f428d
---! Hash: sha1:301d2639fdd7751332e9e6dbcd3cbf7265c1a2f7
+--! Previous: sha1:c3e6730a3fbfbc7ba76fef3ae6e940e0639a7ea6
+--! Hash: sha1:3a22a3250a3be1f764eaa4598151f2d351fa34d5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

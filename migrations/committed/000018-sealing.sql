@@ -1,5 +1,5 @@
---! Previous: sha1:301d2639fdd7751332e9e6dbcd3cbf7265c1a2f7
---! Hash: sha1:72e1e0b4734726dce34d72de516a690189df3912
+--! Previous: sha1:3a22a3250a3be1f764eaa4598151f2d351fa34d5
+--! Hash: sha1:b6b4fe4a72407cd54df9349778bb95ae75a75469
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

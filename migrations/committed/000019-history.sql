@@ -1,5 +1,5 @@
---! Previous: sha1:72e1e0b4734726dce34d72de516a690189df3912
---! Hash: sha1:db8fcb88da71026873ef4c138361e4584aa7eb52
+--! Previous: sha1:b6b4fe4a72407cd54df9349778bb95ae75a75469
+--! Hash: sha1:72c183f413af72bbd24c25ed847a478ebaf7317a
 --! Message: history
 
 -- What applied at a moment, and back to it.
