@@ -1,5 +1,5 @@
---! Previous: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
---! Hash: sha1:771e6c0d271eae87e77693ac4784533273d348ff
+--! Previous: sha1:01fdb8cba10a4f2686f97e8adf43f275133cfc6d
+--! Hash: sha1:0807002e3e3d65145a7b5b9b5551121efd4df7bb
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
---! Hash: sha1:9b012fd641254da2f19e883b6d4621d9c1c70a09
+--! Previous: sha1:0807002e3e3d65145a7b5b9b5551121efd4df7bb
+--! Hash: sha1:20bddf18ab7d5b1ba2a7c515acfb6c261cd9172f
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:9b012fd641254da2f19e883b6d4621d9c1c70a09
---! Hash: sha1:3f2e4576f519fa8d5602b8ec667603b0b59f3c66
+--! Previous: sha1:20bddf18ab7d5b1ba2a7c515acfb6c261cd9172f
+--! Hash: sha1:6aef52b9c23633d27dab0c885721b275c7f36683
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

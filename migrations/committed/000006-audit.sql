@@ -1,5 +1,5 @@
---! Previous: sha1:3f2e4576f519fa8d5602b8ec667603b0b59f3c66
---! Hash: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
+--! Previous: sha1:6aef52b9c23633d27dab0c885721b275c7f36683
+--! Hash: sha1:393f137ae8c981951355d1dcb71c846a444aaa3d
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -206,12 +206,7 @@ create table attune.configuration_audit_log (
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
     constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
-  changed_members text[] generated always as (
-    case
-      when jsonb_typeof(previous_value) = 'object' and jsonb_typeof(new_value) = 'object'
-        then attune_private.changed_members(previous_value, new_value)
-    end
-  ) stored,
+  changed_members text[],
   previous_updated_by uuid,
   previous_updated_at timestamptz,
   constraint configuration_audit_log_pkey primary key (id, occurred_at),
@@ -413,14 +408,23 @@ select attune_private.make_audit_partitions('attune.configuration_audit_log');
 
 -- What writes it
 
+--! Included audit/private/request_header.sql
+create or replace function attune_private.request_header(name text)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select nullif(current_setting('request.headers', true), '')::jsonb ->> lower(name);
+end;
+comment on function attune_private.request_header(text) is
+  'A header of the request, from the setting `request.headers`, which servers fill as PostgREST does; NULL without.';
+revoke all on function attune_private.request_header(text) from public;
+--! EndIncluded audit/private/request_header.sql
 --! Included audit/private/request_id.sql
 create or replace function attune_private.request_id()
 returns text
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return nullif(
+language sql stable parallel safe security invoker
+begin atomic
+  select nullif(
     left(
       btrim(coalesce(nullif(current_setting('attune.request_id', true), ''), attune_private.request_header('x-request-id'))),
       200
@@ -428,7 +432,6 @@ begin
     ''
   );
 end;
-$$;
 comment on function attune_private.request_id() is
   'Which request it is: what Attune''s own server says in the setting `attune.request_id`; else, behind PostgREST, the '
   'header `x-request-id`. '
@@ -466,8 +469,8 @@ comment on function attune_private.percent_decoded(text) is
   'Refused: `malformed_reason`.';
 revoke all on function attune_private.percent_decoded(text) from public;
 --! EndIncluded audit/private/percent_decoded.sql
---! Included audit/private/change_reason.sql
-create or replace function attune_private.change_reason()
+--! Included audit/private/told_reason.sql
+create or replace function attune_private.told_reason()
 returns text
 language plpgsql stable parallel unsafe security invoker
 set search_path = pg_catalog, pg_temp
@@ -483,29 +486,43 @@ begin
   return nullif(told, '');
 end;
 $$;
-comment on function attune_private.change_reason() is
-  'Why what is written now is written, in the words of who writes it: the setting `attune.change_reason`, or else the '
-  'header `x-change-reason`, percent-encoded. '
-  'NULL without. '
+comment on function attune_private.told_reason() is
+  'The setting `attune.change_reason`, or else the header `x-change-reason`, percent-encoded; NULL without. '
   'Refused: `too_large` (1,000 characters), `malformed_reason`.';
+revoke all on function attune_private.told_reason() from public;
+--! EndIncluded audit/private/told_reason.sql
+--! Included audit/private/change_reason.sql
+create or replace function attune_private.change_reason()
+returns text
+language sql stable parallel unsafe security invoker
+begin atomic
+  -- Almost nobody says why.
+  select case
+    when current_setting('attune.change_reason', true) <> ''
+      or strpos(current_setting('request.headers', true), 'x-change-reason') > 0
+      then attune_private.told_reason()
+  end;
+end;
+comment on function attune_private.change_reason() is
+  'Why what is written now is written, in the words of who writes it; NULL without. '
+  'Refused as `told_reason`.';
 revoke all on function attune_private.change_reason() from public;
 --! EndIncluded audit/private/change_reason.sql
 --! Included audit/private/acted_as.sql
 create or replace function attune_private.acted_as(actor uuid, owner uuid)
 returns attune.audit_actor
-language plpgsql stable parallel restricted security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return case
-    when attune_private.request_role() = 'service_role' then 'service'
-    when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
-    when attune_private.acting_agent() is not null then 'agent'
-    when owner is distinct from actor and attune.is_admin() then 'administrator'
-    else 'user'
-  end;
+language sql stable parallel restricted security invoker
+begin atomic
+  select (
+    case
+      when attune_private.request_role() = 'service_role' then 'service'
+      when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
+      when attune_private.acting_agent() is not null then 'agent'
+      when owner is distinct from actor and attune.is_admin() then 'administrator'
+      else 'user'
+    end
+  )::attune.audit_actor;
 end;
-$$;
 comment on function attune_private.acted_as(uuid, uuid) is
   'How the one who asks acts: a person for themselves is a user, for others (`owner`), or for all (NULL), an '
   'administrator, if they are one.';
@@ -552,7 +569,7 @@ begin
 
   insert into attune.configuration_audit_log (
     actor_id, actor_role, acted_as, agent, request_id, reason, subject, layer, user_id, scope, key, operation,
-    previous_value, new_value, previous_attributes, new_attributes, previous_updated_by, previous_updated_at
+    previous_value, new_value, changed_members, previous_attributes, new_attributes, previous_updated_by, previous_updated_at
   )
   values (
     actor,
@@ -569,6 +586,10 @@ begin
     tg_op::attune.audit_operation,
     previous -> value_column,
     written -> value_column,
+    case
+      when jsonb_typeof(previous -> value_column) = 'object' and jsonb_typeof(written -> value_column) = 'object'
+        then attune_private.changed_members(previous -> value_column, written -> value_column)
+    end,
     previous - told_elsewhere,
     written - told_elsewhere,
     (previous ->> 'updated_by')::uuid,
@@ -845,7 +866,8 @@ begin
 
   -- That something was changed, when and by whom stays; what it was goes.
   update attune.configuration_audit_log as l
-  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null,
+    changed_members = null
   where l.user_id = erase_user.user_id;
 
   return erased;

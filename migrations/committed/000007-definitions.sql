@@ -1,5 +1,5 @@
---! Previous: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
---! Hash: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
+--! Previous: sha1:393f137ae8c981951355d1dcb71c846a444aaa3d
+--! Hash: sha1:95c473404195395d5105f408102d740fdef0f685
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
---! Hash: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
+--! Previous: sha1:95c473404195395d5105f408102d740fdef0f685
+--! Hash: sha1:aa6239165ff5d5ec023ec4d0c1dd7ebb4a221b6a
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -119,17 +119,6 @@ comment on function attune_private.from_base64url(text, integer) is
   'So many bytes from their base64url text; NULL when it is none of just that length.';
 revoke all on function attune_private.from_base64url(text, integer) from public;
 --! EndIncluded identity/private/from_base64url.sql
---! Included identity/private/request_header.sql
-create or replace function attune_private.request_header(name text)
-returns text
-language sql stable parallel safe security invoker
-begin atomic
-  select nullif(current_setting('request.headers', true), '')::jsonb ->> lower(name);
-end;
-comment on function attune_private.request_header(text) is
-  'A header of the request, from the setting `request.headers`, which servers fill as PostgREST does; NULL without.';
-revoke all on function attune_private.request_header(text) from public;
---! EndIncluded identity/private/request_header.sql
 --! Included identity/private/network_address.sql
 create or replace function attune_private.network_address(value text)
 returns inet

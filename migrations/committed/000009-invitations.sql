@@ -1,5 +1,5 @@
---! Previous: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
---! Hash: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
+--! Previous: sha1:aa6239165ff5d5ec023ec4d0c1dd7ebb4a221b6a
+--! Hash: sha1:7d243ed5e532193d748f17e4a38345bee9c0f59d
 --! Message: invitations
 
 create table attune.invitations (

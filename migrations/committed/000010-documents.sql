@@ -1,5 +1,5 @@
---! Previous: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
---! Hash: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
+--! Previous: sha1:7d243ed5e532193d748f17e4a38345bee9c0f59d
+--! Hash: sha1:d634c8543e8b69e573b694e67e3c5be606b91f92
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
---! Hash: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
+--! Previous: sha1:d634c8543e8b69e573b694e67e3c5be606b91f92
+--! Hash: sha1:5b4480d16d3e0ff6e3271f9892c8c7db9785064e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
---! Hash: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
+--! Previous: sha1:5b4480d16d3e0ff6e3271f9892c8c7db9785064e
+--! Hash: sha1:2d20a9eb92ebc844be0a34f27ec6278e64899bb2
 --! Message: notifications
 
 -- What there is to notify of

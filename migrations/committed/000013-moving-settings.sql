@@ -1,5 +1,5 @@
---! Previous: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
---! Hash: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
+--! Previous: sha1:2d20a9eb92ebc844be0a34f27ec6278e64899bb2
+--! Hash: sha1:f072a6cf855f058897f6bc026e2568cb2c3b04eb
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

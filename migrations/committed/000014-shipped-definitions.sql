@@ -1,5 +1,5 @@
---! Previous: sha1:8423affcfc1417b6ddb12d668a01343c96bede12
---! Hash: sha1:929d19ac42d7dd0e86ddd92abaa69d4a1ab83e95
+--! Previous: sha1:f072a6cf855f058897f6bc026e2568cb2c3b04eb
+--! Hash: sha1:ef628ed6fedfd1ad0d048ea19df382aa55465f38
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

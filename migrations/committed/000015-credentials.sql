@@ -1,5 +1,5 @@
---! Previous: sha1:929d19ac42d7dd0e86ddd92abaa69d4a1ab83e95
---! Hash: sha1:d0a92f430478d5b13329a0bdb0c9cad31c38f290
+--! Previous: sha1:ef628ed6fedfd1ad0d048ea19df382aa55465f38
+--! Hash: sha1:9dfb8f0fa3d03fdcf5c4346e1ee0b513ec0ec1c5
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:d0a92f430478d5b13329a0bdb0c9cad31c38f290
---! Hash: sha1:cef3dbd8900f7c458fbe6b18de7d84c31ba40817
+--! Previous: sha1:9dfb8f0fa3d03fdcf5c4346e1ee0b513ec0ec1c5
+--! Hash: sha1:4ec57649be9117ded83a6bd49d1885bec6baf999
 --! Message: knowledge
 
 -- What one learns, the others find.

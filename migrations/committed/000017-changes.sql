@@ -1,5 +1,5 @@
---! Previous: sha1:cef3dbd8900f7c458fbe6b18de7d84c31ba40817
---! Hash: sha1:c02140f61d67bcf808cce4e21f03abd2d7caec8e
+--! Previous: sha1:4ec57649be9117ded83a6bd49d1885bec6baf999
+--! Hash: sha1:05f9978f53c3ec9706bf85ebd017976663fb662a
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

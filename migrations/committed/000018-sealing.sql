@@ -1,5 +1,5 @@
---! Previous: sha1:c02140f61d67bcf808cce4e21f03abd2d7caec8e
---! Hash: sha1:2fa19b6ce96391f2644b503f975d6ad0fe63dc9e
+--! Previous: sha1:05f9978f53c3ec9706bf85ebd017976663fb662a
+--! Hash: sha1:3da7da95e5c568e1a399e76109ec005089a31d27
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:2fa19b6ce96391f2644b503f975d6ad0fe63dc9e
---! Hash: sha1:da2c0d08661783b3c333892b60dcb9b2dc07e351
+--! Previous: sha1:3da7da95e5c568e1a399e76109ec005089a31d27
+--! Hash: sha1:a052493ec234de65e72c2fcad1a44f15c9385929
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:da2c0d08661783b3c333892b60dcb9b2dc07e351
---! Hash: sha1:cd783ae1bc4d15f5e94492bb12c86be5b678adfb
+--! Previous: sha1:a052493ec234de65e72c2fcad1a44f15c9385929
+--! Hash: sha1:c351ded0dde10cc77f57db02e9a01d4bf2a34566
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

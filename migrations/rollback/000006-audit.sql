@@ -36,6 +36,8 @@ drop policy configuration_audit_log_select_service_role on attune.configuration_
 
 drop function
   attune_private.change_reason(),
+  attune_private.told_reason(),
+  attune_private.request_header(text),
   attune_private.percent_decoded(text),
   attune_private.request_id(),
   attune_private.guard_audit_partition(regclass),
