@@ -1,5 +1,5 @@
---! Previous: sha1:ff73475e3fa108e9b32c56c6590db35b979e43db
---! Hash: sha1:4a5a48466358c1cb2de594c034ae2c4f9e265fbc
+--! Previous: sha1:14b905ca782722955e493bde9e2605c80b29a5fc
+--! Hash: sha1:b1d7fb86e965ae4bc0bcfa6fe7aa894d6f670b77
 --! Message: history
 
 -- What applied at a moment, and back to it.
