@@ -1,5 +1,5 @@
 --! Previous: sha1:8b521f1014ece169fd4694a66419752510afae88
---! Hash: sha1:e833fb7e30eb12277a2ae6a0c556b1167c4056d6
+--! Hash: sha1:d4402cebc5dc3332a7eee63f54d99c792a51d4d3
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -805,7 +805,7 @@ revoke all on function attune_private.audit_period(timestamptz, timestamptz) fro
 create or replace function attune.audit_changes_per_day(
   since timestamptz default null,
   until timestamptz default null,
-  key text default null,
+  changed_key text default null,
   user_id uuid default null,
   actor_id uuid default null
 )
@@ -831,7 +831,7 @@ begin
     from attune.configuration_audit_log as l
     where l.occurred_at >= lower(period)
       and l.occurred_at < upper(period)
-      and (audit_changes_per_day.key is null or l.key = audit_changes_per_day.key)
+      and (audit_changes_per_day.changed_key is null or l.key = audit_changes_per_day.changed_key)
       and (audit_changes_per_day.user_id is null or l.user_id = audit_changes_per_day.user_id)
       and (audit_changes_per_day.actor_id is null or l.actor_id = audit_changes_per_day.actor_id)
     group by 1
@@ -841,7 +841,7 @@ $$;
 comment on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) is
   E'@param since From when on; thirty days before `until` if left out.\n'
   '@param until Up to when, without it; now if left out.\n'
-  '@param key Only changes of this setting, template, category, provider, or column of a user.\n'
+  '@param changed_key Only changes of this setting, template, category, provider, or column of a user.\n'
   '@param user_id Only what happened to this user.\n'
   '@param actor_id Only what this user did.\n'
   'How much was changed on each day (UTC), the first one first; a day without a change has no row. '

@@ -1,5 +1,5 @@
---! Previous: sha1:e833fb7e30eb12277a2ae6a0c556b1167c4056d6
---! Hash: sha1:b5df3459daf86849d4320941aa6b59267fd62d74
+--! Previous: sha1:d4402cebc5dc3332a7eee63f54d99c792a51d4d3
+--! Hash: sha1:ce06d034160369bf84a89a56d099a2d479e35e5a
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

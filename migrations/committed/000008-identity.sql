@@ -1,5 +1,5 @@
---! Previous: sha1:b5df3459daf86849d4320941aa6b59267fd62d74
---! Hash: sha1:a048813f7f08afbe4ab41b6b61fd95dc65b42e93
+--! Previous: sha1:ce06d034160369bf84a89a56d099a2d479e35e5a
+--! Hash: sha1:6c3a33c59e2004fe823f38b077e988685cc3f21a
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:a048813f7f08afbe4ab41b6b61fd95dc65b42e93
---! Hash: sha1:880935474ded1b544e1958bffb10168782ce3e83
+--! Previous: sha1:6c3a33c59e2004fe823f38b077e988685cc3f21a
+--! Hash: sha1:1f10768ac313f7606b856b05af2fbcf098a4cb46
 --! Message: invitations
 
 create table attune.invitations (

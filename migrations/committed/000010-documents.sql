@@ -1,5 +1,5 @@
---! Previous: sha1:880935474ded1b544e1958bffb10168782ce3e83
---! Hash: sha1:01817b9041d62ad8d56b5a624bc9f5da6b5c24a6
+--! Previous: sha1:1f10768ac313f7606b856b05af2fbcf098a4cb46
+--! Hash: sha1:d33aecd71b574a644ecb75aad8f28e2f48b07ce4
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

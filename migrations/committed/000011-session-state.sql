@@ -1,5 +1,5 @@
---! Previous: sha1:01817b9041d62ad8d56b5a624bc9f5da6b5c24a6
---! Hash: sha1:4d1da1d4ea0ce723a3d33df0b87f06e6358bb085
+--! Previous: sha1:d33aecd71b574a644ecb75aad8f28e2f48b07ce4
+--! Hash: sha1:93f4c4c37d5a8b2c115f6cc5d6e958b71cb2b6a2
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

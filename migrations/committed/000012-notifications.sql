@@ -1,5 +1,5 @@
---! Previous: sha1:4d1da1d4ea0ce723a3d33df0b87f06e6358bb085
---! Hash: sha1:79211d144a2174e72112709fee0679c488acab1d
+--! Previous: sha1:93f4c4c37d5a8b2c115f6cc5d6e958b71cb2b6a2
+--! Hash: sha1:32567fd412d33dbaa1aa7be1b567eefbf186b314
 --! Message: notifications
 
 -- What there is to notify of

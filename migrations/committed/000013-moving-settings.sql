@@ -1,5 +1,5 @@
---! Previous: sha1:79211d144a2174e72112709fee0679c488acab1d
---! Hash: sha1:e10924e546e34ee657391e6ec705ebd99bec67bd
+--! Previous: sha1:32567fd412d33dbaa1aa7be1b567eefbf186b314
+--! Hash: sha1:537dbc768eec9c655fcc2ff8c360f7612d5007cd
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

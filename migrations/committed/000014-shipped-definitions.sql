@@ -1,5 +1,5 @@
---! Previous: sha1:e10924e546e34ee657391e6ec705ebd99bec67bd
---! Hash: sha1:22e85aee2c90dbc37ecdb81ef653c1de12069085
+--! Previous: sha1:537dbc768eec9c655fcc2ff8c360f7612d5007cd
+--! Hash: sha1:04530394f7f6a61e3b864907b63b3d15bd903327
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

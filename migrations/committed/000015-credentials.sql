@@ -1,5 +1,5 @@
---! Previous: sha1:22e85aee2c90dbc37ecdb81ef653c1de12069085
---! Hash: sha1:88f24171710bfc5818227152e6c9c50a090a4ad2
+--! Previous: sha1:04530394f7f6a61e3b864907b63b3d15bd903327
+--! Hash: sha1:bd46244eddd0abb1d3e9d34a008408613dab5a0b
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

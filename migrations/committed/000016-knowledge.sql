@@ -1,5 +1,5 @@
---! Previous: sha1:88f24171710bfc5818227152e6c9c50a090a4ad2
---! Hash: sha1:f5186fdce6d6ceb21f8caffb06fb75cb22011253
+--! Previous: sha1:bd46244eddd0abb1d3e9d34a008408613dab5a0b
+--! Hash: sha1:af041e9a17961458a50767f7bef2625c204807ae
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:f5186fdce6d6ceb21f8caffb06fb75cb22011253
---! Hash: sha1:e5f1589426521c9fec1bbc4e5df708962fd09e0b
+--! Previous: sha1:af041e9a17961458a50767f7bef2625c204807ae
+--! Hash: sha1:02d8cb57f3ef8f8df07674789fa674a58c7a3f39
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:e5f1589426521c9fec1bbc4e5df708962fd09e0b
---! Hash: sha1:14b905ca782722955e493bde9e2605c80b29a5fc
+--! Previous: sha1:02d8cb57f3ef8f8df07674789fa674a58c7a3f39
+--! Hash: sha1:81516bb370527994d7708eb3758f3037a4b233a9
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:14b905ca782722955e493bde9e2605c80b29a5fc
---! Hash: sha1:b1d7fb86e965ae4bc0bcfa6fe7aa894d6f670b77
+--! Previous: sha1:81516bb370527994d7708eb3758f3037a4b233a9
+--! Hash: sha1:71d217f4083b060b7e48af126b187da9794f4b62
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:b1d7fb86e965ae4bc0bcfa6fe7aa894d6f670b77
---! Hash: sha1:5ec7df093c7f1ea33536fcc707068e7ca7b15a0c
+--! Previous: sha1:71d217f4083b060b7e48af126b187da9794f4b62
+--! Hash: sha1:41499b70e1707af99f0c439aba1667d7ac575d53
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
