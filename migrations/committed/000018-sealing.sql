@@ -1,5 +1,5 @@
 --! Previous: sha1:5c2daaecc75d430bb22bb94f479acc65481b2e4d
---! Hash: sha1:4e212fe28e97b8f77326615a2c01de472f9c8bb9
+--! Hash: sha1:19c6966ac782936ba96f3acd7006c44defc318d7
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -366,6 +366,8 @@ create or replace function attune.seal_audit()
 returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+-- How much there is changes while a connection keeps its plans.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   identity constant text := attune_private.database_identity();
@@ -531,6 +533,8 @@ returns setof attune.audit_finding
 language plpgsql stable parallel restricted security definer
 rows 1
 set search_path = pg_catalog, pg_temp
+-- How much there is changes while a connection keeps its plans.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   identity constant text := attune_private.database_identity();

@@ -1,5 +1,5 @@
---! Previous: sha1:4e212fe28e97b8f77326615a2c01de472f9c8bb9
---! Hash: sha1:6be7937d9053a5fe5f7e5284c430096fb8f1b67f
+--! Previous: sha1:19c6966ac782936ba96f3acd7006c44defc318d7
+--! Hash: sha1:7d5220d926339f8270d208abff640d7d8ae61d69
 --! Message: history
 
 -- What applied at a moment, and back to it.

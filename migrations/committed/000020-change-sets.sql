@@ -1,5 +1,5 @@
---! Previous: sha1:6be7937d9053a5fe5f7e5284c430096fb8f1b67f
---! Hash: sha1:d5e85a1728ee43c1e9f491d2a6c018a722101b2e
+--! Previous: sha1:7d5220d926339f8270d208abff640d7d8ae61d69
+--! Hash: sha1:040042dcffd72e1852cf2ab3c1fc151d943c6fa4
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
