@@ -59,7 +59,8 @@ select
   n.nspname = 'attune_hidden' as is_hidden,
   p.prorettype = 'trigger'::regtype as is_trigger,
   p.prosecdef,
-  p.prosqlbody is not null as has_standard_body,
+  -- An aggregate has no body: its functions do.
+  p.prosqlbody is not null or p.prokind = 'a' as has_standard_body,
   p.prosrc,
   coalesce(p.proconfig, '{}') as settings,
   coalesce(p.proacl, acldefault('f', p.proowner)) as acl,
@@ -180,7 +181,7 @@ create temp view policies_computed_per_row as
 select name as offender
 from our_policies
 -- A call that depends on no column is a sub-select of its own, which is computed once a query.
-where expression ~ '(?<!\( SELECT )\m(attune|attune_hidden|attune_private|auth)\.\w+\(\)'
+where expression ~ '(?<!\( SELECT )(?<!\( SELECT \()\m(attune|attune_hidden|attune_private|auth)\.\w+\(\)'
    or expression ~ '\m(attune|attune_hidden|attune_private|auth)\.\w+\([^)]';
 comment on view policies_computed_per_row is 'a policy wraps its functions, (select attune.current_user_id()), and passes them no column';
 

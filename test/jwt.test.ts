@@ -583,7 +583,7 @@ describe("the claims of a request", () => {
 
   test("say where the request came from", () => {
     const from = (userAgent?: string) =>
-      cameFrom(NOBODY, { clientAddress: "192.0.2.1", headers: { "user-agent": userAgent } }).pgSettings;
+      cameFrom(NOBODY, { id: "1", clientAddress: "192.0.2.1", headers: { "user-agent": userAgent } }).pgSettings;
     const agentOf = (userAgent?: string): unknown => JSON.parse(from(userAgent)["request.headers"]);
     expect(from()["attune.client_address"]).toBe("192.0.2.1");
     expect(agentOf("curl/8")).toEqual({ "user-agent": "curl/8" });

@@ -34,6 +34,7 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     overloadAfter: 2000,
     drainTimeout: 10,
     liveConnections: 5000,
+    maintenance: true,
     trustProxy: false,
     singleUser: false,
     signIn: undefined,

@@ -123,6 +123,12 @@ describe("on the embedded PostgreSQL", () => {
       await expect(who(url?.replace(/:[^:@]+@/, ":wrong@"))).rejects.toMatchObject({ code: "28P01" });
     });
 
+    test("PostgreSQL notes when each transaction was committed", async () => {
+      expect(await asSuperuser(served.ATTUNE_DATA_DIR, "show track_commit_timestamp")).toEqual([
+        { track_commit_timestamp: "on" },
+      ]);
+    });
+
     test("request roles have no temporary tables, no large objects and no advisory locks; what needs them works", async () => {
       const url = (await attune(["url"], served)).stdout.trim();
       const attempt = (role: string, sql: string): Promise<string> =>

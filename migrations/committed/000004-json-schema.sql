@@ -1,5 +1,5 @@
---! Previous: sha1:9d612dc2cf545e12b54d285f11db0ab31a641a73
---! Hash: sha1:8305729cb52a25f3353d495a412c2a7a6382b0bd
+--! Previous: sha1:5f047e1066293886a05e76509cf533177fbfc90f
+--! Hash: sha1:cf4c4686004b72a093a4f43a6d8e6e61018bda0d
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:8305729cb52a25f3353d495a412c2a7a6382b0bd
---! Hash: sha1:7f191bc93b79768b9cc7ce8b8414fb5d6f2a6e85
+--! Previous: sha1:cf4c4686004b72a093a4f43a6d8e6e61018bda0d
+--! Hash: sha1:73e652fa4e4f9d08d2afd4a1730c41fc0b74f3dd
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1255,7 +1255,8 @@ create table attune.team_settings (
 );
 create index team_settings_key_idx on attune.team_settings (key);
 comment on table attune.team_settings is
-  E'@behavior -insert -update -delete\n'
+  E'@readBy attune_hidden.readable_team_settings\n'
+  '@behavior -insert -update -delete\n'
   '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What the owners and administrators of a team chose for its members: those whose current team it is.';
 comment on column attune.team_settings.team_id is 'Which team.';
@@ -1277,8 +1278,8 @@ comment on column attune.team_settings.updated_at is
 alter table attune.team_settings enable row level security;
 create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
   using (
-    (team_id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()))
-    and key not in (select attune_hidden.concealed_keys())
+    (team_id = any (array(select attune_hidden.member_team_ids())) or (select attune.is_admin()))
+    and key <> all (array(select attune_hidden.concealed_keys()))
   );
 create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
   with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
@@ -1297,6 +1298,27 @@ grant
   update (value, is_active, is_enforced, updated_at),
   delete
   on attune.team_settings to authenticated, service_role;
+
+--! Included settings/hidden/readable_team_settings.sql
+create or replace function attune_hidden.readable_team_settings()
+returns setof attune.team_settings
+language sql stable security invoker
+begin atomic
+  select
+    c.team_id, c.key, c.value, c.is_active, c.is_enforced, c.updated_by, c.updated_at
+  from (
+    select false as is_everybodys, t.* from attune.team_settings as t
+    where t.team_id = any (array(select attune_hidden.member_team_ids()))
+    union all
+    select true, t.* from attune.team_settings as t
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_team_settings() is
+  'The rows of `team_settings` that the caller may read, found by index, as `readable_configuration_audit_log` does.';
+revoke all on function attune_hidden.readable_team_settings() from public;
+grant execute on function attune_hidden.readable_team_settings() to authenticated, service_role;
+--! EndIncluded settings/hidden/readable_team_settings.sql
 
 create trigger _050_authorize before insert or update or delete on attune.team_settings
   for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))
@@ -1700,32 +1722,349 @@ comment on function attune_private.choose_variant(jsonb, text, text) is
   'It is what Unleash''s `selectVariant` chooses, by its `normalizedVariantValue`.';
 revoke all on function attune_private.choose_variant(jsonb, text, text) from public;
 --! EndIncluded settings/private/choose_variant.sql
+--! Included settings/private/rows_at.sql
+create or replace function attune_private.rows_at(model anyelement, at timestamptz, user_id uuid default null)
+returns setof anyelement
+language plpgsql stable parallel safe security invoker
+rows 20
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  source constant regclass := pg_typeof(model)::text;
+  -- What the log says about the table: subject, layer, and the columns that have name, value and scope.
+  told constant text[] := (
+    select string_to_array(encode(t.tgargs, 'escape'), '\000')
+    from pg_trigger as t
+    where t.tgrelid = source
+      and t.tgname = '_900_audit'
+  );
+  name_column constant text := nullif(told[3], '');
+  value_column constant text := nullif(told[4], '');
+  scope_column constant text := case when told[5] <> '' then told[5] end;
+  is_owned constant boolean := exists (
+    select from pg_attribute as a where a.attrelid = source and a.attname = 'user_id'
+  );
+begin
+  return query execute format(
+    $query$
+      with later as (
+        -- What was changed after the moment, or was changed before and not committed yet.
+        select
+          l.*,
+          l.operation = 'UPDATE' and l.previous_attributes ?| $4 as is_moved
+        from attune.configuration_audit_log as l
+        where l.subject = %1$L
+          and l.layer is not distinct from nullif(%2$L, '')::attune.setting_layer
+          and ($3 is null or l.user_id = $3)
+          and l.occurred_at > $2 - interval '1 day'
+          and (
+            l.occurred_at > $2
+            or attune_private.committed_at(l.id, l.transaction_id, l.occurred_at) > $2
+          )
+      ),
+      found as (
+        -- What each change found where it wrote: what was moved here was not here.
+        select l.id, l.user_id, l.scope, l.key, l.operation <> 'INSERT' and not l.is_moved as was_there, l as change
+        from later as l
+        union all
+        select
+          l.id,
+          coalesce((l.previous_attributes ->> 'user_id')::uuid, l.user_id),
+          coalesce(l.previous_attributes ->> %3$L, l.scope),
+          coalesce(l.previous_attributes ->> %4$L, l.key),
+          true,
+          l
+        from later as l
+        where l.is_moved
+      ),
+      firsts as materialized (
+        select distinct on (f.user_id, f.scope, f.key) f.*
+        from found as f
+        order by f.user_id, f.scope, f.key, f.id
+      )
+      select t.*
+      from %5$s as t
+      where %6$s
+        and not exists (select from firsts as f where %7$s)
+      union all
+      select %8$s
+      from firsts as f
+      cross join lateral jsonb_populate_record(
+        $1,
+        (f.change).previous_attributes || jsonb_build_object(
+          'user_id', f.user_id,
+          coalesce(%3$L, '-'), f.scope,
+          coalesce(%4$L, '-'), f.key,
+          coalesce(%9$L, '-'), (f.change).previous_value,
+          'updated_by', (f.change).previous_updated_by,
+          'updated_at', (f.change).previous_updated_at
+        )
+      ) as r
+      where f.was_there
+    $query$,
+    told[1],
+    told[2],
+    scope_column,
+    name_column,
+    source,
+    case when is_owned then '($3 is null or t.user_id = $3)' else 'true' end,
+    concat_ws(
+      ' and ',
+      case when is_owned then 'f.user_id = t.user_id' end,
+      'f.scope = t.' || quote_ident(scope_column) || '::text',
+      'f.key = t.' || quote_ident(name_column)
+    ),
+    (
+      select string_agg(
+        case
+          -- A value that is JSON's null is no missing one.
+          when a.attname = value_column and a.atttypid = 'jsonb'::regtype then '(f.change).previous_value'
+          else format('r.%I', a.attname)
+        end,
+        ', ' order by a.attnum
+      )
+      from pg_attribute as a
+      where a.attrelid = source
+        and a.attnum > 0
+        and not a.attisdropped
+    ),
+    value_column
+  )
+  using model, at, user_id, array_remove(array[name_column, 'user_id', scope_column], null);
+end;
+$$;
+comment on function attune_private.rows_at(anyelement, timestamptz, uuid) is
+  'The rows of an audited table (its row type says which, a NULL of it), of one user or (NULL) all, as they were at a '
+  'moment: those that were changed since are what the first change found. '
+  'So what was before the log began, or was purged from it, is as it was then. '
+  'What was not committed yet was not there, where PostgreSQL tells when that was (`track_commit_timestamp`), and if it '
+  'took less than a day.';
+revoke all on function attune_private.rows_at(anyelement, timestamptz, uuid) from public;
+--! EndIncluded settings/private/rows_at.sql
+--! Included settings/private/found_columns.sql
+create or replace function attune_private.found_columns(user_id uuid, at timestamptz)
+returns table (key text, previous_value jsonb)
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+    select distinct on (l.key) l.key, l.previous_value
+    from attune.configuration_audit_log as l
+    where l.user_id = found_columns.user_id
+      and l.subject = 'user'
+      and l.operation = 'UPDATE'
+      and l.occurred_at > found_columns.at - interval '1 day'
+      and (
+        l.occurred_at > found_columns.at
+        or attune_private.committed_at(l.id, l.transaction_id, l.occurred_at) > found_columns.at
+      )
+    order by l.key, l.id;
+end;
+$$;
+comment on function attune_private.found_columns(uuid, timestamptz) is
+  'What was changed of a user since a moment: each column as the first change found it.';
+revoke all on function attune_private.found_columns(uuid, timestamptz) from public;
+--! EndIncluded settings/private/found_columns.sql
+--! Included settings/private/users_at.sql
+create or replace function attune_private.users_at(user_id uuid, at timestamptz)
+returns setof attune.users
+language sql stable parallel safe security invoker
+begin atomic
+  select u.*
+  from attune.users as u
+  where u.id = users_at.user_id
+    and users_at.at is null
+  union all
+  select r.*
+  from attune.users as u
+  cross join lateral (
+    select jsonb_object_agg(f.key, f.previous_value) as columns
+    from attune_private.found_columns(users_at.user_id, users_at.at) as f
+  ) as f
+  cross join lateral jsonb_populate_record(u, coalesce(f.columns, '{}')) as r
+  where u.id = users_at.user_id
+    and u.created_at <= users_at.at;
+end;
+comment on function attune_private.users_at(uuid, timestamptz) is
+  'A user as they were at a moment, NULL for now, in what decides about their settings and rights.';
+revoke all on function attune_private.users_at(uuid, timestamptz) from public;
+--! EndIncluded settings/private/users_at.sql
+--! Included settings/private/definitions_at.sql
+create or replace function attune_private.definitions_at(at timestamptz)
+returns setof attune.setting_definitions
+language sql stable parallel safe security invoker
+begin atomic
+  select d.*
+  from attune.setting_definitions as d
+  where definitions_at.at is null
+  union all
+  select r.*
+  from attune_private.rows_at(null::attune.setting_definitions, definitions_at.at) as r
+  where definitions_at.at is not null;
+end;
+comment on function attune_private.definitions_at(timestamptz) is
+  'The rows of `setting_definitions` as they were at a moment, NULL for now: then it is the table, and planned as such.';
+revoke all on function attune_private.definitions_at(timestamptz) from public;
+--! EndIncluded settings/private/definitions_at.sql
+--! Included settings/private/global_settings_at.sql
+create or replace function attune_private.global_settings_at(at timestamptz)
+returns setof attune.global_settings
+language sql stable parallel safe security invoker
+begin atomic
+  select g.*
+  from attune.global_settings as g
+  where global_settings_at.at is null
+  union all
+  select r.*
+  from attune_private.rows_at(null::attune.global_settings, global_settings_at.at) as r
+  where global_settings_at.at is not null;
+end;
+comment on function attune_private.global_settings_at(timestamptz) is
+  'The rows of `global_settings` as they were at a moment, NULL for now: then it is the table, and planned as such.';
+revoke all on function attune_private.global_settings_at(timestamptz) from public;
+--! EndIncluded settings/private/global_settings_at.sql
+--! Included settings/private/plan_settings_at.sql
+create or replace function attune_private.plan_settings_at(at timestamptz)
+returns setof attune.plan_settings
+language sql stable parallel safe security invoker
+begin atomic
+  select p.*
+  from attune.plan_settings as p
+  where plan_settings_at.at is null
+  union all
+  select r.*
+  from attune_private.rows_at(null::attune.plan_settings, plan_settings_at.at) as r
+  where plan_settings_at.at is not null;
+end;
+comment on function attune_private.plan_settings_at(timestamptz) is
+  'The rows of `plan_settings` as they were at a moment, NULL for now: then it is the table, and planned as such.';
+revoke all on function attune_private.plan_settings_at(timestamptz) from public;
+--! EndIncluded settings/private/plan_settings_at.sql
+--! Included settings/private/team_members_at.sql
+create or replace function attune_private.team_members_at(user_id uuid, at timestamptz)
+returns setof attune.team_members
+language sql stable parallel safe security invoker
+begin atomic
+  select m.*
+  from attune.team_members as m
+  where m.user_id = team_members_at.user_id
+    and team_members_at.at is null
+  union all
+  select r.*
+  from attune_private.rows_at(null::attune.team_members, team_members_at.at, team_members_at.user_id) as r
+  where team_members_at.user_id is not null
+    and team_members_at.at is not null;
+end;
+comment on function attune_private.team_members_at(uuid, timestamptz) is
+  'The rows of `team_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+revoke all on function attune_private.team_members_at(uuid, timestamptz) from public;
+--! EndIncluded settings/private/team_members_at.sql
+--! Included settings/private/team_settings_at.sql
+create or replace function attune_private.team_settings_at(at timestamptz)
+returns setof attune.team_settings
+language sql stable parallel safe security invoker
+begin atomic
+  select t.*
+  from attune.team_settings as t
+  where team_settings_at.at is null
+  union all
+  select r.*
+  from attune_private.rows_at(null::attune.team_settings, team_settings_at.at) as r
+  where team_settings_at.at is not null;
+end;
+comment on function attune_private.team_settings_at(timestamptz) is
+  'The rows of `team_settings` as they were at a moment, NULL for now: then it is the table, and planned as such.';
+revoke all on function attune_private.team_settings_at(timestamptz) from public;
+--! EndIncluded settings/private/team_settings_at.sql
+--! Included settings/private/user_preferences_at.sql
+create or replace function attune_private.user_preferences_at(user_id uuid, at timestamptz)
+returns setof attune.user_preferences
+language sql stable parallel safe security invoker
+begin atomic
+  select p.*
+  from attune.user_preferences as p
+  where p.user_id = user_preferences_at.user_id
+    and user_preferences_at.at is null
+  union all
+  select r.*
+  from attune_private.rows_at(null::attune.user_preferences, user_preferences_at.at, user_preferences_at.user_id) as r
+  where user_preferences_at.user_id is not null
+    and user_preferences_at.at is not null;
+end;
+comment on function attune_private.user_preferences_at(uuid, timestamptz) is
+  'The rows of `user_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+revoke all on function attune_private.user_preferences_at(uuid, timestamptz) from public;
+--! EndIncluded settings/private/user_preferences_at.sql
+--! Included settings/private/project_members_at.sql
+create or replace function attune_private.project_members_at(user_id uuid, at timestamptz)
+returns setof attune.project_members
+language sql stable parallel safe security invoker
+begin atomic
+  select m.*
+  from attune.project_members as m
+  where m.user_id = project_members_at.user_id
+    and project_members_at.at is null
+  union all
+  select r.*
+  from attune_private.rows_at(null::attune.project_members, project_members_at.at, project_members_at.user_id) as r
+  where project_members_at.user_id is not null
+    and project_members_at.at is not null;
+end;
+comment on function attune_private.project_members_at(uuid, timestamptz) is
+  'The rows of `project_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+revoke all on function attune_private.project_members_at(uuid, timestamptz) from public;
+--! EndIncluded settings/private/project_members_at.sql
+--! Included settings/private/project_preferences_at.sql
+create or replace function attune_private.project_preferences_at(user_id uuid, at timestamptz)
+returns setof attune.project_preferences
+language sql stable parallel safe security invoker
+begin atomic
+  select p.*
+  from attune.project_preferences as p
+  where p.user_id = project_preferences_at.user_id
+    and project_preferences_at.at is null
+  union all
+  select r.*
+  from attune_private.rows_at(null::attune.project_preferences, project_preferences_at.at, project_preferences_at.user_id) as r
+  where project_preferences_at.user_id is not null
+    and project_preferences_at.at is not null;
+end;
+comment on function attune_private.project_preferences_at(uuid, timestamptz) is
+  'The rows of `project_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+revoke all on function attune_private.project_preferences_at(uuid, timestamptz) from public;
+--! EndIncluded settings/private/project_preferences_at.sql
 --! Included settings/private/rollout_group.sql
-create or replace function attune_private.rollout_group(key text)
+create or replace function attune_private.rollout_group(key text, at timestamptz default null)
 returns text
 language sql stable parallel safe security invoker
 begin atomic
-  select d.rollout_group from attune.setting_definitions as d where d.key = rollout_group.key;
+  select d.rollout_group from attune_private.definitions_at(rollout_group.at) as d where d.key = rollout_group.key;
 end;
-comment on function attune_private.rollout_group(text) is
+comment on function attune_private.rollout_group(text, timestamptz) is
   'Whom a rollout of a setting draws together: settings of one group draw the same users.';
-revoke all on function attune_private.rollout_group(text) from public;
+revoke all on function attune_private.rollout_group(text, timestamptz) from public;
 --! EndIncluded settings/private/rollout_group.sql
 --! Included settings/private/variant_value.sql
-create or replace function attune_private.variant_value(key text, value jsonb, variant jsonb)
+create or replace function attune_private.variant_value(key text, value jsonb, variant jsonb, at timestamptz default null)
 returns jsonb
 language sql stable parallel safe security invoker
 begin atomic
   select case d.merge when 'replace' then variant else attune_hidden.json_merge_patch(value, variant) end
-  from attune.setting_definitions as d
+  from attune_private.definitions_at(variant_value.at) as d
   where d.key = variant_value.key;
 end;
-comment on function attune_private.variant_value(text, jsonb, jsonb) is
+comment on function attune_private.variant_value(text, jsonb, jsonb, timestamptz) is
   'What a variant of a global value holds: its own value, over the common one where values are merged.';
-revoke all on function attune_private.variant_value(text, jsonb, jsonb) from public;
+revoke all on function attune_private.variant_value(text, jsonb, jsonb, timestamptz) from public;
 --! EndIncluded settings/private/variant_value.sql
 --! Included settings/private/stored_settings.sql
-create or replace function attune_private.stored_settings(user_id uuid, project_id uuid, targeting_key text)
+create or replace function attune_private.stored_settings(
+  user_id uuid,
+  project_id uuid,
+  targeting_key text,
+  at timestamptz default null
+)
 returns table (
   key text,
   layer attune.setting_layer,
@@ -1743,7 +2082,7 @@ begin atomic
   select
     g.key,
     'global'::attune.setting_layer,
-    case when v.variant is null then g.value else attune_private.variant_value(g.key, g.value, v.variant -> 'value') end,
+    case when v.variant is null then g.value else attune_private.variant_value(g.key, g.value, v.variant -> 'value', stored_settings.at) end,
     g.is_active,
     g.is_enforced,
     case g.rollout_percentage
@@ -1751,7 +2090,7 @@ begin atomic
       when 0 then false
       else coalesce(
         attune_private.bucket(
-          attune_private.rollout_group(g.key),
+          attune_private.rollout_group(g.key, stored_settings.at),
           coalesce(stored_settings.user_id::text, nullif(stored_settings.targeting_key, ''))
         ) <= g.rollout_percentage,
         false
@@ -1761,45 +2100,46 @@ begin atomic
     v.variant ->> 'name',
     g.updated_by,
     g.updated_at
-  from attune.global_settings as g
+  from attune_private.global_settings_at(stored_settings.at) as g
   cross join lateral (
     select case
       when g.variants is not null then attune_private.choose_variant(
         g.variants,
-        attune_private.rollout_group(g.key),
+        attune_private.rollout_group(g.key, stored_settings.at),
         coalesce(stored_settings.user_id::text, nullif(stored_settings.targeting_key, ''))
       )
     end
   ) as v (variant)
   union all
   select p.key, 'plan', p.value, p.is_active, p.is_enforced, true, false, null, p.updated_by, p.updated_at
-  from attune.users as u
-  join attune.plan_settings as p on p.plan = u.plan
-  where u.id = stored_settings.user_id
+  from attune_private.users_at(stored_settings.user_id, stored_settings.at) as u
+  join attune_private.plan_settings_at(stored_settings.at) as p on p.plan = u.plan
   union all
   select t.key, 'team', t.value, t.is_active, t.is_enforced, true, false, null, t.updated_by, t.updated_at
-  from attune.users as u
-  join attune.team_members as m on m.user_id = u.id and m.team_id = u.current_team_id
-  join attune.team_settings as t on t.team_id = m.team_id
-  where u.id = stored_settings.user_id
+  from attune_private.users_at(stored_settings.user_id, stored_settings.at) as u
+  join attune_private.team_members_at(stored_settings.user_id, stored_settings.at) as m on m.team_id = u.current_team_id
+  join attune_private.team_settings_at(stored_settings.at) as t on t.team_id = m.team_id
   union all
   select p.key, 'user', p.value, p.is_active, false, true, false, null, p.updated_by, p.updated_at
-  from attune.user_preferences as p
-  where p.user_id = stored_settings.user_id
+  from attune_private.user_preferences_at(stored_settings.user_id, stored_settings.at) as p
   union all
   select p.key, 'project', p.value, p.is_active, false, true, false, null, p.updated_by, p.updated_at
-  from attune.project_preferences as p
-  where p.user_id = stored_settings.user_id
-    and p.project_id = stored_settings.project_id;
+  from attune_private.project_preferences_at(stored_settings.user_id, stored_settings.at) as p
+  where p.project_id = stored_settings.project_id;
 end;
-comment on function attune_private.stored_settings(uuid, uuid, text) is
-  'What the layers store for one user, in one project or (NULL) in none, a row each: the place where a further '
-  'layer joins the resolution. '
+comment on function attune_private.stored_settings(uuid, uuid, text, timestamptz) is
+  'What the layers store for one user, in one project or (NULL) in none, now (NULL) or at a moment, a row each: the '
+  'place where a further layer joins the resolution. '
   'Rollouts and variants draw the user, or, where there is none, the visitor with this targeting key.';
-revoke all on function attune_private.stored_settings(uuid, uuid, text) from public;
+revoke all on function attune_private.stored_settings(uuid, uuid, text, timestamptz) from public;
 --! EndIncluded settings/private/stored_settings.sql
 --! Included settings/private/judged_settings.sql
-create or replace function attune_private.judged_settings(user_id uuid, project_id uuid, targeting_key text default null)
+create or replace function attune_private.judged_settings(
+  user_id uuid,
+  project_id uuid,
+  targeting_key text default null,
+  at timestamptz default null
+)
 returns table (
   key text,
   layer attune.setting_layer,
@@ -1826,14 +2166,14 @@ begin atomic
       min(s.layer) filter (where s.is_enforced and s.is_active and s.is_targeted)
         over (partition by s.key) as enforced_by
     from attune_private.stored_settings(
-      judged_settings.user_id, judged_settings.project_id, judged_settings.targeting_key
+      judged_settings.user_id, judged_settings.project_id, judged_settings.targeting_key, judged_settings.at
     ) as s
   ) as e;
 end;
-comment on function attune_private.judged_settings(uuid, uuid, text) is
-  'What the layers store for one user, each with the broadest layer that enforces the setting and whether the value '
+comment on function attune_private.judged_settings(uuid, uuid, text, timestamptz) is
+  'What the layers store for one user, now or at a moment, each with the broadest layer that enforces the setting and whether the value '
   'counts: active, meant for this user, and not locked out.';
-revoke all on function attune_private.judged_settings(uuid, uuid, text) from public;
+revoke all on function attune_private.judged_settings(uuid, uuid, text, timestamptz) from public;
 --! EndIncluded settings/private/judged_settings.sql
 --! Included settings/private/merge_values.sql
 create or replace function attune_private.merge_values(
@@ -2002,7 +2342,8 @@ create or replace function attune_private.resolve_settings(
   is_admin boolean,
   audience attune.setting_audience,
   project_id uuid default null,
-  targeting_key text default null
+  targeting_key text default null,
+  at timestamptz default null
 )
 returns setof attune.effective_setting
 language sql stable parallel safe security invoker
@@ -2036,7 +2377,7 @@ begin atomic
     resolve_settings.user_id,
     resolve_settings.project_id,
     case when resolve_settings.user_id is null then nullif(resolve_settings.targeting_key, '') end
-  from attune.setting_definitions as d
+  from attune_private.definitions_at(resolve_settings.at) as d
   left join (
     select
       j.key,
@@ -2049,38 +2390,97 @@ begin atomic
       max(j.variant) filter (where j.counts) as variant,
       bool_or(not j.is_active) as is_disabled
     from attune_private.judged_settings(
-      resolve_settings.user_id, resolve_settings.project_id, resolve_settings.targeting_key
+      resolve_settings.user_id, resolve_settings.project_id, resolve_settings.targeting_key, resolve_settings.at
     ) as j
     group by j.key
   ) as s on s.key = d.key
   where d.audience <= resolve_settings.audience;
 end;
-comment on function attune_private.resolve_settings(uuid, boolean, attune.setting_audience, uuid, text) is
-  'The resolution: what applies to one user for every setting, in one project or in none. '
+comment on function attune_private.resolve_settings(uuid, boolean, attune.setting_audience, uuid, text, timestamptz) is
+  'The resolution: what applies to one user for every setting, in one project or in none, now or (`at`) at a moment. '
   '`is_admin` is whether the one who asks may write what administrators may, `audience` up to which audience '
   'settings are shown, `targeting_key` whom rollouts draw where there is no user.';
-revoke all on function attune_private.resolve_settings(uuid, boolean, attune.setting_audience, uuid, text) from public;
+revoke all on function attune_private.resolve_settings(uuid, boolean, attune.setting_audience, uuid, text, timestamptz) from public;
 --! EndIncluded settings/private/resolve_settings.sql
 --! Included settings/private/check_project.sql
-create or replace function attune_private.check_project(user_id uuid, project_id uuid)
+create or replace function attune_private.check_project(user_id uuid, project_id uuid, at timestamptz default null)
 returns void
 language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   if project_id is not null and not exists (
-    select from attune.project_members as m
-    where m.user_id = check_project.user_id
-      and m.project_id = check_project.project_id
+    select
+    from attune_private.project_members_at(check_project.user_id, check_project.at) as m
+    where m.project_id = check_project.project_id
   ) then
     perform attune_private.refuse_unknown_project();
   end if;
 end;
 $$;
-comment on function attune_private.check_project(uuid, uuid) is
-  'Refuses (`unknown_project`) a project that the user is no member of; NULL is none, and passes.';
-revoke all on function attune_private.check_project(uuid, uuid) from public;
+comment on function attune_private.check_project(uuid, uuid, timestamptz) is
+  'Refuses (`unknown_project`) a project that the user is, or was at a moment, no member of; NULL is none, and passes.';
+revoke all on function attune_private.check_project(uuid, uuid, timestamptz) from public;
 --! EndIncluded settings/private/check_project.sql
+--! Included settings/private/check_moment.sql
+create or replace function attune_private.check_moment(at timestamptz)
+returns void
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  known_since constant timestamptz := (
+    select max((m.parameters ->> 'before')::timestamptz)
+    from attune.maintenance_operations as m
+    where m.operation = 'purge_audit'
+  );
+begin
+  if at is null then
+    raise exception using
+      errcode = 'PT400',
+      message = 'Say which moment',
+      detail = 'moment_required',
+      hint = 'Send a time with its zone, such as "2026-11-24T09:30:00Z".';
+  end if;
+
+  if at > clock_timestamp() then
+    raise exception using
+      errcode = 'PT400',
+      message = 'That moment is still to come',
+      detail = 'moment_in_future',
+      hint = 'Send a time that is over.';
+  end if;
+
+  if at < known_since then
+    raise exception using
+      errcode = 'PT410',
+      message = format('What was before %s is not known any more', to_jsonb(known_since) #>> '{}'),
+      detail = 'history_purged',
+      hint = 'Old rows of the audit log were removed: `maintenance_operations` says when and why.';
+  end if;
+end;
+$$;
+comment on function attune_private.check_moment(timestamptz) is
+  'Refuses a moment that is none (`moment_required`) or to come (`moment_in_future`), and one from before the audit '
+  'log was purged (`history_purged`).';
+revoke all on function attune_private.check_moment(timestamptz) from public;
+--! EndIncluded settings/private/check_moment.sql
+--! Included settings/private/is_concealed.sql
+create or replace function attune_private.is_concealed(key text, audience attune.setting_audience)
+returns boolean
+language sql stable parallel safe security invoker
+begin atomic
+  select exists (
+    select
+    from attune.setting_definitions as d
+    where d.key = is_concealed.key
+      and d.audience > is_concealed.audience
+  );
+end;
+comment on function attune_private.is_concealed(text, attune.setting_audience) is
+  'Whether a setting is not for an audience now, though it may have been.';
+revoke all on function attune_private.is_concealed(text, attune.setting_audience) from public;
+--! EndIncluded settings/private/is_concealed.sql
 --! Included settings/private/audience_of.sql
 create or replace function attune_private.audience_of(caller attune_private.caller)
 returns attune.setting_audience
@@ -3106,7 +3506,12 @@ revoke all on function attune.settings_document(text, uuid, text) from public;
 grant execute on function attune.settings_document(text, uuid, text) to anon, authenticated, service_role;
 --! EndIncluded settings/settings_document.sql
 --! Included settings/explain_setting.sql
-create or replace function attune.explain_setting(key text, user_id uuid default null, project_id uuid default null)
+create or replace function attune.explain_setting(
+  key text,
+  user_id uuid default null,
+  project_id uuid default null,
+  at timestamptz default null
+)
 returns setof attune.setting_explanation
 language plpgsql stable parallel restricted security definer
 rows 6
@@ -3125,12 +3530,17 @@ begin
     perform attune_private.check_user(subject);
   end if;
 
-  perform attune_private.check_project(subject, explain_setting.project_id);
+  if explain_setting.at is not null then
+    perform attune_private.check_moment(explain_setting.at);
+  end if;
+
+  perform attune_private.check_project(subject, explain_setting.project_id, explain_setting.at);
 
   select d.* into definition
-  from attune.setting_definitions as d
+  from attune_private.definitions_at(explain_setting.at) as d
   where d.key = explain_setting.key
-    and d.audience <= attune_private.audience_of(caller);
+    and d.audience <= attune_private.audience_of(caller)
+    and not attune_private.is_concealed(d.key, attune_private.audience_of(caller));
 
   if not found then
     perform attune_private.refuse_unknown_setting(explain_setting.key);
@@ -3150,7 +3560,9 @@ begin
         j.updated_at,
         coalesce(j.counts, l.layer = 'default') as counts
       from unnest(enum_range(null::attune.setting_layer)) as l (layer)
-      left join attune_private.judged_settings(subject, explain_setting.project_id) as j
+      left join attune_private.judged_settings(
+        subject, explain_setting.project_id, at => explain_setting.at
+      ) as j
         on j.layer = l.layer and j.key = definition.key
       where l.layer <= definition.layer
     ),
@@ -3188,16 +3600,18 @@ begin
     order by n.layer;
 end;
 $$;
-comment on function attune.explain_setting(text, uuid, uuid) is
+comment on function attune.explain_setting(text, uuid, uuid, timestamptz) is
   E'@param key Which setting.\n'
   '@param user_id For whom; the caller when left out.\n'
   '@param project_id In which project; outside projects when left out.\n'
+  '@param at At which moment; now when left out.\n'
   'Every layer of one setting, broad to narrow: what it stores, who set it and when, whether it won, and why it was '
-  'ignored if not. '
+  'ignored if not, now or at a moment. '
   'For the caller, or, for administrators, for any user; in a project if one is given. '
-  'Refused: `admin_required`, `unknown_user`, `unknown_project`, `unknown_setting`.';
-revoke all on function attune.explain_setting(text, uuid, uuid) from public;
-grant execute on function attune.explain_setting(text, uuid, uuid) to anon, authenticated, service_role;
+  'Refused: `admin_required`, `unknown_user`, `unknown_project`, `unknown_setting`, `moment_in_future`, '
+  '`history_purged`.';
+revoke all on function attune.explain_setting(text, uuid, uuid, timestamptz) from public;
+grant execute on function attune.explain_setting(text, uuid, uuid, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded settings/explain_setting.sql
 --! Included settings/set_preference.sql
 create or replace function attune.set_preference(

@@ -1,5 +1,5 @@
---! Previous: sha1:7f191bc93b79768b9cc7ce8b8414fb5d6f2a6e85
---! Hash: sha1:7a3fe267cdb0240b550197cb22adcd57cf50d205
+--! Previous: sha1:73e652fa4e4f9d08d2afd4a1730c41fc0b74f3dd
+--! Hash: sha1:1a1ad393c8ea3245f18ea0de617fd5e87f834bf7
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -13,7 +13,7 @@ begin
     errcode = '42501',
     message = format('%s is not allowed on %s', tg_op, tg_table_name),
     detail = 'append_only',
-    hint = coalesce(tg_argv[0], 'Old audit rows are removed with purge_audit_log(before, reason).');
+    hint = coalesce(tg_argv[0], 'Old audit rows are removed with purge_audit(older_than, reason).');
 end;
 $$;
 comment on function attune_private.tg__append_only() is
@@ -62,9 +62,9 @@ revoke all on function attune_private.tg__erase() from public;
 
 -- What is done to the records themselves, and never undone
 
-create type attune.maintenance_task as enum ('purge_audit_log', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
+create type attune.maintenance_task as enum ('purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
 comment on type attune.maintenance_task is
-  E'@value purge_audit_log Old rows of the audit log were removed.\n'
+  E'@value purge_audit Old rows of the audit log were removed.\n'
   '@value erase_user The values of a deleted user were taken out of the audit log.\n'
   '@value seed_settings A user did not get all values that are copied: the parameters name what can''t be stored.\n'
   '@value rename_setting A setting got another key, and the stored values with it.\n'
@@ -88,7 +88,8 @@ create table attune.maintenance_operations (
 );
 create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
 comment on table attune.maintenance_operations is
-  E'@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
+  E'@readBy attune_hidden.readable_maintenance_operations\n'
+  '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'What was done to the records themselves, such as removing old audit rows. '
   'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
@@ -97,7 +98,8 @@ comment on column attune.maintenance_operations.operation is
   'What was done.';
 comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
 comment on column attune.maintenance_operations.parameters is
-  'What it was told: `{"before": timestamp}` or `{"user_id": uuid}`.';
+  'What it was told, such as `{"user_id": uuid}`; of `purge_audit`, too, before when nothing is left (`"before"`), and '
+  'the last seal at that time (`"sequence"`, `"hash"`).';
 comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
 comment on column attune.maintenance_operations.actor_id is
   E'@behavior +attribute:filterBy\n'
@@ -117,6 +119,19 @@ create policy maintenance_operations_select_service_role on attune.maintenance_o
 
 revoke all on attune.maintenance_operations from public;
 grant select on attune.maintenance_operations to authenticated, service_role;
+
+--! Included audit/hidden/readable_maintenance_operations.sql
+create or replace function attune_hidden.readable_maintenance_operations()
+returns setof attune.maintenance_operations
+language sql stable security invoker
+begin atomic
+  select m.* from attune.maintenance_operations as m where (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_maintenance_operations() is
+  'The rows of `maintenance_operations`, for whom may read them; nobody else walks them.';
+revoke all on function attune_hidden.readable_maintenance_operations() from public;
+grant execute on function attune_hidden.readable_maintenance_operations() to authenticated, service_role;
+--! EndIncluded audit/hidden/readable_maintenance_operations.sql
 
 create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
@@ -226,17 +241,25 @@ create index configuration_audit_log_actor_id_idx on attune.configuration_audit_
 -- What changed since somebody last asked.
 create index configuration_audit_log_transaction_id_idx on attune.configuration_audit_log (transaction_id);
 create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
+create index configuration_audit_log_request_id_idx on attune.configuration_audit_log (request_id) where request_id is not null;
+create index configuration_audit_log_agent_idx on attune.configuration_audit_log (agent, id) where agent is not null;
+create index configuration_audit_log_reason_idx on attune.configuration_audit_log (id) where reason is not null;
 -- What administrators write is little, and else looked for among all that users chose. Row level security lets no index
 -- compare an enum: its operators are not leakproof.
 create index configuration_audit_log_layer_idx on attune.configuration_audit_log (id)
   where layer in ('default', 'global', 'plan', 'team');
+create index configuration_audit_log_acted_as_idx on attune.configuration_audit_log (id) where acted_as <> 'user';
 comment on table attune.configuration_audit_log is
-  E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
+  E'@readBy attune_hidden.readable_configuration_audit_log\n'
+  '@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'Every change of a definition, a stored value, a template, a notification category, a plan, what is seen of a '
   'credential, a membership, or a user''s plan, current team and rights: who, when, where, from what to what, and why. '
   'Append-only, in a partition a month. '
-  'Users read what happened to their own settings, administrators everything.';
+  'Users read what happened to their own settings and memberships, whoever owns or administers a team also what '
+  'happened to it, administrators everything. '
+  'In SQL a user names whose rows are meant, `user_id = (select attune.current_user_id())`: without, everybody''s are '
+  'walked.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
 comment on column attune.configuration_audit_log.occurred_at is 'When the change was made.';
 comment on column attune.configuration_audit_log.transaction_id is
@@ -253,7 +276,9 @@ comment on column attune.configuration_audit_log.agent is
 comment on column attune.configuration_audit_log.request_id is
   'The request it was changed by, as the servers'' logs have it; null for what came without one.';
 comment on column attune.configuration_audit_log.reason is
-  'Why, in the words of who changed it, where they gave a reason.';
+  E'@behavior +attribute:filterBy\n'
+  'Why, in the words of who changed it, where they gave a reason. '
+  'Whom the change concerns reads it, too.';
 comment on column attune.configuration_audit_log.subject is
   E'@behavior +attribute:filterBy\n'
   'What was changed.';
@@ -289,11 +314,13 @@ comment on column attune.configuration_audit_log.previous_updated_at is
   'When it had been written; null after an INSERT.';
 
 alter table attune.configuration_audit_log enable row level security;
--- No range of users here: it would have administrators read the index of all users for every filter of theirs. Users find
--- their own rows by their id, `viewer { configurationAuditLogs }`.
-create policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log for select to authenticated
+create policy configuration_audit_log_select_concerned_or_admin on attune.configuration_audit_log for select to authenticated
   using (
-    user_id = (select attune.current_user_id()) and key not in (select attune_hidden.concealed_keys())
+    (
+      user_id = (select attune.current_user_id())
+      or scope = any (array(select attune_hidden.managed_team_ids()::text))
+    )
+    and key <> all (array(select attune_hidden.concealed_keys()))
     or (select attune.is_admin())
   );
 create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role
@@ -301,6 +328,33 @@ create policy configuration_audit_log_select_service_role on attune.configuratio
 
 revoke all on attune.configuration_audit_log from public;
 grant select on attune.configuration_audit_log to authenticated, service_role;
+
+--! Included audit/hidden/readable_configuration_audit_log.sql
+create or replace function attune_hidden.readable_configuration_audit_log()
+returns setof attune.configuration_audit_log
+language sql stable security invoker
+begin atomic
+  select
+    c.id, c.occurred_at, c.transaction_id, c.actor_id, c.actor_role, c.acted_as, c.agent, c.request_id, c.reason,
+    c.subject, c.layer, c.user_id, c.scope, c.key, c.operation, c.previous_value, c.new_value, c.previous_attributes,
+    c.new_attributes, c.changed_members, c.previous_updated_by, c.previous_updated_at
+  from (
+    select false as is_everybodys, l.*
+    from attune.configuration_audit_log as l
+    where l.user_id = (select attune.current_user_id())
+      or l.scope = any (array(select attune_hidden.managed_team_ids()::text))
+    union all
+    select true, l.* from attune.configuration_audit_log as l
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_configuration_audit_log() is
+  'The rows of `configuration_audit_log` that the caller may read, found by index: the policy alone has a user walk '
+  'everybody''s rows. '
+  'Inlined; one of its halves is never executed, and filters, order and limit go down into the other.';
+revoke all on function attune_hidden.readable_configuration_audit_log() from public;
+grant execute on function attune_hidden.readable_configuration_audit_log() to authenticated, service_role;
+--! EndIncluded audit/hidden/readable_configuration_audit_log.sql
 
 create trigger _100_append_only before delete or truncate on attune.configuration_audit_log
   for each statement execute function attune_private.tg__append_only();
@@ -331,62 +385,86 @@ begin
 end;
 $$;
 comment on function attune_private.guard_audit_partition(regclass) is
-  'Guards a partition of the audit log, named by itself, as the whole is guarded.';
+  'Guards a partition of what is kept by the month, named by itself, as the whole is guarded.';
 revoke all on function attune_private.guard_audit_partition(regclass) from public;
 --! EndIncluded audit/private/guard_audit_partition.sql
+--! Included audit/private/partitioned_by.sql
+create or replace function attune_private.partitioned_by(parent regclass)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select quote_ident(a.attname)
+  from pg_catalog.pg_partitioned_table as p
+  join pg_catalog.pg_attribute as a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+  where p.partrelid = partitioned_by.parent;
+end;
+comment on function attune_private.partitioned_by(regclass) is
+  'The column by which a table is partitioned, as SQL writes it.';
+revoke all on function attune_private.partitioned_by(regclass) from public;
+--! EndIncluded audit/private/partitioned_by.sql
 --! Included audit/private/make_audit_partition.sql
-create or replace function attune_private.make_audit_partition(month timestamptz)
+create or replace function attune_private.make_audit_partition(parent regclass, month timestamptz)
 returns boolean
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
+set lock_timeout = '2s'
 as $$
 declare
   start constant timestamptz := date_trunc('month', month);
-  partition constant text := 'configuration_audit_log_' || to_char(start, 'YYYY_MM');
+  name constant text := (select c.relname from pg_catalog.pg_class as c where c.oid = parent);
+  partition constant text := format('attune_private.%I', name || to_char(start, '_YYYY_MM'));
+  moment constant text := attune_private.partitioned_by(parent);
+  is_taken boolean;
 begin
-  -- What came before there was a partition for it stays where it is.
-  if to_regclass('attune_private.' || partition) is not null or exists (
-    select from attune.configuration_audit_log as l
-    where l.occurred_at >= start
-      and l.occurred_at < start + interval '1 month'
-  ) then
+  if to_regclass(partition) is not null then
     return false;
   end if;
 
+  -- What came before there was a partition for it stays where it is.
+  execute format('select exists (select from %s where %s >= $1 and %2$s < $1 + interval ''1 month'')', parent, moment)
+  into is_taken
+  using start;
+
+  if is_taken then
+    return false;
+  end if;
+
+  -- Who attaches what is there already waits for nobody who writes, and nobody who writes waits.
+  execute format('create table %s (like %s including all excluding comments)', partition, parent);
+  execute format('comment on table %s is %L', partition, format('%s of %s (UTC).', name, to_char(start, 'YYYY-MM')));
+  perform attune_private.guard_audit_partition(partition::regclass);
   execute format(
-    'create table attune_private.%I partition of attune.configuration_audit_log for values from (%L) to (%L)',
-    partition, start, start + interval '1 month'
+    'alter table %s attach partition %s for values from (%L) to (%L)', parent, partition, start, start + interval '1 month'
   );
-  execute format(
-    'comment on table attune_private.%I is %L', partition, format('The audit log of %s (UTC).', to_char(start, 'YYYY-MM'))
-  );
-  perform attune_private.guard_audit_partition(format('attune_private.%I', partition)::regclass);
   return true;
 end;
 $$;
-comment on function attune_private.make_audit_partition(timestamptz) is
-  'Makes the partition of the audit log for the month (UTC) of a moment, unless there is one, or rows of that month '
-  'are in the default partition already; returns whether it did.';
-revoke all on function attune_private.make_audit_partition(timestamptz) from public;
+comment on function attune_private.make_audit_partition(regclass, timestamptz) is
+  'Makes the partition of a table for the month (UTC) of a moment, unless there is one, or rows of that month are in '
+  'the default partition already; returns whether it did. '
+  'It waits for no longer than two seconds for whoever reads.';
+revoke all on function attune_private.make_audit_partition(regclass, timestamptz) from public;
 --! EndIncluded audit/private/make_audit_partition.sql
 --! Included audit/private/make_audit_partitions.sql
-create or replace function attune_private.make_audit_partitions()
+create or replace function attune_private.make_audit_partitions(parent regclass)
 returns integer
 language sql volatile security invoker
 begin atomic
-  select count(*) filter (where attune_private.make_audit_partition(now() + n.months * interval '1 month'))::integer
+  select count(*) filter (
+    where attune_private.make_audit_partition(make_audit_partitions.parent, now() + n.months * interval '1 month')
+  )::integer
   from generate_series(0, 2) as n (months);
 end;
-comment on function attune_private.make_audit_partitions() is
-  'Makes the partitions of the audit log for this month and the next two, as far as they are missing, and returns how '
-  'many it made.';
-revoke all on function attune_private.make_audit_partitions() from public;
+comment on function attune_private.make_audit_partitions(regclass) is
+  'Makes the partitions of a table for this month and the next two, as far as they are missing, and returns how many it '
+  'made.';
+revoke all on function attune_private.make_audit_partitions(regclass) from public;
 --! EndIncluded audit/private/make_audit_partitions.sql
 
 create table attune_private.configuration_audit_log_default partition of attune.configuration_audit_log default;
 select attune_private.guard_audit_partition('attune_private.configuration_audit_log_default');
-select attune_private.make_audit_partitions();
+select attune_private.make_audit_partitions('attune.configuration_audit_log');
 
 -- What writes it
 
@@ -412,31 +490,59 @@ comment on function attune_private.request_id() is
   'Its first 200 characters; NULL without.';
 revoke all on function attune_private.request_id() from public;
 --! EndIncluded audit/private/request_id.sql
+--! Included audit/private/percent_decoded.sql
+create or replace function attune_private.percent_decoded(encoded text)
+returns text
+language plpgsql immutable parallel unsafe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if encoded !~ '^([ -$&-~]|%[0-9A-Fa-f]{2})*$' then
+    raise invalid_text_representation;
+  end if;
+
+  return convert_from(
+    (
+      select decode(string_agg(replace(p.run[1], '%', '') || encode(p.run[2]::bytea, 'hex'), '' order by p.place), 'hex')
+      from regexp_matches(replace(encoded, '\', '\\'), '((?:%..)*)([^%]*)', 'g') with ordinality as p (run, place)
+    ),
+    'utf8'
+  );
+exception when invalid_text_representation or character_not_in_repertoire then
+  raise exception using
+    errcode = 'PT400',
+    message = 'The reason in the header x-change-reason can''t be read',
+    detail = 'malformed_reason',
+    hint = 'Percent-encode it as UTF-8, as encodeURIComponent does.';
+end;
+$$;
+comment on function attune_private.percent_decoded(text) is
+  'The text of a header that is percent-encoded UTF-8 (RFC 3986, 2.1), so that every script can be said in one. '
+  'Refused: `malformed_reason`.';
+revoke all on function attune_private.percent_decoded(text) from public;
+--! EndIncluded audit/private/percent_decoded.sql
 --! Included audit/private/change_reason.sql
 create or replace function attune_private.change_reason()
 returns text
-language plpgsql stable parallel safe security invoker
+language plpgsql stable parallel unsafe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  told constant text := nullif(
-    btrim(
-      coalesce(
-        nullif(current_setting('attune.change_reason', true), ''), attune_private.request_header('x-change-reason')
-      )
-    ),
-    ''
-  );
+  told text := btrim(current_setting('attune.change_reason', true));
 begin
+  if nullif(told, '') is null then
+    told := btrim(attune_private.percent_decoded(attune_private.request_header('x-change-reason')));
+  end if;
+
   perform attune_private.check_size('The reason', char_length(told), 1000, 'characters');
-  return told;
+  return nullif(told, '');
 end;
 $$;
 comment on function attune_private.change_reason() is
   'Why what is written now is written, in the words of who writes it: the setting `attune.change_reason`, or else the '
-  'header `x-change-reason`. '
+  'header `x-change-reason`, percent-encoded. '
   'NULL without. '
-  'Refused: `too_large` (1,000 characters).';
+  'Refused: `too_large` (1,000 characters), `malformed_reason`.';
 revoke all on function attune_private.change_reason() from public;
 --! EndIncluded audit/private/change_reason.sql
 --! Included audit/private/acted_as.sql
@@ -625,6 +731,159 @@ comment on function attune_private.tg_maintenance_operations__audit() is
   'Writes into the audit log what was done to the records themselves, so that it is sealed with them.';
 revoke all on function attune_private.tg_maintenance_operations__audit() from public;
 --! EndIncluded audit/triggers/tg_maintenance_operations__audit.sql
+
+-- How much is changed
+
+create type attune.audit_day as (
+  starts_at timestamptz, changes bigint, actors bigint, inserted bigint, updated bigint, deleted bigint
+);
+comment on type attune.audit_day is 'How much was changed on one day.';
+comment on column attune.audit_day.starts_at is
+  E'@notNull\n'
+  'Midnight, UTC, with which the day begins.';
+comment on column attune.audit_day.changes is
+  E'@notNull\n'
+  'How many changes there were.';
+comment on column attune.audit_day.actors is
+  E'@notNull\n'
+  'How many users made them; trusted servers and the owner are none.';
+comment on column attune.audit_day.inserted is
+  E'@notNull\n'
+  'How many of them made something new.';
+comment on column attune.audit_day.updated is
+  E'@notNull\n'
+  'How many changed something.';
+comment on column attune.audit_day.deleted is
+  E'@notNull\n'
+  'How many removed something.';
+
+create type attune.changed_setting as (
+  key text, changes bigint, users bigint, actors bigint, last_changed_at timestamptz
+);
+comment on type attune.changed_setting is 'How often a setting was changed.';
+comment on column attune.changed_setting.key is
+  E'@notNull\n'
+  'Which setting.';
+comment on column attune.changed_setting.changes is
+  E'@notNull\n'
+  'How many changes of it there were, in all layers and of its definition.';
+comment on column attune.changed_setting.users is
+  E'@notNull\n'
+  'To how many users they happened; what is set for many at once is nobody''s.';
+comment on column attune.changed_setting.actors is
+  E'@notNull\n'
+  'How many users made them; trusted servers and the owner are none.';
+comment on column attune.changed_setting.last_changed_at is
+  E'@notNull\n'
+  'When the last of them was made.';
+
+--! Included audit/private/audit_period.sql
+create or replace function attune_private.audit_period(since timestamptz, until timestamptz)
+returns tstzrange
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  last constant timestamptz := coalesce(until, now());
+  first constant timestamptz := coalesce(since, last - interval '30 days');
+begin
+  if (isfinite(first) and isfinite(last) and first <= last and last - first <= interval '366 days') is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The period is of no use',
+      detail = 'invalid_period',
+      hint = 'A period begins before it ends, and has at most 366 days.';
+  end if;
+
+  return tstzrange(first, last);
+end;
+$$;
+comment on function attune_private.audit_period(timestamptz, timestamptz) is
+  'From when to when is counted: up to now and for thirty days, unless told. '
+  'Refused: `invalid_period` (more than 366 days, or none).';
+revoke all on function attune_private.audit_period(timestamptz, timestamptz) from public;
+--! EndIncluded audit/private/audit_period.sql
+--! Included audit/audit_changes_per_day.sql
+create or replace function attune.audit_changes_per_day(
+  since timestamptz default null,
+  until timestamptz default null,
+  key text default null,
+  user_id uuid default null,
+  actor_id uuid default null
+)
+returns setof attune.audit_day
+language plpgsql stable parallel restricted security definer
+rows 30
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(audit_changes_per_day.since, audit_changes_per_day.until);
+
+  return query
+    select
+      date_trunc('day', l.occurred_at, 'UTC') as starts_at,
+      count(*),
+      count(distinct l.actor_id),
+      count(*) filter (where l.operation = 'INSERT'),
+      count(*) filter (where l.operation = 'UPDATE'),
+      count(*) filter (where l.operation = 'DELETE')
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and (audit_changes_per_day.key is null or l.key = audit_changes_per_day.key)
+      and (audit_changes_per_day.user_id is null or l.user_id = audit_changes_per_day.user_id)
+      and (audit_changes_per_day.actor_id is null or l.actor_id = audit_changes_per_day.actor_id)
+    group by 1
+    order by 1;
+end;
+$$;
+comment on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  '@param key Only changes of this setting, template, category, provider, or column of a user.\n'
+  '@param user_id Only what happened to this user.\n'
+  '@param actor_id Only what this user did.\n'
+  'How much was changed on each day (UTC), the first one first; a day without a change has no row. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) from public;
+grant execute on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) to anon, authenticated, service_role;
+--! EndIncluded audit/audit_changes_per_day.sql
+--! Included audit/most_changed_settings.sql
+create or replace function attune.most_changed_settings(since timestamptz default null, until timestamptz default null)
+returns setof attune.changed_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(most_changed_settings.since, most_changed_settings.until);
+
+  return query
+    select l.key, count(*), count(distinct l.user_id), count(distinct l.actor_id), max(l.occurred_at)
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and l.subject = 'setting'
+    group by l.key
+    order by 2 desc, 1;
+end;
+$$;
+comment on function attune.most_changed_settings(timestamptz, timestamptz) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  'Which settings were changed, the most often changed first. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.most_changed_settings(timestamptz, timestamptz) from public;
+grant execute on function attune.most_changed_settings(timestamptz, timestamptz) to anon, authenticated, service_role;
+--! EndIncluded audit/most_changed_settings.sql
 
 -- What is audited
 

@@ -1,5 +1,5 @@
---! Previous: sha1:7a3fe267cdb0240b550197cb22adcd57cf50d205
---! Hash: sha1:42a878d9e1f4895985866308945b7aab4c768f69
+--! Previous: sha1:1a1ad393c8ea3245f18ea0de617fd5e87f834bf7
+--! Hash: sha1:18cb39b1a3b258d3ffd5a82a7045d94120ab28a7
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:c017d12ee296abe1103bb43942127119e2719709
---! Hash: sha1:cad2979d436ad1a3745189873ea08e7e975cb138
+--! Previous: sha1:a9b920293fb1e959f3b8a7f2a8ef5901aa611462
+--! Hash: sha1:64c321c978a2d2217ddb23a69388749bfc659e9e
 --! Message: invitations
 
 create table attune.invitations (
@@ -57,7 +57,10 @@ comment on column attune.invitations.revoked_at is
 
 alter table attune.invitations enable row level security;
 create policy invitations_select_manager on attune.invitations for select to authenticated
-  using (team_id in (select attune_hidden.managed_team_ids()) or project_id in (select attune_hidden.owned_project_ids()));
+  using (
+    team_id = any (array(select attune_hidden.managed_team_ids()))
+    or project_id = any (array(select attune_hidden.owned_project_ids()))
+  );
 create policy invitations_select_service_role on attune.invitations for select to service_role using (true);
 
 revoke all on attune.invitations from public;

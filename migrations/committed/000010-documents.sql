@@ -1,5 +1,5 @@
---! Previous: sha1:cad2979d436ad1a3745189873ea08e7e975cb138
---! Hash: sha1:14cac00c6026d53d8adc028c62027d674e666e47
+--! Previous: sha1:64c321c978a2d2217ddb23a69388749bfc659e9e
+--! Hash: sha1:fab9b8deb3c246c94c2cdbea14e031c7c1f47594
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:14cac00c6026d53d8adc028c62027d674e666e47
---! Hash: sha1:4a4ae4c0f13770929e03d738f02c710c1e56662c
+--! Previous: sha1:fab9b8deb3c246c94c2cdbea14e031c7c1f47594
+--! Hash: sha1:f10be2b8e7e02d55ba0dd08d1a72105b6ec51934
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:4a4ae4c0f13770929e03d738f02c710c1e56662c
---! Hash: sha1:07ef1fa09cfc1e76d7806d4920ab9c80c1c6ab45
+--! Previous: sha1:f10be2b8e7e02d55ba0dd08d1a72105b6ec51934
+--! Hash: sha1:9c5a9a786e291a9668e8a102c780e6eccb199a90
 --! Message: notifications
 
 -- What there is to notify of

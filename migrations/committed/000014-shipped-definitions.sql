@@ -1,5 +1,5 @@
---! Previous: sha1:9537993f3366ee848eff369c6f6a27c87b2cb004
---! Hash: sha1:6570a23b7f6111787cf80dee202b1663e7d6e96d
+--! Previous: sha1:c6eaf67ca61db495b8a3b905bb2c76933003ab00
+--! Hash: sha1:dd37ddc508bf4830c4bc3392302c545b391682f9
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1225,6 +1225,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 36500,
       "default": 365,
       "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "AUDIT_MINIMUM_DAYS": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 36500,
+      "default": 90,
+      "description": "How many days the audit log is kept at least: nobody may purge what is younger.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -1,5 +1,5 @@
---! Previous: sha1:8f768c535d15f3951efbe5d067ef77db103f2fbf
---! Hash: sha1:c3e6730a3fbfbc7ba76fef3ae6e940e0639a7ea6
+--! Previous: sha1:dbcfa945967eff191f34e1ee9198fd5e10b3f308
+--! Hash: sha1:3c888fafdc28b014b3e88e367a5db4155fd56c5b
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:c3e6730a3fbfbc7ba76fef3ae6e940e0639a7ea6
---! Hash: sha1:3a22a3250a3be1f764eaa4598151f2d351fa34d5
+--! Previous: sha1:3c888fafdc28b014b3e88e367a5db4155fd56c5b
+--! Hash: sha1:555e830da0dd6a250d7f0af634ad76df9f68f665
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

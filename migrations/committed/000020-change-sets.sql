@@ -1,5 +1,5 @@
---! Previous: sha1:72c183f413af72bbd24c25ed847a478ebaf7317a
---! Hash: sha1:447de8a0093f5552708be6ac3404d74c524c14c3
+--! Previous: sha1:0e43c1000a3db6b4a85d17cbe63b9a54af775ecf
+--! Hash: sha1:09e977f67b3213cb493c98ad67e3dac03e3c3ea2
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

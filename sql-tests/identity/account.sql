@@ -59,7 +59,7 @@ begin
   for c in
     select a.attrelid::regclass::text as tab, a.attname
     from pg_attribute as a
-    join pg_class as r on r.oid = a.attrelid and r.relkind = 'r'
+    join pg_class as r on r.oid = a.attrelid and r.relkind in ('r', 'p') and not r.relispartition
     where r.relnamespace in ('attune'::regnamespace, 'attune_private'::regnamespace)
       and a.attnum > 0 and not a.attisdropped and a.atttypid = 'uuid'::regtype
   loop
@@ -69,7 +69,8 @@ end;
 $$;
 select bag_eq(
   $$ select name from pg_temp.left_of((select user_id from ada)) $$,
-  array['attune.configuration_audit_log.user_id', 'attune.configuration_audit_log.actor_id', 'attune.security_log.user_id',
+  array['attune.configuration_audit_log.user_id', 'attune.configuration_audit_log.actor_id',
+    'attune.configuration_audit_log.previous_updated_by', 'attune.security_log.user_id',
     'attune.teams.created_by'],
   'nothing of a deleted user is left but a bare id, in the logs and where others go on'
 );
@@ -81,7 +82,7 @@ begin
   for c in
     select r.oid::regclass::text as tab
     from pg_class as r
-    where r.relnamespace in ('attune'::regnamespace, 'attune_private'::regnamespace) and r.relkind = 'r'
+    where r.relnamespace in ('attune'::regnamespace, 'attune_private'::regnamespace) and r.relkind in ('r', 'p') and not r.relispartition
   loop
     return query execute format('select %L where exists (select from %s as t where strpos(to_jsonb(t)::text, %L) > 0)', c.tab, c.tab, word);
   end loop;
@@ -98,14 +99,15 @@ select results_eq(
   'the audit log keeps no values of a deleted user'
 );
 select results_eq(
-  $$ select key, operation from attune.configuration_audit_log where user_id = (select user_id from ada) order by id $$,
+  $$ select key, operation from attune.configuration_audit_log
+     where user_id = (select user_id from ada) and subject = 'setting' order by id $$,
   $$ values ('DARK_MODE_ENABLED', 'INSERT'::attune.audit_operation), ('DARK_MODE_ENABLED', 'DELETE'), ('PROJECTS_ENABLED', 'INSERT'),
      ('PROJECTS_ENABLED', 'DELETE') $$,
   'the audit log keeps that something was changed'
 );
 select results_eq(
   $$ select operation, parameters ->> 'user_id', affected_rows from attune.maintenance_operations $$,
-  $$ select 'erase_user'::attune.maintenance_task, user_id::text, 3::bigint from ada $$,
+  $$ select 'erase_user'::attune.maintenance_task, user_id::text, 7::bigint from ada $$,
   'erasing is written down'
 );
 select results_eq(

@@ -43,7 +43,8 @@ select results_eq(
   'what a new user gets was written by no user'
 );
 select is(
-  (select count(*) from attune.configuration_audit_log where user_id = tests.user_id('new@example.com') and operation = 'INSERT'), 4::bigint,
+  (select count(*) from attune.configuration_audit_log
+   where user_id = tests.user_id('new@example.com') and operation = 'INSERT' and subject = 'setting'), 4::bigint,
   'what a new user gets is audited'
 );
 

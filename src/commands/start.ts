@@ -10,6 +10,7 @@ import { type Connections, openDatabase, openOwner } from "../database/open.ts";
 import { clusterState } from "../embedded/cluster.ts";
 import { masterKeysOf } from "../master-keys.ts";
 import { type Options, readOptions } from "../options/options.ts";
+import { MAINTENANCE_TIMES } from "../server/maintenance.ts";
 import { SIGNALS } from "../signals.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { isAttune, noteServer, runningServers, sayIfSecond } from "./servers.ts";
@@ -67,6 +68,7 @@ async function start(): Promise<void> {
       overloadAfter,
       drainTimeout,
       liveConnections,
+      maintenance,
       logLevel,
       corsOrigins,
       rateLimitPerMinute,
@@ -82,6 +84,7 @@ async function start(): Promise<void> {
       overloadAfter,
       drainTimeout,
       liveConnections,
+      maintenance: maintenance ? MAINTENANCE_TIMES : undefined,
       jwt,
       readKeys: masterKeysOf(options),
       logLevel,

@@ -25,7 +25,10 @@ export async function startPostgres(
 ): Promise<ChildProcess> {
   const all = {
     listen_addresses: "127.0.0.1",
+    track_commit_timestamp: "on",
     unix_socket_directories: "",
+    // What applied at a moment is what was committed by then.
+    track_commit_timestamp: "on",
     // Whatever else is logged, what statements are given is not: there are secrets in it.
     log_parameter_max_length: "0",
     log_parameter_max_length_on_error: "0",

@@ -55,6 +55,8 @@ export type Options = {
   drainTimeout: number;
   /** Connections that may wait for changes. */
   liveConnections: number;
+  /** Whether the server seals the audit log and applies what is due. */
+  maintenance: boolean;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
@@ -96,6 +98,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     overloadAfter: readVariable(env, "OVERLOAD_AFTER"),
     drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
     liveConnections: readVariable(env, "LIVE_CONNECTIONS"),
+    maintenance: readVariable(env, "MAINTENANCE"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };

@@ -90,6 +90,13 @@ export const VARIABLES = {
     fallback: 5000,
     parse: parsers.integer(0, 1_000_000),
   }),
+  MAINTENANCE: variable({
+    group: "Server",
+    description:
+      "`false`: this server does nothing by itself, another one does. See [maintenance](server.md#maintenance).",
+    fallback: true,
+    parse: parsers.flag,
+  }),
   LOG_LEVEL: variable({
     group: "Server",
     description: `How much is logged: ${LOG_LEVELS.slice(0, -1)

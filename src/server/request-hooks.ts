@@ -11,6 +11,7 @@ import { isLoopback } from "./loopback.ts";
 import { GRAPHQL_PATH } from "./paths.ts";
 import { RATE_HEADERS, type RateLimits } from "./rate-limits.ts";
 import { httpError, RequestError } from "./request-error.ts";
+import { REQUEST_ID_HEADER } from "./request-id.ts";
 import type { ServerOptions } from "./server-options.ts";
 
 const SECURITY_HEADERS = {
@@ -43,7 +44,7 @@ export async function addRequestHooks(app: FastifyInstance, setting: Setting): P
   app.addHook("onRequest", async (request) => {
     request.clientAddress = addressOf(request.raw);
   });
-  app.addHook("onRequest", setSecurityHeaders);
+  app.addHook("onRequest", setHeaders);
   app.addHook("onRequest", assertHost);
   if (corsOrigins.length > 0) await app.register(cors, corsOptions(corsOrigins, setting.signIn?.cookies === true));
   if ((setting.trustProxy ?? false) === false) app.addHook("onRequest", createProxyWarning());
@@ -77,8 +78,8 @@ async function assertHost({ headers, raw }: FastifyRequest): Promise<void> {
   if (headers.host === undefined && raw.httpVersion === "1.1") throw httpError(400);
 }
 
-async function setSecurityHeaders(_request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  reply.headers(SECURITY_HEADERS);
+async function setHeaders(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  reply.headers(SECURITY_HEADERS).header(REQUEST_ID_HEADER, request.id);
 }
 
 /** @param hasCookies whether pages at the origins that are named may send cookies */
@@ -88,8 +89,8 @@ function corsOptions(origins: string[], hasCookies: boolean) {
     origin: isAny ? "*" : origins,
     credentials: hasCookies && !isAny,
     methods: ["POST"],
-    allowedHeaders: ["authorization", "content-type"],
-    exposedHeaders: RATE_HEADERS,
+    allowedHeaders: ["authorization", "content-type", "x-change-reason", REQUEST_ID_HEADER],
+    exposedHeaders: [...RATE_HEADERS, REQUEST_ID_HEADER],
     maxAge: 600,
   };
 }

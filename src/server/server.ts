@@ -1,6 +1,5 @@
 /** The HTTP server: how it is made, what it answers, how it ends. */
 import "../graphql/production.ts";
-import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import Fastify, { type FastifyInstance, LogController } from "fastify";
 import { openPool } from "../database/pool.ts";
@@ -14,10 +13,12 @@ import { type AddressOf, createAddressOf } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
 import { createLane } from "./lanes.ts";
+import { LONGEST_MAINTENANCE, startMaintenance } from "./maintenance.ts";
 import { GRAPHQL_PATH } from "./paths.ts";
 import { createRateLimits } from "./rate-limits.ts";
 import { readJsonBodies } from "./request-body.ts";
 import { addRequestHooks } from "./request-hooks.ts";
+import { newRequestId, requestId } from "./request-id.ts";
 import { createGraphql } from "./routes/graphql.ts";
 import { addHealth, probe } from "./routes/health.ts";
 import { addPlans } from "./routes/plans.ts";
@@ -38,10 +39,15 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const addressOf = createAddressOf(options.trustProxy ?? false);
   const app = createApp(options, addressOf);
   readJsonBodies(app);
-  const open = (size: number) =>
-    openPool(options.authenticatorUrl, size, (error) => {
-      app.log.warn({ err: error }, "lost a connection to the database");
-    });
+  const open = (size: number, longest?: number) =>
+    openPool(
+      options.authenticatorUrl,
+      size,
+      (error) => {
+        app.log.warn({ err: error }, "lost a connection to the database");
+      },
+      longest,
+    );
   const { pool, close } = open(options.poolSize);
   const forPasswords = open(options.passwordPoolSize);
   // Whether the server is ready is not asked behind those who keep it busy.
@@ -49,6 +55,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   // What changes is told beside all that is asked, in nobody's way.
   const polls = open(1);
   const reads = open(READERS);
+  const upkeep = open(1, LONGEST_MAINTENANCE);
   let isClosing = false;
   app.addHook("preClose", async () => {
     isClosing = true;
@@ -59,7 +66,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     if (isClosing) reply.header("connection", "close");
   });
   app.addHook("onClose", async () => {
-    await Promise.all([close(), forPasswords.close(), probes.close(), polls.close(), reads.close()]);
+    await Promise.all([close(), forPasswords.close(), probes.close(), polls.close(), reads.close(), upkeep.close()]);
   });
 
   try {
@@ -88,6 +95,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     const most = options.liveConnections;
     const live = createLive({ polls: polls.pool, reads: reads.pool, most, log: app.log });
     app.addHook("preClose", live.close);
+    if (options.maintenance !== undefined) {
+      const stop = startMaintenance(upkeep.pool, options.maintenance, app.log);
+      app.addHook("preClose", async () => stop());
+    }
     await graphql.addTo(app, {
       live,
       findIdentity,
@@ -107,10 +118,6 @@ function isForSubscriptions({ method, url = "", headers }: IncomingMessage): boo
   return method === "GET" && url.split("?")[0] === GRAPHQL_PATH && headers.upgrade?.toLowerCase() === "websocket";
 }
 
-function createId(): string {
-  return randomBytes(8).toString("hex");
-}
-
 function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstance {
   const app: FastifyInstance = Fastify({
     logger: {
@@ -121,7 +128,7 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
     // Who is connected already is answered until the last, and told that it was the last.
     return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "debugId" }),
-    genReqId: createId,
+    genReqId: requestId,
     bodyLimit: LIMITS.body,
     // Node would refuse what has no host by itself, without a word: a hook does.
     http: {
@@ -132,7 +139,7 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
       shouldUpgradeCallback: isForSubscriptions,
     },
     requestTimeout: ARRIVAL.whole,
-    clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, createId()),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, newRequestId()),
     forceCloseConnections: "idle",
     frameworkErrors: (_error, request, reply) => {
       request.clientAddress = addressOf(request.raw);

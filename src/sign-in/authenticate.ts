@@ -1,4 +1,5 @@
 /** What a request may be in the database: the role and claims that PostgREST would set for its token. */
+import type { FastifyRequest } from "fastify";
 import { isOutside, type JwtClaims, OWN, UnauthorizedError } from "./jwt.ts";
 
 /** Settings of the request's transaction, local to it. */
@@ -8,6 +9,8 @@ export type PgSettings = {
   "request.headers": string;
   /** Where the request came from; empty when it is our own. */
   "attune.client_address": string;
+  /** Which request it is, in logs and in the audit log; empty when it is our own. */
+  "attune.request_id": string;
   statement_timeout: string;
   jit: string;
 };
@@ -87,10 +90,17 @@ export async function authenticate(
 /** The same, with what SQL may know of where the request came from. */
 export function cameFrom(
   identity: Identity,
-  request: { clientAddress: string; headers: { "user-agent"?: string | undefined } },
+  request: Pick<FastifyRequest, "id" | "clientAddress" | "headers">,
 ): Identity {
-  const headers = { "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT) };
-  const origin = { "request.headers": JSON.stringify(headers), "attune.client_address": request.clientAddress };
+  const headers = {
+    "user-agent": request.headers["user-agent"]?.slice(0, MAX_USER_AGENT),
+    "x-change-reason": request.headers["x-change-reason"],
+  };
+  const origin = {
+    "request.headers": JSON.stringify(headers),
+    "attune.client_address": request.clientAddress,
+    "attune.request_id": request.id,
+  };
   return { ...identity, pgSettings: { ...identity.pgSettings, ...origin } };
 }
 
@@ -104,6 +114,7 @@ function identityOf(claims: { role: string; iss?: string; sub?: string; exp?: nu
     "request.jwt.claims": JSON.stringify(claims),
     "request.headers": "{}",
     "attune.client_address": "",
+    "attune.request_id": "",
     statement_timeout: STATEMENT_TIMEOUT,
     // Compiling takes longer than any of our statements.
     jit: "off",
