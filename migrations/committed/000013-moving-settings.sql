@@ -1,5 +1,5 @@
 --! Previous: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
---! Hash: sha1:0fedea7c44294814b68f2f4fd2b5d8da726b5fb5
+--! Hash: sha1:f3fda8a535fb0e3d9c2acfad24c1c53e84826efa
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -518,7 +518,8 @@ begin atomic
   );
 end;
 comment on function attune_private.exported_configuration(timestamptz, boolean) is
-  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see `attune.export_configuration`. '
+  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see '
+  '`attune.export_configuration`. '
   'With `as_of_today` under the keys of today.';
 revoke all on function attune_private.exported_configuration(timestamptz, boolean) from public;
 --! EndIncluded moving-settings/private/exported_configuration.sql

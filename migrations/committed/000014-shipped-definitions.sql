@@ -1,5 +1,5 @@
---! Previous: sha1:0fedea7c44294814b68f2f4fd2b5d8da726b5fb5
---! Hash: sha1:4c7fa77b458be295a479278b3b614f0e01cc037a
+--! Previous: sha1:f3fda8a535fb0e3d9c2acfad24c1c53e84826efa
+--! Hash: sha1:41acc4a0ccd91e83708c762dbc156f26e8e484ab
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:4c7fa77b458be295a479278b3b614f0e01cc037a
---! Hash: sha1:7753dedce45bb08c0e19676e8f811169942224ce
+--! Previous: sha1:41acc4a0ccd91e83708c762dbc156f26e8e484ab
+--! Hash: sha1:0883818cb7ec9566dacf96d4db31d31710c9d7ef
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

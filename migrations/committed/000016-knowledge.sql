@@ -1,5 +1,5 @@
---! Previous: sha1:7753dedce45bb08c0e19676e8f811169942224ce
---! Hash: sha1:e70c5641743e59c6164cf00cc7498f644e41b7ba
+--! Previous: sha1:0883818cb7ec9566dacf96d4db31d31710c9d7ef
+--! Hash: sha1:9545181702fe68c7381d2d45e08bb9ed6a18001b
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:e70c5641743e59c6164cf00cc7498f644e41b7ba
---! Hash: sha1:a031d7e6f8e7800c1aedd9092a34af027d63a5fe
+--! Previous: sha1:9545181702fe68c7381d2d45e08bb9ed6a18001b
+--! Hash: sha1:d7c00aa537c2b2945c1c901367163deef02f9358
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:a031d7e6f8e7800c1aedd9092a34af027d63a5fe
---! Hash: sha1:53d3df2d2dea7143d40a94230566fdd3d3dddc7f
+--! Previous: sha1:d7c00aa537c2b2945c1c901367163deef02f9358
+--! Hash: sha1:238d9b84fd2ec209ff6bddf130368501a7475afe
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
