@@ -34,6 +34,7 @@ const NO_OBJECTS = [
   "AdoptedCredential",
   "AdoptedPreference",
   "AdoptedSetting",
+  "AuditFinding",
   "Changes",
   "ClaimedDelivery",
   "DefinitionChange",
@@ -179,7 +180,7 @@ describe("comments name things as SQL does, descriptions as GraphQL does", () =>
   test("functions, arguments, columns and tables", () => {
     expect(field("Mutation", "setSetting")?.description).toMatch(/Refused as `setPreference` and `setGlobalSetting`/);
     expect(field("Mutation", "setGlobalSetting")?.description).toMatch(/With `isEnforced` .* a `rolloutPercentage`/);
-    expect(field("Mutation", "purgeAuditLog")?.description).toMatch(/leaves a row in `maintenanceOperations`/);
+    expect(field("Mutation", "purgeAudit")?.description).toMatch(/leaves a row in `maintenanceOperations`/);
   });
 
   test("reasons and other values stay as they are", () => {

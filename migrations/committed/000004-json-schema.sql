@@ -1,5 +1,5 @@
---! Previous: sha1:771e6c0d271eae87e77693ac4784533273d348ff
---! Hash: sha1:9b012fd641254da2f19e883b6d4621d9c1c70a09
+--! Previous: sha1:007859c46ec657c63c1b9aa351f06b82d8824224
+--! Hash: sha1:bf3bbf01dec8c5893f6cfeff9f9d8632ad3d1fc2
 --! Message: json schema
 
 -- What a value must be

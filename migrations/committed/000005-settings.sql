@@ -1,5 +1,5 @@
---! Previous: sha1:9b012fd641254da2f19e883b6d4621d9c1c70a09
---! Hash: sha1:3f2e4576f519fa8d5602b8ec667603b0b59f3c66
+--! Previous: sha1:bf3bbf01dec8c5893f6cfeff9f9d8632ad3d1fc2
+--! Hash: sha1:8b521f1014ece169fd4694a66419752510afae88
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1249,7 +1249,8 @@ create table attune.team_settings (
 );
 create index team_settings_key_idx on attune.team_settings (key);
 comment on table attune.team_settings is
-  E'@behavior -insert -update -delete\n'
+  E'@readBy attune_hidden.readable_team_settings\n'
+  '@behavior -insert -update -delete\n'
   '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What the owners and administrators of a team chose for its members: those whose current team it is.';
 comment on column attune.team_settings.team_id is 'Which team.';
@@ -1271,8 +1272,8 @@ comment on column attune.team_settings.updated_at is
 alter table attune.team_settings enable row level security;
 create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
   using (
-    (team_id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()))
-    and key not in (select attune_hidden.concealed_keys())
+    (team_id = any (array(select attune_hidden.member_team_ids())) or (select attune.is_admin()))
+    and key <> all (array(select attune_hidden.concealed_keys()))
   );
 create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
   with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
@@ -1291,6 +1292,27 @@ grant
   update (value, is_active, is_enforced, updated_at),
   delete
   on attune.team_settings to authenticated, service_role;
+
+--! Included settings/hidden/readable_team_settings.sql
+create or replace function attune_hidden.readable_team_settings()
+returns setof attune.team_settings
+language sql stable security invoker
+begin atomic
+  select
+    c.team_id, c.key, c.value, c.is_active, c.is_enforced, c.updated_by, c.updated_at
+  from (
+    select false as is_everybodys, t.* from attune.team_settings as t
+    where t.team_id = any (array(select attune_hidden.member_team_ids()))
+    union all
+    select true, t.* from attune.team_settings as t
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_team_settings() is
+  'The rows of `team_settings` that the caller may read, found by index, as `readable_configuration_audit_log` does.';
+revoke all on function attune_hidden.readable_team_settings() from public;
+grant execute on function attune_hidden.readable_team_settings() to authenticated, service_role;
+--! EndIncluded settings/hidden/readable_team_settings.sql
 
 create trigger _050_authorize before insert or update or delete on attune.team_settings
   for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))

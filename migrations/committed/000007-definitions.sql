@@ -1,5 +1,5 @@
---! Previous: sha1:a2d81c2ebd021cb4542ba1c019b949f17cdad637
---! Hash: sha1:38f24f56704b63eb4ef243f7312d53d8609dae3d
+--! Previous: sha1:e833fb7e30eb12277a2ae6a0c556b1167c4056d6
+--! Hash: sha1:b5df3459daf86849d4320941aa6b59267fd62d74
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:14748e6b967920ac8ab7fc06376ad16a034a4650
---! Hash: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
+--! Previous: sha1:a048813f7f08afbe4ab41b6b61fd95dc65b42e93
+--! Hash: sha1:880935474ded1b544e1958bffb10168782ce3e83
 --! Message: invitations
 
 create table attune.invitations (
@@ -57,7 +57,10 @@ comment on column attune.invitations.revoked_at is
 
 alter table attune.invitations enable row level security;
 create policy invitations_select_manager on attune.invitations for select to authenticated
-  using (team_id in (select attune_hidden.managed_team_ids()) or project_id in (select attune_hidden.owned_project_ids()));
+  using (
+    team_id = any (array(select attune_hidden.managed_team_ids()))
+    or project_id = any (array(select attune_hidden.owned_project_ids()))
+  );
 create policy invitations_select_service_role on attune.invitations for select to service_role using (true);
 
 revoke all on attune.invitations from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:b9ef872f3a26f9ac150d49f197729962161f7348
---! Hash: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
+--! Previous: sha1:880935474ded1b544e1958bffb10168782ce3e83
+--! Hash: sha1:01817b9041d62ad8d56b5a624bc9f5da6b5c24a6
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:9ce3bf524ea119baef1161bf8ae0ac5076696cbd
---! Hash: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
+--! Previous: sha1:01817b9041d62ad8d56b5a624bc9f5da6b5c24a6
+--! Hash: sha1:4d1da1d4ea0ce723a3d33df0b87f06e6358bb085
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

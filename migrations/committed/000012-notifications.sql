@@ -1,5 +1,5 @@
---! Previous: sha1:c265d71433b6b18eeb88a0d9081d7d46d44c4008
---! Hash: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
+--! Previous: sha1:4d1da1d4ea0ce723a3d33df0b87f06e6358bb085
+--! Hash: sha1:79211d144a2174e72112709fee0679c488acab1d
 --! Message: notifications
 
 -- What there is to notify of

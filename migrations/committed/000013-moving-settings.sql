@@ -1,5 +1,5 @@
---! Previous: sha1:6bda67d19ce55d30c5691e3cab32f3c3cd68501e
---! Hash: sha1:f3fda8a535fb0e3d9c2acfad24c1c53e84826efa
+--! Previous: sha1:79211d144a2174e72112709fee0679c488acab1d
+--! Hash: sha1:a22bd5577d97c80a94bfa769181869a898799ba1
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:f3fda8a535fb0e3d9c2acfad24c1c53e84826efa
---! Hash: sha1:41acc4a0ccd91e83708c762dbc156f26e8e484ab
+--! Previous: sha1:a22bd5577d97c80a94bfa769181869a898799ba1
+--! Hash: sha1:9698d5e750ce90aa522243b8d5a165b67be470dd
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1225,6 +1225,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 36500,
       "default": 365,
       "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "AUDIT_MINIMUM_DAYS": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 36500,
+      "default": 90,
+      "description": "How many days the audit log is kept at least: nobody may purge what is younger.",
       "x-attune": {
         "category": "system",
         "layer": "global",

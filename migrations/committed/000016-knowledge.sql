@@ -1,5 +1,5 @@
---! Previous: sha1:0883818cb7ec9566dacf96d4db31d31710c9d7ef
---! Hash: sha1:9545181702fe68c7381d2d45e08bb9ed6a18001b
+--! Previous: sha1:ea9c8e9c7f6d0e0eae35539327950dafff69af0a
+--! Hash: sha1:7395193ad1ab916b1427a6a5fa73fa7e09bf5ff5
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:9545181702fe68c7381d2d45e08bb9ed6a18001b
---! Hash: sha1:d7c00aa537c2b2945c1c901367163deef02f9358
+--! Previous: sha1:7395193ad1ab916b1427a6a5fa73fa7e09bf5ff5
+--! Hash: sha1:5a41ca657ed9e51dd1a6a9c820aefa39923d1ad5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:238d9b84fd2ec209ff6bddf130368501a7475afe
---! Hash: sha1:f10cb05cd177ff92b6fd2016a64cde535b654595
+--! Previous: sha1:c9afb00591f2a5339c67ae97d6db18f45593702b
+--! Hash: sha1:ff48f0bb31018423a336158c7bd9ebd1303a80e3
 --! Message: history
 
 -- What applied at a moment, and back to it.

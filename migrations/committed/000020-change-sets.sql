@@ -1,5 +1,5 @@
---! Previous: sha1:f10cb05cd177ff92b6fd2016a64cde535b654595
---! Hash: sha1:731dd390f3004292886d410e77e9f4e834189b60
+--! Previous: sha1:ff48f0bb31018423a336158c7bd9ebd1303a80e3
+--! Hash: sha1:95120354847e1a0162119b8690ec94903aeb660f
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

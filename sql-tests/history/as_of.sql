@@ -94,5 +94,84 @@ select results_eq(
   $$ values (25::bigint, 10::bigint, 4::bigint, 4::bigint) $$,
   'what is found again is no one thing'
 );
+
+-- Who may ask, and for what
+
+select tests.reset_role();
+update attune.setting_definitions set audience = 'admin' where key = 'look';
+insert into attune.projects (id, name) values ('00000000-0000-4000-8000-0000000000aa', 'New');
+insert into attune.project_members (user_id, project_id)
+values (tests.user_id('bob@example.com'), '00000000-0000-4000-8000-0000000000aa');
+select tests.authenticate_as('bob@example.com');
+select is_empty(
+  $$ select from attune.effective_settings_as_of(pg_temp.at('no definition'), null, 'test') $$,
+  'a user is not shown what applied of a setting that is not for them any more'
+);
+select tests.throws_reason(
+  $$ select from attune.explain_setting('look', at => pg_temp.at('no definition')) $$, 'PT404', 'unknown_setting', 'nor is it explained'
+);
+select isnt_empty(
+  $$ select from attune.effective_settings_as_of(pg_temp.at('user'), null, 'test') where key = 'box' $$,
+  'a user is shown what applied of a setting that is gone'
+);
+select results_eq(
+  $$ select layer, value, is_winner, ignored_because from attune.explain_setting('box', at => pg_temp.at('user')) $$,
+  $$ values ('default'::attune.setting_layer, '{"a": 1}'::jsonb, true, null::attune.ignored_reason), ('global', null, false, null),
+       ('plan', null, false, null), ('team', null, false, null), ('user', null, false, null) $$,
+  'and it is explained'
+);
+select tests.throws_reason(call, sqlstate, reason, 'a user is refused: ' || call)
+from (values
+  ($$ select attune.effective_settings_as_of(now(), tests.user_id('ada@example.com')) $$, '42501', 'admin_required'),
+  ($$ select attune.explain_setting('look', tests.user_id('ada@example.com'), at => now()) $$, '42501', 'admin_required'),
+  ($$ select attune.effective_settings_as_of(null) $$, 'PT400', 'moment_required'),
+  ($$ select attune.effective_settings_as_of('infinity') $$, 'PT400', 'moment_in_future'),
+  ($$ select attune.effective_settings_as_of(clock_timestamp() + interval '1 hour') $$, 'PT400', 'moment_in_future'),
+  ($$ select attune.explain_setting('box', at => 'infinity') $$, 'PT400', 'moment_in_future'),
+  ($$ select attune.effective_settings_as_of('2001-01-01') $$, 'PT404', 'unknown_user'),
+  ($$ select attune.effective_settings_as_of('-infinity') $$, 'PT404', 'unknown_user'),
+  ($$ select attune.explain_setting('box', at => '-infinity') $$, 'PT404', 'unknown_setting'),
+  ($$ select attune.effective_settings_as_of(pg_temp.at('user'), project_id => gen_random_uuid()) $$, 'PT404', 'unknown_project'),
+  (
+    $$ select attune.effective_settings_as_of(pg_temp.at('user'), project_id => '00000000-0000-4000-8000-0000000000aa') $$,
+    'PT404', 'unknown_project'
+  )
+) as c (call, sqlstate, reason);
+select isnt_empty(
+  $$ select from attune.effective_settings_as_of(clock_timestamp(), project_id => '00000000-0000-4000-8000-0000000000aa') $$,
+  'a project that the user came into later is known since'
+);
+
+select tests.authenticate_as('admin@example.com');
+select tests.throws_reason(
+  $$ select attune.effective_settings_as_of(now(), gen_random_uuid()) $$, 'PT404', 'unknown_user', 'an administrator is told of nobody'
+);
+select tests.authenticate_as_anon();
+select tests.throws_reason(
+  $$ select attune.effective_settings_as_of(now()) $$, '42501', 'not_signed_in', 'without a token nothing is told'
+);
+select tests.authenticate_as_service_role();
+select tests.throws_reason(
+  $$ select attune.effective_settings_as_of(now()) $$, 'PT404', 'unknown_user', 'a trusted server says for whom'
+);
+select isnt_empty(
+  $$ select from attune.effective_settings_as_of(clock_timestamp(), tests.user_id('ada@example.com')) $$, 'and is told'
+);
+
+-- What was before a purge is not known any more.
+select tests.reset_role();
+insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+select 'purge_audit', 'Long ago', jsonb_build_object('before', pg_temp.at('plan')), 0, 'attune';
+select tests.authenticate_as('admin@example.com');
+select tests.throws_reason(call, 'PT410', 'history_purged', 'before a purge: ' || call)
+from (values
+  ($$ select attune.effective_settings_as_of(pg_temp.at('global'), tests.user_id('ada@example.com')) $$),
+  ($$ select attune.explain_setting('look', at => pg_temp.at('global')) $$)
+) as c (call);
+select isnt_empty(
+  $$ select from attune.effective_settings_as_of(pg_temp.at('plan'), tests.user_id('ada@example.com')) $$,
+  'the moment up to which was purged is the first that is known'
+);
+
 select finish();
 rollback;
