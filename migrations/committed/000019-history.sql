@@ -1,5 +1,5 @@
---! Previous: sha1:48762fc34b262cadbf40f188e2329b9bd9df1792
---! Hash: sha1:a24b56ba7c8e4d3674a15a01d3aa489407c1347e
+--! Previous: sha1:8856bd68fe96557db811e259ba4d09534869afac
+--! Hash: sha1:20e15f3c82701f195c2814abf96b3ecdc9ac62d7
 --! Message: history
 
 -- What applied at a moment, and back to it.

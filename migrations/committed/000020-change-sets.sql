@@ -1,5 +1,5 @@
---! Previous: sha1:a24b56ba7c8e4d3674a15a01d3aa489407c1347e
---! Hash: sha1:2eddabac6b330543cf4ce6a539447d5d4dd45e3d
+--! Previous: sha1:20e15f3c82701f195c2814abf96b3ecdc9ac62d7
+--! Hash: sha1:6ef97c995bd16a0f369712e102eb72e6c4949f6d
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
