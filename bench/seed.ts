@@ -45,8 +45,8 @@ export async function seed(superuserUrl: string, users: number): Promise<void> {
       [PREFERENCES_PER_USER],
     );
     await client.query(
-      `insert into attune.configuration_audit_log (actor_id, actor_role, layer, user_id, key, operation, new_value, new_attributes)
-       select user_id, 'authenticated', 'user', user_id, key, 'INSERT', value, '{"is_active": true}'
+      `insert into attune.configuration_audit_log (actor_id, actor_role, acted_as, layer, user_id, key, operation, new_value, new_attributes)
+       select user_id, 'authenticated', 'user', 'user', user_id, key, 'INSERT', value, '{"is_active": true}'
        from attune.user_preferences
        order by md5(user_id::text || key)`,
     );

@@ -1,5 +1,5 @@
---! Previous: sha1:8b521f1014ece169fd4694a66419752510afae88
---! Hash: sha1:6ecf9ebb797975c2007a5e1b3956c2a9f942f477
+--! Previous: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
+--! Hash: sha1:5608a21eb957b40a4d9df532f6bec49721f90a48
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -147,7 +147,7 @@ comment on type attune.audit_operation is
 
 create type attune.audit_subject as enum (
   'setting', 'setting_template', 'notification_category', 'user', 'team_member', 'project_member', 'plan',
-  'credential_provider', 'credential', 'maintenance_operation'
+  'credential_provider', 'credential', 'maintenance_operation', 'change_set', 'rollout'
 );
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
@@ -160,6 +160,8 @@ comment on type attune.audit_subject is
   '@value credential_provider A provider of credentials.\n'
   '@value credential What may be seen of a credential.\n'
   '@value maintenance_operation What was done to the records themselves: the key is the operation.\n'
+  '@value change_set A change set: the key is its id, the value what became of it.\n'
+  '@value rollout A rollout in steps: the value is what became of it.\n'
   'What was changed.';
 
 create type attune.audit_actor as enum ('user', 'administrator', 'agent', 'service', 'migration');
@@ -220,12 +222,7 @@ create table attune.configuration_audit_log (
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
     constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
-  changed_members text[] generated always as (
-    case
-      when jsonb_typeof(previous_value) = 'object' and jsonb_typeof(new_value) = 'object'
-        then attune_private.changed_members(previous_value, new_value)
-    end
-  ) stored,
+  changed_members text[],
   previous_updated_by uuid,
   previous_updated_at timestamptz,
   constraint configuration_audit_log_pkey primary key (id, occurred_at),
@@ -466,14 +463,23 @@ select attune_private.make_audit_partitions('attune.configuration_audit_log');
 
 -- What writes it
 
+--! Included audit/private/request_header.sql
+create or replace function attune_private.request_header(name text)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select nullif(current_setting('request.headers', true), '')::jsonb ->> lower(name);
+end;
+comment on function attune_private.request_header(text) is
+  'A header of the request, from the setting `request.headers`, which servers fill as PostgREST does; NULL without.';
+revoke all on function attune_private.request_header(text) from public;
+--! EndIncluded audit/private/request_header.sql
 --! Included audit/private/request_id.sql
 create or replace function attune_private.request_id()
 returns text
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return nullif(
+language sql stable parallel safe security invoker
+begin atomic
+  select nullif(
     left(
       btrim(coalesce(nullif(current_setting('attune.request_id', true), ''), attune_private.request_header('x-request-id'))),
       200
@@ -481,7 +487,6 @@ begin
     ''
   );
 end;
-$$;
 comment on function attune_private.request_id() is
   'Which request it is: what Attune''s own server says in the setting `attune.request_id`; else, behind PostgREST, the '
   'header `x-request-id`. '
@@ -519,8 +524,8 @@ comment on function attune_private.percent_decoded(text) is
   'Refused: `malformed_reason`.';
 revoke all on function attune_private.percent_decoded(text) from public;
 --! EndIncluded audit/private/percent_decoded.sql
---! Included audit/private/change_reason.sql
-create or replace function attune_private.change_reason()
+--! Included audit/private/told_reason.sql
+create or replace function attune_private.told_reason()
 returns text
 language plpgsql stable parallel unsafe security invoker
 set search_path = pg_catalog, pg_temp
@@ -536,29 +541,43 @@ begin
   return nullif(told, '');
 end;
 $$;
-comment on function attune_private.change_reason() is
-  'Why what is written now is written, in the words of who writes it: the setting `attune.change_reason`, or else the '
-  'header `x-change-reason`, percent-encoded. '
-  'NULL without. '
+comment on function attune_private.told_reason() is
+  'The setting `attune.change_reason`, or else the header `x-change-reason`, percent-encoded; NULL without. '
   'Refused: `too_large` (1,000 characters), `malformed_reason`.';
+revoke all on function attune_private.told_reason() from public;
+--! EndIncluded audit/private/told_reason.sql
+--! Included audit/private/change_reason.sql
+create or replace function attune_private.change_reason()
+returns text
+language sql stable parallel unsafe security invoker
+begin atomic
+  -- Almost nobody says why.
+  select case
+    when current_setting('attune.change_reason', true) <> ''
+      or strpos(current_setting('request.headers', true), 'x-change-reason') > 0
+      then attune_private.told_reason()
+  end;
+end;
+comment on function attune_private.change_reason() is
+  'Why what is written now is written, in the words of who writes it; NULL without. '
+  'Refused as `told_reason`.';
 revoke all on function attune_private.change_reason() from public;
 --! EndIncluded audit/private/change_reason.sql
 --! Included audit/private/acted_as.sql
 create or replace function attune_private.acted_as(actor uuid, owner uuid)
 returns attune.audit_actor
-language plpgsql stable parallel restricted security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return case
-    when attune_private.request_role() = 'service_role' then 'service'
-    when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
-    when attune_private.acting_agent() is not null then 'agent'
-    when owner is distinct from actor and attune.is_admin() then 'administrator'
-    else 'user'
-  end;
+language sql stable parallel restricted security invoker
+begin atomic
+  select (
+    case
+      when attune_private.request_role() = 'service_role' then 'service'
+      when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
+      when attune_private.acting_agent() is not null then 'agent'
+      when owner is distinct from actor and attune.is_admin() then 'administrator'
+      else 'user'
+    end
+  )::attune.audit_actor;
 end;
-$$;
 comment on function attune_private.acted_as(uuid, uuid) is
   'How the one who asks acts: a person for themselves is a user, for others (`owner`), or for all (NULL), an '
   'administrator, if they are one.';
@@ -605,7 +624,7 @@ begin
 
   insert into attune.configuration_audit_log (
     actor_id, actor_role, acted_as, agent, request_id, reason, subject, layer, user_id, scope, key, operation,
-    previous_value, new_value, previous_attributes, new_attributes, previous_updated_by, previous_updated_at
+    previous_value, new_value, changed_members, previous_attributes, new_attributes, previous_updated_by, previous_updated_at
   )
   values (
     actor,
@@ -622,6 +641,10 @@ begin
     tg_op::attune.audit_operation,
     previous -> value_column,
     written -> value_column,
+    case
+      when jsonb_typeof(previous -> value_column) = 'object' and jsonb_typeof(written -> value_column) = 'object'
+        then attune_private.changed_members(previous -> value_column, written -> value_column)
+    end,
     previous - told_elsewhere,
     written - told_elsewhere,
     (previous ->> 'updated_by')::uuid,
@@ -729,6 +752,159 @@ comment on function attune_private.tg_maintenance_operations__audit() is
   'Writes into the audit log what was done to the records themselves, so that it is sealed with them.';
 revoke all on function attune_private.tg_maintenance_operations__audit() from public;
 --! EndIncluded audit/triggers/tg_maintenance_operations__audit.sql
+
+-- How much is changed
+
+create type attune.audit_day as (
+  starts_at timestamptz, changes bigint, actors bigint, inserted bigint, updated bigint, deleted bigint
+);
+comment on type attune.audit_day is 'How much was changed on one day.';
+comment on column attune.audit_day.starts_at is
+  E'@notNull\n'
+  'Midnight, UTC, with which the day begins.';
+comment on column attune.audit_day.changes is
+  E'@notNull\n'
+  'How many changes there were.';
+comment on column attune.audit_day.actors is
+  E'@notNull\n'
+  'How many users made them; trusted servers and the owner are none.';
+comment on column attune.audit_day.inserted is
+  E'@notNull\n'
+  'How many of them made something new.';
+comment on column attune.audit_day.updated is
+  E'@notNull\n'
+  'How many changed something.';
+comment on column attune.audit_day.deleted is
+  E'@notNull\n'
+  'How many removed something.';
+
+create type attune.changed_setting as (
+  key text, changes bigint, users bigint, actors bigint, last_changed_at timestamptz
+);
+comment on type attune.changed_setting is 'How often a setting was changed.';
+comment on column attune.changed_setting.key is
+  E'@notNull\n'
+  'Which setting.';
+comment on column attune.changed_setting.changes is
+  E'@notNull\n'
+  'How many changes of it there were, in all layers and of its definition.';
+comment on column attune.changed_setting.users is
+  E'@notNull\n'
+  'To how many users they happened; what is set for many at once is nobody''s.';
+comment on column attune.changed_setting.actors is
+  E'@notNull\n'
+  'How many users made them; trusted servers and the owner are none.';
+comment on column attune.changed_setting.last_changed_at is
+  E'@notNull\n'
+  'When the last of them was made.';
+
+--! Included audit/private/audit_period.sql
+create or replace function attune_private.audit_period(since timestamptz, until timestamptz)
+returns tstzrange
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  last constant timestamptz := coalesce(until, now());
+  first constant timestamptz := coalesce(since, last - interval '30 days');
+begin
+  if (isfinite(first) and isfinite(last) and first <= last and last - first <= interval '366 days') is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The period is of no use',
+      detail = 'invalid_period',
+      hint = 'A period begins before it ends, and has at most 366 days.';
+  end if;
+
+  return tstzrange(first, last);
+end;
+$$;
+comment on function attune_private.audit_period(timestamptz, timestamptz) is
+  'From when to when is counted: up to now and for thirty days, unless told. '
+  'Refused: `invalid_period` (more than 366 days, or none).';
+revoke all on function attune_private.audit_period(timestamptz, timestamptz) from public;
+--! EndIncluded audit/private/audit_period.sql
+--! Included audit/audit_changes_per_day.sql
+create or replace function attune.audit_changes_per_day(
+  since timestamptz default null,
+  until timestamptz default null,
+  changed_key text default null,
+  user_id uuid default null,
+  actor_id uuid default null
+)
+returns setof attune.audit_day
+language plpgsql stable parallel restricted security definer
+rows 30
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(audit_changes_per_day.since, audit_changes_per_day.until);
+
+  return query
+    select
+      date_trunc('day', l.occurred_at, 'UTC') as starts_at,
+      count(*),
+      count(distinct l.actor_id),
+      count(*) filter (where l.operation = 'INSERT'),
+      count(*) filter (where l.operation = 'UPDATE'),
+      count(*) filter (where l.operation = 'DELETE')
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and (audit_changes_per_day.changed_key is null or l.key = audit_changes_per_day.changed_key)
+      and (audit_changes_per_day.user_id is null or l.user_id = audit_changes_per_day.user_id)
+      and (audit_changes_per_day.actor_id is null or l.actor_id = audit_changes_per_day.actor_id)
+    group by 1
+    order by 1;
+end;
+$$;
+comment on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  '@param changed_key Only changes of this setting, template, category, provider, or column of a user.\n'
+  '@param user_id Only what happened to this user.\n'
+  '@param actor_id Only what this user did.\n'
+  'How much was changed on each day (UTC), the first one first; a day without a change has no row. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) from public;
+grant execute on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) to anon, authenticated, service_role;
+--! EndIncluded audit/audit_changes_per_day.sql
+--! Included audit/most_changed_settings.sql
+create or replace function attune.most_changed_settings(since timestamptz default null, until timestamptz default null)
+returns setof attune.changed_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(most_changed_settings.since, most_changed_settings.until);
+
+  return query
+    select l.key, count(*), count(distinct l.user_id), count(distinct l.actor_id), max(l.occurred_at)
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and l.subject = 'setting'
+    group by l.key
+    order by 2 desc, 1;
+end;
+$$;
+comment on function attune.most_changed_settings(timestamptz, timestamptz) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  'Which settings were changed, the most often changed first. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.most_changed_settings(timestamptz, timestamptz) from public;
+grant execute on function attune.most_changed_settings(timestamptz, timestamptz) to anon, authenticated, service_role;
+--! EndIncluded audit/most_changed_settings.sql
 
 -- What is audited
 
@@ -898,7 +1074,8 @@ begin
 
   -- That something was changed, when and by whom stays; what it was goes.
   update attune.configuration_audit_log as l
-  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null,
+    changed_members = null
   where l.user_id = erase_user.user_id;
 
   return erased;

@@ -1,5 +1,5 @@
---! Previous: sha1:a8e4a328abca93eda17eff191ddff70f7b63214a
---! Hash: sha1:363259893b0e8818188fc77e15f10da63013b8e8
+--! Previous: sha1:445bc7387ceeca85ff4c145fcbf6287dace0dc36
+--! Hash: sha1:ca018a5037c619a9d4beb6808b3f1e047bef65e8
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -119,17 +119,6 @@ comment on function attune_private.from_base64url(text, integer) is
   'So many bytes from their base64url text; NULL when it is none of just that length.';
 revoke all on function attune_private.from_base64url(text, integer) from public;
 --! EndIncluded identity/private/from_base64url.sql
---! Included identity/private/request_header.sql
-create or replace function attune_private.request_header(name text)
-returns text
-language sql stable parallel safe security invoker
-begin atomic
-  select nullif(current_setting('request.headers', true), '')::jsonb ->> lower(name);
-end;
-comment on function attune_private.request_header(text) is
-  'A header of the request, from the setting `request.headers`, which servers fill as PostgREST does; NULL without.';
-revoke all on function attune_private.request_header(text) from public;
---! EndIncluded identity/private/request_header.sql
 --! Included identity/private/network_address.sql
 create or replace function attune_private.network_address(value text)
 returns inet

@@ -1,5 +1,5 @@
---! Previous: sha1:363259893b0e8818188fc77e15f10da63013b8e8
---! Hash: sha1:5b3d330b4b63737065f95263b63ba94dd3656429
+--! Previous: sha1:ca018a5037c619a9d4beb6808b3f1e047bef65e8
+--! Hash: sha1:28affec63d4858256a2600a1a4d540f8096f0e35
 --! Message: invitations
 
 create table attune.invitations (

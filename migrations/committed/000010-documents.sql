@@ -1,5 +1,5 @@
---! Previous: sha1:5b3d330b4b63737065f95263b63ba94dd3656429
---! Hash: sha1:478f8b58ecfdbd8fc92fa86c08821135ca14f259
+--! Previous: sha1:28affec63d4858256a2600a1a4d540f8096f0e35
+--! Hash: sha1:a4367a4b4fe543593bc5f5693f3e257c0cbb2a11
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:478f8b58ecfdbd8fc92fa86c08821135ca14f259
---! Hash: sha1:d933271f1f8390f0833231746caf2800a4b715bf
+--! Previous: sha1:a4367a4b4fe543593bc5f5693f3e257c0cbb2a11
+--! Hash: sha1:f773eb6f21f0152bb05ea65e9856c8f2c7f6e4ad
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:d933271f1f8390f0833231746caf2800a4b715bf
---! Hash: sha1:8aafdafdc965160912b8860a4d0f3ee15a6a2a77
+--! Previous: sha1:f773eb6f21f0152bb05ea65e9856c8f2c7f6e4ad
+--! Hash: sha1:e2d46afc1fb8b352b963b428ab1ae0173679c985
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:8aafdafdc965160912b8860a4d0f3ee15a6a2a77
---! Hash: sha1:375af733652a141d27ca1c78266c39b15bba4973
+--! Previous: sha1:e2d46afc1fb8b352b963b428ab1ae0173679c985
+--! Hash: sha1:31153ec3fa65a708ad020959d2c0ab51d1673f08
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -518,7 +518,8 @@ begin atomic
   );
 end;
 comment on function attune_private.exported_configuration(timestamptz, boolean) is
-  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see `attune.export_configuration`. '
+  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see '
+  '`attune.export_configuration`. '
   'With `as_of_today` under the keys of today.';
 revoke all on function attune_private.exported_configuration(timestamptz, boolean) from public;
 --! EndIncluded moving-settings/private/exported_configuration.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:375af733652a141d27ca1c78266c39b15bba4973
---! Hash: sha1:f21e4344020046de74c1353f32f8678baa01ef93
+--! Previous: sha1:31153ec3fa65a708ad020959d2c0ab51d1673f08
+--! Hash: sha1:08f5447adc13645d94a7d5650fdd6cb79159637e
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

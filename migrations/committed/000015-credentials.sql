@@ -1,5 +1,5 @@
---! Previous: sha1:f21e4344020046de74c1353f32f8678baa01ef93
---! Hash: sha1:8403603202aa958fe01c11544c8ea5ca0b7be3b3
+--! Previous: sha1:08f5447adc13645d94a7d5650fdd6cb79159637e
+--! Hash: sha1:601e29a5dd0d2bab8fd82095368b191bf278d9e9
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

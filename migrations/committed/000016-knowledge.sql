@@ -1,5 +1,5 @@
---! Previous: sha1:8403603202aa958fe01c11544c8ea5ca0b7be3b3
---! Hash: sha1:650c757cc32a0c4bf9504a250f04a3d6f499dac3
+--! Previous: sha1:601e29a5dd0d2bab8fd82095368b191bf278d9e9
+--! Hash: sha1:c17e6c69f20d816a64915269b7cf2a4b3bec640f
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:650c757cc32a0c4bf9504a250f04a3d6f499dac3
---! Hash: sha1:5c2daaecc75d430bb22bb94f479acc65481b2e4d
+--! Previous: sha1:c17e6c69f20d816a64915269b7cf2a4b3bec640f
+--! Hash: sha1:297943eb79f24fbe3ea2e4c15755af63eb80c247
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:5c2daaecc75d430bb22bb94f479acc65481b2e4d
---! Hash: sha1:19c6966ac782936ba96f3acd7006c44defc318d7
+--! Previous: sha1:297943eb79f24fbe3ea2e4c15755af63eb80c247
+--! Hash: sha1:48762fc34b262cadbf40f188e2329b9bd9df1792
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
