@@ -1,5 +1,5 @@
 --! Previous: sha1:297943eb79f24fbe3ea2e4c15755af63eb80c247
---! Hash: sha1:48762fc34b262cadbf40f188e2329b9bd9df1792
+--! Hash: sha1:3c2678d5fe2d3616041e300e8f213b20d6ba689e
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -396,10 +396,11 @@ begin
         then attune_private.tracked_commit(l.transaction_id, l.occurred_at)
       end as committed_at,
       attune_private.audit_row_digest(l) as row_digest,
-      attune_private.audit_value_digest(l, s.salt) as value_digest,
+      attune_private.audit_value_digest(
+        l, (select s.salt from attune_private.audit_salts as s where s.user_id = l.user_id)
+      ) as value_digest,
       coalesce(last.last_sequence, 0) + row_number() over (order by l.id, l.occurred_at) as sequence
     from attune.configuration_audit_log as l
-    left join attune_private.audit_salts as s on s.user_id = l.user_id
     where l.transaction_id >= case when is_known then pg_snapshot_xmin(last.snapshot::pg_snapshot) else '0' end
       -- Of this statement's own snapshot: what is recorded as sealed has to be what was looked at.
       and l.transaction_id <= case

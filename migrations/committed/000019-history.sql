@@ -1,5 +1,5 @@
---! Previous: sha1:48762fc34b262cadbf40f188e2329b9bd9df1792
---! Hash: sha1:a24b56ba7c8e4d3674a15a01d3aa489407c1347e
+--! Previous: sha1:3c2678d5fe2d3616041e300e8f213b20d6ba689e
+--! Hash: sha1:635740c98c085d7b65d1117c0a639f8b13b15fbd
 --! Message: history
 
 -- What applied at a moment, and back to it.

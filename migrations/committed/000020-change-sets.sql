@@ -1,5 +1,5 @@
---! Previous: sha1:a24b56ba7c8e4d3674a15a01d3aa489407c1347e
---! Hash: sha1:2eddabac6b330543cf4ce6a539447d5d4dd45e3d
+--! Previous: sha1:635740c98c085d7b65d1117c0a639f8b13b15fbd
+--! Hash: sha1:2e6c81026febe3e600b5d53f3b50e816868ca387
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
