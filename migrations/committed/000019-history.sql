@@ -1,5 +1,5 @@
 --! Previous: sha1:0d7ffd58378f37318e25cf12ffa43384a1b32cc3
---! Hash: sha1:0e43c1000a3db6b4a85d17cbe63b9a54af775ecf
+--! Hash: sha1:8351c7b81efb0fc6679013342a7ddc68ef6c87f8
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -450,7 +450,7 @@ begin
   );
   is_renamed := coalesce(change.previous_attributes ?| array(select jsonb_object_keys(place)), false);
 
-  if change.subject in ('credential', 'maintenance_operation')
+  if change.subject in ('credential', 'maintenance_operation', 'change_set', 'rollout')
     or change.subject = 'user' and change.operation = 'INSERT'
     or is_renamed and change.layer is distinct from 'default'
   then
@@ -461,6 +461,7 @@ begin
       hint = case
         when change.subject = 'credential' then 'The secret is not in the log: set or delete the credential.'
         when change.subject = 'user' then 'The user was made so: change the user.'
+        when change.subject in ('change_set', 'rollout') then 'What became of it stays: revert the changes that it made.'
         when is_renamed then 'It was renamed, or moved, with what it belongs to: revert the change of that.'
         else 'What is done to the records themselves is never undone.'
       end;
@@ -587,7 +588,7 @@ comment on function attune.revert_change(bigint, boolean, boolean, text) is
   'reverts. '
   'A setting that was renamed since is found under its key of today. '
   'Refused besides: `not_signed_in`, `unknown_change` (also where the caller may not read it), `not_revertible` '
-  '(credentials, and what is done to the records), `values_erased`, `permission_denied`, `changed_since` (without '
+  '(credentials, change sets, rollouts, and what is done to the records), `values_erased`, `permission_denied`, `changed_since` (without '
   '`overwrite`), `nothing_to_revert`, `too_large`.';
 revoke all on function attune.revert_change(bigint, boolean, boolean, text) from public;
 grant execute on function attune.revert_change(bigint, boolean, boolean, text) to anon, authenticated, service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:0e43c1000a3db6b4a85d17cbe63b9a54af775ecf
---! Hash: sha1:09e977f67b3213cb493c98ad67e3dac03e3c3ea2
+--! Previous: sha1:8351c7b81efb0fc6679013342a7ddc68ef6c87f8
+--! Hash: sha1:38876b1b5885a7ae45e304755501429ec2e464af
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -927,17 +927,19 @@ returns void
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  listed constant text := left(
+    (
+      select string_agg(concat_ws(': ', p.problem ->> 'key', p.problem ->> 'message'), '; ' order by p.position)
+      from jsonb_array_elements(problems) with ordinality as p (problem, position)
+    ),
+    4000
+  );
 begin
   if problems is not null then
     raise exception using
       errcode = 'PT422',
-      message = 'The changes cannot be made: ' || left(
-        (
-          select string_agg(concat_ws(': ', p.problem ->> 'key', p.problem ->> 'message'), '; ' order by p.position)
-          from jsonb_array_elements(problems) with ordinality as p (problem, position)
-        ),
-        4000
-      ),
+      message = 'The changes cannot be made: ' || listed,
       detail = 'invalid_change_set',
       hint = attune_private.hint_with_problems('Mend what is named. Nothing was changed.', problems);
   end if;
