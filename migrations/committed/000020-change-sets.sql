@@ -1,5 +1,5 @@
 --! Previous: sha1:8351c7b81efb0fc6679013342a7ddc68ef6c87f8
---! Hash: sha1:38876b1b5885a7ae45e304755501429ec2e464af
+--! Hash: sha1:de425b61ebd0d5764edb475a45a72606c3898204
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -1087,13 +1087,13 @@ begin
   select
     write_change_set_items.change_set_id, p.place, i.layer, i.scope, i.key, i.is_reset, i.value, i.is_whole,
     i.is_active, i.is_enforced, i.rollout_percentage, i.variants, i.rollout_steps, i.is_protected,
-    attune_private.stored_base(i.layer, i.scope, i.key)
+    case when i.change_set_id is null then attune_private.stored_base(i.layer, i.scope, i.key) else i.base end
   from generate_subscripts(items, 1) as p (place)
   cross join lateral (select (items[p.place]).*) as i;
 end;
 $$;
 comment on function attune_private.write_change_set_items(uuid, attune.change_set_items[]) is
-  'Gives a change set these changes in place of those that it has, with what is stored now as their base. '
+  'Gives a change set these changes in place of those that it has, new ones with what is stored now as their base. '
   'Refused: `invalid_change_set`, `too_large`.';
 revoke all on function attune_private.write_change_set_items(uuid, attune.change_set_items[]) from public;
 --! EndIncluded change-sets/private/write_change_set_items.sql
@@ -1837,6 +1837,7 @@ begin
       hint = 'Ask another administrator. A trusted server that acts for nobody cannot approve.';
   end if;
 
+  perform attune_private.check_base(change_set.id);
   perform attune_private.try_items(caller, change_set.id);
 
   update attune.change_sets as c
@@ -1858,7 +1859,7 @@ comment on function attune.approve_change_set(uuid, timestamptz) is
   'Any change of it withdraws the approval, and so does who approved being no administrator any more. '
   'For an administrator who wrote none of its changes. '
   'Refused: `admin_required`, `unknown_change_set`, `change_set_closed`, `changed_meanwhile`, `own_change_set`, '
-  '`invalid_change_set`.';
+  '`base_changed`, `invalid_change_set`.';
 revoke all on function attune.approve_change_set(uuid, timestamptz) from public;
 grant execute on function attune.approve_change_set(uuid, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded change-sets/approve_change_set.sql
@@ -1914,10 +1915,10 @@ declare
     caller, refresh_change_set.id, refresh_change_set.expected_updated_at
   );
 begin
-  perform attune_private.write_change_set_items(
-    change_set.id,
-    array(select i from attune.change_set_items as i where i.change_set_id = change_set.id order by i.position)
-  );
+  update attune.change_set_items as i
+  set base = attune_private.stored_base(i.layer, i.scope, i.key)
+  where i.change_set_id = change_set.id;
+
   perform attune_private.try_items(caller, change_set.id);
   return attune_private.reopen_change_set(caller, change_set.id);
 end;
