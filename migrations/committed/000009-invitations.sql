@@ -1,5 +1,5 @@
---! Previous: sha1:6c3a33c59e2004fe823f38b077e988685cc3f21a
---! Hash: sha1:1f10768ac313f7606b856b05af2fbcf098a4cb46
+--! Previous: sha1:3081c0e10494a6e226d584850bf09b8673948a70
+--! Hash: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:1f10768ac313f7606b856b05af2fbcf098a4cb46
---! Hash: sha1:d33aecd71b574a644ecb75aad8f28e2f48b07ce4
+--! Previous: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
+--! Hash: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:d33aecd71b574a644ecb75aad8f28e2f48b07ce4
---! Hash: sha1:93f4c4c37d5a8b2c115f6cc5d6e958b71cb2b6a2
+--! Previous: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
+--! Hash: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:93f4c4c37d5a8b2c115f6cc5d6e958b71cb2b6a2
---! Hash: sha1:32567fd412d33dbaa1aa7be1b567eefbf186b314
+--! Previous: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
+--! Hash: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
 --! Message: notifications
 
 -- What there is to notify of

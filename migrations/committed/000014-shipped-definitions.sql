@@ -1,5 +1,5 @@
---! Previous: sha1:537dbc768eec9c655fcc2ff8c360f7612d5007cd
---! Hash: sha1:04530394f7f6a61e3b864907b63b3d15bd903327
+--! Previous: sha1:f323048e500d3360608e45101e978742c4137ace
+--! Hash: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

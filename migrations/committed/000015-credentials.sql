@@ -1,5 +1,5 @@
---! Previous: sha1:04530394f7f6a61e3b864907b63b3d15bd903327
---! Hash: sha1:bd46244eddd0abb1d3e9d34a008408613dab5a0b
+--! Previous: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
+--! Hash: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

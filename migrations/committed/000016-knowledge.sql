@@ -1,5 +1,5 @@
---! Previous: sha1:bd46244eddd0abb1d3e9d34a008408613dab5a0b
---! Hash: sha1:af041e9a17961458a50767f7bef2625c204807ae
+--! Previous: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
+--! Hash: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
 --! Message: knowledge
 
 -- What one learns, the others find.

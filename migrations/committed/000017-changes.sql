@@ -1,5 +1,5 @@
---! Previous: sha1:af041e9a17961458a50767f7bef2625c204807ae
---! Hash: sha1:02d8cb57f3ef8f8df07674789fa674a58c7a3f39
+--! Previous: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
+--! Hash: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -90,9 +90,9 @@ export async function openSession(client: Client = send): Promise<Session> {
   await copyMade(join(home, ".attune"));
   const server = await startServer({ ATTUNE_DATA_DIR: join(home, ".attune") });
   const tokens = new Map<string, string>();
-  /** The ids that this server gave, by those that the document shows in their place. */
+  /** The ids and times that this server gave, by those that the document shows in their place. */
   const ids = new Map<string, string>();
-  const real = (text: string): string => text.replaceAll(ID, (id) => ids.get(id) ?? id);
+  const real = (text: string): string => text.replaceAll(ID_OR_TIME, (id) => ids.get(id) ?? id);
 
   const finish = (args: string[], dataDir = ".attune"): Promise<Finished> =>
     attune(args, { ATTUNE_DATA_DIR: join(home, dataDir) });
@@ -212,15 +212,17 @@ function filled(output: string, wanted: string): string {
 }
 
 const ID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+/** Of a clock: one of whole seconds is nobody's. */
+const TIME = /\d{4}-\d\d-\d\dT[\d:]+\.(?!000000)\d+(?:\+00:00|Z)/g;
+const ID_OR_TIME = new RegExp(`${ID.source}|${TIME.source}`, "g");
 
 /** In the order in which they come. */
 function idsOf(value: unknown): string[] {
-  return JSON.stringify(value).match(ID) ?? [];
+  return JSON.stringify(value).match(ID_OR_TIME) ?? [];
 }
 
 /**
- * Ids and times are others each time: ids are told by the order in which they come, so that equal ones stay equal. A
- * time of whole seconds is nobody's clock's, and stays.
+ * Ids and times are others each time: ids are told by the order in which they come, so that equal ones stay equal.
  */
 function normalize(value: unknown): unknown {
   const names = new Map<string, string>();
@@ -229,7 +231,7 @@ function normalize(value: unknown): unknown {
       if (!names.has(id)) names.set(id, `id ${names.size + 1}`);
       return names.get(id) ?? "";
     })
-    .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+\.(?!000000)\d+(?:\+00:00|Z)/g, "a time")
+    .replaceAll(TIME, "a time")
     .replaceAll(/("debugId":)"[0-9a-f]+"/g, '$1"an id"');
   return JSON.parse(text);
 }
