@@ -1,5 +1,5 @@
---! Previous: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
---! Hash: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
+--! Previous: sha1:57aea740c1daa10e71921bcfb767e6eb9e6db3cb
+--! Hash: sha1:cab9c836fd2c942345e1614b4d193098a74da15c
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
---! Hash: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
+--! Previous: sha1:cab9c836fd2c942345e1614b4d193098a74da15c
+--! Hash: sha1:a2e56e23a5468513143daba188bedeab23e613e8
 --! Message: history
 
 -- What applied at a moment, and back to it.

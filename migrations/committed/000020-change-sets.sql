@@ -1,5 +1,5 @@
---! Previous: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
---! Hash: sha1:b1b28e059c77f21c4508317115abb4db5a864196
+--! Previous: sha1:a2e56e23a5468513143daba188bedeab23e613e8
+--! Hash: sha1:92ea31b588eadc37e0966fa95a905f1ee52fc31a
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
