@@ -124,7 +124,7 @@ describe("who changed what", () => {
       "set_config('attune.request_id', 'r-1', true), set_config('attune.change_reason', 'Too 100% bright', true)";
     await database.as(bob, async (client) => {
       await client.query(`select ${told}`);
-      await client.query("select attune.set_preference('deep_research', 'true')");
+      await client.query("select attune.set_preference('DARK_MODE_ENABLED', 'true')");
     });
     expect(await logs({ requestId: { equalTo: "r-1" } })).toBe(1);
     expect(await logs({ reason: { includesInsensitive: "too 100% BRIGHT" }, userId: { equalTo: bob.id } })).toBe(1);

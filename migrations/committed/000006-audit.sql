@@ -1,5 +1,5 @@
 --! Previous: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
---! Hash: sha1:5608a21eb957b40a4d9df532f6bec49721f90a48
+--! Hash: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -222,7 +222,8 @@ create table attune.configuration_audit_log (
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
     constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
-  changed_members text[],
+  changed_members text[]
+    constraint configuration_audit_log_changed_members_check check (cardinality(changed_members) <= 65536),
   previous_updated_by uuid,
   previous_updated_at timestamptz,
   constraint configuration_audit_log_pkey primary key (id, occurred_at),
@@ -357,7 +358,7 @@ create trigger _300_erase after update on attune.configuration_audit_log
   referencing old table as previous new table as changed
   for each statement
   execute function attune_private.tg__erase(
-    'previous_value', 'new_value', 'previous_attributes', 'new_attributes', 'changed_members'
+    'previous_value', 'new_value', 'previous_attributes', 'new_attributes', 'changed_members', 'reason'
   );
 
 -- A partition a month (UTC), made ahead. What finds none, when nobody made any for months, is not refused.
@@ -1075,14 +1076,14 @@ begin
   -- That something was changed, when and by whom stays; what it was goes.
   update attune.configuration_audit_log as l
   set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null,
-    changed_members = null
+    changed_members = null, reason = null
   where l.user_id = erase_user.user_id;
 
   return erased;
 end;
 $$;
 comment on function attune_private.erase_user(uuid, text) is
-  'Takes the values of a user out of the audit log and returns from how many rows. '
+  'Takes the values of a user, and the reasons given for them, out of the audit log and returns from how many rows. '
   'It leaves a row in `maintenance_operations`.';
 revoke all on function attune_private.erase_user(uuid, text) from public;
 --! EndIncluded audit/private/erase_user.sql

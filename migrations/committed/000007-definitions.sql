@@ -1,5 +1,5 @@
---! Previous: sha1:5608a21eb957b40a4d9df532f6bec49721f90a48
---! Hash: sha1:445bc7387ceeca85ff4c145fcbf6287dace0dc36
+--! Previous: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
+--! Hash: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:445bc7387ceeca85ff4c145fcbf6287dace0dc36
---! Hash: sha1:ca018a5037c619a9d4beb6808b3f1e047bef65e8
+--! Previous: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
+--! Hash: sha1:3081c0e10494a6e226d584850bf09b8673948a70
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:ca018a5037c619a9d4beb6808b3f1e047bef65e8
---! Hash: sha1:28affec63d4858256a2600a1a4d540f8096f0e35
+--! Previous: sha1:3081c0e10494a6e226d584850bf09b8673948a70
+--! Hash: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:28affec63d4858256a2600a1a4d540f8096f0e35
---! Hash: sha1:a4367a4b4fe543593bc5f5693f3e257c0cbb2a11
+--! Previous: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
+--! Hash: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

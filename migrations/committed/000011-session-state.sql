@@ -1,5 +1,5 @@
---! Previous: sha1:a4367a4b4fe543593bc5f5693f3e257c0cbb2a11
---! Hash: sha1:f773eb6f21f0152bb05ea65e9856c8f2c7f6e4ad
+--! Previous: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
+--! Hash: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

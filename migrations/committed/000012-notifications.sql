@@ -1,5 +1,5 @@
---! Previous: sha1:f773eb6f21f0152bb05ea65e9856c8f2c7f6e4ad
---! Hash: sha1:e2d46afc1fb8b352b963b428ab1ae0173679c985
+--! Previous: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
+--! Hash: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:e2d46afc1fb8b352b963b428ab1ae0173679c985
---! Hash: sha1:31153ec3fa65a708ad020959d2c0ab51d1673f08
+--! Previous: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
+--! Hash: sha1:f323048e500d3360608e45101e978742c4137ace
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:31153ec3fa65a708ad020959d2c0ab51d1673f08
---! Hash: sha1:08f5447adc13645d94a7d5650fdd6cb79159637e
+--! Previous: sha1:f323048e500d3360608e45101e978742c4137ace
+--! Hash: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

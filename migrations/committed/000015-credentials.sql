@@ -1,5 +1,5 @@
---! Previous: sha1:08f5447adc13645d94a7d5650fdd6cb79159637e
---! Hash: sha1:601e29a5dd0d2bab8fd82095368b191bf278d9e9
+--! Previous: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
+--! Hash: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

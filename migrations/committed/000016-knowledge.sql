@@ -1,5 +1,5 @@
---! Previous: sha1:601e29a5dd0d2bab8fd82095368b191bf278d9e9
---! Hash: sha1:c17e6c69f20d816a64915269b7cf2a4b3bec640f
+--! Previous: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
+--! Hash: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
 --! Message: knowledge
 
 -- What one learns, the others find.

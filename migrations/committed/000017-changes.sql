@@ -1,5 +1,5 @@
---! Previous: sha1:c17e6c69f20d816a64915269b7cf2a4b3bec640f
---! Hash: sha1:297943eb79f24fbe3ea2e4c15755af63eb80c247
+--! Previous: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
+--! Hash: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

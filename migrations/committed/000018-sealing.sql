@@ -1,5 +1,5 @@
---! Previous: sha1:297943eb79f24fbe3ea2e4c15755af63eb80c247
---! Hash: sha1:3c2678d5fe2d3616041e300e8f213b20d6ba689e
+--! Previous: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
+--! Hash: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -232,7 +232,6 @@ begin atomic
         change.acted_as,
         change.agent,
         change.request_id,
-        change.reason,
         change.subject,
         change.layer,
         change.user_id,
@@ -257,7 +256,8 @@ language sql stable parallel safe security invoker
 begin atomic
   select case
     when num_nonnulls(
-      change.previous_value, change.new_value, change.previous_attributes, change.new_attributes, change.changed_members
+      change.reason, change.previous_value, change.new_value, change.previous_attributes, change.new_attributes,
+      change.changed_members
     ) > 0
       then sha256(
         coalesce(audit_value_digest.salt, '')
@@ -266,6 +266,7 @@ begin atomic
           json_build_array(
             1,
             change.id,
+            change.reason,
             change.previous_value::text,
             change.new_value::text,
             change.previous_attributes::text,
@@ -278,7 +279,7 @@ begin atomic
   end;
 end;
 comment on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) is
-  'The digest of the values of a row of the audit log, with the salt of whose they are (NULL: nobody''s); NULL where it '
+  'The digest of the values of a row of the audit log, and of the reason, with the salt of whose they are (NULL: nobody''s); NULL where it '
   'has none.';
 revoke all on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) from public;
 --! EndIncluded sealing/private/audit_value_digest.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:3c2678d5fe2d3616041e300e8f213b20d6ba689e
---! Hash: sha1:635740c98c085d7b65d1117c0a639f8b13b15fbd
+--! Previous: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
+--! Hash: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -462,7 +462,7 @@ begin
   );
   is_renamed := coalesce(change.previous_attributes ?| array(select jsonb_object_keys(place)), false);
 
-  if change.subject in ('credential', 'maintenance_operation')
+  if change.subject in ('credential', 'maintenance_operation', 'change_set', 'rollout')
     or change.subject = 'user' and change.operation = 'INSERT'
     or is_renamed and change.layer is distinct from 'default'
   then
@@ -473,6 +473,7 @@ begin
       hint = case
         when change.subject = 'credential' then 'The secret is not in the log: set or delete the credential.'
         when change.subject = 'user' then 'The user was made so: change the user.'
+        when change.subject in ('change_set', 'rollout') then 'What became of it stays: revert the changes that it made.'
         when is_renamed then 'It was renamed, or moved, with what it belongs to: revert the change of that.'
         else 'What is done to the records themselves is never undone.'
       end;
@@ -599,7 +600,7 @@ comment on function attune.revert_change(bigint, boolean, boolean, text) is
   'it reverts. '
   'A setting that was renamed since is found under its key of today. '
   'Refused besides: `not_signed_in`, `unknown_change` (also where the caller may not read it), `not_revertible` '
-  '(credentials, and what is done to the records), `values_erased`, `permission_denied`, `changed_since` (without '
+  '(credentials, change sets, rollouts, and what is done to the records), `values_erased`, `permission_denied`, `changed_since` (without '
   '`overwrite`), `nothing_to_revert`, `too_large`.';
 revoke all on function attune.revert_change(bigint, boolean, boolean, text) from public;
 grant execute on function attune.revert_change(bigint, boolean, boolean, text) to anon, authenticated, service_role;

@@ -1,5 +1,5 @@
---! Previous: sha1:635740c98c085d7b65d1117c0a639f8b13b15fbd
---! Hash: sha1:2e6c81026febe3e600b5d53f3b50e816868ca387
+--! Previous: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
+--! Hash: sha1:b1b28e059c77f21c4508317115abb4db5a864196
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -927,17 +927,19 @@ returns void
 language plpgsql immutable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  listed constant text := left(
+    (
+      select string_agg(concat_ws(': ', p.problem ->> 'key', p.problem ->> 'message'), '; ' order by p.position)
+      from jsonb_array_elements(problems) with ordinality as p (problem, position)
+    ),
+    4000
+  );
 begin
   if problems is not null then
     raise exception using
       errcode = 'PT422',
-      message = 'The changes cannot be made: ' || left(
-        (
-          select string_agg(concat_ws(': ', p.problem ->> 'key', p.problem ->> 'message'), '; ' order by p.position)
-          from jsonb_array_elements(problems) with ordinality as p (problem, position)
-        ),
-        4000
-      ),
+      message = 'The changes cannot be made: ' || listed,
       detail = 'invalid_change_set',
       hint = attune_private.hint_with_problems('Mend what is named. Nothing was changed.', problems);
   end if;
@@ -1085,13 +1087,13 @@ begin
   select
     write_change_set_items.change_set_id, p.place, i.layer, i.scope, i.key, i.is_reset, i.value, i.is_whole,
     i.is_active, i.is_enforced, i.rollout_percentage, i.variants, i.rollout_steps, i.is_protected,
-    attune_private.stored_base(i.layer, i.scope, i.key)
+    case when i.change_set_id is null then attune_private.stored_base(i.layer, i.scope, i.key) else i.base end
   from generate_subscripts(items, 1) as p (place)
   cross join lateral (select (items[p.place]).*) as i;
 end;
 $$;
 comment on function attune_private.write_change_set_items(uuid, attune.change_set_items[]) is
-  'Gives a change set these changes in place of those that it has, with what is stored now as their base. '
+  'Gives a change set these changes in place of those that it has, new ones with what is stored now as their base. '
   'Refused: `invalid_change_set`, `too_large`.';
 revoke all on function attune_private.write_change_set_items(uuid, attune.change_set_items[]) from public;
 --! EndIncluded change-sets/private/write_change_set_items.sql
@@ -1835,6 +1837,7 @@ begin
       hint = 'Ask another administrator. A trusted server that acts for nobody cannot approve.';
   end if;
 
+  perform attune_private.check_base(change_set.id);
   perform attune_private.try_items(caller, change_set.id);
 
   update attune.change_sets as c
@@ -1856,7 +1859,7 @@ comment on function attune.approve_change_set(uuid, timestamptz) is
   'Any change of it withdraws the approval, and so does who approved being no administrator any more. '
   'For an administrator who wrote none of its changes. '
   'Refused: `admin_required`, `unknown_change_set`, `change_set_closed`, `changed_meanwhile`, `own_change_set`, '
-  '`invalid_change_set`.';
+  '`base_changed`, `invalid_change_set`.';
 revoke all on function attune.approve_change_set(uuid, timestamptz) from public;
 grant execute on function attune.approve_change_set(uuid, timestamptz) to anon, authenticated, service_role;
 --! EndIncluded change-sets/approve_change_set.sql
@@ -1912,10 +1915,10 @@ declare
     caller, refresh_change_set.id, refresh_change_set.expected_updated_at
   );
 begin
-  perform attune_private.write_change_set_items(
-    change_set.id,
-    array(select i from attune.change_set_items as i where i.change_set_id = change_set.id order by i.position)
-  );
+  update attune.change_set_items as i
+  set base = attune_private.stored_base(i.layer, i.scope, i.key)
+  where i.change_set_id = change_set.id;
+
   perform attune_private.try_items(caller, change_set.id);
   return attune_private.reopen_change_set(caller, change_set.id);
 end;

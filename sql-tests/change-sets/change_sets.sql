@@ -179,6 +179,13 @@ select is(
   'each of them is named'
 );
 select is_empty('select from attune.global_settings where key = ''limits''', 'and nothing is changed');
+select from attune.add_to_change_set(pg_temp.set_of('stale'), '[{"layer": "plan", "plan": "pro", "key": "theme", "value": "blue"}]');
+select tests.throws_reason($$ select attune.apply_change_set(pg_temp.set_of('stale')) $$, 'PT409', 'base_changed', 'adding to it is no look at what it had before');
+select from attune.remove_from_change_set(pg_temp.set_of('stale'), 4);
+select tests.throws_reason($$ select attune.apply_change_set(pg_temp.set_of('stale')) $$, 'PT409', 'base_changed', 'nor is taking out of it');
+select tests.authenticate_as('heidi@example.com');
+select tests.throws_reason($$ select attune.approve_change_set(pg_temp.set_of('stale'), pg_temp.version(pg_temp.set_of('stale'))) $$, 'PT409', 'base_changed', 'nor is it approved');
+select tests.authenticate_as('grace@example.com');
 select from attune.reset_global_setting('size');
 select from attune.set_global_setting('theme', '"dark"');
 savepoint same;

@@ -37,6 +37,8 @@ insert into ways values
   ($$ select attune.import_configuration('{"global": {"limit": {"value": 1}}}') $$), ($$ select attune.import_configuration('{"plans": {"pro": {"limit": {"value": 1}}}}') $$),
   ($$ select attune.import_configuration('{"global": {}}', 'replace') $$),
   ($$ select attune.preview_global_setting('limit', '1') $$),
+  ($$ select attune.revert_change((select max(id) from attune.configuration_audit_log where key = 'limit' and layer = 'global')) $$),
+  ($$ select attune.revert_change((select max(id) from attune.configuration_audit_log where key = 'limit' and layer = 'default')) $$),
   ($$ update attune.global_settings set value = '1' where key = 'limit' $$), ($$ update attune.global_settings set is_enforced = true where key = 'limit' $$), ($$ delete from attune.global_settings where key = 'limit' $$),
   ($$ insert into attune.plan_settings (plan, key, value) values ('bootstrapper', 'limit', '1') $$), ($$ update attune.plan_settings set value = '1' $$), ($$ delete from attune.plan_settings where plan = 'pro' $$),
   ($$ update attune.team_settings set value = '1' $$), ($$ delete from attune.team_settings $$),

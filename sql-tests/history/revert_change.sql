@@ -121,7 +121,8 @@ insert into walked values
 select set_eq(
   $$select tgrelid::regclass from pg_trigger where tgname = '_900_audit'$$,
   $$select source from walked union all
-    values ('attune.credentials'::regclass), ('attune.team_credentials'), ('attune.shared_credentials'), ('attune.maintenance_operations')$$,
+    values ('attune.credentials'::regclass), ('attune.team_credentials'), ('attune.shared_credentials'), ('attune.maintenance_operations'),
+      ('attune.change_sets'), ('attune.rollouts')$$,
   'every table that is audited is walked, but for what can''t be reverted'
 );
 
