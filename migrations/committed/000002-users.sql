@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
+--! Hash: sha1:c379f8eae9b9fc695ffd03416c56fdef5f5ab753
 --! Message: users
 
 -- Plans
@@ -128,17 +128,28 @@ comment on function attune_private.request_role() is
   'Claims play no part.';
 revoke all on function attune_private.request_role() from public;
 --! EndIncluded users/private/request_role.sql
+--! Included users/private/is_owner.sql
+create or replace function attune_private.is_owner()
+returns boolean
+language sql stable parallel restricted security invoker
+begin atomic
+  select pg_has_role(
+    attune_private.request_role(),
+    (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'attune'),
+    'usage'
+  );
+end;
+comment on function attune_private.is_owner() is
+  'Whether the request comes from the owner of the schema: a migration, or somebody with the rights of one.';
+revoke all on function attune_private.is_owner() from public;
+--! EndIncluded users/private/is_owner.sql
 --! Included users/private/is_trusted.sql
 create or replace function attune_private.is_trusted()
 returns boolean
 language sql stable parallel restricted security invoker
 begin atomic
   select pg_has_role(attune_private.request_role(), 'service_role', 'usage')
-    or pg_has_role(
-      attune_private.request_role(),
-      (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'attune'),
-      'usage'
-    );
+    or attune_private.is_owner();
 end;
 comment on function attune_private.is_trusted() is
   'Whether the request comes from a trusted server (`service_role`) or from the owner of the schema.';
@@ -179,19 +190,16 @@ revoke all on function attune_private.current_caller() from public;
 --! Included users/private/acting_agent.sql
 create or replace function attune_private.acting_agent()
 returns text
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  act constant jsonb := nullif(auth.jwt() -> 'act', 'null');
-begin
-  return case
-    when jsonb_typeof(act -> 'sub') = 'string' and act ->> 'sub' ~ '\S' then left(btrim(act ->> 'sub'), 200)
+language sql stable parallel safe security invoker
+begin atomic
+  select case
+    when coalesce(auth.jwt() -> 'act', 'null') = 'null' then null
+    when jsonb_typeof(auth.jwt() #> '{act,sub}') = 'string' and auth.jwt() #>> '{act,sub}' ~ '\S'
+      then left(btrim(auth.jwt() #>> '{act,sub}'), 200)
     -- An actor without a name: what it does is not said to be the user's own doing.
-    when act is not null then 'unnamed'
+    else 'unnamed'
   end;
 end;
-$$;
 comment on function attune_private.acting_agent() is
   'The agent that acts for the user: the `sub` of the token''s claim `act` (RFC 8693, 4.1), its first 200 characters; '
   '`"unnamed"` for one without; NULL when the token has no `act`, and the user acts in person. '

@@ -1,5 +1,5 @@
---! Previous: sha1:6e525d1ee86f37d9122ce52cfc67f6aff6e9d8b9
---! Hash: sha1:007859c46ec657c63c1b9aa351f06b82d8824224
+--! Previous: sha1:c379f8eae9b9fc695ffd03416c56fdef5f5ab753
+--! Hash: sha1:378df303a2253f34c6d2f257e438d4885d549ef3
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

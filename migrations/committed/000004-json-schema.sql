@@ -1,5 +1,5 @@
---! Previous: sha1:007859c46ec657c63c1b9aa351f06b82d8824224
---! Hash: sha1:bf3bbf01dec8c5893f6cfeff9f9d8632ad3d1fc2
+--! Previous: sha1:378df303a2253f34c6d2f257e438d4885d549ef3
+--! Hash: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:bf3bbf01dec8c5893f6cfeff9f9d8632ad3d1fc2
---! Hash: sha1:8b521f1014ece169fd4694a66419752510afae88
+--! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
+--! Hash: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -227,6 +227,7 @@ create table attune.setting_definitions (
   audience attune.setting_audience not null default 'client',
   rollout_group text not null
     constraint setting_definitions_rollout_group_check check (char_length(rollout_group) between 1 and 200),
+  is_protected boolean not null default false,
   source text
     constraint setting_definitions_source_check check (char_length(source) between 1 and 200),
   created_at timestamptz not null default now(),
@@ -269,6 +270,11 @@ comment on column attune.setting_definitions.rollout_group is
   'Settings of one group draw the same users in their rollouts and variants, Unleash''s `groupId`; the key, unless '
   'told. '
   'It stays when the setting is renamed, so that nobody is drawn anew.';
+comment on column attune.setting_definitions.is_protected is
+  E'@behavior +attribute:filterBy\n'
+  'Whether what administrators choose for everybody, for plans and for teams, and what decides about it in the '
+  'definition, changes only by a change set that another administrator approved. '
+  'Anybody who may write the definition protects it; ending the protection needs such a change set, too.';
 comment on column attune.setting_definitions.source is
   'The document that declares the setting (`$id` of `apply_definitions`), or null when it was made by hand.';
 comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
@@ -299,8 +305,8 @@ revoke all on attune.setting_definitions from public;
 grant select on attune.setting_definitions to anon;
 grant
   select,
-  insert (key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
-  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source, updated_at),
+  insert (key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, is_protected, source),
+  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, is_protected, source, updated_at),
   delete
   on attune.setting_definitions to authenticated, service_role;
 

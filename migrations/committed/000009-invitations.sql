@@ -1,5 +1,5 @@
---! Previous: sha1:a048813f7f08afbe4ab41b6b61fd95dc65b42e93
---! Hash: sha1:880935474ded1b544e1958bffb10168782ce3e83
+--! Previous: sha1:3081c0e10494a6e226d584850bf09b8673948a70
+--! Hash: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
 --! Message: invitations
 
 create table attune.invitations (

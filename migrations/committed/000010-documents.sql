@@ -1,5 +1,5 @@
---! Previous: sha1:880935474ded1b544e1958bffb10168782ce3e83
---! Hash: sha1:01817b9041d62ad8d56b5a624bc9f5da6b5c24a6
+--! Previous: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
+--! Hash: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:01817b9041d62ad8d56b5a624bc9f5da6b5c24a6
---! Hash: sha1:4d1da1d4ea0ce723a3d33df0b87f06e6358bb085
+--! Previous: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
+--! Hash: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:4d1da1d4ea0ce723a3d33df0b87f06e6358bb085
---! Hash: sha1:79211d144a2174e72112709fee0679c488acab1d
+--! Previous: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
+--! Hash: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
 --! Message: notifications
 
 -- What there is to notify of

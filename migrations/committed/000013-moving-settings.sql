@@ -1,5 +1,5 @@
---! Previous: sha1:79211d144a2174e72112709fee0679c488acab1d
---! Hash: sha1:a22bd5577d97c80a94bfa769181869a898799ba1
+--! Previous: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
+--! Hash: sha1:f323048e500d3360608e45101e978742c4137ace
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:a22bd5577d97c80a94bfa769181869a898799ba1
---! Hash: sha1:9698d5e750ce90aa522243b8d5a165b67be470dd
+--! Previous: sha1:f323048e500d3360608e45101e978742c4137ace
+--! Hash: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

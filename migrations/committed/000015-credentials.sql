@@ -1,5 +1,5 @@
---! Previous: sha1:9698d5e750ce90aa522243b8d5a165b67be470dd
---! Hash: sha1:ea9c8e9c7f6d0e0eae35539327950dafff69af0a
+--! Previous: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
+--! Hash: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:ea9c8e9c7f6d0e0eae35539327950dafff69af0a
---! Hash: sha1:7395193ad1ab916b1427a6a5fa73fa7e09bf5ff5
+--! Previous: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
+--! Hash: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
 --! Message: knowledge
 
 -- What one learns, the others find.

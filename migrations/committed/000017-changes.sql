@@ -1,5 +1,5 @@
---! Previous: sha1:7395193ad1ab916b1427a6a5fa73fa7e09bf5ff5
---! Hash: sha1:5a41ca657ed9e51dd1a6a9c820aefa39923d1ad5
+--! Previous: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
+--! Hash: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:c9afb00591f2a5339c67ae97d6db18f45593702b
---! Hash: sha1:ff48f0bb31018423a336158c7bd9ebd1303a80e3
+--! Previous: sha1:8856bd68fe96557db811e259ba4d09534869afac
+--! Hash: sha1:20e15f3c82701f195c2814abf96b3ecdc9ac62d7
 --! Message: history
 
 -- What applied at a moment, and back to it.

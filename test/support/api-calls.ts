@@ -13,6 +13,8 @@ export type Names = Record<
   | "entry"
   | "change"
   | "moment"
+  | "changeSet"
+  | "changeSetVersion"
   | "session"
   | "invitation"
   | "refreshToken"
@@ -130,6 +132,32 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: "preview_global_setting('DARK_MODE_ENABLED', 'true')" },
   { who: "admin", sql: "preview_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
   { who: "user", sql: `preview_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
+  // The audit log asks once more for each row whether an administrator wrote it: of the set, and of what it tries.
+  {
+    who: "admin",
+    sql: `create_change_set('Dark', '[{"layer": "plan", "plan": "bootstrapper", "key": "PROJECTS_ENABLED", "value": false}]')`,
+    times: 2,
+  },
+  { who: "admin", sql: `update_change_set('${of.changeSet}', title => 'Darker')`, times: 2 },
+  {
+    who: "admin",
+    sql: `add_to_change_set('${of.changeSet}', '[{"layer": "global", "key": "PROJECTS_ENABLED", "value": false}]')`,
+    times: 4,
+  },
+  { who: "admin", sql: `remove_from_change_set('${of.changeSet}', 1)`, times: 3 },
+  { who: "admin", sql: `schedule_change_set('${of.changeSet}', now())`, times: 2 },
+  {
+    who: "admin",
+    sql: `approve_change_set('${of.changeSet}', '${of.changeSetVersion}')`,
+    times: 4,
+  },
+  { who: "admin", sql: `reject_change_set('${of.changeSet}')` },
+  { who: "admin", sql: `cancel_change_set('${of.changeSet}')` },
+  { who: "admin", sql: `refresh_change_set('${of.changeSet}')`, times: 3 },
+  { who: "admin", sql: `preview_change_set('${of.changeSet}')`, times: 2 },
+  { who: "admin", sql: `apply_change_set('${of.changeSet}')`, times: 3 },
+  { who: "admin", sql: `plan_rollout('DARK_MODE_ENABLED', '{"(,10)","(2099-01-01,100)"}', 'false')`, times: 2 },
+  { who: "admin", sql: "halt_rollout('PROJECTS_ENABLED', 0)", times: 2 },
   { who: "admin", sql: "export_definitions()" },
   // The registry has no column that says who wrote it: its trigger asks for each definition that changes.
   { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
@@ -191,6 +219,9 @@ export const ELSEWHERE = [
   "adopt_legacy_credentials",
   "adopt_legacy_preferences",
   "adopt_legacy_settings",
+  "apply_due_changes",
+  "change_sets_applied_changes",
+  "change_sets_is_approval_required",
   "claim_deliveries",
   "claim_mails",
   "complete_delivery",
@@ -295,6 +326,13 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     "select max(id) from attune.configuration_audit_log where user_id = $1 and key = 'PROJECTS_ENABLED'",
     [user],
   );
+  const changeSet = await value(
+    `select id from attune.create_change_set('Two', '[
+      {"layer": "global", "key": "DARK_MODE_ENABLED", "value": false},
+      {"layer": "plan", "plan": "bootstrapper", "key": "DARK_MODE_ENABLED", "value": false}
+    ]')`,
+  );
+  await client.query(`select attune.plan_rollout('PROJECTS_ENABLED', '{"(2099-01-01,100)"}', 'true')`);
   const names: Names = {
     user,
     other,
@@ -305,6 +343,8 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     entry,
     change,
     moment,
+    changeSet,
+    changeSetVersion: await value("select updated_at::text from attune.change_sets where id = $1", [changeSet]),
     session,
     invitation,
     refreshToken,
