@@ -1,5 +1,5 @@
 --! Previous: sha1:8856bd68fe96557db811e259ba4d09534869afac
---! Hash: sha1:20e15f3c82701f195c2814abf96b3ecdc9ac62d7
+--! Hash: sha1:fc468c19d85745a1fd5a359f7b9efac2b8be82a4
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -462,7 +462,7 @@ begin
   );
   is_renamed := coalesce(change.previous_attributes ?| array(select jsonb_object_keys(place)), false);
 
-  if change.subject in ('credential', 'maintenance_operation')
+  if change.subject in ('credential', 'maintenance_operation', 'change_set', 'rollout')
     or change.subject = 'user' and change.operation = 'INSERT'
     or is_renamed and change.layer is distinct from 'default'
   then
@@ -472,6 +472,7 @@ begin
       detail = 'not_revertible',
       hint = case
         when change.subject = 'credential' then 'The secret is not in the log: set or delete the credential.'
+        when change.subject in ('change_set', 'rollout') then 'Revert what it changed, or use its own functions.'
         when change.subject = 'user' then 'The user was made so: change the user.'
         when is_renamed then 'It was renamed, or moved, with what it belongs to: revert the change of that.'
         else 'What is done to the records themselves is never undone.'
@@ -599,8 +600,8 @@ comment on function attune.revert_change(bigint, boolean, boolean, text) is
   'it reverts. '
   'A setting that was renamed since is found under its key of today. '
   'Refused besides: `not_signed_in`, `unknown_change` (also where the caller may not read it), `not_revertible` '
-  '(credentials, and what is done to the records), `values_erased`, `permission_denied`, `changed_since` (without '
-  '`overwrite`), `nothing_to_revert`, `too_large`.';
+  '(credentials, change sets and rollouts themselves, and what is done to the records), `values_erased`, '
+  '`permission_denied`, `changed_since` (without `overwrite`), `nothing_to_revert`, `too_large`.';
 revoke all on function attune.revert_change(bigint, boolean, boolean, text) from public;
 grant execute on function attune.revert_change(bigint, boolean, boolean, text) to anon, authenticated, service_role;
 --! EndIncluded history/revert_change.sql

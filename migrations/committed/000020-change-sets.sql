@@ -1,5 +1,5 @@
---! Previous: sha1:20e15f3c82701f195c2814abf96b3ecdc9ac62d7
---! Hash: sha1:6ef97c995bd16a0f369712e102eb72e6c4949f6d
+--! Previous: sha1:fc468c19d85745a1fd5a359f7b9efac2b8be82a4
+--! Hash: sha1:525f2875eb8da1f0699f03a159cfc1a146c69690
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
