@@ -382,6 +382,18 @@ select tests.throws_reason(
 select tests.reset_role();
 update attune.setting_definitions set schema = '{"type": "number"}' where key = 'back.number';
 select tests.authenticate_as('root@example.com');
+select tests.reset_role();
+update attune.setting_definitions set is_protected = true where key = 'back.number';
+select tests.authenticate_as('root@example.com');
+select tests.throws_reason(
+  $$select attune.revert_change(pg_temp.made('number'))$$, '42501', 'setting_protected', 'what is protected stays so'
+);
+select tests.throws_reason(
+  $$select attune.restore_global_settings(now(), overwrite => true)$$, '42501', 'setting_protected', 'at a moment, too'
+);
+select tests.reset_role();
+update attune.setting_definitions set is_protected = false where key = 'back.number';
+select tests.authenticate_as('root@example.com');
 select attune.revert_change(pg_temp.made('number'));
 select is(
   (select g.value::text from attune.global_settings as g where g.key = 'back.number'), '1.50', 'digits come back as they were'
