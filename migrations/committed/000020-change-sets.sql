@@ -1,5 +1,5 @@
 --! Previous: sha1:8351c7b81efb0fc6679013342a7ddc68ef6c87f8
---! Hash: sha1:de425b61ebd0d5764edb475a45a72606c3898204
+--! Hash: sha1:f4e55ea513568dcbeb76907220422d17c99abff1
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -2017,6 +2017,17 @@ declare
 begin
   perform attune_private.require_administrator(caller);
   perform attune_private.check_batch_size(apply_due_changes.batch_size, 1000, 'change sets');
+
+  -- One set after another locks what it writes, and a definition is locked before the values.
+  if exists (
+    select from attune.change_sets as c
+    join attune.change_set_items as i on i.change_set_id = c.id
+    where c.apply_at <= now()
+      and c.status in ('proposed', 'approved')
+      and i.layer = 'default'
+  ) then
+    lock table attune.setting_definitions in share row exclusive mode;
+  end if;
 
   for due in
     select c.id
