@@ -39,7 +39,8 @@ afterAll(async () => {
 
 /**
  * Fills every table that a user may read with rows about people who are not there, like the one that is there.
- * What is known by a name alone, as a definition is, administrators made: that is little. Knowledge is everybody's.
+ * What is known by a name alone, as a definition is, administrators made, and change sets: that is little. Knowledge is
+ * everybody's.
  */
 async function addCrowd(client: pg.Client): Promise<void> {
   // Nobody refers to anybody any more, and nothing is checked or written beside.
@@ -83,7 +84,7 @@ async function addCrowd(client: pg.Client): Promise<void> {
     ) as k (is_key)
     where c.relnamespace = 'attune'::regnamespace
       and c.relkind in ('r', 'p')
-      and not starts_with(c.relname, 'knowledge_')
+      and c.relname !~ '^(knowledge|change_set)'
       and exists (
         select from pg_catalog.pg_index as i
         join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum = any (i.indkey)

@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:2755a2ec6a466467d79c546e4dcde53f86c98f52
+--! Hash: sha1:c379f8eae9b9fc695ffd03416c56fdef5f5ab753
 --! Message: users
 
 -- Plans
@@ -190,19 +190,16 @@ revoke all on function attune_private.current_caller() from public;
 --! Included users/private/acting_agent.sql
 create or replace function attune_private.acting_agent()
 returns text
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  act constant jsonb := nullif(auth.jwt() -> 'act', 'null');
-begin
-  return case
-    when jsonb_typeof(act -> 'sub') = 'string' and act ->> 'sub' ~ '\S' then left(btrim(act ->> 'sub'), 200)
+language sql stable parallel safe security invoker
+begin atomic
+  select case
+    when coalesce(auth.jwt() -> 'act', 'null') = 'null' then null
+    when jsonb_typeof(auth.jwt() #> '{act,sub}') = 'string' and auth.jwt() #>> '{act,sub}' ~ '\S'
+      then left(btrim(auth.jwt() #>> '{act,sub}'), 200)
     -- An actor without a name: what it does is not said to be the user's own doing.
-    when act is not null then 'unnamed'
+    else 'unnamed'
   end;
 end;
-$$;
 comment on function attune_private.acting_agent() is
   'The agent that acts for the user: the `sub` of the token''s claim `act` (RFC 8693, 4.1), its first 200 characters; '
   '`"unnamed"` for one without; NULL when the token has no `act`, and the user acts in person. '

@@ -1,5 +1,5 @@
---! Previous: sha1:2755a2ec6a466467d79c546e4dcde53f86c98f52
---! Hash: sha1:5f047e1066293886a05e76509cf533177fbfc90f
+--! Previous: sha1:c379f8eae9b9fc695ffd03416c56fdef5f5ab753
+--! Hash: sha1:378df303a2253f34c6d2f257e438d4885d549ef3
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

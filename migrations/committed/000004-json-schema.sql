@@ -1,5 +1,5 @@
---! Previous: sha1:5f047e1066293886a05e76509cf533177fbfc90f
---! Hash: sha1:cf4c4686004b72a093a4f43a6d8e6e61018bda0d
+--! Previous: sha1:378df303a2253f34c6d2f257e438d4885d549ef3
+--! Hash: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
 --! Message: json schema
 
 -- What a value must be

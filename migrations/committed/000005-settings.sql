@@ -1,5 +1,5 @@
---! Previous: sha1:cf4c4686004b72a093a4f43a6d8e6e61018bda0d
---! Hash: sha1:73e652fa4e4f9d08d2afd4a1730c41fc0b74f3dd
+--! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
+--! Hash: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

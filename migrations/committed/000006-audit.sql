@@ -1,5 +1,5 @@
---! Previous: sha1:73e652fa4e4f9d08d2afd4a1730c41fc0b74f3dd
---! Hash: sha1:1a1ad393c8ea3245f18ea0de617fd5e87f834bf7
+--! Previous: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
+--! Hash: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -222,12 +222,8 @@ create table attune.configuration_audit_log (
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
     constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
-  changed_members text[] generated always as (
-    case
-      when jsonb_typeof(previous_value) = 'object' and jsonb_typeof(new_value) = 'object'
-        then attune_private.changed_members(previous_value, new_value)
-    end
-  ) stored,
+  changed_members text[]
+    constraint configuration_audit_log_changed_members_check check (cardinality(changed_members) <= 65536),
   previous_updated_by uuid,
   previous_updated_at timestamptz,
   constraint configuration_audit_log_pkey primary key (id, occurred_at),
@@ -362,7 +358,7 @@ create trigger _300_erase after update on attune.configuration_audit_log
   referencing old table as previous new table as changed
   for each statement
   execute function attune_private.tg__erase(
-    'previous_value', 'new_value', 'previous_attributes', 'new_attributes', 'changed_members'
+    'previous_value', 'new_value', 'previous_attributes', 'new_attributes', 'changed_members', 'reason'
   );
 
 -- A partition a month (UTC), made ahead. What finds none, when nobody made any for months, is not refused.
@@ -468,14 +464,23 @@ select attune_private.make_audit_partitions('attune.configuration_audit_log');
 
 -- What writes it
 
+--! Included audit/private/request_header.sql
+create or replace function attune_private.request_header(name text)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select nullif(current_setting('request.headers', true), '')::jsonb ->> lower(name);
+end;
+comment on function attune_private.request_header(text) is
+  'A header of the request, from the setting `request.headers`, which servers fill as PostgREST does; NULL without.';
+revoke all on function attune_private.request_header(text) from public;
+--! EndIncluded audit/private/request_header.sql
 --! Included audit/private/request_id.sql
 create or replace function attune_private.request_id()
 returns text
-language plpgsql stable parallel safe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return nullif(
+language sql stable parallel safe security invoker
+begin atomic
+  select nullif(
     left(
       btrim(coalesce(nullif(current_setting('attune.request_id', true), ''), attune_private.request_header('x-request-id'))),
       200
@@ -483,7 +488,6 @@ begin
     ''
   );
 end;
-$$;
 comment on function attune_private.request_id() is
   'Which request it is: what Attune''s own server says in the setting `attune.request_id`; else, behind PostgREST, the '
   'header `x-request-id`. '
@@ -521,8 +525,8 @@ comment on function attune_private.percent_decoded(text) is
   'Refused: `malformed_reason`.';
 revoke all on function attune_private.percent_decoded(text) from public;
 --! EndIncluded audit/private/percent_decoded.sql
---! Included audit/private/change_reason.sql
-create or replace function attune_private.change_reason()
+--! Included audit/private/told_reason.sql
+create or replace function attune_private.told_reason()
 returns text
 language plpgsql stable parallel unsafe security invoker
 set search_path = pg_catalog, pg_temp
@@ -538,29 +542,43 @@ begin
   return nullif(told, '');
 end;
 $$;
-comment on function attune_private.change_reason() is
-  'Why what is written now is written, in the words of who writes it: the setting `attune.change_reason`, or else the '
-  'header `x-change-reason`, percent-encoded. '
-  'NULL without. '
+comment on function attune_private.told_reason() is
+  'The setting `attune.change_reason`, or else the header `x-change-reason`, percent-encoded; NULL without. '
   'Refused: `too_large` (1,000 characters), `malformed_reason`.';
+revoke all on function attune_private.told_reason() from public;
+--! EndIncluded audit/private/told_reason.sql
+--! Included audit/private/change_reason.sql
+create or replace function attune_private.change_reason()
+returns text
+language sql stable parallel unsafe security invoker
+begin atomic
+  -- Almost nobody says why.
+  select case
+    when current_setting('attune.change_reason', true) <> ''
+      or strpos(current_setting('request.headers', true), 'x-change-reason') > 0
+      then attune_private.told_reason()
+  end;
+end;
+comment on function attune_private.change_reason() is
+  'Why what is written now is written, in the words of who writes it; NULL without. '
+  'Refused as `told_reason`.';
 revoke all on function attune_private.change_reason() from public;
 --! EndIncluded audit/private/change_reason.sql
 --! Included audit/private/acted_as.sql
 create or replace function attune_private.acted_as(actor uuid, owner uuid)
 returns attune.audit_actor
-language plpgsql stable parallel restricted security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return case
-    when attune_private.request_role() = 'service_role' then 'service'
-    when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
-    when attune_private.acting_agent() is not null then 'agent'
-    when owner is distinct from actor and attune.is_admin() then 'administrator'
-    else 'user'
-  end;
+language sql stable parallel restricted security invoker
+begin atomic
+  select (
+    case
+      when attune_private.request_role() = 'service_role' then 'service'
+      when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
+      when attune_private.acting_agent() is not null then 'agent'
+      when owner is distinct from actor and attune.is_admin() then 'administrator'
+      else 'user'
+    end
+  )::attune.audit_actor;
 end;
-$$;
 comment on function attune_private.acted_as(uuid, uuid) is
   'How the one who asks acts: a person for themselves is a user, for others (`owner`), or for all (NULL), an '
   'administrator, if they are one.';
@@ -607,7 +625,7 @@ begin
 
   insert into attune.configuration_audit_log (
     actor_id, actor_role, acted_as, agent, request_id, reason, subject, layer, user_id, scope, key, operation,
-    previous_value, new_value, previous_attributes, new_attributes, previous_updated_by, previous_updated_at
+    previous_value, new_value, changed_members, previous_attributes, new_attributes, previous_updated_by, previous_updated_at
   )
   values (
     actor,
@@ -624,6 +642,10 @@ begin
     tg_op::attune.audit_operation,
     previous -> value_column,
     written -> value_column,
+    case
+      when jsonb_typeof(previous -> value_column) = 'object' and jsonb_typeof(written -> value_column) = 'object'
+        then attune_private.changed_members(previous -> value_column, written -> value_column)
+    end,
     previous - told_elsewhere,
     written - told_elsewhere,
     (previous ->> 'updated_by')::uuid,
@@ -807,7 +829,7 @@ revoke all on function attune_private.audit_period(timestamptz, timestamptz) fro
 create or replace function attune.audit_changes_per_day(
   since timestamptz default null,
   until timestamptz default null,
-  key text default null,
+  changed_key text default null,
   user_id uuid default null,
   actor_id uuid default null
 )
@@ -833,7 +855,7 @@ begin
     from attune.configuration_audit_log as l
     where l.occurred_at >= lower(period)
       and l.occurred_at < upper(period)
-      and (audit_changes_per_day.key is null or l.key = audit_changes_per_day.key)
+      and (audit_changes_per_day.changed_key is null or l.key = audit_changes_per_day.changed_key)
       and (audit_changes_per_day.user_id is null or l.user_id = audit_changes_per_day.user_id)
       and (audit_changes_per_day.actor_id is null or l.actor_id = audit_changes_per_day.actor_id)
     group by 1
@@ -843,7 +865,7 @@ $$;
 comment on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) is
   E'@param since From when on; thirty days before `until` if left out.\n'
   '@param until Up to when, without it; now if left out.\n'
-  '@param key Only changes of this setting, template, category, provider, or column of a user.\n'
+  '@param changed_key Only changes of this setting, template, category, provider, or column of a user.\n'
   '@param user_id Only what happened to this user.\n'
   '@param actor_id Only what this user did.\n'
   'How much was changed on each day (UTC), the first one first; a day without a change has no row. '
@@ -1053,14 +1075,15 @@ begin
 
   -- That something was changed, when and by whom stays; what it was goes.
   update attune.configuration_audit_log as l
-  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null,
+    changed_members = null, reason = null
   where l.user_id = erase_user.user_id;
 
   return erased;
 end;
 $$;
 comment on function attune_private.erase_user(uuid, text) is
-  'Takes the values of a user out of the audit log and returns from how many rows. '
+  'Takes the values of a user, and the reasons given for them, out of the audit log and returns from how many rows. '
   'It leaves a row in `maintenance_operations`.';
 revoke all on function attune_private.erase_user(uuid, text) from public;
 --! EndIncluded audit/private/erase_user.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:1a1ad393c8ea3245f18ea0de617fd5e87f834bf7
---! Hash: sha1:18cb39b1a3b258d3ffd5a82a7045d94120ab28a7
+--! Previous: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
+--! Hash: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

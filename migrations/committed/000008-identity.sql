@@ -1,5 +1,5 @@
---! Previous: sha1:18cb39b1a3b258d3ffd5a82a7045d94120ab28a7
---! Hash: sha1:a9b920293fb1e959f3b8a7f2a8ef5901aa611462
+--! Previous: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
+--! Hash: sha1:3081c0e10494a6e226d584850bf09b8673948a70
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -119,17 +119,6 @@ comment on function attune_private.from_base64url(text, integer) is
   'So many bytes from their base64url text; NULL when it is none of just that length.';
 revoke all on function attune_private.from_base64url(text, integer) from public;
 --! EndIncluded identity/private/from_base64url.sql
---! Included identity/private/request_header.sql
-create or replace function attune_private.request_header(name text)
-returns text
-language sql stable parallel safe security invoker
-begin atomic
-  select nullif(current_setting('request.headers', true), '')::jsonb ->> lower(name);
-end;
-comment on function attune_private.request_header(text) is
-  'A header of the request, from the setting `request.headers`, which servers fill as PostgREST does; NULL without.';
-revoke all on function attune_private.request_header(text) from public;
---! EndIncluded identity/private/request_header.sql
 --! Included identity/private/network_address.sql
 create or replace function attune_private.network_address(value text)
 returns inet

@@ -1,5 +1,5 @@
---! Previous: sha1:a9b920293fb1e959f3b8a7f2a8ef5901aa611462
---! Hash: sha1:64c321c978a2d2217ddb23a69388749bfc659e9e
+--! Previous: sha1:3081c0e10494a6e226d584850bf09b8673948a70
+--! Hash: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
 --! Message: invitations
 
 create table attune.invitations (

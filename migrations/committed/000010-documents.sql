@@ -1,5 +1,5 @@
---! Previous: sha1:64c321c978a2d2217ddb23a69388749bfc659e9e
---! Hash: sha1:fab9b8deb3c246c94c2cdbea14e031c7c1f47594
+--! Previous: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
+--! Hash: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

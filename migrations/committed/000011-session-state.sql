@@ -1,5 +1,5 @@
---! Previous: sha1:fab9b8deb3c246c94c2cdbea14e031c7c1f47594
---! Hash: sha1:f10be2b8e7e02d55ba0dd08d1a72105b6ec51934
+--! Previous: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
+--! Hash: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

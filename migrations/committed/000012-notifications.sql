@@ -1,5 +1,5 @@
---! Previous: sha1:f10be2b8e7e02d55ba0dd08d1a72105b6ec51934
---! Hash: sha1:9c5a9a786e291a9668e8a102c780e6eccb199a90
+--! Previous: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
+--! Hash: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
 --! Message: notifications
 
 -- What there is to notify of

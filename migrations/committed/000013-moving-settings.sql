@@ -1,5 +1,5 @@
---! Previous: sha1:9c5a9a786e291a9668e8a102c780e6eccb199a90
---! Hash: sha1:c6eaf67ca61db495b8a3b905bb2c76933003ab00
+--! Previous: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
+--! Hash: sha1:f323048e500d3360608e45101e978742c4137ace
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -518,7 +518,8 @@ begin atomic
   );
 end;
 comment on function attune_private.exported_configuration(timestamptz, boolean) is
-  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see `attune.export_configuration`. '
+  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see '
+  '`attune.export_configuration`. '
   'With `as_of_today` under the keys of today.';
 revoke all on function attune_private.exported_configuration(timestamptz, boolean) from public;
 --! EndIncluded moving-settings/private/exported_configuration.sql

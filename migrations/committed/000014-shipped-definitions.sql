@@ -1,5 +1,5 @@
---! Previous: sha1:c6eaf67ca61db495b8a3b905bb2c76933003ab00
---! Hash: sha1:dd37ddc508bf4830c4bc3392302c545b391682f9
+--! Previous: sha1:f323048e500d3360608e45101e978742c4137ace
+--! Hash: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:dd37ddc508bf4830c4bc3392302c545b391682f9
---! Hash: sha1:dbcfa945967eff191f34e1ee9198fd5e10b3f308
+--! Previous: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
+--! Hash: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

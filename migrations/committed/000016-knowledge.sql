@@ -1,5 +1,5 @@
---! Previous: sha1:dbcfa945967eff191f34e1ee9198fd5e10b3f308
---! Hash: sha1:3c888fafdc28b014b3e88e367a5db4155fd56c5b
+--! Previous: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
+--! Hash: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
 --! Message: knowledge
 
 -- What one learns, the others find.

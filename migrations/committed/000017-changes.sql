@@ -1,5 +1,5 @@
---! Previous: sha1:3c888fafdc28b014b3e88e367a5db4155fd56c5b
---! Hash: sha1:555e830da0dd6a250d7f0af634ad76df9f68f665
+--! Previous: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
+--! Hash: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:555e830da0dd6a250d7f0af634ad76df9f68f665
---! Hash: sha1:0d7ffd58378f37318e25cf12ffa43384a1b32cc3
+--! Previous: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
+--! Hash: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -232,7 +232,6 @@ begin atomic
         change.acted_as,
         change.agent,
         change.request_id,
-        change.reason,
         change.subject,
         change.layer,
         change.user_id,
@@ -257,7 +256,8 @@ language sql stable parallel safe security invoker
 begin atomic
   select case
     when num_nonnulls(
-      change.previous_value, change.new_value, change.previous_attributes, change.new_attributes, change.changed_members
+      change.reason, change.previous_value, change.new_value, change.previous_attributes, change.new_attributes,
+      change.changed_members
     ) > 0
       then sha256(
         coalesce(audit_value_digest.salt, '')
@@ -266,6 +266,7 @@ begin atomic
           json_build_array(
             1,
             change.id,
+            change.reason,
             change.previous_value::text,
             change.new_value::text,
             change.previous_attributes::text,
@@ -278,7 +279,7 @@ begin atomic
   end;
 end;
 comment on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) is
-  'The digest of the values of a row of the audit log, with the salt of whose they are (NULL: nobody''s); NULL where it '
+  'The digest of the values of a row of the audit log, and of the reason, with the salt of whose they are (NULL: nobody''s); NULL where it '
   'has none.';
 revoke all on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) from public;
 --! EndIncluded sealing/private/audit_value_digest.sql
@@ -366,6 +367,8 @@ create or replace function attune.seal_audit()
 returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+-- How much there is changes while a connection keeps its plans.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   identity constant text := attune_private.database_identity();
@@ -394,10 +397,11 @@ begin
         then attune_private.tracked_commit(l.transaction_id, l.occurred_at)
       end as committed_at,
       attune_private.audit_row_digest(l) as row_digest,
-      attune_private.audit_value_digest(l, s.salt) as value_digest,
+      attune_private.audit_value_digest(
+        l, (select s.salt from attune_private.audit_salts as s where s.user_id = l.user_id)
+      ) as value_digest,
       coalesce(last.last_sequence, 0) + row_number() over (order by l.id, l.occurred_at) as sequence
     from attune.configuration_audit_log as l
-    left join attune_private.audit_salts as s on s.user_id = l.user_id
     where l.transaction_id >= case when is_known then pg_snapshot_xmin(last.snapshot::pg_snapshot) else '0' end
       -- Of this statement's own snapshot: what is recorded as sealed has to be what was looked at.
       and l.transaction_id <= case
@@ -531,6 +535,8 @@ returns setof attune.audit_finding
 language plpgsql stable parallel restricted security definer
 rows 1
 set search_path = pg_catalog, pg_temp
+-- How much there is changes while a connection keeps its plans.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   identity constant text := attune_private.database_identity();

@@ -1,5 +1,5 @@
---! Previous: sha1:0d7ffd58378f37318e25cf12ffa43384a1b32cc3
---! Hash: sha1:8351c7b81efb0fc6679013342a7ddc68ef6c87f8
+--! Previous: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
+--! Hash: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -204,7 +204,11 @@ revoke all on function attune_hidden.give_reason(text, text) from public;
 grant execute on function attune_hidden.give_reason(text, text) to anon, authenticated, service_role;
 --! EndIncluded history/hidden/give_reason.sql
 --! Included history/hidden/audited_table.sql
-create or replace function attune_hidden.audited_table(subject attune.audit_subject, layer attune.setting_layer, key text)
+create or replace function attune_hidden.audited_table(
+  subject attune.audit_subject,
+  layer attune.setting_layer,
+  key text
+)
 returns table (source regclass, owner_column text, scope_column text, name_column text, value_column text)
 language sql stable parallel safe security invoker
 rows 1
@@ -257,7 +261,9 @@ returns text
 language sql stable parallel safe security invoker
 begin atomic
   select string_agg(
-    format('t.%I = ($1 ->> %L)::%s', a.attname, a.attname, format_type(a.atttypid, a.atttypmod)), ' and ' order by a.attnum
+    format('t.%I = ($1 ->> %L)::%s', a.attname, a.attname, format_type(a.atttypid, a.atttypmod)),
+    ' and '
+    order by a.attnum
   )
   from pg_catalog.pg_attribute as a
   where a.attrelid = place_condition.source
@@ -300,7 +306,9 @@ declare
 begin
   -- As a statement would that writes: who locks a row before its table may wait for who locks the table before the row.
   execute format('lock table %s in row exclusive mode', source);
-  execute format('select to_jsonb(t) from %s as t where %s for update', source, attune_hidden.place_condition(source, place))
+  execute format(
+    'select to_jsonb(t) from %s as t where %s for update', source, attune_hidden.place_condition(source, place)
+  )
   into found_row
   using place;
   return found_row;
@@ -332,12 +340,15 @@ declare
     order by a.attnum
   );
   names constant text := (
-    select string_agg(quote_ident(w.name), ', ' order by w.position) from unnest(written) with ordinality as w (name, position)
+    select string_agg(quote_ident(w.name), ', ' order by w.position)
+    from unnest(written) with ordinality as w (name, position)
   );
   -- A value that is JSON's null is no missing one.
   expressions constant text := (
     select string_agg(
-      format(case when a.atttypid = 'jsonb'::regtype and a.attnotnull then 'coalesce(r.%I, ''null'')' else 'r.%I' end, a.attname),
+      format(
+        case when a.atttypid = 'jsonb'::regtype and a.attnotnull then 'coalesce(r.%I, ''null'')' else 'r.%I' end, a.attname
+      ),
       ', ' order by a.attnum
     )
     from pg_attribute as a
@@ -350,7 +361,8 @@ begin
     execute format('delete from %s as t where %s', source, attune_hidden.place_condition(source, place)) using place;
   elsif present is null then
     execute format(
-      'insert into %1$s (%2$s) select %3$s from jsonb_populate_record(null::%1$s, $1 || $2) as r on conflict do nothing',
+      'insert into %1$s (%2$s) select %3$s from jsonb_populate_record(null::%1$s, $1 || $2) as r '
+      'on conflict do nothing',
       source, names, expressions
     )
     using place, wanted;
@@ -367,8 +379,8 @@ begin
 end;
 $$;
 comment on function attune_hidden.put_row(regclass, jsonb, jsonb, jsonb) is
-  'Makes the row of a table at a place, `{column: value}`, what is wanted: by a delete (NULL is wanted), an insert (NULL '
-  'is present) or an update of what differs, with the rights of the caller. '
+  'Makes the row of a table at a place, `{column: value}`, what is wanted: by a delete (NULL is wanted), an insert '
+  '(NULL is present) or an update of what differs, with the rights of the caller. '
   'Returns how many rows that took: 0 where somebody was quicker, or the caller may not.';
 revoke all on function attune_hidden.put_row(regclass, jsonb, jsonb, jsonb) from public;
 grant execute on function attune_hidden.put_row(regclass, jsonb, jsonb, jsonb) to authenticated, service_role;
@@ -584,8 +596,8 @@ comment on function attune.revert_change(bigint, boolean, boolean, text) is
   'attributes. '
   'It is done with the caller''s own rights, as if written by hand, and refused as that would be: `admin_required`, '
   '`setting_enforced`, `not_your_preference`, `invalid_value`, … '
-  'In the audit log it is a change like any other, so it can be reverted too; its reason begins with the change that it '
-  'reverts. '
+  'In the audit log it is a change like any other, so it can be reverted too; its reason begins with the change that '
+  'it reverts. '
   'A setting that was renamed since is found under its key of today. '
   'Refused besides: `not_signed_in`, `unknown_change` (also where the caller may not read it), `not_revertible` '
   '(credentials, change sets, rollouts, and what is done to the records), `values_erased`, `permission_denied`, `changed_since` (without '
@@ -734,8 +746,11 @@ begin
 
   select
     jsonb_path_query_array(jsonb_agg(s.obstacle order by s.place), '$[*][*]'),
-    string_agg(concat_ws(' in ', (s.change).key, (s.change).scope) || ': ' || attune_private.problems_message(s.obstacle), '; '
-      order by s.place)
+    string_agg(
+      concat_ws(' in ', (s.change).key, (s.change).scope) || ': ' || attune_private.problems_message(s.obstacle),
+      '; '
+      order by s.place
+    )
   into problems, listed
   from unnest(steps) with ordinality as s (change, obstacle, newest, place)
   where s.obstacle is not null;
@@ -745,13 +760,17 @@ begin
       errcode = 'PT422',
       message = 'Not all can be put back: ' || left(listed, 4000),
       detail = 'not_restorable',
-      hint = attune_private.hint_with_problems('Send skip_invalid to leave that as it is. Nothing was changed.', problems);
+      hint = attune_private.hint_with_problems(
+        'Send skip_invalid to leave that as it is. Nothing was changed.', problems
+      );
   end if;
 
   select jsonb_agg(
     jsonb_build_object(
       'key', (s.change).key,
-      'pointer', concat(attune_private.json_pointer_step((s.change).scope), attune_private.json_pointer_step((s.change).key)),
+      'pointer', concat(
+        attune_private.json_pointer_step((s.change).scope), attune_private.json_pointer_step((s.change).key)
+      ),
       'keyword', 'changed_since',
       'message', format('it was changed since, last by change %s', s.newest)
     )
@@ -834,7 +853,9 @@ begin
 
   return query
     select r.*
-    from attune_private.restore(caller, caller.user_id, at, dry_run, last_change_id, overwrite, skip_invalid, reason) as r;
+    from attune_private.restore(
+      caller, caller.user_id, at, dry_run, last_change_id, overwrite, skip_invalid, reason
+    ) as r;
 end;
 $$;
 comment on function attune.restore_preferences(timestamptz, boolean, bigint, boolean, boolean, text) is
@@ -849,8 +870,8 @@ comment on function attune.restore_preferences(timestamptz, boolean, bigint, boo
   'Since the moment something changed, or nothing is to be done: so look with `dry_run` first, then send the largest '
   '`last_change_id` that it showed, or `overwrite`. '
   'What was renamed since has its key of today. '
-  'Refused: `not_signed_in`, `moment_required`, `moment_in_future`, `history_purged`, `changed_since` (naming what would '
-  'be lost), `not_restorable` (naming what is locked, not valid, not the caller''s or not there any more, without '
+  'Refused: `not_signed_in`, `moment_required`, `moment_in_future`, `history_purged`, `changed_since` (naming what '
+  'would be lost), `not_restorable` (naming what is locked, not valid, not the caller''s or not there any more, without '
   '`skip_invalid`), `too_many_preferences`, `too_large`.';
 revoke all on function attune.restore_preferences(timestamptz, boolean, bigint, boolean, boolean, text) from public;
 grant execute on function attune.restore_preferences(timestamptz, boolean, bigint, boolean, boolean, text)
@@ -886,14 +907,14 @@ comment on function attune.restore_global_settings(timestamptz, boolean, bigint,
   '@param overwrite True does it whatever is lost.\n'
   '@param skip_invalid True leaves as it is what can''t be put back, and does the rest.\n'
   '@param reason Why, for the audit log; at most 900 characters.\n'
-  'Makes what administrators chose for everybody and for plans what it was at a moment, all or nothing, and returns what '
-  'that changes: `export_configuration` then says what it said. '
+  'Makes what administrators chose for everybody and for plans what it was at a moment, all or nothing, and returns '
+  'what that changes: `export_configuration` then says what it said. '
   'Since the moment something changed, or nothing is to be done: so look with `dry_run` first, then send the largest '
   '`last_change_id` that it showed, or `overwrite`. '
   'What was renamed since has its key of today. '
   'For administrators. '
-  'Refused: `admin_required`, `moment_required`, `moment_in_future`, `history_purged`, `changed_since` (naming what would '
-  'be lost), `not_restorable` (naming what is not valid or not there any more, without `skip_invalid`), '
+  'Refused: `admin_required`, `moment_required`, `moment_in_future`, `history_purged`, `changed_since` (naming what '
+  'would be lost), `not_restorable` (naming what is not valid or not there any more, without `skip_invalid`), '
   '`invalid_variants`, and for the value of a variant as `set_global_variants`, `too_large`.';
 revoke all on function attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text) from public;
 grant execute on function attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text)

@@ -1,5 +1,5 @@
---! Previous: sha1:8351c7b81efb0fc6679013342a7ddc68ef6c87f8
---! Hash: sha1:f4e55ea513568dcbeb76907220422d17c99abff1
+--! Previous: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
+--! Hash: sha1:537e2690a9ab519467439f1caac6551dd052f624
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -37,7 +37,6 @@ drop function
   attune_private.hmac_sha256(bytea, bytea),
   attune_private.base64url(bytea),
   attune_private.from_base64url(text, integer),
-  attune_private.request_header(text),
   attune_private.request_address(),
   attune_private.log_security(attune.security_event, uuid, uuid, inet),
   attune_private.refuse(text, text, text, text, integer),

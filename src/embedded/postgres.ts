@@ -25,7 +25,6 @@ export async function startPostgres(
 ): Promise<ChildProcess> {
   const all = {
     listen_addresses: "127.0.0.1",
-    track_commit_timestamp: "on",
     unix_socket_directories: "",
     // What applied at a moment is what was committed by then.
     track_commit_timestamp: "on",

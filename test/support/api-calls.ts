@@ -11,10 +11,10 @@ export type Names = Record<
   | "team"
   | "notification"
   | "entry"
-  | "changeSet"
-  | "changeSetVersion"
   | "change"
   | "moment"
+  | "changeSet"
+  | "changeSetVersion"
   | "session"
   | "invitation"
   | "refreshToken"
@@ -322,6 +322,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     "insert into attune.knowledge_entries (kind, title, created_by) values ('entry', 'Hello', $1) returning id",
     [user],
   );
+  const change = await value(
+    "select max(id) from attune.configuration_audit_log where user_id = $1 and key = 'PROJECTS_ENABLED'",
+    [user],
+  );
   const changeSet = await value(
     `select id from attune.create_change_set('Two', '[
       {"layer": "global", "key": "DARK_MODE_ENABLED", "value": false},
@@ -329,10 +333,6 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     ]')`,
   );
   await client.query(`select attune.plan_rollout('PROJECTS_ENABLED', '{"(2099-01-01,100)"}', 'true')`);
-  const change = await value(
-    "select max(id) from attune.configuration_audit_log where user_id = $1 and key = 'PROJECTS_ENABLED'",
-    [user],
-  );
   const names: Names = {
     user,
     other,
@@ -341,10 +341,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     team,
     notification,
     entry,
-    changeSet,
-    changeSetVersion: await value("select updated_at::text from attune.change_sets where id = $1", [changeSet]),
     change,
     moment,
+    changeSet,
+    changeSetVersion: await value("select updated_at::text from attune.change_sets where id = $1", [changeSet]),
     session,
     invitation,
     refreshToken,
