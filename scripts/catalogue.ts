@@ -176,6 +176,7 @@ const REACH: Record<string, Partial<Record<Persona, string>>> = {
   member_or_admin: { user: " as member", administrator: "" },
   editor: { user: " as editor", administrator: " as editor" },
   manager: { user: " as manager", administrator: " as manager" },
+  concerned_or_admin: { user: " own, and of teams they administer", administrator: "" },
   team_admin_or_admin: { user: " as team administrator", administrator: "" },
   owner: { user: " as owner", administrator: " as owner" },
   reader_or_admin: { user: "; of deleted entries their own", administrator: "" },

@@ -181,7 +181,7 @@ create temp view policies_computed_per_row as
 select name as offender
 from our_policies
 -- A call that depends on no column is a sub-select of its own, which is computed once a query.
-where expression ~ '(?<!\( SELECT )\m(attune|attune_hidden|attune_private|auth)\.\w+\(\)'
+where expression ~ '(?<!\( SELECT )(?<!\( SELECT \()\m(attune|attune_hidden|attune_private|auth)\.\w+\(\)'
    or expression ~ '\m(attune|attune_hidden|attune_private|auth)\.\w+\([^)]';
 comment on view policies_computed_per_row is 'a policy wraps its functions, (select attune.current_user_id()), and passes them no column';
 

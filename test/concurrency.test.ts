@@ -239,3 +239,83 @@ test("two documents that are applied at once come one after the other", async ()
     { source: "two", n: "1" },
   ]);
 });
+
+test.each([
+  { what: "a new value", last: "select attune.set_preference('LEVEL', '1')", refusal: "PT409 nothing_to_revert" },
+  { what: "another value", last: "select attune.set_preference('LEVEL', '2')", refusal: "PT409 nothing_to_revert" },
+  { what: "a reset", last: "select attune.reset_preference('LEVEL')", refusal: "PT409 changed_since" },
+])("of two who revert $what at the same moment, one does", async ({ what, last, refusal }) => {
+  const user = await database.createUser(`reverts-${what.replaceAll(" ", "-")}@example.com`);
+  const [first, second] = await Promise.all([openTab(user), openTab(user)]);
+  if (what !== "a new value") await first.query("select attune.set_preference('LEVEL', '1')");
+  await first.query(last);
+  const [change] = await database.query<{ id: string }>(
+    "select max(id) as id from attune.configuration_audit_log where user_id = $1",
+    [user.id],
+  );
+  const revert = "select attune.revert_change($1)";
+
+  // Who waits for one that is taken back, goes on.
+  await first.query("begin");
+  await first.query(revert, [change?.id]);
+  const waits = refusalOf(second.query(revert, [change?.id]));
+  expect(await isBlocked()).toBe(true);
+  await first.query("commit");
+  expect(await waits).toBe(refusal);
+
+  await database.query("select attune.revert_change(max(id)) from attune.configuration_audit_log where user_id = $1", [
+    user.id,
+  ]);
+  const tabs = await Promise.all(times(6, () => openTab(user)));
+  const refusals = await Promise.all(tabs.map((tab) => refusalOf(tab.query(revert, [change?.id]))));
+  expect(refusals.filter((each) => each === undefined)).toHaveLength(1);
+  await Promise.all([first, second, ...tabs].map((tab) => tab.end()));
+});
+
+test("what is written while somebody goes back is not lost", async () => {
+  const user = await database.createUser("back@example.com");
+  const admin = await database.createUser("back-admin@example.com", { admin: true });
+  const [writer, goer] = await Promise.all([openTab(user), openTab(user)]);
+  const [administrator, another] = await Promise.all([openTab(admin), openTab(admin)]);
+  const [start] = await database.query<{ at: string }>("select clock_timestamp()::text as at");
+  const at = start?.at;
+  await writer.query("select attune.set_preference('LEVEL', '1')");
+  await administrator.query("select attune.set_global_setting('LEVEL', '1')");
+  const seenBy = async (tab: pg.Client, name: string): Promise<string | undefined> =>
+    (await tab.query<{ id: string }>(`select max(last_change_id) as id from attune.${name}($1, true)`, [at])).rows[0]
+      ?.id;
+  const [change] = (await goer.query<{ id: string }>("select max(id) as id from attune.configuration_audit_log")).rows;
+
+  for (const write of ["set_preference('LEVEL', '2')", "set_preference('LAYOUT', '{}')", "reset_preference('LEVEL')"]) {
+    const own = await seenBy(goer, "restore_preferences");
+    await writer.query("begin");
+    await writer.query(`select attune.${write}`);
+    const waits = refusalOf(goer.query("select attune.restore_preferences($1, last_change_id => $2)", [at, own]));
+    expect(await isBlocked()).toBe(true);
+    await writer.query("commit");
+    const outcome = await waits;
+    // Who resets has done already what going back would do.
+    expect(outcome).toBe(write.startsWith("reset") ? undefined : "PT409 changed_since");
+    await writer.query("select attune.reset_preference('LAYOUT')");
+    await writer.query("select attune.set_preference('LEVEL', '1')");
+  }
+
+  await writer.query("begin");
+  await writer.query("select attune.set_preference('LEVEL', '3')");
+  const reverts = refusalOf(goer.query("select attune.revert_change($1)", [change?.id]));
+  expect(await isBlocked()).toBe(true);
+  await writer.query("commit");
+  expect(await reverts).toBe("PT409 changed_since");
+
+  const seen = await seenBy(another, "restore_global_settings");
+  await administrator.query("begin");
+  await administrator.query("select attune.set_global_setting('LAYOUT', '{}')");
+  const restores = refusalOf(
+    another.query("select attune.restore_global_settings($1, last_change_id => $2)", [at, seen]),
+  );
+  expect(await isBlocked()).toBe(true);
+  await administrator.query("commit");
+  expect(await restores).toBe("PT409 changed_since");
+  await database.query("delete from attune.global_settings where key in ('LEVEL', 'LAYOUT')");
+  await Promise.all([writer, goer, administrator, another].map((tab) => tab.end()));
+});

@@ -115,6 +115,47 @@ test("restored with DATABASE_URL: the same rows, sequences and schema, with its 
   await source.query("drop database restored");
 });
 
+test("what was sealed is whole where it was restored, a month of long ago in its partition, and sealing goes on", async () => {
+  const database = await createTestDatabase();
+  const url = await emptyDatabase("sealed");
+  try {
+    await database.query(
+      "select attune_private.make_audit_partition(t, '2020-02-01Z') from unnest(array['attune.configuration_audit_log', 'attune_private.sealed_rows']::regclass[]) as t",
+    );
+    await database.query(
+      `insert into attune.configuration_audit_log (occurred_at, actor_role, acted_as, layer, key, operation, new_value)
+       select day, 'attune', 'migration', 'global', 'old', 'INSERT', '1.0'
+       from unnest(array['2020-02-29Z', '2020-05-01Z']::timestamptz[]) as day`,
+    );
+    const user = await database.createUser("deleted@example.com");
+    await database.as(user, (client) => client.query("select attune.set_preference('DARK_MODE_ENABLED', 'true')"));
+    const [told] = await database.query<{ line: string }>("select attune.audit_checkpoint() as line");
+    await database.query("delete from attune.users where id = $1", [user.id]);
+    const path = join(home, "sealed.sql");
+    expect(await attune(["dump", path], { DATABASE_URL: database.ownerUrl })).toMatchObject({ code: 0 });
+
+    expect(await readFile(path, "utf8")).toContain("\ncopy attune_private.configuration_audit_log_2020_02 (");
+    expect(await attune(["restore", path], { DATABASE_URL: url })).toMatchObject({ code: 0, stderr: "" });
+    await withClient(url, async (client) => {
+      const rowsOf = async (sql: string): Promise<unknown[]> =>
+        (await client.query<Record<string, unknown>>(sql, sql.includes("$1") ? [told?.line] : [])).rows;
+      expect(await rowsOf("select * from attune.verify_audit($1)")).toEqual([]);
+      expect(await rowsOf("select count(*)::int as n from attune_private.configuration_audit_log_2020_02")).toEqual([
+        { n: 1 },
+      ]);
+      const [{ n } = { n: 0 }] = (await client.query<{ n: number }>("select attune.seal_audit()::int as n")).rows;
+      expect(n).toBeGreaterThan(0);
+      expect(await rowsOf("select * from attune.verify_audit($1)")).toEqual([]);
+      await client.query("select attune.set_global_setting('PROJECTS_ENABLED', 'false')");
+      expect(await rowsOf("select attune.seal_audit()::int as n")).toEqual([{ n: 1 }]);
+      expect(await rowsOf("select * from attune.verify_audit($1)")).toEqual([]);
+    });
+  } finally {
+    await database.close();
+    await source.query("drop database sealed");
+  }
+});
+
 test("restored on a new embedded PostgreSQL: people can go on where they were", async () => {
   const environment = { ATTUNE_DATA_DIR: join(home, "data") };
   expect(await attune(["restore", file], environment)).toMatchObject({ code: 0 });

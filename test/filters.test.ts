@@ -100,7 +100,8 @@ describe("who changed what", () => {
   test("an administrator finds by who, whose, what, where, how and when", async () => {
     const all = await logs({});
     expect(await logs({ actorId: { equalTo: admin.id } })).toBe(4);
-    expect(await logs({ actorId: { equalTo: ada.id } })).toBe(1);
+    // What she chose, and her team.
+    expect(await logs({ actorId: { equalTo: ada.id } })).toBe(2);
     expect(await logs({ userId: { equalTo: ada.id }, key: { in: ["DARK_MODE_ENABLED", "deep_research"] } })).toBe(2);
     expect(await logs({ key: { equalTo: "TASKS_ENABLED" } })).toBe(4);
     expect(await logs({ key: { includesInsensitive: "tasks_e" }, layer: { notEqualTo: "default" } })).toBe(3);
@@ -112,10 +113,27 @@ describe("who changed what", () => {
       all,
     );
     expect(await logs({ occurredAt: { greaterThanOrEqualTo: "2100-01-01" } })).toBe(0);
-    expect(await logs({ or: [{ layer: { equalTo: "plan" } }, { actorId: { equalTo: ada.id } }] })).toBe(2);
+    expect(await logs({ or: [{ layer: { equalTo: "plan" } }, { actorId: { equalTo: ada.id } }] })).toBe(3);
     const others = { not: { layer: { in: ["global", "plan"] } } };
     // What is none of a setting has no layer.
     expect(await logs({ or: [others, { layer: { isNull: true } }] })).toBe(Number(all) - 3);
+  });
+
+  test("an administrator finds by how somebody acted, as which agent, by which request and why", async () => {
+    const told =
+      "set_config('attune.request_id', 'r-1', true), set_config('attune.change_reason', 'Too 100% bright', true)";
+    await database.as(bob, async (client) => {
+      await client.query(`select ${told}`);
+      await client.query("select attune.set_preference('DARK_MODE_ENABLED', 'true')");
+    });
+    expect(await logs({ requestId: { equalTo: "r-1" } })).toBe(1);
+    expect(await logs({ reason: { includesInsensitive: "too 100% BRIGHT" }, userId: { equalTo: bob.id } })).toBe(1);
+    expect(await logs({ reason: { includesInsensitive: "bright%" } })).toBe(0);
+    expect(await logs({ actedAs: { equalTo: "administrator" }, userId: { equalTo: ada.id } })).toBe(1);
+    expect(await logs({ actedAs: { equalTo: "agent" } })).toBe(0);
+    expect(await logs({ agent: { isNull: false } })).toBe(0);
+    expect(await logs({ requestId: { equalTo: "r-1" } }, bob)).toBe(1);
+    expect(await logs({ requestId: { equalTo: "r-1" } }, ada)).toBe(0);
   });
 
   test("a user finds what happened to their own settings, whatever they ask", async () => {

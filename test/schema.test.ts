@@ -34,6 +34,9 @@ const NO_OBJECTS = [
   "AdoptedCredential",
   "AdoptedPreference",
   "AdoptedSetting",
+  "AuditDay",
+  "AuditFinding",
+  "ChangedSetting",
   "Changes",
   "ClaimedDelivery",
   "DefinitionChange",
@@ -41,6 +44,7 @@ const NO_OBJECTS = [
   "KnowledgeSearch",
   "NotificationCategoryCount",
   "PreviewChange",
+  "RestoredChange",
   "SessionTokens",
   "SettingChange",
   "SettingExplanation",
@@ -178,7 +182,7 @@ describe("comments name things as SQL does, descriptions as GraphQL does", () =>
   test("functions, arguments, columns and tables", () => {
     expect(field("Mutation", "setSetting")?.description).toMatch(/Refused as `setPreference` and `setGlobalSetting`/);
     expect(field("Mutation", "setGlobalSetting")?.description).toMatch(/With `isEnforced` .* a `rolloutPercentage`/);
-    expect(field("Mutation", "purgeAuditLog")?.description).toMatch(/leaves a row in `maintenanceOperations`/);
+    expect(field("Mutation", "purgeAudit")?.description).toMatch(/leaves a row in `maintenanceOperations`/);
   });
 
   test("reasons and other values stay as they are", () => {

@@ -120,6 +120,8 @@ const keyed = ({ user, team }: ApiCalls["names"]): Record<string, string> => ({
   effective_setting: "$key",
   effective_setting_for: `'${user}', $key`,
   explain_setting: "$key",
+  halt_rollout: "$key",
+  plan_rollout: `$key, '{"(,10)"}', 'true'`,
   preview_global_setting: "$key, 'true'",
   preview_plan_setting: "'bootstrapper', $key, 'true'",
   preview_team_setting: `'${team}', $key, 'true'`,

@@ -1,5 +1,5 @@
 --! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:01fdb8cba10a4f2686f97e8adf43f275133cfc6d
+--! Hash: sha1:c379f8eae9b9fc695ffd03416c56fdef5f5ab753
 --! Message: users
 
 -- Plans
@@ -128,17 +128,28 @@ comment on function attune_private.request_role() is
   'Claims play no part.';
 revoke all on function attune_private.request_role() from public;
 --! EndIncluded users/private/request_role.sql
+--! Included users/private/is_owner.sql
+create or replace function attune_private.is_owner()
+returns boolean
+language sql stable parallel restricted security invoker
+begin atomic
+  select pg_has_role(
+    attune_private.request_role(),
+    (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'attune'),
+    'usage'
+  );
+end;
+comment on function attune_private.is_owner() is
+  'Whether the request comes from the owner of the schema: a migration, or somebody with the rights of one.';
+revoke all on function attune_private.is_owner() from public;
+--! EndIncluded users/private/is_owner.sql
 --! Included users/private/is_trusted.sql
 create or replace function attune_private.is_trusted()
 returns boolean
 language sql stable parallel restricted security invoker
 begin atomic
   select pg_has_role(attune_private.request_role(), 'service_role', 'usage')
-    or pg_has_role(
-      attune_private.request_role(),
-      (select n.nspowner from pg_catalog.pg_namespace as n where n.nspname = 'attune'),
-      'usage'
-    );
+    or attune_private.is_owner();
 end;
 comment on function attune_private.is_trusted() is
   'Whether the request comes from a trusted server (`service_role`) or from the owner of the schema.';

@@ -1,5 +1,5 @@
---! Previous: sha1:01fdb8cba10a4f2686f97e8adf43f275133cfc6d
---! Hash: sha1:0807002e3e3d65145a7b5b9b5551121efd4df7bb
+--! Previous: sha1:c379f8eae9b9fc695ffd03416c56fdef5f5ab753
+--! Hash: sha1:378df303a2253f34c6d2f257e438d4885d549ef3
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');
@@ -173,7 +173,8 @@ create table attune.teams (
   updated_at timestamptz not null default now()
 );
 comment on table attune.teams is
-  E'@foreignKey (created_by) references attune.profiles (id)|@fieldName createdBy|@backwardBehavior -*\n'
+  E'@readBy attune_hidden.readable_teams\n'
+  '@foreignKey (created_by) references attune.profiles (id)|@fieldName createdBy|@backwardBehavior -*\n'
   '@behavior -insert\n'
   'People who share settings. '
   'Its members and administrators see a team; `create_team` makes one.';
@@ -266,7 +267,7 @@ grant execute on function attune_hidden.owned_team_ids() to authenticated, servi
 
 alter table attune.teams enable row level security;
 create policy teams_select_member_or_admin on attune.teams for select to authenticated
-  using (id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()));
+  using (id = any (array(select attune_hidden.member_team_ids())) or (select attune.is_admin()));
 create policy teams_update_manager on attune.teams for update to authenticated
   using (id in (select attune_hidden.managed_team_ids()))
   with check (id in (select attune_hidden.managed_team_ids()));
@@ -278,6 +279,27 @@ revoke all on attune.teams from public;
 grant select, update (name, updated_at), delete on attune.teams to authenticated;
 grant select, insert (name, created_by), update (name, updated_at), delete on attune.teams to service_role;
 
+--! Included tenancy/hidden/readable_teams.sql
+create or replace function attune_hidden.readable_teams()
+returns setof attune.teams
+language sql stable security invoker
+begin atomic
+  select
+    c.id, c.name, c.created_by, c.created_at, c.updated_at
+  from (
+    select false as is_everybodys, t.* from attune.teams as t
+    where t.id = any (array(select attune_hidden.member_team_ids()))
+    union all
+    select true, t.* from attune.teams as t
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_teams() is
+  'The rows of `teams` that the caller may read, found by index, as `readable_configuration_audit_log` does.';
+revoke all on function attune_hidden.readable_teams() from public;
+grant execute on function attune_hidden.readable_teams() to authenticated, service_role;
+--! EndIncluded tenancy/hidden/readable_teams.sql
+
 create trigger _050_validate_name before insert or update of name on attune.teams
   for each row execute function attune_private.tg__validate_name();
 create trigger _060_check_version before update on attune.teams
@@ -288,7 +310,7 @@ create trigger _100_timestamps before update on attune.teams
 
 alter table attune.team_members enable row level security;
 create policy team_members_select_member on attune.team_members for select to authenticated
-  using (team_id in (select attune_hidden.member_team_ids()));
+  using (team_id = any (array(select attune_hidden.member_team_ids())));
 create policy team_members_all_service_role on attune.team_members for all to service_role using (true) with check (true);
 
 revoke all on attune.team_members from public;
@@ -488,7 +510,7 @@ grant execute on function attune_hidden.owned_project_ids() to authenticated, se
 
 alter table attune.projects enable row level security;
 create policy projects_select_member on attune.projects for select to authenticated
-  using (id in (select attune_hidden.member_project_ids()));
+  using (id = any (array(select attune_hidden.member_project_ids())));
 create policy projects_update_editor on attune.projects for update to authenticated
   using (id in (select attune_hidden.edited_project_ids()))
   with check (id in (select attune_hidden.edited_project_ids()));
@@ -536,7 +558,7 @@ create trigger _100_timestamps before update on attune.projects
 
 alter table attune.project_members enable row level security;
 create policy project_members_select_member on attune.project_members for select to authenticated
-  using (project_id in (select attune_hidden.member_project_ids()));
+  using (project_id = any (array(select attune_hidden.member_project_ids())));
 create policy project_members_all_service_role on attune.project_members for all to service_role
   using (true) with check (true);
 

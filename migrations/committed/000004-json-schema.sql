@@ -1,5 +1,5 @@
---! Previous: sha1:0807002e3e3d65145a7b5b9b5551121efd4df7bb
---! Hash: sha1:20bddf18ab7d5b1ba2a7c515acfb6c261cd9172f
+--! Previous: sha1:378df303a2253f34c6d2f257e438d4885d549ef3
+--! Hash: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
 --! Message: json schema
 
 -- What a value must be

@@ -1,5 +1,5 @@
---! Previous: sha1:20bddf18ab7d5b1ba2a7c515acfb6c261cd9172f
---! Hash: sha1:6aef52b9c23633d27dab0c885721b275c7f36683
+--! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
+--! Hash: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -227,6 +227,7 @@ create table attune.setting_definitions (
   audience attune.setting_audience not null default 'client',
   rollout_group text not null
     constraint setting_definitions_rollout_group_check check (char_length(rollout_group) between 1 and 200),
+  is_protected boolean not null default false,
   source text
     constraint setting_definitions_source_check check (char_length(source) between 1 and 200),
   created_at timestamptz not null default now(),
@@ -269,6 +270,11 @@ comment on column attune.setting_definitions.rollout_group is
   'Settings of one group draw the same users in their rollouts and variants, Unleash''s `groupId`; the key, unless '
   'told. '
   'It stays when the setting is renamed, so that nobody is drawn anew.';
+comment on column attune.setting_definitions.is_protected is
+  E'@behavior +attribute:filterBy\n'
+  'Whether what administrators choose for everybody, for plans and for teams, and what decides about it in the '
+  'definition, changes only by a change set that another administrator approved. '
+  'Anybody who may write the definition protects it; ending the protection needs such a change set, too.';
 comment on column attune.setting_definitions.source is
   'The document that declares the setting (`$id` of `apply_definitions`), or null when it was made by hand.';
 comment on column attune.setting_definitions.created_at is 'When the setting was defined.';
@@ -299,8 +305,8 @@ revoke all on attune.setting_definitions from public;
 grant select on attune.setting_definitions to anon;
 grant
   select,
-  insert (key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source),
-  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, source, updated_at),
+  insert (key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, is_protected, source),
+  update (category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group, is_protected, source, updated_at),
   delete
   on attune.setting_definitions to authenticated, service_role;
 
@@ -1249,7 +1255,8 @@ create table attune.team_settings (
 );
 create index team_settings_key_idx on attune.team_settings (key);
 comment on table attune.team_settings is
-  E'@behavior -insert -update -delete\n'
+  E'@readBy attune_hidden.readable_team_settings\n'
+  '@behavior -insert -update -delete\n'
   '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What the owners and administrators of a team chose for its members: those whose current team it is.';
 comment on column attune.team_settings.team_id is 'Which team.';
@@ -1271,8 +1278,8 @@ comment on column attune.team_settings.updated_at is
 alter table attune.team_settings enable row level security;
 create policy team_settings_select_member_or_admin on attune.team_settings for select to authenticated
   using (
-    (team_id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()))
-    and key not in (select attune_hidden.concealed_keys())
+    (team_id = any (array(select attune_hidden.member_team_ids())) or (select attune.is_admin()))
+    and key <> all (array(select attune_hidden.concealed_keys()))
   );
 create policy team_settings_insert_team_admin_or_admin on attune.team_settings for insert to authenticated
   with check (team_id in (select attune_hidden.managed_team_ids()) or (select attune.is_admin()));
@@ -1291,6 +1298,27 @@ grant
   update (value, is_active, is_enforced, updated_at),
   delete
   on attune.team_settings to authenticated, service_role;
+
+--! Included settings/hidden/readable_team_settings.sql
+create or replace function attune_hidden.readable_team_settings()
+returns setof attune.team_settings
+language sql stable security invoker
+begin atomic
+  select
+    c.team_id, c.key, c.value, c.is_active, c.is_enforced, c.updated_by, c.updated_at
+  from (
+    select false as is_everybodys, t.* from attune.team_settings as t
+    where t.team_id = any (array(select attune_hidden.member_team_ids()))
+    union all
+    select true, t.* from attune.team_settings as t
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_team_settings() is
+  'The rows of `team_settings` that the caller may read, found by index, as `readable_configuration_audit_log` does.';
+revoke all on function attune_hidden.readable_team_settings() from public;
+grant execute on function attune_hidden.readable_team_settings() to authenticated, service_role;
+--! EndIncluded settings/hidden/readable_team_settings.sql
 
 create trigger _050_authorize before insert or update or delete on attune.team_settings
   for each row when (row_security_active('attune.team_settings') and not pg_has_role(current_user, 'service_role', 'usage'))

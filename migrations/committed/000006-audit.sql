@@ -1,5 +1,5 @@
---! Previous: sha1:6aef52b9c23633d27dab0c885721b275c7f36683
---! Hash: sha1:393f137ae8c981951355d1dcb71c846a444aaa3d
+--! Previous: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
+--! Hash: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -88,7 +88,8 @@ create table attune.maintenance_operations (
 );
 create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
 comment on table attune.maintenance_operations is
-  E'@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
+  E'@readBy attune_hidden.readable_maintenance_operations\n'
+  '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'What was done to the records themselves, such as removing old audit rows. '
   'Append-only, for administrators to read.';
 comment on column attune.maintenance_operations.id is 'In the order of writing.';
@@ -119,6 +120,19 @@ create policy maintenance_operations_select_service_role on attune.maintenance_o
 revoke all on attune.maintenance_operations from public;
 grant select on attune.maintenance_operations to authenticated, service_role;
 
+--! Included audit/hidden/readable_maintenance_operations.sql
+create or replace function attune_hidden.readable_maintenance_operations()
+returns setof attune.maintenance_operations
+language sql stable security invoker
+begin atomic
+  select m.* from attune.maintenance_operations as m where (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_maintenance_operations() is
+  'The rows of `maintenance_operations`, for whom may read them; nobody else walks them.';
+revoke all on function attune_hidden.readable_maintenance_operations() from public;
+grant execute on function attune_hidden.readable_maintenance_operations() to authenticated, service_role;
+--! EndIncluded audit/hidden/readable_maintenance_operations.sql
+
 create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
 
@@ -133,7 +147,7 @@ comment on type attune.audit_operation is
 
 create type attune.audit_subject as enum (
   'setting', 'setting_template', 'notification_category', 'user', 'team_member', 'project_member', 'plan',
-  'credential_provider', 'credential', 'maintenance_operation'
+  'credential_provider', 'credential', 'maintenance_operation', 'change_set', 'rollout'
 );
 comment on type attune.audit_subject is
   E'@value setting Its definition or a stored value.\n'
@@ -146,6 +160,8 @@ comment on type attune.audit_subject is
   '@value credential_provider A provider of credentials.\n'
   '@value credential What may be seen of a credential.\n'
   '@value maintenance_operation What was done to the records themselves: the key is the operation.\n'
+  '@value change_set A change set: the key is its id, the value what became of it.\n'
+  '@value rollout A rollout in steps: the value is what became of it.\n'
   'What was changed.';
 
 create type attune.audit_actor as enum ('user', 'administrator', 'agent', 'service', 'migration');
@@ -206,7 +222,8 @@ create table attune.configuration_audit_log (
     constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
   new_attributes jsonb
     constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
-  changed_members text[],
+  changed_members text[]
+    constraint configuration_audit_log_changed_members_check check (cardinality(changed_members) <= 65536),
   previous_updated_by uuid,
   previous_updated_at timestamptz,
   constraint configuration_audit_log_pkey primary key (id, occurred_at),
@@ -220,17 +237,25 @@ create index configuration_audit_log_actor_id_idx on attune.configuration_audit_
 -- What changed since somebody last asked.
 create index configuration_audit_log_transaction_id_idx on attune.configuration_audit_log (transaction_id);
 create index configuration_audit_log_scope_idx on attune.configuration_audit_log (scope, id) where scope is not null;
+create index configuration_audit_log_request_id_idx on attune.configuration_audit_log (request_id) where request_id is not null;
+create index configuration_audit_log_agent_idx on attune.configuration_audit_log (agent, id) where agent is not null;
+create index configuration_audit_log_reason_idx on attune.configuration_audit_log (id) where reason is not null;
 -- What administrators write is little, and else looked for among all that users chose. Row level security lets no index
 -- compare an enum: its operators are not leakproof.
 create index configuration_audit_log_layer_idx on attune.configuration_audit_log (id)
   where layer in ('default', 'global', 'plan', 'team');
+create index configuration_audit_log_acted_as_idx on attune.configuration_audit_log (id) where acted_as <> 'user';
 comment on table attune.configuration_audit_log is
-  E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
+  E'@readBy attune_hidden.readable_configuration_audit_log\n'
+  '@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
   'Every change of a definition, a stored value, a template, a notification category, a plan, what is seen of a '
   'credential, a membership, or a user''s plan, current team and rights: who, when, where, from what to what, and why. '
   'Append-only, in a partition a month. '
-  'Users read what happened to their own settings, administrators everything.';
+  'Users read what happened to their own settings and memberships, whoever owns or administers a team also what '
+  'happened to it, administrators everything. '
+  'In SQL a user names whose rows are meant, `user_id = (select attune.current_user_id())`: without, everybody''s are '
+  'walked.';
 comment on column attune.configuration_audit_log.id is 'In the order of writing.';
 comment on column attune.configuration_audit_log.occurred_at is 'When the change was made.';
 comment on column attune.configuration_audit_log.transaction_id is
@@ -247,7 +272,9 @@ comment on column attune.configuration_audit_log.agent is
 comment on column attune.configuration_audit_log.request_id is
   'The request it was changed by, as the servers'' logs have it; null for what came without one.';
 comment on column attune.configuration_audit_log.reason is
-  'Why, in the words of who changed it, where they gave a reason.';
+  E'@behavior +attribute:filterBy\n'
+  'Why, in the words of who changed it, where they gave a reason. '
+  'Whom the change concerns reads it, too.';
 comment on column attune.configuration_audit_log.subject is
   E'@behavior +attribute:filterBy\n'
   'What was changed.';
@@ -283,11 +310,13 @@ comment on column attune.configuration_audit_log.previous_updated_at is
   'When it had been written; null after an INSERT.';
 
 alter table attune.configuration_audit_log enable row level security;
--- No range of users here: it would have administrators read the index of all users for every filter of theirs. Users find
--- their own rows by their id, `viewer { configurationAuditLogs }`.
-create policy configuration_audit_log_select_self_or_admin on attune.configuration_audit_log for select to authenticated
+create policy configuration_audit_log_select_concerned_or_admin on attune.configuration_audit_log for select to authenticated
   using (
-    user_id = (select attune.current_user_id()) and key not in (select attune_hidden.concealed_keys())
+    (
+      user_id = (select attune.current_user_id())
+      or scope = any (array(select attune_hidden.managed_team_ids()::text))
+    )
+    and key <> all (array(select attune_hidden.concealed_keys()))
     or (select attune.is_admin())
   );
 create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role
@@ -296,13 +325,40 @@ create policy configuration_audit_log_select_service_role on attune.configuratio
 revoke all on attune.configuration_audit_log from public;
 grant select on attune.configuration_audit_log to authenticated, service_role;
 
+--! Included audit/hidden/readable_configuration_audit_log.sql
+create or replace function attune_hidden.readable_configuration_audit_log()
+returns setof attune.configuration_audit_log
+language sql stable security invoker
+begin atomic
+  select
+    c.id, c.occurred_at, c.transaction_id, c.actor_id, c.actor_role, c.acted_as, c.agent, c.request_id, c.reason,
+    c.subject, c.layer, c.user_id, c.scope, c.key, c.operation, c.previous_value, c.new_value, c.previous_attributes,
+    c.new_attributes, c.changed_members, c.previous_updated_by, c.previous_updated_at
+  from (
+    select false as is_everybodys, l.*
+    from attune.configuration_audit_log as l
+    where l.user_id = (select attune.current_user_id())
+      or l.scope = any (array(select attune_hidden.managed_team_ids()::text))
+    union all
+    select true, l.* from attune.configuration_audit_log as l
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_configuration_audit_log() is
+  'The rows of `configuration_audit_log` that the caller may read, found by index: the policy alone has a user walk '
+  'everybody''s rows. '
+  'Inlined; one of its halves is never executed, and filters, order and limit go down into the other.';
+revoke all on function attune_hidden.readable_configuration_audit_log() from public;
+grant execute on function attune_hidden.readable_configuration_audit_log() to authenticated, service_role;
+--! EndIncluded audit/hidden/readable_configuration_audit_log.sql
+
 create trigger _100_append_only before delete or truncate on attune.configuration_audit_log
   for each statement execute function attune_private.tg__append_only();
 create trigger _300_erase after update on attune.configuration_audit_log
   referencing old table as previous new table as changed
   for each statement
   execute function attune_private.tg__erase(
-    'previous_value', 'new_value', 'previous_attributes', 'new_attributes', 'changed_members'
+    'previous_value', 'new_value', 'previous_attributes', 'new_attributes', 'changed_members', 'reason'
   );
 
 -- A partition a month (UTC), made ahead. What finds none, when nobody made any for months, is not refused.
@@ -698,6 +754,159 @@ comment on function attune_private.tg_maintenance_operations__audit() is
 revoke all on function attune_private.tg_maintenance_operations__audit() from public;
 --! EndIncluded audit/triggers/tg_maintenance_operations__audit.sql
 
+-- How much is changed
+
+create type attune.audit_day as (
+  starts_at timestamptz, changes bigint, actors bigint, inserted bigint, updated bigint, deleted bigint
+);
+comment on type attune.audit_day is 'How much was changed on one day.';
+comment on column attune.audit_day.starts_at is
+  E'@notNull\n'
+  'Midnight, UTC, with which the day begins.';
+comment on column attune.audit_day.changes is
+  E'@notNull\n'
+  'How many changes there were.';
+comment on column attune.audit_day.actors is
+  E'@notNull\n'
+  'How many users made them; trusted servers and the owner are none.';
+comment on column attune.audit_day.inserted is
+  E'@notNull\n'
+  'How many of them made something new.';
+comment on column attune.audit_day.updated is
+  E'@notNull\n'
+  'How many changed something.';
+comment on column attune.audit_day.deleted is
+  E'@notNull\n'
+  'How many removed something.';
+
+create type attune.changed_setting as (
+  key text, changes bigint, users bigint, actors bigint, last_changed_at timestamptz
+);
+comment on type attune.changed_setting is 'How often a setting was changed.';
+comment on column attune.changed_setting.key is
+  E'@notNull\n'
+  'Which setting.';
+comment on column attune.changed_setting.changes is
+  E'@notNull\n'
+  'How many changes of it there were, in all layers and of its definition.';
+comment on column attune.changed_setting.users is
+  E'@notNull\n'
+  'To how many users they happened; what is set for many at once is nobody''s.';
+comment on column attune.changed_setting.actors is
+  E'@notNull\n'
+  'How many users made them; trusted servers and the owner are none.';
+comment on column attune.changed_setting.last_changed_at is
+  E'@notNull\n'
+  'When the last of them was made.';
+
+--! Included audit/private/audit_period.sql
+create or replace function attune_private.audit_period(since timestamptz, until timestamptz)
+returns tstzrange
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  last constant timestamptz := coalesce(until, now());
+  first constant timestamptz := coalesce(since, last - interval '30 days');
+begin
+  if (isfinite(first) and isfinite(last) and first <= last and last - first <= interval '366 days') is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The period is of no use',
+      detail = 'invalid_period',
+      hint = 'A period begins before it ends, and has at most 366 days.';
+  end if;
+
+  return tstzrange(first, last);
+end;
+$$;
+comment on function attune_private.audit_period(timestamptz, timestamptz) is
+  'From when to when is counted: up to now and for thirty days, unless told. '
+  'Refused: `invalid_period` (more than 366 days, or none).';
+revoke all on function attune_private.audit_period(timestamptz, timestamptz) from public;
+--! EndIncluded audit/private/audit_period.sql
+--! Included audit/audit_changes_per_day.sql
+create or replace function attune.audit_changes_per_day(
+  since timestamptz default null,
+  until timestamptz default null,
+  changed_key text default null,
+  user_id uuid default null,
+  actor_id uuid default null
+)
+returns setof attune.audit_day
+language plpgsql stable parallel restricted security definer
+rows 30
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(audit_changes_per_day.since, audit_changes_per_day.until);
+
+  return query
+    select
+      date_trunc('day', l.occurred_at, 'UTC') as starts_at,
+      count(*),
+      count(distinct l.actor_id),
+      count(*) filter (where l.operation = 'INSERT'),
+      count(*) filter (where l.operation = 'UPDATE'),
+      count(*) filter (where l.operation = 'DELETE')
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and (audit_changes_per_day.changed_key is null or l.key = audit_changes_per_day.changed_key)
+      and (audit_changes_per_day.user_id is null or l.user_id = audit_changes_per_day.user_id)
+      and (audit_changes_per_day.actor_id is null or l.actor_id = audit_changes_per_day.actor_id)
+    group by 1
+    order by 1;
+end;
+$$;
+comment on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  '@param changed_key Only changes of this setting, template, category, provider, or column of a user.\n'
+  '@param user_id Only what happened to this user.\n'
+  '@param actor_id Only what this user did.\n'
+  'How much was changed on each day (UTC), the first one first; a day without a change has no row. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) from public;
+grant execute on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) to anon, authenticated, service_role;
+--! EndIncluded audit/audit_changes_per_day.sql
+--! Included audit/most_changed_settings.sql
+create or replace function attune.most_changed_settings(since timestamptz default null, until timestamptz default null)
+returns setof attune.changed_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(most_changed_settings.since, most_changed_settings.until);
+
+  return query
+    select l.key, count(*), count(distinct l.user_id), count(distinct l.actor_id), max(l.occurred_at)
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and l.subject = 'setting'
+    group by l.key
+    order by 2 desc, 1;
+end;
+$$;
+comment on function attune.most_changed_settings(timestamptz, timestamptz) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  'Which settings were changed, the most often changed first. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.most_changed_settings(timestamptz, timestamptz) from public;
+grant execute on function attune.most_changed_settings(timestamptz, timestamptz) to anon, authenticated, service_role;
+--! EndIncluded audit/most_changed_settings.sql
+
 -- What is audited
 
 create trigger _900_audit after insert or update on attune.setting_definitions
@@ -867,14 +1076,14 @@ begin
   -- That something was changed, when and by whom stays; what it was goes.
   update attune.configuration_audit_log as l
   set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null,
-    changed_members = null
+    changed_members = null, reason = null
   where l.user_id = erase_user.user_id;
 
   return erased;
 end;
 $$;
 comment on function attune_private.erase_user(uuid, text) is
-  'Takes the values of a user out of the audit log and returns from how many rows. '
+  'Takes the values of a user, and the reasons given for them, out of the audit log and returns from how many rows. '
   'It leaves a row in `maintenance_operations`.';
 revoke all on function attune_private.erase_user(uuid, text) from public;
 --! EndIncluded audit/private/erase_user.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:393f137ae8c981951355d1dcb71c846a444aaa3d
---! Hash: sha1:95c473404195395d5105f408102d740fdef0f685
+--! Previous: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
+--! Hash: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -231,7 +231,7 @@ begin
         select format('"x-attune" knows no %s', string_agg(to_jsonb(k)::text, ', ' order by k))
         from jsonb_object_keys(options) as k
         where k <> all ('{
-          category,layer,writable_by,seeding,merge,audience,rollout_group,renamedFrom,assertFormat,is_public
+          category,layer,writable_by,seeding,merge,audience,rollout_group,is_protected,renamedFrom,assertFormat,is_public
         }'::text[])
         having count(*) > 0
       ),
@@ -261,6 +261,7 @@ begin
           then '"rollout_group" is not 1 to 200 characters long'
       end,
       case when jsonb_typeof(options -> 'is_public') <> 'boolean' then '"is_public" is no boolean' end,
+      case when jsonb_typeof(options -> 'is_protected') <> 'boolean' then '"is_protected" is no boolean' end,
       case when jsonb_typeof(options -> 'category') <> 'string' then '"category" is no string' end,
       case
         when char_length(options ->> 'category') not between 1 and 100
@@ -308,8 +309,9 @@ begin
     definition.audience := coalesce(
       options ->> 'audience', case when options -> 'is_public' = 'true' then 'public' else 'client' end
     );
-    -- Unless told, that of the definition that is there, or the key.
+    -- Unless told, as the definition that is there, or the key, and not protected.
     definition.rollout_group := options ->> 'rollout_group';
+    definition.is_protected := (options -> 'is_protected')::boolean;
     definition.default_value := coalesce(inherited -> 'default', 'null');
     definition.merge := coalesce(
       options ->> 'merge',
@@ -359,7 +361,7 @@ begin atomic
         select jsonb_object_agg(a.name, jsonb_build_object('from', c.before -> a.name, 'to', c.after -> a.name)) as changes
         from unnest(array[
           'category', 'description', 'schema', 'default_value', 'layer', 'writable_by', 'seeding', 'merge', 'audience',
-          'rollout_group', 'source'
+          'rollout_group', 'is_protected', 'source'
         ]) as a (name)
         where coalesce(c.before -> a.name, 'null') <> coalesce(c.after -> a.name, 'null')
       ) as f on true
@@ -474,17 +476,19 @@ begin
         merge = wanted.merge,
         audience = wanted.audience,
         rollout_group = wanted.rollout_group,
+        is_protected = wanted.is_protected,
         source = wanted.source
       where d.key = change.key;
 
     when 'added' then
       insert into attune.setting_definitions (
         key, category, description, schema, default_value, layer, writable_by, seeding, merge, audience, rollout_group,
-        source
+        is_protected, source
       )
       values (
         wanted.key, wanted.category, wanted.description, wanted.schema, wanted.default_value, wanted.layer,
-        wanted.writable_by, wanted.seeding, wanted.merge, wanted.audience, wanted.rollout_group, wanted.source
+        wanted.writable_by, wanted.seeding, wanted.merge, wanted.audience, wanted.rollout_group,
+        wanted.is_protected, wanted.source
       );
   end case;
 end;
@@ -655,8 +659,8 @@ comment on function attune.rename_setting(text, text) is
 revoke all on function attune.rename_setting(text, text) from public;
 grant execute on function attune.rename_setting(text, text) to anon, authenticated, service_role;
 --! EndIncluded definitions/rename_setting.sql
---! Included definitions/private/with_rollout_group.sql
-create or replace function attune_private.with_rollout_group(definition attune.setting_definitions)
+--! Included definitions/private/completed_definition.sql
+create or replace function attune_private.completed_definition(definition attune.setting_definitions)
 returns attune.setting_definitions
 language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
@@ -665,13 +669,19 @@ begin
   definition.rollout_group := coalesce(
     definition.rollout_group, attune_private.rollout_group(definition.key), definition.key
   );
+  definition.is_protected := coalesce(
+    definition.is_protected,
+    (select d.is_protected from attune.setting_definitions as d where d.key = definition.key),
+    false
+  );
   return definition;
 end;
 $$;
-comment on function attune_private.with_rollout_group(attune.setting_definitions) is
-  'A definition with its rollout group: unless it names one, that of the definition that is there, or its key.';
-revoke all on function attune_private.with_rollout_group(attune.setting_definitions) from public;
---! EndIncluded definitions/private/with_rollout_group.sql
+comment on function attune_private.completed_definition(attune.setting_definitions) is
+  'A definition with what it does not mention: rollout group and protection are those of the definition that is there, '
+  'or its key, and not protected.';
+revoke all on function attune_private.completed_definition(attune.setting_definitions) from public;
+--! EndIncluded definitions/private/completed_definition.sql
 --! Included definitions/apply_definitions.sql
 create or replace function attune.apply_definitions(
   document jsonb,
@@ -758,7 +768,7 @@ begin
       end loop;
 
       wanted := array(
-        select attune_private.with_rollout_group(d.definition)
+        select attune_private.completed_definition(d.definition)
         from unnest(declared) as d
         where (d.definition).key is not null
       );
@@ -874,8 +884,8 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'administrators. '
   'The document is a JSON Schema object, as editor extensions publish theirs: `$id` (or `title`) names the source, '
   '`properties` are the settings, each with `default`, `description`, schema keywords and `x-attune` (`"category"`, '
-  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"assertFormat"`, '
-  '`"renamedFrom"`); an `x-attune` of the document itself holds for all. '
+  '`"layer"`, `"writable_by"`, `"seeding"`, `"merge"`, `"audience"`, `"rollout_group"`, `"is_protected"`, '
+  '`"assertFormat"`, `"renamedFrom"`); an `x-attune` of the document itself holds for all. '
   'What a setting refers to by `$ref` becomes part of its schema, and gives the default and description that it '
   'does not have itself. '
   'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by '
@@ -919,7 +929,8 @@ begin atomic
               'seeding', d.seeding,
               'merge', d.merge,
               'audience', d.audience,
-              'rollout_group', nullif(d.rollout_group, d.key)
+              'rollout_group', nullif(d.rollout_group, d.key),
+              'is_protected', nullif(d.is_protected, false)
             ))
           )
       ),

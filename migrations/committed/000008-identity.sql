@@ -1,5 +1,5 @@
---! Previous: sha1:95c473404195395d5105f408102d740fdef0f685
---! Hash: sha1:aa6239165ff5d5ec023ec4d0c1dd7ebb4a221b6a
+--! Previous: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
+--! Hash: sha1:3081c0e10494a6e226d584850bf09b8673948a70
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -314,10 +314,13 @@ create index security_log_event_idx on attune.security_log (id) where event <> '
 create index security_log_address_idx on attune.security_log (address, id);
 create index security_log_session_id_idx on attune.security_log (session_id, id);
 comment on table attune.security_log is
-  E'@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
+  E'@readBy attune_hidden.readable_security_log\n'
+  '@foreignKey (user_id) references attune.users (id)|@fieldName user\n'
   'What happened to accounts and sessions. '
   'Append-only. '
-  'Users read what happened to their own account, administrators everything.';
+  'Users read what happened to their own account, administrators everything. '
+  'In SQL a user names whose rows are meant, `user_id = (select attune.current_user_id())`: without, everybody''s are '
+  'walked.';
 comment on column attune.security_log.id is 'In the order of writing.';
 comment on column attune.security_log.occurred_at is 'When it happened.';
 comment on column attune.security_log.event is
@@ -332,13 +335,31 @@ comment on column attune.security_log.address is
   'It goes when the account is deleted.';
 
 alter table attune.security_log enable row level security;
--- As in the audit log, no range of users.
 create policy security_log_select_self_or_admin on attune.security_log for select to authenticated
   using (user_id = (select attune.current_user_id()) or (select attune.is_admin()));
 create policy security_log_select_service_role on attune.security_log for select to service_role using (true);
 
 revoke all on attune.security_log from public;
 grant select on attune.security_log to authenticated, service_role;
+
+--! Included identity/hidden/readable_security_log.sql
+create or replace function attune_hidden.readable_security_log()
+returns setof attune.security_log
+language sql stable security invoker
+begin atomic
+  select c.id, c.occurred_at, c.event, c.user_id, c.session_id, c.address
+  from (
+    select false as is_everybodys, l.* from attune.security_log as l where l.user_id = (select attune.current_user_id())
+    union all
+    select true, l.* from attune.security_log as l
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_security_log() is
+  'The rows of `security_log` that the caller may read, found by index, as `readable_configuration_audit_log` does.';
+revoke all on function attune_hidden.readable_security_log() from public;
+grant execute on function attune_hidden.readable_security_log() to authenticated, service_role;
+--! EndIncluded identity/hidden/readable_security_log.sql
 
 create trigger _100_append_only before delete or truncate on attune.security_log
   for each statement execute function attune_private.tg__append_only();

@@ -1,5 +1,5 @@
---! Previous: sha1:aa6239165ff5d5ec023ec4d0c1dd7ebb4a221b6a
---! Hash: sha1:7d243ed5e532193d748f17e4a38345bee9c0f59d
+--! Previous: sha1:3081c0e10494a6e226d584850bf09b8673948a70
+--! Hash: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
 --! Message: invitations
 
 create table attune.invitations (
@@ -57,7 +57,10 @@ comment on column attune.invitations.revoked_at is
 
 alter table attune.invitations enable row level security;
 create policy invitations_select_manager on attune.invitations for select to authenticated
-  using (team_id in (select attune_hidden.managed_team_ids()) or project_id in (select attune_hidden.owned_project_ids()));
+  using (
+    team_id = any (array(select attune_hidden.managed_team_ids()))
+    or project_id = any (array(select attune_hidden.owned_project_ids()))
+  );
 create policy invitations_select_service_role on attune.invitations for select to service_role using (true);
 
 revoke all on attune.invitations from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:7d243ed5e532193d748f17e4a38345bee9c0f59d
---! Hash: sha1:d634c8543e8b69e573b694e67e3c5be606b91f92
+--! Previous: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
+--! Hash: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:d634c8543e8b69e573b694e67e3c5be606b91f92
---! Hash: sha1:5b4480d16d3e0ff6e3271f9892c8c7db9785064e
+--! Previous: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
+--! Hash: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:5b4480d16d3e0ff6e3271f9892c8c7db9785064e
---! Hash: sha1:2d20a9eb92ebc844be0a34f27ec6278e64899bb2
+--! Previous: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
+--! Hash: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:2d20a9eb92ebc844be0a34f27ec6278e64899bb2
---! Hash: sha1:f072a6cf855f058897f6bc026e2568cb2c3b04eb
+--! Previous: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
+--! Hash: sha1:f323048e500d3360608e45101e978742c4137ace
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -97,60 +97,110 @@ revoke all on function attune_private.refuse_import(jsonb, text) from public;
 
 -- A user's own
 
+--! Included moving-settings/hidden/key_now.sql
+create or replace function attune_hidden.key_now(key text, at timestamptz)
+returns text
+-- Definer, because whoever goes back to an own value may not read how settings were renamed.
+language plpgsql stable parallel safe security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  renamed jsonb;
+  called text := key_now.key;
+begin
+  for renamed in
+    select l.new_value
+    from attune.configuration_audit_log as l
+    where l.key = 'rename_setting'
+      and l.subject = 'maintenance_operation'
+      and l.occurred_at > key_now.at
+    order by l.id
+  loop
+    called := case renamed ->> 'from' when called then renamed ->> 'to' else called end;
+  end loop;
+
+  return called;
+end;
+$$;
+comment on function attune_hidden.key_now(text, timestamptz) is
+  'What a setting is called now that had a key at a moment.';
+revoke all on function attune_hidden.key_now(text, timestamptz) from public;
+grant execute on function attune_hidden.key_now(text, timestamptz) to anon, authenticated, service_role;
+--! EndIncluded moving-settings/hidden/key_now.sql
 --! Included moving-settings/private/exported_preferences.sql
-create or replace function attune_private.exported_preferences(user_id uuid)
+create or replace function attune_private.exported_preferences(
+  user_id uuid,
+  at timestamptz default null,
+  as_of_today boolean default false
+)
 returns jsonb
 language sql stable parallel safe security invoker
 begin atomic
-  select jsonb_build_object(
-    'preferences', coalesce(
-      (
-        select jsonb_object_agg(p.key, jsonb_build_object('value', p.value, 'is_active', p.is_active))
-        from attune.user_preferences as p
-        join attune.setting_definitions as d on d.key = p.key and d.writable_by = 'user'
-        where p.user_id = exported_preferences.user_id
-          and d.audience <= (select attune_private.audience_of_user(exported_preferences.user_id))
-      ),
-      '{}'
+  with
+    stored as (
+      select null::uuid as project_id, p.key, p.value, p.is_active
+      from attune_private.user_preferences_at(exported_preferences.user_id, exported_preferences.at) as p
+      union all
+      select p.project_id, p.key, p.value, p.is_active
+      from attune_private.project_preferences_at(exported_preferences.user_id, exported_preferences.at) as p
     ),
+    exported as (
+      select
+        s.project_id,
+        -- A name that another setting had then belongs to the one that has it now.
+        jsonb_object_agg(k.key, jsonb_build_object('value', s.value, 'is_active', s.is_active) order by k.key <> s.key)
+          as entries
+      from stored as s
+      cross join lateral (
+        select case when as_of_today then attune_hidden.key_now(s.key, exported_preferences.at) else s.key end
+      ) as k (key)
+      cross join (select attune_private.audience_of_user(exported_preferences.user_id)) as u (audience)
+      left join attune_private.definitions_at(case when not as_of_today then exported_preferences.at end) as d
+        on d.key = k.key
+      where d.writable_by = 'user'
+        and d.audience <= u.audience
+        and (exported_preferences.at is null or not attune_private.is_concealed(s.key, u.audience))
+        or as_of_today
+        and d.key is null
+      group by s.project_id
+    )
+  select jsonb_build_object(
+    'preferences', coalesce((select e.entries from exported as e where e.project_id is null), '{}'),
     'projects', coalesce(
-      (
-        select jsonb_object_agg(g.project_id, g.preferences)
-        from (
-          select
-            p.project_id,
-            jsonb_object_agg(p.key, jsonb_build_object('value', p.value, 'is_active', p.is_active)) as preferences
-          from attune.project_preferences as p
-          join attune.setting_definitions as d on d.key = p.key and d.writable_by = 'user'
-          where p.user_id = exported_preferences.user_id
-            and d.audience <= (select attune_private.audience_of_user(exported_preferences.user_id))
-          group by p.project_id
-        ) as g
-      ),
-      '{}'
+      (select jsonb_object_agg(e.project_id, e.entries) from exported as e where e.project_id is not null), '{}'
     )
   );
 end;
-comment on function attune_private.exported_preferences(uuid) is 'All that a user chose; see `attune.export_preferences`.';
-revoke all on function attune_private.exported_preferences(uuid) from public;
+comment on function attune_private.exported_preferences(uuid, timestamptz, boolean) is
+  'All that a user chose, now (NULL) or at a moment, by the definitions of then; see `attune.export_preferences`. '
+  'With `as_of_today` what of it is the user''s to choose today, under the keys of today, and what there is no setting '
+  'for any more.';
+revoke all on function attune_private.exported_preferences(uuid, timestamptz, boolean) from public;
 --! EndIncluded moving-settings/private/exported_preferences.sql
 --! Included moving-settings/export_preferences.sql
-create or replace function attune.export_preferences()
+create or replace function attune.export_preferences(at timestamptz default null)
 returns jsonb
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant uuid := attune_hidden.require_user_id();
 begin
-  return attune_private.exported_preferences(attune_hidden.require_user_id());
+  if export_preferences.at is not null then
+    perform attune_private.check_moment(export_preferences.at);
+  end if;
+
+  return attune_private.exported_preferences(caller, export_preferences.at);
 end;
 $$;
-comment on function attune.export_preferences() is
+comment on function attune.export_preferences(timestamptz) is
+  E'@param at As it was at which moment; as it is when left out.\n'
   'All that the caller chose, `{"preferences": {key: {"value", "is_active"}}, "projects": {id: {key: {…}}}}`, for '
   '`import_preferences`. '
   'What only administrators may write is not in it. '
-  'Refused: `not_signed_in`.';
-revoke all on function attune.export_preferences() from public;
-grant execute on function attune.export_preferences() to anon, authenticated, service_role;
+  'Refused: `not_signed_in`, `moment_in_future`, `history_purged`.';
+revoke all on function attune.export_preferences(timestamptz) from public;
+grant execute on function attune.export_preferences(timestamptz) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/export_preferences.sql
 --! Included moving-settings/private/preference_changes.sql
 create or replace function attune_private.preference_changes(
@@ -219,7 +269,7 @@ begin atomic
     case
       when not c.is_wanted then 'removed'
       when c.previous_value is null then 'added'
-      when (c.previous_value, c.previous_active) = (c.new_value, c.new_active) then 'unchanged'
+      when (c.previous_value::text, c.previous_active) = (c.new_value::text, c.new_active) then 'unchanged'
       else 'changed'
     end::attune.definition_action,
     c.previous_value,
@@ -239,6 +289,36 @@ comment on function attune_private.preference_changes(uuid, jsonb, attune.import
   'Its values are whole where the setting''s `merge` is `replace`, unless they are patches, as those of a template.';
 revoke all on function attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean) from public;
 --! EndIncluded moving-settings/private/preference_changes.sql
+--! Included moving-settings/private/preference_change_problems.sql
+create or replace function attune_private.preference_change_problems(user_id uuid, change attune.setting_change)
+returns jsonb
+language sql volatile security invoker
+begin atomic
+  select case
+    when (change).action = 'unchanged' then null
+    when (change).scope is not null and not exists (
+      select from attune.project_members as m
+      where m.user_id = preference_change_problems.user_id
+        and m.project_id::text = (change).scope
+    ) then attune_private.one_problem('project', 'there is no such project')
+    when d.audience > (select attune_private.audience_of_user(preference_change_problems.user_id))
+      then attune_private.one_problem('unknown', 'there is no such setting')
+    when d.writable_by = 'admin'
+      then attune_private.one_problem('writable_by', 'only an administrator may change it')
+    when (change).action <> 'removed' and exists (
+      select from attune_private.judged_settings(preference_change_problems.user_id, null) as j
+      where j.key = (change).key and j.enforced_by < 'user'
+    ) then attune_private.one_problem('is_enforced', 'it is locked by an administrator')
+    when (change).action <> 'removed'
+      then attune_private.import_problems((change).key, (change).layer, (change).new_value)
+  end
+  from (select) as one
+  left join attune.setting_definitions as d on d.key = (change).key;
+end;
+comment on function attune_private.preference_change_problems(uuid, attune.setting_change) is
+  'Why a preference of a user can''t become what `preference_changes` says; NULL when it can.';
+revoke all on function attune_private.preference_change_problems(uuid, attune.setting_change) from public;
+--! EndIncluded moving-settings/private/preference_change_problems.sql
 --! Included moving-settings/private/import_preferences.sql
 create or replace function attune_private.import_preferences(
   user_id uuid,
@@ -304,25 +384,8 @@ begin
     )
   into listed, problems
   from unnest(changes) as c
-  left join attune.setting_definitions as d on d.key = c.key
-  cross join lateral (
-    select case
-      when c.scope is not null and not exists (
-        select from attune.project_members as m where m.user_id = import_preferences.user_id and m.project_id::text = c.scope
-      ) then attune_private.one_problem('project', 'there is no such project')
-      when d.audience > (select attune_private.audience_of_user(import_preferences.user_id))
-        then attune_private.one_problem('unknown', 'there is no such setting')
-      when d.writable_by = 'admin'
-        then attune_private.one_problem('writable_by', 'only an administrator may change it')
-      when c.action <> 'removed' and exists (
-        select from attune_private.judged_settings(import_preferences.user_id, null) as j
-        where j.key = c.key and j.enforced_by < 'user'
-      ) then attune_private.one_problem('is_enforced', 'it is locked by an administrator')
-      when c.action <> 'removed' then attune_private.import_problems(c.key, c.layer, c.new_value)
-    end
-  ) as p (problems)
-  where c.action <> 'unchanged'
-    and p.problems is not null;
+  cross join lateral attune_private.preference_change_problems(import_preferences.user_id, c) as p (problems)
+  where p.problems is not null;
   perform attune_private.refuse_import(problems, listed);
 
   -- A dry run does the same and takes it back, so that it finds the same problems.
@@ -422,8 +485,46 @@ grant execute on function attune.import_preferences(jsonb, attune.import_mode, b
 
 -- Everybody's and a plan's
 
+--! Included moving-settings/private/exported_configuration.sql
+create or replace function attune_private.exported_configuration(
+  at timestamptz default null,
+  as_of_today boolean default false
+)
+returns jsonb
+language sql stable parallel safe security invoker
+begin atomic
+  with
+    stored as (
+      select null as plan, g.key, to_jsonb(g) - array['key', 'updated_by', 'updated_at'] as entry
+      from attune_private.global_settings_at(exported_configuration.at) as g
+      union all
+      select p.plan, p.key, to_jsonb(p) - array['plan', 'key', 'updated_by', 'updated_at']
+      from attune_private.plan_settings_at(exported_configuration.at) as p
+    ),
+    exported as (
+      select
+        s.plan,
+        -- A name that another setting had then belongs to the one that has it now.
+        jsonb_object_agg(k.key, s.entry order by k.key <> s.key) as entries
+      from stored as s
+      cross join lateral (
+        select case when as_of_today then attune_hidden.key_now(s.key, exported_configuration.at) else s.key end
+      ) as k (key)
+      group by s.plan
+    )
+  select jsonb_build_object(
+    'global', coalesce((select e.entries from exported as e where e.plan is null), '{}'),
+    'plans', coalesce((select jsonb_object_agg(e.plan, e.entries) from exported as e where e.plan is not null), '{}')
+  );
+end;
+comment on function attune_private.exported_configuration(timestamptz, boolean) is
+  'What administrators chose for everybody and for plans, now (NULL) or at a moment; see '
+  '`attune.export_configuration`. '
+  'With `as_of_today` under the keys of today.';
+revoke all on function attune_private.exported_configuration(timestamptz, boolean) from public;
+--! EndIncluded moving-settings/private/exported_configuration.sql
 --! Included moving-settings/export_configuration.sql
-create or replace function attune.export_configuration()
+create or replace function attune.export_configuration(at timestamptz default null)
 returns jsonb
 language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
@@ -431,31 +532,20 @@ as $$
 begin
   perform attune_hidden.require_admin();
 
-  return jsonb_build_object(
-    'global', (
-      select coalesce(
-        jsonb_object_agg(g.key, to_jsonb(g) - array['key', 'updated_by', 'updated_at']),
-        '{}'
-      )
-      from attune.global_settings as g
-    ),
-    'plans', (
-      select coalesce(jsonb_object_agg(s.plan, s.settings), '{}')
-      from (
-        select p.plan, jsonb_object_agg(p.key, to_jsonb(p) - array['plan', 'key', 'updated_by', 'updated_at']) as settings
-        from attune.plan_settings as p
-        group by p.plan
-      ) as s
-    )
-  );
+  if export_configuration.at is not null then
+    perform attune_private.check_moment(export_configuration.at);
+  end if;
+
+  return attune_private.exported_configuration(export_configuration.at);
 end;
 $$;
-comment on function attune.export_configuration() is
+comment on function attune.export_configuration(timestamptz) is
+  E'@param at As it was at which moment; as it is when left out.\n'
   'What administrators chose for everybody and for plans, `{"global": {key: {"value", "is_active", …}}, "plans": '
-  '{plan: {key: {…}}}}`, for `import_configuration`, such as from staging into production; for administrators '
-  '(`admin_required`).';
-revoke all on function attune.export_configuration() from public;
-grant execute on function attune.export_configuration() to anon, authenticated, service_role;
+  '{plan: {key: {…}}}}`, for `import_configuration`, such as from staging into production; for administrators. '
+  'Refused: `admin_required`, `moment_in_future`, `history_purged`.';
+revoke all on function attune.export_configuration(timestamptz) from public;
+grant execute on function attune.export_configuration(timestamptz) to anon, authenticated, service_role;
 --! EndIncluded moving-settings/export_configuration.sql
 --! Included moving-settings/private/configuration_changes.sql
 create or replace function attune_private.configuration_changes(document jsonb, mode attune.import_mode)
@@ -494,7 +584,7 @@ begin atomic
     case
       when w.key is null then 'removed'
       when p.key is null then 'added'
-      when e.entry = p.entry then 'unchanged'
+      when e.entry::text = p.entry::text then 'unchanged'
       else 'changed'
     end::attune.definition_action,
     p.entry -> 'value',
@@ -515,25 +605,40 @@ comment on function attune_private.configuration_changes(jsonb, attune.import_mo
   'What importing a document would do to the global layer and to those of plans.';
 revoke all on function attune_private.configuration_changes(jsonb, attune.import_mode) from public;
 --! EndIncluded moving-settings/private/configuration_changes.sql
---! Included moving-settings/import_configuration.sql
-create or replace function attune.import_configuration(
+--! Included moving-settings/private/configuration_change_problems.sql
+create or replace function attune_private.configuration_change_problems(change attune.setting_change)
+returns jsonb
+language sql volatile security invoker
+begin atomic
+  select case
+    when (change).action not in ('added', 'changed') then null
+    when (change).layer = 'plan' and not exists (select from attune.plans as p where p.name = (change).scope)
+      then attune_private.one_problem('plan', 'there is no such plan')
+    when (change).new_value is null then attune_private.one_problem('required', 'it has no value')
+    else attune_private.import_problems((change).key, (change).layer, (change).new_value)
+  end;
+end;
+comment on function attune_private.configuration_change_problems(attune.setting_change) is
+  'Why a value can''t become what `configuration_changes` says; NULL when it can.';
+revoke all on function attune_private.configuration_change_problems(attune.setting_change) from public;
+--! EndIncluded moving-settings/private/configuration_change_problems.sql
+--! Included moving-settings/private/import_configuration.sql
+create or replace function attune_private.import_configuration(
+  caller attune_private.caller,
   document jsonb,
-  mode attune.import_mode default 'merge',
-  dry_run boolean default false
+  mode attune.import_mode,
+  dry_run boolean
 )
 returns setof attune.setting_change
-language plpgsql volatile security definer
+language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  caller constant attune_private.caller := attune_private.current_caller();
   import_mode constant attune.import_mode := coalesce(mode, 'merge');
   problems jsonb;
   listed text;
   changes attune.setting_change[];
 begin
-  perform attune_private.require_administrator(caller);
-
   perform attune_private.refuse_import(
     attune_private.value_problems(
       '{
@@ -583,16 +688,8 @@ begin
       )
     into listed, problems
     from unnest(changes) as c
-    cross join lateral (
-      select case
-        when c.layer = 'plan' and not exists (select from attune.plans as p where p.name = c.scope)
-          then attune_private.one_problem('plan', 'there is no such plan')
-        when c.new_value is null then attune_private.one_problem('required', 'it has no value')
-        else attune_private.import_problems(c.key, c.layer, c.new_value)
-      end
-    ) as p (problems)
-    where c.action in ('added', 'changed')
-      and p.problems is not null;
+    cross join lateral attune_private.configuration_change_problems(c) as p (problems)
+    where p.problems is not null;
     perform attune_private.refuse_import(problems, listed);
 
     delete from attune.global_settings as g
@@ -654,6 +751,29 @@ begin
   end;
 
   return query select c.* from unnest(changes) as c;
+end;
+$$;
+comment on function attune_private.import_configuration(attune_private.caller, jsonb, attune.import_mode, boolean) is
+  'Makes the global layer and those of plans what a document says; see `attune.import_configuration`.';
+revoke all on function attune_private.import_configuration(attune_private.caller, jsonb, attune.import_mode, boolean)
+  from public;
+--! EndIncluded moving-settings/private/import_configuration.sql
+--! Included moving-settings/import_configuration.sql
+create or replace function attune.import_configuration(
+  document jsonb,
+  mode attune.import_mode default 'merge',
+  dry_run boolean default false
+)
+returns setof attune.setting_change
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller constant attune_private.caller := attune_private.current_caller();
+begin
+  perform attune_private.require_administrator(caller);
+
+  return query select c.* from attune_private.import_configuration(caller, document, mode, dry_run) as c;
 end;
 $$;
 comment on function attune.import_configuration(jsonb, attune.import_mode, boolean) is

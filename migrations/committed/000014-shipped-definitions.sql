@@ -1,5 +1,5 @@
---! Previous: sha1:f072a6cf855f058897f6bc026e2568cb2c3b04eb
---! Hash: sha1:ef628ed6fedfd1ad0d048ea19df382aa55465f38
+--! Previous: sha1:f323048e500d3360608e45101e978742c4137ace
+--! Hash: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1225,6 +1225,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 36500,
       "default": 365,
       "description": "How many days a notification is kept after it arrived, was read or was put away, whatever came last.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "AUDIT_MINIMUM_DAYS": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 36500,
+      "default": 90,
+      "description": "How many days the audit log is kept at least: nobody may purge what is younger.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -1,5 +1,5 @@
---! Previous: sha1:ef628ed6fedfd1ad0d048ea19df382aa55465f38
---! Hash: sha1:9dfb8f0fa3d03fdcf5c4346e1ee0b513ec0ec1c5
+--! Previous: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
+--! Hash: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted
@@ -158,7 +158,8 @@ create table attune.team_credentials (
 );
 create index team_credentials_provider_idx on attune.team_credentials (provider);
 comment on table attune.team_credentials is
-  E'@behavior -insert -update -delete\n'
+  E'@readBy attune_hidden.readable_team_credentials\n'
+  '@behavior -insert -update -delete\n'
   '@foreignKey (updated_by) references attune.profiles (id)|@fieldName updatedBy|@backwardBehavior -*\n'
   'What may be seen of the credentials of teams, which are used for members who have none of their own; '
   '`set_team_credential` stores one. '
@@ -184,12 +185,33 @@ comment on column attune.team_credentials.updated_at is 'When it was last set, o
 
 alter table attune.team_credentials enable row level security;
 create policy team_credentials_select_member_or_admin on attune.team_credentials for select to authenticated
-  using (team_id in (select attune_hidden.member_team_ids()) or (select attune.is_admin()));
+  using (team_id = any (array(select attune_hidden.member_team_ids())) or (select attune.is_admin()));
 create policy team_credentials_select_service_role on attune.team_credentials for select to service_role
   using (true);
 
 revoke all on attune.team_credentials from public;
 grant select on attune.team_credentials to authenticated, service_role;
+
+--! Included credentials/hidden/readable_team_credentials.sql
+create or replace function attune_hidden.readable_team_credentials()
+returns setof attune.team_credentials
+language sql stable security invoker
+begin atomic
+  select
+    c.team_id, c.provider, c.label, c.last_four, c.expires_at, c.last_used_at, c.updated_by, c.created_at, c.updated_at
+  from (
+    select false as is_everybodys, t.* from attune.team_credentials as t
+    where t.team_id = any (array(select attune_hidden.member_team_ids()))
+    union all
+    select true, t.* from attune.team_credentials as t
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_team_credentials() is
+  'The rows of `team_credentials` that the caller may read, found by index, as `readable_configuration_audit_log` does.';
+revoke all on function attune_hidden.readable_team_credentials() from public;
+grant execute on function attune_hidden.readable_team_credentials() to authenticated, service_role;
+--! EndIncluded credentials/hidden/readable_team_credentials.sql
 
 create trigger _100_timestamps before update of label, last_four, expires_at on attune.team_credentials
   for each row execute function attune_private.tg__timestamps();

@@ -1,5 +1,5 @@
---! Previous: sha1:9dfb8f0fa3d03fdcf5c4346e1ee0b513ec0ec1c5
---! Hash: sha1:4ec57649be9117ded83a6bd49d1885bec6baf999
+--! Previous: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
+--! Hash: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
 --! Message: knowledge
 
 -- What one learns, the others find.

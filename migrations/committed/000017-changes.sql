@@ -1,5 +1,5 @@
---! Previous: sha1:4ec57649be9117ded83a6bd49d1885bec6baf999
---! Hash: sha1:05f9978f53c3ec9706bf85ebd017976663fb662a
+--! Previous: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
+--! Hash: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

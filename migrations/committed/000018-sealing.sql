@@ -1,5 +1,5 @@
---! Previous: sha1:05f9978f53c3ec9706bf85ebd017976663fb662a
---! Hash: sha1:3da7da95e5c568e1a399e76109ec005089a31d27
+--! Previous: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
+--! Hash: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -8,7 +8,8 @@ create table attune.audit_seals (
   id bigint not null
     constraint audit_seals_pkey primary key,
   sealed_at timestamptz not null,
-  snapshot pg_snapshot not null,
+  snapshot text not null
+    constraint audit_seals_snapshot_check check (char_length(snapshot) <= 1000000 and snapshot ~ '^\d+:\d+:[\d,]*$'),
   database_identity text not null
     constraint audit_seals_database_identity_check check (database_identity ~ '^[0-9a-f]{16}$'),
   transaction_id xid8 not null,
@@ -21,13 +22,15 @@ create table attune.audit_seals (
   constraint audit_seals_last_sequence_check check (last_sequence >= first_sequence)
 );
 comment on table attune.audit_seals is
+  E'@readBy attune_hidden.readable_audit_seals\n'
   'The seals of the audit log: each stands for the rows that were not sealed before, and for all seals before it. '
   'Append-only, for administrators to read. '
   'They stay when what they seal is purged.';
 comment on column attune.audit_seals.id is 'Which seal it is, from 1 on, without a gap: there is one chain.';
 comment on column attune.audit_seals.sealed_at is 'When sealing began.';
 comment on column attune.audit_seals.snapshot is
-  'Which transactions were over: what they wrote is sealed by this seal, or one before.';
+  'Which transactions were over, as PostgreSQL writes it (`pg_snapshot`): what they wrote is sealed by this seal, or one '
+  'before.';
 comment on column attune.audit_seals.database_identity is
   'Within what the numbers of transactions mean something: another after a restore.';
 comment on column attune.audit_seals.transaction_id is 'The transaction that sealed.';
@@ -47,6 +50,19 @@ create policy audit_seals_select_service_role on attune.audit_seals for select t
 
 revoke all on attune.audit_seals from public;
 grant select on attune.audit_seals to authenticated, service_role;
+
+--! Included sealing/hidden/readable_audit_seals.sql
+create or replace function attune_hidden.readable_audit_seals()
+returns setof attune.audit_seals
+language sql stable security invoker
+begin atomic
+  select s.* from attune.audit_seals as s where (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_audit_seals() is
+  'The rows of `audit_seals`, for whom may read them; nobody else walks them.';
+revoke all on function attune_hidden.readable_audit_seals() from public;
+grant execute on function attune_hidden.readable_audit_seals() to authenticated, service_role;
+--! EndIncluded sealing/hidden/readable_audit_seals.sql
 
 create trigger _100_append_only before update or delete or truncate on attune.audit_seals
   for each statement execute function attune_private.tg__append_only('Seals stay as they are.');
@@ -152,9 +168,10 @@ create type attune.audit_finding as (
 );
 comment on type attune.audit_finding is 'What is wrong with the audit log at one place.';
 comment on column attune.audit_finding.audit_id is
-  E'@nullable\n'
   'Which row of the audit log; null where it is about a seal or the checkpoint.';
-comment on column attune.audit_finding.problem is 'What is wrong.';
+comment on column attune.audit_finding.problem is
+  E'@notNull\n'
+  'What is wrong.';
 
 --! Included sealing/private/tracked_commit.sql
 create or replace function attune_private.tracked_commit(transaction_id xid8, occurred_at timestamptz)
@@ -205,7 +222,7 @@ begin atomic
   -- The columns by name and in this order, as version 1 has them: one that is added later breaks no seal.
   select sha256(
     convert_to(
-      jsonb_build_array(
+      json_build_array(
         1,
         change.id,
         change.occurred_at at time zone 'UTC',
@@ -215,7 +232,6 @@ begin atomic
         change.acted_as,
         change.agent,
         change.request_id,
-        change.reason,
         change.subject,
         change.layer,
         change.user_id,
@@ -240,15 +256,17 @@ language sql stable parallel safe security invoker
 begin atomic
   select case
     when num_nonnulls(
-      change.previous_value, change.new_value, change.previous_attributes, change.new_attributes, change.changed_members
+      change.reason, change.previous_value, change.new_value, change.previous_attributes, change.new_attributes,
+      change.changed_members
     ) > 0
       then sha256(
         coalesce(audit_value_digest.salt, '')
         || convert_to(
           -- As texts: JSON's null is another than none.
-          jsonb_build_array(
+          json_build_array(
             1,
             change.id,
+            change.reason,
             change.previous_value::text,
             change.new_value::text,
             change.previous_attributes::text,
@@ -261,7 +279,7 @@ begin atomic
   end;
 end;
 comment on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) is
-  'The digest of the values of a row of the audit log, with the salt of whose they are (NULL: nobody''s); NULL where it '
+  'The digest of the values of a row of the audit log, and of the reason, with the salt of whose they are (NULL: nobody''s); NULL where it '
   'has none.';
 revoke all on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) from public;
 --! EndIncluded sealing/private/audit_value_digest.sql
@@ -278,7 +296,7 @@ returns bytea
 language sql stable parallel safe security invoker
 begin atomic
   select convert_to(
-    jsonb_build_array(
+    json_build_array(
       1,
       seal_entry.sequence,
       seal_entry.audit_id,
@@ -302,12 +320,12 @@ begin atomic
   select encode(
     sha256(
       convert_to(
-        jsonb_build_array(
+        json_build_array(
           1,
           seal_hash.previous_hash,
           seal.id,
           seal.sealed_at at time zone 'UTC',
-          seal.snapshot::text,
+          seal.snapshot,
           seal.database_identity,
           seal.transaction_id::text,
           seal.first_sequence,
@@ -349,13 +367,15 @@ create or replace function attune.seal_audit()
 returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+-- How much there is changes while a connection keeps its plans.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   identity constant text := attune_private.database_identity();
   last attune.audit_seals;
-  first_transaction xid8 := '0';
-  last_transaction xid8 := '18446744073709551615';
-  start bytea := '';
+  -- Where the numbers of transactions mean the same as at the last seal, they are enough to find what is new.
+  is_known boolean;
+  start bytea;
   seal attune.audit_seals;
 begin
   -- One at a time. Who reads or writes the log is not concerned.
@@ -366,29 +386,28 @@ begin
   order by s.id desc
   limit 1;
 
-  if last.id is not null then
-    start := decode(last.hash, 'hex');
-  end if;
-
-  -- Where the numbers of transactions mean the same as at the last seal, what they say is enough to find what is new.
-  if last.database_identity = identity then
-    first_transaction := pg_snapshot_xmin(last.snapshot);
-    last_transaction := greatest(pg_snapshot_xmax(pg_current_snapshot()), pg_current_xact_id());
-  end if;
+  is_known := coalesce(last.database_identity = identity, false);
+  start := coalesce(decode(last.hash, 'hex'), '');
 
   with unsealed as (
     select
       l.id as audit_id,
       l.occurred_at,
-      case when last.id is null or last.database_identity = identity
+      case when last.id is null or is_known
         then attune_private.tracked_commit(l.transaction_id, l.occurred_at)
       end as committed_at,
       attune_private.audit_row_digest(l) as row_digest,
-      attune_private.audit_value_digest(l, s.salt) as value_digest,
+      attune_private.audit_value_digest(
+        l, (select s.salt from attune_private.audit_salts as s where s.user_id = l.user_id)
+      ) as value_digest,
       coalesce(last.last_sequence, 0) + row_number() over (order by l.id, l.occurred_at) as sequence
     from attune.configuration_audit_log as l
-    left join attune_private.audit_salts as s on s.user_id = l.user_id
-    where l.transaction_id between first_transaction and last_transaction
+    where l.transaction_id >= case when is_known then pg_snapshot_xmin(last.snapshot::pg_snapshot) else '0' end
+      -- Of this statement's own snapshot: what is recorded as sealed has to be what was looked at.
+      and l.transaction_id <= case
+        when is_known then greatest(pg_snapshot_xmax(pg_current_snapshot()), pg_current_xact_id())
+        else '18446744073709551615'
+      end
       and not exists (
         select from attune_private.sealed_rows as r where r.audit_id = l.id and r.occurred_at = l.occurred_at
       )
@@ -413,7 +432,7 @@ begin
     from unsealed as u
     returning sealed_rows.sequence
   )
-  select min(d.sequence), max(d.sequence), pg_current_snapshot()
+  select min(d.sequence), max(d.sequence), pg_current_snapshot()::text
   into seal.first_sequence, seal.last_sequence, seal.snapshot
   from sealed as d;
 
@@ -516,6 +535,8 @@ returns setof attune.audit_finding
 language plpgsql stable parallel restricted security definer
 rows 1
 set search_path = pg_catalog, pg_temp
+-- How much there is changes while a connection keeps its plans.
+set plan_cache_mode = force_custom_plan
 as $$
 declare
   identity constant text := attune_private.database_identity();
@@ -553,13 +574,14 @@ begin
         lag(s.last_sequence) over w as previous_sequence,
         lag(s.sealed_at) over w as previous_sealed_at,
         -- What is before is compared by the numbers of transactions where they mean the same.
-        case when lag(s.database_identity) over w = s.database_identity then lag(s.snapshot) over w end as previous_snapshot,
-        lag(s.transaction_id) over w as previous_transaction
+        case when lag(s.database_identity) over w = s.database_identity then lag(s.snapshot) over w end::pg_snapshot as previous_snapshot,
+        lag(s.transaction_id) over w as previous_transaction,
+        s.snapshot::pg_snapshot as own_snapshot
       from attune.audit_seals as s
       window w as (order by s.id)
     ),
     newest as materialized (
-      select s.* from attune.audit_seals as s order by s.id desc limit 1
+      select s.*, s.snapshot::pg_snapshot as own_snapshot from attune.audit_seals as s order by s.id desc limit 1
     ),
     erased as materialized (
       select l.new_value ->> 'user_id' as user_id, max(l.id) as id
@@ -576,7 +598,7 @@ begin
         s.previous_sealed_at,
         s.previous_snapshot,
         s.previous_transaction,
-        s.snapshot,
+        s.own_snapshot,
         s.transaction_id as sealed_by,
         r.sequence - coalesce(lag(r.sequence) over w, s.first_sequence - 1) - 1 as missing,
         r.sealed_at = s.sealed_at and r.hash = attune_private.link(
@@ -634,9 +656,10 @@ begin
           when k.previous_snapshot is null then
             -- The first seal of a database, or of one that was restored.
             case when l.occurred_at < k.previous_sealed_at - interval '1 day' then 'inserted' end
-          when pg_visible_in_snapshot(l.transaction_id, k.previous_snapshot) and l.transaction_id <> k.previous_transaction
+          -- Numbers above the sealer's own may be given anew after a crash.
+          when l.transaction_id < k.previous_transaction and pg_visible_in_snapshot(l.transaction_id, k.previous_snapshot)
             then 'inserted'
-          when not pg_visible_in_snapshot(l.transaction_id, k.snapshot) and l.transaction_id <> k.sealed_by
+          when not pg_visible_in_snapshot(l.transaction_id, k.own_snapshot) and l.transaction_id <> k.sealed_by
             then 'inserted'
           when l.occurred_at < k.previous_sealed_at - slack and exists (
             select
@@ -660,7 +683,8 @@ begin
           when l.occurred_at < purged_before then 'inserted'
           when n.database_identity <> identity then
             case when l.occurred_at < n.sealed_at - interval '1 day' then 'inserted' end
-          when pg_visible_in_snapshot(l.transaction_id, n.snapshot) and l.transaction_id <> n.transaction_id then 'inserted'
+          when l.transaction_id < n.transaction_id and pg_visible_in_snapshot(l.transaction_id, n.own_snapshot)
+            then 'inserted'
           when not pg_visible_in_snapshot(l.transaction_id, pg_current_snapshot())
             and l.transaction_id is distinct from pg_current_xact_id_if_assigned()
             then 'inserted'
@@ -714,7 +738,7 @@ comment on function attune.verify_audit(text) is
   'Compares the audit log with its seals, all of it, and returns what is wrong, the first of it first, at most 100; '
   'nothing when all is whole. '
   'What is not sealed yet can''t be compared. '
-  'Some 50,000 rows are compared in a second: large logs in SQL, where nobody waits. '
+  'Some 20,000 rows are compared in a second: large logs in SQL, where nobody waits. '
   'For administrators (`admin_required`). '
   'Refused: `invalid_checkpoint`.';
 revoke all on function attune.verify_audit(text) from public;

@@ -12,6 +12,7 @@ drop policy sessions_select_self on attune.sessions;
 drop policy sessions_select_service_role on attune.sessions;
 
 drop function
+  attune_private.is_owner(),
   attune_private.acting_agent(),
   attune_private.refuse_missing_title(text, text),
   attune_private.user_as_caller(uuid),

@@ -16,6 +16,7 @@ drop policy project_members_all_service_role on attune.project_members;
 drop view attune.profiles;
 
 drop function
+  attune_hidden.readable_teams(),
   attune_hidden.member_team_ids(),
   attune_hidden.managed_team_ids(),
   attune_hidden.owned_team_ids(),

@@ -1,7 +1,7 @@
 drop function
   attune.rename_setting(text, text),
   attune_private.rename_setting(attune_private.caller, text, text),
-  attune_private.with_rollout_group(attune.setting_definitions),
+  attune_private.completed_definition(attune.setting_definitions),
   attune_private.document_source(jsonb),
   attune_private.document_objects(jsonb, jsonb),
   attune_private.declared_schema(jsonb, text, jsonb, boolean),

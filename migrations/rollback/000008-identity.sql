@@ -76,6 +76,7 @@ drop function
   attune.verify_email(text),
   attune.delete_account(text),
   attune_hidden.spend_sign_in(text, interval),
+  attune_hidden.readable_security_log(),
   attune_private.check_identity(text, text),
   attune_private.refresh_identity(text, text, text, text, text, text, numeric),
   attune.link_or_register_user(text, text, text, boolean, text, text, text),

@@ -1,6 +1,11 @@
 drop trigger _320_keep_templates on attune.setting_definitions;
 
 drop function
+  attune_hidden.key_now(text, timestamptz),
+  attune_private.configuration_change_problems(attune.setting_change),
+  attune_private.preference_change_problems(uuid, attune.setting_change),
+  attune_private.exported_configuration(timestamptz, boolean),
+  attune_private.import_configuration(attune_private.caller, jsonb, attune.import_mode, boolean),
   attune_hidden.check_legacy_source(regclass, name, name, name, name, name, name, name, name),
   attune.adopt_legacy_settings(regclass, attune.setting_layer, attune.setting_seeding, name, name, name, name, name, name, name, text[], text[], jsonb),
   attune.adopt_legacy_preferences(regclass, name, name, name, name, name, name, name, name, jsonb),
@@ -29,12 +34,12 @@ drop function
   attune_hidden.value_problem(text, attune.setting_layer, jsonb),
   attune_private.import_problems(text, attune.setting_layer, jsonb),
   attune_private.refuse_import(jsonb, text),
-  attune_private.exported_preferences(uuid),
-  attune.export_preferences(),
+  attune_private.exported_preferences(uuid, timestamptz, boolean),
+  attune.export_preferences(timestamptz),
   attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean),
   attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean, boolean),
   attune.import_preferences(jsonb, attune.import_mode, boolean),
-  attune.export_configuration(),
+  attune.export_configuration(timestamptz),
   attune_private.configuration_changes(jsonb, attune.import_mode),
   attune.import_configuration(jsonb, attune.import_mode, boolean),
   attune.apply_template(text, attune.import_mode, boolean),

@@ -12,6 +12,7 @@ drop policy shared_credentials_select_admin on attune.shared_credentials;
 drop policy shared_credentials_select_service_role on attune.shared_credentials;
 
 drop function
+  attune_hidden.readable_team_credentials(),
   attune_hidden.has_secret(uuid, text, text),
   attune.adopt_legacy_credentials(regclass, jsonb, attune.legacy_encryption, name, name, name, name, name, name),
   attune_hidden.legacy_secrets(regclass, name, name, name, name, name, boolean, name),

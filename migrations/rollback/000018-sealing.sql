@@ -5,6 +5,7 @@ drop policy audit_seals_select_service_role on attune.audit_seals;
 
 drop aggregate attune_private.chain(bytea, bytea);
 drop function
+  attune_hidden.readable_audit_seals(),
   attune.audit_checkpoint(),
   attune.verify_audit(text),
   attune.purge_audit(interval, text),

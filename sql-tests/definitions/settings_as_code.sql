@@ -74,7 +74,7 @@ select is(
   '{"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"]}', 'annotations are kept for user interfaces'
 );
 select is(
-  (select count(*) from attune.setting_definitions where source = 'attune'), 56::bigint, 'the settings of another document stay as they are'
+  (select count(*) from attune.setting_definitions where source = 'attune'), 57::bigint, 'the settings of another document stay as they are'
 );
 select results_eq(
   'select distinct action, changes from attune.apply_definitions(pg_temp.document(''first''))',
@@ -93,6 +93,7 @@ select results_eq(
       'category', '{"from": "editor", "to": null}'::jsonb,
       'description', '{"from": "*Font*", "to": null}'::jsonb, 'audience', '{"from": "client", "to": null}'::jsonb,
       'merge', '{"from": "deep", "to": null}'::jsonb, 'rollout_group', '{"from": "editor.font", "to": null}'::jsonb,
+      'is_protected', '{"from": false, "to": null}'::jsonb,
       'layer', '{"from": "user", "to": null}'::jsonb, 'seeding', '{"from": "inherit", "to": null}'::jsonb,
       'source', '{"from": "app", "to": null}'::jsonb, 'writable_by', '{"from": "user", "to": null}'::jsonb,
       'schema', '{"from": {"type": "object", "properties": {"name": {"type": "string"}}, "markdownDescription": "*Font*"}, "to": null}'::jsonb))),
@@ -101,7 +102,7 @@ select results_eq(
     ('unchanged', 'editor.theme', '{}'),
     ('added', 'editor.zoom', '{"category": {"from": null, "to": "editor"}, "default_value": {"from": null, "to": 1},
       "description": {"from": null, "to": ""}, "audience": {"from": null, "to": "client"}, "merge": {"from": null, "to": "replace"},
-      "rollout_group": {"from": null, "to": "editor.zoom"}, "layer": {"from": null, "to": "user"},
+      "rollout_group": {"from": null, "to": "editor.zoom"}, "is_protected": {"from": null, "to": false}, "layer": {"from": null, "to": "user"},
       "schema": {"from": null, "to": {"type": "number"}}, "seeding": {"from": null, "to": "inherit"},
       "source": {"from": null, "to": "app"}, "writable_by": {"from": null, "to": "user"}}'),
     ('unchanged', 'model', '{}') $$,

@@ -33,8 +33,8 @@ export const SETTINGS = `
 
 const SCHEMAS = "('attune', 'attune_hidden', 'attune_private')";
 
-/** A table with the columns that hold something of their own, as SQL writes both. */
-export type Table = { name: string; columns: string };
+/** A table with the columns that hold something of their own, as SQL writes both; or a partition of one. */
+export type Table = { name: string; columns: string; isPartition: boolean };
 
 /** The tables of Attune, by name. */
 export async function tablesOf(client: pg.ClientBase): Promise<Table[]> {
@@ -42,7 +42,8 @@ export async function tablesOf(client: pg.ClientBase): Promise<Table[]> {
     select pg_catalog.format('%I.%I', n.nspname, c.relname) as name,
            (select pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum)
             from pg_catalog.pg_attribute as a
-            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns
+            where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns,
+           c.relispartition as "isPartition"
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
     where n.nspname in ${SCHEMAS} and c.relkind = 'r'
@@ -64,6 +65,12 @@ export async function sequencesOf(client: pg.ClientBase): Promise<string[]> {
 /** The line above the rows of a table. */
 export function copyLine({ name, columns }: Table): string {
   return `copy ${name} (${columns}) from stdin;\n`;
+}
+
+/** The line above the rows of a partition: the name of the table that it is one of, and the first day of its month. */
+export function readPartitionLine(line: string): [table: string, month: string] | null {
+  const [, table, year, month] = /^copy attune_private\.(\w+)_(\d{4})_(0[1-9]|1[0-2]) \(/.exec(line) ?? [];
+  return table === undefined || year === undefined || month === undefined ? null : [table, `${year}-${month}-01Z`];
 }
 
 /** The line for a sequence. */

@@ -15,6 +15,7 @@ import {
   copyLine,
   END_OF_ROWS,
   type Header,
+  readPartitionLine,
   readSequenceLine,
   sequencesOf,
   SETTINGS,
@@ -171,7 +172,7 @@ async function fill(client: pg.Client, tables: Table[], file: string): Promise<v
   const lines = linesOf(createReadStream(file));
   for await (const bytes of lines) {
     const line = bytes.toString();
-    const table = missing.get(line);
+    const table = missing.get(line) ?? (await makePartition(client, line));
     const sequence = readSequenceLine(line);
     if (table !== undefined) {
       missing.delete(line);
@@ -183,8 +184,23 @@ async function fill(client: pg.Client, tables: Table[], file: string): Promise<v
       throw new UserError(`${file} has a line that does not belong there: ${line.trim().slice(0, 100)}`);
     }
   }
-  const [lacking] = [...Array.from(missing.values(), ({ name }) => name), ...sequences];
+  // The months that the migrations make partitions for are those of today.
+  const lost = [...missing.values()].filter(({ isPartition }) => !isPartition);
+  const [lacking] = [...lost.map(({ name }) => name), ...sequences];
   if (lacking !== undefined) throw new UserError(`${file} lacks ${lacking}.`);
+}
+
+/** The partition whose rows follow, of a month that has none yet; undefined when the line is not of such a one. */
+async function makePartition(client: pg.Client, line: string): Promise<Table | undefined> {
+  const partition = readPartitionLine(line);
+  if (partition === null) return undefined;
+  await client.query(
+    `select attune_private.make_audit_partition(c.oid::regclass, $2::timestamptz)
+     from pg_catalog.pg_class as c
+     where c.relname = $1 and c.relkind = 'p' and c.relnamespace in ('attune'::regnamespace, 'attune_private'::regnamespace)`,
+    partition,
+  );
+  return (await tablesOf(client)).find((table) => copyLine(table) === line);
 }
 
 /** The lines of a stream, with their ends. */

@@ -19,6 +19,7 @@ import { JsonPlugin } from "./plugins/json.ts";
 import { NamesPlugin } from "./plugins/names.ts";
 import { NullabilityPlugin } from "./plugins/nullability.ts";
 import { PayloadsPlugin } from "./plugins/payloads.ts";
+import { ReadableLogsPlugin } from "./plugins/readable-logs.ts";
 import { RelationNamesPreset } from "./plugins/relation-names.ts";
 import { ReturnedRefusalsPlugin } from "./plugins/returned-refusals.ts";
 import { NoTokensPlugin } from "./plugins/tokens.ts";
@@ -72,6 +73,7 @@ export function makePreset(pool: Pool, { secret }: ResolvedJwtOptions = {}): Gra
       NamesPlugin,
       ArgumentsPlugin,
       CollectionsPlugin,
+      ReadableLogsPlugin,
       IdentityPlugin,
       ExpectedRowsPlugin,
       JsonPlugin,

@@ -11,6 +11,10 @@ export type Names = Record<
   | "team"
   | "notification"
   | "entry"
+  | "change"
+  | "moment"
+  | "changeSet"
+  | "changeSetVersion"
   | "session"
   | "invitation"
   | "refreshToken"
@@ -21,8 +25,8 @@ export type Names = Record<
   | "invitationToken",
   string
 >;
-/** How often `current_user_id` may run, when not once at most: each says why. */
-export type Call = { who: Who; sql: string; times?: number };
+/** How often `current_user_id` and `is_admin` may run, when not once at most: each says why. */
+export type Call = { who: Who; sql: string; times?: number; administrators?: number };
 
 const PASSWORD = "correct horse battery";
 
@@ -35,10 +39,14 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: `effective_settings_for('${of.user}')` },
   { who: "admin", sql: `effective_setting_for('${of.user}', 'DARK_MODE_ENABLED')` },
   { who: "admin", sql: `evaluate(array['${of.user}', '${of.other}']::uuid[], array['DARK_MODE_ENABLED'])` },
+  { who: "admin", sql: "audit_changes_per_day()" },
+  { who: "admin", sql: "most_changed_settings()" },
   { who: "user", sql: "effective_settings_of(array['DARK_MODE_ENABLED'])" },
   { who: "user", sql: "changes_since((attune.changes_since()).cursor)", times: 2 },
   { who: "user", sql: "settings_document()" },
   { who: "user", sql: "explain_setting('DARK_MODE_ENABLED')" },
+  { who: "admin", sql: "verify_audit()" },
+  { who: "admin", sql: "audit_checkpoint()" },
   { who: "admin", sql: `explain_setting('DARK_MODE_ENABLED', '${of.user}')` },
   { who: "user", sql: "set_preference('DARK_MODE_ENABLED', 'false')" },
   { who: "user", sql: "set_preference('PROJECTS_ENABLED', 'false')" },
@@ -124,11 +132,42 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: "preview_global_setting('DARK_MODE_ENABLED', 'true')" },
   { who: "admin", sql: "preview_plan_setting('bootstrapper', 'DARK_MODE_ENABLED', 'true')" },
   { who: "user", sql: `preview_team_setting('${of.team}', 'DARK_MODE_ENABLED', 'true')` },
+  // The audit log asks once more for each row whether an administrator wrote it: of the set, and of what it tries.
+  {
+    who: "admin",
+    sql: `create_change_set('Dark', '[{"layer": "plan", "plan": "bootstrapper", "key": "PROJECTS_ENABLED", "value": false}]')`,
+    times: 2,
+  },
+  { who: "admin", sql: `update_change_set('${of.changeSet}', title => 'Darker')`, times: 2 },
+  {
+    who: "admin",
+    sql: `add_to_change_set('${of.changeSet}', '[{"layer": "global", "key": "PROJECTS_ENABLED", "value": false}]')`,
+    times: 4,
+  },
+  { who: "admin", sql: `remove_from_change_set('${of.changeSet}', 1)`, times: 3 },
+  { who: "admin", sql: `schedule_change_set('${of.changeSet}', now())`, times: 2 },
+  {
+    who: "admin",
+    sql: `approve_change_set('${of.changeSet}', '${of.changeSetVersion}')`,
+    times: 4,
+  },
+  { who: "admin", sql: `reject_change_set('${of.changeSet}')` },
+  { who: "admin", sql: `cancel_change_set('${of.changeSet}')` },
+  { who: "admin", sql: `refresh_change_set('${of.changeSet}')`, times: 3 },
+  { who: "admin", sql: `preview_change_set('${of.changeSet}')`, times: 2 },
+  { who: "admin", sql: `apply_change_set('${of.changeSet}')`, times: 3 },
+  { who: "admin", sql: `plan_rollout('DARK_MODE_ENABLED', '{"(,10)","(2099-01-01,100)"}', 'false')`, times: 2 },
+  { who: "admin", sql: "halt_rollout('PROJECTS_ENABLED', 0)", times: 2 },
   { who: "admin", sql: "export_definitions()" },
   // The registry has no column that says who wrote it: its trigger asks for each definition that changes.
   { who: "admin", sql: `apply_definitions('{"$id": "x", "type": "object", "properties": {}}')` },
   // As for a document: the trigger of the registry asks.
   { who: "admin", sql: "rename_setting('beta.renamed', 'beta.new_name')", times: 2 },
+  // With the rights of the caller: policies and triggers ask for themselves.
+  { who: "user", sql: `revert_change(${of.change})`, times: 18, administrators: 4 },
+  // What is removed has no row any more that could say who removed it: the trigger asks, once a statement.
+  { who: "user", sql: `restore_preferences('${of.moment}', overwrite => true)`, times: 2 },
+  { who: "admin", sql: `restore_global_settings('${of.moment}', overwrite => true)`, times: 3 },
   { who: "user", sql: "create_team('Another')" },
   { who: "user", sql: "create_project('Another')" },
   { who: "user", sql: `create_project('Another', '${of.team}')` },
@@ -180,6 +219,9 @@ export const ELSEWHERE = [
   "adopt_legacy_credentials",
   "adopt_legacy_preferences",
   "adopt_legacy_settings",
+  "apply_due_changes",
+  "change_sets_applied_changes",
+  "change_sets_is_approval_required",
   "claim_deliveries",
   "claim_mails",
   "complete_delivery",
@@ -192,8 +234,9 @@ export const ELSEWHERE = [
   "knowledge_entries_updated_by_name",
   "knowledge_versions_changed_by_name",
   "notifications_is_snoozed",
-  "purge_audit_log",
+  "purge_audit",
   "remove_expired",
+  "seal_audit",
   "sessions_is_current",
 ];
 
@@ -219,6 +262,7 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     insert into attune.plan_settings (plan, key, value) values ('bootstrapper', 'PROJECTS_ENABLED', 'true');
     insert into attune.setting_templates (name, title, values) values ('dark', 'Dark', '{"PROJECTS_ENABLED": true}')`);
   const user = await value("select attune_private.ensure_user('ada@example.com')");
+  const moment = await value("select clock_timestamp()::text");
   const other = await value("select attune_private.ensure_user('bob@example.com')");
   const admin = await value("select attune_private.ensure_user('root@example.com', true)");
   claims.user["sub"] = user;
@@ -278,6 +322,17 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     "insert into attune.knowledge_entries (kind, title, created_by) values ('entry', 'Hello', $1) returning id",
     [user],
   );
+  const change = await value(
+    "select max(id) from attune.configuration_audit_log where user_id = $1 and key = 'PROJECTS_ENABLED'",
+    [user],
+  );
+  const changeSet = await value(
+    `select id from attune.create_change_set('Two', '[
+      {"layer": "global", "key": "DARK_MODE_ENABLED", "value": false},
+      {"layer": "plan", "plan": "bootstrapper", "key": "DARK_MODE_ENABLED", "value": false}
+    ]')`,
+  );
+  await client.query(`select attune.plan_rollout('PROJECTS_ENABLED', '{"(2099-01-01,100)"}', 'true')`);
   const names: Names = {
     user,
     other,
@@ -286,6 +341,10 @@ export async function prepareCalls(client: pg.Client): Promise<ApiCalls> {
     team,
     notification,
     entry,
+    change,
+    moment,
+    changeSet,
+    changeSetVersion: await value("select updated_at::text from attune.change_sets where id = $1", [changeSet]),
     session,
     invitation,
     refreshToken,

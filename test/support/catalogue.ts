@@ -95,7 +95,11 @@ export async function readCatalogue(client: pg.Client): Promise<string[]> {
 /** How many rows each table of a schema holds, those that only ever grow left out. */
 export async function readRowCounts(client: pg.Client, except: string[]): Promise<Record<string, number>> {
   const { rows: tables } = await client.query<{ name: string }>(
-    "select format('%I.%I', schemaname, tablename) as name from pg_catalog.pg_tables where schemaname in ('attune', 'attune_private') order by 1",
+    `select format('%I.%I', n.nspname, c.relname) as name
+     from pg_catalog.pg_class as c
+     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+     where n.nspname in ('attune', 'attune_private') and c.relkind in ('r', 'p') and not c.relispartition
+     order by 1`,
   );
   const counts: Record<string, number> = {};
   for (const { name } of tables) {

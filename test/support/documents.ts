@@ -90,9 +90,9 @@ export async function openSession(client: Client = send): Promise<Session> {
   await copyMade(join(home, ".attune"));
   const server = await startServer({ ATTUNE_DATA_DIR: join(home, ".attune") });
   const tokens = new Map<string, string>();
-  /** The ids that this server gave, by those that the document shows in their place. */
+  /** The ids and times that this server gave, by those that the document shows in their place. */
   const ids = new Map<string, string>();
-  const real = (text: string): string => text.replaceAll(ID, (id) => ids.get(id) ?? id);
+  const real = (text: string): string => text.replaceAll(SHOWN, (id) => ids.get(id) ?? id);
 
   const finish = (args: string[], dataDir = ".attune"): Promise<Finished> =>
     attune(args, { ATTUNE_DATA_DIR: join(home, dataDir) });
@@ -211,25 +211,30 @@ function filled(output: string, wanted: string): string {
   return new RegExp(`^${pattern}$`).test(output) ? wanted : output;
 }
 
-const ID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+const UUID = String.raw`[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}`;
+const TIME = String.raw`\d{4}-\d\d-\d\dT[\d:]+\.(?!000000)\d+(?:\+00:00|Z)`;
+/** In an answer: what is another each time. A number is one where it is of a row of the audit log. */
+const GIVEN = new RegExp(String.raw`${UUID}|${TIME}|(?<="(?:id|lastChangeId)":"|\bchange )\d+`, "g");
+/** In what is asked: what an answer may have shown; the numbers of a document are large. */
+const SHOWN = new RegExp(String.raw`${UUID}|${TIME}|\b\d{6}\b`, "g");
 
 /** In the order in which they come. */
 function idsOf(value: unknown): string[] {
-  return JSON.stringify(value).match(ID) ?? [];
+  return JSON.stringify(value).match(GIVEN) ?? [];
 }
 
 /**
- * Ids and times are others each time: ids are told by the order in which they come, so that equal ones stay equal. A
+ * Ids and times are others each time: they are told by the order in which they come, so that equal ids stay equal. A
  * time of whole seconds is nobody's clock's, and stays.
  */
 function normalize(value: unknown): unknown {
   const names = new Map<string, string>();
   const text = JSON.stringify(value)
-    .replaceAll(ID, (id) => {
+    .replaceAll(GIVEN, (id) => {
+      if (id.includes("T")) return "a time";
       if (!names.has(id)) names.set(id, `id ${names.size + 1}`);
       return names.get(id) ?? "";
     })
-    .replaceAll(/\d{4}-\d\d-\d\dT[\d:]+\.(?!000000)\d+(?:\+00:00|Z)/g, "a time")
     .replaceAll(/("debugId":)"[0-9a-f]+"/g, '$1"an id"');
   return JSON.parse(text);
 }
