@@ -1,5 +1,5 @@
---! Previous: sha1:cab9c836fd2c942345e1614b4d193098a74da15c
---! Hash: sha1:4797bf15c7405f7495425342999db03e144cd59d
+--! Previous: sha1:c67002e37f59341dc83cda62b856ba019462079a
+--! Hash: sha1:c5af1fee231472849cba790fd2aa2a3d558899b1
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:4797bf15c7405f7495425342999db03e144cd59d
---! Hash: sha1:9db85f57e45d19af5d4009ad314e97043db27c4e
+--! Previous: sha1:c5af1fee231472849cba790fd2aa2a3d558899b1
+--! Hash: sha1:9e1bfcc0981b750f2625d16d0a0eb207de9c0480
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
