@@ -1,5 +1,5 @@
 --! Previous: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
---! Hash: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
+--! Hash: sha1:0b25d90189ebf9eca586cbaa5c7dc7e9894d6b85
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -494,41 +494,10 @@ comment on function attune_private.request_id() is
   'Its first 200 characters; NULL without.';
 revoke all on function attune_private.request_id() from public;
 --! EndIncluded audit/private/request_id.sql
---! Included audit/private/percent_decoded.sql
-create or replace function attune_private.percent_decoded(encoded text)
-returns text
-language plpgsql immutable parallel unsafe security invoker
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if encoded !~ '^([ -$&-~]|%[0-9A-Fa-f]{2})*$' then
-    raise invalid_text_representation;
-  end if;
-
-  return convert_from(
-    (
-      select decode(string_agg(replace(p.run[1], '%', '') || encode(p.run[2]::bytea, 'hex'), '' order by p.place), 'hex')
-      from regexp_matches(replace(encoded, '\', '\\'), '((?:%..)*)([^%]*)', 'g') with ordinality as p (run, place)
-    ),
-    'utf8'
-  );
-exception when invalid_text_representation or character_not_in_repertoire then
-  raise exception using
-    errcode = 'PT400',
-    message = 'The reason in the header x-change-reason can''t be read',
-    detail = 'malformed_reason',
-    hint = 'Percent-encode it as UTF-8, as encodeURIComponent does.';
-end;
-$$;
-comment on function attune_private.percent_decoded(text) is
-  'The text of a header that is percent-encoded UTF-8 (RFC 3986, 2.1), so that every script can be said in one. '
-  'Refused: `malformed_reason`.';
-revoke all on function attune_private.percent_decoded(text) from public;
---! EndIncluded audit/private/percent_decoded.sql
 --! Included audit/private/told_reason.sql
 create or replace function attune_private.told_reason()
 returns text
-language plpgsql stable parallel unsafe security invoker
+language plpgsql stable parallel safe security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -543,14 +512,15 @@ begin
 end;
 $$;
 comment on function attune_private.told_reason() is
-  'The setting `attune.change_reason`, or else the header `x-change-reason`, percent-encoded; NULL without. '
-  'Refused: `too_large` (1,000 characters), `malformed_reason`.';
+  'The setting `attune.change_reason`, or else the header `x-change-reason`, percent-encoded as UTF-8, so that every '
+  'script can be said in one; NULL without. '
+  'Refused: `too_large` (1,000 characters).';
 revoke all on function attune_private.told_reason() from public;
 --! EndIncluded audit/private/told_reason.sql
 --! Included audit/private/change_reason.sql
 create or replace function attune_private.change_reason()
 returns text
-language sql stable parallel unsafe security invoker
+language sql stable parallel safe security invoker
 begin atomic
   -- Almost nobody says why.
   select case

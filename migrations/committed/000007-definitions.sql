@@ -1,5 +1,5 @@
---! Previous: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
---! Hash: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
+--! Previous: sha1:0b25d90189ebf9eca586cbaa5c7dc7e9894d6b85
+--! Hash: sha1:86190021bf7c7f28f8f2d01d69c25dd50adb488c
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

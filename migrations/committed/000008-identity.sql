@@ -1,5 +1,5 @@
---! Previous: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
---! Hash: sha1:3081c0e10494a6e226d584850bf09b8673948a70
+--! Previous: sha1:86190021bf7c7f28f8f2d01d69c25dd50adb488c
+--! Hash: sha1:91dc017de1e890f2419a0e84e121036e440661c2
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:3081c0e10494a6e226d584850bf09b8673948a70
---! Hash: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
+--! Previous: sha1:91dc017de1e890f2419a0e84e121036e440661c2
+--! Hash: sha1:3490c047c9690fe2cdbff97bf28c4818955478b5
 --! Message: invitations
 
 create table attune.invitations (

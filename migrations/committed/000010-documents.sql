@@ -1,5 +1,5 @@
---! Previous: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
---! Hash: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
+--! Previous: sha1:3490c047c9690fe2cdbff97bf28c4818955478b5
+--! Hash: sha1:7aca41d2d9d59fe1444a3e2781b3465899c9eb06
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
---! Hash: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
+--! Previous: sha1:7aca41d2d9d59fe1444a3e2781b3465899c9eb06
+--! Hash: sha1:514dd2163352753a64cc6939a614fc21b0e21085
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

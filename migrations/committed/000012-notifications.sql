@@ -1,5 +1,5 @@
---! Previous: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
---! Hash: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
+--! Previous: sha1:514dd2163352753a64cc6939a614fc21b0e21085
+--! Hash: sha1:2e044f3408fe11b441eb1cb0fc6028372c9c53ef
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
---! Hash: sha1:f323048e500d3360608e45101e978742c4137ace
+--! Previous: sha1:2e044f3408fe11b441eb1cb0fc6028372c9c53ef
+--! Hash: sha1:5157dcca7c8df918791cd8a3f957f4238b5a5c3f
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:f323048e500d3360608e45101e978742c4137ace
---! Hash: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
+--! Previous: sha1:5157dcca7c8df918791cd8a3f957f4238b5a5c3f
+--! Hash: sha1:6d80400b2a0c98f6a35a2be0a8078d62d06e9385
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

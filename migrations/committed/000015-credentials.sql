@@ -1,5 +1,5 @@
---! Previous: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
---! Hash: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
+--! Previous: sha1:6d80400b2a0c98f6a35a2be0a8078d62d06e9385
+--! Hash: sha1:84078bab65a089ddc883147de575d05555cf1ff0
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
---! Hash: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
+--! Previous: sha1:84078bab65a089ddc883147de575d05555cf1ff0
+--! Hash: sha1:d54115ae61a697dbe41704e7b6e98ce4766f689b
 --! Message: knowledge
 
 -- What one learns, the others find.

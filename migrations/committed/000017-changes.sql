@@ -1,5 +1,5 @@
---! Previous: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
---! Hash: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
+--! Previous: sha1:d54115ae61a697dbe41704e7b6e98ce4766f689b
+--! Hash: sha1:df9d62fc35a2dfb1c92bf01a22d5a733ff879b4b
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
---! Hash: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
+--! Previous: sha1:df9d62fc35a2dfb1c92bf01a22d5a733ff879b4b
+--! Hash: sha1:760f3b62e58544fe3240e666834342281f5551fb
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
---! Hash: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
+--! Previous: sha1:760f3b62e58544fe3240e666834342281f5551fb
+--! Hash: sha1:e9710f7c987d2983f651990599a824f33c1a50b8
 --! Message: history
 
 -- What applied at a moment, and back to it.

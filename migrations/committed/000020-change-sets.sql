@@ -1,5 +1,5 @@
---! Previous: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
---! Hash: sha1:b1b28e059c77f21c4508317115abb4db5a864196
+--! Previous: sha1:e9710f7c987d2983f651990599a824f33c1a50b8
+--! Hash: sha1:e5958d146a8a78b9ed1e81c650bb0029e87e5e7b
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
