@@ -88,11 +88,14 @@ test("a reason in any script comes from the header into the audit log", async ()
   expect(rows).toEqual([{ key: "size", reason }]);
 });
 
-test.each([
-  ["is too long", encodeURIComponent("é".repeat(1001)), "too_large"],
-  ["is not encoded", "100 %", "malformed_reason"],
-])("a reason that %s is refused, and the change with it", async (_what, header, reason) => {
-  expect(await setSize(5, { "x-change-reason": header })).toMatchObject({ rows: [], refused: { reason } });
+test("a percent sign that encodes nothing stands for itself", async () => {
+  const { rows } = await setSize(5, { "x-change-reason": "100 % sure" });
+  expect(rows).toEqual([{ key: "size", reason: "100 % sure" }]);
+});
+
+test("a reason that is too long is refused, and the change with it", async () => {
+  const header = encodeURIComponent("é".repeat(1001));
+  expect(await setSize(6, { "x-change-reason": header })).toMatchObject({ rows: [], refused: { reason: "too_large" } });
 });
 
 test("pages of other origins may send a reason and an id, and read the id", async () => {

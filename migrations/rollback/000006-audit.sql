@@ -43,7 +43,6 @@ drop function
   attune_private.change_reason(),
   attune_private.told_reason(),
   attune_private.request_header(text),
-  attune_private.percent_decoded(text),
   attune_private.request_id(),
   attune_private.guard_audit_partition(regclass),
   attune_private.partitioned_by(regclass),
