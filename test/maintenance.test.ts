@@ -34,6 +34,39 @@ function begin(times: MaintenanceTimes): void {
   };
 }
 
+test("what was changed is sealed by itself", async () => {
+  await database.createUser("ada@example.com");
+  const unsealed = (): Promise<unknown[]> =>
+    database.query(
+      "select l.id from attune.configuration_audit_log as l where not exists (select from attune_private.sealed_rows as r where r.audit_id = l.id)",
+    );
+  expect(await unsealed()).not.toEqual([]);
+  begin({ seal: 20, apply: 100_000 });
+  await vi.waitFor(async () => expect(await unsealed()).toEqual([]), { timeout: 20_000 });
+  expect(lines).toEqual([]);
+  expect(await database.query("select * from attune.verify_audit()")).toEqual([]);
+});
+
+test("a change set is applied by itself when it is due", async () => {
+  await database.query(
+    `insert into attune.setting_definitions (key, category, schema, default_value) values ('theme', 'test', '{"type": "string"}', '"light"')`,
+  );
+  await database.query("select from attune.create_change_set($1, $2, $3, now() + interval '0.5 s')", [
+    "Dark",
+    JSON.stringify([{ layer: "global", key: "theme", value: "dark" }]),
+    "It is winter",
+  ]);
+  begin({ seal: 100_000, apply: 20 });
+  await vi.waitFor(
+    async () =>
+      expect(await database.query("select value from attune.global_settings where key = 'theme'")).toEqual([
+        { value: "dark" },
+      ]),
+    { timeout: 20_000 },
+  );
+  expect(lines).toEqual([]);
+});
+
 describe("with a task that counts how often it is done", () => {
   const BODIES = {
     counts: "",

@@ -1,5 +1,5 @@
 --! Previous: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
---! Hash: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
+--! Hash: sha1:797c32496055ab9049668efaf4791b114644ebdb
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -166,8 +166,8 @@ comment on type attune.audit_subject is
 
 create type attune.audit_actor as enum ('user', 'administrator', 'agent', 'service', 'migration');
 comment on type attune.audit_actor is
-  E'@value user Somebody for themselves, or with a role in a team or project.\n'
-  '@value administrator An administrator, for others.\n'
+  E'@value user Somebody for themselves.\n'
+  '@value administrator Somebody for others: an administrator, or one of a team or project.\n'
   '@value agent A service account that acts for a user: who changed it is the user.\n'
   '@value service A trusted server.\n'
   '@value migration The owner of the database, or another role of it: a migration, or by hand.\n'
@@ -574,14 +574,14 @@ begin atomic
       when attune_private.request_role() = 'service_role' then 'service'
       when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
       when attune_private.acting_agent() is not null then 'agent'
-      when owner is distinct from actor and attune.is_admin() then 'administrator'
+      when owner <> actor or owner is null and actor is not null then 'administrator'
       else 'user'
     end
   )::attune.audit_actor;
 end;
 comment on function attune_private.acted_as(uuid, uuid) is
-  'How the one who asks acts: a person for themselves is a user, for others (`owner`), or for all (NULL), an '
-  'administrator, if they are one.';
+  'How the one who asks acts: a person for themselves is a user, for somebody else (`owner`), or for more than one '
+  '(NULL), an administrator.';
 revoke all on function attune_private.acted_as(uuid, uuid) from public;
 --! EndIncluded audit/private/acted_as.sql
 --! Included audit/triggers/tg__audit.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:fba60aa3c90569c4d50ceec863e1e31a2899890f
---! Hash: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
+--! Previous: sha1:797c32496055ab9049668efaf4791b114644ebdb
+--! Hash: sha1:1f3ec485fbd54fc80aa133952e83713037ba8a82
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

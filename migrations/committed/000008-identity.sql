@@ -1,5 +1,5 @@
---! Previous: sha1:1932b2594fe661b94a7c47ff654071db27412e2b
---! Hash: sha1:3081c0e10494a6e226d584850bf09b8673948a70
+--! Previous: sha1:1f3ec485fbd54fc80aa133952e83713037ba8a82
+--! Hash: sha1:eb9c247cff589fab297ac0247cd2f64e8d84b875
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

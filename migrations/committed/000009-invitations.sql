@@ -1,5 +1,5 @@
---! Previous: sha1:3081c0e10494a6e226d584850bf09b8673948a70
---! Hash: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
+--! Previous: sha1:eb9c247cff589fab297ac0247cd2f64e8d84b875
+--! Hash: sha1:7abad1ba57d742938490f33f5212c22ba489fe4e
 --! Message: invitations
 
 create table attune.invitations (

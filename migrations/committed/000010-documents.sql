@@ -1,5 +1,5 @@
---! Previous: sha1:567657b2b919c5c8a45fcfe015c07d1cd3d5044e
---! Hash: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
+--! Previous: sha1:7abad1ba57d742938490f33f5212c22ba489fe4e
+--! Hash: sha1:2da19f30595148d1ce9a994dd701913260151277
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:47b38a4402e424d860cb67c2c4c35cd28d5af716
---! Hash: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
+--! Previous: sha1:2da19f30595148d1ce9a994dd701913260151277
+--! Hash: sha1:dfe8e9759e42d640df50515128331de0c9f5269e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

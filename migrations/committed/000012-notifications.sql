@@ -1,5 +1,5 @@
---! Previous: sha1:cce48203b27245b80c92c8f10617ef0819b149d9
---! Hash: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
+--! Previous: sha1:dfe8e9759e42d640df50515128331de0c9f5269e
+--! Hash: sha1:f3d7d784ad2dec95dd0689c3d2b966de8ea63267
 --! Message: notifications
 
 -- What there is to notify of

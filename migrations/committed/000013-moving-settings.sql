@@ -1,5 +1,5 @@
---! Previous: sha1:068a02e184b712a878f14ddf9e3fe16853b8fa9b
---! Hash: sha1:f323048e500d3360608e45101e978742c4137ace
+--! Previous: sha1:f3d7d784ad2dec95dd0689c3d2b966de8ea63267
+--! Hash: sha1:f77fa3b548afc2ef6a371b19c09602e12647a1af
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

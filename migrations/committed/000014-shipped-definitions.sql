@@ -1,5 +1,5 @@
---! Previous: sha1:f323048e500d3360608e45101e978742c4137ace
---! Hash: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
+--! Previous: sha1:f77fa3b548afc2ef6a371b19c09602e12647a1af
+--! Hash: sha1:b11081d6e92b4d3139173185e48e035f21718084
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:2b073cd8f3614b6037437e0ab5f8da6722b7f1a7
---! Hash: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
+--! Previous: sha1:b11081d6e92b4d3139173185e48e035f21718084
+--! Hash: sha1:ff27c279373c86fca931d93f85d11bf7e0c9c581
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

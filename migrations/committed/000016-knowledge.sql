@@ -1,5 +1,5 @@
---! Previous: sha1:d6adef26d4a6e7c43ffc9b01522704799cc3e262
---! Hash: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
+--! Previous: sha1:ff27c279373c86fca931d93f85d11bf7e0c9c581
+--! Hash: sha1:c0a15ea78391c3def8911b8fcd3f3535f686d40e
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:40b5d64e4f65a2757cbb39913eb85876a759fef9
---! Hash: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
+--! Previous: sha1:c0a15ea78391c3def8911b8fcd3f3535f686d40e
+--! Hash: sha1:57aea740c1daa10e71921bcfb767e6eb9e6db3cb
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

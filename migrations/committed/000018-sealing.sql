@@ -1,5 +1,5 @@
---! Previous: sha1:bb68353349d552f004baee4d234abb30cca9fbf5
---! Hash: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
+--! Previous: sha1:57aea740c1daa10e71921bcfb767e6eb9e6db3cb
+--! Hash: sha1:c67002e37f59341dc83cda62b856ba019462079a
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -649,7 +649,7 @@ begin
               x.id > l.id
               and k.value_digest is not null
               and num_nonnulls(
-                l.previous_value, l.new_value, l.previous_attributes, l.new_attributes, l.changed_members
+                l.reason, l.previous_value, l.new_value, l.previous_attributes, l.new_attributes, l.changed_members
               ) = 0
             ) is not true
             then 'changed'

@@ -1,5 +1,5 @@
---! Previous: sha1:eff3aed94a55f17e63de2a64009acac0547ffdee
---! Hash: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
+--! Previous: sha1:c67002e37f59341dc83cda62b856ba019462079a
+--! Hash: sha1:c5af1fee231472849cba790fd2aa2a3d558899b1
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -600,8 +600,8 @@ comment on function attune.revert_change(bigint, boolean, boolean, text) is
   'it reverts. '
   'A setting that was renamed since is found under its key of today. '
   'Refused besides: `not_signed_in`, `unknown_change` (also where the caller may not read it), `not_revertible` '
-  '(credentials, change sets, rollouts, and what is done to the records), `values_erased`, `permission_denied`, `changed_since` (without '
-  '`overwrite`), `nothing_to_revert`, `too_large`.';
+  '(credentials, change sets and rollouts themselves, and what is done to the records), `values_erased`, '
+  '`permission_denied`, `changed_since` (without `overwrite`), `nothing_to_revert`, `too_large`.';
 revoke all on function attune.revert_change(bigint, boolean, boolean, text) from public;
 grant execute on function attune.revert_change(bigint, boolean, boolean, text) to anon, authenticated, service_role;
 --! EndIncluded history/revert_change.sql

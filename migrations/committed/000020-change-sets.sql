@@ -1,5 +1,5 @@
---! Previous: sha1:3769d3c4fa1a15936d915ced91dff6a114a5b2b3
---! Hash: sha1:537e2690a9ab519467439f1caac6551dd052f624
+--! Previous: sha1:c5af1fee231472849cba790fd2aa2a3d558899b1
+--! Hash: sha1:9e1bfcc0981b750f2625d16d0a0eb207de9c0480
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

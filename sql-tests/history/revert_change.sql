@@ -121,8 +121,9 @@ insert into walked values
 select set_eq(
   $$select tgrelid::regclass from pg_trigger where tgname = '_900_audit'$$,
   $$select source from walked union all
-    values ('attune.credentials'::regclass), ('attune.team_credentials'), ('attune.shared_credentials'), ('attune.maintenance_operations'),
-      ('attune.change_sets'), ('attune.rollouts')$$,
+    values
+      ('attune.credentials'::regclass), ('attune.team_credentials'), ('attune.shared_credentials'),
+      ('attune.maintenance_operations'), ('attune.change_sets'), ('attune.rollouts')$$,
   'every table that is audited is walked, but for what can''t be reverted'
 );
 
@@ -243,23 +244,33 @@ $$;
 create temp table outcomes as
 select m.name, w.who, pg_temp.outcome(w.who, m.name) as became
 from made as m
-cross join unnest(array['ada', 'bob', 'root', 'anon', 'nobody', 'service_role']) as w (who);
+cross join unnest(array['ada', 'bob', 'cat', 'root', 'anon', 'nobody', 'service_role']) as w (who);
 
 select is_empty(
   $$select * from outcomes where who in ('anon', 'nobody') and became <> '42501 not_signed_in'$$,
   'who is nobody reverts nothing, and is told why'
 );
 select is_empty(
-  $$select * from outcomes where who = 'bob' and became <> case name when 'membership' then '42501 permission_denied' else 'PT404 unknown_change' end$$,
-  'to a stranger, whose own membership alone is theirs to see, the changes are not there'
+  $$select * from outcomes
+    where who = 'bob'
+      and became <> case name
+        when 'membership' then '42501 permission_denied'
+        when 'of team' then 'reverted'
+        else 'PT404 unknown_change'
+      end$$,
+  'to who administers the team, its settings are theirs to revert, and the other changes are not there'
+);
+select is_empty(
+  $$select * from outcomes where who = 'cat' and became <> 'PT404 unknown_change'$$, 'to a stranger the changes are not there'
 );
 select results_eq(
   $$select name, became from outcomes where who = 'ada' and became <> 'PT404 unknown_change' order by name collate "C"$$,
   $$values
     ('fewer rights', '42501 permission_denied'), ('given', '42501 admin_required'), ('in project', 'reverted'),
-    ('own', 'reverted'), ('plan of user', '42501 permission_denied'), ('rights', '42501 permission_denied'),
+    ('membership', '42501 permission_denied'), ('of team', 'reverted'), ('own', 'reverted'),
+    ('plan of user', '42501 permission_denied'), ('rights', '42501 permission_denied'),
     ('team', '42501 permission_denied')$$,
-  'a user reverts what they chose, and nothing else that happened to them'
+  'a user reverts what they chose, for themselves and for the team they own, and nothing else that happened to them'
 );
 select results_eq(
   $$select name, became from outcomes where who = 'root' and became <> 'reverted' order by name collate "C"$$,
@@ -370,6 +381,18 @@ select tests.throws_reason(
 );
 select tests.reset_role();
 update attune.setting_definitions set schema = '{"type": "number"}' where key = 'back.number';
+select tests.authenticate_as('root@example.com');
+select tests.reset_role();
+update attune.setting_definitions set is_protected = true where key = 'back.number';
+select tests.authenticate_as('root@example.com');
+select tests.throws_reason(
+  $$select attune.revert_change(pg_temp.made('number'))$$, '42501', 'setting_protected', 'what is protected stays so'
+);
+select tests.throws_reason(
+  $$select attune.restore_global_settings(now(), overwrite => true)$$, '42501', 'setting_protected', 'at a moment, too'
+);
+select tests.reset_role();
+update attune.setting_definitions set is_protected = false where key = 'back.number';
 select tests.authenticate_as('root@example.com');
 select attune.revert_change(pg_temp.made('number'));
 select is(

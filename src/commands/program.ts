@@ -4,19 +4,6 @@ import { Command, CommanderError } from "commander";
 import { environmentHelp } from "../options/documentation.ts";
 import { given } from "../options/read-variable.ts";
 import { messageOf } from "../user-error.ts";
-import { definitionsCommand } from "./definitions.ts";
-import { dumpCommand } from "./dump.ts";
-import { migrateCommand } from "./migrate.ts";
-import { queryCommand } from "./query.ts";
-import { restoreCommand } from "./restore.ts";
-import { rollbackCommand } from "./rollback.ts";
-import { rotateKeyCommand } from "./rotate-key.ts";
-import { sqlCommand } from "./sql.ts";
-import { startCommand } from "./start.ts";
-import { statusCommand } from "./status.ts";
-import { testCommand } from "./test.ts";
-import { tokenCommand } from "./token.ts";
-import { urlCommand } from "./url.ts";
 
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
@@ -31,21 +18,27 @@ const program = new Command("attune")
   .addHelpText("after", () => `\nEnvironment, all optional:\n${environmentHelp().join("\n")}`)
   .configureHelp({ sortSubcommands: false, showGlobalOptions: false });
 
-const commands = [
-  startCommand(),
-  migrateCommand(),
-  rollbackCommand(),
-  statusCommand(),
-  tokenCommand(),
-  urlCommand(),
-  queryCommand(),
-  testCommand(),
-  sqlCommand(),
-  definitionsCommand(),
-  dumpCommand(),
-  restoreCommand(),
-  rotateKeyCommand(),
-];
+/** In the order of the help. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import("./start.ts")).startCommand(),
+  migrate: async () => (await import("./migrate.ts")).migrateCommand(),
+  rollback: async () => (await import("./rollback.ts")).rollbackCommand(),
+  status: async () => (await import("./status.ts")).statusCommand(),
+  token: async () => (await import("./token.ts")).tokenCommand(),
+  url: async () => (await import("./url.ts")).urlCommand(),
+  query: async () => (await import("./query.ts")).queryCommand(),
+  test: async () => (await import("./test.ts")).testCommand(),
+  sql: async () => (await import("./sql.ts")).sqlCommand(),
+  definitions: async () => (await import("./definitions.ts")).definitionsCommand(),
+  dump: async () => (await import("./dump.ts")).dumpCommand(),
+  restore: async () => (await import("./restore.ts")).restoreCommand(),
+  "rotate-key": async () => (await import("./rotate-key.ts")).rotateKeyCommand(),
+};
+
+// Only what is needed is loaded: all of it takes as long as a short command does.
+const named = Object.entries(COMMANDS).filter(([name]) => name === process.argv[2]);
+const needed = named.length > 0 ? named : Object.entries(COMMANDS);
+const commands = await Promise.all(needed.map(([, load]) => load()));
 for (const command of commands) program.addCommand(command);
 
 function oneLine(text: string): string {

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
 import { queryAs } from "../database/query-as.ts";
 import { type Identity, TRUSTED } from "../sign-in/authenticate.ts";
-import { codeOf } from "../user-error.ts";
 
 /** How often each is done, in milliseconds. */
 export type MaintenanceTimes = { seal: number; apply: number };
@@ -49,9 +48,7 @@ export function startMaintenance(pool: Pool, times: MaintenanceTimes, log: Log):
         if (isFailing) log.info({ task }, "maintenance works again");
         isFailing = false;
       } catch (err) {
-        // Until these functions are there.
-        const isMissing = codeOf(err) === "42883";
-        if (!isFailing && !signal.aborted && !isMissing) log.warn({ err, task }, "maintenance failed");
+        if (!isFailing && !signal.aborted) log.warn({ err, task }, "maintenance failed");
         isFailing = true;
       }
       // Not at the same time as other servers.
