@@ -1,5 +1,5 @@
 --! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
+--! Hash: sha1:ef01d3c53b11c77e246d64855ad6642161a7ffc6
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1754,7 +1754,7 @@ begin
           l.operation = 'UPDATE' and l.previous_attributes ?| $4 as is_moved
         from attune.configuration_audit_log as l
         where l.subject = %1$L
-          and l.layer is not distinct from nullif(%2$L, '')::attune.setting_layer
+          and %2$s
           and ($3 is null or l.user_id = $3)
           and l.occurred_at > $2 - interval '1 day'
           and (
@@ -1803,7 +1803,8 @@ begin
       where f.was_there
     $query$,
     told[1],
-    told[2],
+    -- As the index on the layers of administrators is defined.
+    case when told[2] = '' then 'l.layer is null' else format('l.layer = %L', told[2]) end,
     scope_column,
     name_column,
     source,

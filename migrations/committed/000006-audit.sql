@@ -1,5 +1,5 @@
---! Previous: sha1:59c0e21a00910214061b20b0e6d12f3b922dcb1f
---! Hash: sha1:fabf2c098ccdcdae28ed2b24a41fdc66cb15f4be
+--! Previous: sha1:ef01d3c53b11c77e246d64855ad6642161a7ffc6
+--! Hash: sha1:7bc05eba4603a5312d9304f63ab72ec1b57bba1b
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

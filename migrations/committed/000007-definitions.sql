@@ -1,5 +1,5 @@
---! Previous: sha1:fabf2c098ccdcdae28ed2b24a41fdc66cb15f4be
---! Hash: sha1:f9e6e50a840f89a6cfbce57652cb0a5d19a29958
+--! Previous: sha1:7bc05eba4603a5312d9304f63ab72ec1b57bba1b
+--! Hash: sha1:c3e0448ebad98e0a182b4a52c18cd7036134a9dd
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

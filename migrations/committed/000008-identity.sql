@@ -1,5 +1,5 @@
---! Previous: sha1:f9e6e50a840f89a6cfbce57652cb0a5d19a29958
---! Hash: sha1:23ae8f7e6015354184c0dfad82f9a7783fdde1d7
+--! Previous: sha1:c3e0448ebad98e0a182b4a52c18cd7036134a9dd
+--! Hash: sha1:f5fb8bc96a966c8758a198f5b713be1172d2449e
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

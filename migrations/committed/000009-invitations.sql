@@ -1,5 +1,5 @@
---! Previous: sha1:23ae8f7e6015354184c0dfad82f9a7783fdde1d7
---! Hash: sha1:5989b6269cda9a742f491133791993e897659d14
+--! Previous: sha1:f5fb8bc96a966c8758a198f5b713be1172d2449e
+--! Hash: sha1:24bae7f0e8632faa126ab2fe15d7edeb9b8dcf73
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:5989b6269cda9a742f491133791993e897659d14
---! Hash: sha1:3d3f2b118280cb702e1b6098aae7ea6428169d2a
+--! Previous: sha1:24bae7f0e8632faa126ab2fe15d7edeb9b8dcf73
+--! Hash: sha1:907830d99b3fa8502f0b419e43090644d96cb5b7
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

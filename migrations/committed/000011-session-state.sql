@@ -1,5 +1,5 @@
---! Previous: sha1:3d3f2b118280cb702e1b6098aae7ea6428169d2a
---! Hash: sha1:6665f87347a82f688da0370b1ec788a087ddc89e
+--! Previous: sha1:907830d99b3fa8502f0b419e43090644d96cb5b7
+--! Hash: sha1:40117a4f18f86bab71f77746aa1e04197f63c918
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:6665f87347a82f688da0370b1ec788a087ddc89e
---! Hash: sha1:85e3663e3d86ef8dc334f9c5cd2e7eba763c8f68
+--! Previous: sha1:40117a4f18f86bab71f77746aa1e04197f63c918
+--! Hash: sha1:97ad28f17ab0ead02ee6e0079de03fc3b359ea79
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:85e3663e3d86ef8dc334f9c5cd2e7eba763c8f68
---! Hash: sha1:dfc34c65ec35101397755d2fa70f8e13e55def03
+--! Previous: sha1:97ad28f17ab0ead02ee6e0079de03fc3b359ea79
+--! Hash: sha1:1b2af51d2c9c892c19fcfb98c856337c2a2c8537
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:dfc34c65ec35101397755d2fa70f8e13e55def03
---! Hash: sha1:a96a4612d37ab3485822c3a8e3eb7619bbfe108f
+--! Previous: sha1:1b2af51d2c9c892c19fcfb98c856337c2a2c8537
+--! Hash: sha1:9feb87abe99e3e90d57a8076ac9c3ecccec98204
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

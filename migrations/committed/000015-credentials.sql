@@ -1,5 +1,5 @@
---! Previous: sha1:a96a4612d37ab3485822c3a8e3eb7619bbfe108f
---! Hash: sha1:db02f660648ad269d15146f0e3958ff5f77c4c0c
+--! Previous: sha1:9feb87abe99e3e90d57a8076ac9c3ecccec98204
+--! Hash: sha1:119bbf93860378951054f3ed905968217535f3b0
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

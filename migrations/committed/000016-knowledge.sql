@@ -1,5 +1,5 @@
---! Previous: sha1:db02f660648ad269d15146f0e3958ff5f77c4c0c
---! Hash: sha1:f11f8cd72e937469dbab652f9c4c5b3a9dbfe9b7
+--! Previous: sha1:119bbf93860378951054f3ed905968217535f3b0
+--! Hash: sha1:3228630e3e80cd29d4000afd9d313e093732e07f
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:f11f8cd72e937469dbab652f9c4c5b3a9dbfe9b7
---! Hash: sha1:4d9b9a1dbc5baaf8a889229e7aca479c15ff9a15
+--! Previous: sha1:3228630e3e80cd29d4000afd9d313e093732e07f
+--! Hash: sha1:bf2f13eb67b82f35b5b57e5c7ef73b363fd547f6
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

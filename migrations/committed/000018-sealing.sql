@@ -1,5 +1,5 @@
---! Previous: sha1:4d9b9a1dbc5baaf8a889229e7aca479c15ff9a15
---! Hash: sha1:55a18d777fba5cb83a0543de5c2ab7f5b4ed0c40
+--! Previous: sha1:bf2f13eb67b82f35b5b57e5c7ef73b363fd547f6
+--! Hash: sha1:1f9f590f46d338a809d158ff216029a1e1906bc2
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:55a18d777fba5cb83a0543de5c2ab7f5b4ed0c40
---! Hash: sha1:cf87bdd806cd74ad49e6469a27c424b3f00e9ae0
+--! Previous: sha1:1f9f590f46d338a809d158ff216029a1e1906bc2
+--! Hash: sha1:5b0f9c7101b438aae186105bb6d2f0739c265558
 --! Message: history
 
 -- What applied at a moment, and back to it.

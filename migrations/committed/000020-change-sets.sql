@@ -1,5 +1,5 @@
---! Previous: sha1:cf87bdd806cd74ad49e6469a27c424b3f00e9ae0
---! Hash: sha1:128613a976165fe18f4b44f14cb3b952147eb2e2
+--! Previous: sha1:5b0f9c7101b438aae186105bb6d2f0739c265558
+--! Hash: sha1:98ee938565d3ac6f4836d060c8c0a8b66ff31d99
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
