@@ -1,5 +1,5 @@
 --! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:ef01d3c53b11c77e246d64855ad6642161a7ffc6
+--! Hash: sha1:b5816083dbc138e5bcf515056f75c2fde4e6559e
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -2466,20 +2466,42 @@ comment on function attune_private.check_moment(timestamptz) is
   'log was purged (`history_purged`).';
 revoke all on function attune_private.check_moment(timestamptz) from public;
 --! EndIncluded settings/private/check_moment.sql
+--! Included settings/private/former_audiences.sql
+create or replace function attune_private.former_audiences()
+returns table (key text, audience attune.setting_audience)
+language plpgsql stable parallel safe security invoker
+rows 10
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+    select distinct on (f.key) f.key, f.audience::attune.setting_audience
+    from attune.configuration_audit_log as l
+    cross join lateral (
+      select coalesce(l.previous_attributes ->> 'key', l.key), l.previous_attributes ->> 'audience'
+    ) as f (key, audience)
+    where l.layer = 'default'
+      and (l.operation = 'DELETE' or l.previous_attributes ? 'key')
+      and not exists (select from attune.setting_definitions as d where d.key = f.key)
+    order by f.key, l.id desc;
+end;
+$$;
+comment on function attune_private.former_audiences() is
+  'For whom the settings were that were removed, or are called otherwise now.';
+revoke all on function attune_private.former_audiences() from public;
+--! EndIncluded settings/private/former_audiences.sql
 --! Included settings/private/is_concealed.sql
 create or replace function attune_private.is_concealed(key text, audience attune.setting_audience)
 returns boolean
 language sql stable parallel safe security invoker
 begin atomic
-  select exists (
-    select
-    from attune.setting_definitions as d
-    where d.key = is_concealed.key
-      and d.audience > is_concealed.audience
-  );
+  select coalesce(
+    (select d.audience from attune.setting_definitions as d where d.key = is_concealed.key),
+    (select f.audience from attune_private.former_audiences() as f where f.key = is_concealed.key)
+  ) > is_concealed.audience;
 end;
 comment on function attune_private.is_concealed(text, attune.setting_audience) is
-  'Whether a setting is not for an audience now, though it may have been.';
+  'Whether a setting is not for an audience now, or was not when it was removed, though it may have been before.';
 revoke all on function attune_private.is_concealed(text, attune.setting_audience) from public;
 --! EndIncluded settings/private/is_concealed.sql
 --! Included settings/private/audience_of.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:ef01d3c53b11c77e246d64855ad6642161a7ffc6
---! Hash: sha1:7bc05eba4603a5312d9304f63ab72ec1b57bba1b
+--! Previous: sha1:b5816083dbc138e5bcf515056f75c2fde4e6559e
+--! Hash: sha1:ed405efb73fa3bc27c06a9c8c23820d43519d676
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -309,6 +309,27 @@ comment on column attune.configuration_audit_log.previous_updated_by is
 comment on column attune.configuration_audit_log.previous_updated_at is
   'When it had been written; null after an INSERT.';
 
+--! Included audit/hidden/concealed_log_keys.sql
+create or replace function attune_hidden.concealed_log_keys()
+returns setof text
+language sql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.key
+  from attune_hidden.concealed_keys() as c (key)
+  union all
+  select f.key
+  from attune_private.former_audiences() as f
+  where f.audience > 'client'
+    and not (select attune.is_admin());
+end;
+comment on function attune_hidden.concealed_log_keys() is
+  'The settings of which the caller, a user, is not shown what happened: those that they are not shown, and those that '
+  'they were not shown when they were removed or renamed.';
+revoke all on function attune_hidden.concealed_log_keys() from public;
+grant execute on function attune_hidden.concealed_log_keys() to authenticated, service_role;
+--! EndIncluded audit/hidden/concealed_log_keys.sql
+
 alter table attune.configuration_audit_log enable row level security;
 create policy configuration_audit_log_select_concerned_or_admin on attune.configuration_audit_log for select to authenticated
   using (
@@ -316,7 +337,7 @@ create policy configuration_audit_log_select_concerned_or_admin on attune.config
       user_id = (select attune.current_user_id())
       or scope = any (array(select attune_hidden.managed_team_ids()::text))
     )
-    and key <> all (array(select attune_hidden.concealed_keys()))
+    and key <> all (array(select attune_hidden.concealed_log_keys()))
     or (select attune.is_admin())
   );
 create policy configuration_audit_log_select_service_role on attune.configuration_audit_log for select to service_role
@@ -665,7 +686,7 @@ begin
     attune_private.acted_as(actor, o.user_id),
     attune_private.acting_agent(),
     attune_private.request_id(),
-    attune_private.change_reason(),
+    case when u.id is not null or o.user_id is null then attune_private.change_reason() end,
     held,
     held_in,
     o.user_id,
@@ -929,6 +950,8 @@ create trigger _900_audit after insert on attune.maintenance_operations
   for each row execute function attune_private.tg_maintenance_operations__audit();
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
+create trigger _100_append_only before truncate on attune.users
+  for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.plans
   for each statement execute function attune_private.tg__append_only();
 create trigger _100_append_only before truncate on attune.team_members
@@ -1115,9 +1138,9 @@ create trigger _900_audit after update of plan, is_admin, current_team_id on att
     (old.plan, old.is_admin, old.current_team_id) is distinct from (new.plan, new.is_admin, new.current_team_id)
   )
   execute function attune_private.tg_users__audit('plan', 'is_admin', 'current_team_id');
--- Whom somebody makes an administrator at once.
+-- Who is more than everybody begins as.
 create trigger _910_audit_new after insert on attune.users
-  for each row when (new.is_admin)
-  execute function attune_private.tg_users__audit('is_admin');
+  for each row when (new.is_admin or new.plan <> 'bootstrapper')
+  execute function attune_private.tg_users__audit('plan', 'is_admin');
 create trigger _800_erase after delete on attune.users
   for each row execute function attune_private.tg_users__erase();

@@ -1,5 +1,5 @@
---! Previous: sha1:7bc05eba4603a5312d9304f63ab72ec1b57bba1b
---! Hash: sha1:c3e0448ebad98e0a182b4a52c18cd7036134a9dd
+--! Previous: sha1:ed405efb73fa3bc27c06a9c8c23820d43519d676
+--! Hash: sha1:ef13ee7626cea4e01d38f33d6ea0d5687ba456dc
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:c3e0448ebad98e0a182b4a52c18cd7036134a9dd
---! Hash: sha1:f5fb8bc96a966c8758a198f5b713be1172d2449e
+--! Previous: sha1:ef13ee7626cea4e01d38f33d6ea0d5687ba456dc
+--! Hash: sha1:3911b8664b3011c23fc1b2ce425a9b13b274d3ee
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

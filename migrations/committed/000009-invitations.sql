@@ -1,5 +1,5 @@
---! Previous: sha1:f5fb8bc96a966c8758a198f5b713be1172d2449e
---! Hash: sha1:24bae7f0e8632faa126ab2fe15d7edeb9b8dcf73
+--! Previous: sha1:3911b8664b3011c23fc1b2ce425a9b13b274d3ee
+--! Hash: sha1:719ca030159581df051c23504a9f6fd493375940
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:24bae7f0e8632faa126ab2fe15d7edeb9b8dcf73
---! Hash: sha1:907830d99b3fa8502f0b419e43090644d96cb5b7
+--! Previous: sha1:719ca030159581df051c23504a9f6fd493375940
+--! Hash: sha1:eb54535c747551209d9eb23bc883a7527a5bc014
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

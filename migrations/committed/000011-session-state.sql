@@ -1,5 +1,5 @@
---! Previous: sha1:907830d99b3fa8502f0b419e43090644d96cb5b7
---! Hash: sha1:40117a4f18f86bab71f77746aa1e04197f63c918
+--! Previous: sha1:eb54535c747551209d9eb23bc883a7527a5bc014
+--! Hash: sha1:b64b0a128cb93cf5f82df3968f42c8a1432b5e4b
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:40117a4f18f86bab71f77746aa1e04197f63c918
---! Hash: sha1:97ad28f17ab0ead02ee6e0079de03fc3b359ea79
+--! Previous: sha1:b64b0a128cb93cf5f82df3968f42c8a1432b5e4b
+--! Hash: sha1:17576ce8e6213e1ffc6d67a27df600b3bbf3dcbd
 --! Message: notifications
 
 -- What there is to notify of

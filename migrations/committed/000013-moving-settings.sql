@@ -1,5 +1,5 @@
---! Previous: sha1:97ad28f17ab0ead02ee6e0079de03fc3b359ea79
---! Hash: sha1:1b2af51d2c9c892c19fcfb98c856337c2a2c8537
+--! Previous: sha1:17576ce8e6213e1ffc6d67a27df600b3bbf3dcbd
+--! Hash: sha1:ee3891e441f4721439c73c22e4fff6099d85313e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:1b2af51d2c9c892c19fcfb98c856337c2a2c8537
---! Hash: sha1:9feb87abe99e3e90d57a8076ac9c3ecccec98204
+--! Previous: sha1:ee3891e441f4721439c73c22e4fff6099d85313e
+--! Hash: sha1:5524b89afc1ff851af640e0a851acbfab56a64c0
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:9feb87abe99e3e90d57a8076ac9c3ecccec98204
---! Hash: sha1:119bbf93860378951054f3ed905968217535f3b0
+--! Previous: sha1:5524b89afc1ff851af640e0a851acbfab56a64c0
+--! Hash: sha1:5469e0b45d987025341fa8e0989fa1717163cdbc
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted
@@ -134,6 +134,8 @@ grant select on attune.credentials to authenticated, service_role;
 
 create trigger _100_timestamps before update of label, last_four, expires_at on attune.credentials
   for each row execute function attune_private.tg__timestamps();
+create trigger _100_append_only before truncate on attune.credentials
+  for each statement execute function attune_private.tg__append_only();
 create trigger _900_audit after insert or update of label, last_four, expires_at on attune.credentials
   for each row execute function attune_private.tg__audit('credential', '', 'provider');
 create trigger _910_audit_removed after delete on attune.credentials
@@ -215,6 +217,8 @@ grant execute on function attune_hidden.readable_team_credentials() to authentic
 
 create trigger _100_timestamps before update of label, last_four, expires_at on attune.team_credentials
   for each row execute function attune_private.tg__timestamps();
+create trigger _100_append_only before truncate on attune.team_credentials
+  for each statement execute function attune_private.tg__append_only();
 create trigger _900_audit after insert or update of label, last_four, expires_at on attune.team_credentials
   for each row execute function attune_private.tg__audit('credential', '', 'provider', '', 'team_id');
 create trigger _910_audit_removed after delete on attune.team_credentials
@@ -270,6 +274,8 @@ grant select on attune.shared_credentials to authenticated, service_role;
 
 create trigger _100_timestamps before update of label, last_four, expires_at on attune.shared_credentials
   for each row execute function attune_private.tg__timestamps();
+create trigger _100_append_only before truncate on attune.shared_credentials
+  for each statement execute function attune_private.tg__append_only();
 create trigger _900_audit after insert or update of label, last_four, expires_at on attune.shared_credentials
   for each row execute function attune_private.tg__audit('credential', '', 'provider');
 create trigger _910_audit_removed after delete on attune.shared_credentials
@@ -1010,7 +1016,7 @@ begin
     last_four = excluded.last_four,
     expires_at = excluded.expires_at,
     last_used_at = null,
-    created_at = now()
+    created_at = clock_timestamp()
   returning c.* into stored;
 
   perform attune_private.refuse_secret_in_label(stored.label, kept);
@@ -1097,7 +1103,7 @@ begin
     last_four = excluded.last_four,
     expires_at = excluded.expires_at,
     last_used_at = null,
-    created_at = now(),
+    created_at = clock_timestamp(),
     updated_by = excluded.updated_by
   returning c.* into stored;
 
@@ -1184,7 +1190,7 @@ begin
     last_four = excluded.last_four,
     expires_at = excluded.expires_at,
     last_used_at = null,
-    created_at = now(),
+    created_at = clock_timestamp(),
     updated_by = excluded.updated_by
   returning c.* into stored;
 

@@ -1,5 +1,5 @@
---! Previous: sha1:119bbf93860378951054f3ed905968217535f3b0
---! Hash: sha1:3228630e3e80cd29d4000afd9d313e093732e07f
+--! Previous: sha1:5469e0b45d987025341fa8e0989fa1717163cdbc
+--! Hash: sha1:331081a1daed76fdbe690c035671d5b061fa20b4
 --! Message: knowledge
 
 -- What one learns, the others find.

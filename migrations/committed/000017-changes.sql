@@ -1,5 +1,5 @@
---! Previous: sha1:3228630e3e80cd29d4000afd9d313e093732e07f
---! Hash: sha1:bf2f13eb67b82f35b5b57e5c7ef73b363fd547f6
+--! Previous: sha1:331081a1daed76fdbe690c035671d5b061fa20b4
+--! Hash: sha1:fb27218af2c6e180478391ef84f5525df29654e4
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:bf2f13eb67b82f35b5b57e5c7ef73b363fd547f6
---! Hash: sha1:1f9f590f46d338a809d158ff216029a1e1906bc2
+--! Previous: sha1:fb27218af2c6e180478391ef84f5525df29654e4
+--! Hash: sha1:f35b1491d1cbe2859989def4706a9be4bbf659af
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -380,6 +380,7 @@ declare
 begin
   -- One at a time. Who reads or writes the log is not concerned.
   lock table attune.audit_seals in share row exclusive mode;
+  seal.sealed_at := clock_timestamp();
 
   select s.* into last
   from attune.audit_seals as s
@@ -418,7 +419,7 @@ begin
     )
     select
       coalesce(last.id, 0) + 1,
-      now(),
+      seal.sealed_at,
       u.sequence,
       u.audit_id,
       u.occurred_at,
@@ -438,7 +439,6 @@ begin
 
   if seal.first_sequence is not null then
     seal.id := coalesce(last.id, 0) + 1;
-    seal.sealed_at := now();
     seal.database_identity := identity;
     seal.transaction_id := pg_current_xact_id();
     seal.rows_hash := (
@@ -521,7 +521,8 @@ begin
     ) as p (before)
     where l.key = 'purge_audit'
       and l.subject = 'maintenance_operation'
-      and p.before <= l.occurred_at - interval '30 days'
+      and p.before = date_trunc('month', p.before, 'UTC')
+      and p.before <= least(l.occurred_at, now()) - interval '30 days'
   );
 end;
 $$;
@@ -644,9 +645,11 @@ begin
               else 'removed'
             end
           when k.row_digest <> attune_private.audit_row_digest(l) then 'changed'
+          when l.occurred_at < purged_before or l.occurred_at > k.sealed_at + slack then 'inserted'
           when k.value_digest is distinct from attune_private.audit_value_digest(l, a.salt)
             and (
               x.id > l.id
+              and a.salt is null
               and k.value_digest is not null
               and num_nonnulls(
                 l.reason, l.previous_value, l.new_value, l.previous_attributes, l.new_attributes, l.changed_members
@@ -680,7 +683,7 @@ begin
         null,
         l.id,
         case
-          when l.occurred_at < purged_before then 'inserted'
+          when l.occurred_at < purged_before or l.occurred_at > clock_timestamp() + slack then 'inserted'
           when n.database_identity <> identity then
             case when l.occurred_at < n.sealed_at - interval '1 day' then 'inserted' end
           when l.transaction_id < n.transaction_id and pg_visible_in_snapshot(l.transaction_id, n.own_snapshot)

@@ -1,5 +1,5 @@
---! Previous: sha1:1f9f590f46d338a809d158ff216029a1e1906bc2
---! Hash: sha1:5b0f9c7101b438aae186105bb6d2f0739c265558
+--! Previous: sha1:f35b1491d1cbe2859989def4706a9be4bbf659af
+--! Hash: sha1:8d6e8107e9256083678a060331efead7ff1a9a11
 --! Message: history
 
 -- What applied at a moment, and back to it.

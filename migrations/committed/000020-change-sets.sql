@@ -1,5 +1,5 @@
---! Previous: sha1:5b0f9c7101b438aae186105bb6d2f0739c265558
---! Hash: sha1:98ee938565d3ac6f4836d060c8c0a8b66ff31d99
+--! Previous: sha1:8d6e8107e9256083678a060331efead7ff1a9a11
+--! Hash: sha1:f96ec60cd964205c1c148ca9d1d537c1b2465167
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -28,10 +28,15 @@ revoke all on attune_private.planned_writes from public;
 --! Included change-sets/private/check_protection.sql
 create or replace function attune_private.check_protection(key text)
 returns void
-language plpgsql stable parallel restricted security invoker
+language plpgsql volatile parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- A snapshot may be from before the setting was protected: then the lock fails (40001).
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform from attune.setting_definitions as d where d.key = check_protection.key for share;
+  end if;
+
   if not attune_private.is_owner()
     and exists (
       select from attune.setting_definitions as d
@@ -1240,6 +1245,8 @@ returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  steps attune.planned_step[];
 begin
   perform attune_private.check_setting(caller, item.key);
 
@@ -1259,12 +1266,22 @@ begin
       delete from attune.global_settings as g where g.key = item.key;
 
     when item.rollout_steps is not null then
+      begin
+        steps := array(
+          select (s.step ->> 'apply_at', (s.step -> 'rollout_percentage')::integer)::attune.planned_step
+          from jsonb_array_elements(item.rollout_steps) with ordinality as s (step, position)
+          order by s.position
+        );
+      exception
+        -- A schema lets times pass that PostgreSQL has not.
+        when data_exception then
+          steps := null;
+      end;
+
       perform attune_private.plan_rollout(
         caller,
         item.key,
-        array(
-          select s from jsonb_populate_recordset(null::attune.planned_step, item.rollout_steps) as s
-        ),
+        steps,
         item.value, item.is_enforced, item.variants, item.is_active, item.is_whole, null, item.change_set_id
       );
 

@@ -28,6 +28,7 @@ drop trigger _100_append_only on attune.project_preferences;
 drop trigger _800_erase on attune.users;
 drop trigger _900_audit on attune.users;
 drop trigger _910_audit_new on attune.users;
+drop trigger _100_append_only on attune.users;
 
 drop policy maintenance_operations_select_admin on attune.maintenance_operations;
 drop policy maintenance_operations_select_service_role on attune.maintenance_operations;
@@ -35,6 +36,7 @@ drop policy configuration_audit_log_select_concerned_or_admin on attune.configur
 drop policy configuration_audit_log_select_service_role on attune.configuration_audit_log;
 
 drop function
+  attune_hidden.concealed_log_keys(),
   attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid),
   attune.most_changed_settings(timestamptz, timestamptz),
   attune_private.audit_period(timestamptz, timestamptz),

@@ -374,5 +374,26 @@ select throws_ok(
   null, 'a setting has a layer'
 );
 
+select is_empty(
+  $$
+    select t.tgrelid::regclass
+    from pg_trigger as t
+    where t.tgname = '_900_audit'
+      and not exists (
+        select from pg_trigger as r where r.tgrelid = t.tgrelid and r.tgname = '_100_append_only' and r.tgtype & 32 = 32
+      )
+  $$,
+  'what is audited cannot be truncated'
+);
+insert into attune.plans (name, title) values ('rich', 'Rich');
+insert into attune.users (email, plan) values ('rich@example.com', 'rich');
+select set_eq(
+  $$ select l.key, l.operation, l.new_value #>> '{}' from attune.configuration_audit_log as l
+     join attune.users as u on u.id = l.user_id and u.email = 'rich@example.com' where l.subject = 'user' $$,
+  $$ select 'plan', 'INSERT'::attune.audit_operation, plan from attune.users where email = 'rich@example.com'
+     union all values ('is_admin', 'INSERT', 'false') $$,
+  'who begins with another plan leaves a row'
+);
+
 select * from finish();
 rollback;

@@ -144,5 +144,29 @@ select lives_ok($$ select attune.most_changed_settings('2020-01-01', '2021-01-01
 select tests.authenticate_as_service_role();
 select isnt_empty('select from attune.most_changed_settings()', 'a trusted server is told, too');
 
+
+-- What was concealed when it was removed, or renamed, stays so.
+select tests.reset_role();
+insert into attune.setting_definitions (key, category, schema, default_value, audience, writable_by) values
+  ('risk.score', 'risk', '{}', '0', 'admin', 'admin'), ('risk.gone', 'risk', '{}', '0', 'server', 'admin'),
+  ('risk.open', 'risk', '{}', '0', 'client', 'user');
+select tests.create_user('suspect@example.com');
+insert into attune.user_preferences (user_id, key, value)
+select tests.user_id('suspect@example.com'), k, '"fraudster"' from unnest(array['risk.score', 'risk.gone', 'risk.open']) as k;
+select from attune.rename_setting('risk.score', 'risk.level');
+select from attune.rename_setting('risk.open', 'risk.free');
+delete from attune.user_preferences where key = 'risk.gone';
+delete from attune.setting_definitions where key = 'risk.gone';
+select tests.authenticate_as('suspect@example.com');
+select set_eq(
+  $$ select distinct key from attune.configuration_audit_log where key like 'risk.%' $$, array['risk.open', 'risk.free'],
+  'a user reads nothing of a setting that is not theirs to see, whatever it is called now, and though it is gone'
+);
+select set_eq(
+  $$ select distinct key from attune_hidden.readable_configuration_audit_log() where key like 'risk.%' $$, array['risk.open', 'risk.free'],
+  'nor by the function that GraphQL reads'
+);
+select tests.reset_role();
+
 select * from finish();
 rollback;
