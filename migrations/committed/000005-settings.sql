@@ -1,5 +1,5 @@
 --! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:b5816083dbc138e5bcf515056f75c2fde4e6559e
+--! Hash: sha1:38bafbb566e8241fd3b9c7487286e3c866938b8a
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1958,7 +1958,8 @@ begin atomic
     and team_members_at.at is not null;
 end;
 comment on function attune_private.team_members_at(uuid, timestamptz) is
-  'The rows of `team_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+  'The rows of `team_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
+  'such.';
 revoke all on function attune_private.team_members_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/team_members_at.sql
 --! Included settings/private/team_settings_at.sql
@@ -1994,7 +1995,8 @@ begin atomic
     and user_preferences_at.at is not null;
 end;
 comment on function attune_private.user_preferences_at(uuid, timestamptz) is
-  'The rows of `user_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+  'The rows of `user_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
+  'such.';
 revoke all on function attune_private.user_preferences_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/user_preferences_at.sql
 --! Included settings/private/project_members_at.sql
@@ -2013,7 +2015,8 @@ begin atomic
     and project_members_at.at is not null;
 end;
 comment on function attune_private.project_members_at(uuid, timestamptz) is
-  'The rows of `project_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+  'The rows of `project_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
+  'such.';
 revoke all on function attune_private.project_members_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/project_members_at.sql
 --! Included settings/private/project_preferences_at.sql
@@ -2032,7 +2035,8 @@ begin atomic
     and project_preferences_at.at is not null;
 end;
 comment on function attune_private.project_preferences_at(uuid, timestamptz) is
-  'The rows of `project_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+  'The rows of `project_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
+  'such.';
 revoke all on function attune_private.project_preferences_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/project_preferences_at.sql
 --! Included settings/private/rollout_group.sql
@@ -2172,8 +2176,8 @@ begin atomic
   ) as e;
 end;
 comment on function attune_private.judged_settings(uuid, uuid, text, timestamptz) is
-  'What the layers store for one user, now or at a moment, each with the broadest layer that enforces the setting and whether the value '
-  'counts: active, meant for this user, and not locked out.';
+  'What the layers store for one user, now or at a moment, each with the broadest layer that enforces the setting and '
+  'whether the value counts: active, meant for this user, and not locked out.';
 revoke all on function attune_private.judged_settings(uuid, uuid, text, timestamptz) from public;
 --! EndIncluded settings/private/judged_settings.sql
 --! Included settings/private/merge_values.sql

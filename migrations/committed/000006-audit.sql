@@ -1,5 +1,5 @@
---! Previous: sha1:b5816083dbc138e5bcf515056f75c2fde4e6559e
---! Hash: sha1:ed405efb73fa3bc27c06a9c8c23820d43519d676
+--! Previous: sha1:38bafbb566e8241fd3b9c7487286e3c866938b8a
+--! Hash: sha1:17c8882d4b6d2b4badf2249907b386dc98cbed51
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

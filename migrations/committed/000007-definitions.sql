@@ -1,5 +1,5 @@
---! Previous: sha1:ed405efb73fa3bc27c06a9c8c23820d43519d676
---! Hash: sha1:ef13ee7626cea4e01d38f33d6ea0d5687ba456dc
+--! Previous: sha1:17c8882d4b6d2b4badf2249907b386dc98cbed51
+--! Hash: sha1:a5f588287846c32b8627c0ea09aa5c32f5d7c768
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

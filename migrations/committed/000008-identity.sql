@@ -1,5 +1,5 @@
---! Previous: sha1:ef13ee7626cea4e01d38f33d6ea0d5687ba456dc
---! Hash: sha1:3911b8664b3011c23fc1b2ce425a9b13b274d3ee
+--! Previous: sha1:a5f588287846c32b8627c0ea09aa5c32f5d7c768
+--! Hash: sha1:927b2b5f770837f71a375ddbb93b880547fedea0
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:3911b8664b3011c23fc1b2ce425a9b13b274d3ee
---! Hash: sha1:719ca030159581df051c23504a9f6fd493375940
+--! Previous: sha1:927b2b5f770837f71a375ddbb93b880547fedea0
+--! Hash: sha1:08f5f2dc0b309e8d3a25cc5d97c3c108d80b3420
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:719ca030159581df051c23504a9f6fd493375940
---! Hash: sha1:eb54535c747551209d9eb23bc883a7527a5bc014
+--! Previous: sha1:08f5f2dc0b309e8d3a25cc5d97c3c108d80b3420
+--! Hash: sha1:f004c6db57dd170b11c35d87ad0b00a70f9a115d
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:eb54535c747551209d9eb23bc883a7527a5bc014
---! Hash: sha1:b64b0a128cb93cf5f82df3968f42c8a1432b5e4b
+--! Previous: sha1:f004c6db57dd170b11c35d87ad0b00a70f9a115d
+--! Hash: sha1:9633c0ebdd6fd14411411f1e29ed7f9d6c01a5b0
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b64b0a128cb93cf5f82df3968f42c8a1432b5e4b
---! Hash: sha1:17576ce8e6213e1ffc6d67a27df600b3bbf3dcbd
+--! Previous: sha1:9633c0ebdd6fd14411411f1e29ed7f9d6c01a5b0
+--! Hash: sha1:4e90cebb1ae709d4abf5158d7b56f80535ba2580
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:17576ce8e6213e1ffc6d67a27df600b3bbf3dcbd
---! Hash: sha1:ee3891e441f4721439c73c22e4fff6099d85313e
+--! Previous: sha1:4e90cebb1ae709d4abf5158d7b56f80535ba2580
+--! Hash: sha1:f15b7043cb5e6691172e1105b0ce4ef285dd1d00
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

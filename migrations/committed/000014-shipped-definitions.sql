@@ -1,5 +1,5 @@
---! Previous: sha1:ee3891e441f4721439c73c22e4fff6099d85313e
---! Hash: sha1:5524b89afc1ff851af640e0a851acbfab56a64c0
+--! Previous: sha1:f15b7043cb5e6691172e1105b0ce4ef285dd1d00
+--! Hash: sha1:6eecf5b9d21a8b5f379e7fc2cb313b3fd40fdfec
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:5524b89afc1ff851af640e0a851acbfab56a64c0
---! Hash: sha1:5469e0b45d987025341fa8e0989fa1717163cdbc
+--! Previous: sha1:6eecf5b9d21a8b5f379e7fc2cb313b3fd40fdfec
+--! Hash: sha1:5c6d93fc54f941c8ce7ce5889fca9511ad2b7aa0
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

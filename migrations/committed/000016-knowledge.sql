@@ -1,5 +1,5 @@
---! Previous: sha1:5469e0b45d987025341fa8e0989fa1717163cdbc
---! Hash: sha1:331081a1daed76fdbe690c035671d5b061fa20b4
+--! Previous: sha1:5c6d93fc54f941c8ce7ce5889fca9511ad2b7aa0
+--! Hash: sha1:abfb76ab4889e4949ea2d2603034bd9cdec5b965
 --! Message: knowledge
 
 -- What one learns, the others find.

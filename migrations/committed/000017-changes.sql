@@ -1,5 +1,5 @@
---! Previous: sha1:331081a1daed76fdbe690c035671d5b061fa20b4
---! Hash: sha1:fb27218af2c6e180478391ef84f5525df29654e4
+--! Previous: sha1:abfb76ab4889e4949ea2d2603034bd9cdec5b965
+--! Hash: sha1:0586a9966fa591d11aa9d7cc883f864078e024c2
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

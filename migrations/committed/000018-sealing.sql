@@ -1,5 +1,5 @@
---! Previous: sha1:fb27218af2c6e180478391ef84f5525df29654e4
---! Hash: sha1:f35b1491d1cbe2859989def4706a9be4bbf659af
+--! Previous: sha1:0586a9966fa591d11aa9d7cc883f864078e024c2
+--! Hash: sha1:841dab55e3a7b869f1713a9328ea57734f606ef0
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -279,8 +279,8 @@ begin atomic
   end;
 end;
 comment on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) is
-  'The digest of the values of a row of the audit log, and of the reason, with the salt of whose they are (NULL: nobody''s); NULL where it '
-  'has none.';
+  'The digest of the values of a row of the audit log, and of the reason, with the salt of whose they are (NULL: '
+  'nobody''s); NULL where it has none.';
 revoke all on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) from public;
 --! EndIncluded sealing/private/audit_value_digest.sql
 --! Included sealing/private/seal_entry.sql

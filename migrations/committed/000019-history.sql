@@ -1,5 +1,5 @@
---! Previous: sha1:f35b1491d1cbe2859989def4706a9be4bbf659af
---! Hash: sha1:8d6e8107e9256083678a060331efead7ff1a9a11
+--! Previous: sha1:841dab55e3a7b869f1713a9328ea57734f606ef0
+--! Hash: sha1:d790de917bfe25a3390a55aa2de675570edf2ff8
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:8d6e8107e9256083678a060331efead7ff1a9a11
---! Hash: sha1:f96ec60cd964205c1c148ca9d1d537c1b2465167
+--! Previous: sha1:d790de917bfe25a3390a55aa2de675570edf2ff8
+--! Hash: sha1:b2304d35324afae8a312e49d868025ab373dca49
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
