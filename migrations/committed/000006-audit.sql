@@ -1,5 +1,5 @@
---! Previous: sha1:38bafbb566e8241fd3b9c7487286e3c866938b8a
---! Hash: sha1:17c8882d4b6d2b4badf2249907b386dc98cbed51
+--! Previous: sha1:aa6e785d3a750558c31bc9aeb90f45e993508fcd
+--! Hash: sha1:1aed3b9fa774e53e07934ac8a132f0ea59999c36
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:17c8882d4b6d2b4badf2249907b386dc98cbed51
---! Hash: sha1:a5f588287846c32b8627c0ea09aa5c32f5d7c768
+--! Previous: sha1:1aed3b9fa774e53e07934ac8a132f0ea59999c36
+--! Hash: sha1:524a3a98d15cae222722e3c3efc041159ac435a1
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:a5f588287846c32b8627c0ea09aa5c32f5d7c768
---! Hash: sha1:927b2b5f770837f71a375ddbb93b880547fedea0
+--! Previous: sha1:524a3a98d15cae222722e3c3efc041159ac435a1
+--! Hash: sha1:74222f10a5e0d829769e50799774db48fac6c434
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:927b2b5f770837f71a375ddbb93b880547fedea0
---! Hash: sha1:08f5f2dc0b309e8d3a25cc5d97c3c108d80b3420
+--! Previous: sha1:74222f10a5e0d829769e50799774db48fac6c434
+--! Hash: sha1:506571d59df0be4097562754beb06cc80e31f372
 --! Message: invitations
 
 create table attune.invitations (

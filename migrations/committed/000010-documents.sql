@@ -1,5 +1,5 @@
---! Previous: sha1:08f5f2dc0b309e8d3a25cc5d97c3c108d80b3420
---! Hash: sha1:f004c6db57dd170b11c35d87ad0b00a70f9a115d
+--! Previous: sha1:506571d59df0be4097562754beb06cc80e31f372
+--! Hash: sha1:73fa6b004ad1242d2633c6065d133f9eeabf90a2
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

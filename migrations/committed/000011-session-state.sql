@@ -1,5 +1,5 @@
---! Previous: sha1:f004c6db57dd170b11c35d87ad0b00a70f9a115d
---! Hash: sha1:9633c0ebdd6fd14411411f1e29ed7f9d6c01a5b0
+--! Previous: sha1:73fa6b004ad1242d2633c6065d133f9eeabf90a2
+--! Hash: sha1:0267d3037524b69ada7b3c46cf4d5bf107088d3a
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

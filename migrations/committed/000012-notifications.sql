@@ -1,5 +1,5 @@
---! Previous: sha1:9633c0ebdd6fd14411411f1e29ed7f9d6c01a5b0
---! Hash: sha1:4e90cebb1ae709d4abf5158d7b56f80535ba2580
+--! Previous: sha1:0267d3037524b69ada7b3c46cf4d5bf107088d3a
+--! Hash: sha1:a1132840a746c3140976a847ab897fa1c0caa4d4
 --! Message: notifications
 
 -- What there is to notify of

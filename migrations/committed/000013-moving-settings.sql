@@ -1,5 +1,5 @@
---! Previous: sha1:4e90cebb1ae709d4abf5158d7b56f80535ba2580
---! Hash: sha1:f15b7043cb5e6691172e1105b0ce4ef285dd1d00
+--! Previous: sha1:a1132840a746c3140976a847ab897fa1c0caa4d4
+--! Hash: sha1:b851ca7ce21caef957a1e5a2e6913250d708eb55
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -159,7 +159,7 @@ begin atomic
         on d.key = k.key
       where d.writable_by = 'user'
         and d.audience <= u.audience
-        and (exported_preferences.at is null or not attune_private.is_concealed(s.key, u.audience))
+        and (exported_preferences.at is null or not attune_private.is_concealed(attune_hidden.key_now(s.key, exported_preferences.at), u.audience))
         or as_of_today
         and d.key is null
       group by s.project_id

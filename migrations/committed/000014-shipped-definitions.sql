@@ -1,5 +1,5 @@
---! Previous: sha1:f15b7043cb5e6691172e1105b0ce4ef285dd1d00
---! Hash: sha1:6eecf5b9d21a8b5f379e7fc2cb313b3fd40fdfec
+--! Previous: sha1:b851ca7ce21caef957a1e5a2e6913250d708eb55
+--! Hash: sha1:985692e86e89a194555e8aeb1a679486736f7077
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:6eecf5b9d21a8b5f379e7fc2cb313b3fd40fdfec
---! Hash: sha1:5c6d93fc54f941c8ce7ce5889fca9511ad2b7aa0
+--! Previous: sha1:985692e86e89a194555e8aeb1a679486736f7077
+--! Hash: sha1:8d39df29f425c7e92d7c9ad32f9bb177ff0d7b92
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

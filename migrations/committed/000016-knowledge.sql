@@ -1,5 +1,5 @@
---! Previous: sha1:5c6d93fc54f941c8ce7ce5889fca9511ad2b7aa0
---! Hash: sha1:abfb76ab4889e4949ea2d2603034bd9cdec5b965
+--! Previous: sha1:8d39df29f425c7e92d7c9ad32f9bb177ff0d7b92
+--! Hash: sha1:ec3aec44f685bc080649f4b9bd242a10e0b3f3c8
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:abfb76ab4889e4949ea2d2603034bd9cdec5b965
---! Hash: sha1:0586a9966fa591d11aa9d7cc883f864078e024c2
+--! Previous: sha1:ec3aec44f685bc080649f4b9bd242a10e0b3f3c8
+--! Hash: sha1:c37fbbba57fa202709b936628975744ecb7cd907
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:841dab55e3a7b869f1713a9328ea57734f606ef0
---! Hash: sha1:d790de917bfe25a3390a55aa2de675570edf2ff8
+--! Previous: sha1:b7df2496f2ec5b6e008da64d1b06b25cb5a90236
+--! Hash: sha1:772919140ba95af0c3164277e0aefa7a5dad47cd
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -106,7 +106,9 @@ begin
       subject, was_admin, shown, effective_settings_as_of.project_id, at => effective_settings_as_of.at
     ) as r
     where (effective_settings_as_of.category is null or r.category = effective_settings_as_of.category)
-      and not attune_private.is_concealed(r.key, greatest(shown, attune_private.audience_of(caller)))
+      and not attune_private.is_concealed(
+        attune_hidden.key_now(r.key, effective_settings_as_of.at), greatest(shown, attune_private.audience_of(caller))
+      )
     order by r.category, r.key;
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:d790de917bfe25a3390a55aa2de675570edf2ff8
---! Hash: sha1:b2304d35324afae8a312e49d868025ab373dca49
+--! Previous: sha1:772919140ba95af0c3164277e0aefa7a5dad47cd
+--! Hash: sha1:c99c7b6e6ec767986766f13e17da176e550f7947
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
