@@ -166,7 +166,7 @@ const calls = (of: Names): Call[] => [
   // As for a document: the trigger of the registry asks.
   { who: "admin", sql: "rename_setting('beta.renamed', 'beta.new_name')", times: 2 },
   // With the rights of the caller: policies and triggers ask for themselves.
-  { who: "user", sql: `revert_change(${of.change})`, times: 19, administrators: 4 },
+  { who: "user", sql: `revert_change(${of.change})`, times: 19, administrators: 6 },
   // What is removed has no row any more that could say who removed it: the trigger asks, once a statement.
   { who: "user", sql: `restore_preferences('${of.moment}', overwrite => true)`, times: 2 },
   { who: "admin", sql: `restore_global_settings('${of.moment}', overwrite => true)`, times: 3 },
