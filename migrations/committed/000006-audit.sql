@@ -1,5 +1,5 @@
---! Previous: sha1:b5816083dbc138e5bcf515056f75c2fde4e6559e
---! Hash: sha1:ed405efb73fa3bc27c06a9c8c23820d43519d676
+--! Previous: sha1:13a28977311fb4a82841514299b9ed224f25cb10
+--! Hash: sha1:f201a6a87bfa07f487cb020811e614100023637b
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

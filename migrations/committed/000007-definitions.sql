@@ -1,5 +1,5 @@
---! Previous: sha1:ed405efb73fa3bc27c06a9c8c23820d43519d676
---! Hash: sha1:ef13ee7626cea4e01d38f33d6ea0d5687ba456dc
+--! Previous: sha1:f201a6a87bfa07f487cb020811e614100023637b
+--! Hash: sha1:cc34066bd727ddfba18485380ae20eb384c69d04
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

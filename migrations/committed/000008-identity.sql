@@ -1,5 +1,5 @@
---! Previous: sha1:ef13ee7626cea4e01d38f33d6ea0d5687ba456dc
---! Hash: sha1:3911b8664b3011c23fc1b2ce425a9b13b274d3ee
+--! Previous: sha1:cc34066bd727ddfba18485380ae20eb384c69d04
+--! Hash: sha1:8deb1479103bf18eb51833e5a6315dc827de3234
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

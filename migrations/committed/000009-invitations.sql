@@ -1,5 +1,5 @@
---! Previous: sha1:3911b8664b3011c23fc1b2ce425a9b13b274d3ee
---! Hash: sha1:719ca030159581df051c23504a9f6fd493375940
+--! Previous: sha1:8deb1479103bf18eb51833e5a6315dc827de3234
+--! Hash: sha1:a3d93db286d001a8a0c8b0ad186db558ef08a8f1
 --! Message: invitations
 
 create table attune.invitations (

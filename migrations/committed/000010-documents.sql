@@ -1,5 +1,5 @@
---! Previous: sha1:719ca030159581df051c23504a9f6fd493375940
---! Hash: sha1:eb54535c747551209d9eb23bc883a7527a5bc014
+--! Previous: sha1:a3d93db286d001a8a0c8b0ad186db558ef08a8f1
+--! Hash: sha1:4408540c250d812c03eeaa82a9b1b2d38b6c8fec
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

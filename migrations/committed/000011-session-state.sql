@@ -1,5 +1,5 @@
---! Previous: sha1:eb54535c747551209d9eb23bc883a7527a5bc014
---! Hash: sha1:b64b0a128cb93cf5f82df3968f42c8a1432b5e4b
+--! Previous: sha1:4408540c250d812c03eeaa82a9b1b2d38b6c8fec
+--! Hash: sha1:3fad8e08e5557108eb6c799f2ff74e6dbca69b39
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b64b0a128cb93cf5f82df3968f42c8a1432b5e4b
---! Hash: sha1:17576ce8e6213e1ffc6d67a27df600b3bbf3dcbd
+--! Previous: sha1:3fad8e08e5557108eb6c799f2ff74e6dbca69b39
+--! Hash: sha1:bf2a1bb215f9fd4ee08aa0c911a1a6337ed768a5
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:17576ce8e6213e1ffc6d67a27df600b3bbf3dcbd
---! Hash: sha1:ee3891e441f4721439c73c22e4fff6099d85313e
+--! Previous: sha1:bf2a1bb215f9fd4ee08aa0c911a1a6337ed768a5
+--! Hash: sha1:dc783c1862055e9415c7fcd19ac91b15b3403e39
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -611,6 +611,8 @@ returns jsonb
 language sql volatile security invoker
 begin atomic
   select case
+    when (change).action <> 'unchanged' and attune_private.is_protected((change).key) and not attune_private.is_owner()
+      then attune_private.one_problem('is_protected', 'it is protected')
     when (change).action not in ('added', 'changed') then null
     when (change).layer = 'plan' and not exists (select from attune.plans as p where p.name = (change).scope)
       then attune_private.one_problem('plan', 'there is no such plan')
@@ -785,7 +787,7 @@ comment on function attune.import_configuration(jsonb, attune.import_mode, boole
   'Each value it names becomes what it says: with `merge` what it does not mention of it stays (lock, rollout, '
   'variants, the value itself), with `replace` it is as for a new one, and the values it does not name are dropped. '
   'For administrators. '
-  'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), '
+  'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan, each bad value and what is protected), '
   '`invalid_variants`, and for the value of a variant as `set_global_variants`.';
 revoke all on function attune.import_configuration(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to anon, authenticated, service_role;

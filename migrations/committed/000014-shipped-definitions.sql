@@ -1,5 +1,5 @@
---! Previous: sha1:ee3891e441f4721439c73c22e4fff6099d85313e
---! Hash: sha1:5524b89afc1ff851af640e0a851acbfab56a64c0
+--! Previous: sha1:dc783c1862055e9415c7fcd19ac91b15b3403e39
+--! Hash: sha1:f9d6b1a442dae4047e7137388ad0a0deea926dd1
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

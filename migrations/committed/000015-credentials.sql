@@ -1,5 +1,5 @@
---! Previous: sha1:5524b89afc1ff851af640e0a851acbfab56a64c0
---! Hash: sha1:5469e0b45d987025341fa8e0989fa1717163cdbc
+--! Previous: sha1:f9d6b1a442dae4047e7137388ad0a0deea926dd1
+--! Hash: sha1:fb7f6e74c09a63fa53acadc71cabb11e41aa68c5
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:5469e0b45d987025341fa8e0989fa1717163cdbc
---! Hash: sha1:331081a1daed76fdbe690c035671d5b061fa20b4
+--! Previous: sha1:fb7f6e74c09a63fa53acadc71cabb11e41aa68c5
+--! Hash: sha1:207b535675cc756cd62332a2bd20255a96a529f4
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:331081a1daed76fdbe690c035671d5b061fa20b4
---! Hash: sha1:fb27218af2c6e180478391ef84f5525df29654e4
+--! Previous: sha1:207b535675cc756cd62332a2bd20255a96a529f4
+--! Hash: sha1:edc17793cbba5b9b6abc7b48b4bf7f4402a47920
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:fb27218af2c6e180478391ef84f5525df29654e4
---! Hash: sha1:f35b1491d1cbe2859989def4706a9be4bbf659af
+--! Previous: sha1:edc17793cbba5b9b6abc7b48b4bf7f4402a47920
+--! Hash: sha1:68ed1b4f1a28cdff78d41099389927d01a73ba01
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
