@@ -36,6 +36,8 @@ const NO_OBJECTS = [
   "AdoptedSetting",
   "AuditDay",
   "AuditFinding",
+  "ChangeFailure",
+  "ChangeSetPreview",
   "ChangedSetting",
   "Changes",
   "ClaimedDelivery",
@@ -248,7 +250,7 @@ test("rows of a table are a connection, at the root and on relations; what a fun
 });
 
 test("names are simplified: nothing is called after the columns by which it is found", () => {
-  const people = /^(created|updated|changed|held|invited|order|group|writable)By/;
+  const people = /^(approved|closed|created|updated|changed|held|invited|order|group|writable)By/;
   const long = described()
     .flatMap(({ name }) => name.match(/\w+/g) ?? [])
     .filter((name) => /[a-z]By[A-Z]/.test(name) && !people.test(name) && !/^[A-Z]\w*(OrderBy|GroupBy)/.test(name));

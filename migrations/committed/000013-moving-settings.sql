@@ -159,7 +159,7 @@ begin atomic
         on d.key = k.key
       where d.writable_by = 'user'
         and d.audience <= u.audience
-        and (exported_preferences.at is null or not attune_private.is_concealed(s.key, u.audience))
+        and (exported_preferences.at is null or not attune_private.is_concealed(attune_hidden.key_now(s.key, exported_preferences.at), u.audience))
         or as_of_today
         and d.key is null
       group by s.project_id

@@ -106,7 +106,9 @@ begin
       subject, was_admin, shown, effective_settings_as_of.project_id, at => effective_settings_as_of.at
     ) as r
     where (effective_settings_as_of.category is null or r.category = effective_settings_as_of.category)
-      and not attune_private.is_concealed(r.key, greatest(shown, attune_private.audience_of(caller)))
+      and not attune_private.is_concealed(
+        attune_hidden.key_now(r.key, effective_settings_as_of.at), greatest(shown, attune_private.audience_of(caller))
+      )
     order by r.category, r.key;
 end;
 $$;

@@ -391,7 +391,7 @@ select set_eq(
   $$ select l.key, l.operation, l.new_value #>> '{}' from attune.configuration_audit_log as l
      join attune.users as u on u.id = l.user_id and u.email = 'rich@example.com' where l.subject = 'user' $$,
   $$ select 'plan', 'INSERT'::attune.audit_operation, plan from attune.users where email = 'rich@example.com'
-     union all values ('is_admin', 'INSERT', 'false') $$,
+     union all values ('is_admin', 'INSERT'::attune.audit_operation, 'false') $$,
   'who begins with another plan leaves a row'
 );
 
