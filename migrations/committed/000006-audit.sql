@@ -1,5 +1,5 @@
---! Previous: sha1:aa6e785d3a750558c31bc9aeb90f45e993508fcd
---! Hash: sha1:1aed3b9fa774e53e07934ac8a132f0ea59999c36
+--! Previous: sha1:13a28977311fb4a82841514299b9ed224f25cb10
+--! Hash: sha1:f201a6a87bfa07f487cb020811e614100023637b
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:1aed3b9fa774e53e07934ac8a132f0ea59999c36
---! Hash: sha1:524a3a98d15cae222722e3c3efc041159ac435a1
+--! Previous: sha1:f201a6a87bfa07f487cb020811e614100023637b
+--! Hash: sha1:cc34066bd727ddfba18485380ae20eb384c69d04
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

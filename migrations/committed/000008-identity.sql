@@ -1,5 +1,5 @@
---! Previous: sha1:524a3a98d15cae222722e3c3efc041159ac435a1
---! Hash: sha1:74222f10a5e0d829769e50799774db48fac6c434
+--! Previous: sha1:cc34066bd727ddfba18485380ae20eb384c69d04
+--! Hash: sha1:8deb1479103bf18eb51833e5a6315dc827de3234
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

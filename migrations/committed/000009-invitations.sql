@@ -1,5 +1,5 @@
---! Previous: sha1:74222f10a5e0d829769e50799774db48fac6c434
---! Hash: sha1:506571d59df0be4097562754beb06cc80e31f372
+--! Previous: sha1:8deb1479103bf18eb51833e5a6315dc827de3234
+--! Hash: sha1:a3d93db286d001a8a0c8b0ad186db558ef08a8f1
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:506571d59df0be4097562754beb06cc80e31f372
---! Hash: sha1:73fa6b004ad1242d2633c6065d133f9eeabf90a2
+--! Previous: sha1:a3d93db286d001a8a0c8b0ad186db558ef08a8f1
+--! Hash: sha1:4408540c250d812c03eeaa82a9b1b2d38b6c8fec
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:73fa6b004ad1242d2633c6065d133f9eeabf90a2
---! Hash: sha1:0267d3037524b69ada7b3c46cf4d5bf107088d3a
+--! Previous: sha1:4408540c250d812c03eeaa82a9b1b2d38b6c8fec
+--! Hash: sha1:3fad8e08e5557108eb6c799f2ff74e6dbca69b39
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

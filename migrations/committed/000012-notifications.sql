@@ -1,5 +1,5 @@
---! Previous: sha1:0267d3037524b69ada7b3c46cf4d5bf107088d3a
---! Hash: sha1:a1132840a746c3140976a847ab897fa1c0caa4d4
+--! Previous: sha1:3fad8e08e5557108eb6c799f2ff74e6dbca69b39
+--! Hash: sha1:bf2a1bb215f9fd4ee08aa0c911a1a6337ed768a5
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:b851ca7ce21caef957a1e5a2e6913250d708eb55
---! Hash: sha1:985692e86e89a194555e8aeb1a679486736f7077
+--! Previous: sha1:dc783c1862055e9415c7fcd19ac91b15b3403e39
+--! Hash: sha1:f9d6b1a442dae4047e7137388ad0a0deea926dd1
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:985692e86e89a194555e8aeb1a679486736f7077
---! Hash: sha1:8d39df29f425c7e92d7c9ad32f9bb177ff0d7b92
+--! Previous: sha1:f9d6b1a442dae4047e7137388ad0a0deea926dd1
+--! Hash: sha1:fb7f6e74c09a63fa53acadc71cabb11e41aa68c5
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

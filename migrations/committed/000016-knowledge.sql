@@ -1,5 +1,5 @@
---! Previous: sha1:8d39df29f425c7e92d7c9ad32f9bb177ff0d7b92
---! Hash: sha1:ec3aec44f685bc080649f4b9bd242a10e0b3f3c8
+--! Previous: sha1:fb7f6e74c09a63fa53acadc71cabb11e41aa68c5
+--! Hash: sha1:207b535675cc756cd62332a2bd20255a96a529f4
 --! Message: knowledge
 
 -- What one learns, the others find.

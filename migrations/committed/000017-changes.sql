@@ -1,5 +1,5 @@
---! Previous: sha1:ec3aec44f685bc080649f4b9bd242a10e0b3f3c8
---! Hash: sha1:c37fbbba57fa202709b936628975744ecb7cd907
+--! Previous: sha1:207b535675cc756cd62332a2bd20255a96a529f4
+--! Hash: sha1:edc17793cbba5b9b6abc7b48b4bf7f4402a47920
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:c37fbbba57fa202709b936628975744ecb7cd907
---! Hash: sha1:b7df2496f2ec5b6e008da64d1b06b25cb5a90236
+--! Previous: sha1:edc17793cbba5b9b6abc7b48b4bf7f4402a47920
+--! Hash: sha1:68ed1b4f1a28cdff78d41099389927d01a73ba01
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
