@@ -395,5 +395,24 @@ select set_eq(
   'who begins with another plan leaves a row'
 );
 
+-- A user is deleted for a reason that tells of them, and comes again.
+select tests.create_user('dave@example.com');
+create temp table dave as select tests.user_id('dave@example.com') as id;
+insert into attune.user_preferences (user_id, key, value) select id, 'any', '"dear"' from dave;
+select set_config('attune.change_reason', 'Dave of dave@example.com asked', true);
+delete from attune.users where id = (select id from dave);
+select set_config('attune.change_reason', '', true);
+select isnt_empty(
+  $$ select from attune.configuration_audit_log where user_id = (select id from dave) and operation = 'DELETE' $$,
+  'what went with a user leaves rows'
+);
+select is_empty(
+  $$ select from attune.configuration_audit_log where user_id = (select id from dave) and reason is not null $$,
+  'and no reason that was given'
+);
+select attune.seal_audit();
+insert into attune.users (id, email) select id, 'dave@example.com' from dave;
+select is_empty('select from attune.verify_audit()', 'who comes again with the same id has a log that is whole');
+
 select * from finish();
 rollback;
