@@ -1,5 +1,5 @@
---! Previous: sha1:ed405efb73fa3bc27c06a9c8c23820d43519d676
---! Hash: sha1:ef13ee7626cea4e01d38f33d6ea0d5687ba456dc
+--! Previous: sha1:b026ddca13d1e2e19d1450a35a0c663556d0c52e
+--! Hash: sha1:167a16fb7aed6c0fd517ec2eb811b25ed2ef5a19
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

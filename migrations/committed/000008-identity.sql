@@ -1,5 +1,5 @@
---! Previous: sha1:ef13ee7626cea4e01d38f33d6ea0d5687ba456dc
---! Hash: sha1:3911b8664b3011c23fc1b2ce425a9b13b274d3ee
+--! Previous: sha1:167a16fb7aed6c0fd517ec2eb811b25ed2ef5a19
+--! Hash: sha1:9a48b5f8096f35ff2ed5332d81015c19f2461c40
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

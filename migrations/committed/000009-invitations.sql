@@ -1,5 +1,5 @@
---! Previous: sha1:3911b8664b3011c23fc1b2ce425a9b13b274d3ee
---! Hash: sha1:719ca030159581df051c23504a9f6fd493375940
+--! Previous: sha1:9a48b5f8096f35ff2ed5332d81015c19f2461c40
+--! Hash: sha1:82b0b71f28b5d6b074780662855a162e1ca08ab6
 --! Message: invitations
 
 create table attune.invitations (

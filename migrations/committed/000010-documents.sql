@@ -1,5 +1,5 @@
---! Previous: sha1:719ca030159581df051c23504a9f6fd493375940
---! Hash: sha1:eb54535c747551209d9eb23bc883a7527a5bc014
+--! Previous: sha1:82b0b71f28b5d6b074780662855a162e1ca08ab6
+--! Hash: sha1:ce0ee3126ce1e9ecd5df27ec84754bc0b881eb12
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:eb54535c747551209d9eb23bc883a7527a5bc014
---! Hash: sha1:b64b0a128cb93cf5f82df3968f42c8a1432b5e4b
+--! Previous: sha1:ce0ee3126ce1e9ecd5df27ec84754bc0b881eb12
+--! Hash: sha1:ccf239951e7dd674cdd2f7dd2065006e02815ff0
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

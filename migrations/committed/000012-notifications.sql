@@ -1,5 +1,5 @@
---! Previous: sha1:b64b0a128cb93cf5f82df3968f42c8a1432b5e4b
---! Hash: sha1:17576ce8e6213e1ffc6d67a27df600b3bbf3dcbd
+--! Previous: sha1:ccf239951e7dd674cdd2f7dd2065006e02815ff0
+--! Hash: sha1:23be073e3d03cc1c2824803dbd374db09a30ade4
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:17576ce8e6213e1ffc6d67a27df600b3bbf3dcbd
---! Hash: sha1:ee3891e441f4721439c73c22e4fff6099d85313e
+--! Previous: sha1:23be073e3d03cc1c2824803dbd374db09a30ade4
+--! Hash: sha1:0b768286b2458879aca3ac4368654375dbd2abc4
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:ee3891e441f4721439c73c22e4fff6099d85313e
---! Hash: sha1:5524b89afc1ff851af640e0a851acbfab56a64c0
+--! Previous: sha1:0b768286b2458879aca3ac4368654375dbd2abc4
+--! Hash: sha1:55378352832609a6d035acb40694ebcfa298cfdb
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

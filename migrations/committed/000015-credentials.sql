@@ -1,5 +1,5 @@
---! Previous: sha1:5524b89afc1ff851af640e0a851acbfab56a64c0
---! Hash: sha1:5469e0b45d987025341fa8e0989fa1717163cdbc
+--! Previous: sha1:55378352832609a6d035acb40694ebcfa298cfdb
+--! Hash: sha1:250527c9a23e18b4134138ed726fa05567f99901
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:5469e0b45d987025341fa8e0989fa1717163cdbc
---! Hash: sha1:331081a1daed76fdbe690c035671d5b061fa20b4
+--! Previous: sha1:250527c9a23e18b4134138ed726fa05567f99901
+--! Hash: sha1:e189d73f2e62412295b12cf3128e07e951b25ca4
 --! Message: knowledge
 
 -- What one learns, the others find.

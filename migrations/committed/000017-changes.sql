@@ -1,5 +1,5 @@
---! Previous: sha1:331081a1daed76fdbe690c035671d5b061fa20b4
---! Hash: sha1:fb27218af2c6e180478391ef84f5525df29654e4
+--! Previous: sha1:e189d73f2e62412295b12cf3128e07e951b25ca4
+--! Hash: sha1:08f476fef182979db4d2b9f43709bd09a47848e9
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:fb27218af2c6e180478391ef84f5525df29654e4
---! Hash: sha1:f35b1491d1cbe2859989def4706a9be4bbf659af
+--! Previous: sha1:08f476fef182979db4d2b9f43709bd09a47848e9
+--! Hash: sha1:c30b84f2a1cc07a17474fb49f776c2318dd69c93
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -122,6 +122,9 @@ comment on column attune_private.audit_salts.salt is '16 random bytes.';
 
 alter table attune_private.audit_salts enable row level security;
 revoke all on attune_private.audit_salts from public;
+
+create trigger _100_append_only before truncate on attune_private.audit_salts
+  for each statement execute function attune_private.tg__append_only('A salt goes with its user.');
 
 --! Included sealing/triggers/tg_users__salt.sql
 create or replace function attune_private.tg_users__salt()
@@ -799,7 +802,9 @@ set timezone = 'UTC'
 as $$
 declare
   minimum constant integer := attune_private.system_number('AUDIT_MINIMUM_DAYS', 90);
-  before constant timestamptz := date_trunc('month', now() - purge_audit.older_than);
+  -- Nothing is older than that, nor younger than now; and no time is further than PostgreSQL's go.
+  age constant interval := greatest(least(purge_audit.older_than, interval '2000 years'), interval '0');
+  before constant timestamptz := date_trunc('month', now() - age);
   doomed bigint;
   last_change xid8;
 begin
@@ -813,7 +818,7 @@ begin
 
   perform attune_private.check_size('The reason', char_length(purge_audit.reason), 1000, 'characters');
 
-  if now() - purge_audit.older_than > now() - make_interval(days => minimum) then
+  if now() - age > now() - make_interval(days => minimum) then
     raise exception using
       errcode = 'PT400',
       message = format('The audit log is kept for %s days', minimum),

@@ -1,5 +1,5 @@
---! Previous: sha1:f35b1491d1cbe2859989def4706a9be4bbf659af
---! Hash: sha1:8d6e8107e9256083678a060331efead7ff1a9a11
+--! Previous: sha1:c30b84f2a1cc07a17474fb49f776c2318dd69c93
+--! Hash: sha1:4b91bf8078f3d7282d79de8e5e53af80a6838fc7
 --! Message: history
 
 -- What applied at a moment, and back to it.

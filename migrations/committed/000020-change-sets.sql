@@ -1,5 +1,5 @@
---! Previous: sha1:8d6e8107e9256083678a060331efead7ff1a9a11
---! Hash: sha1:f96ec60cd964205c1c148ca9d1d537c1b2465167
+--! Previous: sha1:4b91bf8078f3d7282d79de8e5e53af80a6838fc7
+--! Hash: sha1:5142837980b7d5882be616c278d3126a5f3b11ed
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -311,6 +311,9 @@ create policy change_set_items_select_service_role on attune.change_set_items fo
 revoke all on attune.change_set_items from public;
 grant select on attune.change_set_items to authenticated, service_role;
 
+create trigger _100_append_only before truncate on attune.change_set_items
+  for each statement execute function attune_private.tg__append_only('A change set is cancelled, not deleted.');
+
 --! Included change-sets/triggers/tg_setting_definitions__rename_changes.sql
 create or replace function attune_private.tg_setting_definitions__rename_changes()
 returns trigger
@@ -456,6 +459,9 @@ create policy rollout_steps_select_service_role on attune.rollout_steps for sele
 
 revoke all on attune.rollout_steps from public;
 grant select on attune.rollout_steps to authenticated, service_role;
+
+create trigger _100_append_only before truncate on attune.rollout_steps
+  for each statement execute function attune_private.tg__append_only('A rollout is halted, not removed.');
 
 --! Included change-sets/triggers/tg_global_settings__halt_rollout.sql
 create or replace function attune_private.tg_global_settings__halt_rollout()

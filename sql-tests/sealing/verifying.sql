@@ -250,6 +250,13 @@ from (values
     array['checkpoint_differs']
   ),
   (
+    'all seals gone, of a log that was changed', true,
+    $$ delete from attune_private.sealed_rows;
+       delete from attune.audit_seals;
+       update attune.configuration_audit_log set reason = 'asked' where id = (select id from places where place = 1) $$,
+    array['tail_removed']
+  ),
+  (
     'everything gone', true,
     $$ delete from attune_private.sealed_rows;
        delete from attune.audit_seals;
