@@ -14,6 +14,8 @@ beforeAll(async () => {
   world = await createWorld(database);
 });
 
+// From the first seal on it is known when transactions were committed.
+beforeAll(() => database.query("select attune.seal_audit()"));
 afterAll(() => database.close());
 
 type Recorded = {

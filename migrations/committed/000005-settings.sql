@@ -1,5 +1,5 @@
 --! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:b5816083dbc138e5bcf515056f75c2fde4e6559e
+--! Hash: sha1:aa6e785d3a750558c31bc9aeb90f45e993508fcd
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1958,7 +1958,8 @@ begin atomic
     and team_members_at.at is not null;
 end;
 comment on function attune_private.team_members_at(uuid, timestamptz) is
-  'The rows of `team_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+  'The rows of `team_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
+  'such.';
 revoke all on function attune_private.team_members_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/team_members_at.sql
 --! Included settings/private/team_settings_at.sql
@@ -1994,7 +1995,8 @@ begin atomic
     and user_preferences_at.at is not null;
 end;
 comment on function attune_private.user_preferences_at(uuid, timestamptz) is
-  'The rows of `user_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+  'The rows of `user_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
+  'such.';
 revoke all on function attune_private.user_preferences_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/user_preferences_at.sql
 --! Included settings/private/project_members_at.sql
@@ -2013,7 +2015,8 @@ begin atomic
     and project_members_at.at is not null;
 end;
 comment on function attune_private.project_members_at(uuid, timestamptz) is
-  'The rows of `project_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+  'The rows of `project_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
+  'such.';
 revoke all on function attune_private.project_members_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/project_members_at.sql
 --! Included settings/private/project_preferences_at.sql
@@ -2032,33 +2035,21 @@ begin atomic
     and project_preferences_at.at is not null;
 end;
 comment on function attune_private.project_preferences_at(uuid, timestamptz) is
-  'The rows of `project_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as such.';
+  'The rows of `project_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
+  'such.';
 revoke all on function attune_private.project_preferences_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/project_preferences_at.sql
 --! Included settings/private/rollout_group.sql
-create or replace function attune_private.rollout_group(key text, at timestamptz default null)
+create or replace function attune_private.rollout_group(key text)
 returns text
 language sql stable parallel safe security invoker
 begin atomic
-  select d.rollout_group from attune_private.definitions_at(rollout_group.at) as d where d.key = rollout_group.key;
+  select d.rollout_group from attune.setting_definitions as d where d.key = rollout_group.key;
 end;
-comment on function attune_private.rollout_group(text, timestamptz) is
+comment on function attune_private.rollout_group(text) is
   'Whom a rollout of a setting draws together: settings of one group draw the same users.';
-revoke all on function attune_private.rollout_group(text, timestamptz) from public;
+revoke all on function attune_private.rollout_group(text) from public;
 --! EndIncluded settings/private/rollout_group.sql
---! Included settings/private/variant_value.sql
-create or replace function attune_private.variant_value(key text, value jsonb, variant jsonb, at timestamptz default null)
-returns jsonb
-language sql stable parallel safe security invoker
-begin atomic
-  select case d.merge when 'replace' then variant else attune_hidden.json_merge_patch(value, variant) end
-  from attune_private.definitions_at(variant_value.at) as d
-  where d.key = variant_value.key;
-end;
-comment on function attune_private.variant_value(text, jsonb, jsonb, timestamptz) is
-  'What a variant of a global value holds: its own value, over the common one where values are merged.';
-revoke all on function attune_private.variant_value(text, jsonb, jsonb, timestamptz) from public;
---! EndIncluded settings/private/variant_value.sql
 --! Included settings/private/stored_settings.sql
 create or replace function attune_private.stored_settings(
   user_id uuid,
@@ -2083,7 +2074,11 @@ begin atomic
   select
     g.key,
     'global'::attune.setting_layer,
-    case when v.variant is null then g.value else attune_private.variant_value(g.key, g.value, v.variant -> 'value', stored_settings.at) end,
+    case
+      when v.variant is null then g.value
+      when d.merge = 'replace' then v.variant -> 'value'
+      else attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
+    end,
     g.is_active,
     g.is_enforced,
     case g.rollout_percentage
@@ -2091,7 +2086,7 @@ begin atomic
       when 0 then false
       else coalesce(
         attune_private.bucket(
-          attune_private.rollout_group(g.key, stored_settings.at),
+          d.rollout_group,
           coalesce(stored_settings.user_id::text, nullif(stored_settings.targeting_key, ''))
         ) <= g.rollout_percentage,
         false
@@ -2102,11 +2097,12 @@ begin atomic
     g.updated_by,
     g.updated_at
   from attune_private.global_settings_at(stored_settings.at) as g
+  join attune_private.definitions_at(stored_settings.at) as d on d.key = g.key
   cross join lateral (
     select case
       when g.variants is not null then attune_private.choose_variant(
         g.variants,
-        attune_private.rollout_group(g.key, stored_settings.at),
+        d.rollout_group,
         coalesce(stored_settings.user_id::text, nullif(stored_settings.targeting_key, ''))
       )
     end
@@ -2172,8 +2168,8 @@ begin atomic
   ) as e;
 end;
 comment on function attune_private.judged_settings(uuid, uuid, text, timestamptz) is
-  'What the layers store for one user, now or at a moment, each with the broadest layer that enforces the setting and whether the value '
-  'counts: active, meant for this user, and not locked out.';
+  'What the layers store for one user, now or at a moment, each with the broadest layer that enforces the setting and '
+  'whether the value counts: active, meant for this user, and not locked out.';
 revoke all on function attune_private.judged_settings(uuid, uuid, text, timestamptz) from public;
 --! EndIncluded settings/private/judged_settings.sql
 --! Included settings/private/merge_values.sql
@@ -3563,7 +3559,12 @@ begin
   from attune_private.definitions_at(explain_setting.at) as d
   where d.key = explain_setting.key
     and d.audience <= attune_private.audience_of(caller)
-    and not attune_private.is_concealed(d.key, attune_private.audience_of(caller));
+    and (
+      explain_setting.at is null
+      or not attune_private.is_concealed(
+        attune_hidden.key_now(d.key, explain_setting.at), attune_private.audience_of(caller)
+      )
+    );
 
   if not found then
     perform attune_private.refuse_unknown_setting(explain_setting.key);

@@ -1,5 +1,5 @@
---! Previous: sha1:b5816083dbc138e5bcf515056f75c2fde4e6559e
---! Hash: sha1:b026ddca13d1e2e19d1450a35a0c663556d0c52e
+--! Previous: sha1:aa6e785d3a750558c31bc9aeb90f45e993508fcd
+--! Hash: sha1:c87f4d9cfafdcd6b54ac83808ee681fbb07631c9
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:b026ddca13d1e2e19d1450a35a0c663556d0c52e
---! Hash: sha1:167a16fb7aed6c0fd517ec2eb811b25ed2ef5a19
+--! Previous: sha1:c87f4d9cfafdcd6b54ac83808ee681fbb07631c9
+--! Hash: sha1:d7693b7d5c952ef49142deb06ff36e353dda1539
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:167a16fb7aed6c0fd517ec2eb811b25ed2ef5a19
---! Hash: sha1:9a48b5f8096f35ff2ed5332d81015c19f2461c40
+--! Previous: sha1:d7693b7d5c952ef49142deb06ff36e353dda1539
+--! Hash: sha1:a771760a8892a46a3d8b2fe1e9c1f5bc37b062aa
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:9a48b5f8096f35ff2ed5332d81015c19f2461c40
---! Hash: sha1:82b0b71f28b5d6b074780662855a162e1ca08ab6
+--! Previous: sha1:a771760a8892a46a3d8b2fe1e9c1f5bc37b062aa
+--! Hash: sha1:bee5131f468a06234c8cb917557b15e7f067965b
 --! Message: invitations
 
 create table attune.invitations (

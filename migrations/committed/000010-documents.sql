@@ -1,5 +1,5 @@
---! Previous: sha1:82b0b71f28b5d6b074780662855a162e1ca08ab6
---! Hash: sha1:ce0ee3126ce1e9ecd5df27ec84754bc0b881eb12
+--! Previous: sha1:bee5131f468a06234c8cb917557b15e7f067965b
+--! Hash: sha1:d563341e65a23ffa9624af92256da4b5ae492c5b
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:ce0ee3126ce1e9ecd5df27ec84754bc0b881eb12
---! Hash: sha1:ccf239951e7dd674cdd2f7dd2065006e02815ff0
+--! Previous: sha1:d563341e65a23ffa9624af92256da4b5ae492c5b
+--! Hash: sha1:3510f88368fabfaa6a6c0b58d7141c3a4ae6bbfc
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:ccf239951e7dd674cdd2f7dd2065006e02815ff0
---! Hash: sha1:23be073e3d03cc1c2824803dbd374db09a30ade4
+--! Previous: sha1:3510f88368fabfaa6a6c0b58d7141c3a4ae6bbfc
+--! Hash: sha1:dddda3c13216a347e73452879f56c19523d074eb
 --! Message: notifications
 
 -- What there is to notify of

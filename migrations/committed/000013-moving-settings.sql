@@ -1,5 +1,5 @@
---! Previous: sha1:23be073e3d03cc1c2824803dbd374db09a30ade4
---! Hash: sha1:0b768286b2458879aca3ac4368654375dbd2abc4
+--! Previous: sha1:dddda3c13216a347e73452879f56c19523d074eb
+--! Hash: sha1:b929c41f229d8bb11d1f5f312f3add63bb9a982c
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -159,7 +159,7 @@ begin atomic
         on d.key = k.key
       where d.writable_by = 'user'
         and d.audience <= u.audience
-        and (exported_preferences.at is null or not attune_private.is_concealed(s.key, u.audience))
+        and (exported_preferences.at is null or not attune_private.is_concealed(attune_hidden.key_now(s.key, exported_preferences.at), u.audience))
         or as_of_today
         and d.key is null
       group by s.project_id

@@ -1,5 +1,5 @@
---! Previous: sha1:0b768286b2458879aca3ac4368654375dbd2abc4
---! Hash: sha1:55378352832609a6d035acb40694ebcfa298cfdb
+--! Previous: sha1:b929c41f229d8bb11d1f5f312f3add63bb9a982c
+--! Hash: sha1:0c44897628a4ff99a86f14e42d65fc5ae784815b
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:55378352832609a6d035acb40694ebcfa298cfdb
---! Hash: sha1:250527c9a23e18b4134138ed726fa05567f99901
+--! Previous: sha1:0c44897628a4ff99a86f14e42d65fc5ae784815b
+--! Hash: sha1:0bcca5ef6cf2050c80b7b3ad5773ef2a760e2e72
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

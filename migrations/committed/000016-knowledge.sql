@@ -1,5 +1,5 @@
---! Previous: sha1:250527c9a23e18b4134138ed726fa05567f99901
---! Hash: sha1:e189d73f2e62412295b12cf3128e07e951b25ca4
+--! Previous: sha1:0bcca5ef6cf2050c80b7b3ad5773ef2a760e2e72
+--! Hash: sha1:689c4435cc1e850a3c0f233bd6b2f75cc2a1c28c
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:e189d73f2e62412295b12cf3128e07e951b25ca4
---! Hash: sha1:08f476fef182979db4d2b9f43709bd09a47848e9
+--! Previous: sha1:689c4435cc1e850a3c0f233bd6b2f75cc2a1c28c
+--! Hash: sha1:11bebc32ebb40aa579382a257740b884c9b850b1
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

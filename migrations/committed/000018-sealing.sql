@@ -1,5 +1,5 @@
---! Previous: sha1:08f476fef182979db4d2b9f43709bd09a47848e9
---! Hash: sha1:c30b84f2a1cc07a17474fb49f776c2318dd69c93
+--! Previous: sha1:11bebc32ebb40aa579382a257740b884c9b850b1
+--! Hash: sha1:a6170cf5422976d64f07fd266616b34d50b3e11c
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -201,20 +201,23 @@ create or replace function attune_private.committed_at(audit_id bigint, transact
 returns timestamptz
 language sql stable parallel safe security invoker
 begin atomic
-  select coalesce(
-    (
-      select r.committed_at
-      from attune_private.sealed_rows as r
-      where r.audit_id = committed_at.audit_id
-        and r.occurred_at = committed_at.occurred_at
-      limit 1
-    ),
-    attune_private.tracked_commit(committed_at.transaction_id, committed_at.occurred_at)
-  );
+  select case
+    when s.is_sealed then s.committed_at
+    -- Since the last seal, if that was here: the numbers of another database say nothing.
+    when (select l.database_identity from attune.audit_seals as l order by l.id desc limit 1)
+      = attune_private.database_identity()
+      then attune_private.tracked_commit(committed_at.transaction_id, committed_at.occurred_at)
+  end
+  from (
+    select count(*) > 0 as is_sealed, max(r.committed_at) as committed_at
+    from attune_private.sealed_rows as r
+    where r.audit_id = committed_at.audit_id
+      and r.occurred_at = committed_at.occurred_at
+  ) as s;
 end;
 comment on function attune_private.committed_at(bigint, xid8, timestamptz) is
-  'When the transaction was committed that made a change: as it was sealed, or else as PostgreSQL knows it '
-  '(`track_commit_timestamp`); NULL where neither is.';
+  'When the transaction was committed that made a change: as it was sealed, or, since the last seal, as PostgreSQL '
+  'knows it (`track_commit_timestamp`); NULL where it was not known.';
 revoke all on function attune_private.committed_at(bigint, xid8, timestamptz) from public;
 --! EndIncluded sealing/private/committed_at.sql
 --! Included sealing/private/audit_row_digest.sql
@@ -282,8 +285,8 @@ begin atomic
   end;
 end;
 comment on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) is
-  'The digest of the values of a row of the audit log, and of the reason, with the salt of whose they are (NULL: nobody''s); NULL where it '
-  'has none.';
+  'The digest of the values of a row of the audit log, and of the reason, with the salt of whose they are (NULL: '
+  'nobody''s); NULL where it has none.';
 revoke all on function attune_private.audit_value_digest(attune.configuration_audit_log, bytea) from public;
 --! EndIncluded sealing/private/audit_value_digest.sql
 --! Included sealing/private/seal_entry.sql
@@ -397,7 +400,7 @@ begin
     select
       l.id as audit_id,
       l.occurred_at,
-      case when last.id is null or is_known
+      case when is_known
         then attune_private.tracked_commit(l.transaction_id, l.occurred_at)
       end as committed_at,
       attune_private.audit_row_digest(l) as row_digest,

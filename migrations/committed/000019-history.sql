@@ -1,5 +1,5 @@
---! Previous: sha1:c30b84f2a1cc07a17474fb49f776c2318dd69c93
---! Hash: sha1:4b91bf8078f3d7282d79de8e5e53af80a6838fc7
+--! Previous: sha1:a6170cf5422976d64f07fd266616b34d50b3e11c
+--! Hash: sha1:2643c289bbddae81b78d61d6f67bc051155a5312
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -106,7 +106,9 @@ begin
       subject, was_admin, shown, effective_settings_as_of.project_id, at => effective_settings_as_of.at
     ) as r
     where (effective_settings_as_of.category is null or r.category = effective_settings_as_of.category)
-      and not attune_private.is_concealed(r.key, greatest(shown, attune_private.audience_of(caller)))
+      and not attune_private.is_concealed(
+        attune_hidden.key_now(r.key, effective_settings_as_of.at), greatest(shown, attune_private.audience_of(caller))
+      )
     order by r.category, r.key;
 end;
 $$;

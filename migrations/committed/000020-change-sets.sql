@@ -1,5 +1,5 @@
---! Previous: sha1:4b91bf8078f3d7282d79de8e5e53af80a6838fc7
---! Hash: sha1:5142837980b7d5882be616c278d3126a5f3b11ed
+--! Previous: sha1:2643c289bbddae81b78d61d6f67bc051155a5312
+--! Hash: sha1:43a32027ded38b345ec6ad5e0a5262abb62afa0b
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

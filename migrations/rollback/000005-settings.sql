@@ -64,7 +64,6 @@ drop function
   attune_private.null_member(jsonb),
   attune_private.rollout_group(text, timestamptz),
   attune_private.refuse_missing_value(),
-  attune_private.variant_value(text, jsonb, jsonb, timestamptz),
   attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb),
   attune_private.written_value(text, attune.setting_layer, jsonb, jsonb, boolean, uuid, uuid),
   attune_private.holds_whole_value(attune.setting_merge, attune.setting_seeding, attune.setting_layer),
