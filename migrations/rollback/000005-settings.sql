@@ -63,7 +63,7 @@ drop function
   attune_private.whole_value(attune.setting_definitions, attune.setting_layer, jsonb, uuid, uuid),
   attune_private.without_values(attune.setting_definitions),
   attune_private.null_member(jsonb),
-  attune_private.rollout_group(text, timestamptz),
+  attune_private.rollout_group(text),
   attune_private.refuse_missing_value(),
   attune_private.stored_value_problem(attune.setting_definitions, attune.setting_layer, jsonb),
   attune_private.written_value(text, attune.setting_layer, jsonb, jsonb, boolean, uuid, uuid),

@@ -54,7 +54,7 @@ from (values
 -- Proposing
 
 insert into sets values ('first', pg_temp.made('  Dark  ', '[
-  {"layer": "global", "key": "theme", "value": "dark", "is_enforced": true, "rollout_percentage": 50},
+  {"layer": "global", "key": "theme", "value": "dark", "is_enforced": true, "rollout_percentage": 100},
   {"layer": "plan", "plan": "pro", "key": "size", "value": 20},
   {"layer": "team", "team_id": "00000000-0000-4000-8000-00000000000A", "key": "limits", "value": {"hourly": 1}}
 ]'));
@@ -66,7 +66,7 @@ select results_eq(
 select results_eq(
   $$ select position, layer::text, scope, key, value, is_enforced, rollout_percentage, base from attune.change_set_items order by position $$,
   $$ values
-    (1, 'global', null, 'theme', '"dark"'::jsonb, true, 50, null::jsonb),
+    (1, 'global', null, 'theme', '"dark"'::jsonb, true, 100, null::jsonb),
     (2, 'plan', 'pro', 'size', '20', null, null, null),
     (3, 'team', '00000000-0000-4000-8000-00000000000a', 'limits', '{"hourly": 1}', null, null, null) $$,
   'its changes are kept, with what they were written for'
@@ -126,7 +126,7 @@ select results_eq(
     union all select plan, value, is_enforced, null from attune.plan_settings where key = 'size'
     union all select 'team', value, is_enforced, null from attune.team_settings where key = 'limits'
   $$,
-  $$ values ('global', '"dark"'::jsonb, true, 50), ('pro', '20', false, null), ('team', '{"hourly": 1}', false, null) $$,
+  $$ values ('global', '"dark"'::jsonb, true, 100), ('pro', '20', false, null), ('team', '{"hourly": 1}', false, null) $$,
   'its changes are made'
 );
 select results_eq(
