@@ -1,5 +1,5 @@
 --! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:13a28977311fb4a82841514299b9ed224f25cb10
+--! Hash: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

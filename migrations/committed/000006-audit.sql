@@ -1,5 +1,5 @@
---! Previous: sha1:13a28977311fb4a82841514299b9ed224f25cb10
---! Hash: sha1:f201a6a87bfa07f487cb020811e614100023637b
+--! Previous: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
+--! Hash: sha1:c13193792283746b0a71dbf576d28ce19dd71f56
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

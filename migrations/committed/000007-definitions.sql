@@ -1,5 +1,5 @@
---! Previous: sha1:f201a6a87bfa07f487cb020811e614100023637b
---! Hash: sha1:cc34066bd727ddfba18485380ae20eb384c69d04
+--! Previous: sha1:c13193792283746b0a71dbf576d28ce19dd71f56
+--! Hash: sha1:09299e351001ceb660eac6a1b8738b181a05a855
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:cc34066bd727ddfba18485380ae20eb384c69d04
---! Hash: sha1:8deb1479103bf18eb51833e5a6315dc827de3234
+--! Previous: sha1:09299e351001ceb660eac6a1b8738b181a05a855
+--! Hash: sha1:d8870752196736fb0bec3bd4b466d6dabf8ec7bb
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:8deb1479103bf18eb51833e5a6315dc827de3234
---! Hash: sha1:a3d93db286d001a8a0c8b0ad186db558ef08a8f1
+--! Previous: sha1:d8870752196736fb0bec3bd4b466d6dabf8ec7bb
+--! Hash: sha1:cc97db37e2ccdc02d76d8d619fe5f75e8c85b764
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:a3d93db286d001a8a0c8b0ad186db558ef08a8f1
---! Hash: sha1:4408540c250d812c03eeaa82a9b1b2d38b6c8fec
+--! Previous: sha1:cc97db37e2ccdc02d76d8d619fe5f75e8c85b764
+--! Hash: sha1:b6a2c3950b9c00633a6af0a4cc746863c8130b16
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:4408540c250d812c03eeaa82a9b1b2d38b6c8fec
---! Hash: sha1:3fad8e08e5557108eb6c799f2ff74e6dbca69b39
+--! Previous: sha1:b6a2c3950b9c00633a6af0a4cc746863c8130b16
+--! Hash: sha1:0d64cbf3a50f7731ac464310a0e7747cbeb98cbf
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

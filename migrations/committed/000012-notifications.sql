@@ -1,5 +1,5 @@
---! Previous: sha1:3fad8e08e5557108eb6c799f2ff74e6dbca69b39
---! Hash: sha1:bf2a1bb215f9fd4ee08aa0c911a1a6337ed768a5
+--! Previous: sha1:0d64cbf3a50f7731ac464310a0e7747cbeb98cbf
+--! Hash: sha1:c88db454dc7d9091386e70d12e5e591655871cef
 --! Message: notifications
 
 -- What there is to notify of

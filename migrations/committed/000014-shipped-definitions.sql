@@ -1,5 +1,5 @@
---! Previous: sha1:dc783c1862055e9415c7fcd19ac91b15b3403e39
---! Hash: sha1:f9d6b1a442dae4047e7137388ad0a0deea926dd1
+--! Previous: sha1:87980719524db573c0cc84458f337d46c9d5275c
+--! Hash: sha1:f781b22d7ab14d81a37f48654ea859a30069fe45
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:f9d6b1a442dae4047e7137388ad0a0deea926dd1
---! Hash: sha1:fb7f6e74c09a63fa53acadc71cabb11e41aa68c5
+--! Previous: sha1:f781b22d7ab14d81a37f48654ea859a30069fe45
+--! Hash: sha1:ca5d2fa62ee3afe37434b14f97246a3a13366715
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

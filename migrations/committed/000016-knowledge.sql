@@ -1,5 +1,5 @@
---! Previous: sha1:fb7f6e74c09a63fa53acadc71cabb11e41aa68c5
---! Hash: sha1:207b535675cc756cd62332a2bd20255a96a529f4
+--! Previous: sha1:ca5d2fa62ee3afe37434b14f97246a3a13366715
+--! Hash: sha1:6112baa1c53e7ba5d7cf4338bb63cd25bc280eec
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:207b535675cc756cd62332a2bd20255a96a529f4
---! Hash: sha1:edc17793cbba5b9b6abc7b48b4bf7f4402a47920
+--! Previous: sha1:6112baa1c53e7ba5d7cf4338bb63cd25bc280eec
+--! Hash: sha1:ae393009f5749aaecb962018bc07a6b09684a23b
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:edc17793cbba5b9b6abc7b48b4bf7f4402a47920
---! Hash: sha1:68ed1b4f1a28cdff78d41099389927d01a73ba01
+--! Previous: sha1:ae393009f5749aaecb962018bc07a6b09684a23b
+--! Hash: sha1:5014a3dc8df3089ae3083383667c160863a723ce
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

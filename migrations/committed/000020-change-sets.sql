@@ -1,5 +1,5 @@
---! Previous: sha1:76f62a79429bf965068db7724d186b8c4cc239ec
---! Hash: sha1:f7c73bc1ee7b75449ccd399a2c6b7e677ef78e90
+--! Previous: sha1:7b5113c2e743d83a5270fa623e59a3699b888190
+--! Hash: sha1:7c317ab194217bb1cdf4b13b03bacdbdc29d1bfe
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,6 +1,7 @@
 drop trigger _320_keep_templates on attune.setting_definitions;
 
 drop function
+  attune_hidden.keys_since(text, timestamptz),
   attune_private.configuration_change_problems(attune.setting_change),
   attune_private.preference_change_problems(uuid, attune.setting_change),
   attune_private.exported_configuration(timestamptz, boolean),
