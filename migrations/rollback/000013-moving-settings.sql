@@ -1,7 +1,6 @@
 drop trigger _320_keep_templates on attune.setting_definitions;
 
 drop function
-  attune_hidden.keys_since(text, timestamptz),
   attune_private.configuration_change_problems(attune.setting_change),
   attune_private.preference_change_problems(uuid, attune.setting_change),
   attune_private.exported_configuration(timestamptz, boolean),
@@ -36,6 +35,7 @@ drop function
   attune_private.refuse_import(jsonb, text),
   attune_private.exported_preferences(uuid, timestamptz, boolean),
   attune_hidden.key_now(text, timestamptz),
+  attune_hidden.keys_since(text, timestamptz),
   attune.export_preferences(timestamptz),
   attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean),
   attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean, boolean),
