@@ -154,6 +154,43 @@ test("two that see the same end seal once: the other fails", async () => {
   }
 });
 
+test.each(["repeatable read", "serializable"])(
+  "who deletes a user under %s is refused, lest a value that was just written stays",
+  async (isolation) => {
+    const user = await database.createUser(`${isolation.replace(" ", "-")}@example.com`);
+    await database.query(
+      "insert into attune.user_preferences (user_id, key, value) values ($1, 'sealed.value', '\"secret\"')",
+      [user.id],
+    );
+    const values = () =>
+      database.query(
+        "select from attune.configuration_audit_log where user_id = $1 and num_nonnulls(previous_value, new_value) > 0",
+        [user.id],
+      );
+    const client = new pg.Client(database.ownerUrl);
+    await client.connect();
+    try {
+      await client.query(`begin isolation level ${isolation}`);
+      await client.query("select from attune.plans");
+      // Another connection.
+      await database.query("delete from attune.user_preferences where user_id = $1", [user.id]);
+      await seal(database);
+      await expect(client.query("delete from attune.users where id = $1", [user.id])).rejects.toMatchObject({
+        code: "PT409",
+        detail: "read_committed_required",
+      });
+      await client.query("rollback");
+      expect(await values()).not.toEqual([]);
+
+      await client.query("delete from attune.users where id = $1", [user.id]);
+      expect(await values()).toEqual([]);
+      expect(await findings()).toEqual([]);
+    } finally {
+      await client.end();
+    }
+  },
+);
+
 /** What is done to the row of a place, by somebody with the triggers off, and what it is called. */
 const TAMPERING: Record<string, { sql: string; problem: string[] }> = {
   value: {

@@ -41,6 +41,7 @@ begin
     from previous as p
     full join changed as c on c.id = p.id
     where p.user_id::text = any (recorded) is not true
+      or exists (select from attune.users as u where u.id = p.user_id)
       or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
       or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
   ) then
@@ -56,7 +57,7 @@ end;
 $$;
 comment on function attune_private.tg__erase() is
   'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its '
-  'arguments, for a user whom `erase_user` recorded in the same transaction.';
+  'arguments, for a user who is gone and whom `erase_user` recorded in the same transaction.';
 revoke all on function attune_private.tg__erase() from public;
 --! EndIncluded audit/triggers/tg__erase.sql
 
@@ -1052,6 +1053,15 @@ as $$
 declare
   erased bigint;
 begin
+  -- A snapshot may be from before something was written of the user, which would keep its values.
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception using
+      errcode = 'PT409',
+      message = 'A user is not deleted in a transaction with a snapshot of its own',
+      detail = 'read_committed_required',
+      hint = 'Delete the user in a transaction that is READ COMMITTED: what others have just written is erased, too.';
+  end if;
+
   select count(*) into erased
   from attune.configuration_audit_log as l
   where l.user_id = erase_user.user_id;
@@ -1077,7 +1087,8 @@ end;
 $$;
 comment on function attune_private.erase_user(uuid, text) is
   'Takes the values of a user, and the reasons given for them, out of the audit log and returns from how many rows. '
-  'It leaves a row in `maintenance_operations`.';
+  'It leaves a row in `maintenance_operations`. '
+  'Refused: `read_committed_required`.';
 revoke all on function attune_private.erase_user(uuid, text) from public;
 --! EndIncluded audit/private/erase_user.sql
 --! Included audit/triggers/tg_users__erase.sql

@@ -123,6 +123,9 @@ comment on column attune_private.audit_salts.salt is '16 random bytes.';
 alter table attune_private.audit_salts enable row level security;
 revoke all on attune_private.audit_salts from public;
 
+create trigger _100_append_only before truncate on attune_private.audit_salts
+  for each statement execute function attune_private.tg__append_only('A salt goes with its user.');
+
 --! Included sealing/triggers/tg_users__salt.sql
 create or replace function attune_private.tg_users__salt()
 returns trigger
@@ -802,7 +805,9 @@ set timezone = 'UTC'
 as $$
 declare
   minimum constant integer := attune_private.system_number('AUDIT_MINIMUM_DAYS', 90);
-  before constant timestamptz := date_trunc('month', now() - purge_audit.older_than);
+  -- Nothing is older than that, nor younger than now; and no time is further than PostgreSQL's go.
+  age constant interval := greatest(least(purge_audit.older_than, interval '2000 years'), interval '0');
+  before constant timestamptz := date_trunc('month', now() - age);
   doomed bigint;
   last_change xid8;
 begin
@@ -816,7 +821,7 @@ begin
 
   perform attune_private.check_size('The reason', char_length(purge_audit.reason), 1000, 'characters');
 
-  if now() - purge_audit.older_than > now() - make_interval(days => minimum) then
+  if now() - age > now() - make_interval(days => minimum) then
     raise exception using
       errcode = 'PT400',
       message = format('The audit log is kept for %s days', minimum),

@@ -314,6 +314,9 @@ create policy change_set_items_select_service_role on attune.change_set_items fo
 revoke all on attune.change_set_items from public;
 grant select on attune.change_set_items to authenticated, service_role;
 
+create trigger _100_append_only before truncate on attune.change_set_items
+  for each statement execute function attune_private.tg__append_only('A change set is cancelled, not deleted.');
+
 --! Included change-sets/triggers/tg_setting_definitions__rename_changes.sql
 create or replace function attune_private.tg_setting_definitions__rename_changes()
 returns trigger
@@ -459,6 +462,9 @@ create policy rollout_steps_select_service_role on attune.rollout_steps for sele
 
 revoke all on attune.rollout_steps from public;
 grant select on attune.rollout_steps to authenticated, service_role;
+
+create trigger _100_append_only before truncate on attune.rollout_steps
+  for each statement execute function attune_private.tg__append_only('A rollout is halted, not removed.');
 
 --! Included change-sets/triggers/tg_global_settings__halt_rollout.sql
 create or replace function attune_private.tg_global_settings__halt_rollout()

@@ -284,6 +284,12 @@ from (values
   ('delete from attune.maintenance_operations'),
   ('truncate attune.maintenance_operations')
 ) as s (statement);
+insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+values ('erase_user', 'x', jsonb_build_object('user_id', tests.user_id('ada@example.com')), 1, 'x');
+select tests.throws_reason(
+  $$ update attune.configuration_audit_log set previous_value = null, new_value = null where user_id = tests.user_id('ada@example.com') $$,
+  '42501', 'append_only', 'the owner cannot empty the values of a user who is still there, as if they were erased'
+);
 select throws_ok(
   'set local session_replication_role = replica', '42501', 'permission denied to set parameter "session_replication_role"',
   'the owner, being no superuser, cannot switch triggers off for a session'
@@ -362,7 +368,7 @@ select results_eq(
   'also when the owner renames one, and when one goes with its plan'
 );
 select tests.throws_reason(format('truncate attune.%s cascade', t.name), '42501', 'append_only', 'the owner cannot truncate ' || t.name)
-from (values ('setting_templates'), ('notification_categories')) as t (name);
+from (values ('setting_templates'), ('notification_categories'), ('change_set_items'), ('rollout_steps')) as t (name);
 select tests.authenticate_as('admin@example.com');
 select isnt_empty($$ select from attune.configuration_audit_log where subject = 'setting_template' $$, 'administrators read them');
 select tests.authenticate_as('ada@example.com');
@@ -394,6 +400,25 @@ select set_eq(
      union all values ('is_admin', 'INSERT'::attune.audit_operation, 'false') $$,
   'who begins with another plan leaves a row'
 );
+
+-- A user is deleted for a reason that tells of them, and comes again.
+select tests.create_user('dave@example.com');
+create temp table dave as select tests.user_id('dave@example.com') as id;
+insert into attune.user_preferences (user_id, key, value) select id, 'any', '"dear"' from dave;
+select set_config('attune.change_reason', 'Dave of dave@example.com asked', true);
+delete from attune.users where id = (select id from dave);
+select set_config('attune.change_reason', '', true);
+select isnt_empty(
+  $$ select from attune.configuration_audit_log where user_id = (select id from dave) and operation = 'DELETE' $$,
+  'what went with a user leaves rows'
+);
+select is_empty(
+  $$ select from attune.configuration_audit_log where user_id = (select id from dave) and reason is not null $$,
+  'and no reason that was given'
+);
+select attune.seal_audit();
+insert into attune.users (id, email) select id, 'dave@example.com' from dave;
+select is_empty('select from attune.verify_audit()', 'who comes again with the same id has a log that is whole');
 
 select * from finish();
 rollback;

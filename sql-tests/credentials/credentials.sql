@@ -302,6 +302,7 @@ select tests.reset_role();
 delete from attune.teams;
 select is_empty('select from attune_private.team_credential_secrets', 'which goes with the team');
 select isnt_empty('select from attune_private.credential_secrets', 'a user has secrets');
+create temp table gone as select tests.user_id('ada@example.com') as id;
 delete from attune.users where email = 'ada@example.com';
 select is_empty('select from attune_private.credential_secrets', 'which go with the user');
 
@@ -326,6 +327,34 @@ select is(
 );
 select is_empty(
   $$ select from attune.configuration_audit_log as l where l::text ~ 'sk-' $$, 'and no secret'
+);
+-- So short that their last four are not told, and within one transaction.
+select tests.authenticate_as('bob@example.com');
+select attune.set_credential('openai', 'abc'), attune.set_credential('openai', 'abd'), attune.set_credential('openai', 'abe');
+select tests.authenticate_as_service_role();
+select attune.set_shared_credential('openai', 'abc'), attune.set_shared_credential('openai', 'abd');
+select tests.reset_role();
+insert into attune.teams (name) values ('Short');
+insert into attune.team_members (user_id, team_id, role)
+select tests.user_id('bob@example.com'), t.id, 'owner' from attune.teams as t where t.name = 'Short';
+select tests.authenticate_as('bob@example.com');
+select attune.set_team_credential(t.id, 'openai', 'abc'), attune.set_team_credential(t.id, 'openai', 'abd')
+from attune.teams as t where t.name = 'Short';
+select tests.reset_role();
+select results_eq(
+  $$
+    select
+      case when l.user_id is not null then 'user' when l.scope is not null then 'team' else 'shared' end, array_agg(l.operation::text order by l.id)
+    from attune.configuration_audit_log as l
+    where l.subject = 'credential' and l.key = 'openai' and l.user_id is distinct from (select id from gone)
+    group by 1
+    order by 1
+  $$,
+  $$
+    values
+      ('shared', array['INSERT', 'UPDATE']), ('team', array['INSERT', 'UPDATE']), ('user', array['INSERT', 'UPDATE', 'UPDATE'])
+  $$,
+  'each secret that is replaced leaves a row, though nothing else of it changes'
 );
 
 -- Providers

@@ -60,7 +60,9 @@ from (values
   ($$ select attune.purge_audit('1 year', repeat('y', 1001)) $$, 'PT422', 'too_large'),
   ($$ select attune.purge_audit('89 days', 'why') $$, 'PT400', 'too_young'),
   ($$ select attune.purge_audit('0', 'why') $$, 'PT400', 'too_young'),
-  ($$ select attune.purge_audit('-100 years', 'why') $$, 'PT400', 'too_young')
+  ($$ select attune.purge_audit('-100 years', 'why') $$, 'PT400', 'too_young'),
+  ($$ select attune.purge_audit('-178000000 years', 'why') $$, 'PT400', 'too_young'),
+  ($$ select attune.purge_audit('-infinity', 'why') $$, 'PT400', 'too_young')
 ) as c (call, sqlstate, reason);
 select attune.set_global_setting('AUDIT_MINIMUM_DAYS', '36500');
 select tests.throws_reason(
@@ -88,9 +90,14 @@ select is(
   (select count(*) from attune.configuration_audit_log where key = 'purge_audit' and subject = 'maintenance_operation'), 2::bigint,
   'the log itself has it, too'
 );
-select is(attune.purge_audit('90 years', 'Nothing'), 0::bigint, 'service_role can purge nothing');
+select is(attune.purge_audit(older_than, 'Nothing'), 0::bigint, 'service_role can purge what is older than ' || older_than)
+from unnest(array['90 years', '5000 years', '178000000 years', 'infinity']::interval[]) as older_than;
 select is(
-  (select count(*) from attune.maintenance_operations where operation = 'purge_audit'), 3::bigint, 'that leaves a row, too'
+  (select count(*) from attune.maintenance_operations where operation = 'purge_audit'), 6::bigint, 'that leaves rows, too'
+);
+select is_empty(
+  $$ select from attune.maintenance_operations where operation = 'purge_audit' and parameters ->> 'before' !~ '^\d{4}-\d\d-01T00:00:00\+00:00$' $$,
+  'each with a month before when nothing is left, however far it was to be'
 );
 select is_empty('select attune.verify_audit((select line from told))', 'what stays can be verified');
 select cmp_ok(attune.seal_audit(), '>', 0::bigint, 'sealing goes on');
@@ -108,6 +115,7 @@ from unnest(array[
   'update attune_private.sealed_rows set audit_id = 1',
   'delete from attune_private.sealed_rows',
   'truncate attune_private.sealed_rows',
+  'truncate attune_private.audit_salts',
   'delete from attune_private.sealed_rows_default',
   'truncate attune_private.configuration_audit_log_default'
 ]) as statement;

@@ -9,8 +9,15 @@ select tests.create_user('ada@example.com'), tests.create_user('bob@example.com'
 select tests.create_user('admin@example.com', is_admin => true);
 insert into attune.setting_definitions (key, category, schema, default_value) values ('theme', 'test', '{"type": "string"}', '"light"');
 
+-- Of long ago, as only the owner could write it before anything was sealed.
+insert into attune.configuration_audit_log (occurred_at, actor_role, acted_as, layer, key, operation)
+select day, 'attune', 'migration', 'global', 'old', 'INSERT'
+from unnest(array['2020-02-10Z', '2020-02-20Z']::timestamptz[]) as day;
+
 -- What the owner does with the triggers off, taken back when it was looked at. The rows are theme's, and named by their place.
 create temp table places (place integer, id bigint);
+insert into places
+select 10 + row_number() over (order by l.occurred_at), l.id from attune.configuration_audit_log as l where l.key = 'old';
 create function pg_temp.tampered(statement text, checkpoint text default null) returns setof text language plpgsql as $$
 declare
   found text[];
@@ -100,7 +107,7 @@ from (values
   ),
   (
     'a reason that was not given', false,
-    $$ update attune.configuration_audit_log set reason = 'asked' where id in (select id from places) $$,
+    $$ update attune.configuration_audit_log set reason = 'asked' where id in (select id from places where place < 6) $$,
     array['changed row 1', 'changed row 2', 'changed row 3', 'changed row 4', 'changed row 5']
   ),
   (
@@ -243,6 +250,13 @@ from (values
     array['checkpoint_differs']
   ),
   (
+    'all seals gone, of a log that was changed', true,
+    $$ delete from attune_private.sealed_rows;
+       delete from attune.audit_seals;
+       update attune.configuration_audit_log set reason = 'asked' where id = (select id from places where place = 1) $$,
+    array['tail_removed']
+  ),
+  (
     'everything gone', true,
     $$ delete from attune_private.sealed_rows;
        delete from attune.audit_seals;
@@ -255,6 +269,57 @@ from (values
        values ('purge_audit', 'x', jsonb_build_object('before', now()), 0, 'x');
        delete from attune.configuration_audit_log where id = (select id from places where place = 2) $$,
     array['removed row 2']
+  ),
+  (
+    'a row of a time to come', false,
+    $$ insert into attune.configuration_audit_log (occurred_at, actor_role, acted_as, layer, key, operation)
+       values (now() + interval '1 day', 'attune', 'migration', 'global', 'theme', 'INSERT');
+       insert into places select 6, max(id) from attune.configuration_audit_log $$,
+    array['inserted row 6']
+  ),
+  (
+    'the same when it was sealed', false,
+    $$ insert into attune.configuration_audit_log (occurred_at, actor_role, acted_as, layer, key, operation)
+       values ('infinity', 'attune', 'migration', 'global', 'theme', 'INSERT');
+       insert into places select 6, max(id) from attune.configuration_audit_log;
+       select attune.seal_audit() $$,
+    array['inserted row 6']
+  ),
+  (
+    'a purge of a time to come, when all of today would be old enough', false,
+    $$ insert into attune.configuration_audit_log (occurred_at, actor_role, acted_as, subject, key, operation, new_value)
+       values (
+         now() + interval '100 days', 'service_role', 'service', 'maintenance_operation', 'purge_audit', 'INSERT',
+         jsonb_build_object('before', to_char(now() at time zone 'UTC' + interval '1 month', 'YYYY-MM-01"T"00:00:00"+00:00"'))
+       );
+       insert into places select 6, max(id) from attune.configuration_audit_log;
+       select attune.seal_audit();
+       delete from attune.configuration_audit_log where id = (select id from places where place = 2) $$,
+    array['removed row 2', 'inserted row 6']
+  ),
+  (
+    'a purge from the middle of a month', false,
+    $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+       values ('purge_audit', 'x', '{"before": "2020-02-15T00:00:00+00:00"}', 0, 'x');
+       delete from attune.configuration_audit_log where id = (select id from places where place = 11) $$,
+    array['removed row 11']
+  ),
+  (
+    'a row that is picked out, and a purge that left the others', false,
+    $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+       values ('purge_audit', 'x', '{"before": "2020-03-01T00:00:00+00:00"}', 0, 'x');
+       delete from attune.configuration_audit_log where id = (select id from places where place = 11) $$,
+    array['inserted row 12']
+  ),
+  (
+    'values of a user who is still there, and a word of their deletion', false,
+    $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+       values ('erase_user', 'x', jsonb_build_object('user_id', tests.user_id('ada@example.com')), 1, 'x');
+       select attune.seal_audit();
+       update attune.configuration_audit_log
+       set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null, changed_members = null
+       where id = (select id from places where place = 1) $$,
+    array['changed row 1']
   )
 ) as t (title, needs_checkpoint, statement, problems);
 select is_empty('select from attune.verify_audit((select line from told))', 'what was taken back is whole');
@@ -292,6 +357,11 @@ from (values
   (
     'a value that comes again',
     'update attune.configuration_audit_log set new_value = ''"y"'' where id = (select id from places where place = 3)',
+    array['changed row 3']
+  ),
+  (
+    'a reason where it was emptied',
+    'update attune.configuration_audit_log set reason = ''asked'' where id = (select id from places where place = 3)',
     array['changed row 3']
   ),
   (
