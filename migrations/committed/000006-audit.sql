@@ -1,5 +1,5 @@
 --! Previous: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
---! Hash: sha1:c13193792283746b0a71dbf576d28ce19dd71f56
+--! Hash: sha1:d9266cb85d2e93755169576a2b62b6a15a10c38b
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:c13193792283746b0a71dbf576d28ce19dd71f56
---! Hash: sha1:09299e351001ceb660eac6a1b8738b181a05a855
+--! Previous: sha1:d9266cb85d2e93755169576a2b62b6a15a10c38b
+--! Hash: sha1:764af6abd39e4544ac87e77d2c1c726f157ddecf
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

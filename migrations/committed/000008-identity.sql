@@ -1,5 +1,5 @@
---! Previous: sha1:09299e351001ceb660eac6a1b8738b181a05a855
---! Hash: sha1:d8870752196736fb0bec3bd4b466d6dabf8ec7bb
+--! Previous: sha1:764af6abd39e4544ac87e77d2c1c726f157ddecf
+--! Hash: sha1:76d17f8660cf8cafb8374afbed01a8e10c40a1af
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:d8870752196736fb0bec3bd4b466d6dabf8ec7bb
---! Hash: sha1:cc97db37e2ccdc02d76d8d619fe5f75e8c85b764
+--! Previous: sha1:76d17f8660cf8cafb8374afbed01a8e10c40a1af
+--! Hash: sha1:bf0c8f25cda42b4c9e2818d1c61e29eaccd3772f
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:cc97db37e2ccdc02d76d8d619fe5f75e8c85b764
---! Hash: sha1:b6a2c3950b9c00633a6af0a4cc746863c8130b16
+--! Previous: sha1:bf0c8f25cda42b4c9e2818d1c61e29eaccd3772f
+--! Hash: sha1:03535943ac1c418766ab9e64258ebbffe641ab27
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:b6a2c3950b9c00633a6af0a4cc746863c8130b16
---! Hash: sha1:0d64cbf3a50f7731ac464310a0e7747cbeb98cbf
+--! Previous: sha1:03535943ac1c418766ab9e64258ebbffe641ab27
+--! Hash: sha1:e54dfd297260c02e86210625499850a4b310a19d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:0d64cbf3a50f7731ac464310a0e7747cbeb98cbf
---! Hash: sha1:c88db454dc7d9091386e70d12e5e591655871cef
+--! Previous: sha1:e54dfd297260c02e86210625499850a4b310a19d
+--! Hash: sha1:e2fc9908114691af4f272e75c63a27f7e5041605
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:c88db454dc7d9091386e70d12e5e591655871cef
---! Hash: sha1:87980719524db573c0cc84458f337d46c9d5275c
+--! Previous: sha1:e2fc9908114691af4f272e75c63a27f7e5041605
+--! Hash: sha1:497c8d54241dda432765d1c1fbe3cfd4fd3c71c2
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

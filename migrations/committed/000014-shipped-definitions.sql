@@ -1,5 +1,5 @@
---! Previous: sha1:87980719524db573c0cc84458f337d46c9d5275c
---! Hash: sha1:f781b22d7ab14d81a37f48654ea859a30069fe45
+--! Previous: sha1:497c8d54241dda432765d1c1fbe3cfd4fd3c71c2
+--! Hash: sha1:3d25edee987beb7047e8243a671d04cd95dbc937
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:f781b22d7ab14d81a37f48654ea859a30069fe45
---! Hash: sha1:ca5d2fa62ee3afe37434b14f97246a3a13366715
+--! Previous: sha1:3d25edee987beb7047e8243a671d04cd95dbc937
+--! Hash: sha1:4e3184292fa531a298a11a0c5e5c0669fec830c8
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

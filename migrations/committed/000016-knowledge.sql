@@ -1,5 +1,5 @@
---! Previous: sha1:ca5d2fa62ee3afe37434b14f97246a3a13366715
---! Hash: sha1:6112baa1c53e7ba5d7cf4338bb63cd25bc280eec
+--! Previous: sha1:4e3184292fa531a298a11a0c5e5c0669fec830c8
+--! Hash: sha1:20ce803fea61493c8b61217ad0d4cb83593e0be8
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:6112baa1c53e7ba5d7cf4338bb63cd25bc280eec
---! Hash: sha1:ae393009f5749aaecb962018bc07a6b09684a23b
+--! Previous: sha1:20ce803fea61493c8b61217ad0d4cb83593e0be8
+--! Hash: sha1:f0e9f68ffe81d12242537733e6fb3f6fa70885b5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:ae393009f5749aaecb962018bc07a6b09684a23b
---! Hash: sha1:5014a3dc8df3089ae3083383667c160863a723ce
+--! Previous: sha1:f0e9f68ffe81d12242537733e6fb3f6fa70885b5
+--! Hash: sha1:9a54b8a1252570d7eb06e8dd9353eb1fe8621f70
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

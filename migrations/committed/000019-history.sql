@@ -1,5 +1,5 @@
---! Previous: sha1:5014a3dc8df3089ae3083383667c160863a723ce
---! Hash: sha1:7b5113c2e743d83a5270fa623e59a3699b888190
+--! Previous: sha1:9a54b8a1252570d7eb06e8dd9353eb1fe8621f70
+--! Hash: sha1:d9d606f88c54fa6ecddfc69226416bb32717f56d
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:7b5113c2e743d83a5270fa623e59a3699b888190
---! Hash: sha1:7c317ab194217bb1cdf4b13b03bacdbdc29d1bfe
+--! Previous: sha1:d9d606f88c54fa6ecddfc69226416bb32717f56d
+--! Hash: sha1:18eb4a4531d8e1c3e6499f14925e8db3761d2a1c
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
