@@ -247,7 +247,7 @@ test("sets that are due, with layers in any order, and who imports a document ne
       refusalOf(server.query("select attune.apply_due_changes()")),
       refusalOf(
         two.query(
-          `select attune.import_configuration('{"global": {"narrow": {"value": true}}, "plans": {"bootstrapper": {"narrow": {"value": false}}}}', dry_run => true)`,
+          `select attune.import_configuration('{"global": {"narrow": {"value": true}}, "plans": {"bootstrapper": {"level": {"value": 3}}}}', dry_run => true)`,
         ),
       ),
     ]);

@@ -1,5 +1,5 @@
 --! Previous: sha1:e2fc9908114691af4f272e75c63a27f7e5041605
---! Hash: sha1:1b18d82f73a64f1990c0c3700dd68c6887459682
+--! Hash: sha1:497c8d54241dda432765d1c1fbe3cfd4fd3c71c2
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -97,31 +97,46 @@ revoke all on function attune_private.refuse_import(jsonb, text) from public;
 
 -- A user's own
 
---! Included moving-settings/hidden/key_now.sql
-create or replace function attune_hidden.key_now(key text, at timestamptz)
-returns text
+--! Included moving-settings/hidden/keys_since.sql
+create or replace function attune_hidden.keys_since(key text, at timestamptz)
+returns text[]
 -- Definer, because whoever goes back to an own value may not read how settings were renamed.
 language plpgsql stable parallel safe security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   renamed jsonb;
-  called text := key_now.key;
+  called text[] := array[keys_since.key];
 begin
   for renamed in
     select l.new_value
     from attune.configuration_audit_log as l
     where l.key = 'rename_setting'
       and l.subject = 'maintenance_operation'
-      and l.occurred_at > key_now.at
+      and l.occurred_at > keys_since.at
     order by l.id
   loop
-    called := case renamed ->> 'from' when called then renamed ->> 'to' else called end;
+    if renamed ->> 'from' = called[cardinality(called)] then
+      called := array_append(called, renamed ->> 'to');
+    end if;
   end loop;
 
   return called;
 end;
 $$;
+comment on function attune_hidden.keys_since(text, timestamptz) is
+  'What a setting is called that had a key at a moment: that key first, and that of today last.';
+revoke all on function attune_hidden.keys_since(text, timestamptz) from public;
+grant execute on function attune_hidden.keys_since(text, timestamptz) to anon, authenticated, service_role;
+--! EndIncluded moving-settings/hidden/keys_since.sql
+--! Included moving-settings/hidden/key_now.sql
+create or replace function attune_hidden.key_now(key text, at timestamptz)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select k.keys[cardinality(k.keys)]
+  from (select attune_hidden.keys_since(key_now.key, key_now.at)) as k (keys);
+end;
 comment on function attune_hidden.key_now(text, timestamptz) is
   'What a setting is called now that had a key at a moment.';
 revoke all on function attune_hidden.key_now(text, timestamptz) from public;

@@ -1,5 +1,5 @@
---! Previous: sha1:1b18d82f73a64f1990c0c3700dd68c6887459682
---! Hash: sha1:88ebfd117b969e66c2bbe79a69a1200c7dfef1ac
+--! Previous: sha1:497c8d54241dda432765d1c1fbe3cfd4fd3c71c2
+--! Hash: sha1:3d25edee987beb7047e8243a671d04cd95dbc937
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:88ebfd117b969e66c2bbe79a69a1200c7dfef1ac
---! Hash: sha1:0c3efef1a6b0062ce44d15d591b1b6504a064655
+--! Previous: sha1:3d25edee987beb7047e8243a671d04cd95dbc937
+--! Hash: sha1:4e3184292fa531a298a11a0c5e5c0669fec830c8
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

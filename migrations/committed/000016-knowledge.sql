@@ -1,5 +1,5 @@
---! Previous: sha1:0c3efef1a6b0062ce44d15d591b1b6504a064655
---! Hash: sha1:0511400fc8a0e236fed57e59cadaa991cd5681a2
+--! Previous: sha1:4e3184292fa531a298a11a0c5e5c0669fec830c8
+--! Hash: sha1:20ce803fea61493c8b61217ad0d4cb83593e0be8
 --! Message: knowledge
 
 -- What one learns, the others find.

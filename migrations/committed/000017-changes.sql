@@ -1,5 +1,5 @@
---! Previous: sha1:0511400fc8a0e236fed57e59cadaa991cd5681a2
---! Hash: sha1:7454e3b68cfadda23ae15eb3c966272421b8dc3b
+--! Previous: sha1:20ce803fea61493c8b61217ad0d4cb83593e0be8
+--! Hash: sha1:f0e9f68ffe81d12242537733e6fb3f6fa70885b5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

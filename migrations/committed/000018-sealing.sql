@@ -1,5 +1,5 @@
---! Previous: sha1:7454e3b68cfadda23ae15eb3c966272421b8dc3b
---! Hash: sha1:fd2d6f081e102229ca72e71a4106aed18a15aa5a
+--! Previous: sha1:f0e9f68ffe81d12242537733e6fb3f6fa70885b5
+--! Hash: sha1:9a54b8a1252570d7eb06e8dd9353eb1fe8621f70
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:fd2d6f081e102229ca72e71a4106aed18a15aa5a
---! Hash: sha1:a411b5a6c506c8ca9e73e88e0aa99a4a448e955a
+--! Previous: sha1:9a54b8a1252570d7eb06e8dd9353eb1fe8621f70
+--! Hash: sha1:d9d606f88c54fa6ecddfc69226416bb32717f56d
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -467,6 +467,9 @@ declare
   target record;
   place jsonb;
   is_renamed boolean;
+  -- What it was called since, and is called now.
+  keys text[];
+  key_now text;
   columns text[];
   -- What is to be there, what the change left behind, and what is there now; NULL for no row.
   wanted jsonb;
@@ -526,8 +529,14 @@ begin
   end if;
 
   -- What was renamed later is found under the key that it has today.
+  keys := case
+    when change.subject = 'setting' then attune_hidden.keys_since(change.key, change.occurred_at)
+    else array[change.key]
+  end;
+  key_now := keys[cardinality(keys)];
+
   if change.subject = 'setting' and not is_renamed then
-    place := place || jsonb_build_object('key', attune_hidden.key_now(change.key, change.occurred_at));
+    place := place || jsonb_build_object('key', key_now);
   end if;
 
   wanted := case change.operation when 'INSERT' then null else coalesce(change.previous_attributes, '{}')
@@ -562,14 +571,18 @@ begin
 
   present := attune_hidden.picked_columns(attune_hidden.locked_row(target.source, place), columns);
 
-  select max(l.id) into reverted.last_change_id
+  select l.id into reverted.last_change_id
   from attune.configuration_audit_log as l
-  where l.key in (change.key, place ->> target.name_column)
+  where l.key = any (keys)
     and l.id >= change.id
     and l.subject = change.subject
     and l.layer is not distinct from change.layer
     and l.user_id is not distinct from change.user_id
-    and l.scope is not distinct from change.scope;
+    and l.scope is not distinct from change.scope
+    -- Another setting may have been given a key that this one had.
+    and (cardinality(keys) = 1 or attune_hidden.key_now(l.key, l.occurred_at) = key_now)
+  order by l.id desc
+  limit 1;
 
   -- What was set for a plan goes with it.
   if change.subject = 'plan' and wanted is null then
@@ -583,7 +596,7 @@ begin
   if present::text is not distinct from wanted::text and not is_renamed then
     raise exception using
       errcode = 'PT409',
-      message = format('%s is as it was before change %s', change.key, change.id),
+      message = format('%s is as it was before change %s', key_now, change.id),
       detail = 'nothing_to_revert',
       hint = 'It was reverted, or set back, already: there is nothing to do.';
   end if;
@@ -592,7 +605,7 @@ begin
     or change.subject = 'plan' and wanted is null and overwrite is not true
       and attune_hidden.has_dependents(target.source, place)
   then
-    perform attune_hidden.refuse_changed_since(change.key, reverted.last_change_id);
+    perform attune_hidden.refuse_changed_since(key_now, reverted.last_change_id);
   end if;
 
   -- A dry run does the same and takes it back, so that it is refused for the same.
@@ -607,7 +620,7 @@ begin
     if present::text is distinct from wanted::text
       and attune_hidden.put_row(target.source, place, present, wanted) = 0
     then
-      perform attune_hidden.refuse_changed_since(change.key, reverted.last_change_id);
+      perform attune_hidden.refuse_changed_since(key_now, reverted.last_change_id);
     end if;
 
     perform set_config('attune.change_reason', given_reason, true);

@@ -1,5 +1,5 @@
---! Previous: sha1:a411b5a6c506c8ca9e73e88e0aa99a4a448e955a
---! Hash: sha1:19ff1cb90a44cddba42b060b6d78a81282c28398
+--! Previous: sha1:d9d606f88c54fa6ecddfc69226416bb32717f56d
+--! Hash: sha1:18eb4a4531d8e1c3e6499f14925e8db3761d2a1c
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -35,6 +35,7 @@ drop function
   attune_private.refuse_import(jsonb, text),
   attune_private.exported_preferences(uuid, timestamptz, boolean),
   attune_hidden.key_now(text, timestamptz),
+  attune_hidden.keys_since(text, timestamptz),
   attune.export_preferences(timestamptz),
   attune_private.preference_changes(uuid, jsonb, attune.import_mode, boolean),
   attune_private.import_preferences(uuid, jsonb, attune.import_mode, boolean, boolean),

@@ -446,6 +446,36 @@ select tests.throws_reason(
   $$select attune.revert_change(pg_temp.made('new definition'))$$, 'PT409', 'setting_in_use', 'a setting with values stays'
 );
 
+-- Renamed twice, and its first key given to another: the newest change is still its own.
+savepoint twice;
+select tests.reset_role();
+insert into attune.setting_definitions (key, category, schema) values ('back.first', 'back', '{}');
+select tests.authenticate_as('root@example.com');
+select attune.set_global_setting('back.first', '1');
+insert into made values ('under the first key', pg_temp.newest());
+select attune.rename_setting('back.first', 'back.second');
+select attune.set_global_setting('back.second', '2');
+insert into made values ('under the second key', pg_temp.newest());
+create function pg_temp.refusal() returns text language sql as $$
+  select tests.message_of('select attune.revert_change(pg_temp.made(''under the first key''))')
+$$;
+select is(
+  pg_temp.refusal(), format('back.second was changed again since, last by change %s', pg_temp.made('under the second key')),
+  'under the key of today'
+);
+select attune.rename_setting('back.second', 'back.third');
+select tests.reset_role();
+insert into attune.setting_definitions (key, category, schema) values ('back.first', 'back', '{}');
+insert into made
+select 'renamed twice', max(l.id) from attune.configuration_audit_log as l where l.key = 'back.third' and l.layer = 'global';
+select tests.authenticate_as('root@example.com');
+select attune.set_global_setting('back.first', '3');
+select is(
+  pg_temp.refusal(), format('back.third was changed again since, last by change %s', pg_temp.made('renamed twice')),
+  'not what another setting did under the first'
+);
+rollback to savepoint twice;
+
 -- Renamed: found under the key of today, and back with all its values.
 select attune.set_global_setting('back.used', '2');
 insert into made values ('before renaming', pg_temp.newest());
