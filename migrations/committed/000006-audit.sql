@@ -1,5 +1,5 @@
 --! Previous: sha1:aa6e785d3a750558c31bc9aeb90f45e993508fcd
---! Hash: sha1:c87f4d9cfafdcd6b54ac83808ee681fbb07631c9
+--! Hash: sha1:0f8c82685e59e682f238808265030784d4d1f132
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -287,7 +287,8 @@ comment on column attune.configuration_audit_log.user_id is
   'Whose setting or credential it is, where it is a user''s, or which user was changed; else null.';
 comment on column attune.configuration_audit_log.scope is
   E'@behavior +attribute:filterBy\n'
-  'Which plan, team or project it belongs to, where it is one''s; else null.';
+  'Which plan, team, project or change set it belongs to, where it is one''s, or which step of a rollout it is; else '
+  'null.';
 comment on column attune.configuration_audit_log.key is
   'Which setting, template, category or provider; of a user, which column.';
 comment on column attune.configuration_audit_log.operation is

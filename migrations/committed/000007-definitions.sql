@@ -1,5 +1,5 @@
---! Previous: sha1:c87f4d9cfafdcd6b54ac83808ee681fbb07631c9
---! Hash: sha1:d7693b7d5c952ef49142deb06ff36e353dda1539
+--! Previous: sha1:0f8c82685e59e682f238808265030784d4d1f132
+--! Hash: sha1:140404ad684dcd52a1587ba86d8b91d824f58c1d
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

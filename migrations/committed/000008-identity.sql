@@ -1,5 +1,5 @@
---! Previous: sha1:d7693b7d5c952ef49142deb06ff36e353dda1539
---! Hash: sha1:a771760a8892a46a3d8b2fe1e9c1f5bc37b062aa
+--! Previous: sha1:140404ad684dcd52a1587ba86d8b91d824f58c1d
+--! Hash: sha1:72ff5c34a795aa4ec7bedc18de8239073d5d23d0
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:a771760a8892a46a3d8b2fe1e9c1f5bc37b062aa
---! Hash: sha1:bee5131f468a06234c8cb917557b15e7f067965b
+--! Previous: sha1:72ff5c34a795aa4ec7bedc18de8239073d5d23d0
+--! Hash: sha1:7aed81a1d8a31a98ed1b676908ad6da9966592d3
 --! Message: invitations
 
 create table attune.invitations (

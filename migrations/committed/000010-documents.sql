@@ -1,5 +1,5 @@
---! Previous: sha1:bee5131f468a06234c8cb917557b15e7f067965b
---! Hash: sha1:d563341e65a23ffa9624af92256da4b5ae492c5b
+--! Previous: sha1:7aed81a1d8a31a98ed1b676908ad6da9966592d3
+--! Hash: sha1:a8a10112819a20e3b5a3d1cff446b3839ecfb5d3
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

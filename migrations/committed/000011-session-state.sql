@@ -1,5 +1,5 @@
---! Previous: sha1:d563341e65a23ffa9624af92256da4b5ae492c5b
---! Hash: sha1:3510f88368fabfaa6a6c0b58d7141c3a4ae6bbfc
+--! Previous: sha1:a8a10112819a20e3b5a3d1cff446b3839ecfb5d3
+--! Hash: sha1:f6243cb6c8e3c565197f97bc92f0c521396d9b35
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:3510f88368fabfaa6a6c0b58d7141c3a4ae6bbfc
---! Hash: sha1:dddda3c13216a347e73452879f56c19523d074eb
+--! Previous: sha1:f6243cb6c8e3c565197f97bc92f0c521396d9b35
+--! Hash: sha1:a28a36f1bed0aab969f14560f02e29e41362815c
 --! Message: notifications
 
 -- What there is to notify of

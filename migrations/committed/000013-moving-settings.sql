@@ -1,5 +1,5 @@
---! Previous: sha1:dddda3c13216a347e73452879f56c19523d074eb
---! Hash: sha1:b929c41f229d8bb11d1f5f312f3add63bb9a982c
+--! Previous: sha1:a28a36f1bed0aab969f14560f02e29e41362815c
+--! Hash: sha1:1ce75469b7092662c6968219e7a44408b11bf5fc
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:b929c41f229d8bb11d1f5f312f3add63bb9a982c
---! Hash: sha1:0c44897628a4ff99a86f14e42d65fc5ae784815b
+--! Previous: sha1:1ce75469b7092662c6968219e7a44408b11bf5fc
+--! Hash: sha1:ebab79f925ab49f4387f57560ec4adad3a107ab0
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

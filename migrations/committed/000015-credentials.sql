@@ -1,5 +1,5 @@
---! Previous: sha1:0c44897628a4ff99a86f14e42d65fc5ae784815b
---! Hash: sha1:0bcca5ef6cf2050c80b7b3ad5773ef2a760e2e72
+--! Previous: sha1:ebab79f925ab49f4387f57560ec4adad3a107ab0
+--! Hash: sha1:ab16ed26de107f9628a96868922a0c1819bfd531
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:0bcca5ef6cf2050c80b7b3ad5773ef2a760e2e72
---! Hash: sha1:689c4435cc1e850a3c0f233bd6b2f75cc2a1c28c
+--! Previous: sha1:ab16ed26de107f9628a96868922a0c1819bfd531
+--! Hash: sha1:bec4bb966dfe0e234cb117b910aecf7e5466713d
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:689c4435cc1e850a3c0f233bd6b2f75cc2a1c28c
---! Hash: sha1:11bebc32ebb40aa579382a257740b884c9b850b1
+--! Previous: sha1:bec4bb966dfe0e234cb117b910aecf7e5466713d
+--! Hash: sha1:61dbc609b87540cff2ef59e802b224444eabf94d
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

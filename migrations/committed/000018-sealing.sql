@@ -1,5 +1,5 @@
---! Previous: sha1:11bebc32ebb40aa579382a257740b884c9b850b1
---! Hash: sha1:a6170cf5422976d64f07fd266616b34d50b3e11c
+--! Previous: sha1:61dbc609b87540cff2ef59e802b224444eabf94d
+--! Hash: sha1:0e18001ee7b3e3ad8deb27ba5ed930c0bea3b8c7
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

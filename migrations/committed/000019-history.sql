@@ -1,5 +1,5 @@
---! Previous: sha1:a6170cf5422976d64f07fd266616b34d50b3e11c
---! Hash: sha1:2643c289bbddae81b78d61d6f67bc051155a5312
+--! Previous: sha1:0e18001ee7b3e3ad8deb27ba5ed930c0bea3b8c7
+--! Hash: sha1:eecb184cbf9fc54ef105746f5115d79b62b97a00
 --! Message: history
 
 -- What applied at a moment, and back to it.

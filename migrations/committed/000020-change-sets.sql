@@ -1,5 +1,5 @@
---! Previous: sha1:2643c289bbddae81b78d61d6f67bc051155a5312
---! Hash: sha1:43a32027ded38b345ec6ad5e0a5262abb62afa0b
+--! Previous: sha1:eecb184cbf9fc54ef105746f5115d79b62b97a00
+--! Hash: sha1:4c5d167be3b7e7216e48a70478f0a0c882c21c96
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -313,6 +313,11 @@ grant select on attune.change_set_items to authenticated, service_role;
 
 create trigger _100_append_only before truncate on attune.change_set_items
   for each statement execute function attune_private.tg__append_only('A change set is cancelled, not deleted.');
+create trigger _900_audit after insert or update on attune.change_set_items
+  for each row execute function attune_private.tg__audit('change_set', '', 'key', 'value', 'change_set_id');
+create trigger _910_audit_removed after delete on attune.change_set_items
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('change_set', '', 'key', 'value', 'change_set_id');
 
 --! Included change-sets/triggers/tg_setting_definitions__rename_changes.sql
 create or replace function attune_private.tg_setting_definitions__rename_changes()
@@ -462,6 +467,11 @@ grant select on attune.rollout_steps to authenticated, service_role;
 
 create trigger _100_append_only before truncate on attune.rollout_steps
   for each statement execute function attune_private.tg__append_only('A rollout is halted, not removed.');
+create trigger _900_audit after insert or update on attune.rollout_steps
+  for each row execute function attune_private.tg__audit('rollout', '', 'key', 'rollout_percentage', 'position');
+create trigger _910_audit_removed after delete on attune.rollout_steps
+  referencing old table as removed
+  for each statement execute function attune_private.tg__audit_removed('rollout', '', 'key', 'rollout_percentage', 'position');
 
 --! Included change-sets/triggers/tg_global_settings__halt_rollout.sql
 create or replace function attune_private.tg_global_settings__halt_rollout()
@@ -1093,14 +1103,29 @@ begin
   where i.times > 1;
   perform attune_private.refuse_change_set(problems);
 
-  delete from attune.change_set_items as i where i.change_set_id = write_change_set_items.change_set_id;
+  -- What stays in its place is only updated: the audit log has what changes.
+  delete from attune.change_set_items as i
+  where i.change_set_id = write_change_set_items.change_set_id
+    and ((items[i.position]).layer, (items[i.position]).scope, (items[i.position]).key)
+      is distinct from (i.layer, i.scope, i.key);
   insert into attune.change_set_items
   select
     write_change_set_items.change_set_id, p.place, i.layer, i.scope, i.key, i.is_reset, i.value, i.is_whole,
     i.is_active, i.is_enforced, i.rollout_percentage, i.variants, i.rollout_steps, i.is_protected,
     case when i.change_set_id is null then attune_private.stored_base(i.layer, i.scope, i.key) else i.base end
   from generate_subscripts(items, 1) as p (place)
-  cross join lateral (select (items[p.place]).*) as i;
+  cross join lateral (select (items[p.place]).*) as i
+  on conflict on constraint change_set_items_pkey do update set
+    is_reset = excluded.is_reset,
+    value = excluded.value,
+    is_whole = excluded.is_whole,
+    is_active = excluded.is_active,
+    is_enforced = excluded.is_enforced,
+    rollout_percentage = excluded.rollout_percentage,
+    variants = excluded.variants,
+    rollout_steps = excluded.rollout_steps,
+    is_protected = excluded.is_protected,
+    base = excluded.base;
 end;
 $$;
 comment on function attune_private.write_change_set_items(uuid, attune.change_set_items[]) is
