@@ -164,6 +164,7 @@ test("two who apply the same set, and two sets for the same values, never wait f
 
 test("a step that is taken while somebody sets the share overrides nobody", async () => {
   for (let round = 0; round < 15; round++) {
+    await database.query("delete from attune.global_settings where key = 'narrow'");
     await two.query(
       `select attune.plan_rollout('narrow', '{"(2000-01-01,10)","(2099-01-01,50)","(2099-02-01,90)"}', 'true')`,
     );
@@ -179,6 +180,85 @@ test("a step that is taken while somebody sets the share overrides nobody", asyn
          from attune.rollouts as r join attune.global_settings as g using (key) where r.key = 'narrow'`,
       ),
     ).toEqual([{ status: "halted", rollout_percentage: 33 }]);
+  }
+});
+
+/** A transaction of somebody's own, which is ended whatever comes of it. */
+async function during<T>(writer: pg.Client, statements: string[], work: () => Promise<T>): Promise<T> {
+  for (const statement of ["begin", ...statements]) await writer.query(statement);
+  try {
+    return await work();
+  } finally {
+    await writer.query("rollback");
+  }
+}
+
+test("a transaction that began before a setting was protected does not change it", async () => {
+  await database.query("delete from attune.global_settings where key = 'level'");
+  for (const isolation of ["read committed", "repeatable read", "serializable"]) {
+    const refusal = await during(
+      one,
+      [`set transaction isolation level ${isolation}`, "select from attune.plans"],
+      async () => {
+        await database.query("update attune.setting_definitions set is_protected = true where key = 'level'");
+        try {
+          await one.query("select attune.set_global_setting('level', '6')");
+          return "";
+        } catch (error: unknown) {
+          return error instanceof pg.DatabaseError ? (error.code === "40001" ? "40001" : error.detail) : String(error);
+        } finally {
+          await database.query("update attune.setting_definitions set is_protected = false where key = 'level'");
+        }
+      },
+    );
+    expect([isolation, refusal]).toEqual([isolation, isolation === "read committed" ? "setting_protected" : "40001"]);
+  }
+  expect(await one.query("select attune.set_global_setting('level', '6')")).toHaveProperty("rowCount", 1);
+});
+
+test("a due set waits for nobody who writes another layer, and is tried again where somebody writes its own", async () => {
+  await database.query("delete from attune.global_settings; delete from attune.plan_settings");
+  const due = async (it: Change): Promise<string> => (await propose([it], ", apply_at => now()")).id;
+  const own = await due(level(3));
+  const other = await due({ layer: "plan", plan: "bootstrapper", key: "level", value: 4 });
+  const statusOf = (id: string): Promise<unknown> =>
+    first("select status::text from attune.change_sets where id = $1", [id]);
+
+  await during(two, ["select attune.set_global_setting('narrow', 'true')"], async () => {
+    const applying = server.query<{ handled: number }>("select attune.apply_due_changes() as handled");
+    // Who writes something else behind it waits no longer than it does.
+    await one.query("select attune.set_global_setting('whole', '{\"a\": 5}')");
+    expect((await applying).rows).toEqual([{ handled: 1 }]);
+    expect([await statusOf(own), await statusOf(other)]).toEqual(["proposed", "applied"]);
+  });
+  expect((await server.query("select attune.apply_due_changes() as handled")).rows).toEqual([{ handled: 1 }]);
+  expect(await statusOf(own)).toBe("applied");
+});
+
+test("sets that are due, with layers in any order, and who imports a document never wait in a circle", async () => {
+  for (let round = 0; round < 10; round++) {
+    await database.query("delete from attune.global_settings; delete from attune.plan_settings");
+    const { id } = await propose(
+      [{ layer: "plan", plan: "bootstrapper", key: "level", value: 1 }],
+      ", apply_at => now() - interval '1 minute'",
+    );
+    const later = await propose([level(2)], ", apply_at => now()");
+    const refusals = await Promise.all([
+      refusalOf(server.query("select attune.apply_due_changes()")),
+      refusalOf(
+        two.query(
+          `select attune.import_configuration('{"global": {"narrow": {"value": true}}, "plans": {"bootstrapper": {"narrow": {"value": false}}}}', dry_run => true)`,
+        ),
+      ),
+    ]);
+    expect(refusals).toEqual(["", ""]);
+    await server.query("select attune.apply_due_changes()");
+    expect(
+      await first("select count(*)::int from attune.change_sets where id in ($1, $2) and status = 'applied'", [
+        id,
+        later.id,
+      ]),
+    ).toBe(2);
   }
 });
 

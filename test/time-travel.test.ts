@@ -56,25 +56,24 @@ test("what applied at any moment, and why, is found again", { timeout: 300_000 }
       made += counts.reduce((sum, count) => sum + count, 0);
       if (round % 5 === 3) await slow.query(round % 20 === 18 ? "rollback" : "commit");
 
-      for (const who of [people[round % people.length], people[(round + 1) % people.length]]) {
-        const project = projects[randomInt(projects.length)] ?? null;
-        const key = KEYS[randomInt(KEYS.length)];
-        const {
-          rows: [row],
-        } = await reader.query<Recorded>(
-          `select
-             clock_timestamp()::text as at, $1 as who, m.project_id as project,
-             (select jsonb_agg(to_jsonb(s) - 'targeting_key' order by s.key)
-              from attune.effective_settings_for($1, null, m.project_id) as s) as settings,
-             (select jsonb_build_object('key', d.key, 'layers', (
-                select jsonb_agg(to_jsonb(e) order by e.layer) from attune.explain_setting(d.key, $1, m.project_id) as e))
-              from attune.setting_definitions as d where d.key = $3) as explained
-           from (select) as one
-           left join attune.project_members as m on m.user_id = $1 and m.project_id = $2`,
-          [who?.id, project, key],
-        );
-        if (row) recorded.push(row);
-      }
+      const who = people[round % people.length];
+      const project = projects[randomInt(projects.length)] ?? null;
+      const key = KEYS[randomInt(KEYS.length)];
+      const {
+        rows: [row],
+      } = await reader.query<Recorded>(
+        `select
+           clock_timestamp()::text as at, $1 as who, m.project_id as project,
+           (select jsonb_agg(to_jsonb(s) - 'targeting_key' order by s.key)
+            from attune.effective_settings_for($1, null, m.project_id) as s) as settings,
+           (select jsonb_build_object('key', d.key, 'layers', (
+              select jsonb_agg(to_jsonb(e) order by e.layer) from attune.explain_setting(d.key, $1, m.project_id) as e))
+            from attune.setting_definitions as d where d.key = $3) as explained
+         from (select) as one
+         left join attune.project_members as m on m.user_id = $1 and m.project_id = $2`,
+        [who?.id, project, key],
+      );
+      if (row) recorded.push(row);
     }
   } finally {
     for (const writer of writers) writer.release();

@@ -1,5 +1,5 @@
 --! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:aa6e785d3a750558c31bc9aeb90f45e993508fcd
+--! Hash: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -414,6 +414,21 @@ comment on function attune_private.null_member(jsonb) is
   'Lists are not looked into: merging does not.';
 revoke all on function attune_private.null_member(jsonb) from public;
 --! EndIncluded settings/private/null_member.sql
+--! Included settings/private/is_protected.sql
+create or replace function attune_private.is_protected(key text)
+returns boolean
+language sql stable parallel safe security invoker
+begin atomic
+  select exists (
+    select from attune.setting_definitions as d
+    where d.key = is_protected.key
+      and d.is_protected
+  );
+end;
+comment on function attune_private.is_protected(text) is
+  'Whether a setting changes only by approved change sets.';
+revoke all on function attune_private.is_protected(text) from public;
+--! EndIncluded settings/private/is_protected.sql
 --! Included settings/private/check_variants.sql
 create or replace function attune_private.check_variants(key text, variants jsonb)
 returns void

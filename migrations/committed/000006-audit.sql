@@ -1,5 +1,5 @@
---! Previous: sha1:aa6e785d3a750558c31bc9aeb90f45e993508fcd
---! Hash: sha1:0f8c82685e59e682f238808265030784d4d1f132
+--! Previous: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
+--! Hash: sha1:3447b3b69b38c722ad6f91476d8fdf42ea952ee5
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:0f8c82685e59e682f238808265030784d4d1f132
---! Hash: sha1:140404ad684dcd52a1587ba86d8b91d824f58c1d
+--! Previous: sha1:3447b3b69b38c722ad6f91476d8fdf42ea952ee5
+--! Hash: sha1:b620b1d502617c49fea99b2b350d1c685d54ac75
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

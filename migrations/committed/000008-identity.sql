@@ -1,5 +1,5 @@
---! Previous: sha1:140404ad684dcd52a1587ba86d8b91d824f58c1d
---! Hash: sha1:72ff5c34a795aa4ec7bedc18de8239073d5d23d0
+--! Previous: sha1:b620b1d502617c49fea99b2b350d1c685d54ac75
+--! Hash: sha1:423b08fc2c9b1d5ff3873316ffa00729e32d9233
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

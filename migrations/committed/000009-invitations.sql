@@ -1,5 +1,5 @@
---! Previous: sha1:72ff5c34a795aa4ec7bedc18de8239073d5d23d0
---! Hash: sha1:7aed81a1d8a31a98ed1b676908ad6da9966592d3
+--! Previous: sha1:423b08fc2c9b1d5ff3873316ffa00729e32d9233
+--! Hash: sha1:a7535f7b37a41b092be2a57472a179d37c039f0f
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:7aed81a1d8a31a98ed1b676908ad6da9966592d3
---! Hash: sha1:a8a10112819a20e3b5a3d1cff446b3839ecfb5d3
+--! Previous: sha1:a7535f7b37a41b092be2a57472a179d37c039f0f
+--! Hash: sha1:830fd63209557f1a210024046fba6d006e474da2
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:a8a10112819a20e3b5a3d1cff446b3839ecfb5d3
---! Hash: sha1:f6243cb6c8e3c565197f97bc92f0c521396d9b35
+--! Previous: sha1:830fd63209557f1a210024046fba6d006e474da2
+--! Hash: sha1:290d5b3630a48f98b5b52bb894c2a79d8caaa4fe
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:f6243cb6c8e3c565197f97bc92f0c521396d9b35
---! Hash: sha1:a28a36f1bed0aab969f14560f02e29e41362815c
+--! Previous: sha1:290d5b3630a48f98b5b52bb894c2a79d8caaa4fe
+--! Hash: sha1:b1912cb894f78c9382fdca9a21ba9879da275dbb
 --! Message: notifications
 
 -- What there is to notify of

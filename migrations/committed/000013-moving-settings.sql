@@ -1,5 +1,5 @@
---! Previous: sha1:a28a36f1bed0aab969f14560f02e29e41362815c
---! Hash: sha1:1ce75469b7092662c6968219e7a44408b11bf5fc
+--! Previous: sha1:b1912cb894f78c9382fdca9a21ba9879da275dbb
+--! Hash: sha1:07a5f773871bf23025cadcaef783cc5be62702b2
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.
@@ -611,6 +611,8 @@ returns jsonb
 language sql volatile security invoker
 begin atomic
   select case
+    when (change).action <> 'unchanged' and attune_private.is_protected((change).key) and not attune_private.is_owner()
+      then attune_private.one_problem('is_protected', 'it is protected')
     when (change).action not in ('added', 'changed') then null
     when (change).layer = 'plan' and not exists (select from attune.plans as p where p.name = (change).scope)
       then attune_private.one_problem('plan', 'there is no such plan')
@@ -785,7 +787,7 @@ comment on function attune.import_configuration(jsonb, attune.import_mode, boole
   'Each value it names becomes what it says: with `merge` what it does not mention of it stays (lock, rollout, '
   'variants, the value itself), with `replace` it is as for a new one, and the values it does not name are dropped. '
   'For administrators. '
-  'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan and each bad value), '
+  'Refused: `admin_required`, `invalid_import` (naming each unknown key or plan, each bad value and what is protected), '
   '`invalid_variants`, and for the value of a variant as `set_global_variants`.';
 revoke all on function attune.import_configuration(jsonb, attune.import_mode, boolean) from public;
 grant execute on function attune.import_configuration(jsonb, attune.import_mode, boolean) to anon, authenticated, service_role;

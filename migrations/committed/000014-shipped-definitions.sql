@@ -1,5 +1,5 @@
---! Previous: sha1:1ce75469b7092662c6968219e7a44408b11bf5fc
---! Hash: sha1:ebab79f925ab49f4387f57560ec4adad3a107ab0
+--! Previous: sha1:07a5f773871bf23025cadcaef783cc5be62702b2
+--! Hash: sha1:653a5ee9b0a1421ddb81df67421021695dece402
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:ebab79f925ab49f4387f57560ec4adad3a107ab0
---! Hash: sha1:ab16ed26de107f9628a96868922a0c1819bfd531
+--! Previous: sha1:653a5ee9b0a1421ddb81df67421021695dece402
+--! Hash: sha1:5042a7a89d4c6b34431c7e13f1e79b69581ebfc8
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:ab16ed26de107f9628a96868922a0c1819bfd531
---! Hash: sha1:bec4bb966dfe0e234cb117b910aecf7e5466713d
+--! Previous: sha1:5042a7a89d4c6b34431c7e13f1e79b69581ebfc8
+--! Hash: sha1:be549ec6a71c31ea3bb805284963a76aef160885
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:bec4bb966dfe0e234cb117b910aecf7e5466713d
---! Hash: sha1:61dbc609b87540cff2ef59e802b224444eabf94d
+--! Previous: sha1:be549ec6a71c31ea3bb805284963a76aef160885
+--! Hash: sha1:374d260e21188150e4ed7c2db7d54db73a58c670
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

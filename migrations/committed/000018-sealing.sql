@@ -1,5 +1,5 @@
---! Previous: sha1:61dbc609b87540cff2ef59e802b224444eabf94d
---! Hash: sha1:0e18001ee7b3e3ad8deb27ba5ed930c0bea3b8c7
+--! Previous: sha1:374d260e21188150e4ed7c2db7d54db73a58c670
+--! Hash: sha1:ddc82b1fe76954a0ec3a26395865d9c118588ab1
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

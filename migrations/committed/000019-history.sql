@@ -1,5 +1,5 @@
---! Previous: sha1:0e18001ee7b3e3ad8deb27ba5ed930c0bea3b8c7
---! Hash: sha1:eecb184cbf9fc54ef105746f5115d79b62b97a00
+--! Previous: sha1:ddc82b1fe76954a0ec3a26395865d9c118588ab1
+--! Hash: sha1:e49127247cbc2b30f7846916cd2e724befa6895c
 --! Message: history
 
 -- What applied at a moment, and back to it.
@@ -322,6 +322,42 @@ comment on function attune_hidden.locked_row(regclass, jsonb) is
 revoke all on function attune_hidden.locked_row(regclass, jsonb) from public;
 grant execute on function attune_hidden.locked_row(regclass, jsonb) to authenticated, service_role;
 --! EndIncluded history/hidden/locked_row.sql
+--! Included history/hidden/has_dependents.sql
+create or replace function attune_hidden.has_dependents(source regclass, place jsonb)
+returns boolean
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  dependent record;
+  is_found boolean := false;
+begin
+  for dependent in
+    select k.conrelid::regclass as held_in, a.attname as held_by, r.attname as name
+    from pg_constraint as k
+    join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+    join pg_attribute as r on r.attrelid = k.confrelid and r.attnum = k.confkey[1]
+    where k.confrelid = source
+      and k.confdeltype = 'c'
+    order by 1
+  loop
+    execute format(
+      'select exists (select from %s as t where t.%I::text = $1 ->> %L)',
+      dependent.held_in, dependent.held_by, dependent.name
+    )
+    into is_found
+    using place;
+    exit when is_found;
+  end loop;
+
+  return is_found;
+end;
+$$;
+comment on function attune_hidden.has_dependents(regclass, jsonb) is
+  'Whether rows would go with the row of a table at a place, `{column: value}`, were it deleted.';
+revoke all on function attune_hidden.has_dependents(regclass, jsonb) from public;
+grant execute on function attune_hidden.has_dependents(regclass, jsonb) to authenticated, service_role;
+--! EndIncluded history/hidden/has_dependents.sql
 --! Included history/hidden/put_row.sql
 create or replace function attune_hidden.put_row(source regclass, place jsonb, present jsonb, wanted jsonb)
 returns bigint
@@ -535,6 +571,15 @@ begin
     and l.user_id is not distinct from change.user_id
     and l.scope is not distinct from change.scope;
 
+  -- What was set for a plan goes with it.
+  if change.subject = 'plan' and wanted is null then
+    select greatest(reverted.last_change_id, max(l.id)) into reverted.last_change_id
+    from attune.configuration_audit_log as l
+    where l.layer = 'plan'
+      and l.scope = change.key
+      and l.id > change.id;
+  end if;
+
   if present::text is not distinct from wanted::text and not is_renamed then
     raise exception using
       errcode = 'PT409',
@@ -543,7 +588,10 @@ begin
       hint = 'It was reverted, or set back, already: there is nothing to do.';
   end if;
 
-  if present::text is distinct from left_behind::text and (overwrite is not true or is_renamed and present is null) then
+  if present::text is distinct from left_behind::text and (overwrite is not true or is_renamed and present is null)
+    or change.subject = 'plan' and wanted is null and overwrite is not true
+      and attune_hidden.has_dependents(target.source, place)
+  then
     perform attune_hidden.refuse_changed_since(change.key, reverted.last_change_id);
   end if;
 
@@ -591,7 +639,8 @@ $$;
 comment on function attune.revert_change(bigint, boolean, boolean, text) is
   E'@param audit_id Which change: the id of a row of the audit log.\n'
   '@param dry_run True only tells what would be done.\n'
-  '@param overwrite True does it also where it was changed again since, and that is lost.\n'
+  '@param overwrite True does it also where it was changed again since, or something was set for a plan that goes, and '
+  'that is lost.\n'
   '@param reason Why, for the audit log; at most 900 characters.\n'
   'Puts what one row of the audit log is about back to what it was before that change, exactly, and returns what that '
   'does: what was new is removed, what was removed is there again, what was changed has its former value and '
@@ -916,7 +965,7 @@ comment on function attune.restore_global_settings(timestamptz, boolean, bigint,
   'What was renamed since has its key of today. '
   'For administrators. '
   'Refused: `admin_required`, `moment_required`, `moment_in_future`, `history_purged`, `changed_since` (naming what '
-  'would be lost), `not_restorable` (naming what is not valid or not there any more, without `skip_invalid`), '
+  'would be lost), `not_restorable` (naming what is not valid, not there any more, or protected, without `skip_invalid`), '
   '`invalid_variants`, and for the value of a variant as `set_global_variants`, `too_large`.';
 revoke all on function attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text) from public;
 grant execute on function attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text)

@@ -1,5 +1,5 @@
---! Previous: sha1:eecb184cbf9fc54ef105746f5115d79b62b97a00
---! Hash: sha1:4c5d167be3b7e7216e48a70478f0a0c882c21c96
+--! Previous: sha1:e49127247cbc2b30f7846916cd2e724befa6895c
+--! Hash: sha1:a417ccd64dd9ba16dd32aa6cf8531e97a759026e
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -38,11 +38,7 @@ begin
   end if;
 
   if not attune_private.is_owner()
-    and exists (
-      select from attune.setting_definitions as d
-      where d.key = check_protection.key
-        and d.is_protected
-    )
+    and attune_private.is_protected(check_protection.key)
     and not exists (
       select from attune_private.planned_writes as w
       where w.transaction_id = pg_current_xact_id_if_assigned()
@@ -174,11 +170,15 @@ create table attune.change_sets (
   note text
     constraint change_sets_note_check check (char_length(note) between 1 and 1000),
   transaction_id xid8,
+  first_change_id bigint,
+  last_change_id bigint,
   updated_by uuid,
   updated_at timestamptz not null default now(),
   constraint change_sets_approval_check check ((approved_at is not null) = (approved_by is not null)),
   constraint change_sets_closed_check check ((closed_at is not null) = (status in ('applied', 'rejected', 'cancelled'))),
-  constraint change_sets_transaction_check check ((transaction_id is not null) = (status = 'applied'))
+  constraint change_sets_transaction_check check (
+    num_nulls(transaction_id, first_change_id, last_change_id) = case when status = 'applied' then 0 else 3 end
+  )
 );
 create index change_sets_created_at_idx on attune.change_sets (created_at, id);
 create index change_sets_apply_at_idx on attune.change_sets (apply_at) where status in ('proposed', 'approved');
@@ -212,7 +212,7 @@ comment on column attune.change_sets.created_at is
   'When it was made.';
 comment on column attune.change_sets.approved_by is
   E'@name approved_by_id\n'
-  'Who approved of it as it is; null when nobody did, or it was changed since.';
+  'Who approved of it as it is; null when nobody did, it was changed since, or it was applied without that counting.';
 comment on column attune.change_sets.approved_at is 'When they did.';
 comment on column attune.change_sets.closed_by is
   E'@name closed_by_id\n'
@@ -223,6 +223,9 @@ comment on column attune.change_sets.closed_at is
 comment on column attune.change_sets.note is 'Why it was rejected or cancelled, in the words of who did.';
 comment on column attune.change_sets.transaction_id is
   'The transaction it was applied in, which the rows of the audit log name.';
+comment on column attune.change_sets.first_change_id is
+  'The rows of the audit log that are its own have at least this id, and that transaction.';
+comment on column attune.change_sets.last_change_id is 'And at most this one.';
 comment on column attune.change_sets.updated_by is
   E'@name updated_by_id\n'
   'Who last changed it in any way; null when it was a trusted server.';
@@ -514,6 +517,24 @@ create trigger _600_halt_rollout after update on attune.global_settings
 create trigger _610_halt_rollout_reset after delete on attune.global_settings
   for each row execute function attune_private.tg_global_settings__halt_rollout();
 
+--! Included change-sets/private/refuse_rollout_steps.sql
+create or replace function attune_private.refuse_rollout_steps(message text, hint text)
+returns void
+language plpgsql immutable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'PT422',
+    message = refuse_rollout_steps.message,
+    detail = 'invalid_rollout_steps',
+    hint = refuse_rollout_steps.hint;
+end;
+$$;
+comment on function attune_private.refuse_rollout_steps(text, text) is
+  'Refuses (`invalid_rollout_steps`) the steps of a rollout, with what is wrong and what to do.';
+revoke all on function attune_private.refuse_rollout_steps(text, text) from public;
+--! EndIncluded change-sets/private/refuse_rollout_steps.sql
 --! Included change-sets/private/check_rollout_steps.sql
 create or replace function attune_private.check_rollout_steps(steps attune.planned_step[])
 returns void
@@ -536,11 +557,10 @@ begin
       or s.rollout_percentage <= s.previous_percentage
       or s.apply_at <= s.previous_apply_at
   ) then
-    raise exception using
-      errcode = 'PT422',
-      message = 'A rollout has 1 to 50 steps, each later and with a larger share than the one before',
-      detail = 'invalid_rollout_steps',
-      hint = 'Give each step a time and a whole number from 0 to 100, in their order.';
+    perform attune_private.refuse_rollout_steps(
+      'A rollout has 1 to 50 steps, each later and with a larger share than the one before',
+      'Give each step a time and a whole number from 0 to 100, in their order.'
+    );
   end if;
 end;
 $$;
@@ -566,6 +586,8 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  stored attune.global_settings;
+  is_new boolean;
   due_percentage integer;
   planned attune.rollouts;
 begin
@@ -574,24 +596,38 @@ begin
   perform attune_private.check_protection(plan_rollout.key);
   perform attune_private.check_rollout_steps(plan_rollout.steps);
 
-  if plan_rollout.value is null
-    and not exists (select from attune.global_settings as g where g.key = plan_rollout.key)
-  then
+  -- The table as for writing, and the value before the rollout, as whoever changes a value by hand locks them.
+  lock table attune.global_settings in row exclusive mode;
+  select g.* into stored from attune.global_settings as g where g.key = plan_rollout.key for no key update;
+
+  if plan_rollout.value is null and stored.key is null then
     perform attune_private.refuse_missing_value();
+  end if;
+
+  is_new := stored.is_active is not true
+    or stored.value <> attune_private.written_value(
+      plan_rollout.key, 'global', stored.value, plan_rollout.value, plan_rollout.is_whole
+    )
+    or stored.variants is distinct from nullif(coalesce(plan_rollout.variants, stored.variants), 'null');
+
+  if not is_new and plan_rollout.steps[1].rollout_percentage < stored.rollout_percentage then
+    perform attune_private.refuse_rollout_steps(
+      format('The value reaches %s %% of the users already, and who is in stays in', stored.rollout_percentage),
+      'Begin with at least that share, or set a smaller one with set_global_setting first.'
+    );
   end if;
 
   select max(s.rollout_percentage) into due_percentage
   from unnest(plan_rollout.steps) as s
   where coalesce(s.apply_at, now()) <= now();
 
-  -- The value first, and then the rollout, as whoever changes a value by hand locks them. A new value waits for its
-  -- first step.
+  -- A new value waits for its first step.
   perform attune_private.write_global_setting(
     caller,
     plan_rollout.key,
     plan_rollout.value,
     plan_rollout.is_enforced,
-    coalesce(due_percentage, case when plan_rollout.value is not null then 0 end),
+    coalesce(due_percentage, case when is_new then 0 end),
     plan_rollout.variants,
     plan_rollout.is_active,
     plan_rollout.is_whole,
@@ -652,7 +688,13 @@ declare
 begin
   -- The value first, and then the rollout, as whoever changes a value by hand locks them; what is being written is left
   -- for the next time.
-  lock table attune.global_settings in row exclusive mode;
+  begin
+    lock table attune.global_settings in row exclusive mode;
+  exception
+    when lock_not_available then
+      return false;
+  end;
+
   perform from attune.global_settings as g where g.key = apply_due_step.key for no key update skip locked;
 
   if not found then
@@ -773,6 +815,7 @@ comment on function attune.plan_rollout(text, attune.planned_step[], jsonb, bool
   'Gives the global value of a setting to more and more users, step by step, in place of a rollout that there is, and '
   'returns the rollout. '
   'Steps that are due are taken at once; a new value reaches nobody before its first step. '
+  'Who has the value that is there already keeps it: no step can have a smaller share than it has. '
   'Whoever changes the share, the lock or the state of the value by hand, or resets it, halts it. '
   'For administrators; a protected setting is rolled out by a change set. '
   'Refused: `admin_required`, `unknown_setting`, `setting_protected`, `invalid_rollout_steps`, `value_required`, and as '
@@ -865,14 +908,8 @@ begin atomic
   select l.*
   from attune.configuration_audit_log as l
   where l.transaction_id = change_set.transaction_id
+    and l.id between change_set.first_change_id and change_set.last_change_id
     and l.subject = 'setting'
-    and exists (
-      select from attune.change_set_items as i
-      where i.change_set_id = change_set.id
-        and i.key = l.key
-        and i.layer = l.layer
-        and i.scope is not distinct from l.scope
-    )
   order by l.id;
 end;
 comment on function attune.change_sets_applied_changes(attune.change_sets) is
@@ -1198,22 +1235,30 @@ returns void
 language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  written attune.setting_layer;
 begin
   -- In the order in which documents and triggers of the definitions lock.
-  if exists (
-    select from attune.change_set_items as i
+  for written in
+    select distinct i.layer
+    from attune.change_set_items as i
     where i.change_set_id = lock_layers.change_set_id
-      and i.layer = 'default'
-  ) then
-    lock table
-      attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
-      attune.user_preferences, attune.project_preferences
-    in share row exclusive mode;
-  elsif exclusively then
-    lock table attune.global_settings, attune.plan_settings, attune.team_settings in share row exclusive mode;
-  else
-    lock table attune.global_settings, attune.plan_settings, attune.team_settings in row exclusive mode;
-  end if;
+    order by i.layer
+  loop
+    if written = 'default' then
+      lock table
+        attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
+        attune.user_preferences, attune.project_preferences
+      in share row exclusive mode;
+      return;
+    end if;
+
+    execute format(
+      'lock table attune.%I in %s mode',
+      written || '_settings',
+      case when exclusively then 'share row exclusive' else 'row exclusive' end
+    );
+  end loop;
 end;
 $$;
 comment on function attune_private.lock_layers(uuid, boolean) is
@@ -1429,6 +1474,7 @@ declare
       and u.is_admin
     for share
   );
+  first_id bigint;
   applied attune.change_sets;
 begin
   perform attune_private.lock_layers(change_set.id, true);
@@ -1445,6 +1491,7 @@ begin
   end if;
 
   perform attune_private.check_base(change_set.id);
+  first_id := nextval('attune.configuration_audit_log_id_seq');
   -- Why, in every row of the audit log; what was said before holds again afterwards.
   perform set_config('attune.change_reason', left(concat_ws(': ', change_set.title, change_set.reason), 1000), true);
   perform attune_private.apply_items(caller, change_set.id, is_approved);
@@ -1452,10 +1499,15 @@ begin
   update attune.change_sets as c
   set
     status = 'applied',
+    -- An approval that did not count is none for the steps of a rollout, either.
+    approved_by = case when is_approved then c.approved_by end,
+    approved_at = case when is_approved then c.approved_at end,
     failure = null,
     closed_by = caller.user_id,
     closed_at = now(),
     transaction_id = pg_current_xact_id(),
+    first_change_id = first_id,
+    last_change_id = currval('attune.configuration_audit_log_id_seq'),
     updated_by = caller.user_id
   where c.id = change_set.id
   returning c.* into applied;
@@ -2056,6 +2108,8 @@ create or replace function attune.apply_due_changes(batch_size integer default 1
 returns integer
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+-- Whoever writes then waits behind us.
+set lock_timeout = '2s'
 as $$
 declare
   caller constant attune_private.caller := attune_private.current_caller();
@@ -2066,17 +2120,6 @@ begin
   perform attune_private.require_administrator(caller);
   perform attune_private.check_batch_size(apply_due_changes.batch_size, 1000, 'change sets');
 
-  -- One set after another locks what it writes, and a definition is locked before the values.
-  if exists (
-    select from attune.change_sets as c
-    join attune.change_set_items as i on i.change_set_id = c.id
-    where c.apply_at <= now()
-      and c.status in ('proposed', 'approved')
-      and i.layer = 'default'
-  ) then
-    lock table attune.setting_definitions in share row exclusive mode;
-  end if;
-
   for due in
     select c.id
     from attune.change_sets as c
@@ -2086,6 +2129,8 @@ begin
     limit apply_due_changes.batch_size
   loop
     handled := handled + attune_private.apply_due_change_set(caller, due)::integer;
+    -- Only the first waits: the others would with locks in hand, and in any order.
+    perform set_config('lock_timeout', '1ms', true);
   end loop;
 
   for due_key in
@@ -2109,7 +2154,7 @@ comment on function attune.apply_due_changes(integer) is
   'Applies the change sets and takes the steps of rollouts that are due, each on its own, and returns how many it dealt '
   'with. '
   'What cannot be done becomes `failed`, says why, and holds up nothing else. '
-  'What another server is applying is left to it. '
+  'What another server is applying, and what somebody else is writing, is left for the next time. '
   'For trusted servers. '
   'Refused: `invalid_batch_size`.';
 revoke all on function attune.apply_due_changes(integer) from public;

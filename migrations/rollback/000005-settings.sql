@@ -33,6 +33,7 @@ drop policy project_preferences_delete_self_or_admin on attune.project_preferenc
 drop policy project_preferences_all_service_role on attune.project_preferences;
 
 drop function
+  attune_private.is_protected(text),
   attune_private.former_audiences(),
   attune_hidden.readable_team_settings(),
   attune_private.definitions_at(timestamptz),

@@ -1,4 +1,5 @@
 drop function
+  attune_hidden.has_dependents(regclass, jsonb),
   attune.restore_global_settings(timestamptz, boolean, bigint, boolean, boolean, text),
   attune.restore_preferences(timestamptz, boolean, bigint, boolean, boolean, text),
   attune_private.restorations(uuid, timestamptz, jsonb),

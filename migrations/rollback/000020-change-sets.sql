@@ -17,6 +17,7 @@ drop policy rollout_steps_select_admin on attune.rollout_steps;
 drop policy rollout_steps_select_service_role on attune.rollout_steps;
 
 drop function
+  attune_private.refuse_rollout_steps(text, text),
   attune.plan_rollout(text, attune.planned_step[], jsonb, boolean, timestamptz),
   attune.halt_rollout(text, integer, text),
   attune_private.plan_rollout(attune_private.caller, text, attune.planned_step[], jsonb, boolean, jsonb, boolean, boolean, timestamptz, uuid),

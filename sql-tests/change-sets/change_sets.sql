@@ -339,6 +339,25 @@ select results_eq(
   $$ select l.acted_as, l.reason, c.closed_by from attune.change_sets as c cross join attune.change_sets_applied_changes(c) as l where c.title = 'Due' and l.reason = 'Due' $$,
   $$ values ('service'::attune.audit_actor, 'Due', null::uuid) $$, 'the audit log says which set it was'
 );
+select tests.reset_role();
+delete from attune.global_settings where key = 'size';
+select tests.authenticate_as('grace@example.com');
+insert into sets values
+  ('reset', pg_temp.made('Reset', '[{"layer": "global", "key": "size", "is_reset": true}]', now() - interval '2 minutes')),
+  ('set', pg_temp.made('Set', '[{"layer": "global", "key": "size", "value": 5}]', now() - interval '1 minute'));
+select tests.authenticate_as_service_role();
+select is(attune.apply_due_changes(), 2, 'two sets are applied in one transaction');
+select results_eq(
+  $$
+    select c.title, l.key, l.new_value
+    from attune.change_sets as c
+    left join lateral attune.change_sets_applied_changes(c) as l on true
+    where c.id in (pg_temp.set_of('reset'), pg_temp.set_of('set'))
+    order by 1
+  $$,
+  $$ values ('Reset', null::text, null::jsonb), ('Set', 'size', '5') $$,
+  'and each has its own changes'
+);
 select tests.throws_reason('select attune.apply_due_changes(0)', 'PT422', 'invalid_batch_size', 'none at a time is refused');
 select tests.authenticate_as('grace@example.com');
 select is((attune.refresh_change_set(pg_temp.set_of('broken'))).failure, null, 'what failed can be mended');

@@ -34,8 +34,6 @@ insert into ways values
   ($$ select attune.reset_global_setting('limit') $$), ($$ select attune.set_setting('limit', '1') from attune.set_global_setting('limit', '1') $$),
   ($$ select attune.set_plan_setting('pro', 'limit', '1') $$), ($$ select attune.set_plan_setting('bootstrapper', 'limit', '1') $$), ($$ select attune.reset_plan_setting('pro', 'limit') $$),
   ($$ select attune.set_team_setting('00000000-0000-4000-8000-00000000000a', 'limit', '1') $$), ($$ select attune.reset_team_setting('00000000-0000-4000-8000-00000000000a', 'limit') $$),
-  ($$ select attune.import_configuration('{"global": {"limit": {"value": 1}}}') $$), ($$ select attune.import_configuration('{"plans": {"pro": {"limit": {"value": 1}}}}') $$),
-  ($$ select attune.import_configuration('{"global": {}}', 'replace') $$),
   ($$ select attune.preview_global_setting('limit', '1') $$),
   ($$ select attune.revert_change((select max(id) from attune.configuration_audit_log where key = 'limit' and layer = 'global')) $$),
   ($$ select attune.revert_change((select max(id) from attune.configuration_audit_log where key = 'limit' and layer = 'default')) $$),
@@ -58,6 +56,34 @@ select tests.throws_reason($$ delete from attune.setting_definitions where key =
 select lives_ok($$ delete from attune.plans where name = 'old' $$, 'a plan goes, with what was set for it');
 select tests.reset_role();
 select lives_ok($$ update attune.plans set name = 'max' where name = 'pro' $$, 'the owner renames a plan, with what was set for it');
+
+-- A document names it with all else that is wrong
+create temp table documents (call text);
+grant select on documents to public;
+insert into documents values
+  ($$ select attune.import_configuration('{"global": {"limit": {"value": 1}}}') $$), ($$ select attune.import_configuration('{"plans": {"max": {"limit": {"value": 1}}}}', dry_run => true) $$),
+  ($$ select attune.import_configuration('{"global": {}}', 'replace') $$), ($$ select attune.import_configuration('{"global": {"limit": {"is_enforced": true}}}') $$);
+select tests.authenticate_as('grace@example.com');
+select tests.throws_reason(call, 'PT422', 'invalid_import', 'refused to an administrator: ' || call) from documents;
+select tests.authenticate_as_service_role();
+select tests.throws_reason(call, 'PT422', 'invalid_import', 'refused to a trusted server: ' || call) from documents;
+create function pg_temp.named(sql text) returns text[] language plpgsql as $$
+declare
+  hint text;
+begin
+  execute sql;
+  return null;
+exception when others then
+  get stacked diagnostics hint = pg_exception_hint;
+  return array(
+    select concat_ws(' ', p ->> 'pointer', p ->> 'keyword') from jsonb_array_elements(split_part(hint, E'\n', 2)::jsonb) as p order by 1
+  );
+end $$;
+grant execute on function pg_temp.named(text) to public;
+select is(
+  pg_temp.named($$ select attune.import_configuration('{"global": {"free": {"value": "x"}, "limit": {"value": 1}}}') $$),
+  '{/global/free/value type,/global/limit/value is_protected}', 'a document is told all its problems at once'
+);
 
 -- Who administers a team
 select tests.authenticate_as('ada@example.com');
@@ -123,6 +149,31 @@ select from attune.approve_change_set((select id from sets), (select updated_at 
 select from attune.apply_change_set((select id from sets));
 select results_eq($$ select key, default_value, is_protected from attune.setting_definitions where key in ('open', 'limit') order by 1 $$, $$ values ('limit', '15'::jsonb, true), ('open', 'true', false) $$, 'an approved set does');
 select is((attune.set_global_setting('open', 'true')).value, 'true', 'what is protected no more is free');
+
+-- Going back to a moment leaves it, and does the rest
+create temp table moments as select clock_timestamp() as at;
+grant select on moments to public;
+select from attune.set_global_setting('free', '3');
+truncate pg_temp.sets;
+insert into sets select (attune.create_change_set('Raise', '[{"layer": "global", "key": "limit", "value": 30}, {"layer": "plan", "plan": "max", "key": "limit", "is_reset": true}]')).id;
+select tests.authenticate_as('grace@example.com');
+select from attune.approve_change_set((select id from sets), (select updated_at from attune.change_sets where id = (select id from sets)));
+select from attune.apply_change_set((select id from sets));
+select tests.throws_reason('select attune.restore_global_settings((select at from moments), dry_run => true)', 'PT422', 'not_restorable', 'what is protected is not put back');
+select is(
+  pg_temp.named('select attune.restore_global_settings((select at from moments), dry_run => true)'),
+  '{/global/limit is_protected,/plans/max/limit is_protected}', 'and named'
+);
+prepare shown as select key, scope, action::text, problem from attune.restore_global_settings((select at from moments), dry_run => true, skip_invalid => true);
+select results_eq(
+  'shown',
+  $$ values ('free', null::text, 'changed', null::text), ('limit', null, 'skipped', '/global/limit: it is protected'), ('limit', 'max', 'skipped', '/plans/max/limit: it is protected') $$,
+  'a dry run shows the rest'
+);
+select isnt_empty('select from attune.restore_global_settings((select at from moments), overwrite => true, skip_invalid => true)', 'which is done');
+select results_eq(
+  $$ select key, value from attune.global_settings where key in ('free', 'limit') order by 1 $$, $$ values ('free', '2'::jsonb), ('limit', '30') $$, 'and it stays'
+);
 
 -- The owner
 select tests.reset_role();

@@ -181,17 +181,66 @@ select tests.throws_reason(format('select attune.create_change_set(''A'', %L)', 
 from (values
   ('[{"layer": "global", "key": "theme", "value": "dark", "rollout_percentage": 1, "rollout_steps": [{"rollout_percentage": 10}]}]', 'steps and a share'),
   ('[{"layer": "global", "key": "theme", "value": "dark", "rollout_steps": [{"rollout_percentage": 10, "apply_at": "tomorrow"}]}]', 'steps at no time'),
+  ('[{"layer": "global", "key": "theme", "value": "dark", "rollout_steps": [{"rollout_percentage": 10, "apply_at": "0000-01-01T00:00:00Z"}]}]', 'steps in a year that is none'),
+  ('[{"layer": "global", "key": "theme", "value": "dark", "rollout_steps": [{"rollout_percentage": 10, "apply_at": "2099-01-01T00:00:00+23:59"}]}]', 'steps in a zone that is none'),
+  ('[{"layer": "global", "key": "theme", "value": "dark", "rollout_steps": [{"rollout_percentage": 10.5}]}]', 'half a percent'),
   ('[{"layer": "global", "key": "theme", "value": "dark", "rollout_steps": []}]', 'no steps'),
   ('[{"layer": "global", "key": "theme", "value": "dark", "rollout_steps": [{"rollout_percentage": 10}, {"rollout_percentage": 20}]}]', 'two steps at once'),
   ('[{"layer": "plan", "plan": "bootstrapper", "key": "theme", "value": "dark", "rollout_steps": [{"rollout_percentage": 10}]}]', 'steps of a plan')
 ) as c (changes, why);
+
+select lives_ok(
+  $$ select attune.create_change_set('A', '[{"layer": "global", "key": "theme", "value": "dark", "rollout_steps": [{"rollout_percentage": 10.0}]}]') $$,
+  '10.0 is a whole number'
+);
+
+-- Who is in stays in
+select tests.authenticate_as('grace@example.com');
+select from attune.set_global_setting('limits', '{"daily": 20}', rollout_percentage => 60);
+select tests.throws_reason(format('select attune.plan_rollout(''limits'', %L, %L)', steps, value), 'PT422', 'invalid_rollout_steps', 'refused: ' || why)
+from (values
+  ('{"(2099-01-01,10)"}', null, 'a smaller share later'), ('{"(,10)","(2099-01-01,100)"}', null, 'a smaller share at once'),
+  ('{"(2099-01-01,10)"}', '{"daily": 20}', 'a smaller share of the value that is there'), ('{"(,59)"}', '{}', 'of a patch that changes nothing')
+) as c (steps, value, why);
+select tests.throws_reason(
+  $$ select attune.create_change_set('A', '[{"layer": "global", "key": "limits", "rollout_steps": [{"rollout_percentage": 10}]}]') $$,
+  'PT422', 'invalid_change_set', 'nor by a change set'
+);
+select from attune.plan_rollout('limits', '{"(2099-01-01,60)","(2099-01-02,100)"}', '{"daily": 20}');
+select is((select rollout_percentage from present where key = 'limits'), 60, 'who has the value keeps it until the first step');
+select from attune.plan_rollout('limits', '{"(2099-01-01,10)"}', '{"daily": 30}');
+select is((select rollout_percentage from present where key = 'limits'), 0, 'another value begins anew');
+select from attune.set_global_setting('limits', rollout_percentage => 100, is_active => false);
+select lives_ok($$ select attune.plan_rollout('limits', '{"(2099-01-01,10)"}') $$, 'so does one that applied to nobody');
+
+-- An approval that did not count
+select from attune.set_global_setting('none', '1', rollout_percentage => 0);
+truncate pg_temp.sets;
+insert into sets select (attune.create_change_set('Slowly', '[{"layer": "global", "key": "none", "rollout_steps": [{"rollout_percentage": 10}, {"apply_at": "2099-01-01T00:00:00Z", "rollout_percentage": 50}]}]')).id;
+select tests.authenticate_as('heidi@example.com');
+select from attune.approve_change_set((select id from sets), (select updated_at from attune.change_sets where id = (select id from sets)));
+select tests.reset_role();
+update attune.users set is_admin = false where email = 'heidi@example.com';
+select tests.authenticate_as('grace@example.com');
+select from attune.apply_change_set((select id from sets));
+select results_eq(
+  'select status::text, approved_by, approved_at from attune.change_sets where id = (select id from sets)', $$ values ('applied', null::uuid, null::timestamptz) $$,
+  'of somebody who is no administrator any more is not kept'
+);
+update attune.setting_definitions set is_protected = true where key = 'none';
+select pg_temp.make_due('none');
+select is(pg_temp.due(), 1, 'a step of such a set');
+select results_eq(
+  $$ select status, reason, rollout_percentage from present where key = 'none' $$, $$ values ('failed'::attune.rollout_status, 'setting_protected', 10) $$,
+  'is not taken once the setting is protected'
+);
 
 -- It follows its setting
 select tests.authenticate_as('grace@example.com');
 select from attune.plan_rollout('theme', pg_temp.steps(10, 20), '"dark"');
 select from attune.rename_setting('theme', 'look');
 select results_eq($$ select key, status from attune.rollouts where key in ('theme', 'look') $$, $$ values ('look', 'running'::attune.rollout_status) $$, 'a rollout follows a setting that is renamed');
-select from attune.apply_definitions('{"$id": "test", "type": "object", "properties": {"banner": {"type": "boolean", "default": false}}}', stored_values => 'discard');
+select from attune.apply_definitions('{"$id": "test", "type": "object", "properties": {"banner": {"type": "boolean", "default": false}, "none": {"type": "integer"}}}', stored_values => 'discard');
 select is_empty($$ select from attune.rollouts where key = 'look' $$, 'and goes with one that is removed');
 
 select throws_ok(sql, '42501', 'permission denied for table ' || t, 'an administrator cannot ' || sql)

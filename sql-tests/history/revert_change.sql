@@ -390,7 +390,7 @@ select tests.throws_reason(
   $$select attune.revert_change(pg_temp.made('number'))$$, '42501', 'setting_protected', 'what is protected stays so'
 );
 select tests.throws_reason(
-  $$select attune.restore_global_settings(now(), overwrite => true)$$, '42501', 'setting_protected', 'at a moment, too'
+  $$select attune.restore_global_settings(now(), overwrite => true)$$, 'PT422', 'not_restorable', 'at a moment, too'
 );
 select tests.reset_role();
 update attune.setting_definitions set is_protected = false where key = 'back.number';
@@ -406,6 +406,35 @@ select tests.authenticate_as('root@example.com');
 select throws_ok(
   $$select attune.revert_change(pg_temp.made('plan value'))$$, '23503', null, 'what belongs to a plan that is gone stays away'
 );
+
+-- A plan goes with nothing that was set for it since.
+select tests.reset_role();
+insert into made values ('new plan', pg_temp.done($$insert into attune.plans (name, title) values ('fresh', 'Fresh')$$));
+savepoint fresh;
+select tests.authenticate_as('root@example.com');
+select attune.set_plan_setting('fresh', 'back.any', '1');
+select tests.authenticate_as_service_role();
+select is(
+  tests.message_of($$select attune.revert_change(pg_temp.made('new plan'), dry_run => true)$$),
+  format('fresh was changed again since, last by change %s', pg_temp.newest()), 'a plan with values stays, and the newest is named'
+);
+select tests.throws_reason(
+  $$select attune.revert_change(pg_temp.made('new plan'))$$, 'PT409', 'changed_since', 'a plan with values stays'
+);
+select is(
+  (select r.last_change_id from attune.revert_change(pg_temp.made('new plan'), dry_run => true, overwrite => true) as r), pg_temp.newest(),
+  'who looks sees the newest of them'
+);
+select is((attune.revert_change(pg_temp.made('new plan'), overwrite => true)).action::text, 'removed', 'unless that is to be lost');
+rollback to savepoint fresh;
+select tests.reset_role();
+insert into attune.setting_templates (name, title, "values", plan) values ('fresh', 'Fresh', '{"back.any": 1}', 'fresh');
+select tests.authenticate_as_service_role();
+select tests.throws_reason(
+  $$select attune.revert_change(pg_temp.made('new plan'))$$, 'PT409', 'changed_since', 'nor does one with templates go'
+);
+delete from attune.setting_templates where name = 'fresh';
+select is((attune.revert_change(pg_temp.made('new plan'))).action::text, 'removed', 'one with nothing does');
 
 -- A definition is judged as by hand.
 select tests.reset_role();
