@@ -1,5 +1,5 @@
 --! Previous: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
---! Hash: sha1:d9266cb85d2e93755169576a2b62b6a15a10c38b
+--! Hash: sha1:3447b3b69b38c722ad6f91476d8fdf42ea952ee5
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -287,7 +287,8 @@ comment on column attune.configuration_audit_log.user_id is
   'Whose setting or credential it is, where it is a user''s, or which user was changed; else null.';
 comment on column attune.configuration_audit_log.scope is
   E'@behavior +attribute:filterBy\n'
-  'Which plan, team or project it belongs to, where it is one''s; else null.';
+  'Which plan, team, project or change set it belongs to, where it is one''s, or which step of a rollout it is; else '
+  'null.';
 comment on column attune.configuration_audit_log.key is
   'Which setting, template, category or provider; of a user, which column.';
 comment on column attune.configuration_audit_log.operation is

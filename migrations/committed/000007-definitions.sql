@@ -1,5 +1,5 @@
---! Previous: sha1:d9266cb85d2e93755169576a2b62b6a15a10c38b
---! Hash: sha1:764af6abd39e4544ac87e77d2c1c726f157ddecf
+--! Previous: sha1:3447b3b69b38c722ad6f91476d8fdf42ea952ee5
+--! Hash: sha1:b620b1d502617c49fea99b2b350d1c685d54ac75
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:764af6abd39e4544ac87e77d2c1c726f157ddecf
---! Hash: sha1:76d17f8660cf8cafb8374afbed01a8e10c40a1af
+--! Previous: sha1:b620b1d502617c49fea99b2b350d1c685d54ac75
+--! Hash: sha1:423b08fc2c9b1d5ff3873316ffa00729e32d9233
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:76d17f8660cf8cafb8374afbed01a8e10c40a1af
---! Hash: sha1:bf0c8f25cda42b4c9e2818d1c61e29eaccd3772f
+--! Previous: sha1:423b08fc2c9b1d5ff3873316ffa00729e32d9233
+--! Hash: sha1:a7535f7b37a41b092be2a57472a179d37c039f0f
 --! Message: invitations
 
 create table attune.invitations (

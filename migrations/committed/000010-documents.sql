@@ -1,5 +1,5 @@
---! Previous: sha1:bf0c8f25cda42b4c9e2818d1c61e29eaccd3772f
---! Hash: sha1:03535943ac1c418766ab9e64258ebbffe641ab27
+--! Previous: sha1:a7535f7b37a41b092be2a57472a179d37c039f0f
+--! Hash: sha1:830fd63209557f1a210024046fba6d006e474da2
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:03535943ac1c418766ab9e64258ebbffe641ab27
---! Hash: sha1:e54dfd297260c02e86210625499850a4b310a19d
+--! Previous: sha1:830fd63209557f1a210024046fba6d006e474da2
+--! Hash: sha1:290d5b3630a48f98b5b52bb894c2a79d8caaa4fe
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:e54dfd297260c02e86210625499850a4b310a19d
---! Hash: sha1:e2fc9908114691af4f272e75c63a27f7e5041605
+--! Previous: sha1:290d5b3630a48f98b5b52bb894c2a79d8caaa4fe
+--! Hash: sha1:b1912cb894f78c9382fdca9a21ba9879da275dbb
 --! Message: notifications
 
 -- What there is to notify of

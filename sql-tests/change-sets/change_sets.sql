@@ -71,6 +71,17 @@ select results_eq(
     (3, 'team', '00000000-0000-4000-8000-00000000000a', 'limits', '{"hourly": 1}', null, null, null) $$,
   'its changes are kept, with what they were written for'
 );
+select results_eq(
+  $$
+    select key, operation, new_value, new_attributes -> 'scope', actor_id = attune.current_user_id() from attune.configuration_audit_log
+    where subject = 'change_set' and scope = (select id::text from attune.change_sets) order by id
+  $$,
+  $$ values
+    ('theme', 'INSERT'::attune.audit_operation, '"dark"'::jsonb, 'null'::jsonb, true),
+    ('size', 'INSERT', '20', '"pro"', true),
+    ('limits', 'INSERT', '{"hourly": 1}', '"00000000-0000-4000-8000-00000000000a"', true) $$,
+  'and the audit log has each'
+);
 select is_empty('select from attune.global_settings where key = ''theme''', 'nothing is changed yet');
 select is_empty('select from attune.plan_settings where key = ''size''', 'for no plan either');
 
@@ -227,6 +238,19 @@ select from attune.update_change_set(pg_temp.set_of('edited'), changes => '[{"la
 select results_eq(
   $$ select position, key from attune.change_set_items where change_set_id = pg_temp.set_of('edited') $$, $$ values (1, 'size') $$,
   'the list is replaced'
+);
+select from unnest(array[2, 3, 2]) as n
+cross join attune.update_change_set(
+  pg_temp.set_of('edited'), changes => jsonb_build_array(jsonb_build_object('layer', 'global', 'key', 'size', 'value', n))
+);
+select results_eq(
+  $$ select key, operation, previous_value, new_value from attune.configuration_audit_log where scope = pg_temp.set_of('edited')::text order by id offset 1 $$,
+  $$ values
+    ('theme', 'DELETE'::attune.audit_operation, '"dark"'::jsonb, null::jsonb), ('size', 'INSERT', null, '1'), ('theme', 'INSERT', null, '"pink"'),
+    ('size', 'DELETE', '1', null), ('theme', 'DELETE', '"pink"', null), ('theme', 'INSERT', null, '"pink"'),
+    ('theme', 'DELETE', '"pink"', null), ('size', 'INSERT', null, '2'),
+    ('size', 'UPDATE', '2', '3'), ('size', 'UPDATE', '3', '2') $$,
+  'the audit log has what came, went and changed, and nothing of what stayed'
 );
 select tests.throws_reason($$ select attune.add_to_change_set(pg_temp.set_of('edited'), '[{"layer": "global", "key": "theme", "value": 1}]') $$, 'PT422', 'invalid_change_set', 'what is added is judged');
 select tests.throws_reason($$ select attune.schedule_change_set(pg_temp.set_of('edited'), '-infinity') $$, 'PT422', 'invalid_apply_at', 'no time is no time');

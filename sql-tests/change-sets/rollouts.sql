@@ -85,9 +85,19 @@ select pg_temp.make_due('banner');
 select is(pg_temp.due(), 1, 'the last step');
 select results_eq('select status, rollout_percentage, taken from present', $$ values ('finished'::attune.rollout_status, 100, array[true, true, true]) $$, 'ends it');
 select results_eq(
-  $$ select operation, previous_value, new_value from attune.configuration_audit_log where subject = 'rollout' order by id $$,
+  $$ select operation, previous_value, new_value from attune.configuration_audit_log where subject = 'rollout' and scope is null order by id $$,
   $$ values ('INSERT'::attune.audit_operation, null::jsonb, '"running"'::jsonb), ('UPDATE', '"running"', '"finished"') $$,
   'what became of it is in the audit log'
+);
+select results_eq(
+  $$
+    select key, scope, operation, new_value, new_attributes ->> 'applied_at' is not null
+    from attune.configuration_audit_log
+    where subject = 'rollout' and scope = '3' and (previous_attributes ->> 'apply_at' is not distinct from new_attributes ->> 'apply_at' or operation = 'INSERT')
+    order by id
+  $$,
+  $$ values ('banner', '3', 'INSERT'::attune.audit_operation, '100'::jsonb, false), ('banner', '3', 'UPDATE', '100', true) $$,
+  'and each of its steps, planned and taken'
 );
 
 -- A new plan replaces the old, and what was missed is skipped

@@ -123,7 +123,8 @@ select set_eq(
   $$select source from walked union all
     values
       ('attune.credentials'::regclass), ('attune.team_credentials'), ('attune.shared_credentials'),
-      ('attune.maintenance_operations'), ('attune.change_sets'), ('attune.rollouts')$$,
+      ('attune.maintenance_operations'), ('attune.change_sets'), ('attune.change_set_items'), ('attune.rollouts'),
+      ('attune.rollout_steps')$$,
   'every table that is audited is walked, but for what can''t be reverted'
 );
 
