@@ -1,5 +1,5 @@
 --! Previous: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
---! Hash: sha1:3447b3b69b38c722ad6f91476d8fdf42ea952ee5
+--! Hash: sha1:e5d17a407a68b97091156c5d91606128cb8bb542
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -220,9 +220,9 @@ create table attune.configuration_audit_log (
   new_value jsonb
     constraint configuration_audit_log_new_value_check check (octet_length(new_value::text) <= 65536),
   previous_attributes jsonb
-    constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 131072),
+    constraint configuration_audit_log_previous_attributes_check check (octet_length(previous_attributes::text) <= 524288),
   new_attributes jsonb
-    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 131072),
+    constraint configuration_audit_log_new_attributes_check check (octet_length(new_attributes::text) <= 524288),
   changed_members text[]
     constraint configuration_audit_log_changed_members_check check (cardinality(changed_members) <= 65536),
   previous_updated_by uuid,

@@ -1,5 +1,5 @@
---! Previous: sha1:3447b3b69b38c722ad6f91476d8fdf42ea952ee5
---! Hash: sha1:b620b1d502617c49fea99b2b350d1c685d54ac75
+--! Previous: sha1:e5d17a407a68b97091156c5d91606128cb8bb542
+--! Hash: sha1:32dc470e14f9b3c632a6de4f0e488b9c66a019d7
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

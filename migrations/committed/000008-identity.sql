@@ -1,5 +1,5 @@
---! Previous: sha1:b620b1d502617c49fea99b2b350d1c685d54ac75
---! Hash: sha1:423b08fc2c9b1d5ff3873316ffa00729e32d9233
+--! Previous: sha1:32dc470e14f9b3c632a6de4f0e488b9c66a019d7
+--! Hash: sha1:9f9404989c23329e61bfaad0925c7b8e8ec0c7c2
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

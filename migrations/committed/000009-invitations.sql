@@ -1,5 +1,5 @@
---! Previous: sha1:423b08fc2c9b1d5ff3873316ffa00729e32d9233
---! Hash: sha1:a7535f7b37a41b092be2a57472a179d37c039f0f
+--! Previous: sha1:9f9404989c23329e61bfaad0925c7b8e8ec0c7c2
+--! Hash: sha1:1ca222a550028daed8543d21e8b25a4c1e6c0384
 --! Message: invitations
 
 create table attune.invitations (

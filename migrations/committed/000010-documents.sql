@@ -1,5 +1,5 @@
---! Previous: sha1:a7535f7b37a41b092be2a57472a179d37c039f0f
---! Hash: sha1:830fd63209557f1a210024046fba6d006e474da2
+--! Previous: sha1:1ca222a550028daed8543d21e8b25a4c1e6c0384
+--! Hash: sha1:3428668477efb6d81cf67215c8249c2d3d3a2d33
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:830fd63209557f1a210024046fba6d006e474da2
---! Hash: sha1:290d5b3630a48f98b5b52bb894c2a79d8caaa4fe
+--! Previous: sha1:3428668477efb6d81cf67215c8249c2d3d3a2d33
+--! Hash: sha1:7e8d63fb53313c4df7ab6b69a42b4d4ac864a48e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

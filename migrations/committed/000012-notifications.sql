@@ -1,5 +1,5 @@
---! Previous: sha1:290d5b3630a48f98b5b52bb894c2a79d8caaa4fe
---! Hash: sha1:b1912cb894f78c9382fdca9a21ba9879da275dbb
+--! Previous: sha1:7e8d63fb53313c4df7ab6b69a42b4d4ac864a48e
+--! Hash: sha1:fe199c38aa4ec0f0fcf8b612980afdf59948b316
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:b1912cb894f78c9382fdca9a21ba9879da275dbb
---! Hash: sha1:3ade38d1bb53d9d458091458f1ee90a5ebc25574
+--! Previous: sha1:fe199c38aa4ec0f0fcf8b612980afdf59948b316
+--! Hash: sha1:9d8563b422292734977bd853eafc9b6af1fe8d2e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:3ade38d1bb53d9d458091458f1ee90a5ebc25574
---! Hash: sha1:26331d92169c4a31c0d3e4abecc555a6e768890c
+--! Previous: sha1:9d8563b422292734977bd853eafc9b6af1fe8d2e
+--! Hash: sha1:ca2e9a9874e27aac7a2e95c48bafe8abbf9c15a5
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:26331d92169c4a31c0d3e4abecc555a6e768890c
---! Hash: sha1:88f7c585a7539b68711df9287452a1aa6d5f16ba
+--! Previous: sha1:ca2e9a9874e27aac7a2e95c48bafe8abbf9c15a5
+--! Hash: sha1:179a51bb3d57508d9a19a55ce0b6130d9014bab4
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:88f7c585a7539b68711df9287452a1aa6d5f16ba
---! Hash: sha1:52e1f9b4597d830171e30014d91c1c52bfd96bb7
+--! Previous: sha1:179a51bb3d57508d9a19a55ce0b6130d9014bab4
+--! Hash: sha1:f660ed8fb7580064bdd70eedbb225f528425c595
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:52e1f9b4597d830171e30014d91c1c52bfd96bb7
---! Hash: sha1:3703e6612a4680e893b654d1028428397e6dbdd1
+--! Previous: sha1:f660ed8fb7580064bdd70eedbb225f528425c595
+--! Hash: sha1:47961fe5622d557187136c173fa710c18d5195bb
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

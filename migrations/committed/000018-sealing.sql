@@ -1,5 +1,5 @@
---! Previous: sha1:3703e6612a4680e893b654d1028428397e6dbdd1
---! Hash: sha1:aa19b4788bf4df50e4cf4e9c53644edb337fb5ec
+--! Previous: sha1:47961fe5622d557187136c173fa710c18d5195bb
+--! Hash: sha1:809fb06557aad3bb38e93d178a7f4e011b4f15f3
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

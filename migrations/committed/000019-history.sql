@@ -1,5 +1,5 @@
---! Previous: sha1:aa19b4788bf4df50e4cf4e9c53644edb337fb5ec
---! Hash: sha1:0ebecfecf9412e784533e1d364e1a7959c1df9bb
+--! Previous: sha1:809fb06557aad3bb38e93d178a7f4e011b4f15f3
+--! Hash: sha1:b325e69e4104f38ecd1e7c12d75f46b7d7c171fe
 --! Message: history
 
 -- What applied at a moment, and back to it.

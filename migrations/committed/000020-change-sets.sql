@@ -1,5 +1,5 @@
---! Previous: sha1:0ebecfecf9412e784533e1d364e1a7959c1df9bb
---! Hash: sha1:0d05f0120aadc7a8a7e7ac3190a4dcbb2dcf832f
+--! Previous: sha1:b325e69e4104f38ecd1e7c12d75f46b7d7c171fe
+--! Hash: sha1:d8d1f9d229c7dacf11fb09683bc77990e637fa99
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
