@@ -1,5 +1,5 @@
 --! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
+--! Hash: sha1:7f5e474791f0f81ec4487b5794e66c91c5075b16
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -1973,8 +1973,8 @@ begin atomic
     and team_members_at.at is not null;
 end;
 comment on function attune_private.team_members_at(uuid, timestamptz) is
-  'The rows of `team_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
-  'such.';
+  'The rows of `team_members` of one user as they were at a moment. '
+  'NULL is now: then it is the table, and planned as such.';
 revoke all on function attune_private.team_members_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/team_members_at.sql
 --! Included settings/private/team_settings_at.sql
@@ -2010,8 +2010,8 @@ begin atomic
     and user_preferences_at.at is not null;
 end;
 comment on function attune_private.user_preferences_at(uuid, timestamptz) is
-  'The rows of `user_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
-  'such.';
+  'The rows of `user_preferences` of one user as they were at a moment. '
+  'NULL is now: then it is the table, and planned as such.';
 revoke all on function attune_private.user_preferences_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/user_preferences_at.sql
 --! Included settings/private/project_members_at.sql
@@ -2030,8 +2030,8 @@ begin atomic
     and project_members_at.at is not null;
 end;
 comment on function attune_private.project_members_at(uuid, timestamptz) is
-  'The rows of `project_members` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
-  'such.';
+  'The rows of `project_members` of one user as they were at a moment. '
+  'NULL is now: then it is the table, and planned as such.';
 revoke all on function attune_private.project_members_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/project_members_at.sql
 --! Included settings/private/project_preferences_at.sql
@@ -2050,8 +2050,8 @@ begin atomic
     and project_preferences_at.at is not null;
 end;
 comment on function attune_private.project_preferences_at(uuid, timestamptz) is
-  'The rows of `project_preferences` of one user as they were at a moment, NULL for now: then it is the table, and planned as '
-  'such.';
+  'The rows of `project_preferences` of one user as they were at a moment. '
+  'NULL is now: then it is the table, and planned as such.';
 revoke all on function attune_private.project_preferences_at(uuid, timestamptz) from public;
 --! EndIncluded settings/private/project_preferences_at.sql
 --! Included settings/private/rollout_group.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:fac9d91319235f4d6b67120ae1c9a8a0c4d487e3
---! Hash: sha1:e5d17a407a68b97091156c5d91606128cb8bb542
+--! Previous: sha1:7f5e474791f0f81ec4487b5794e66c91c5075b16
+--! Hash: sha1:f30320d5cf57e44e94dff2c729d5ace7f2d90696
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:e5d17a407a68b97091156c5d91606128cb8bb542
---! Hash: sha1:32dc470e14f9b3c632a6de4f0e488b9c66a019d7
+--! Previous: sha1:f30320d5cf57e44e94dff2c729d5ace7f2d90696
+--! Hash: sha1:ad0faaf342a7768ea47680e6acf79da8f32afa2e
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

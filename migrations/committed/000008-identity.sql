@@ -1,5 +1,5 @@
---! Previous: sha1:32dc470e14f9b3c632a6de4f0e488b9c66a019d7
---! Hash: sha1:9f9404989c23329e61bfaad0925c7b8e8ec0c7c2
+--! Previous: sha1:ad0faaf342a7768ea47680e6acf79da8f32afa2e
+--! Hash: sha1:8702c3790a1dfc61f903b766af725404ca1e8ab3
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

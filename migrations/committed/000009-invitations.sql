@@ -1,5 +1,5 @@
---! Previous: sha1:9f9404989c23329e61bfaad0925c7b8e8ec0c7c2
---! Hash: sha1:1ca222a550028daed8543d21e8b25a4c1e6c0384
+--! Previous: sha1:8702c3790a1dfc61f903b766af725404ca1e8ab3
+--! Hash: sha1:991552e43e677a0181c2da1bbd2894fd4210a445
 --! Message: invitations
 
 create table attune.invitations (

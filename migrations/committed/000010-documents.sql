@@ -1,5 +1,5 @@
---! Previous: sha1:1ca222a550028daed8543d21e8b25a4c1e6c0384
---! Hash: sha1:3428668477efb6d81cf67215c8249c2d3d3a2d33
+--! Previous: sha1:991552e43e677a0181c2da1bbd2894fd4210a445
+--! Hash: sha1:969769b4547ece2283de78b1e0a9f8f8578c3620
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

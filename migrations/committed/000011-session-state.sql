@@ -1,5 +1,5 @@
---! Previous: sha1:3428668477efb6d81cf67215c8249c2d3d3a2d33
---! Hash: sha1:7e8d63fb53313c4df7ab6b69a42b4d4ac864a48e
+--! Previous: sha1:969769b4547ece2283de78b1e0a9f8f8578c3620
+--! Hash: sha1:7d4f6d18f084a1dbca283880a3bf6f9a90696dab
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

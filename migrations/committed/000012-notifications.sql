@@ -1,5 +1,5 @@
---! Previous: sha1:7e8d63fb53313c4df7ab6b69a42b4d4ac864a48e
---! Hash: sha1:fe199c38aa4ec0f0fcf8b612980afdf59948b316
+--! Previous: sha1:7d4f6d18f084a1dbca283880a3bf6f9a90696dab
+--! Hash: sha1:a9d00373a4f883b22ca0778aecc80e90a287aad5
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:fe199c38aa4ec0f0fcf8b612980afdf59948b316
---! Hash: sha1:9d8563b422292734977bd853eafc9b6af1fe8d2e
+--! Previous: sha1:a9d00373a4f883b22ca0778aecc80e90a287aad5
+--! Hash: sha1:36fde72e274b99b40562df87991e021d826f121e
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:9d8563b422292734977bd853eafc9b6af1fe8d2e
---! Hash: sha1:ca2e9a9874e27aac7a2e95c48bafe8abbf9c15a5
+--! Previous: sha1:36fde72e274b99b40562df87991e021d826f121e
+--! Hash: sha1:c01904ff99a97a3467a53a68b7474bb5676cd177
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:ca2e9a9874e27aac7a2e95c48bafe8abbf9c15a5
---! Hash: sha1:179a51bb3d57508d9a19a55ce0b6130d9014bab4
+--! Previous: sha1:c01904ff99a97a3467a53a68b7474bb5676cd177
+--! Hash: sha1:a12452cd6f8c578d5a73599c0c681a2815349ae2
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

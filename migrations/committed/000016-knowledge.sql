@@ -1,5 +1,5 @@
---! Previous: sha1:179a51bb3d57508d9a19a55ce0b6130d9014bab4
---! Hash: sha1:f660ed8fb7580064bdd70eedbb225f528425c595
+--! Previous: sha1:a12452cd6f8c578d5a73599c0c681a2815349ae2
+--! Hash: sha1:3922fabec30cafd550b760f89dde4adb7f7f612a
 --! Message: knowledge
 
 -- What one learns, the others find.

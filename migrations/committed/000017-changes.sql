@@ -1,5 +1,5 @@
---! Previous: sha1:f660ed8fb7580064bdd70eedbb225f528425c595
---! Hash: sha1:47961fe5622d557187136c173fa710c18d5195bb
+--! Previous: sha1:3922fabec30cafd550b760f89dde4adb7f7f612a
+--! Hash: sha1:2d9492a13ba1b4dbae18d89a7ce4b400df836e87
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:47961fe5622d557187136c173fa710c18d5195bb
---! Hash: sha1:809fb06557aad3bb38e93d178a7f4e011b4f15f3
+--! Previous: sha1:2d9492a13ba1b4dbae18d89a7ce4b400df836e87
+--! Hash: sha1:3c684e99a01f5cc890b37beb4124fb311ab63ecb
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

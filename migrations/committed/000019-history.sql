@@ -1,5 +1,5 @@
---! Previous: sha1:809fb06557aad3bb38e93d178a7f4e011b4f15f3
---! Hash: sha1:b325e69e4104f38ecd1e7c12d75f46b7d7c171fe
+--! Previous: sha1:3c684e99a01f5cc890b37beb4124fb311ab63ecb
+--! Hash: sha1:049515639574834051ce89d3f49271aad420e2fb
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:b325e69e4104f38ecd1e7c12d75f46b7d7c171fe
---! Hash: sha1:d8d1f9d229c7dacf11fb09683bc77990e637fa99
+--! Previous: sha1:049515639574834051ce89d3f49271aad420e2fb
+--! Hash: sha1:ba43ec6ee15ea784c0972f9050c2b4546ddd2d56
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
