@@ -214,8 +214,13 @@ function reachOf(table: Table, policy: Policy, persona: Persona): string | undef
   return reach[persona];
 }
 
-/** A log: what guards it is there, no role may update it, and no change of a row has its time. */
+/** A log: what guards it is there, against more than truncation, no role may update it, and no change of a row has its time. */
 function isAppendOnly(table: Table): boolean {
-  const has = (what: string): boolean => table.triggers.some(({ name }) => name.endsWith(what));
-  return has("_append_only") && !has("_timestamps") && !table.grants.some(({ command }) => command === "update");
+  const has = (what: RegExp, when: RegExp): boolean =>
+    table.triggers.some((trigger) => what.test(trigger.name) && when.test(trigger.when));
+  return (
+    has(/_append_only$/, /update|delete/i) &&
+    !has(/_timestamps$/, /./) &&
+    !table.grants.some(({ command }) => command === "update")
+  );
 }
