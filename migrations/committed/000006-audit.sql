@@ -1,5 +1,5 @@
 --! Previous: sha1:7f5e474791f0f81ec4487b5794e66c91c5075b16
---! Hash: sha1:f30320d5cf57e44e94dff2c729d5ace7f2d90696
+--! Hash: sha1:129295de023c07b479185e59afeb1fcb61d18bc9
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -245,6 +245,9 @@ create index configuration_audit_log_reason_idx on attune.configuration_audit_lo
 -- compare an enum: its operators are not leakproof.
 create index configuration_audit_log_layer_idx on attune.configuration_audit_log (id)
   where layer in ('default', 'global', 'plan', 'team');
+-- Which settings are called otherwise now, or gone.
+create index configuration_audit_log_former_idx on attune.configuration_audit_log (id)
+  where layer = 'default' and (operation = 'DELETE' or previous_attributes ? 'key');
 create index configuration_audit_log_acted_as_idx on attune.configuration_audit_log (id) where acted_as <> 'user';
 comment on table attune.configuration_audit_log is
   E'@readBy attune_hidden.readable_configuration_audit_log\n'

@@ -1,5 +1,5 @@
---! Previous: sha1:f30320d5cf57e44e94dff2c729d5ace7f2d90696
---! Hash: sha1:ad0faaf342a7768ea47680e6acf79da8f32afa2e
+--! Previous: sha1:129295de023c07b479185e59afeb1fcb61d18bc9
+--! Hash: sha1:b5063cd68f01c6081aba9615d9b55b7ed2e583dc
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

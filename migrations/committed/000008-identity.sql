@@ -1,5 +1,5 @@
---! Previous: sha1:ad0faaf342a7768ea47680e6acf79da8f32afa2e
---! Hash: sha1:8702c3790a1dfc61f903b766af725404ca1e8ab3
+--! Previous: sha1:b5063cd68f01c6081aba9615d9b55b7ed2e583dc
+--! Hash: sha1:02361bf94827bdced6feaee3c64465ab57c97411
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

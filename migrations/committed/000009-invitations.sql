@@ -1,5 +1,5 @@
---! Previous: sha1:8702c3790a1dfc61f903b766af725404ca1e8ab3
---! Hash: sha1:991552e43e677a0181c2da1bbd2894fd4210a445
+--! Previous: sha1:02361bf94827bdced6feaee3c64465ab57c97411
+--! Hash: sha1:4f3586dfef39b8ae96af6322657c78e88d4d8510
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:991552e43e677a0181c2da1bbd2894fd4210a445
---! Hash: sha1:969769b4547ece2283de78b1e0a9f8f8578c3620
+--! Previous: sha1:4f3586dfef39b8ae96af6322657c78e88d4d8510
+--! Hash: sha1:2657bd89b1de85ad44723b2cba86dd558dfb3c12
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

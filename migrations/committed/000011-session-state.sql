@@ -1,5 +1,5 @@
---! Previous: sha1:969769b4547ece2283de78b1e0a9f8f8578c3620
---! Hash: sha1:7d4f6d18f084a1dbca283880a3bf6f9a90696dab
+--! Previous: sha1:2657bd89b1de85ad44723b2cba86dd558dfb3c12
+--! Hash: sha1:35bf5727ebbe198ddabd26c328f5e530b6a2f5c8
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

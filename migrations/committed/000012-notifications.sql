@@ -1,5 +1,5 @@
---! Previous: sha1:7d4f6d18f084a1dbca283880a3bf6f9a90696dab
---! Hash: sha1:a9d00373a4f883b22ca0778aecc80e90a287aad5
+--! Previous: sha1:35bf5727ebbe198ddabd26c328f5e530b6a2f5c8
+--! Hash: sha1:d35cbc6a2fb810173e97b70e814e30c75034bc58
 --! Message: notifications
 
 -- What there is to notify of

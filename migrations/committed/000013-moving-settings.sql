@@ -1,5 +1,5 @@
---! Previous: sha1:a9d00373a4f883b22ca0778aecc80e90a287aad5
---! Hash: sha1:36fde72e274b99b40562df87991e021d826f121e
+--! Previous: sha1:d35cbc6a2fb810173e97b70e814e30c75034bc58
+--! Hash: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:36fde72e274b99b40562df87991e021d826f121e
---! Hash: sha1:c01904ff99a97a3467a53a68b7474bb5676cd177
+--! Previous: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
+--! Hash: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

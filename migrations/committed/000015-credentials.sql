@@ -1,5 +1,5 @@
---! Previous: sha1:c01904ff99a97a3467a53a68b7474bb5676cd177
---! Hash: sha1:a12452cd6f8c578d5a73599c0c681a2815349ae2
+--! Previous: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
+--! Hash: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:a12452cd6f8c578d5a73599c0c681a2815349ae2
---! Hash: sha1:3922fabec30cafd550b760f89dde4adb7f7f612a
+--! Previous: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
+--! Hash: sha1:629d0cad400fb494be12ac1f32a63b984309c540
 --! Message: knowledge
 
 -- What one learns, the others find.

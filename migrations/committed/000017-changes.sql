@@ -1,5 +1,5 @@
---! Previous: sha1:3922fabec30cafd550b760f89dde4adb7f7f612a
---! Hash: sha1:2d9492a13ba1b4dbae18d89a7ce4b400df836e87
+--! Previous: sha1:629d0cad400fb494be12ac1f32a63b984309c540
+--! Hash: sha1:eeccab26d266c12022a75211369816c8c1e97c38
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:2d9492a13ba1b4dbae18d89a7ce4b400df836e87
---! Hash: sha1:3c684e99a01f5cc890b37beb4124fb311ab63ecb
+--! Previous: sha1:eeccab26d266c12022a75211369816c8c1e97c38
+--! Hash: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:3c684e99a01f5cc890b37beb4124fb311ab63ecb
---! Hash: sha1:049515639574834051ce89d3f49271aad420e2fb
+--! Previous: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
+--! Hash: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
 --! Message: history
 
 -- What applied at a moment, and back to it.

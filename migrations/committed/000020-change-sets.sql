@@ -1,5 +1,5 @@
---! Previous: sha1:049515639574834051ce89d3f49271aad420e2fb
---! Hash: sha1:ba43ec6ee15ea784c0972f9050c2b4546ddd2d56
+--! Previous: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
+--! Hash: sha1:c68adc3708ad5519550fafe22786b672a4ea0043
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
