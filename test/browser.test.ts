@@ -71,7 +71,7 @@ describe("a browser", () => {
         post({ query: "{ __typename }" }, { origin: "https://app.example.com", "content-type": "application/json" }),
       );
       expect(answer.headers["access-control-expose-headers"]).toBe(
-        "ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after",
+        "ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, x-request-id",
       );
       expect(friend.headers).not.toHaveProperty("access-control-allow-credentials");
       const other = await open.app.inject(preflight("https://evil.example.com"));
