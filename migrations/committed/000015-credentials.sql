@@ -1,5 +1,5 @@
---! Previous: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
---! Hash: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
+--! Previous: sha1:6befc73f8cee97e046da4dcaa9aa46450861252a
+--! Hash: sha1:f91a4ea3af6f05ac4a290e6ef8fcc66b5b88ec9a
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

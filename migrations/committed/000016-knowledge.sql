@@ -1,5 +1,5 @@
---! Previous: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
---! Hash: sha1:629d0cad400fb494be12ac1f32a63b984309c540
+--! Previous: sha1:f91a4ea3af6f05ac4a290e6ef8fcc66b5b88ec9a
+--! Hash: sha1:8a9cc743b41bb0ad9bd38e4a8393616998a5ed66
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -593,7 +593,7 @@ declare
   content constant text[] := '{title,body,tags,metadata,size,transaction_id}';
   -- Of which entries purge_knowledge() has written down in this very transaction.
   recorded constant text[] := array(
-    select m.parameters ->> 'entry_id'
+    select m.details ->> 'entry_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
       and m.operation = 'purge_knowledge'
@@ -1940,9 +1940,12 @@ begin
     perform attune_private.refuse_unknown_entry();
   end if;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   values (
     'purge_knowledge',
+    'attune.knowledge_versions',
     purge_knowledge.reason,
     -- Of very many the first few thousand.
     jsonb_build_object('entry_id', purge_knowledge.entry_id, 'versions', doomed[1:5000]),

@@ -1,5 +1,5 @@
---! Previous: sha1:629d0cad400fb494be12ac1f32a63b984309c540
---! Hash: sha1:eeccab26d266c12022a75211369816c8c1e97c38
+--! Previous: sha1:8a9cc743b41bb0ad9bd38e4a8393616998a5ed66
+--! Hash: sha1:41591cd3ee895fd42b469c9409a75bf1dc4a6b02
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
---! Hash: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
+--! Previous: sha1:4b4467cb8e2f556939bb09ce7fd630ccd282449b
+--! Hash: sha1:b99041a765ef820401f177df07dfa0c742a1935e
 --! Message: history
 
 -- What applied at a moment, and back to it.

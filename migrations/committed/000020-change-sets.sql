@@ -1,5 +1,5 @@
---! Previous: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
---! Hash: sha1:c68adc3708ad5519550fafe22786b672a4ea0043
+--! Previous: sha1:b99041a765ef820401f177df07dfa0c742a1935e
+--! Hash: sha1:f565352e5644d48ae7cb10df502800dab3f6bcb0
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:28ec4598d046832578c94a6b138c01cb6dc6f853
---! Hash: sha1:38fa2eacddc34fb599fb6dcf9f23589171082ab2
+--! Previous: sha1:4b7ca42941544d7dca334aab445cd333f45e417d
+--! Hash: sha1:9d2a5847bd74323f3146936402aea60b43f539f8
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
