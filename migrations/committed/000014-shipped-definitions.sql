@@ -1,5 +1,5 @@
---! Previous: sha1:8536a63618d9060c538ca6e55188c67c2fee3912
---! Hash: sha1:6befc73f8cee97e046da4dcaa9aa46450861252a
+--! Previous: sha1:0c5a812bccf9cb072e49dd99bb1b9d8e98cd2c85
+--! Hash: sha1:01c1e78f45baff048d10fbf181900971e98d7f75
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:6befc73f8cee97e046da4dcaa9aa46450861252a
---! Hash: sha1:f91a4ea3af6f05ac4a290e6ef8fcc66b5b88ec9a
+--! Previous: sha1:01c1e78f45baff048d10fbf181900971e98d7f75
+--! Hash: sha1:db3eefd5f2f977a3162cc1ae42fbd9c577df3b6d
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:f91a4ea3af6f05ac4a290e6ef8fcc66b5b88ec9a
---! Hash: sha1:8a9cc743b41bb0ad9bd38e4a8393616998a5ed66
+--! Previous: sha1:db3eefd5f2f977a3162cc1ae42fbd9c577df3b6d
+--! Hash: sha1:36e4c970d8c23811fa7eeadfd9ba519b42577f86
 --! Message: knowledge
 
 -- What one learns, the others find.

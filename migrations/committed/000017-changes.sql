@@ -1,5 +1,5 @@
---! Previous: sha1:8a9cc743b41bb0ad9bd38e4a8393616998a5ed66
---! Hash: sha1:41591cd3ee895fd42b469c9409a75bf1dc4a6b02
+--! Previous: sha1:36e4c970d8c23811fa7eeadfd9ba519b42577f86
+--! Hash: sha1:8535d2f4eee845411c8f2aaa4b85121f22849c04
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

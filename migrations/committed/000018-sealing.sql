@@ -1,5 +1,5 @@
---! Previous: sha1:41591cd3ee895fd42b469c9409a75bf1dc4a6b02
---! Hash: sha1:4b4467cb8e2f556939bb09ce7fd630ccd282449b
+--! Previous: sha1:8535d2f4eee845411c8f2aaa4b85121f22849c04
+--! Hash: sha1:99903e9732439f80a6c437df1bce338d4f66d214
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

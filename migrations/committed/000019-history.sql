@@ -1,5 +1,5 @@
---! Previous: sha1:4b4467cb8e2f556939bb09ce7fd630ccd282449b
---! Hash: sha1:b99041a765ef820401f177df07dfa0c742a1935e
+--! Previous: sha1:99903e9732439f80a6c437df1bce338d4f66d214
+--! Hash: sha1:b5b204603e06116a923112a459dab1004e77abf9
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:b99041a765ef820401f177df07dfa0c742a1935e
---! Hash: sha1:f565352e5644d48ae7cb10df502800dab3f6bcb0
+--! Previous: sha1:b5b204603e06116a923112a459dab1004e77abf9
+--! Hash: sha1:5bf1d6854da656add354443ee6bfa4e433db5560
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:f565352e5644d48ae7cb10df502800dab3f6bcb0
---! Hash: sha1:4b7ca42941544d7dca334aab445cd333f45e417d
+--! Previous: sha1:5bf1d6854da656add354443ee6bfa4e433db5560
+--! Hash: sha1:82ce56e03452fa366205b3a28b5bbe258cba80bc
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -460,6 +460,7 @@ begin
 end;
 $$;
 comment on procedure attune.run_maintenance(attune.maintenance_task, integer) is
+  E'@behavior -*\n'
   'Does all of what keeps the database well of one kind, each batch in a transaction of its own: for psql and for '
   'pg_cron, `call attune.run_maintenance(''remove_expired'')`. '
   'Refused: as `maintain`; `maintenance_failed`.';

@@ -1,5 +1,5 @@
---! Previous: sha1:4b7ca42941544d7dca334aab445cd333f45e417d
---! Hash: sha1:9d2a5847bd74323f3146936402aea60b43f539f8
+--! Previous: sha1:82ce56e03452fa366205b3a28b5bbe258cba80bc
+--! Hash: sha1:5f0f46de6875e41a5ec60ac5418c02f34beeafe6
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
