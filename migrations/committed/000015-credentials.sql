@@ -1,5 +1,5 @@
---! Previous: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
---! Hash: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
+--! Previous: sha1:c14eaf0c4bf55aa8af44063effbaed1edba5635e
+--! Hash: sha1:3fa09c13c336b5dd1963f0d74e8966b37f660e34
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

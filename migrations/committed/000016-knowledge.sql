@@ -1,5 +1,5 @@
---! Previous: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
---! Hash: sha1:629d0cad400fb494be12ac1f32a63b984309c540
+--! Previous: sha1:3fa09c13c336b5dd1963f0d74e8966b37f660e34
+--! Hash: sha1:10d24ef485c79ef70a8def154640c758aec4fcc4
 --! Message: knowledge
 
 -- What one learns, the others find.

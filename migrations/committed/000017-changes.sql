@@ -1,5 +1,5 @@
---! Previous: sha1:629d0cad400fb494be12ac1f32a63b984309c540
---! Hash: sha1:eeccab26d266c12022a75211369816c8c1e97c38
+--! Previous: sha1:10d24ef485c79ef70a8def154640c758aec4fcc4
+--! Hash: sha1:bfc8451cd74fcc2bae52819db75d6748ab35efa2
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:eeccab26d266c12022a75211369816c8c1e97c38
---! Hash: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
+--! Previous: sha1:bfc8451cd74fcc2bae52819db75d6748ab35efa2
+--! Hash: sha1:3918470c9af3766a49c7016fb5c34c299120e346
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

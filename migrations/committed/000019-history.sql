@@ -1,5 +1,5 @@
---! Previous: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
---! Hash: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
+--! Previous: sha1:3918470c9af3766a49c7016fb5c34c299120e346
+--! Hash: sha1:52820c23eb68e90acdbad4cbea2d126b9f8405da
 --! Message: history
 
 -- What applied at a moment, and back to it.

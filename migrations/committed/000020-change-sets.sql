@@ -1,5 +1,5 @@
---! Previous: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
---! Hash: sha1:c68adc3708ad5519550fafe22786b672a4ea0043
+--! Previous: sha1:52820c23eb68e90acdbad4cbea2d126b9f8405da
+--! Hash: sha1:034d81f01de72ed8ad08b70f43a07d12b1456075
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
