@@ -1,5 +1,5 @@
---! Previous: sha1:d35cbc6a2fb810173e97b70e814e30c75034bc58
---! Hash: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
+--! Previous: sha1:ce3df9e1221d7f62ced02d9c15e714dbb4d95a84
+--! Hash: sha1:8536a63618d9060c538ca6e55188c67c2fee3912
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
---! Hash: sha1:c14eaf0c4bf55aa8af44063effbaed1edba5635e
+--! Previous: sha1:8536a63618d9060c538ca6e55188c67c2fee3912
+--! Hash: sha1:7dcbea3abd61b4b7b9da50733738f2d4bb4ce57d
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1237,6 +1237,17 @@ select from attune.apply_definitions($definitions$
       "maximum": 36500,
       "default": 90,
       "description": "How many days the audit log is kept at least: nobody may purge what is younger.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "AUDIT_RETENTION_DAYS": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 36500,
+      "description": "After how many days maintenance removes old months of the audit log; as long as it is not set, never.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -1,5 +1,5 @@
---! Previous: sha1:c14eaf0c4bf55aa8af44063effbaed1edba5635e
---! Hash: sha1:3fa09c13c336b5dd1963f0d74e8966b37f660e34
+--! Previous: sha1:7dcbea3abd61b4b7b9da50733738f2d4bb4ce57d
+--! Hash: sha1:43a7a46fca1e0bb6b635ec68e016cc6dadbcf347
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

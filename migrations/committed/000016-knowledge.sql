@@ -1,5 +1,5 @@
---! Previous: sha1:3fa09c13c336b5dd1963f0d74e8966b37f660e34
---! Hash: sha1:10d24ef485c79ef70a8def154640c758aec4fcc4
+--! Previous: sha1:43a7a46fca1e0bb6b635ec68e016cc6dadbcf347
+--! Hash: sha1:29957428c9ffe0c527798dcde9a338516bb49d32
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -593,7 +593,7 @@ declare
   content constant text[] := '{title,body,tags,metadata,size,transaction_id}';
   -- Of which entries purge_knowledge() has written down in this very transaction.
   recorded constant text[] := array(
-    select m.parameters ->> 'entry_id'
+    select m.details ->> 'entry_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
       and m.operation = 'purge_knowledge'
@@ -1940,9 +1940,12 @@ begin
     perform attune_private.refuse_unknown_entry();
   end if;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   values (
     'purge_knowledge',
+    'attune.knowledge_versions',
     purge_knowledge.reason,
     -- Of very many the first few thousand.
     jsonb_build_object('entry_id', purge_knowledge.entry_id, 'versions', doomed[1:5000]),

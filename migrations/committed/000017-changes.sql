@@ -1,5 +1,5 @@
---! Previous: sha1:10d24ef485c79ef70a8def154640c758aec4fcc4
---! Hash: sha1:bfc8451cd74fcc2bae52819db75d6748ab35efa2
+--! Previous: sha1:29957428c9ffe0c527798dcde9a338516bb49d32
+--! Hash: sha1:a9ae69f6288a26c8487b37c86574382e8ff1a124
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:bfc8451cd74fcc2bae52819db75d6748ab35efa2
---! Hash: sha1:3918470c9af3766a49c7016fb5c34c299120e346
+--! Previous: sha1:a9ae69f6288a26c8487b37c86574382e8ff1a124
+--! Hash: sha1:2760985d2c177f4db1160d1bdbea45868e531229
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -837,9 +837,12 @@ begin
   from attune.configuration_audit_log as l
   where l.occurred_at < before;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   select
     'purge_audit',
+    'attune.configuration_audit_log',
     purge_audit.reason,
     jsonb_build_object(
       'older_than', purge_audit.older_than, 'before', before, 'sequence', s.last_sequence, 'hash', s.hash

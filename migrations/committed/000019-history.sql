@@ -1,5 +1,5 @@
---! Previous: sha1:3918470c9af3766a49c7016fb5c34c299120e346
---! Hash: sha1:52820c23eb68e90acdbad4cbea2d126b9f8405da
+--! Previous: sha1:2760985d2c177f4db1160d1bdbea45868e531229
+--! Hash: sha1:26346d1e51efe9d08e6a20ad84123778fb65e73f
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:52820c23eb68e90acdbad4cbea2d126b9f8405da
---! Hash: sha1:034d81f01de72ed8ad08b70f43a07d12b1456075
+--! Previous: sha1:26346d1e51efe9d08e6a20ad84123778fb65e73f
+--! Hash: sha1:9d2cb665100eec2252ff04dce77f31a928ffca08
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:d00e87665c78e7646d18be2a1c2c9b64809a3686
---! Hash: sha1:87dfb7eac62ef9492149a615abfc7c4b487d8fd3
+--! Previous: sha1:75cb6de78f6843acee612e5ddd99955a73e26ca0
+--! Hash: sha1:3a69499a9c2911869125f909ea99f15ebd091aa1
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
@@ -779,6 +779,22 @@ comment on function attune_private.measure_sizes() is
   'What is older than 400 days is forgotten.';
 revoke all on function attune_private.measure_sizes() from public;
 --! EndIncluded health/private/measure_sizes.sql
+--! Included health/private/maintain_measure_sizes.sql
+create or replace function attune_private.maintain_measure_sizes(batch_size integer, details jsonb)
+returns attune_private.maintenance_step
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return row(attune_private.measure_sizes(), true, details)::attune_private.maintenance_step;
+end;
+$$;
+comment on function attune_private.maintain_measure_sizes(integer, jsonb) is
+  'Notes how large each table is today.';
+revoke all on function attune_private.maintain_measure_sizes(integer, jsonb) from public;
+--! EndIncluded health/private/maintain_measure_sizes.sql
+insert into attune.maintenance_schedules (operation, cron) values ('measure_sizes', '29 2 * * *');
+
 --! Included health/private/unused_indexes.sql
 create or replace function attune_private.unused_indexes()
 returns setof attune.unused_index

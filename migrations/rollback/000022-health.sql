@@ -1,5 +1,8 @@
 -- The way back.
+delete from attune.maintenance_schedules where operation = 'measure_sizes';
+
 drop function
+  attune_private.maintain_measure_sizes(integer, jsonb),
   attune.health_alerts(),
   attune.database_health(),
   attune_private.activity_health(),
