@@ -1,5 +1,5 @@
 --! Previous: sha1:75cb6de78f6843acee612e5ddd99955a73e26ca0
---! Hash: sha1:3a69499a9c2911869125f909ea99f15ebd091aa1
+--! Hash: sha1:767275d5bac61906ec44f4efef4b7267a21946b2
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
@@ -149,8 +149,8 @@ comment on column attune.connection_health.used_percent is
   'How many percent that is.';
 comment on column attune.connection_health.groups is
   E'@notNull\n'
-  'Who has them, the most first, at most a hundred. How many clients listen for changes each server knows for '
-  'itself: it needs one connection for all of them.';
+  'Who has them, the most first, at most a hundred. '
+  'How many clients listen for changes each server knows for itself: it needs one connection for all of them.';
 
 create type attune.running_transaction as (
   pid integer,
@@ -162,7 +162,8 @@ create type attune.running_transaction as (
   seconds double precision
 );
 comment on type attune.running_transaction is
-  'A transaction that is open. What it says is not shown: it could hold a value.';
+  'A transaction that is open. '
+  'What it says is not shown: it could hold a value.';
 comment on column attune.running_transaction.pid is 'Which process of PostgreSQL; null for a prepared one.';
 comment on column attune.running_transaction.role is 'Whose it is.';
 comment on column attune.running_transaction.application_name is
