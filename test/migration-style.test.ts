@@ -44,6 +44,22 @@ test("a fixture holds one function or procedure, is named after it, and is inclu
   expect(offenders.map(({ file }) => file)).toEqual([]);
 });
 
+/** What a migration that is no transaction makes and did not drop before, so that it could not be run again. */
+function leftovers(text: string): string[] {
+  if (!/^--! no-transaction$/m.test(text)) return [];
+  const made = text.matchAll(/create (?:unique )?index concurrently (\w+) on (\w+)\./g);
+  return [...made]
+    .map(({ index, 1: name, 2: schema }) => ({ index, name: `${schema}.${name}` }))
+    .filter(({ index, name }) => !text.slice(0, index).includes(`drop index concurrently if exists ${name};`))
+    .map(({ name }) => name);
+}
+
+test("a migration that is no transaction drops what it makes first, so that it can be run again", () => {
+  expect(leftovers("--! no-transaction\ncreate index concurrently a_idx on attune.a (b);")).toEqual(["attune.a_idx"]);
+  expect(leftovers(read("../CONTRIBUTING.md")[0]?.text ?? "")).toEqual([]);
+  expect(read("committed/*.sql").flatMap(({ text }) => leftovers(text))).toEqual([]);
+});
+
 test("what belongs to a table stands before the next table", () => {
   // The policies of these ask a function that reads both tables.
   const together = new Set(["attune.team_members", "attune.project_members"]);
