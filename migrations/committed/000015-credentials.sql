@@ -1,5 +1,5 @@
---! Previous: sha1:6befc73f8cee97e046da4dcaa9aa46450861252a
---! Hash: sha1:f91a4ea3af6f05ac4a290e6ef8fcc66b5b88ec9a
+--! Previous: sha1:946c03899e5d15592cb6c9c28ef274527e62bea0
+--! Hash: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:f91a4ea3af6f05ac4a290e6ef8fcc66b5b88ec9a
---! Hash: sha1:8a9cc743b41bb0ad9bd38e4a8393616998a5ed66
+--! Previous: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
+--! Hash: sha1:a2705deb576f21fd0ae14072533b89e438780c62
 --! Message: knowledge
 
 -- What one learns, the others find.

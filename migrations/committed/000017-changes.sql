@@ -1,5 +1,5 @@
---! Previous: sha1:8a9cc743b41bb0ad9bd38e4a8393616998a5ed66
---! Hash: sha1:41591cd3ee895fd42b469c9409a75bf1dc4a6b02
+--! Previous: sha1:a2705deb576f21fd0ae14072533b89e438780c62
+--! Hash: sha1:89ead5454ca4be4d1843c9365b77e0aab7a5105e
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

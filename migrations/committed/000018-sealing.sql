@@ -1,5 +1,5 @@
---! Previous: sha1:41591cd3ee895fd42b469c9409a75bf1dc4a6b02
---! Hash: sha1:4b4467cb8e2f556939bb09ce7fd630ccd282449b
+--! Previous: sha1:89ead5454ca4be4d1843c9365b77e0aab7a5105e
+--! Hash: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

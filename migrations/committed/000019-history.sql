@@ -1,5 +1,5 @@
---! Previous: sha1:4b4467cb8e2f556939bb09ce7fd630ccd282449b
---! Hash: sha1:b99041a765ef820401f177df07dfa0c742a1935e
+--! Previous: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
+--! Hash: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:b99041a765ef820401f177df07dfa0c742a1935e
---! Hash: sha1:f565352e5644d48ae7cb10df502800dab3f6bcb0
+--! Previous: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
+--! Hash: sha1:953533d697b5f52c2d4e01724ff12e56aff09023
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:f565352e5644d48ae7cb10df502800dab3f6bcb0
---! Hash: sha1:4b7ca42941544d7dca334aab445cd333f45e417d
+--! Previous: sha1:953533d697b5f52c2d4e01724ff12e56aff09023
+--! Hash: sha1:7e39806b211f6c697f060d63fafddffbe138bd3b
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -59,7 +59,7 @@ comment on column attune.maintenance_schedules.operation is 'What is done.';
 comment on column attune.maintenance_schedules.cron is
   'When, in UTC, as cron has it: minute, hour, day of the month, month, day of the week, such as `"17 3 * * *"`; null: '
   'only by hand. '
-  'Servers read it when they start.';
+  'Servers read it every half minute.';
 comment on column attune.maintenance_schedules.last_started_at is 'When it was begun last.';
 comment on column attune.maintenance_schedules.last_completed_at is 'When it was last done to its end.';
 comment on column attune.maintenance_schedules.last_status is 'What became of it the last time.';
@@ -460,6 +460,7 @@ begin
 end;
 $$;
 comment on procedure attune.run_maintenance(attune.maintenance_task, integer) is
+  E'@behavior -*\n'
   'Does all of what keeps the database well of one kind, each batch in a transaction of its own: for psql and for '
   'pg_cron, `call attune.run_maintenance(''remove_expired'')`. '
   'Refused: as `maintain`; `maintenance_failed`.';

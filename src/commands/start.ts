@@ -71,6 +71,7 @@ async function start(): Promise<void> {
       logLevel,
       corsOrigins,
       rateLimitPerMinute,
+      metricsToken,
       trustProxy,
       signIn,
     } = options;
@@ -89,6 +90,7 @@ async function start(): Promise<void> {
       logLevel,
       corsOrigins,
       rateLimitPerMinute,
+      metricsToken,
       trustProxy,
       signIn,
       singleUserId,

@@ -41,6 +41,8 @@ const calls = (of: Names): Call[] => [
   { who: "admin", sql: `evaluate(array['${of.user}', '${of.other}']::uuid[], array['DARK_MODE_ENABLED'])` },
   { who: "admin", sql: "audit_changes_per_day()" },
   { who: "admin", sql: "most_changed_settings()" },
+  { who: "admin", sql: "database_health()" },
+  { who: "admin", sql: "health_alerts()" },
   { who: "user", sql: "effective_settings_of(array['DARK_MODE_ENABLED'])" },
   { who: "user", sql: "changes_since((attune.changes_since()).cursor)", times: 2 },
   { who: "user", sql: "settings_document()" },
