@@ -1,5 +1,5 @@
---! Previous: sha1:7e39806b211f6c697f060d63fafddffbe138bd3b
---! Hash: sha1:36bd83207de7157522b60d7e25cfcabc9e8edda7
+--! Previous: sha1:84014d9a5ca126fc8949625e2e68cf1e006a7b6b
+--! Hash: sha1:5990951a1ba0ec9ab7d625e153efcba64afbc9ac
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
