@@ -434,7 +434,8 @@ comment on view json_without_depth is 'JSON that a request writes has a trigger 
 create temp view unexposed_in_attune as
 select f.name as offender
 from our_functions as f
-where f.is_exposed and (f.is_trigger or obj_description(f.oid, 'pg_proc') ~ '@(behavior -\*|omit)')
+-- GraphQL has no call for what commits.
+where f.is_exposed and not f.may_commit and (f.is_trigger or obj_description(f.oid, 'pg_proc') ~ '@(behavior -\*|omit)')
 union all
 select r.name
 from our_relations as r

@@ -1,5 +1,5 @@
---! Previous: sha1:ce3df9e1221d7f62ced02d9c15e714dbb4d95a84
---! Hash: sha1:8536a63618d9060c538ca6e55188c67c2fee3912
+--! Previous: sha1:88a6110a14134738188be3a0e0081772a3c54c9a
+--! Hash: sha1:0c5a812bccf9cb072e49dd99bb1b9d8e98cd2c85
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:8536a63618d9060c538ca6e55188c67c2fee3912
---! Hash: sha1:7dcbea3abd61b4b7b9da50733738f2d4bb4ce57d
+--! Previous: sha1:0c5a812bccf9cb072e49dd99bb1b9d8e98cd2c85
+--! Hash: sha1:946c03899e5d15592cb6c9c28ef274527e62bea0
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

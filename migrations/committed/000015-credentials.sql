@@ -1,5 +1,5 @@
---! Previous: sha1:7dcbea3abd61b4b7b9da50733738f2d4bb4ce57d
---! Hash: sha1:43a7a46fca1e0bb6b635ec68e016cc6dadbcf347
+--! Previous: sha1:946c03899e5d15592cb6c9c28ef274527e62bea0
+--! Hash: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:43a7a46fca1e0bb6b635ec68e016cc6dadbcf347
---! Hash: sha1:29957428c9ffe0c527798dcde9a338516bb49d32
+--! Previous: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
+--! Hash: sha1:a2705deb576f21fd0ae14072533b89e438780c62
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:29957428c9ffe0c527798dcde9a338516bb49d32
---! Hash: sha1:a9ae69f6288a26c8487b37c86574382e8ff1a124
+--! Previous: sha1:a2705deb576f21fd0ae14072533b89e438780c62
+--! Hash: sha1:89ead5454ca4be4d1843c9365b77e0aab7a5105e
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:a9ae69f6288a26c8487b37c86574382e8ff1a124
---! Hash: sha1:2760985d2c177f4db1160d1bdbea45868e531229
+--! Previous: sha1:89ead5454ca4be4d1843c9365b77e0aab7a5105e
+--! Hash: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

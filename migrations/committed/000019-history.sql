@@ -1,5 +1,5 @@
---! Previous: sha1:2760985d2c177f4db1160d1bdbea45868e531229
---! Hash: sha1:26346d1e51efe9d08e6a20ad84123778fb65e73f
+--! Previous: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
+--! Hash: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
 --! Message: history
 
 -- What applied at a moment, and back to it.

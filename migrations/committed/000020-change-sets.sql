@@ -1,5 +1,5 @@
---! Previous: sha1:26346d1e51efe9d08e6a20ad84123778fb65e73f
---! Hash: sha1:9d2cb665100eec2252ff04dce77f31a928ffca08
+--! Previous: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
+--! Hash: sha1:953533d697b5f52c2d4e01724ff12e56aff09023
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

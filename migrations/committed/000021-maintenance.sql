@@ -1,5 +1,5 @@
---! Previous: sha1:9d2cb665100eec2252ff04dce77f31a928ffca08
---! Hash: sha1:75cb6de78f6843acee612e5ddd99955a73e26ca0
+--! Previous: sha1:953533d697b5f52c2d4e01724ff12e56aff09023
+--! Hash: sha1:7e39806b211f6c697f060d63fafddffbe138bd3b
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -460,6 +460,7 @@ begin
 end;
 $$;
 comment on procedure attune.run_maintenance(attune.maintenance_task, integer) is
+  E'@behavior -*\n'
   'Does all of what keeps the database well of one kind, each batch in a transaction of its own: for psql and for '
   'pg_cron, `call attune.run_maintenance(''remove_expired'')`. '
   'Refused: as `maintain`; `maintenance_failed`.';

@@ -1,5 +1,5 @@
---! Previous: sha1:75cb6de78f6843acee612e5ddd99955a73e26ca0
---! Hash: sha1:767275d5bac61906ec44f4efef4b7267a21946b2
+--! Previous: sha1:7e39806b211f6c697f060d63fafddffbe138bd3b
+--! Hash: sha1:36bd83207de7157522b60d7e25cfcabc9e8edda7
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
