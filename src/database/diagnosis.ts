@@ -178,7 +178,12 @@ async function masterKeyCheck(client: pg.Client, options: Options): Promise<Chec
       return rows[0];
     });
     if (row !== undefined && row.unknown > 0)
-      return check("master keys", "problem", [`${plural(row.unknown, "credential")} under a key not known here`], remedy);
+      return check(
+        "master keys",
+        "problem",
+        [`${plural(row.unknown, "credential")} under a key not known here`],
+        remedy,
+      );
     const isLeft = keys?.previous !== undefined && row?.previous === 0;
     return check("master keys", "advice", isLeft ? ["nothing is under the previous master key any more"] : [], remedy);
   } catch (error) {
