@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   migrate: async () => (await import("./migrate.ts")).migrateCommand(),
   rollback: async () => (await import("./rollback.ts")).rollbackCommand(),
   status: async () => (await import("./status.ts")).statusCommand(),
+  doctor: async () => (await import("./doctor.ts")).doctorCommand(),
   token: async () => (await import("./token.ts")).tokenCommand(),
   url: async () => (await import("./url.ts")).urlCommand(),
   query: async () => (await import("./query.ts")).queryCommand(),
