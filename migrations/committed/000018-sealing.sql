@@ -1,5 +1,5 @@
---! Previous: sha1:eeccab26d266c12022a75211369816c8c1e97c38
---! Hash: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
+--! Previous: sha1:5ffeff55949764442d243c4a0937f5ac0c7fb8f8
+--! Hash: sha1:995a1aa81073d39c33c5a98dc22dcd7367d53e4d
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

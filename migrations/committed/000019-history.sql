@@ -1,5 +1,5 @@
---! Previous: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
---! Hash: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
+--! Previous: sha1:995a1aa81073d39c33c5a98dc22dcd7367d53e4d
+--! Hash: sha1:eefde210df388f681e8e9f5106dfba4360052ab9
 --! Message: history
 
 -- What applied at a moment, and back to it.

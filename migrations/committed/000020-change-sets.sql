@@ -1,5 +1,5 @@
---! Previous: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
---! Hash: sha1:c68adc3708ad5519550fafe22786b672a4ea0043
+--! Previous: sha1:eefde210df388f681e8e9f5106dfba4360052ab9
+--! Hash: sha1:8bafc9dc3baf1727fcbc1bc552c72230961b0c1d
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:c68adc3708ad5519550fafe22786b672a4ea0043
---! Hash: sha1:28ec4598d046832578c94a6b138c01cb6dc6f853
+--! Previous: sha1:8bafc9dc3baf1727fcbc1bc552c72230961b0c1d
+--! Hash: sha1:acdbb00f2e4208bb28d2325c46dbd857ec9ab6aa
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

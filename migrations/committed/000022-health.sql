@@ -1,5 +1,5 @@
---! Previous: sha1:28ec4598d046832578c94a6b138c01cb6dc6f853
---! Hash: sha1:38fa2eacddc34fb599fb6dcf9f23589171082ab2
+--! Previous: sha1:acdbb00f2e4208bb28d2325c46dbd857ec9ab6aa
+--! Hash: sha1:c5d19fce934c457676996c53321d2d2837c189a6
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
