@@ -1,5 +1,5 @@
---! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:7f5e474791f0f81ec4487b5794e66c91c5075b16
+--! Previous: sha1:6f142bf31856e1d5fc8a3ac20b7c6fe13ec9f9b5
+--! Hash: sha1:437452e2a041692221faf9c3c87f2cc5c27bdc3d
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:7f5e474791f0f81ec4487b5794e66c91c5075b16
---! Hash: sha1:129295de023c07b479185e59afeb1fcb61d18bc9
+--! Previous: sha1:437452e2a041692221faf9c3c87f2cc5c27bdc3d
+--! Hash: sha1:96227c93793418b3b758520c3d5d37524d328b5b
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

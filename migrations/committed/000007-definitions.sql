@@ -1,5 +1,5 @@
---! Previous: sha1:129295de023c07b479185e59afeb1fcb61d18bc9
---! Hash: sha1:b5063cd68f01c6081aba9615d9b55b7ed2e583dc
+--! Previous: sha1:96227c93793418b3b758520c3d5d37524d328b5b
+--! Hash: sha1:bb0e75523a6b6e721fcd52f9dc40c9a7a3a931ed
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:b5063cd68f01c6081aba9615d9b55b7ed2e583dc
---! Hash: sha1:02361bf94827bdced6feaee3c64465ab57c97411
+--! Previous: sha1:bb0e75523a6b6e721fcd52f9dc40c9a7a3a931ed
+--! Hash: sha1:f2d9d2d72a1cdadc606ce407a3ec111b342e0d72
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:02361bf94827bdced6feaee3c64465ab57c97411
---! Hash: sha1:4f3586dfef39b8ae96af6322657c78e88d4d8510
+--! Previous: sha1:f2d9d2d72a1cdadc606ce407a3ec111b342e0d72
+--! Hash: sha1:be441fab9b7c8d7ca5d921357acfe535c18f327f
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:4f3586dfef39b8ae96af6322657c78e88d4d8510
---! Hash: sha1:2657bd89b1de85ad44723b2cba86dd558dfb3c12
+--! Previous: sha1:be441fab9b7c8d7ca5d921357acfe535c18f327f
+--! Hash: sha1:4abf25913c1b6324dffe1297c66f5f46ecfaa51c
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

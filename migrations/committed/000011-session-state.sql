@@ -1,5 +1,5 @@
---! Previous: sha1:2657bd89b1de85ad44723b2cba86dd558dfb3c12
---! Hash: sha1:35bf5727ebbe198ddabd26c328f5e530b6a2f5c8
+--! Previous: sha1:4abf25913c1b6324dffe1297c66f5f46ecfaa51c
+--! Hash: sha1:74e3226e08f5a8648c116ea5716bb7e078ac67b5
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:35bf5727ebbe198ddabd26c328f5e530b6a2f5c8
---! Hash: sha1:d35cbc6a2fb810173e97b70e814e30c75034bc58
+--! Previous: sha1:74e3226e08f5a8648c116ea5716bb7e078ac67b5
+--! Hash: sha1:7248267fb279d5f5aa4b207fb38fb9ac7df612b3
 --! Message: notifications
 
 -- What there is to notify of

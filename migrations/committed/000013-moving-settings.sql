@@ -1,5 +1,5 @@
---! Previous: sha1:d35cbc6a2fb810173e97b70e814e30c75034bc58
---! Hash: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
+--! Previous: sha1:7248267fb279d5f5aa4b207fb38fb9ac7df612b3
+--! Hash: sha1:0bba24a677ff1161d86c23c3dfab0a9f6b6290cb
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

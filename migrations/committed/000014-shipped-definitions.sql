@@ -1,5 +1,5 @@
---! Previous: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
---! Hash: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
+--! Previous: sha1:0bba24a677ff1161d86c23c3dfab0a9f6b6290cb
+--! Hash: sha1:c79557ae45ff38c7c512125aca74337badafa792
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

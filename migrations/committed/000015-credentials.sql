@@ -1,5 +1,5 @@
---! Previous: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
---! Hash: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
+--! Previous: sha1:c79557ae45ff38c7c512125aca74337badafa792
+--! Hash: sha1:54aac4046e2477081b7e007ad63ef9f7678a8c24
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

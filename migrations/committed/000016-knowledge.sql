@@ -1,5 +1,5 @@
---! Previous: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
---! Hash: sha1:629d0cad400fb494be12ac1f32a63b984309c540
+--! Previous: sha1:54aac4046e2477081b7e007ad63ef9f7678a8c24
+--! Hash: sha1:11fd0857bf18087c297ccb326285d41b195d6fb3
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:629d0cad400fb494be12ac1f32a63b984309c540
---! Hash: sha1:5ffeff55949764442d243c4a0937f5ac0c7fb8f8
+--! Previous: sha1:11fd0857bf18087c297ccb326285d41b195d6fb3
+--! Hash: sha1:3dd4037d062fb32758363682c5cf3146eab8298b
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

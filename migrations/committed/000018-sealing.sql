@@ -1,5 +1,5 @@
---! Previous: sha1:5ffeff55949764442d243c4a0937f5ac0c7fb8f8
---! Hash: sha1:995a1aa81073d39c33c5a98dc22dcd7367d53e4d
+--! Previous: sha1:3dd4037d062fb32758363682c5cf3146eab8298b
+--! Hash: sha1:1095588110e57c256a81895f3a32f41b445ebaf6
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

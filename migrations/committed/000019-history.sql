@@ -1,5 +1,5 @@
---! Previous: sha1:995a1aa81073d39c33c5a98dc22dcd7367d53e4d
---! Hash: sha1:eefde210df388f681e8e9f5106dfba4360052ab9
+--! Previous: sha1:1095588110e57c256a81895f3a32f41b445ebaf6
+--! Hash: sha1:ae30d088ad3982eedfbaee9a32d329ec0d8881c6
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:eefde210df388f681e8e9f5106dfba4360052ab9
---! Hash: sha1:8bafc9dc3baf1727fcbc1bc552c72230961b0c1d
+--! Previous: sha1:ae30d088ad3982eedfbaee9a32d329ec0d8881c6
+--! Hash: sha1:84caee7db76343a0a46472eea1a7ac9dcbb7db87
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:8bafc9dc3baf1727fcbc1bc552c72230961b0c1d
---! Hash: sha1:acdbb00f2e4208bb28d2325c46dbd857ec9ab6aa
+--! Previous: sha1:84caee7db76343a0a46472eea1a7ac9dcbb7db87
+--! Hash: sha1:12597144ab7b44b544e24c91d898e68898aaa5e3
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

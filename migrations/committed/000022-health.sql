@@ -1,5 +1,5 @@
---! Previous: sha1:acdbb00f2e4208bb28d2325c46dbd857ec9ab6aa
---! Hash: sha1:c5d19fce934c457676996c53321d2d2837c189a6
+--! Previous: sha1:12597144ab7b44b544e24c91d898e68898aaa5e3
+--! Hash: sha1:5f76ed1fb394d0c562ae43ad59e8b5b4e6435b5c
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
