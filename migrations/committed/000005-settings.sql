@@ -1,5 +1,5 @@
 --! Previous: sha1:6f142bf31856e1d5fc8a3ac20b7c6fe13ec9f9b5
---! Hash: sha1:437452e2a041692221faf9c3c87f2cc5c27bdc3d
+--! Hash: sha1:f37b51e89e0eb5e6a2fbaf2a848d15955ea91935
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -2442,7 +2442,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   known_since constant timestamptz := (
-    select max((m.parameters ->> 'before')::timestamptz)
+    select max((m.details ->> 'before')::timestamptz)
     from attune.maintenance_operations as m
     where m.operation = 'purge_audit'
   );
@@ -4311,9 +4311,12 @@ begin
   end loop;
 
   if skipped is not null then
-    insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+    insert into attune.maintenance_operations (
+      operation, table_name, reason, details, affected_rows, actor_id, actor_role
+    )
     values (
       'seed_settings',
+      'attune.user_preferences',
       'Values that cannot be stored were not copied',
       jsonb_build_object('user_id', seed_settings.user_id, 'skipped', to_jsonb(skipped[:100])),
       stored,

@@ -1,5 +1,5 @@
---! Previous: sha1:96227c93793418b3b758520c3d5d37524d328b5b
---! Hash: sha1:bb0e75523a6b6e721fcd52f9dc40c9a7a3a931ed
+--! Previous: sha1:385a832e444ea160b099dad593baded3a539962b
+--! Hash: sha1:34c02f1b6a7ba29e1e5c2ad5ded3a74fefda4ff8
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -614,7 +614,7 @@ begin
     -- Variants are part of the global value.
     and (v.layer <> 'global' or v.scope is null);
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_id, actor_role)
   values (
     'rename_setting',
     'A setting was renamed',

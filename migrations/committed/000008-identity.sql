@@ -1,5 +1,5 @@
---! Previous: sha1:bb0e75523a6b6e721fcd52f9dc40c9a7a3a931ed
---! Hash: sha1:f2d9d2d72a1cdadc606ce407a3ec111b342e0d72
+--! Previous: sha1:34c02f1b6a7ba29e1e5c2ad5ded3a74fefda4ff8
+--! Hash: sha1:b4949080048e5363bdcc2f5f92a9345d731084a9
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:f2d9d2d72a1cdadc606ce407a3ec111b342e0d72
---! Hash: sha1:be441fab9b7c8d7ca5d921357acfe535c18f327f
+--! Previous: sha1:b4949080048e5363bdcc2f5f92a9345d731084a9
+--! Hash: sha1:0a557514fdea32204d63730a6e9721dad637356c
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:be441fab9b7c8d7ca5d921357acfe535c18f327f
---! Hash: sha1:4abf25913c1b6324dffe1297c66f5f46ecfaa51c
+--! Previous: sha1:0a557514fdea32204d63730a6e9721dad637356c
+--! Hash: sha1:6a5b55496390581ec55472f91d43bcb63ce8b79a
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

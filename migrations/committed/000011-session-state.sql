@@ -1,5 +1,5 @@
---! Previous: sha1:4abf25913c1b6324dffe1297c66f5f46ecfaa51c
---! Hash: sha1:74e3226e08f5a8648c116ea5716bb7e078ac67b5
+--! Previous: sha1:6a5b55496390581ec55472f91d43bcb63ce8b79a
+--! Hash: sha1:f84b42b79c32c7ff9d6ec8313825077a591cf7f3
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

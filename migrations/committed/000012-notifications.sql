@@ -1,5 +1,5 @@
---! Previous: sha1:74e3226e08f5a8648c116ea5716bb7e078ac67b5
---! Hash: sha1:7248267fb279d5f5aa4b207fb38fb9ac7df612b3
+--! Previous: sha1:f84b42b79c32c7ff9d6ec8313825077a591cf7f3
+--! Hash: sha1:f029d40ba5e702c5d934277aacd71b9e5d5fbbf1
 --! Message: notifications
 
 -- What there is to notify of
@@ -1803,6 +1803,7 @@ begin
       ('attune.invitations', 'expires_at <= $1 - interval ''30 days'''),
       ('attune.sessions', 'least(revoked_at, idle_until) <= $1 - interval ''30 days'''),
       ('attune.user_session_state', 'expires_at <= $1'),
+      ('attune.maintenance_operations', 'completed_at <= $1 - interval ''400 days'' and not attune_private.is_record(operation)'),
       -- With what was delivered of them.
       ('attune.notifications', 'greatest(arrived_at, read_at, archived_at) <= $1 - $3')
     ) as d (relation, condition)
@@ -1839,7 +1840,8 @@ comment on function attune.remove_expired(integer) is
   '@param batch_size At most so many of each kind, 1 to 100,000.\n'
   'Removes what has expired, a batch a call, and returns how many rows: 0 when nothing is left. '
   'One-time tokens, used attempts to sign in and session states go at once, counted failures after a day or two, '
-  'sessions, mails and invitations after 30 days, lost roles after 100, devices and ended identities after 400; '
+  'sessions, mails and invitations after 30 days, lost roles after 100, devices, ended identities and the log of '
+  'maintenance after 400; '
   'notifications and their deliveries `NOTIFICATION_RETENTION_DAYS` after they arrived, were read or put away. '
   'For trusted servers, once a day or so. '
   'Refused: `invalid_batch_size`.';

@@ -1,5 +1,5 @@
---! Previous: sha1:7248267fb279d5f5aa4b207fb38fb9ac7df612b3
---! Hash: sha1:0bba24a677ff1161d86c23c3dfab0a9f6b6290cb
+--! Previous: sha1:f029d40ba5e702c5d934277aacd71b9e5d5fbbf1
+--! Hash: sha1:0c5ca2ea3bfaf91b696c9a5ea11ce09213a2ec23
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:c79557ae45ff38c7c512125aca74337badafa792
---! Hash: sha1:54aac4046e2477081b7e007ad63ef9f7678a8c24
+--! Previous: sha1:c66c951cfe4d2f56af2b488fe525c195adf0fd17
+--! Hash: sha1:df758d5fa4dcd88607620e13ab77821254ae7b22
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

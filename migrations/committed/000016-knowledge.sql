@@ -1,5 +1,5 @@
---! Previous: sha1:54aac4046e2477081b7e007ad63ef9f7678a8c24
---! Hash: sha1:11fd0857bf18087c297ccb326285d41b195d6fb3
+--! Previous: sha1:df758d5fa4dcd88607620e13ab77821254ae7b22
+--! Hash: sha1:720a719cee5a30b6efb0fdd7a5af2dcbc17e2dfc
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -593,9 +593,11 @@ declare
   content constant text[] := '{title,body,tags,metadata,size,transaction_id}';
   -- Of which entries purge_knowledge() has written down in this very transaction.
   recorded constant text[] := array(
-    select m.parameters ->> 'entry_id'
+    select m.details ->> 'entry_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
+      -- What was restored from another cluster may have the same number.
+      and m.started_at = now()
       and m.operation = 'purge_knowledge'
   );
 begin
@@ -1940,9 +1942,12 @@ begin
     perform attune_private.refuse_unknown_entry();
   end if;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   values (
     'purge_knowledge',
+    'attune.knowledge_versions',
     purge_knowledge.reason,
     -- Of very many the first few thousand.
     jsonb_build_object('entry_id', purge_knowledge.entry_id, 'versions', doomed[1:5000]),

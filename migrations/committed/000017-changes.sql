@@ -1,5 +1,5 @@
---! Previous: sha1:11fd0857bf18087c297ccb326285d41b195d6fb3
---! Hash: sha1:3dd4037d062fb32758363682c5cf3146eab8298b
+--! Previous: sha1:720a719cee5a30b6efb0fdd7a5af2dcbc17e2dfc
+--! Hash: sha1:e9d40c776a423ae26dfaccfcd70ecc6d2bd783d0
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:3dd4037d062fb32758363682c5cf3146eab8298b
---! Hash: sha1:1095588110e57c256a81895f3a32f41b445ebaf6
+--! Previous: sha1:e9d40c776a423ae26dfaccfcd70ecc6d2bd783d0
+--! Hash: sha1:2e31e74d5ca701325991bec87f561e3bb81fc38a
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -837,9 +837,12 @@ begin
   from attune.configuration_audit_log as l
   where l.occurred_at < before;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   select
     'purge_audit',
+    'attune.configuration_audit_log',
     purge_audit.reason,
     jsonb_build_object(
       'older_than', purge_audit.older_than, 'before', before, 'sequence', s.last_sequence, 'hash', s.hash

@@ -1,5 +1,5 @@
---! Previous: sha1:1095588110e57c256a81895f3a32f41b445ebaf6
---! Hash: sha1:ae30d088ad3982eedfbaee9a32d329ec0d8881c6
+--! Previous: sha1:2e31e74d5ca701325991bec87f561e3bb81fc38a
+--! Hash: sha1:2ce3eae6f9c16a8045217e3dd9b41b1aa3b47993
 --! Message: history
 
 -- What applied at a moment, and back to it.

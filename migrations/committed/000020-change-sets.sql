@@ -1,5 +1,5 @@
---! Previous: sha1:ae30d088ad3982eedfbaee9a32d329ec0d8881c6
---! Hash: sha1:84caee7db76343a0a46472eea1a7ac9dcbb7db87
+--! Previous: sha1:2ce3eae6f9c16a8045217e3dd9b41b1aa3b47993
+--! Hash: sha1:4db0dce889edcbc5abff88c096d4dc8750ce971e
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -510,8 +510,9 @@ revoke all on function attune_private.tg_global_settings__halt_rollout() from pu
 
 create trigger _600_halt_rollout after update on attune.global_settings
   for each row when (
-    (new.rollout_percentage, new.is_enforced, new.is_active)
-      is distinct from (old.rollout_percentage, old.is_enforced, old.is_active)
+    new.rollout_percentage is distinct from old.rollout_percentage
+    or new.is_enforced is distinct from old.is_enforced
+    or new.is_active is distinct from old.is_active
   )
   execute function attune_private.tg_global_settings__halt_rollout();
 create trigger _610_halt_rollout_reset after delete on attune.global_settings

@@ -93,7 +93,7 @@ function isHarmless(object: string): boolean {
   if (object.startsWith("grant ")) return !REQUESTS.test(object);
   // What nobody is granted, in the schema that nobody may look into: a trigger function of one's own.
   return (
-    /^index /.test(object) ||
+    object.startsWith("index ") ||
     /^(?:function|table|type|sequence|view) attune_private\./.test(object) ||
     /^(?:column|constraint) (?:\S+ on )?attune_private\./.test(object)
   );
