@@ -1,5 +1,5 @@
---! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:ca61f539bd5fbe66feb5e5b2d79456189d158aee
+--! Previous: sha1:6f142bf31856e1d5fc8a3ac20b7c6fe13ec9f9b5
+--! Hash: sha1:f37b51e89e0eb5e6a2fbaf2a848d15955ea91935
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

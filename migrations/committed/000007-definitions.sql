@@ -1,5 +1,5 @@
---! Previous: sha1:f0541abf2026ee2fbc50d2f090316953118eaf78
---! Hash: sha1:41c5f48c85d4638feef95ee7814d3f278e3b422a
+--! Previous: sha1:385a832e444ea160b099dad593baded3a539962b
+--! Hash: sha1:34c02f1b6a7ba29e1e5c2ad5ded3a74fefda4ff8
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:41c5f48c85d4638feef95ee7814d3f278e3b422a
---! Hash: sha1:78bfeb2fc52717e0a510b13a565675dba47b4c3a
+--! Previous: sha1:34c02f1b6a7ba29e1e5c2ad5ded3a74fefda4ff8
+--! Hash: sha1:b4949080048e5363bdcc2f5f92a9345d731084a9
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:78bfeb2fc52717e0a510b13a565675dba47b4c3a
---! Hash: sha1:cbe82afecb0183d5fcfe2174f909f0985a4550f7
+--! Previous: sha1:b4949080048e5363bdcc2f5f92a9345d731084a9
+--! Hash: sha1:0a557514fdea32204d63730a6e9721dad637356c
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:cbe82afecb0183d5fcfe2174f909f0985a4550f7
---! Hash: sha1:52aa982a0770a4a47c4d65ed50bb4c445c337432
+--! Previous: sha1:0a557514fdea32204d63730a6e9721dad637356c
+--! Hash: sha1:6a5b55496390581ec55472f91d43bcb63ce8b79a
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:52aa982a0770a4a47c4d65ed50bb4c445c337432
---! Hash: sha1:d063b655b03ac179e791c9836d9db775611f6d5d
+--! Previous: sha1:6a5b55496390581ec55472f91d43bcb63ce8b79a
+--! Hash: sha1:f84b42b79c32c7ff9d6ec8313825077a591cf7f3
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

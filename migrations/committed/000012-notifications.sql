@@ -1,5 +1,5 @@
---! Previous: sha1:d063b655b03ac179e791c9836d9db775611f6d5d
---! Hash: sha1:88a6110a14134738188be3a0e0081772a3c54c9a
+--! Previous: sha1:f84b42b79c32c7ff9d6ec8313825077a591cf7f3
+--! Hash: sha1:f029d40ba5e702c5d934277aacd71b9e5d5fbbf1
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:88a6110a14134738188be3a0e0081772a3c54c9a
---! Hash: sha1:0c5a812bccf9cb072e49dd99bb1b9d8e98cd2c85
+--! Previous: sha1:f029d40ba5e702c5d934277aacd71b9e5d5fbbf1
+--! Hash: sha1:0c5ca2ea3bfaf91b696c9a5ea11ce09213a2ec23
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:0c5a812bccf9cb072e49dd99bb1b9d8e98cd2c85
---! Hash: sha1:946c03899e5d15592cb6c9c28ef274527e62bea0
+--! Previous: sha1:0c5ca2ea3bfaf91b696c9a5ea11ce09213a2ec23
+--! Hash: sha1:c66c951cfe4d2f56af2b488fe525c195adf0fd17
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

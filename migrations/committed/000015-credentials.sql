@@ -1,5 +1,5 @@
---! Previous: sha1:946c03899e5d15592cb6c9c28ef274527e62bea0
---! Hash: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
+--! Previous: sha1:c66c951cfe4d2f56af2b488fe525c195adf0fd17
+--! Hash: sha1:df758d5fa4dcd88607620e13ab77821254ae7b22
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
---! Hash: sha1:a2705deb576f21fd0ae14072533b89e438780c62
+--! Previous: sha1:df758d5fa4dcd88607620e13ab77821254ae7b22
+--! Hash: sha1:720a719cee5a30b6efb0fdd7a5af2dcbc17e2dfc
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -596,6 +596,8 @@ declare
     select m.details ->> 'entry_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
+      -- What was restored from another cluster may have the same number.
+      and m.started_at = now()
       and m.operation = 'purge_knowledge'
   );
 begin

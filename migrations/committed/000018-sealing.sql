@@ -1,5 +1,5 @@
---! Previous: sha1:89ead5454ca4be4d1843c9365b77e0aab7a5105e
---! Hash: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
+--! Previous: sha1:e9d40c776a423ae26dfaccfcd70ecc6d2bd783d0
+--! Hash: sha1:2e31e74d5ca701325991bec87f561e3bb81fc38a
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

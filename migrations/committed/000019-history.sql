@@ -1,5 +1,5 @@
---! Previous: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
---! Hash: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
+--! Previous: sha1:2e31e74d5ca701325991bec87f561e3bb81fc38a
+--! Hash: sha1:2ce3eae6f9c16a8045217e3dd9b41b1aa3b47993
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
---! Hash: sha1:953533d697b5f52c2d4e01724ff12e56aff09023
+--! Previous: sha1:2ce3eae6f9c16a8045217e3dd9b41b1aa3b47993
+--! Hash: sha1:4db0dce889edcbc5abff88c096d4dc8750ce971e
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -510,8 +510,9 @@ revoke all on function attune_private.tg_global_settings__halt_rollout() from pu
 
 create trigger _600_halt_rollout after update on attune.global_settings
   for each row when (
-    (new.rollout_percentage, new.is_enforced, new.is_active)
-      is distinct from (old.rollout_percentage, old.is_enforced, old.is_active)
+    new.rollout_percentage is distinct from old.rollout_percentage
+    or new.is_enforced is distinct from old.is_enforced
+    or new.is_active is distinct from old.is_active
   )
   execute function attune_private.tg_global_settings__halt_rollout();
 create trigger _610_halt_rollout_reset after delete on attune.global_settings

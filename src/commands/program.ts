@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   definitions: async () => (await import("./definitions.ts")).definitionsCommand(),
   dump: async () => (await import("./dump.ts")).dumpCommand(),
   restore: async () => (await import("./restore.ts")).restoreCommand(),
+  upgrade: async () => (await import("./upgrade.ts")).upgradeCommand(),
   "rotate-key": async () => (await import("./rotate-key.ts")).rotateKeyCommand(),
 };
 
