@@ -1,5 +1,5 @@
---! Previous: sha1:7f5e474791f0f81ec4487b5794e66c91c5075b16
---! Hash: sha1:129295de023c07b479185e59afeb1fcb61d18bc9
+--! Previous: sha1:01e58ba78c421756f10e23d63720fbc039c59314
+--! Hash: sha1:e7dd41bb34156763542dcc9d688c8ff9398547c6
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:b5063cd68f01c6081aba9615d9b55b7ed2e583dc
---! Hash: sha1:02361bf94827bdced6feaee3c64465ab57c97411
+--! Previous: sha1:de67e99fa3b5d2f2d2acee73b898f81fddd1e5d2
+--! Hash: sha1:5cf7be22c7a9240189442a3ac68b89980938de6d
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

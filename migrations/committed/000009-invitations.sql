@@ -1,5 +1,5 @@
---! Previous: sha1:02361bf94827bdced6feaee3c64465ab57c97411
---! Hash: sha1:4f3586dfef39b8ae96af6322657c78e88d4d8510
+--! Previous: sha1:5cf7be22c7a9240189442a3ac68b89980938de6d
+--! Hash: sha1:b7ce1bc32396d2473b49aaf292672acfc5010c93
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:4f3586dfef39b8ae96af6322657c78e88d4d8510
---! Hash: sha1:2657bd89b1de85ad44723b2cba86dd558dfb3c12
+--! Previous: sha1:b7ce1bc32396d2473b49aaf292672acfc5010c93
+--! Hash: sha1:a4876520eeb1014a249171e37dff89dd39a11c35
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

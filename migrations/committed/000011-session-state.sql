@@ -1,5 +1,5 @@
---! Previous: sha1:2657bd89b1de85ad44723b2cba86dd558dfb3c12
---! Hash: sha1:35bf5727ebbe198ddabd26c328f5e530b6a2f5c8
+--! Previous: sha1:a4876520eeb1014a249171e37dff89dd39a11c35
+--! Hash: sha1:571b2d057abdc57c7741165626d7426140c9c70e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

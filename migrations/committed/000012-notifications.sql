@@ -1,5 +1,5 @@
---! Previous: sha1:35bf5727ebbe198ddabd26c328f5e530b6a2f5c8
---! Hash: sha1:d35cbc6a2fb810173e97b70e814e30c75034bc58
+--! Previous: sha1:571b2d057abdc57c7741165626d7426140c9c70e
+--! Hash: sha1:7aac7f639c0d37e416620a92f9043c85dda4a10e
 --! Message: notifications
 
 -- What there is to notify of

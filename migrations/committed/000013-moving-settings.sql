@@ -1,5 +1,5 @@
---! Previous: sha1:d35cbc6a2fb810173e97b70e814e30c75034bc58
---! Hash: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
+--! Previous: sha1:7aac7f639c0d37e416620a92f9043c85dda4a10e
+--! Hash: sha1:df0cd061aa8386bdfd3be337ffece6f84c5d527f
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
---! Hash: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
+--! Previous: sha1:df0cd061aa8386bdfd3be337ffece6f84c5d527f
+--! Hash: sha1:6ebc30d09c78a07a9917653d7ee14613998df995
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

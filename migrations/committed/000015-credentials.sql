@@ -1,5 +1,5 @@
---! Previous: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
---! Hash: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
+--! Previous: sha1:6ebc30d09c78a07a9917653d7ee14613998df995
+--! Hash: sha1:86c1e0a33ed549ac8d5e17673f72eae92aa8f5a2
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
---! Hash: sha1:629d0cad400fb494be12ac1f32a63b984309c540
+--! Previous: sha1:86c1e0a33ed549ac8d5e17673f72eae92aa8f5a2
+--! Hash: sha1:f8412fcbf7d3e5ab60987b3216cfa829ee1fb0b7
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:629d0cad400fb494be12ac1f32a63b984309c540
---! Hash: sha1:eeccab26d266c12022a75211369816c8c1e97c38
+--! Previous: sha1:f8412fcbf7d3e5ab60987b3216cfa829ee1fb0b7
+--! Hash: sha1:bd2d1aaa32697b50d35313a00de91178f0b34d69
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:eeccab26d266c12022a75211369816c8c1e97c38
---! Hash: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
+--! Previous: sha1:bd2d1aaa32697b50d35313a00de91178f0b34d69
+--! Hash: sha1:3fba7c6cfa354038cf24ab617856fb9c35c55336
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
---! Hash: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
+--! Previous: sha1:3fba7c6cfa354038cf24ab617856fb9c35c55336
+--! Hash: sha1:11e27b3c223a3e692ce30261ad7cfac7c6d892e0
 --! Message: history
 
 -- What applied at a moment, and back to it.

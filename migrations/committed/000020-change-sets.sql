@@ -1,5 +1,5 @@
---! Previous: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
---! Hash: sha1:c68adc3708ad5519550fafe22786b672a4ea0043
+--! Previous: sha1:11e27b3c223a3e692ce30261ad7cfac7c6d892e0
+--! Hash: sha1:09bbc608189a7eaffab0a16cc0f92c2576a728bb
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -32,9 +32,10 @@ language plpgsql volatile parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- A snapshot may be from before the setting was protected: then the lock fails (40001).
+  -- A snapshot may be from before the setting was protected: then the lock fails (40001). Who changes it just now waits
+  -- for us, so we do not wait for them (55P03).
   if current_setting('transaction_isolation') <> 'read committed' then
-    perform from attune.setting_definitions as d where d.key = check_protection.key for share;
+    perform from attune.setting_definitions as d where d.key = check_protection.key for share nowait;
   end if;
 
   if not attune_private.is_owner()
@@ -1237,6 +1238,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   written attune.setting_layer;
+  item attune.change_set_items;
+  definition attune.setting_definitions;
 begin
   -- In the order in which documents and triggers of the definitions lock.
   for written in
@@ -1246,10 +1249,22 @@ begin
     order by i.layer
   loop
     if written = 'default' then
-      lock table
-        attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
-        attune.user_preferences, attune.project_preferences
-      in share row exclusive mode;
+      lock table attune.setting_definitions in share row exclusive mode;
+
+      -- What takes long is done before others have to wait.
+      for item in
+        select i.*
+        from attune.change_set_items as i
+        where i.change_set_id = lock_layers.change_set_id
+          and i.layer = 'default'
+          and i.value is not null
+      loop
+        select d.* into definition from attune.setting_definitions as d where d.key = item.key;
+        definition.default_value := item.value;
+        perform attune_private.check_stored_values(definition);
+      end loop;
+
+      perform attune_private.lock_all_layers();
       return;
     end if;
 
