@@ -30,7 +30,7 @@ async function stateOf(pool: Pool): Promise<State> {
   try {
     const [found] = await queryAs<{ applied: string[] | null; readOnly: boolean }>(pool, PROBER, PROBE);
     const { applied = null, readOnly = false } = found ?? {};
-    // A schema that came by `attune sql` has no history, or another application's.
+    // A schema that came by `attune sql --unrecorded` has no history, or another application's.
     const isOurs = applied !== null && applied.some((hash) => wanted.includes(hash));
     return { migrated: !isOurs || wanted.every((hash) => applied.includes(hash)), readOnly };
   } catch (error) {
