@@ -28,7 +28,7 @@ test("a comment of more than a sentence stands on several lines, and none is wid
   expect(offenders.map(({ file, line }) => `${file}: ${line}`)).toEqual([]);
 });
 
-test("a fixture holds one function, is named after it, and is included by the migration of its subject", () => {
+test("a fixture holds one function or procedure, is named after it, and is included by the migration of its subject", () => {
   const schemas: Record<string, string> = { auth: "auth", hidden: "attune_hidden", "": "attune" };
   const offenders = read("fixtures/**/*.sql").filter(({ file, text }) => {
     const [, subject = "", place = "", name = ""] = /^fixtures\/([^/]+)\/(?:(\w+)\/)?(\w+)\.sql$/.exec(file) ?? [];
@@ -37,7 +37,9 @@ test("a fixture holds one function, is named after it, and is included by the mi
     );
     const isIncluded = including.length === 1 && including[0]?.file.endsWith(`-${subject}.sql`) === true;
     if (name === "shipped_definitions") return !isIncluded;
-    const made = [...text.matchAll(/create (?:or replace )?function (\w+\.\w+)\(/g)].map(([, it]) => it).join();
+    const made = [...text.matchAll(/create (?:or replace )?(?:function|procedure) (\w+\.\w+)\(/g)]
+      .map(([, it]) => it)
+      .join();
     const schema = schemas[place || (subject === "auth" ? subject : "")] ?? "attune_private";
     return !isIncluded || made !== `${schema}.${name}` || (place === "triggers") !== name.startsWith("tg_");
   });

@@ -1,5 +1,5 @@
---! Previous: sha1:129295de023c07b479185e59afeb1fcb61d18bc9
---! Hash: sha1:b5063cd68f01c6081aba9615d9b55b7ed2e583dc
+--! Previous: sha1:f0541abf2026ee2fbc50d2f090316953118eaf78
+--! Hash: sha1:41c5f48c85d4638feef95ee7814d3f278e3b422a
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -614,7 +614,7 @@ begin
     -- Variants are part of the global value.
     and (v.layer <> 'global' or v.scope is null);
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_id, actor_role)
   values (
     'rename_setting',
     'A setting was renamed',

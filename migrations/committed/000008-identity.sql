@@ -1,5 +1,5 @@
---! Previous: sha1:b5063cd68f01c6081aba9615d9b55b7ed2e583dc
---! Hash: sha1:02361bf94827bdced6feaee3c64465ab57c97411
+--! Previous: sha1:41c5f48c85d4638feef95ee7814d3f278e3b422a
+--! Hash: sha1:78bfeb2fc52717e0a510b13a565675dba47b4c3a
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

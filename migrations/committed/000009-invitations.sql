@@ -1,5 +1,5 @@
---! Previous: sha1:02361bf94827bdced6feaee3c64465ab57c97411
---! Hash: sha1:4f3586dfef39b8ae96af6322657c78e88d4d8510
+--! Previous: sha1:78bfeb2fc52717e0a510b13a565675dba47b4c3a
+--! Hash: sha1:cbe82afecb0183d5fcfe2174f909f0985a4550f7
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:4f3586dfef39b8ae96af6322657c78e88d4d8510
---! Hash: sha1:2657bd89b1de85ad44723b2cba86dd558dfb3c12
+--! Previous: sha1:cbe82afecb0183d5fcfe2174f909f0985a4550f7
+--! Hash: sha1:52aa982a0770a4a47c4d65ed50bb4c445c337432
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

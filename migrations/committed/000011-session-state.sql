@@ -1,5 +1,5 @@
---! Previous: sha1:2657bd89b1de85ad44723b2cba86dd558dfb3c12
---! Hash: sha1:35bf5727ebbe198ddabd26c328f5e530b6a2f5c8
+--! Previous: sha1:52aa982a0770a4a47c4d65ed50bb4c445c337432
+--! Hash: sha1:d063b655b03ac179e791c9836d9db775611f6d5d
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

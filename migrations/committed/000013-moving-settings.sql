@@ -1,5 +1,5 @@
---! Previous: sha1:d35cbc6a2fb810173e97b70e814e30c75034bc58
---! Hash: sha1:9b557245fcf38fd1828d2024d4d0fc21fc26cf97
+--! Previous: sha1:88a6110a14134738188be3a0e0081772a3c54c9a
+--! Hash: sha1:0c5a812bccf9cb072e49dd99bb1b9d8e98cd2c85
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

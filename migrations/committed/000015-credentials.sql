@@ -1,5 +1,5 @@
---! Previous: sha1:37782d18888f1bbaede43723298ab9af6c7f0132
---! Hash: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
+--! Previous: sha1:946c03899e5d15592cb6c9c28ef274527e62bea0
+--! Hash: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

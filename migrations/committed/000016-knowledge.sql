@@ -1,5 +1,5 @@
---! Previous: sha1:c173227ab8890dfc958cb7d87ab743fd1d46fe3c
---! Hash: sha1:629d0cad400fb494be12ac1f32a63b984309c540
+--! Previous: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
+--! Hash: sha1:a2705deb576f21fd0ae14072533b89e438780c62
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -593,7 +593,7 @@ declare
   content constant text[] := '{title,body,tags,metadata,size,transaction_id}';
   -- Of which entries purge_knowledge() has written down in this very transaction.
   recorded constant text[] := array(
-    select m.parameters ->> 'entry_id'
+    select m.details ->> 'entry_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
       and m.operation = 'purge_knowledge'
@@ -1940,9 +1940,12 @@ begin
     perform attune_private.refuse_unknown_entry();
   end if;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   values (
     'purge_knowledge',
+    'attune.knowledge_versions',
     purge_knowledge.reason,
     -- Of very many the first few thousand.
     jsonb_build_object('entry_id', purge_knowledge.entry_id, 'versions', doomed[1:5000]),

@@ -1,5 +1,5 @@
---! Previous: sha1:629d0cad400fb494be12ac1f32a63b984309c540
---! Hash: sha1:eeccab26d266c12022a75211369816c8c1e97c38
+--! Previous: sha1:a2705deb576f21fd0ae14072533b89e438780c62
+--! Hash: sha1:89ead5454ca4be4d1843c9365b77e0aab7a5105e
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:eeccab26d266c12022a75211369816c8c1e97c38
---! Hash: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
+--! Previous: sha1:89ead5454ca4be4d1843c9365b77e0aab7a5105e
+--! Hash: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -837,9 +837,12 @@ begin
   from attune.configuration_audit_log as l
   where l.occurred_at < before;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   select
     'purge_audit',
+    'attune.configuration_audit_log',
     purge_audit.reason,
     jsonb_build_object(
       'older_than', purge_audit.older_than, 'before', before, 'sequence', s.last_sequence, 'hash', s.hash

@@ -1,5 +1,5 @@
---! Previous: sha1:354948a8c06f4292ff8222e20d64b34f9c92768d
---! Hash: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
+--! Previous: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
+--! Hash: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:d12fd7fc8208157b7f2fc90b3ee47b19eb663aae
---! Hash: sha1:c68adc3708ad5519550fafe22786b672a4ea0043
+--! Previous: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
+--! Hash: sha1:953533d697b5f52c2d4e01724ff12e56aff09023
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -59,6 +59,8 @@ export type Options = {
   liveConnections: number;
   /** Whether the server seals the audit log and applies what is due. */
   maintenance: boolean;
+  /** What has to be shown for metrics; undefined means that there are none. */
+  metricsToken: string | undefined;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
@@ -102,6 +104,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
     liveConnections: readVariable(env, "LIVE_CONNECTIONS"),
     maintenance: readVariable(env, "MAINTENANCE"),
+    metricsToken: readVariable(env, "METRICS_TOKEN"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };

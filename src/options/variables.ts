@@ -7,7 +7,15 @@ import { OWN } from "../sign-in/jwt.ts";
 import * as parsers from "./parsers.ts";
 
 /** The headings that variables stand under in the help and in the documentation, in this order. */
-export const GROUPS = ["Server", "Database", "Credentials", "Tokens", "Signing in", "Development"] as const;
+export const GROUPS = [
+  "Server",
+  "Database",
+  "Credentials",
+  "Tokens",
+  "Signing in",
+  "Observation",
+  "Development",
+] as const;
 
 export type Variable<Value> = {
   group: (typeof GROUPS)[number];
@@ -250,6 +258,13 @@ export const VARIABLES = {
     fallback: undefined,
     otherwise: "`http://localhost:PORT`",
     parse: parsers.publicUrl,
+  }),
+  METRICS_TOKEN: variable({
+    group: "Observation",
+    description:
+      "What Prometheus shows to be told of metrics at `/metrics`, as `Authorization: Bearer`; 32 bytes or more. Without it nothing is there. See [metrics](server.md#metrics).",
+    fallback: undefined,
+    parse: parsers.secret,
   }),
   ATTUNE_EMBEDDED_MAJOR: variable({
     group: "Development",
