@@ -37,7 +37,9 @@ test("a fixture holds one function or procedure, is named after it, and is inclu
     );
     const isIncluded = including.length === 1 && including[0]?.file.endsWith(`-${subject}.sql`) === true;
     if (name === "shipped_definitions") return !isIncluded;
-    const made = [...text.matchAll(/create (?:or replace )?(?:function|procedure) (\w+\.\w+)\(/g)].map(([, it]) => it).join();
+    const made = [...text.matchAll(/create (?:or replace )?(?:function|procedure) (\w+\.\w+)\(/g)]
+      .map(([, it]) => it)
+      .join();
     const schema = schemas[place || (subject === "auth" ? subject : "")] ?? "attune_private";
     return !isIncluded || made !== `${schema}.${name}` || (place === "triggers") !== name.startsWith("tg_");
   });

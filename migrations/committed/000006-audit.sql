@@ -1,5 +1,5 @@
---! Previous: sha1:ca61f539bd5fbe66feb5e5b2d79456189d158aee
---! Hash: sha1:f0541abf2026ee2fbc50d2f090316953118eaf78
+--! Previous: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
+--! Hash: sha1:6dd2210ead1e854ff08550ec39526a0a6c4293e5
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -33,6 +33,8 @@ declare
     select m.details ->> 'user_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
+      -- What was restored from another cluster may have the same number.
+      and m.started_at = now()
       and m.operation = 'erase_user'
   );
 begin
@@ -65,7 +67,7 @@ revoke all on function attune_private.tg__erase() from public;
 
 create type attune.maintenance_task as enum (
   'purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge', 'seal_audit', 'apply_due_changes',
-  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes'
+  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes', 'back_up'
 );
 comment on type attune.maintenance_task is
   E'@value purge_audit Old rows of the audit log were removed.\n'
@@ -81,6 +83,7 @@ comment on type attune.maintenance_task is
   '@value analyze The planner''s statistics of what was changed are made anew.\n'
   '@value seed_existing_users Users who are there get the values that new users get.\n'
   '@value measure_sizes The sizes of all tables are written down, to see how they grow.\n'
+  '@value back_up A backup was made: the details say of which kind.\n'
   'What is done to the records themselves, once, or to keep the database well, again and again.';
 
 create type attune.maintenance_status as enum ('running', 'completed', 'failed', 'abandoned');
@@ -1210,7 +1213,9 @@ revoke all on function attune_private.tg_users__audit() from public;
 --! EndIncluded audit/triggers/tg_users__audit.sql
 create trigger _900_audit after update of plan, is_admin, current_team_id on attune.users
   for each row when (
-    (old.plan, old.is_admin, old.current_team_id) is distinct from (new.plan, new.is_admin, new.current_team_id)
+    old.plan is distinct from new.plan
+    or old.is_admin is distinct from new.is_admin
+    or old.current_team_id is distinct from new.current_team_id
   )
   execute function attune_private.tg_users__audit('plan', 'is_admin', 'current_team_id');
 -- Who is more than everybody begins as.

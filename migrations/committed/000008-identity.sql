@@ -1,5 +1,5 @@
---! Previous: sha1:41c5f48c85d4638feef95ee7814d3f278e3b422a
---! Hash: sha1:78bfeb2fc52717e0a510b13a565675dba47b4c3a
+--! Previous: sha1:82a3fc54b910d74ada6c485bf493ba73eeda18f2
+--! Hash: sha1:809f1c7006e4311cb286a03d892a738f4725986f
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

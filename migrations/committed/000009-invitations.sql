@@ -1,5 +1,5 @@
---! Previous: sha1:78bfeb2fc52717e0a510b13a565675dba47b4c3a
---! Hash: sha1:cbe82afecb0183d5fcfe2174f909f0985a4550f7
+--! Previous: sha1:809f1c7006e4311cb286a03d892a738f4725986f
+--! Hash: sha1:a486ddefb934891f0055916fdad8ae0882ad0107
 --! Message: invitations
 
 create table attune.invitations (

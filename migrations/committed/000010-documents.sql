@@ -1,5 +1,5 @@
---! Previous: sha1:cbe82afecb0183d5fcfe2174f909f0985a4550f7
---! Hash: sha1:52aa982a0770a4a47c4d65ed50bb4c445c337432
+--! Previous: sha1:a486ddefb934891f0055916fdad8ae0882ad0107
+--! Hash: sha1:88a5255c81988f63984cd21a29987975c08607aa
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

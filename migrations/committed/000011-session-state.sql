@@ -1,5 +1,5 @@
---! Previous: sha1:52aa982a0770a4a47c4d65ed50bb4c445c337432
---! Hash: sha1:d063b655b03ac179e791c9836d9db775611f6d5d
+--! Previous: sha1:88a5255c81988f63984cd21a29987975c08607aa
+--! Hash: sha1:b678daeeaee333afb1990473c4cb1d23ddbd3828
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

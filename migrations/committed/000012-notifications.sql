@@ -1,5 +1,5 @@
---! Previous: sha1:d063b655b03ac179e791c9836d9db775611f6d5d
---! Hash: sha1:88a6110a14134738188be3a0e0081772a3c54c9a
+--! Previous: sha1:b678daeeaee333afb1990473c4cb1d23ddbd3828
+--! Hash: sha1:69e1f9e8249f743eea1a904f280c790fdcb97e1e
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:88a6110a14134738188be3a0e0081772a3c54c9a
---! Hash: sha1:0c5a812bccf9cb072e49dd99bb1b9d8e98cd2c85
+--! Previous: sha1:69e1f9e8249f743eea1a904f280c790fdcb97e1e
+--! Hash: sha1:a7a4bb1606da6fff6eda7519e4da12984ac21ac4
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:0c5a812bccf9cb072e49dd99bb1b9d8e98cd2c85
---! Hash: sha1:946c03899e5d15592cb6c9c28ef274527e62bea0
+--! Previous: sha1:a7a4bb1606da6fff6eda7519e4da12984ac21ac4
+--! Hash: sha1:a0146a15db0bec1ededde62205c1d65cb3e5c6ca
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:946c03899e5d15592cb6c9c28ef274527e62bea0
---! Hash: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
+--! Previous: sha1:a0146a15db0bec1ededde62205c1d65cb3e5c6ca
+--! Hash: sha1:8316c1577862f5958b08d9b27def19a44a1433f4
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:c864d44d26036b1a57f7d1bc1be59de37ed4fe66
---! Hash: sha1:a2705deb576f21fd0ae14072533b89e438780c62
+--! Previous: sha1:8316c1577862f5958b08d9b27def19a44a1433f4
+--! Hash: sha1:53b2cfad8cf0a22e05b7591e3b1eff69c38344a1
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -596,6 +596,8 @@ declare
     select m.details ->> 'entry_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
+      -- What was restored from another cluster may have the same number.
+      and m.started_at = now()
       and m.operation = 'purge_knowledge'
   );
 begin

@@ -1,5 +1,5 @@
---! Previous: sha1:89ead5454ca4be4d1843c9365b77e0aab7a5105e
---! Hash: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
+--! Previous: sha1:0fb874f7b5de2889f26954704cb263ab7178daf5
+--! Hash: sha1:66b315792c03e7a7c9fda879e17d1c9f0d6fe054
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:d2fefdb4abfa204e3e96ddea90b6216ee722cbbc
---! Hash: sha1:fc3f41ef2a04860b411a06b4d741b59fec236a2e
+--! Previous: sha1:66b315792c03e7a7c9fda879e17d1c9f0d6fe054
+--! Hash: sha1:71271f091f9cc67f4d9a70a00f7b91318f3f436e
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:953533d697b5f52c2d4e01724ff12e56aff09023
---! Hash: sha1:84014d9a5ca126fc8949625e2e68cf1e006a7b6b
+--! Previous: sha1:3e1be48b2bffceb3fff0027c29613a4eb89cb3db
+--! Hash: sha1:bc2e3463becef5d2c00fc49ac4ba38f86c410213
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -466,3 +466,65 @@ comment on procedure attune.run_maintenance(attune.maintenance_task, integer) is
 revoke all on procedure attune.run_maintenance(attune.maintenance_task, integer) from public;
 grant execute on procedure attune.run_maintenance(attune.maintenance_task, integer) to service_role;
 --! EndIncluded maintenance/run_maintenance.sql
+
+-- Backups, which others make
+
+create type attune.backup_kind as enum ('logical', 'physical');
+comment on type attune.backup_kind is
+  E'@value logical The rows were written out, as by `attune dump` or `pg_dump`.\n'
+  '@value physical The data folder was copied, as by `pg_basebackup` or a snapshot of the disk.\n'
+  'How a backup was made.';
+
+--! Included maintenance/private/last_backup_at.sql
+create or replace function attune_private.last_backup_at()
+returns timestamptz
+language sql stable parallel safe security invoker
+begin atomic
+  select max(m.started_at)
+  from attune.maintenance_operations as m
+  where m.operation = 'back_up'
+    and m.status = 'completed';
+end;
+comment on function attune_private.last_backup_at() is
+  'When the last backup was begun that is known here; NULL where none is.';
+revoke all on function attune_private.last_backup_at() from public;
+--! EndIncluded maintenance/private/last_backup_at.sql
+--! Included maintenance/record_backup.sql
+create or replace function attune.record_backup(kind attune.backup_kind, started_at timestamptz default null)
+returns attune.maintenance_operations
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  backup attune.maintenance_operations;
+begin
+  if record_backup.started_at > clock_timestamp() then
+    raise exception using
+      errcode = 'PT400',
+      message = 'A backup that is made cannot begin in the future',
+      detail = 'moment_in_future',
+      hint = 'Send when it was begun, or nothing for now.';
+  end if;
+
+  insert into attune.maintenance_operations (operation, started_at, details, actor_role)
+  values (
+    'back_up',
+    coalesce(record_backup.started_at, now()),
+    jsonb_build_object('kind', record_backup.kind),
+    attune_private.request_role()
+  )
+  returning * into backup;
+
+  return backup;
+end;
+$$;
+comment on function attune.record_backup(attune.backup_kind, timestamptz) is
+  E'@param kind How the backup was made.\n'
+  '@param started_at When it was begun, which is how old it is; null: now.\n'
+  'Writes down that a backup was made, so that whoever looks after the database is told when there was none for long. '
+  '`attune dump` does it by itself; call it after `pg_dump`, `pg_basebackup` or whatever else makes backups. '
+  'For trusted servers and the owner. '
+  'Refused: `moment_in_future`.';
+revoke all on function attune.record_backup(attune.backup_kind, timestamptz) from public;
+grant execute on function attune.record_backup(attune.backup_kind, timestamptz) to service_role;
+--! EndIncluded maintenance/record_backup.sql

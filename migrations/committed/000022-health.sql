@@ -1,5 +1,5 @@
---! Previous: sha1:84014d9a5ca126fc8949625e2e68cf1e006a7b6b
---! Hash: sha1:5990951a1ba0ec9ab7d625e153efcba64afbc9ac
+--! Previous: sha1:bc2e3463becef5d2c00fc49ac4ba38f86c410213
+--! Hash: sha1:6914d3fad965bc89940921dd575f6575fcc1ebf1
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.

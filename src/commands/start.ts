@@ -39,6 +39,7 @@ async function start(): Promise<void> {
   if (options.databaseUrl === undefined && (await clusterState(options.dataDir)).state === "absent") {
     await sayIfSecond(options.dataDir);
   }
+  const tracing = options.isTraced ? (await import("../observation/tracing.ts")).startTracing() : undefined;
   // Loading PostGraphile takes as long as opening the database does.
   const loading = import("../server/server.ts");
   loading.catch(() => undefined);
@@ -93,6 +94,7 @@ async function start(): Promise<void> {
       metricsToken,
       trustProxy,
       signIn,
+      tracing,
       singleUserId,
     });
     if (!stopping.aborted) {
@@ -108,6 +110,7 @@ async function start(): Promise<void> {
   }
 
   await Promise.race([shutDown(server, opened, hurrying), sleep(options.drainTimeout * 1000 + PATIENCE)]);
+  await tracing?.stop();
   if (failure !== undefined) console.error(`attune: ${failure.message}`);
   process.exit(failure === undefined ? 0 : 1);
 }

@@ -1,6 +1,7 @@
 /** What the server is built from. */
 import type { LiveTimes } from "../live/times.ts";
 import type { ReadMasterKeys } from "../master-keys.ts";
+import type { Tracing } from "../observation/tracing.ts";
 import type { Options } from "../options/options.ts";
 import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
 
@@ -38,6 +39,8 @@ export type ServerOptions = {
   signIn?: Options["signIn"];
   /** What has to be shown for metrics; without it they are nowhere. */
   metricsToken?: string | undefined;
+  /** What makes spans of requests; undefined where nobody collects them. */
+  tracing?: Tracing | undefined;
   /** Where the log goes, when not to standard output. */
   logDestination?: { write(line: string): void };
 };

@@ -45,6 +45,7 @@ const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const addressOf = createAddressOf(options.trustProxy ?? false);
   const app = createApp(options, addressOf);
+  await options.tracing?.addTo(app);
   app.decorate("metrics", options.metricsToken === undefined ? null : createMetrics(app));
   readJsonBodies(app);
   const open = (size: number, longest?: number) =>
