@@ -68,7 +68,7 @@ test("whatever is told and taken in whatever order, nothing is lost and no more 
   await fc.assert(
     // What is told before each time that it is taken.
     fc.asyncProperty(fc.array(fc.array(told, { minLength: 1, maxLength: 5 }), { maxLength: 10 }), async (rounds) => {
-      const subscriber = createSubscriber(() => undefined);
+      const subscriber = createSubscriber({ take: () => undefined, end: () => undefined });
       for (const round of rounds) {
         for (const [at, names] of round.entries()) subscriber.tell({ cursor: String(at), mustRefetch: false, names });
         const event = await subscriber.next();

@@ -1,5 +1,5 @@
 --! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:01e58ba78c421756f10e23d63720fbc039c59314
+--! Hash: sha1:4b4c3599a6748a18ecdfeeb011b6fe3089c30cd5
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -2715,7 +2715,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   known_since constant timestamptz := (
-    select max((m.parameters ->> 'before')::timestamptz)
+    select max((m.details ->> 'before')::timestamptz)
     from attune.maintenance_operations as m
     where m.operation = 'purge_audit'
   );
@@ -4584,9 +4584,12 @@ begin
   end loop;
 
   if skipped is not null then
-    insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+    insert into attune.maintenance_operations (
+      operation, table_name, reason, details, affected_rows, actor_id, actor_role
+    )
     values (
       'seed_settings',
+      'attune.user_preferences',
       'Values that cannot be stored were not copied',
       jsonb_build_object('user_id', seed_settings.user_id, 'skipped', to_jsonb(skipped[:100])),
       stored,

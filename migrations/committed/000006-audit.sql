@@ -1,5 +1,5 @@
---! Previous: sha1:01e58ba78c421756f10e23d63720fbc039c59314
---! Hash: sha1:e7dd41bb34156763542dcc9d688c8ff9398547c6
+--! Previous: sha1:4b4c3599a6748a18ecdfeeb011b6fe3089c30cd5
+--! Hash: sha1:71a6b59d8f266627a053a27d57db53361aeb63f5
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -30,7 +30,7 @@ as $$
 declare
   -- Whom erase_user() has written down in this very transaction.
   recorded constant text[] := array(
-    select m.parameters ->> 'user_id'
+    select m.details ->> 'user_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
       and m.operation = 'erase_user'
@@ -63,54 +63,101 @@ revoke all on function attune_private.tg__erase() from public;
 
 -- What is done to the records themselves, and never undone
 
-create type attune.maintenance_task as enum ('purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
+create type attune.maintenance_task as enum (
+  'purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge', 'seal_audit', 'apply_due_changes',
+  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes'
+);
 comment on type attune.maintenance_task is
   E'@value purge_audit Old rows of the audit log were removed.\n'
   '@value erase_user The values of a deleted user were taken out of the audit log.\n'
-  '@value seed_settings A user did not get all values that are copied: the parameters name what can''t be stored.\n'
+  '@value seed_settings A user did not get all values that are copied: the details name what can''t be stored.\n'
   '@value rename_setting A setting got another key, and the stored values with it.\n'
   '@value purge_knowledge The content of earlier versions of an entry was taken away.\n'
-  'What is done to the records themselves.';
+  '@value seal_audit What is new in the audit log is sealed.\n'
+  '@value apply_due_changes Change sets and steps of rollouts that are due are applied.\n'
+  '@value remove_expired What has expired is removed.\n'
+  '@value make_partitions The audit log gets its partitions of the months to come.\n'
+  '@value apply_audit_retention Months of the audit log that are older than `AUDIT_RETENTION_DAYS` are removed.\n'
+  '@value analyze The planner''s statistics of what was changed are made anew.\n'
+  '@value seed_existing_users Users who are there get the values that new users get.\n'
+  '@value measure_sizes The sizes of all tables are written down, to see how they grow.\n'
+  'What is done to the records themselves, once, or to keep the database well, again and again.';
+
+create type attune.maintenance_status as enum ('running', 'completed', 'failed', 'abandoned');
+comment on type attune.maintenance_status is
+  E'@value running It is under way, or waits for its next batch.\n'
+  '@value completed It is done.\n'
+  '@value failed It could not be done.\n'
+  '@value abandoned Whoever did it went away.\n'
+  'What became of an operation.';
 
 create table attune.maintenance_operations (
   id bigint generated always as identity
     constraint maintenance_operations_pkey primary key,
   operation attune.maintenance_task not null,
-  reason text not null
+  table_name text
+    constraint maintenance_operations_table_name_check check (char_length(table_name) <= 130),
+  status attune.maintenance_status not null default 'completed',
+  started_at timestamptz not null default now(),
+  progressed_at timestamptz not null default clock_timestamp(),
+  completed_at timestamptz default clock_timestamp(),
+  affected_rows bigint not null default 0,
+  details jsonb not null default '{}'
+    constraint maintenance_operations_details_check check (octet_length(details::text) <= 65536),
+  reason text
     constraint maintenance_operations_reason_check check (char_length(reason) between 1 and 1000),
-  parameters jsonb not null
-    constraint maintenance_operations_parameters_check check (octet_length(parameters::text) <= 65536),
-  affected_rows bigint not null,
+  error text
+    constraint maintenance_operations_error_check check (char_length(error) <= 1000),
+  runs integer not null default 1,
+  same_since timestamptz not null default now(),
   actor_id uuid,
   actor_role text not null
     constraint maintenance_operations_actor_role_check check (char_length(actor_role) <= 63),
   transaction_id xid8 not null default pg_current_xact_id(),
-  occurred_at timestamptz not null default clock_timestamp()
+  constraint maintenance_operations_completed_at_check check ((completed_at is null) = (status = 'running'))
 );
+create index maintenance_operations_operation_idx on attune.maintenance_operations (operation, id);
+create unique index maintenance_operations_running_key on attune.maintenance_operations (operation) where status = 'running';
 create index maintenance_operations_transaction_id_idx on attune.maintenance_operations (transaction_id);
 comment on table attune.maintenance_operations is
   E'@readBy attune_hidden.readable_maintenance_operations\n'
   '@foreignKey (actor_id) references attune.profiles (id)|@fieldName actor|@backwardBehavior -*\n'
-  'What was done to the records themselves, such as removing old audit rows. '
-  'Append-only, for administrators to read.';
-comment on column attune.maintenance_operations.id is 'In the order of writing.';
+  'The log of maintenance: what was done to the records themselves, such as removing old audit rows, and what keeps '
+  'the database well. '
+  'For administrators to read. '
+  'What was done to the records stays for ever, and is in the audit log too; the rest goes after 400 days.';
+comment on column attune.maintenance_operations.id is 'In the order of beginning.';
 comment on column attune.maintenance_operations.operation is
   E'@behavior +attribute:filterBy\n'
-  'What was done.';
-comment on column attune.maintenance_operations.reason is 'Why, in the words of whoever did it.';
-comment on column attune.maintenance_operations.parameters is
-  'What it was told, such as `{"user_id": uuid}`; of `purge_audit`, too, before when nothing is left (`"before"`), and '
-  'the last seal at that time (`"sequence"`, `"hash"`).';
-comment on column attune.maintenance_operations.affected_rows is 'How many rows were removed or changed.';
+  'What is done.';
+comment on column attune.maintenance_operations.table_name is
+  'The table that it is about, such as `"attune.users"`; null where there are several, or none.';
+comment on column attune.maintenance_operations.status is
+  E'@behavior +attribute:filterBy\n'
+  'What became of it.';
+comment on column attune.maintenance_operations.started_at is
+  E'@behavior +attribute:filterBy +attribute:orderBy\n'
+  'When it began.';
+comment on column attune.maintenance_operations.progressed_at is 'When its last batch was done.';
+comment on column attune.maintenance_operations.completed_at is 'When it ended, however it did; null while it runs.';
+comment on column attune.maintenance_operations.affected_rows is
+  'How many rows were removed or changed, or how many things done, so far.';
+comment on column attune.maintenance_operations.details is
+  'What it was told, such as `{"user_id": uuid}`, or how far it is; of `purge_audit`, too, before when nothing is left '
+  '(`"before"`), and the last seal at that time (`"sequence"`, `"hash"`).';
+comment on column attune.maintenance_operations.reason is
+  'Why, in the words of whoever did it; null where it is done again and again.';
+comment on column attune.maintenance_operations.error is 'Why it failed, or was abandoned; null otherwise.';
+comment on column attune.maintenance_operations.runs is
+  'For how many times in a row it came to the same, if that was nothing at all, or the same failure: only the last of '
+  'them is kept.';
+comment on column attune.maintenance_operations.same_since is 'When the first of these runs began.';
 comment on column attune.maintenance_operations.actor_id is
   E'@behavior +attribute:filterBy\n'
-  'The user who did it; null when it was a trusted server or the owner.';
+  'The user who began it; null when it was a trusted server or the owner.';
 comment on column attune.maintenance_operations.actor_role is
-  'The database role that did it: `"authenticated"`, `"service_role"`, or whatever the owner''s is called.';
-comment on column attune.maintenance_operations.transaction_id is 'The transaction it was done in.';
-comment on column attune.maintenance_operations.occurred_at is
-  E'@behavior +attribute:filterBy +attribute:orderBy\n'
-  'When it was done.';
+  'The database role that began it: `"authenticated"`, `"service_role"`, or whatever the owner''s is called.';
+comment on column attune.maintenance_operations.transaction_id is 'The transaction it was begun in.';
 
 alter table attune.maintenance_operations enable row level security;
 create policy maintenance_operations_select_admin on attune.maintenance_operations for select to authenticated
@@ -134,8 +181,21 @@ revoke all on function attune_hidden.readable_maintenance_operations() from publ
 grant execute on function attune_hidden.readable_maintenance_operations() to authenticated, service_role;
 --! EndIncluded audit/hidden/readable_maintenance_operations.sql
 
-create trigger _100_append_only before update or delete or truncate on attune.maintenance_operations
+--! Included audit/private/is_record.sql
+create or replace function attune_private.is_record(operation attune.maintenance_task)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select operation in ('purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
+end;
+comment on function attune_private.is_record(attune.maintenance_task) is
+  'Whether an operation is done once, to the records themselves: it is in the audit log too, and stays.';
+revoke all on function attune_private.is_record(attune.maintenance_task) from public;
+--! EndIncluded audit/private/is_record.sql
+create trigger _100_append_only before truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
+create trigger _110_append_only before update or delete on attune.maintenance_operations
+  for each row when (attune_private.is_record(old.operation)) execute function attune_private.tg__append_only();
 
 -- Who changed what
 
@@ -738,7 +798,7 @@ begin
     'maintenance_operation',
     new.operation::text,
     'INSERT',
-    new.parameters,
+    new.details,
     jsonb_build_object('id', new.id, 'affected_rows', new.affected_rows)
   );
 
@@ -952,7 +1012,7 @@ create trigger _910_audit_removed after delete on attune.project_members
   referencing old table as removed
   for each statement execute function attune_private.tg__audit_removed('project_member', '', '', 'role', 'project_id');
 create trigger _900_audit after insert on attune.maintenance_operations
-  for each row execute function attune_private.tg_maintenance_operations__audit();
+  for each row when (attune_private.is_record(new.operation)) execute function attune_private.tg_maintenance_operations__audit();
 
 -- A truncation fires no row trigger: what is audited cannot be truncated.
 create trigger _100_append_only before truncate on attune.users
@@ -1070,7 +1130,7 @@ begin
   from attune.configuration_audit_log as l
   where l.user_id = erase_user.user_id;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_id, actor_role)
   values (
     'erase_user',
     erase_user.reason,

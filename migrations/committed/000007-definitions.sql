@@ -1,5 +1,5 @@
---! Previous: sha1:e7dd41bb34156763542dcc9d688c8ff9398547c6
---! Hash: sha1:de67e99fa3b5d2f2d2acee73b898f81fddd1e5d2
+--! Previous: sha1:71a6b59d8f266627a053a27d57db53361aeb63f5
+--! Hash: sha1:4aa809e877983efc2971389a3d6db154e49c8580
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -611,7 +611,7 @@ begin
     -- Variants are part of the global value.
     and (v.layer <> 'global' or v.scope is null);
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_id, actor_role)
   values (
     'rename_setting',
     'A setting was renamed',
@@ -907,8 +907,8 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'With `dry_run` nothing is changed. '
   'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `read_committed_required`, '
   '`stored_values_invalid` (with the counts, unless `stored_values` is `discard`), and as for a single definition '
-  '`invalid_key`, `invalid_schema`, `invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, `too_large`; the message lists '
-  'every setting, and settings with different reasons are one `invalid_document`.';
+  '`invalid_key`, `invalid_schema`, `invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, '
+  '`too_large`; the message lists every setting, and settings with different reasons are one `invalid_document`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) from public;
 grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) to anon, authenticated, service_role;
 --! EndIncluded definitions/apply_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:de67e99fa3b5d2f2d2acee73b898f81fddd1e5d2
---! Hash: sha1:5cf7be22c7a9240189442a3ac68b89980938de6d
+--! Previous: sha1:4aa809e877983efc2971389a3d6db154e49c8580
+--! Hash: sha1:1dce2791f2f59564d50da28956fec7470c652615
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

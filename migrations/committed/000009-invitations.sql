@@ -1,5 +1,5 @@
---! Previous: sha1:5cf7be22c7a9240189442a3ac68b89980938de6d
---! Hash: sha1:b7ce1bc32396d2473b49aaf292672acfc5010c93
+--! Previous: sha1:1dce2791f2f59564d50da28956fec7470c652615
+--! Hash: sha1:44a6695bf6af502f7819845831ebc3b380e24a1f
 --! Message: invitations
 
 create table attune.invitations (

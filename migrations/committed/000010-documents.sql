@@ -1,5 +1,5 @@
---! Previous: sha1:b7ce1bc32396d2473b49aaf292672acfc5010c93
---! Hash: sha1:a4876520eeb1014a249171e37dff89dd39a11c35
+--! Previous: sha1:44a6695bf6af502f7819845831ebc3b380e24a1f
+--! Hash: sha1:f70234c4d8d5f3dc65f4be0c1f38d543111c0396
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

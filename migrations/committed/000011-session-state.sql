@@ -1,5 +1,5 @@
---! Previous: sha1:a4876520eeb1014a249171e37dff89dd39a11c35
---! Hash: sha1:571b2d057abdc57c7741165626d7426140c9c70e
+--! Previous: sha1:f70234c4d8d5f3dc65f4be0c1f38d543111c0396
+--! Hash: sha1:fbd6ca9ee8212c39f9f4ebc4bb455a695a96c0ca
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:571b2d057abdc57c7741165626d7426140c9c70e
---! Hash: sha1:7aac7f639c0d37e416620a92f9043c85dda4a10e
+--! Previous: sha1:fbd6ca9ee8212c39f9f4ebc4bb455a695a96c0ca
+--! Hash: sha1:b1b227c1d66d9cd4259474da725853fcad429f43
 --! Message: notifications
 
 -- What there is to notify of
@@ -1803,6 +1803,7 @@ begin
       ('attune.invitations', 'expires_at <= $1 - interval ''30 days'''),
       ('attune.sessions', 'least(revoked_at, idle_until) <= $1 - interval ''30 days'''),
       ('attune.user_session_state', 'expires_at <= $1'),
+      ('attune.maintenance_operations', 'completed_at <= $1 - interval ''400 days'' and not attune_private.is_record(operation)'),
       -- With what was delivered of them.
       ('attune.notifications', 'greatest(arrived_at, read_at, archived_at) <= $1 - $3')
     ) as d (relation, condition)
@@ -1839,7 +1840,8 @@ comment on function attune.remove_expired(integer) is
   '@param batch_size At most so many of each kind, 1 to 100,000.\n'
   'Removes what has expired, a batch a call, and returns how many rows: 0 when nothing is left. '
   'One-time tokens, used attempts to sign in and session states go at once, counted failures after a day or two, '
-  'sessions, mails and invitations after 30 days, lost roles after 100, devices and ended identities after 400; '
+  'sessions, mails and invitations after 30 days, lost roles after 100, devices, ended identities and the log of '
+  'maintenance after 400; '
   'notifications and their deliveries `NOTIFICATION_RETENTION_DAYS` after they arrived, were read or put away. '
   'For trusted servers, once a day or so. '
   'Refused: `invalid_batch_size`.';

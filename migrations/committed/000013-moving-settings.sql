@@ -1,5 +1,5 @@
---! Previous: sha1:7aac7f639c0d37e416620a92f9043c85dda4a10e
---! Hash: sha1:df0cd061aa8386bdfd3be337ffece6f84c5d527f
+--! Previous: sha1:b1b227c1d66d9cd4259474da725853fcad429f43
+--! Hash: sha1:e88065ff5dfa733d50af5bf20eab028c94068fd8
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

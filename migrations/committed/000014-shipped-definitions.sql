@@ -1,5 +1,5 @@
---! Previous: sha1:df0cd061aa8386bdfd3be337ffece6f84c5d527f
---! Hash: sha1:6ebc30d09c78a07a9917653d7ee14613998df995
+--! Previous: sha1:e88065ff5dfa733d50af5bf20eab028c94068fd8
+--! Hash: sha1:5d067d0f7c7e0de4ab918148965450238be1bf62
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1243,6 +1243,17 @@ select from attune.apply_definitions($definitions$
         "audience": "admin"
       }
     },
+    "AUDIT_RETENTION_DAYS": {
+      "type": "integer",
+      "minimum": 30,
+      "maximum": 36500,
+      "description": "After how many days maintenance removes old months of the audit log; as long as it is not set, never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
     "KNOWLEDGE_WRITES_PER_DAY": {
       "type": "integer",
       "minimum": 0,
@@ -1285,6 +1296,282 @@ select from attune.apply_definitions($definitions$
       "maximum": 1000,
       "default": 7,
       "description": "How many days a session state lasts after it was last saved.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_CHECKSUM_FAILURES": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 1,
+      "description": "At how many damaged blocks on the disk there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_TRANSACTION_IDS_PERCENT": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 100,
+      "default": 50,
+      "description": "At what share of the numbers of transactions, given since the database was last frozen, there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_SEQUENCE_PERCENT": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 100,
+      "default": 80,
+      "description": "At what share of the numbers of a sequence there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_CONNECTIONS_PERCENT": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 100,
+      "default": 80,
+      "description": "At what share of connections that are taken there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_LOCK_WAIT_SECONDS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 86400,
+      "default": 30,
+      "description": "After how many seconds of waiting for a lock there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_PREFERENCE_QUERY_MS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 60000,
+      "default": 100,
+      "description": "At how many milliseconds for finding out what applies to a user there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_STATEMENT_MS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 3600000,
+      "default": 500,
+      "description": "At how many milliseconds for a statement, on average of a hundred calls or more, there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_ERROR_PERCENT": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 100,
+      "default": 10,
+      "description": "At what share of transactions that were rolled back, of a thousand or more since they were last counted, there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_CACHE_MISS_PERCENT": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 100,
+      "default": 10,
+      "description": "At what share of blocks that were not in PostgreSQL's cache, of a hundred thousand or more, there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_TRANSACTION_SECONDS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 604800,
+      "default": 300,
+      "description": "After how many seconds that a transaction is open there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_DEADLOCKS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 10,
+      "description": "At how many deadlocks since they were last counted there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_DEAD_ROWS_PERCENT": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 100,
+      "default": 20,
+      "description": "At what share of dead rows in a table, ten thousand or more, there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_UNUSED_INDEX_MEGABYTES": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 100,
+      "description": "At how many MiB of an index that nothing has used for a week or longer there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_ROWS_PER_SCAN": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000000,
+      "default": 100000,
+      "description": "At how many rows each time that a table is read whole, a thousand times or more, there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_REPLICATION_LAG_SECONDS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 604800,
+      "default": 60,
+      "description": "After how many seconds that a standby is behind there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_REPLICATION_SLOT_MEGABYTES": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 10000000,
+      "default": 1024,
+      "description": "At how many MiB of WAL, kept for a replication slot from which nobody reads, there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_AUDIT_MEGABYTES_PER_DAY": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 10,
+      "description": "At how many MiB that the audit log grows by in a day there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_UNSEALED_SECONDS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 604800,
+      "default": 600,
+      "description": "After how many seconds that a row of the audit log is not sealed there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_UNPARTITIONED_ROWS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 1,
+      "description": "At how many rows of the audit log, or of its seals, without a partition of their month there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_BACKLOG_SECONDS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 604800,
+      "default": 900,
+      "description": "After how many seconds that something is due and not done there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_GIVEN_UP": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1000000,
+      "default": 1,
+      "description": "At how many mails or deliveries given up in a day, or change sets or rollouts given up at all, there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_MAINTENANCE_LATE_SECONDS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 31536000,
+      "default": 3600,
+      "description": "After how many seconds that maintenance is late there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_MAINTENANCE_FAILED": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 1,
+      "default": 1,
+      "description": "1: when maintenance failed the last time, there is an alert; 0: never.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -1,5 +1,5 @@
---! Previous: sha1:6ebc30d09c78a07a9917653d7ee14613998df995
---! Hash: sha1:86c1e0a33ed549ac8d5e17673f72eae92aa8f5a2
+--! Previous: sha1:5d067d0f7c7e0de4ab918148965450238be1bf62
+--! Hash: sha1:43cdc306e9dc980d7219495b82ccaf312143202e
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:86c1e0a33ed549ac8d5e17673f72eae92aa8f5a2
---! Hash: sha1:f8412fcbf7d3e5ab60987b3216cfa829ee1fb0b7
+--! Previous: sha1:43cdc306e9dc980d7219495b82ccaf312143202e
+--! Hash: sha1:1bd1298b21ab6dc347f365c66a0792e03db677f7
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -593,7 +593,7 @@ declare
   content constant text[] := '{title,body,tags,metadata,size,transaction_id}';
   -- Of which entries purge_knowledge() has written down in this very transaction.
   recorded constant text[] := array(
-    select m.parameters ->> 'entry_id'
+    select m.details ->> 'entry_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
       and m.operation = 'purge_knowledge'
@@ -1940,9 +1940,12 @@ begin
     perform attune_private.refuse_unknown_entry();
   end if;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   values (
     'purge_knowledge',
+    'attune.knowledge_versions',
     purge_knowledge.reason,
     -- Of very many the first few thousand.
     jsonb_build_object('entry_id', purge_knowledge.entry_id, 'versions', doomed[1:5000]),

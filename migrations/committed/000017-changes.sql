@@ -1,5 +1,5 @@
---! Previous: sha1:f8412fcbf7d3e5ab60987b3216cfa829ee1fb0b7
---! Hash: sha1:bd2d1aaa32697b50d35313a00de91178f0b34d69
+--! Previous: sha1:1bd1298b21ab6dc347f365c66a0792e03db677f7
+--! Hash: sha1:5bdaf4ce074a2a09d7d64f25a542f277a6d8e0e3
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

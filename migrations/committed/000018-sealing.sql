@@ -1,5 +1,5 @@
---! Previous: sha1:bd2d1aaa32697b50d35313a00de91178f0b34d69
---! Hash: sha1:3fba7c6cfa354038cf24ab617856fb9c35c55336
+--! Previous: sha1:5bdaf4ce074a2a09d7d64f25a542f277a6d8e0e3
+--! Hash: sha1:eb58b7affbd1532f1f92c98bc8c01da5a8b75097
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.
@@ -837,9 +837,12 @@ begin
   from attune.configuration_audit_log as l
   where l.occurred_at < before;
 
-  insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_id, actor_role)
+  insert into attune.maintenance_operations (
+    operation, table_name, reason, details, affected_rows, actor_id, actor_role
+  )
   select
     'purge_audit',
+    'attune.configuration_audit_log',
     purge_audit.reason,
     jsonb_build_object(
       'older_than', purge_audit.older_than, 'before', before, 'sequence', s.last_sequence, 'hash', s.hash

@@ -1,5 +1,5 @@
---! Previous: sha1:3fba7c6cfa354038cf24ab617856fb9c35c55336
---! Hash: sha1:11e27b3c223a3e692ce30261ad7cfac7c6d892e0
+--! Previous: sha1:eb58b7affbd1532f1f92c98bc8c01da5a8b75097
+--! Hash: sha1:88caf0fd851b20b2861aec6f8131686e23dda34f
 --! Message: history
 
 -- What applied at a moment, and back to it.

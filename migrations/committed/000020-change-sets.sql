@@ -1,5 +1,5 @@
---! Previous: sha1:11e27b3c223a3e692ce30261ad7cfac7c6d892e0
---! Hash: sha1:09bbc608189a7eaffab0a16cc0f92c2576a728bb
+--! Previous: sha1:88caf0fd851b20b2861aec6f8131686e23dda34f
+--! Hash: sha1:6cddcd192f59902c5793a421a786d829e9b72311
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

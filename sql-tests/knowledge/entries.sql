@@ -282,7 +282,7 @@ select results_eq(
   'that there was a version stays'
 );
 select results_eq(
-  'select operation::text, reason, parameters, affected_rows from attune.maintenance_operations order by id desc limit 1',
+  'select operation::text, reason, details, affected_rows from attune.maintenance_operations order by id desc limit 1',
   format($$ values ('purge_knowledge', 'A password', %L::jsonb, 1::bigint) $$, jsonb_build_object('entry_id', pg_temp.id('plan'), 'versions', '{9}'::integer[])),
   'and it is written down'
 );

@@ -1,18 +1,13 @@
 /** The command line: `attune start`, `migrate`, `token`…, each with --help. */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { environmentHelp } from "../options/documentation.ts";
 import { given } from "../options/read-variable.ts";
 import { messageOf } from "../user-error.ts";
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "";
-}
+import { VERSION } from "../version.ts";
 
 const program = new Command("attune")
   .description("An application's settings, as a Postgres schema.")
-  .version(version(), "-V, --version", "print the version")
+  .version(VERSION, "-V, --version", "print the version")
   .helpOption("-h, --help", "print this help")
   .helpCommand(false)
   .addHelpText("after", () => `\nEnvironment, all optional:\n${environmentHelp().join("\n")}`)

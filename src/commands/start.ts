@@ -72,6 +72,7 @@ async function start(): Promise<void> {
       logLevel,
       corsOrigins,
       rateLimitPerMinute,
+      metricsToken,
       trustProxy,
       signIn,
     } = options;
@@ -90,6 +91,7 @@ async function start(): Promise<void> {
       logLevel,
       corsOrigins,
       rateLimitPerMinute,
+      metricsToken,
       trustProxy,
       signIn,
       singleUserId,

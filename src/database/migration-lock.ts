@@ -67,7 +67,17 @@ async function holderOf(client: pg.ClientBase): Promise<string> {
      limit 1`,
     [LOCK],
   );
-  if (holder === undefined) return "somebody who just ended";
-  const since = holder.since === null ? "" : `, since ${holder.since.toISOString()}`;
-  return `${holder.name || "somebody without a name"} (PostgreSQL's process ${holder.pid}${since})`;
+  return holder === undefined ? "somebody who just ended" : describeSession(holder);
+}
+
+/** `psql (PostgreSQL's process 123, since 2026-11-28T12:00:00.000Z, idle in transaction)` */
+export function describeSession(session: {
+  name: string | null;
+  pid: number;
+  since: Date | null;
+  state?: string | null;
+}): string {
+  const since = session.since === null ? "" : `, since ${session.since.toISOString()}`;
+  const state = session.state?.startsWith("idle in transaction") === true ? ", idle in transaction" : "";
+  return `${session.name || "somebody without a name"} (PostgreSQL's process ${session.pid}${since}${state})`;
 }

@@ -113,8 +113,9 @@ export async function historyOf(client: pg.Client, migrations: Migration[]): Pro
 }
 
 /** Makes graphile-migrate's tables where they are missing, in the open transaction. */
-export async function ensureHistory(client: pg.Client, ownerUrl: string): Promise<void> {
-  const settings = await parseSettings({ connectionString: ownerUrl });
+export async function ensureHistory(client: Pick<pg.ClientBase, "query">): Promise<void> {
+  // It wants settings to find out whether it is to do so.
+  const settings = await parseSettings({ connectionString: "postgres:///unused" });
   // It only queries.
   await _migrateMigrationSchema(client as pg.Client & pg.PoolClient, settings);
 }

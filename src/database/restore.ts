@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { PATIENCE } from "./attempts.ts";
 import { inTransaction, withClient } from "./client.ts";
 import { databaseOf } from "./connection-string.ts";
 import {
@@ -92,7 +93,7 @@ export async function restore(
             `The database ${databaseOf(ownerUrl)} has Attune already, and a dump is restored only where there is none: name another in DATABASE_URL or ATTUNE_DATA_DIR, or take everything away with \`attune rollback --to 0\`.`,
           );
         await client.query(SETTINGS);
-        await ensureHistory(client, ownerUrl);
+        await ensureHistory(client);
         for (const migration of dump.migrations) {
           await client.query(migration.body);
           await recordMigration(client, migration);
@@ -107,7 +108,7 @@ export async function restore(
       );
     }
   });
-  await migrate(ownerUrl, folder, wait);
+  await migrate(ownerUrl, folder, { ...PATIENCE, wait });
 }
 
 async function readHeader(handle: FileHandle, file: string): Promise<Header> {

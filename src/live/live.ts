@@ -38,6 +38,8 @@ export type Live = Pick<Clients, "enter"> & {
   subscribe: (client: LiveClient, topic: Topic, since: string | null | undefined) => Promise<Subscriber>;
   /** Ends all subscriptions of a client. */
   leave: (client: LiveClient) => void;
+  /** How many connections and subscriptions there are, how much they were told, and `Poller.lag`. */
+  count: () => { connections: number; subscriptions: number; told: number; lag: number };
   /** Ends all connections, and then the reading. */
   close: () => Promise<void>;
 };
@@ -47,6 +49,7 @@ type Entry = { topic: Topic; subscriber: Subscriber };
 export function createLive({ polls, reads, most, log }: Setting): Live {
   const clients = createClients(polls, most);
   const entries = new Map<LiveClient, Set<Entry>>();
+  let told = 0;
 
   const userIds = (): string[] => [...new Set(Array.from(entries.keys(), ({ userId = "" }) => userId))];
 
@@ -89,9 +92,14 @@ export function createLive({ polls, reads, most, log }: Setting): Live {
       if (own.size >= MOST.subscriptions) throw tooMany("subscriptions on this connection");
       const entry: Entry = {
         topic,
-        subscriber: createSubscriber(() => {
-          own.delete(entry);
-          if (own.size === 0) entries.delete(client);
+        subscriber: createSubscriber({
+          take() {
+            told += 1;
+          },
+          end() {
+            own.delete(entry);
+            if (own.size === 0) entries.delete(client);
+          },
         }),
       };
       entries.set(client, own.add(entry));
@@ -112,6 +120,12 @@ export function createLive({ polls, reads, most, log }: Setting): Live {
       clients.leave(client);
       for (const { subscriber } of entries.get(client) ?? []) subscriber.end();
     },
+    count: () => ({
+      connections: Array.from(clients.all()).length,
+      subscriptions: Array.from(entries.values(), ({ size }) => size).reduce((sum, size) => sum + size, 0),
+      told,
+      lag: poller.lag(),
+    }),
     async close() {
       clearInterval(timer);
       for (const client of clients.all()) client.close(shuttingDown());

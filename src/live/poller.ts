@@ -28,6 +28,8 @@ export type Poller = {
    * @returns the cursor; undefined when the poller was stopped
    */
   settled: () => Promise<string | undefined>;
+  /** For how many milliseconds no look has succeeded, while somebody listens. */
+  lag: () => number;
   stop: () => Promise<void>;
 };
 
@@ -40,16 +42,21 @@ export function createPoller({ pool, userIds, onChanges, onFailure, onRecovery }
   const pause = (milliseconds: number): Promise<void> =>
     sleep(milliseconds, undefined, { signal: stopping.signal }).catch(() => undefined);
 
+  /** When the last look began that has succeeded, or the first that did not. */
+  let since: number | undefined;
   /** Whether something was given up, so that all that listeners have must be fetched anew. */
   let isBehind = false;
 
   const lookOnce = async (): Promise<void> => {
+    const begun = performance.now();
+    since ??= begun;
     const outbox = await readOutbox(pool, cursor, userIds());
     if (isBehind) outbox.everybody.mustRefetch = true;
     if (isNews(outbox.everybody) || outbox.byUser.size > 0) await onChanges(outbox);
     // Only now: what could not be told is read once more.
     cursor = outbox.everybody.cursor;
     isBehind = false;
+    since = begun;
   };
 
   const run = async (): Promise<void> => {
@@ -76,6 +83,7 @@ export function createPoller({ pool, userIds, onChanges, onFailure, onRecovery }
     }
     // Who comes next begins at their time.
     cursor = null;
+    since = undefined;
   };
 
   const start = (): void => {
@@ -97,6 +105,7 @@ export function createPoller({ pool, userIds, onChanges, onFailure, onRecovery }
       }
       return cursor ?? undefined;
     },
+    lag: () => (since === undefined ? 0 : performance.now() - since),
     async stop() {
       stopping.abort();
       await running;

@@ -20,7 +20,8 @@ export type Subscriber = {
   end: () => void;
 };
 
-export function createSubscriber(onEnd: () => void): Subscriber {
+/** @param on.take called with each event that is taken, and `on.end` once */
+export function createSubscriber(on: { take: () => void; end: () => void }): Subscriber {
   const names = new Set<string>();
   let told: { cursor: string; mustRefetch: boolean } | undefined;
   let hasEnded = false;
@@ -31,6 +32,7 @@ export function createSubscriber(onEnd: () => void): Subscriber {
     const event = { ...told, names: Array.from(names) };
     names.clear();
     told = undefined;
+    on.take();
     return event;
   };
 
@@ -59,7 +61,7 @@ export function createSubscriber(onEnd: () => void): Subscriber {
       if (hasEnded) return;
       hasEnded = true;
       wake?.();
-      onEnd();
+      on.end();
     },
   };
 }

@@ -49,6 +49,8 @@ export type Options = {
   passwordPoolSize: number;
   /** How long another change of the schema is waited for, in seconds. */
   migrationWait: number;
+  /** How long a migration waits for a lock before it gives way, in seconds. */
+  migrationLockTimeout: number;
   /** For how many milliseconds work may wait before more of it is refused; 0 refuses nothing. */
   overloadAfter: number;
   /** How long requests under way get to end when the server stops, in seconds. */
@@ -57,6 +59,8 @@ export type Options = {
   liveConnections: number;
   /** Whether the server seals the audit log and applies what is due. */
   maintenance: boolean;
+  /** What has to be shown for metrics; undefined means that there are none. */
+  metricsToken: string | undefined;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
@@ -95,10 +99,12 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     poolSize: readVariable(env, "POOL_SIZE"),
     passwordPoolSize: readVariable(env, "PASSWORD_POOL_SIZE"),
     migrationWait: readVariable(env, "MIGRATION_WAIT"),
+    migrationLockTimeout: readVariable(env, "MIGRATION_LOCK_TIMEOUT"),
     overloadAfter: readVariable(env, "OVERLOAD_AFTER"),
     drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
     liveConnections: readVariable(env, "LIVE_CONNECTIONS"),
     maintenance: readVariable(env, "MAINTENANCE"),
+    metricsToken: readVariable(env, "METRICS_TOKEN"),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };

@@ -56,6 +56,7 @@ export function createAdmission({ limits, lane, passwords, readKeys }: Setting):
     const { request, reply } = requestContext?.fastifyv5 ?? {};
     const { operation } = getOperationAST(document, operationName) ?? {};
     if (request !== undefined && reply !== undefined) {
+      request.operation = operation ?? null;
       if (operation === OperationTypeNode.MUTATION) leaveUncompressed(request);
       await limits.countWork(request, reply, unitsOf(measure));
     }

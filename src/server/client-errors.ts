@@ -1,7 +1,7 @@
 /** Answers what is no HTTP, or came too late to be a request: there is nothing that a hook or a route could see. */
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import type { FastifyBaseLogger } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { codeOf } from "../user-error.ts";
 import { cleanAddress } from "./client-address.ts";
 import { httpError } from "./request-error.ts";
@@ -21,7 +21,7 @@ export function wasAnswered(socket: Socket): boolean {
 }
 
 /** Answers on the socket of a failed request, and logs it. What was sent is not logged: it may hold a token. */
-export function answerClientError(error: Error, socket: Socket, log: FastifyBaseLogger, debugId: string): void {
+export function answerClientError(error: Error, socket: Socket, app: FastifyInstance, debugId: string): void {
   const cause = codeOf(error) ?? "";
   if (cause === "ECONNRESET" || !socket.writable) {
     socket.destroy();
@@ -31,7 +31,9 @@ export function answerClientError(error: Error, socket: Socket, log: FastifyBase
   const { message, code, reason, hint } = httpError(status);
   const body = JSON.stringify({ errors: [{ message, extensions: { code, reason, hint, debugId } }] });
   const address = cleanAddress(socket.remoteAddress ?? "");
-  log.info({ debugId, status, address, code, reason, cause }, "request failed");
+  app.metrics?.malformed(status);
+  app.metrics?.refused(reason);
+  app.log.info({ debugId, status, address, code, reason, cause }, "request failed");
   answered.add(socket);
   socket.end(
     [

@@ -34,7 +34,9 @@ export async function completeErrors(request: FastifyRequest, reply: FastifyRepl
 
 /** Answers a request that Fastify could not even route, so that no hook sees it. */
 export function refuseRequest(request: FastifyRequest, reply: FastifyReply): void {
-  reply.code(400).send(complete(request, 400, { errors: [maskThrown(httpError(400))] }));
+  const refusal = httpError(400);
+  request.server.metrics?.malformed(refusal.status);
+  reply.code(refusal.status).send(complete(request, refusal.status, { errors: [maskThrown(refusal)] }));
 }
 
 /** Logs an error that is told in another form than the usual, and returns what may be told of it. */
@@ -104,6 +106,7 @@ function withDebugId(error: GraphQLFormattedError, debugId: string): GraphQLForm
 function logFailure(request: FastifyRequest, status: number, errors: GraphQLFormattedError[]): void {
   const causes = errors.map(causeOf).filter((cause) => cause !== undefined);
   const fields = errors.flatMap(({ path }) => (path ? [path.join(".")] : []));
+  for (const { extensions } of errors) request.server.metrics?.refused(extensions?.["reason"]);
   const isOurs = errors.some(({ extensions }) => isOurFault(extensions?.["code"]));
   request.log[isOurs ? "error" : "info"](
     {

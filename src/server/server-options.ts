@@ -37,6 +37,8 @@ export type ServerOptions = {
   singleUserId?: string | undefined;
   /** The providers that people sign in with. */
   signIn?: Options["signIn"];
+  /** What has to be shown for metrics; without it they are nowhere. */
+  metricsToken?: string | undefined;
   /** Where the log goes, when not to standard output. */
   logDestination?: { write(line: string): void };
 };

@@ -6,6 +6,8 @@ import { openPool } from "../database/pool.ts";
 import { LIMITS } from "../graphql/limits.ts";
 import { createLive } from "../live/live.ts";
 import { LIVE_TIMES } from "../live/times.ts";
+import { createDatabaseMetrics } from "../observation/database-metrics.ts";
+import { addLiveMetrics, addPoolMetrics, createMetrics } from "../observation/metrics.ts";
 import { createFindIdentity, createIdentify } from "../sign-in/identify.ts";
 import { addSignIn } from "../sign-in/routes.ts";
 import { createAdmission, createPasswordAdmission, createPasswordWork } from "./admission.ts";
@@ -21,6 +23,7 @@ import { addRequestHooks } from "./request-hooks.ts";
 import { newRequestId, requestId } from "./request-id.ts";
 import { createGraphql } from "./routes/graphql.ts";
 import { addHealth, probe } from "./routes/health.ts";
+import { addMetricsRoute } from "./routes/metrics.ts";
 import { addPlans } from "./routes/plans.ts";
 import { addWebSocket } from "./routes/websocket.ts";
 import type { ServerOptions } from "./server-options.ts";
@@ -38,6 +41,7 @@ const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const addressOf = createAddressOf(options.trustProxy ?? false);
   const app = createApp(options, addressOf);
+  app.decorate("metrics", options.metricsToken === undefined ? null : createMetrics(app));
   readJsonBodies(app);
   const open = (size: number, longest?: number) =>
     openPool(
@@ -56,6 +60,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const polls = open(1);
   const reads = open(READERS);
   const upkeep = open(1, LONGEST_MAINTENANCE);
+  const scrapes = open(1);
   let isClosing = false;
   app.addHook("preClose", async () => {
     isClosing = true;
@@ -66,7 +71,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     if (isClosing) reply.header("connection", "close");
   });
   app.addHook("onClose", async () => {
-    await Promise.all([close(), forPasswords.close(), probes.close(), polls.close(), reads.close(), upkeep.close()]);
+    await Promise.all([
+      close(),
+      ...[forPasswords, probes, polls, reads, upkeep, scrapes].map((other) => other.close()),
+    ]);
   });
 
   try {
@@ -80,7 +88,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     const graphql = await createGraphql(pool, jwt, createAdmission({ limits, lane, passwords, readKeys }));
     app.addHook("onClose", graphql.release);
 
-    app.decorateRequest("identity", null);
+    app.decorateRequest("identity", null).decorateRequest("operation", null);
     await addWebSocket(app);
     const findIdentity = createFindIdentity(pool, options);
     const identify = createIdentify(findIdentity);
@@ -95,6 +103,25 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     const most = options.liveConnections;
     const live = createLive({ polls: polls.pool, reads: reads.pool, most, log: app.log });
     app.addHook("preClose", live.close);
+    if (app.metrics !== null && options.metricsToken !== undefined) {
+      const { metrics } = app;
+      addLiveMetrics(metrics, live);
+      addPoolMetrics(metrics, {
+        requests: pool,
+        passwords: forPasswords.pool,
+        readiness: probes.pool,
+        changes: polls.pool,
+        subscribers: reads.pool,
+        maintenance: upkeep.pool,
+        metrics: scrapes.pool,
+      });
+      const readDatabase = createDatabaseMetrics(scrapes.pool);
+      addMetricsRoute(app, {
+        token: options.metricsToken,
+        contentType: metrics.registry.contentType,
+        read: async () => (await Promise.all([metrics.registry.metrics(), readDatabase()])).join("\n"),
+      });
+    }
     if (options.maintenance !== undefined) {
       const stop = startMaintenance(upkeep.pool, options.maintenance, app.log);
       app.addHook("preClose", async () => stop());
@@ -139,7 +166,7 @@ function createApp(options: ServerOptions, addressOf: AddressOf): FastifyInstanc
       shouldUpgradeCallback: isForSubscriptions,
     },
     requestTimeout: ARRIVAL.whole,
-    clientErrorHandler: (error, socket) => answerClientError(error, socket, app.log, newRequestId()),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, app, newRequestId()),
     forceCloseConnections: "idle",
     frameworkErrors: (_error, request, reply) => {
       request.clientAddress = addressOf(request.raw);

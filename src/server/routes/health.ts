@@ -19,12 +19,17 @@ const PROBE = `
          (select count(*) from generate_series(1, 20000)) as written`;
 const PROBER = { ...NOBODY, pgSettings: { ...NOBODY.pgSettings, work_mem: "64kB" } };
 
-type State = { migrated: boolean; readOnly: boolean };
+export type DatabaseState = {
+  migrated: boolean;
+  readOnly: boolean;
+  /** How many migrations of this version it has; undefined where no history of ours says so. */
+  level: number | undefined;
+};
 
 let hashes: Promise<string[]> | undefined;
 
 /** Whether the database has every migration of this version, and takes changes. One that has newer ones besides is served. */
-async function stateOf(pool: Pool): Promise<State> {
+export async function stateOf(pool: Pool): Promise<DatabaseState> {
   hashes ??= readMigrations().then((migrations) => migrations.map(({ hash }) => hash));
   const wanted = await hashes;
   try {
@@ -32,10 +37,12 @@ async function stateOf(pool: Pool): Promise<State> {
     const { applied = null, readOnly = false } = found ?? {};
     // A schema that came by `attune sql` has no history, or another application's.
     const isOurs = applied !== null && applied.some((hash) => wanted.includes(hash));
-    return { migrated: !isOurs || wanted.every((hash) => applied.includes(hash)), readOnly };
+    const level = isOurs ? wanted.filter((hash) => applied.includes(hash)).length : undefined;
+    return { migrated: level === undefined || level === wanted.length, readOnly, level };
   } catch (error) {
     // No such role, schema or function.
-    if (["22023", "3F000", "42883"].includes(codeOf(error) ?? "")) return { migrated: false, readOnly: false };
+    if (["22023", "3F000", "42883"].includes(codeOf(error) ?? ""))
+      return { migrated: false, readOnly: false, level: 0 };
     throw error;
   }
 }
@@ -46,7 +53,7 @@ export async function probe(pool: Pool): Promise<void> {
 }
 
 export function addHealth(app: FastifyInstance, pool: Pool): void {
-  let asking: Promise<State> | undefined;
+  let asking: Promise<DatabaseState> | undefined;
   let isClosing = false;
   app.addHook("preClose", async () => {
     isClosing = true;
