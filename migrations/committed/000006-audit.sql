@@ -1,5 +1,5 @@
 --! Previous: sha1:4b4c3599a6748a18ecdfeeb011b6fe3089c30cd5
---! Hash: sha1:71a6b59d8f266627a053a27d57db53361aeb63f5
+--! Hash: sha1:0f5fa459a82da05daef34dae39025f96b1330e1a
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -65,7 +65,8 @@ revoke all on function attune_private.tg__erase() from public;
 
 create type attune.maintenance_task as enum (
   'purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge', 'seal_audit', 'apply_due_changes',
-  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes'
+  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes',
+  'mirror_auth_users'
 );
 comment on type attune.maintenance_task is
   E'@value purge_audit Old rows of the audit log were removed.\n'
@@ -81,6 +82,7 @@ comment on type attune.maintenance_task is
   '@value analyze The planner''s statistics of what was changed are made anew.\n'
   '@value seed_existing_users Users who are there get the values that new users get.\n'
   '@value measure_sizes The sizes of all tables are written down, to see how they grow.\n'
+  '@value mirror_auth_users A user of Supabase could not be mirrored, or not all of them: the error says what.\n'
   'What is done to the records themselves, once, or to keep the database well, again and again.';
 
 create type attune.maintenance_status as enum ('running', 'completed', 'failed', 'abandoned');

@@ -1,5 +1,5 @@
---! Previous: sha1:71a6b59d8f266627a053a27d57db53361aeb63f5
---! Hash: sha1:4aa809e877983efc2971389a3d6db154e49c8580
+--! Previous: sha1:0f5fa459a82da05daef34dae39025f96b1330e1a
+--! Hash: sha1:d115ab52d2a6d3f91049b91c326a09d174306433
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

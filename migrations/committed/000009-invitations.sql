@@ -1,5 +1,5 @@
---! Previous: sha1:1dce2791f2f59564d50da28956fec7470c652615
---! Hash: sha1:44a6695bf6af502f7819845831ebc3b380e24a1f
+--! Previous: sha1:ce1be6d1077b9de7d6cae89a970c63257e558cc9
+--! Hash: sha1:e0ff18d5503263b59a69fdc41ea417fe34aff627
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:44a6695bf6af502f7819845831ebc3b380e24a1f
---! Hash: sha1:f70234c4d8d5f3dc65f4be0c1f38d543111c0396
+--! Previous: sha1:e0ff18d5503263b59a69fdc41ea417fe34aff627
+--! Hash: sha1:2579d8fafd26fe482fb4b2fc6a94f7a3a90acabf
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:f70234c4d8d5f3dc65f4be0c1f38d543111c0396
---! Hash: sha1:fbd6ca9ee8212c39f9f4ebc4bb455a695a96c0ca
+--! Previous: sha1:2579d8fafd26fe482fb4b2fc6a94f7a3a90acabf
+--! Hash: sha1:3b81cdfd8db4c747a68a6763e91a6c1b15e7cc05
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

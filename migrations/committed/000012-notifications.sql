@@ -1,5 +1,5 @@
---! Previous: sha1:fbd6ca9ee8212c39f9f4ebc4bb455a695a96c0ca
---! Hash: sha1:b1b227c1d66d9cd4259474da725853fcad429f43
+--! Previous: sha1:3b81cdfd8db4c747a68a6763e91a6c1b15e7cc05
+--! Hash: sha1:4abd56bc4f3e4822b7b8976cf6a38d3e80063178
 --! Message: notifications
 
 -- What there is to notify of

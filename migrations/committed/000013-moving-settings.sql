@@ -1,5 +1,5 @@
---! Previous: sha1:b1b227c1d66d9cd4259474da725853fcad429f43
---! Hash: sha1:e88065ff5dfa733d50af5bf20eab028c94068fd8
+--! Previous: sha1:4abd56bc4f3e4822b7b8976cf6a38d3e80063178
+--! Hash: sha1:24646c12b3c72c3b540ae39efaa779cff48249ae
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:e88065ff5dfa733d50af5bf20eab028c94068fd8
---! Hash: sha1:5d067d0f7c7e0de4ab918148965450238be1bf62
+--! Previous: sha1:24646c12b3c72c3b540ae39efaa779cff48249ae
+--! Hash: sha1:b271b9c3d70cd4c4ff4a3b52ce72dfba91b830c7
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

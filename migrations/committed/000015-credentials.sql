@@ -1,5 +1,5 @@
---! Previous: sha1:5d067d0f7c7e0de4ab918148965450238be1bf62
---! Hash: sha1:43cdc306e9dc980d7219495b82ccaf312143202e
+--! Previous: sha1:b271b9c3d70cd4c4ff4a3b52ce72dfba91b830c7
+--! Hash: sha1:a0af11ba103047111144ae06059688120f2546fd
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

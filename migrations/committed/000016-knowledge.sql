@@ -1,5 +1,5 @@
---! Previous: sha1:43cdc306e9dc980d7219495b82ccaf312143202e
---! Hash: sha1:1bd1298b21ab6dc347f365c66a0792e03db677f7
+--! Previous: sha1:a0af11ba103047111144ae06059688120f2546fd
+--! Hash: sha1:a4da4c8942237c6ea3245ac4523c4849eb88c5a4
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:1bd1298b21ab6dc347f365c66a0792e03db677f7
---! Hash: sha1:5bdaf4ce074a2a09d7d64f25a542f277a6d8e0e3
+--! Previous: sha1:a4da4c8942237c6ea3245ac4523c4849eb88c5a4
+--! Hash: sha1:97793937e2a32c0f2257d3e03166f9fde80ec139
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:5bdaf4ce074a2a09d7d64f25a542f277a6d8e0e3
---! Hash: sha1:eb58b7affbd1532f1f92c98bc8c01da5a8b75097
+--! Previous: sha1:97793937e2a32c0f2257d3e03166f9fde80ec139
+--! Hash: sha1:73c616c6b55f8c2d86436d4cdcc51e594ae26153
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

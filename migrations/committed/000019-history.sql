@@ -1,5 +1,5 @@
---! Previous: sha1:eb58b7affbd1532f1f92c98bc8c01da5a8b75097
---! Hash: sha1:88caf0fd851b20b2861aec6f8131686e23dda34f
+--! Previous: sha1:73c616c6b55f8c2d86436d4cdcc51e594ae26153
+--! Hash: sha1:5811389f46847336d0fab837de65d5ac9e89c686
 --! Message: history
 
 -- What applied at a moment, and back to it.

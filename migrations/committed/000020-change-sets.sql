@@ -1,5 +1,5 @@
---! Previous: sha1:88caf0fd851b20b2861aec6f8131686e23dda34f
---! Hash: sha1:6cddcd192f59902c5793a421a786d829e9b72311
+--! Previous: sha1:5811389f46847336d0fab837de65d5ac9e89c686
+--! Hash: sha1:8fe6a93ba50b78605edd74212f0cbbe6bfcf40d0
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:6cddcd192f59902c5793a421a786d829e9b72311
---! Hash: sha1:53dc54765d8073d9f6b8463557f51424e9b34901
+--! Previous: sha1:8fe6a93ba50b78605edd74212f0cbbe6bfcf40d0
+--! Hash: sha1:06296cf3ea101004257b69deba00e7d94970dd6b
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

@@ -1,5 +1,5 @@
---! Previous: sha1:53dc54765d8073d9f6b8463557f51424e9b34901
---! Hash: sha1:d949ef5666b2d27e89d7d875004b12e6f33950d6
+--! Previous: sha1:06296cf3ea101004257b69deba00e7d94970dd6b
+--! Hash: sha1:c21a14464a0a33fef9e6f1d9a3a6585dc99388d0
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
