@@ -1,5 +1,5 @@
---! Previous: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
---! Hash: sha1:4b4c3599a6748a18ecdfeeb011b6fe3089c30cd5
+--! Previous: sha1:6f142bf31856e1d5fc8a3ac20b7c6fe13ec9f9b5
+--! Hash: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies

@@ -1,5 +1,5 @@
---! Previous: sha1:4b4c3599a6748a18ecdfeeb011b6fe3089c30cd5
---! Hash: sha1:0f5fa459a82da05daef34dae39025f96b1330e1a
+--! Previous: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
+--! Hash: sha1:d119de85d399f867542aca0f963d9282aa6aca80
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -33,6 +33,8 @@ declare
     select m.details ->> 'user_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
+      -- What was restored from another cluster may have the same number.
+      and m.started_at = now()
       and m.operation = 'erase_user'
   );
 begin
@@ -65,7 +67,7 @@ revoke all on function attune_private.tg__erase() from public;
 
 create type attune.maintenance_task as enum (
   'purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge', 'seal_audit', 'apply_due_changes',
-  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes',
+  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes', 'back_up',
   'mirror_auth_users'
 );
 comment on type attune.maintenance_task is
@@ -82,6 +84,7 @@ comment on type attune.maintenance_task is
   '@value analyze The planner''s statistics of what was changed are made anew.\n'
   '@value seed_existing_users Users who are there get the values that new users get.\n'
   '@value measure_sizes The sizes of all tables are written down, to see how they grow.\n'
+  '@value back_up A backup was made: the details say of which kind.\n'
   '@value mirror_auth_users A user of Supabase could not be mirrored, or not all of them: the error says what.\n'
   'What is done to the records themselves, once, or to keep the database well, again and again.';
 
@@ -1212,7 +1215,9 @@ revoke all on function attune_private.tg_users__audit() from public;
 --! EndIncluded audit/triggers/tg_users__audit.sql
 create trigger _900_audit after update of plan, is_admin, current_team_id on attune.users
   for each row when (
-    (old.plan, old.is_admin, old.current_team_id) is distinct from (new.plan, new.is_admin, new.current_team_id)
+    old.plan is distinct from new.plan
+    or old.is_admin is distinct from new.is_admin
+    or old.current_team_id is distinct from new.current_team_id
   )
   execute function attune_private.tg_users__audit('plan', 'is_admin', 'current_team_id');
 -- Who is more than everybody begins as.

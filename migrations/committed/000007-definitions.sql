@@ -1,5 +1,5 @@
---! Previous: sha1:0f5fa459a82da05daef34dae39025f96b1330e1a
---! Hash: sha1:d115ab52d2a6d3f91049b91c326a09d174306433
+--! Previous: sha1:d119de85d399f867542aca0f963d9282aa6aca80
+--! Hash: sha1:d1262ce64a0e6d50412b0bd8072fe7c106a26598
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:d115ab52d2a6d3f91049b91c326a09d174306433
---! Hash: sha1:ce1be6d1077b9de7d6cae89a970c63257e558cc9
+--! Previous: sha1:d1262ce64a0e6d50412b0bd8072fe7c106a26598
+--! Hash: sha1:6da245ad8fed4517824a3a103c721c1136b2c621
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:ce1be6d1077b9de7d6cae89a970c63257e558cc9
---! Hash: sha1:e0ff18d5503263b59a69fdc41ea417fe34aff627
+--! Previous: sha1:6da245ad8fed4517824a3a103c721c1136b2c621
+--! Hash: sha1:8d5cbf8d4a2bb67b0afecd1ca1ecb6e16a43cc92
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:e0ff18d5503263b59a69fdc41ea417fe34aff627
---! Hash: sha1:2579d8fafd26fe482fb4b2fc6a94f7a3a90acabf
+--! Previous: sha1:8d5cbf8d4a2bb67b0afecd1ca1ecb6e16a43cc92
+--! Hash: sha1:b84074726b08572972de11085baec03346e4c2ef
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

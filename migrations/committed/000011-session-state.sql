@@ -1,5 +1,5 @@
---! Previous: sha1:2579d8fafd26fe482fb4b2fc6a94f7a3a90acabf
---! Hash: sha1:3b81cdfd8db4c747a68a6763e91a6c1b15e7cc05
+--! Previous: sha1:b84074726b08572972de11085baec03346e4c2ef
+--! Hash: sha1:344202811fc94867f742a665a4744811b2589fc0
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:3b81cdfd8db4c747a68a6763e91a6c1b15e7cc05
---! Hash: sha1:4abd56bc4f3e4822b7b8976cf6a38d3e80063178
+--! Previous: sha1:344202811fc94867f742a665a4744811b2589fc0
+--! Hash: sha1:fb813ba3db1feb8195568e4e1d9a1b318b0ae0f2
 --! Message: notifications
 
 -- What there is to notify of

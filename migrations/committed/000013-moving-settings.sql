@@ -1,5 +1,5 @@
---! Previous: sha1:4abd56bc4f3e4822b7b8976cf6a38d3e80063178
---! Hash: sha1:24646c12b3c72c3b540ae39efaa779cff48249ae
+--! Previous: sha1:fb813ba3db1feb8195568e4e1d9a1b318b0ae0f2
+--! Hash: sha1:998ec662100fc0b670d53b3f5f3554b5c62ca418
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

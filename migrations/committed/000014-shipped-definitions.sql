@@ -1,5 +1,5 @@
---! Previous: sha1:24646c12b3c72c3b540ae39efaa779cff48249ae
---! Hash: sha1:b271b9c3d70cd4c4ff4a3b52ce72dfba91b830c7
+--! Previous: sha1:998ec662100fc0b670d53b3f5f3554b5c62ca418
+--! Hash: sha1:01c92a485e8c3ccb0f96ef41727539aae8280f7e
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

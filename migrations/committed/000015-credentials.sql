@@ -1,5 +1,5 @@
---! Previous: sha1:b271b9c3d70cd4c4ff4a3b52ce72dfba91b830c7
---! Hash: sha1:a0af11ba103047111144ae06059688120f2546fd
+--! Previous: sha1:01c92a485e8c3ccb0f96ef41727539aae8280f7e
+--! Hash: sha1:162af53390e1b17005c40d024719a556a01670a1
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

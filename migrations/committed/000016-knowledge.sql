@@ -1,5 +1,5 @@
---! Previous: sha1:a0af11ba103047111144ae06059688120f2546fd
---! Hash: sha1:a4da4c8942237c6ea3245ac4523c4849eb88c5a4
+--! Previous: sha1:162af53390e1b17005c40d024719a556a01670a1
+--! Hash: sha1:6ed814334dde23001253744c758e6fc9587b6d7f
 --! Message: knowledge
 
 -- What one learns, the others find.
@@ -596,6 +596,8 @@ declare
     select m.details ->> 'entry_id'
     from attune.maintenance_operations as m
     where m.transaction_id = pg_current_xact_id_if_assigned()
+      -- What was restored from another cluster may have the same number.
+      and m.started_at = now()
       and m.operation = 'purge_knowledge'
   );
 begin

@@ -1,5 +1,5 @@
---! Previous: sha1:a4da4c8942237c6ea3245ac4523c4849eb88c5a4
---! Hash: sha1:97793937e2a32c0f2257d3e03166f9fde80ec139
+--! Previous: sha1:6ed814334dde23001253744c758e6fc9587b6d7f
+--! Hash: sha1:abb65d327e81e23a312712ba26b084ed86fd0502
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge
@@ -69,6 +69,44 @@ comment on function attune_private.last_change() is
   'What was restored from another cluster, where the numbers were higher, does not count.';
 revoke all on function attune_private.last_change() from public;
 --! EndIncluded changes/private/last_change.sql
+--! Included changes/private/cursor_identity.sql
+create or replace function attune_private.cursor_identity(witness xid)
+returns text
+language sql stable parallel restricted security invoker
+begin atomic
+  select substr(
+    encode(
+      sha256(
+        convert_to(
+          concat_ws(
+            ' ',
+            attune_private.database_identity(),
+            extract(
+              epoch from case
+                when cursor_identity.witness::text = '0' then pg_postmaster_start_time()
+                when current_setting('track_commit_timestamp')::boolean
+                  then pg_xact_commit_timestamp(cursor_identity.witness)
+              end
+            )
+          ),
+          'utf8'
+        )
+      ),
+      'hex'
+    ),
+    1,
+    16
+  );
+end;
+comment on function attune_private.cursor_identity(xid) is
+  'Of which history a cursor is: 16 hexadecimal digits, made of the identity of the database and of when its witness was '
+  'committed, the last transaction that was committed when the cursor was made. '
+  'A copy of the data that is put back, or a crash that takes back commits, does not change the identity of the '
+  'database; but there the witness is not known, or another. '
+  'The witness 0 stands for the start of the server, where commits are not tracked (`track_commit_timestamp`) or none '
+  'was made since: such a cursor is good on this server, until it is started again.';
+revoke all on function attune_private.cursor_identity(xid) from public;
+--! EndIncluded changes/private/cursor_identity.sql
 --! Included changes/private/current_cursor.sql
 create or replace function attune_private.current_cursor()
 returns text
@@ -76,7 +114,8 @@ language sql stable parallel restricted security invoker
 begin atomic
   select concat_ws(
     ':',
-    attune_private.database_identity(),
+    attune_private.cursor_identity(w.witness::xid),
+    w.witness,
     coalesce(min(u.id), e.seen_before),
     e.seen_before,
     coalesce(string_agg(u.id::text, ',' order by u.id), '')
@@ -92,13 +131,18 @@ begin atomic
       else n.next_change
     end
   ) as e (seen_before)
+  cross join lateral (
+    select coalesce(
+      case when current_setting('track_commit_timestamp')::boolean then (pg_last_committed_xact()).xid::text end, '0'
+    )
+  ) as w (witness)
   left join pg_snapshot_xip(pg_current_snapshot()) as x (id) on x.id::text::bigint < e.seen_before
   cross join lateral (select x.id::text::bigint) as u (id)
-  group by e.seen_before;
+  group by w.witness, e.seen_before;
 end;
 comment on function attune_private.current_cursor() is
-  'A cursor of what the statement sees: the identity of the database, and a snapshot, which says of every transaction '
-  'whether its changes were seen. '
+  'A cursor of what the statement sees: of which history it is (`cursor_identity`), its witness, and a snapshot, '
+  'which says of every transaction whether its changes were seen. '
   'It reaches to the last change and no further: numbers that no change made durable may be given again after a crash.';
 revoke all on function attune_private.current_cursor() from public;
 --! EndIncluded changes/private/current_cursor.sql
@@ -109,6 +153,10 @@ language plpgsql stable parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  parts constant text[] := regexp_match(
+    read_cursor.cursor, '^([0-9a-f]{16}):([0-9]{1,10}):([0-9]{1,19}:[0-9]{1,19}:(?:[0-9]{1,19}(?:,[0-9]{1,19})*)?)$'
+  );
+  witness xid;
   since pg_snapshot;
 begin
   if read_cursor.cursor is null then
@@ -118,11 +166,12 @@ begin
   perform attune_private.check_size('The cursor', char_length(read_cursor.cursor), 65536, 'characters');
 
   begin
-    if read_cursor.cursor ~ '^[0-9a-f]{16}:[0-9]{1,19}:[0-9]{1,19}:([0-9]{1,19}(,[0-9]{1,19})*)?$' is not true then
+    if parts is null then
       raise invalid_text_representation;
     end if;
 
-    since := substr(read_cursor.cursor, 18)::pg_snapshot;
+    witness := parts[2]::xid;
+    since := parts[3]::pg_snapshot;
   exception
     when invalid_text_representation or numeric_value_out_of_range then
       raise exception using
@@ -133,12 +182,12 @@ begin
   end;
 
   return case
-    when left(read_cursor.cursor, 16) = attune_private.database_identity()
+    when parts[1] = attune_private.cursor_identity(witness)
       and pg_snapshot_xmax(since) <= pg_snapshot_xmax(pg_current_snapshot())
       and not exists (
         select
         from attune_private.forgotten_changes as f
-        where f.database_identity = left(read_cursor.cursor, 16)
+        where f.database_identity = attune_private.database_identity()
           and not pg_visible_in_snapshot(f.transaction_id, since)
       )
       then since
@@ -147,7 +196,8 @@ end;
 $$;
 comment on function attune_private.read_cursor(text) is
   'The snapshot that a cursor was made from. '
-  'NULL when there is none, or it says nothing here: it is another database''s, or changes since then were removed. '
+  'NULL when there is none, or it says nothing here: it is another database''s, or of a history that a restore took back, '
+  'or changes since then were removed. '
   'Refused: `invalid_cursor`, `too_large`.';
 revoke all on function attune_private.read_cursor(text) from public;
 --! EndIncluded changes/private/read_cursor.sql
@@ -391,16 +441,18 @@ as $$
 declare
   since constant pg_snapshot := attune_private.read_cursor(outbox.cursor);
   until constant text := attune_private.current_cursor();
+  -- The witness is another after every commit, whatever it was of.
+  is_as_before constant boolean := since::text = regexp_replace(until, '^[^:]*:[^:]*:', '');
 begin
   return query select null::uuid, attune_private.bounded_changes(
     until,
     outbox.cursor is not null and since is null,
     '{}',
     '{}',
-    case when since is null or outbox.cursor = until then '{}' else attune_private.recent_knowledge(since) end
+    case when since is null or is_as_before then '{}' else attune_private.recent_knowledge(since) end
   );
 
-  if since is not null and outbox.cursor <> until then
+  if since is not null and not is_as_before then
     return query
       select r.user_id, attune_private.bounded_changes(until, r.must_refetch, r.setting_keys, r.notification_ids, '{}')
       from attune_private.recent_changes(since, outbox.user_ids) as r;

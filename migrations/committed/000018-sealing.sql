@@ -1,5 +1,5 @@
---! Previous: sha1:97793937e2a32c0f2257d3e03166f9fde80ec139
---! Hash: sha1:73c616c6b55f8c2d86436d4cdcc51e594ae26153
+--! Previous: sha1:abb65d327e81e23a312712ba26b084ed86fd0502
+--! Hash: sha1:f2d92e69e0f3191919e66baed13f8a8a91622710
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:73c616c6b55f8c2d86436d4cdcc51e594ae26153
---! Hash: sha1:5811389f46847336d0fab837de65d5ac9e89c686
+--! Previous: sha1:f2d92e69e0f3191919e66baed13f8a8a91622710
+--! Hash: sha1:f693c58218a63675dbc57083102ac95c2c6dc2ab
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:5811389f46847336d0fab837de65d5ac9e89c686
---! Hash: sha1:8fe6a93ba50b78605edd74212f0cbbe6bfcf40d0
+--! Previous: sha1:f693c58218a63675dbc57083102ac95c2c6dc2ab
+--! Hash: sha1:e3436a002affb34173f9c275ec52ba7c408cc1ce
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -511,8 +511,9 @@ revoke all on function attune_private.tg_global_settings__halt_rollout() from pu
 
 create trigger _600_halt_rollout after update on attune.global_settings
   for each row when (
-    (new.rollout_percentage, new.is_enforced, new.is_active)
-      is distinct from (old.rollout_percentage, old.is_enforced, old.is_active)
+    new.rollout_percentage is distinct from old.rollout_percentage
+    or new.is_enforced is distinct from old.is_enforced
+    or new.is_active is distinct from old.is_active
   )
   execute function attune_private.tg_global_settings__halt_rollout();
 create trigger _610_halt_rollout_reset after delete on attune.global_settings

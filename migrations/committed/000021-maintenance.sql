@@ -1,5 +1,5 @@
---! Previous: sha1:8fe6a93ba50b78605edd74212f0cbbe6bfcf40d0
---! Hash: sha1:06296cf3ea101004257b69deba00e7d94970dd6b
+--! Previous: sha1:e3436a002affb34173f9c275ec52ba7c408cc1ce
+--! Hash: sha1:b18130c17b37a1cc33f7dcfe9d0a98ac2cafe7af
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -19,7 +19,7 @@ begin atomic
   ),
   parts as (
     select
-      regexp_match(p.part, '^(?:(\*)|(\d{1,2})(?:-(\d{1,2}))?)(?:/(\d{1,2}))?$') as part,
+      regexp_match(p.part, '^(?:\*(?:/(\d{1,2}))?|(\d{1,2})(?:-(\d{1,2}))?)$') as part,
       f.low,
       f.high
     from fields as f
@@ -30,15 +30,14 @@ begin atomic
       select
       from parts as p
       where p.part is null
+        or coalesce(p.part[1]::integer < 1, false)
         or coalesce(p.part[2]::integer not between p.low and p.high, false)
-        or coalesce(p.part[3]::integer not between p.part[2]::integer and p.high, false)
-        or coalesce(p.part[4]::integer < 1, false)
-        or p.part[1] is null and p.part[3] is null and p.part[4] is not null
+        or coalesce(p.part[3]::integer not between p.part[2]::integer + 1 and p.high, false)
     );
 end;
 comment on function attune_private.is_cron(text) is
-  'Whether a text is five fields as cron has them: `*`, a number, a range, each of these but the number with a step, or '
-  'several with commas between them.';
+  'Whether a text is five fields as cron has them: `*`, each nth (`*/5`), a number, a range, or several with commas '
+  'between them. Some read more; all who are asked to read this do.';
 revoke all on function attune_private.is_cron(text) from public;
 --! EndIncluded maintenance/private/is_cron.sql
 create table attune.maintenance_schedules (
@@ -59,7 +58,7 @@ comment on column attune.maintenance_schedules.operation is 'What is done.';
 comment on column attune.maintenance_schedules.cron is
   'When, in UTC, as cron has it: minute, hour, day of the month, month, day of the week, such as `"17 3 * * *"`; null: '
   'only by hand. '
-  'Servers read it when they start.';
+  'Servers read it every half minute.';
 comment on column attune.maintenance_schedules.last_started_at is 'When it was begun last.';
 comment on column attune.maintenance_schedules.last_completed_at is 'When it was last done to its end.';
 comment on column attune.maintenance_schedules.last_status is 'What became of it the last time.';
@@ -467,3 +466,65 @@ comment on procedure attune.run_maintenance(attune.maintenance_task, integer) is
 revoke all on procedure attune.run_maintenance(attune.maintenance_task, integer) from public;
 grant execute on procedure attune.run_maintenance(attune.maintenance_task, integer) to service_role;
 --! EndIncluded maintenance/run_maintenance.sql
+
+-- Backups, which others make
+
+create type attune.backup_kind as enum ('logical', 'physical');
+comment on type attune.backup_kind is
+  E'@value logical The rows were written out, as by `attune dump` or `pg_dump`.\n'
+  '@value physical The data folder was copied, as by `pg_basebackup` or a snapshot of the disk.\n'
+  'How a backup was made.';
+
+--! Included maintenance/private/last_backup_at.sql
+create or replace function attune_private.last_backup_at()
+returns timestamptz
+language sql stable parallel safe security invoker
+begin atomic
+  select max(m.started_at)
+  from attune.maintenance_operations as m
+  where m.operation = 'back_up'
+    and m.status = 'completed';
+end;
+comment on function attune_private.last_backup_at() is
+  'When the last backup was begun that is known here; NULL where none is.';
+revoke all on function attune_private.last_backup_at() from public;
+--! EndIncluded maintenance/private/last_backup_at.sql
+--! Included maintenance/record_backup.sql
+create or replace function attune.record_backup(kind attune.backup_kind, started_at timestamptz default null)
+returns attune.maintenance_operations
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  backup attune.maintenance_operations;
+begin
+  if record_backup.started_at > clock_timestamp() then
+    raise exception using
+      errcode = 'PT400',
+      message = 'A backup that is made cannot begin in the future',
+      detail = 'moment_in_future',
+      hint = 'Send when it was begun, or nothing for now.';
+  end if;
+
+  insert into attune.maintenance_operations (operation, started_at, details, actor_role)
+  values (
+    'back_up',
+    coalesce(record_backup.started_at, now()),
+    jsonb_build_object('kind', record_backup.kind),
+    attune_private.request_role()
+  )
+  returning * into backup;
+
+  return backup;
+end;
+$$;
+comment on function attune.record_backup(attune.backup_kind, timestamptz) is
+  E'@param kind How the backup was made.\n'
+  '@param started_at When it was begun, which is how old it is; null: now.\n'
+  'Writes down that a backup was made, so that whoever looks after the database is told when there was none for long. '
+  '`attune dump` does it by itself; call it after `pg_dump`, `pg_basebackup` or whatever else makes backups. '
+  'For trusted servers and the owner. '
+  'Refused: `moment_in_future`.';
+revoke all on function attune.record_backup(attune.backup_kind, timestamptz) from public;
+grant execute on function attune.record_backup(attune.backup_kind, timestamptz) to service_role;
+--! EndIncluded maintenance/record_backup.sql

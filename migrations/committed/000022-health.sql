@@ -1,5 +1,5 @@
---! Previous: sha1:06296cf3ea101004257b69deba00e7d94970dd6b
---! Hash: sha1:c21a14464a0a33fef9e6f1d9a3a6585dc99388d0
+--! Previous: sha1:b18130c17b37a1cc33f7dcfe9d0a98ac2cafe7af
+--! Hash: sha1:4fd26b6adf411edbfd9a2b70ca77915432ce64c3
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
