@@ -1,11 +1,11 @@
 /** `attune rollback --to N`: takes migrations back, after saying what that loses. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { patienceOf } from "../database/attempts.ts";
 import type { Loss } from "../database/losses.ts";
 import { MIGRATIONS_FOLDER } from "../database/migrations.ts";
 import { planRollback, rollback } from "../database/rollback.ts";
 import { plural, pluralOf } from "../words.ts";
-import { columns, confirm } from "./terminal.ts";
+import { columns, confirm, migrationNumber } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
 
 export function rollbackCommand(): Command {
@@ -42,11 +42,6 @@ export function rollbackCommand(): Command {
         console.log(to === 0 ? "Rolled back; nothing of Attune is left." : `Rolled back to migration ${to}.`);
       }),
     );
-}
-
-function migrationNumber(value: string): number {
-  if (!/^\d{1,6}$/.test(value)) throw new InvalidArgumentError("It must be the number of a migration, or 0.");
-  return Number(value);
 }
 
 /** Data first and counted; what holds none only as far as somebody may look for it. */

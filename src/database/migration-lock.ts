@@ -6,7 +6,7 @@ import { UserError } from "../user-error.ts";
 import { plural } from "../words.ts";
 
 /** graphile-migrate's own lock in a database, so that its command line and we keep out of each other's way. */
-const LOCK = "4727445306447283";
+export const MIGRATION_LOCK = "4727445306447283";
 
 /** How long another change is waited for, in seconds, unless MIGRATION_WAIT says otherwise. */
 export const MIGRATION_WAIT = 60;
@@ -34,7 +34,7 @@ export async function lockMigrations(
     const {
       rows: [taken],
     } = await client.query<{ ok: boolean }>(`select pg_try_advisory_xact_lock${shared ? "_shared" : ""}($1) as ok`, [
-      LOCK,
+      MIGRATION_LOCK,
     ]);
     if (taken?.ok === true) return;
     if (Date.now() >= deadline) {
@@ -65,7 +65,7 @@ async function holderOf(client: pg.ClientBase): Promise<string> {
        and l.objid::bigint = $1::bigint & 4294967295
      order by since
      limit 1`,
-    [LOCK],
+    [MIGRATION_LOCK],
   );
   return holder === undefined ? "somebody who just ended" : describeSession(holder);
 }
