@@ -26,6 +26,7 @@ export type Routine = {
   schema: string;
   name: string;
   arguments: string;
+  /** Empty for a procedure. */
   returns: string;
   volatility: string;
   isDefiner: boolean;
@@ -128,7 +129,7 @@ const ROUTINES = `
   select n.nspname as schema,
          p.proname as name,
          pg_catalog.pg_get_function_arguments(p.oid) as arguments,
-         pg_catalog.pg_get_function_result(p.oid) as returns,
+         coalesce(pg_catalog.pg_get_function_result(p.oid), '') as returns,
          case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end as volatility,
          p.prosecdef as "isDefiner",
          array(select r from unnest($2::text[]) as r where pg_catalog.has_function_privilege(r, p.oid, 'execute')) as roles,

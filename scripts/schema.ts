@@ -1,6 +1,11 @@
-/** Writes what clients read, from the migrations in a database made for it and from docs; `--check` only compares. */
+/**
+ * Writes what clients read and what `attune verify` expects, from the migrations in a database made for it and from
+ * docs; `--check` only compares.
+ */
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { readCatalogue, withoutMonths } from "../src/database/catalogue.ts";
+import { withClient } from "../src/database/client.ts";
 import { openDatabase } from "../src/database/open.ts";
 import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
 import { graphqlSchema } from "../src/graphql/schema.ts";
@@ -16,7 +21,10 @@ try {
   const { all, client, withoutId } = await graphqlSchema(connections.authenticatorUrl);
   const reasons = readReasons(await readFile(resolve(ROOT, "docs/reference/errors.md"), "utf8"));
 
+  const catalogue = withoutMonths(await withClient(connections.ownerUrl, readCatalogue));
+
   const files = {
+    "migrations/catalogue.json": `${JSON.stringify(catalogue, null, 2)}\n`,
     "schema.graphql": all,
     "schema.client.graphql": client,
     "schema.cache.json": `${JSON.stringify({ withoutId }, null, 2)}\n`,

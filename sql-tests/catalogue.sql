@@ -64,6 +64,8 @@ select
   p.prosrc,
   coalesce(p.proconfig, '{}') as settings,
   coalesce(p.proacl, acldefault('f', p.proowner)) as acl,
+  -- One that has settings, or is a definer's, can't commit.
+  p.prokind = 'p' and not p.prosecdef as may_commit,
   coalesce(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype as types
 from pg_proc as p
 join pg_namespace as n on n.oid = p.pronamespace
@@ -291,8 +293,8 @@ comment on view needless_grants is 'no role of requests may create, truncate, re
 create temp view functions_without_search_path as
 select name as offender
 from our_functions
-where (prosecdef or not has_standard_body) and not settings @> array['search_path=pg_catalog, pg_temp'];
-comment on view functions_without_search_path is 'a function searches pg_catalog first and pg_temp last, unless it is an invoker''s with a standard body';
+where (prosecdef or not has_standard_body) and not may_commit and not settings @> array['search_path=pg_catalog, pg_temp'];
+comment on view functions_without_search_path is 'a function searches pg_catalog first and pg_temp last, unless it is an invoker''s with a standard body, or an invoker''s procedure';
 
 create temp view triggers_misnamed as
 select name as offender
@@ -432,7 +434,8 @@ comment on view json_without_depth is 'JSON that a request writes has a trigger 
 create temp view unexposed_in_attune as
 select f.name as offender
 from our_functions as f
-where f.is_exposed and (f.is_trigger or obj_description(f.oid, 'pg_proc') ~ '@(behavior -\*|omit)')
+-- GraphQL has no call for what commits.
+where f.is_exposed and not f.may_commit and (f.is_trigger or obj_description(f.oid, 'pg_proc') ~ '@(behavior -\*|omit)')
 union all
 select r.name
 from our_relations as r

@@ -28,7 +28,7 @@ test("a comment of more than a sentence stands on several lines, and none is wid
   expect(offenders.map(({ file, line }) => `${file}: ${line}`)).toEqual([]);
 });
 
-test("a fixture holds one function, is named after it, and is included by the migration of its subject", () => {
+test("a fixture holds one function or procedure, is named after it, and is included by the migration of its subject", () => {
   const schemas: Record<string, string> = { auth: "auth", hidden: "attune_hidden", "": "attune" };
   const offenders = read("fixtures/**/*.sql").filter(({ file, text }) => {
     const [, subject = "", place = "", name = ""] = /^fixtures\/([^/]+)\/(?:(\w+)\/)?(\w+)\.sql$/.exec(file) ?? [];
@@ -37,11 +37,29 @@ test("a fixture holds one function, is named after it, and is included by the mi
     );
     const isIncluded = including.length === 1 && including[0]?.file.endsWith(`-${subject}.sql`) === true;
     if (name === "shipped_definitions") return !isIncluded;
-    const made = [...text.matchAll(/create (?:or replace )?function (\w+\.\w+)\(/g)].map(([, it]) => it).join();
+    const made = [...text.matchAll(/create (?:or replace )?(?:function|procedure) (\w+\.\w+)\(/g)]
+      .map(([, it]) => it)
+      .join();
     const schema = schemas[place || (subject === "auth" ? subject : "")] ?? "attune_private";
     return !isIncluded || made !== `${schema}.${name}` || (place === "triggers") !== name.startsWith("tg_");
   });
   expect(offenders.map(({ file }) => file)).toEqual([]);
+});
+
+/** What a migration that is no transaction makes and did not drop before, so that it could not be run again. */
+function leftovers(text: string): string[] {
+  if (!/^--! no-transaction$/m.test(text)) return [];
+  const made = text.matchAll(/create (?:unique )?index concurrently (\w+) on (\w+)\./g);
+  return [...made]
+    .map(({ index, 1: name, 2: schema }) => ({ index, name: `${schema}.${name}` }))
+    .filter(({ index, name }) => !text.slice(0, index).includes(`drop index concurrently if exists ${name};`))
+    .map(({ name }) => name);
+}
+
+test("a migration that is no transaction drops what it makes first, so that it can be run again", () => {
+  expect(leftovers("--! no-transaction\ncreate index concurrently a_idx on attune.a (b);")).toEqual(["attune.a_idx"]);
+  expect(leftovers(read("../CONTRIBUTING.md")[0]?.text ?? "")).toEqual([]);
+  expect(read("committed/*.sql").flatMap(({ text }) => leftovers(text))).toEqual([]);
 });
 
 test("what belongs to a table stands before the next table", () => {

@@ -31,6 +31,7 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     poolSize: 4,
     passwordPoolSize: 2,
     migrationWait: 60,
+    migrationLockTimeout: 5,
     overloadAfter: 2000,
     drainTimeout: 10,
     liveConnections: 5000,

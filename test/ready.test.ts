@@ -76,7 +76,7 @@ test("a server with every migration of its version is ready, one that lacks the 
   await asSuperuser("drop table kept; delete from graphile_migrate.migrations where hash = 'sha1:newer'");
 });
 
-test("a schema that came by `attune sql` has no history, or another application's, and is served", async () => {
+test("a schema that came by `attune sql --unrecorded` has no history, or another application's, and is served", async () => {
   await asSuperuser("alter schema graphile_migrate rename to away");
   expect(await ready()).toEqual(READY);
   await asSuperuser(

@@ -512,7 +512,7 @@ describe("on a server named by DATABASE_URL", () => {
     const DATABASE_URL = await newDatabase();
     await asOwner(DATABASE_URL, (client) => client.query("create schema attune; create table attune.mine (n integer)"));
     expect(await refusal({ DATABASE_URL })).toBe(
-      "The database already has a schema named attune that was not made by these migrations: name another database.",
+      "The database has a schema named attune, and no record of its migrations: name another database, or go on with `attune sql --unrecorded --from N` where that made it.",
     );
     const { rows } = await asOwner(DATABASE_URL, (client) =>
       client.query(

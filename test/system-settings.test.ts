@@ -8,7 +8,8 @@ const read = (file: string): string => readFileSync(resolve(ROOT, file), "utf8")
 
 type Definition = {
   description: string;
-  default: number;
+  /** Without one it is not set. */
+  default?: number;
   minimum: number;
   maximum: number;
   "x-attune": { category: string };
@@ -37,7 +38,7 @@ test("documents each as it is defined", () => {
     system.map(([key, definition]) => [
       key,
       definition.description,
-      ...[definition.default, definition.minimum, definition.maximum].map(String),
+      ...[definition.default ?? "–", definition.minimum, definition.maximum].map(String),
     ]),
   );
 });

@@ -58,6 +58,7 @@ drop function
 drop table attune_private.forgotten_changes;
 drop table attune.configuration_audit_log;
 drop table attune.maintenance_operations;
+drop function attune_private.is_record(attune.maintenance_task);
 
 drop function
   attune_private.changed_members(jsonb, jsonb),
@@ -74,4 +75,5 @@ drop type attune.changed_setting;
 drop type attune.audit_actor;
 drop type attune.audit_subject;
 drop type attune.audit_operation;
+drop type attune.maintenance_status;
 drop type attune.maintenance_task;

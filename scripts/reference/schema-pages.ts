@@ -159,10 +159,13 @@ function routineSection(routine: Routine): string {
 
 /** As a person would write it: PostgreSQL adds a cast to every default. */
 function signature({ schema, name, arguments: parameters, returns }: Routine): string {
-  const plain = parameters.replaceAll(
-    / DEFAULT (NULL|'[^']*'|[^,:]+)(::[\w.]+)?/g,
-    (_, value: string) => ` default ${value === "NULL" ? "null" : value}`,
-  );
+  const plain = parameters
+    .replace(/^IN |(?<=, )IN /g, "")
+    .replaceAll(
+      / DEFAULT (NULL|'[^']*'|[^,:]+)(::[\w.]+)?/g,
+      (_, value: string) => ` default ${value === "NULL" ? "null" : value}`,
+    );
+  if (returns === "") return `call ${schema}.${name}(${plain})`;
   return `${schema}.${name}(${plain}) returns ${returns.replace("SETOF", "setof")}`;
 }
 

@@ -265,7 +265,7 @@ select throws_ok(
   'service_role cannot delete from the log'
 );
 select throws_ok(
-  $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role) values ('purge_audit', 'x', '{}', 0, 'x') $$,
+  $$ insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_role) values ('purge_audit', 'x', '{}', 0, 'x') $$,
   '42501', 'permission denied for table maintenance_operations',
   'service_role cannot pretend that the log was purged'
 );
@@ -284,7 +284,7 @@ from (values
   ('delete from attune.maintenance_operations'),
   ('truncate attune.maintenance_operations')
 ) as s (statement);
-insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_role)
 values ('erase_user', 'x', jsonb_build_object('user_id', tests.user_id('ada@example.com')), 1, 'x');
 select tests.throws_reason(
   $$ update attune.configuration_audit_log set previous_value = null, new_value = null where user_id = tests.user_id('ada@example.com') $$,

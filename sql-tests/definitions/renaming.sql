@@ -77,7 +77,7 @@ select results_eq(
 );
 select tests.reset_role();
 select results_eq(
-  $$ select parameters, affected_rows from attune.maintenance_operations where operation = 'rename_setting' $$,
+  $$ select details, affected_rows from attune.maintenance_operations where operation = 'rename_setting' $$,
   $$ values ('{"from": "old", "to": "new"}'::jsonb, 2::bigint) $$,
   'the log of operations has the renaming'
 );

@@ -160,7 +160,7 @@ select isnt_empty(
 
 -- What was before a purge is not known any more.
 select tests.reset_role();
-insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_role)
 select 'purge_audit', 'Long ago', jsonb_build_object('before', pg_temp.at('plan')), 0, 'attune';
 select tests.authenticate_as('admin@example.com');
 select tests.throws_reason(call, 'PT410', 'history_purged', 'before a purge: ' || call)

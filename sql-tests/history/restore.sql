@@ -268,7 +268,7 @@ select lives_ok(
 -- What was removed for ever
 
 select tests.reset_role();
-insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_role)
 select o.operation, 'Old', jsonb_build_object('before', clock_timestamp()), 0, 'attune'
 from (select unnest(enum_range(null::attune.maintenance_task))) as o (operation)
 where o.operation::text like 'purge_audit%';

@@ -106,7 +106,7 @@ select results_eq(
   'the audit log keeps that something was changed'
 );
 select results_eq(
-  $$ select operation, parameters ->> 'user_id', affected_rows from attune.maintenance_operations $$,
+  $$ select operation, details ->> 'user_id', affected_rows from attune.maintenance_operations $$,
   $$ select 'erase_user'::attune.maintenance_task, user_id::text, 7::bigint from ada $$,
   'erasing is written down'
 );

@@ -81,7 +81,7 @@ select results_eq(
 select is_empty('select attune.verify_audit((select line from told))', 'the rest of it can be verified, and is the log of the checkpoint');
 select is(attune.purge_audit(now() - '2020-03-01Z', 'Years are enough'), 2::bigint, 'service_role can purge whole months, and is told how much it was');
 select results_eq(
-  $$ select operation, reason, affected_rows, actor_id, actor_role, (parameters ->> 'before')::timestamptz, parameters ->> 'hash' ~ '^[0-9a-f]{64}$'
+  $$ select operation, reason, affected_rows, actor_id, actor_role, (details ->> 'before')::timestamptz, details ->> 'hash' ~ '^[0-9a-f]{64}$'
      from attune.maintenance_operations where operation = 'purge_audit' order by id offset 1 $$,
   $$ values ('purge_audit'::attune.maintenance_task, 'Years are enough', 2::bigint, null::uuid, 'service_role', '2020-03-01Z'::timestamptz, true) $$,
   'a purge leaves a row: what, why, how much, by whom, and before when nothing is left'
@@ -96,7 +96,7 @@ select is(
   (select count(*) from attune.maintenance_operations where operation = 'purge_audit'), 6::bigint, 'that leaves rows, too'
 );
 select is_empty(
-  $$ select from attune.maintenance_operations where operation = 'purge_audit' and parameters ->> 'before' !~ '^\d{4}-\d\d-01T00:00:00\+00:00$' $$,
+  $$ select from attune.maintenance_operations where operation = 'purge_audit' and details ->> 'before' !~ '^\d{4}-\d\d-01T00:00:00\+00:00$' $$,
   'each with a month before when nothing is left, however far it was to be'
 );
 select is_empty('select attune.verify_audit((select line from told))', 'what stays can be verified');

@@ -265,7 +265,7 @@ from (values
   ),
   (
     'a purge of what is too young', false,
-    $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+    $$ insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_role)
        values ('purge_audit', 'x', jsonb_build_object('before', now()), 0, 'x');
        delete from attune.configuration_audit_log where id = (select id from places where place = 2) $$,
     array['removed row 2']
@@ -299,21 +299,21 @@ from (values
   ),
   (
     'a purge from the middle of a month', false,
-    $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+    $$ insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_role)
        values ('purge_audit', 'x', '{"before": "2020-02-15T00:00:00+00:00"}', 0, 'x');
        delete from attune.configuration_audit_log where id = (select id from places where place = 11) $$,
     array['removed row 11']
   ),
   (
     'a row that is picked out, and a purge that left the others', false,
-    $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+    $$ insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_role)
        values ('purge_audit', 'x', '{"before": "2020-03-01T00:00:00+00:00"}', 0, 'x');
        delete from attune.configuration_audit_log where id = (select id from places where place = 11) $$,
     array['inserted row 12']
   ),
   (
     'values of a user who is still there, and a word of their deletion', false,
-    $$ insert into attune.maintenance_operations (operation, reason, parameters, affected_rows, actor_role)
+    $$ insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_role)
        values ('erase_user', 'x', jsonb_build_object('user_id', tests.user_id('ada@example.com')), 1, 'x');
        select attune.seal_audit();
        update attune.configuration_audit_log

@@ -635,6 +635,7 @@ begin
   for ours in
     select p.oid from pg_proc as p
     where p.pronamespace in ('attune'::regnamespace, 'attune_private'::regnamespace)
+      and p.prokind = 'f'
       and p.prolang = (select l.oid from pg_language as l where l.lanname = 'plpgsql')
   loop
     execute format('alter function %s cost 101', ours);

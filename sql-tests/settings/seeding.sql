@@ -152,9 +152,9 @@ select is(pg_temp.stored('huge@example.com') ? 'huge', false, 'it is not copied'
 select is(pg_temp.stored('huge@example.com') ? 'copied_by_admin', true, 'what can be is');
 select results_eq(
   $$
-    select parameters - 'user_id', affected_rows, actor_id
+    select details - 'user_id', affected_rows, actor_id
     from attune.maintenance_operations
-    where operation = 'seed_settings' and parameters -> 'user_id' = to_jsonb(tests.user_id('huge@example.com'))
+    where operation = 'seed_settings' and details -> 'user_id' = to_jsonb(tests.user_id('huge@example.com'))
   $$,
   format(
     'values (%L::jsonb, %s::bigint, null::uuid)',

@@ -1,10 +1,11 @@
 /** `attune rollback --to N`: takes migrations back, after saying what that loses. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
+import { patienceOf } from "../database/attempts.ts";
 import type { Loss } from "../database/losses.ts";
 import { MIGRATIONS_FOLDER } from "../database/migrations.ts";
 import { planRollback, rollback } from "../database/rollback.ts";
 import { plural, pluralOf } from "../words.ts";
-import { columns, confirm } from "./terminal.ts";
+import { columns, confirm, migrationNumber } from "./terminal.ts";
 import { withDatabase } from "./with-database.ts";
 
 export function rollbackCommand(): Command {
@@ -19,8 +20,9 @@ export function rollbackCommand(): Command {
     )
     .option("--yes", "do not ask")
     .action(({ to, yes }: { to: number; yes?: true }) =>
-      withDatabase({ migrate: false }, async ({ ownerUrl }, { migrationWait }) => {
-        const { migrations, losses } = await planRollback(ownerUrl, to);
+      withDatabase({ migrate: false }, async ({ ownerUrl }, options) => {
+        const patience = patienceOf(options);
+        const { migrations, losses } = await planRollback(ownerUrl, to, MIGRATIONS_FOLDER, patience);
         console.log("Takes back, newest first:");
         for (const { file } of migrations) console.log(`  ${file}`);
         console.log("and loses for ever:");
@@ -36,15 +38,10 @@ export function rollbackCommand(): Command {
           console.log("Nothing was rolled back.");
           return;
         }
-        await rollback(ownerUrl, to, MIGRATIONS_FOLDER, migrationWait);
+        await rollback(ownerUrl, to, MIGRATIONS_FOLDER, patience);
         console.log(to === 0 ? "Rolled back; nothing of Attune is left." : `Rolled back to migration ${to}.`);
       }),
     );
-}
-
-function migrationNumber(value: string): number {
-  if (!/^\d{1,6}$/.test(value)) throw new InvalidArgumentError("It must be the number of a migration, or 0.");
-  return Number(value);
 }
 
 /** Data first and counted; what holds none only as far as somebody may look for it. */

@@ -10,7 +10,6 @@ import { type Connections, openDatabase, openOwner } from "../database/open.ts";
 import { clusterState } from "../embedded/cluster.ts";
 import { masterKeysOf } from "../master-keys.ts";
 import { type Options, readOptions } from "../options/options.ts";
-import { MAINTENANCE_TIMES } from "../server/maintenance.ts";
 import { SIGNALS } from "../signals.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { isAttune, noteServer, runningServers, sayIfSecond } from "./servers.ts";
@@ -86,7 +85,7 @@ async function start(): Promise<void> {
       overloadAfter,
       drainTimeout,
       liveConnections,
-      maintenance: maintenance ? MAINTENANCE_TIMES : undefined,
+      maintenance: maintenance ? { ownerUrl: opened.ownerUrl } : undefined,
       jwt,
       readKeys: masterKeysOf(options),
       logLevel,

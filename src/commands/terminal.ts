@@ -1,5 +1,6 @@
 /** What commands ask and print at the terminal. */
 import { createInterface } from "node:readline/promises";
+import { InvalidArgumentError } from "commander";
 import { UserError } from "../user-error.ts";
 
 /**
@@ -25,4 +26,10 @@ export async function readInput(): Promise<Buffer> {
 export function columns(rows: [string, string][]): string[] {
   const width = Math.max(0, ...rows.map(([first]) => first.length));
   return rows.map(([first, second]) => `${first.padEnd(width)}  ${second}`.trimEnd());
+}
+
+/** An option that is the number of a migration, or 0. */
+export function migrationNumber(value: string): number {
+  if (!/^\d{1,6}$/.test(value)) throw new InvalidArgumentError("It must be the number of a migration, or 0.");
+  return Number(value);
 }

@@ -6,7 +6,7 @@ import { UserError } from "../user-error.ts";
 import { plural } from "../words.ts";
 
 /** graphile-migrate's own lock in a database, so that its command line and we keep out of each other's way. */
-const LOCK = "4727445306447283";
+export const MIGRATION_LOCK = "4727445306447283";
 
 /** How long another change is waited for, in seconds, unless MIGRATION_WAIT says otherwise. */
 export const MIGRATION_WAIT = 60;
@@ -34,7 +34,7 @@ export async function lockMigrations(
     const {
       rows: [taken],
     } = await client.query<{ ok: boolean }>(`select pg_try_advisory_xact_lock${shared ? "_shared" : ""}($1) as ok`, [
-      LOCK,
+      MIGRATION_LOCK,
     ]);
     if (taken?.ok === true) return;
     if (Date.now() >= deadline) {
@@ -65,9 +65,19 @@ async function holderOf(client: pg.ClientBase): Promise<string> {
        and l.objid::bigint = $1::bigint & 4294967295
      order by since
      limit 1`,
-    [LOCK],
+    [MIGRATION_LOCK],
   );
-  if (holder === undefined) return "somebody who just ended";
-  const since = holder.since === null ? "" : `, since ${holder.since.toISOString()}`;
-  return `${holder.name || "somebody without a name"} (PostgreSQL's process ${holder.pid}${since})`;
+  return holder === undefined ? "somebody who just ended" : describeSession(holder);
+}
+
+/** `psql (PostgreSQL's process 123, since 2026-11-28T12:00:00.000Z, idle in transaction)` */
+export function describeSession(session: {
+  name: string | null;
+  pid: number;
+  since: Date | null;
+  state?: string | null;
+}): string {
+  const since = session.since === null ? "" : `, since ${session.since.toISOString()}`;
+  const state = session.state?.startsWith("idle in transaction") === true ? ", idle in transaction" : "";
+  return `${session.name || "somebody without a name"} (PostgreSQL's process ${session.pid}${since}${state})`;
 }

@@ -88,12 +88,12 @@ export async function historyOf(client: pg.Client, migrations: Migration[]): Pro
 
   if (recorded.length === 0 && found?.schema === true) {
     throw new UserError(
-      "The database already has a schema named attune that was not made by these migrations: name another database.",
+      "The database has a schema named attune, and no record of its migrations: name another database, or go on with `attune sql --unrecorded --from N` where that made it.",
     );
   }
   if (recorded.length > 0 && found?.schema !== true) {
     throw new UserError(
-      "The database has graphile-migrate migrations of another application: give Attune a database of its own, or add the output of `attune sql` to that application's migrations.",
+      "The database has graphile-migrate migrations of another application: give Attune a database of its own, or add the output of `attune sql --unrecorded` to that application's migrations.",
     );
   }
   for (const [index, row] of recorded.entries()) {
@@ -113,8 +113,9 @@ export async function historyOf(client: pg.Client, migrations: Migration[]): Pro
 }
 
 /** Makes graphile-migrate's tables where they are missing, in the open transaction. */
-export async function ensureHistory(client: pg.Client, ownerUrl: string): Promise<void> {
-  const settings = await parseSettings({ connectionString: ownerUrl });
+export async function ensureHistory(client: { query: (sql: string) => Promise<unknown> }): Promise<void> {
+  // It wants settings to find out whether it is to do so.
+  const settings = await parseSettings({ connectionString: "postgres:///unused" });
   // It only queries.
   await _migrateMigrationSchema(client as pg.Client & pg.PoolClient, settings);
 }

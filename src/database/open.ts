@@ -4,6 +4,7 @@ import type { Options } from "../options/options.ts";
 import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
 import { resolveJwt } from "../sign-in/resolve-jwt.ts";
 import { UserError } from "../user-error.ts";
+import { patienceOf } from "./attempts.ts";
 import { authenticatorUrlOf, canLogIn, letAuthenticatorIn } from "./authenticator.ts";
 import { assertRights, assertVersion } from "./checks.ts";
 import { withOwner } from "./connection-error.ts";
@@ -101,7 +102,7 @@ export async function openOwner(options: Options, purpose: Purpose): Promise<Own
       );
     }
     if (purpose.migrate === true || purpose.migrate === "existing")
-      await migrate(owner.ownerUrl, MIGRATIONS_FOLDER, options.migrationWait);
+      await migrate(owner.ownerUrl, MIGRATIONS_FOLDER, patienceOf(options));
     purpose.signal?.throwIfAborted();
     return owner;
   } catch (error) {

@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { PATIENCE } from "./attempts.ts";
 import { inTransaction, withClient } from "./client.ts";
 import { databaseOf } from "./connection-string.ts";
 import {
@@ -36,6 +37,14 @@ import {
 
 /** A dump that was looked at from end to end, and can be restored by this version. */
 export type Dump = { file: string; header: Header; migrations: Migration[] };
+
+/** Looks at what is being restored, in its transaction, and throws where it is not good. */
+export type Checks = {
+  /** When the schema of the dump is there, without a row. */
+  schema: (client: pg.Client) => Promise<void>;
+  /** When the rows are, too. */
+  rows: (client: pg.Client) => Promise<void>;
+};
 
 /** As many bytes go to the server at once. */
 const BATCH = 65_536;
@@ -75,6 +84,7 @@ export async function checkDump(file: string, folder = MIGRATIONS_FOLDER): Promi
 /**
  * Makes the schema that the dump is of and fills it, in one transaction; then brings it up to the newest migration.
  * @param wait how many seconds to wait for another change of the schema
+ * @param checks what else it has to be
  * @throws UserError when the database has Attune already, or refuses what is in the dump; nothing was changed then
  */
 export async function restore(
@@ -82,6 +92,7 @@ export async function restore(
   dump: Dump,
   folder = MIGRATIONS_FOLDER,
   wait = MIGRATION_WAIT,
+  checks?: Checks,
 ): Promise<void> {
   await withClient(ownerUrl, async (client) => {
     try {
@@ -92,13 +103,15 @@ export async function restore(
             `The database ${databaseOf(ownerUrl)} has Attune already, and a dump is restored only where there is none: name another in DATABASE_URL or ATTUNE_DATA_DIR, or take everything away with \`attune rollback --to 0\`.`,
           );
         await client.query(SETTINGS);
-        await ensureHistory(client, ownerUrl);
+        await ensureHistory(client);
         for (const migration of dump.migrations) {
           await client.query(migration.body);
           await recordMigration(client, migration);
         }
+        await checks?.schema(client);
         const tables = await tablesOf(client);
         await withoutRules(client, tables, () => fill(client, tables, dump.file));
+        await checks?.rows(client);
       });
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error;
@@ -107,7 +120,7 @@ export async function restore(
       );
     }
   });
-  await migrate(ownerUrl, folder, wait);
+  await migrate(ownerUrl, folder, { ...PATIENCE, wait });
 }
 
 async function readHeader(handle: FileHandle, file: string): Promise<Header> {

@@ -3,10 +3,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type pg from "pg";
 import { messageOf, UserError } from "../user-error.ts";
-import { inTransaction, withClient } from "./client.ts";
+import { inAttempts, isGivingWay, PATIENCE } from "./attempts.ts";
+import { withClient } from "./client.ts";
 import { countRows, findLosses, inventory, type Loss } from "./losses.ts";
-import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
 import { historyOf, type Migration, MIGRATIONS_FOLDER, readMigrations } from "./migrations.ts";
+
+/** How messages name it. */
+const TITLE = "The rollback";
 
 export type RollbackPlan = { migrations: Migration[]; losses: Loss[] };
 
@@ -15,43 +18,55 @@ export type RollbackPlan = { migrations: Migration[]; losses: Loss[] };
  * @param to the migration that stays the last; 0 for none
  * @throws UserError when there is no such migration, or no way back, or it fails
  */
-export async function planRollback(ownerUrl: string, to: number, folder = MIGRATIONS_FOLDER): Promise<RollbackPlan> {
-  return withClient(ownerUrl, async (client) => {
-    const { migrations, scripts } = await wayBack(client, to, folder);
-    await client.query("begin");
-    await client.query("set local lock_timeout = '10s'");
-    const before = await inventory(client);
-    await client.query("savepoint here");
-    await runBack(client, scripts);
-    const after = await inventory(client);
-    const remaining = await countRows(client, after.tables);
-    await client.query("rollback to savepoint here");
-    const losses = await findLosses(client, before, after, remaining);
-    await client.query("rollback");
-    return { migrations, losses };
-  });
+export async function planRollback(
+  ownerUrl: string,
+  to: number,
+  folder = MIGRATIONS_FOLDER,
+  patience = PATIENCE,
+): Promise<RollbackPlan> {
+  return withClient(ownerUrl, (client) =>
+    inAttempts(
+      client,
+      ownerUrl,
+      () => TITLE,
+      patience,
+      async () => {
+        const { migrations, scripts } = await wayBack(client, to, folder);
+        const before = await inventory(client);
+        await client.query("savepoint here");
+        await runBack(client, scripts);
+        const after = await inventory(client);
+        const remaining = await countRows(client, after.tables);
+        await client.query("rollback to savepoint here");
+        return { migrations, losses: await findLosses(client, before, after, remaining) };
+      },
+    ),
+  );
 }
 
 /**
- * Goes back down to migration `to`, in one transaction.
- * @param wait how many seconds to wait for another change of the schema
+ * Goes back down to migration `to`, in one transaction, which gives way to the application and is tried again.
  * @returns the migrations that were taken back, newest first
  */
 export async function rollback(
   ownerUrl: string,
   to: number,
   folder = MIGRATIONS_FOLDER,
-  wait = MIGRATION_WAIT,
+  patience = PATIENCE,
 ): Promise<Migration[]> {
   return withClient(ownerUrl, (client) =>
-    inTransaction(client, async () => {
-      await lockMigrations(client, { wait });
-      const { migrations, scripts } = await wayBack(client, to, folder);
-      await client.query("set local lock_timeout = '10s'");
-      await runBack(client, scripts);
-      if (to === 0) await client.query("drop schema graphile_migrate cascade");
-      return migrations;
-    }),
+    inAttempts(
+      client,
+      ownerUrl,
+      () => TITLE,
+      patience,
+      async () => {
+        const { migrations, scripts } = await wayBack(client, to, folder);
+        await runBack(client, scripts);
+        if (to === 0) await client.query("drop schema graphile_migrate cascade");
+        return migrations;
+      },
+    ),
   );
 }
 
@@ -92,6 +107,7 @@ async function runBack(client: pg.Client, scripts: Script[]): Promise<void> {
       await client.query(sql);
       await client.query("delete from graphile_migrate.migrations where filename = $1", [migration.recordedAs]);
     } catch (error) {
+      if (isGivingWay(error)) throw error;
       throw new UserError(
         `The way back from migration ${migration.file} failed, and nothing was changed: ${messageOf(error).replace(/\.$/, "")}.`,
       );

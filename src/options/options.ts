@@ -49,6 +49,8 @@ export type Options = {
   passwordPoolSize: number;
   /** How long another change of the schema is waited for, in seconds. */
   migrationWait: number;
+  /** How long a migration waits for a lock before it gives way, in seconds. */
+  migrationLockTimeout: number;
   /** For how many milliseconds work may wait before more of it is refused; 0 refuses nothing. */
   overloadAfter: number;
   /** How long requests under way get to end when the server stops, in seconds. */
@@ -99,6 +101,7 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     poolSize: readVariable(env, "POOL_SIZE"),
     passwordPoolSize: readVariable(env, "PASSWORD_POOL_SIZE"),
     migrationWait: readVariable(env, "MIGRATION_WAIT"),
+    migrationLockTimeout: readVariable(env, "MIGRATION_LOCK_TIMEOUT"),
     overloadAfter: readVariable(env, "OVERLOAD_AFTER"),
     drainTimeout: readVariable(env, "DRAIN_TIMEOUT"),
     liveConnections: readVariable(env, "LIVE_CONNECTIONS"),

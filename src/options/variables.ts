@@ -1,5 +1,6 @@
 /** Every environment variable that Attune reads: what it means, what applies without it, and how its value is read. */
 import { resolve } from "node:path";
+import { MIGRATION_LOCK_TIMEOUT } from "../database/attempts.ts";
 import { MIGRATION_WAIT } from "../database/migration-lock.ts";
 import { LATEST_MAJOR, MAJORS } from "../embedded/programs.ts";
 import { OWN } from "../sign-in/jwt.ts";
@@ -152,9 +153,16 @@ export const VARIABLES = {
   MIGRATION_WAIT: variable({
     group: "Database",
     description:
-      "Seconds that a start, and whatever else migrates, waits for another that is changing the schema. Then it ends, and says who that is.",
+      "Seconds that a start, and whatever else migrates, waits for another that is changing the schema, and for the application's locks. Then it ends, and says who that is.",
     fallback: MIGRATION_WAIT,
     parse: parsers.integer(0, 86_400),
+  }),
+  MIGRATION_LOCK_TIMEOUT: variable({
+    group: "Database",
+    description:
+      "Seconds that a migration, or a rollback, waits for a lock, while all who need the table wait behind it. Then it gives way, is taken back whole, and is tried again within `MIGRATION_WAIT`.",
+    fallback: MIGRATION_LOCK_TIMEOUT,
+    parse: parsers.integer(1, 3600),
   }),
   ATTUNE_MASTER_KEY: variable({
     group: "Credentials",

@@ -4,7 +4,6 @@ import type { ReadMasterKeys } from "../master-keys.ts";
 import type { Tracing } from "../observation/tracing.ts";
 import type { Options } from "../options/options.ts";
 import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
-import type { MaintenanceTimes } from "./maintenance.ts";
 
 export type ServerOptions = {
   /** How to reach the database as `authenticator`. */
@@ -30,8 +29,8 @@ export type ServerOptions = {
   liveConnections: number;
   /** How long they are waited for, where it is not the usual. */
   liveTimes?: Partial<LiveTimes>;
-  /** How often the server does what it does by itself; undefined leaves that to another server. */
-  maintenance?: MaintenanceTimes | undefined;
+  /** How to make the tables of what the server does by itself; undefined leaves that to another server. */
+  maintenance?: { ownerUrl: string } | undefined;
   /** Proxies whose `X-Forwarded-For` is believed. */
   trustProxy?: Options["trustProxy"];
   /** Whose the requests without a token are, in single-user mode. */

@@ -35,7 +35,7 @@ export async function stateOf(pool: Pool): Promise<DatabaseState> {
   try {
     const [found] = await queryAs<{ applied: string[] | null; readOnly: boolean }>(pool, PROBER, PROBE);
     const { applied = null, readOnly = false } = found ?? {};
-    // A schema that came by `attune sql` has no history, or another application's.
+    // A schema that came by `attune sql --unrecorded` has no history, or another application's.
     const isOurs = applied !== null && applied.some((hash) => wanted.includes(hash));
     const level = isOurs ? wanted.filter((hash) => applied.includes(hash)).length : undefined;
     return { migrated: level === undefined || level === wanted.length, readOnly, level };
