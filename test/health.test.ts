@@ -28,7 +28,7 @@ type Health = {
   };
   slow_statements: { statement: string; calls: number }[];
   audit: object | null;
-  limits: { subject: string }[];
+  limits: { subject: string; message: string }[];
 };
 
 const SETTINGS = {
@@ -125,13 +125,19 @@ describe("what others do", () => {
       client.query("create schema elsewhere; create extension pg_stat_statements with schema elsewhere"),
     );
     await owner.query(
-      "select key from attune.setting_definitions where description = 'a secret value' and (select pg_sleep(0.5)) is null",
+      "select key from attune.setting_definitions where description = 'a secret value' or (select pg_sleep(1)) is null",
     );
     await owner.query("select 'another secret' as nothing_of_ours");
+    expect((await healthOf(owner)).limits).toMatchObject([
+      { subject: "slow_statements", message: "Permission denied for schema elsewhere." },
+    ]);
+    await withClient(cluster.superuserUrl("attune"), (client) =>
+      client.query("grant usage on schema elsewhere to attune"),
+    );
     const { slow_statements, limits } = await healthOf(owner);
     expect(limits).toEqual([]);
     expect(slow_statements.map(({ statement }) => statement)).toContain(
-      "select key from attune.setting_definitions where description = $1 and (select pg_sleep($2)) is null",
+      "select key from attune.setting_definitions where description = $1 or (select pg_sleep($2)) is null",
     );
     expect(JSON.stringify(slow_statements)).not.toContain("secret");
   });
@@ -236,7 +242,7 @@ const BROKEN: { doing: string; undoing: string; told: string[] }[] = [
   {
     doing: "grant select on attune_private.user_passwords to anon",
     undoing: "revoke select on attune_private.user_passwords from anon",
-    told: ["problem schema: extra: grant select on attune_private.user_passwords to anon"],
+    told: ["problem schema: extra: grant select on table attune_private.user_passwords to anon"],
   },
   {
     doing: "create index mine on attune.users (company_name)",

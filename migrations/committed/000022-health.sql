@@ -1,5 +1,5 @@
 --! Previous: sha1:7e39806b211f6c697f060d63fafddffbe138bd3b
---! Hash: sha1:36bd83207de7157522b60d7e25cfcabc9e8edda7
+--! Hash: sha1:86335f094b33a0c74814bbd0fc3126c535482e41
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
@@ -1026,9 +1026,6 @@ begin
     $query$,
     home
   );
-exception
-  when object_not_in_prerequisite_state or insufficient_privilege then
-    return;
 end;
 $$;
 comment on function attune_private.slow_statements() is
@@ -1343,7 +1340,7 @@ begin
   health.replication := attune_private.replication_health();
   health.sequences := array(select s from attune_private.sequence_health() as s);
   health.unused_indexes := array(select i from attune_private.unused_indexes() as i);
-  health.slow_statements := array(select s from attune_private.slow_statements() as s);
+  health.slow_statements := '{}';
   health.tables := '{}';
   health.backlogs := '{}';
   health.maintenance := '{}';
@@ -1364,6 +1361,18 @@ begin
       'Add it to shared_preload_libraries, restart PostgreSQL, and: create extension pg_stat_statements'
     )::attune.health_limit;
   end if;
+
+  begin
+    health.slow_statements := array(select s from attune_private.slow_statements() as s);
+  exception when object_not_in_prerequisite_state or insufficient_privilege then
+    health.limits := health.limits || row(
+      'slow_statements',
+      initcap(left(sqlerrm, 1)) || substr(sqlerrm, 2) || '.',
+      format(
+        'Add pg_stat_statements to shared_preload_libraries and restart PostgreSQL; let %I use the schema that it is in.', owner
+      )
+    )::attune.health_limit;
+  end;
 
   begin
     health.tables := array(select t from attune_private.table_health() as t);
