@@ -1,5 +1,5 @@
 --! Previous: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
---! Hash: sha1:6dd2210ead1e854ff08550ec39526a0a6c4293e5
+--! Hash: sha1:d119de85d399f867542aca0f963d9282aa6aca80
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql
@@ -67,7 +67,8 @@ revoke all on function attune_private.tg__erase() from public;
 
 create type attune.maintenance_task as enum (
   'purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge', 'seal_audit', 'apply_due_changes',
-  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes', 'back_up'
+  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes', 'back_up',
+  'mirror_auth_users'
 );
 comment on type attune.maintenance_task is
   E'@value purge_audit Old rows of the audit log were removed.\n'
@@ -84,6 +85,7 @@ comment on type attune.maintenance_task is
   '@value seed_existing_users Users who are there get the values that new users get.\n'
   '@value measure_sizes The sizes of all tables are written down, to see how they grow.\n'
   '@value back_up A backup was made: the details say of which kind.\n'
+  '@value mirror_auth_users A user of Supabase could not be mirrored, or not all of them: the error says what.\n'
   'What is done to the records themselves, once, or to keep the database well, again and again.';
 
 create type attune.maintenance_status as enum ('running', 'completed', 'failed', 'abandoned');

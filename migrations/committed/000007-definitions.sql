@@ -1,5 +1,5 @@
---! Previous: sha1:6dd2210ead1e854ff08550ec39526a0a6c4293e5
---! Hash: sha1:82a3fc54b910d74ada6c485bf493ba73eeda18f2
+--! Previous: sha1:d119de85d399f867542aca0f963d9282aa6aca80
+--! Hash: sha1:d1262ce64a0e6d50412b0bd8072fe7c106a26598
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

@@ -1,5 +1,5 @@
---! Previous: sha1:82a3fc54b910d74ada6c485bf493ba73eeda18f2
---! Hash: sha1:809f1c7006e4311cb286a03d892a738f4725986f
+--! Previous: sha1:d1262ce64a0e6d50412b0bd8072fe7c106a26598
+--! Hash: sha1:6da245ad8fed4517824a3a103c721c1136b2c621
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -2536,6 +2536,214 @@ comment on function attune_private.refresh_identity(text, text, text, text, text
   'Keeps what a provider last told of a user, and passes it on to the profile where the user has not edited it.';
 revoke all on function attune_private.refresh_identity(text, text, text, text, text, text, numeric) from public;
 --! EndIncluded identity/private/refresh_identity.sql
+--! Included identity/private/note_unmirrored.sql
+create or replace function attune_private.note_unmirrored(user_id uuid, reason text, problem text)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune.maintenance_operations (operation, table_name, status, reason, details, error, actor_role)
+  values (
+    'mirror_auth_users',
+    'attune.users',
+    'failed',
+    note_unmirrored.reason,
+    jsonb_build_object('user_id', note_unmirrored.user_id),
+    left(note_unmirrored.problem, 1000),
+    attune_private.request_role()
+  );
+exception
+  -- Whoever signs up is not kept out by our records.
+  when others then
+    raise warning '%: % (%)', note_unmirrored.reason, note_unmirrored.problem, note_unmirrored.user_id;
+end;
+$$;
+comment on function attune_private.note_unmirrored(uuid, text, text) is
+  'Notes in `maintenance_operations` what could not be mirrored of a user of Supabase; refuses nothing.';
+revoke all on function attune_private.note_unmirrored(uuid, text, text) from public;
+--! EndIncluded identity/private/note_unmirrored.sql
+--! Included identity/private/mirror_auth_user.sql
+create or replace function attune_private.mirror_auth_user(issuer text, id uuid, email text, profile jsonb)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  address constant text := attune_private.mail_address(email);
+  claims constant jsonb := case jsonb_typeof(profile) when 'object' then profile else '{}' end;
+  subject constant text := mirror_auth_user.id::text;
+  mirrored uuid;
+begin
+  -- As `link_or_register_user` has it: somebody may come with a token just now, or have come before.
+  perform pg_advisory_xact_lock(hashtextextended(format('attune identity %s %s', issuer, subject), 0));
+
+  select i.user_id into mirrored
+  from attune.user_identities as i
+  where i.issuer = mirror_auth_user.issuer
+    and i.subject = mirror_auth_user.id::text;
+
+  if mirrored is null then
+    mirrored := mirror_auth_user.id;
+    insert into attune.users (id) values (mirrored) on conflict on constraint users_pkey do nothing;
+    insert into attune.user_identities (issuer, subject, user_id) values (issuer, subject, mirrored);
+  end if;
+
+  perform attune_private.refresh_identity(
+    issuer,
+    subject,
+    address,
+    attune_private.text_claim(claims, 'full_name', 'name'),
+    attune_private.text_claim(claims, 'avatar_url', 'picture'),
+    attune_private.text_claim(claims, 'company_name', 'company')
+  );
+
+  begin
+    if email is not null and address is null then
+      perform attune_private.refuse_email();
+    end if;
+
+    update attune.users as u
+    set email = address
+    where u.id = mirrored
+      and u.email is distinct from address;
+  exception
+    when others then
+      perform attune_private.note_unmirrored(mirror_auth_user.id, 'The user has no e-mail address here', sqlerrm);
+
+      -- The one before is theirs no more.
+      update attune.users as u
+      set email = null
+      where u.id = mirrored
+        and u.email is not null;
+  end;
+exception
+  when others then
+    perform attune_private.note_unmirrored(mirror_auth_user.id, 'The user was not mirrored', sqlerrm);
+end;
+$$;
+comment on function attune_private.mirror_auth_user(text, uuid, text, jsonb) is
+  'Gives a user of Supabase (`auth.users`) a row here, with the same id, an identity by which the tokens of that issuer '
+  'are known, and what is told of address and profile. '
+  'It refuses nothing: what cannot be, an address that another user has among it, is left out and noted in '
+  '`maintenance_operations`.';
+revoke all on function attune_private.mirror_auth_user(text, uuid, text, jsonb) from public;
+--! EndIncluded identity/private/mirror_auth_user.sql
+--! Included identity/private/unmirror_auth_user.sql
+create or replace function attune_private.unmirror_auth_user(issuer text, id uuid)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  begin
+    delete from attune.users as u where u.id = unmirror_auth_user.id;
+  exception
+    when others then
+      perform attune_private.note_unmirrored(unmirror_auth_user.id, 'The user was not deleted here', sqlerrm);
+  end;
+
+  -- Also of who came with a token before, and stays; or could not be deleted.
+  delete from attune.user_identities as i
+  where i.issuer = unmirror_auth_user.issuer
+    and i.subject = unmirror_auth_user.id::text;
+
+  update attune.users as u
+  set email = null
+  where u.id = unmirror_auth_user.id;
+exception
+  when others then
+    perform attune_private.note_unmirrored(unmirror_auth_user.id, 'The identity was not ended here', sqlerrm);
+end;
+$$;
+comment on function attune_private.unmirror_auth_user(text, uuid) is
+  'Deletes the user here who was one of Supabase, or ends at least the identity and frees the address. '
+  'It refuses nothing, and notes what could not be in `maintenance_operations`.';
+revoke all on function attune_private.unmirror_auth_user(text, uuid) from public;
+--! EndIncluded identity/private/unmirror_auth_user.sql
+--! Included identity/triggers/tg_auth_users__mirror.sql
+create or replace function attune_private.tg_auth_users__mirror()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+-- Whoever signs up does not wait for us, either.
+set lock_timeout = '2s'
+as $$
+declare
+  issuer constant text := tg_argv[0];
+begin
+  if tg_op = 'DELETE' then
+    perform attune_private.unmirror_auth_user(issuer, old.id);
+  elsif new.deleted_at is not null then
+    perform attune_private.unmirror_auth_user(issuer, new.id);
+  elsif tg_op = 'INSERT'
+    or (new.email, new.raw_user_meta_data, old.deleted_at)
+      is distinct from (old.email, old.raw_user_meta_data, new.deleted_at)
+  then
+    perform attune_private.mirror_auth_user(issuer, new.id, new.email, new.raw_user_meta_data);
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_auth_users__mirror() is
+  'Keeps what is in `auth.users` here, too; its argument is the issuer of the tokens. '
+  'It refuses nothing.';
+revoke all on function attune_private.tg_auth_users__mirror() from public;
+--! EndIncluded identity/triggers/tg_auth_users__mirror.sql
+--! Included identity/private/mirror_auth_users.sql
+create or replace function attune_private.mirror_auth_users(issuer text)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  mirrored bigint := 0;
+  added bigint;
+begin
+  perform attune_private.check_identity(issuer, 'users');
+
+  if to_regclass('auth.users') is null then
+    raise exception using
+      errcode = 'PT404',
+      message = 'There is no table auth.users',
+      detail = 'no_auth_users',
+      hint = 'This is for a database of Supabase: elsewhere users come with their tokens, by provision_user.';
+  end if;
+
+  -- The trigger locks the table: most of it is done before, and what came meanwhile after.
+  for pass in 1..2 loop
+    perform attune_private.mirror_auth_user(mirror_auth_users.issuer, a.id, a.email, a.raw_user_meta_data)
+    from auth.users as a
+    left join attune.user_identities as i
+      on i.issuer = mirror_auth_users.issuer
+      and i.subject = a.id::text
+    left join attune.users as u on u.id = i.user_id
+    where a.deleted_at is null
+      and (u.id is null or u.email is null and a.email is not null);
+    get diagnostics added = row_count;
+    mirrored := mirrored + added;
+    exit when pass = 2;
+
+    execute format(
+      'create or replace trigger _900_attune '
+      'after insert or delete or update of email, raw_user_meta_data, deleted_at on auth.users '
+      'for each row execute function attune_private.tg_auth_users__mirror(%L)',
+      mirror_auth_users.issuer
+    );
+  end loop;
+
+  return mirrored;
+end;
+$$;
+comment on function attune_private.mirror_auth_users(text) is
+  'Gives all users of Supabase (`auth.users`) a row here, now and from now on, by a trigger; returns how many were '
+  'missing, or had no address here. '
+  'The issuer is the `iss` of their tokens. '
+  'It can be called again: for another issuer, or where `maintenance_operations` says that something could not be. '
+  'Refused: `no_auth_users`, `invalid_identity`.';
+revoke all on function attune_private.mirror_auth_users(text) from public;
+--! EndIncluded identity/private/mirror_auth_users.sql
 --! Included identity/private/link_or_register_user.sql
 create or replace function attune_private.link_or_register_user(
   issuer text,

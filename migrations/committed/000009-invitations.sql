@@ -1,5 +1,5 @@
---! Previous: sha1:809f1c7006e4311cb286a03d892a738f4725986f
---! Hash: sha1:a486ddefb934891f0055916fdad8ae0882ad0107
+--! Previous: sha1:6da245ad8fed4517824a3a103c721c1136b2c621
+--! Hash: sha1:8d5cbf8d4a2bb67b0afecd1ca1ecb6e16a43cc92
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:a486ddefb934891f0055916fdad8ae0882ad0107
---! Hash: sha1:88a5255c81988f63984cd21a29987975c08607aa
+--! Previous: sha1:8d5cbf8d4a2bb67b0afecd1ca1ecb6e16a43cc92
+--! Hash: sha1:b84074726b08572972de11085baec03346e4c2ef
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:88a5255c81988f63984cd21a29987975c08607aa
---! Hash: sha1:b678daeeaee333afb1990473c4cb1d23ddbd3828
+--! Previous: sha1:b84074726b08572972de11085baec03346e4c2ef
+--! Hash: sha1:344202811fc94867f742a665a4744811b2589fc0
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b678daeeaee333afb1990473c4cb1d23ddbd3828
---! Hash: sha1:69e1f9e8249f743eea1a904f280c790fdcb97e1e
+--! Previous: sha1:344202811fc94867f742a665a4744811b2589fc0
+--! Hash: sha1:fb813ba3db1feb8195568e4e1d9a1b318b0ae0f2
 --! Message: notifications
 
 -- What there is to notify of

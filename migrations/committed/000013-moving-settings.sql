@@ -1,5 +1,5 @@
---! Previous: sha1:69e1f9e8249f743eea1a904f280c790fdcb97e1e
---! Hash: sha1:a7a4bb1606da6fff6eda7519e4da12984ac21ac4
+--! Previous: sha1:fb813ba3db1feb8195568e4e1d9a1b318b0ae0f2
+--! Hash: sha1:998ec662100fc0b670d53b3f5f3554b5c62ca418
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

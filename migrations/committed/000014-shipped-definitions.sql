@@ -1,5 +1,5 @@
---! Previous: sha1:a7a4bb1606da6fff6eda7519e4da12984ac21ac4
---! Hash: sha1:a0146a15db0bec1ededde62205c1d65cb3e5c6ca
+--! Previous: sha1:998ec662100fc0b670d53b3f5f3554b5c62ca418
+--! Hash: sha1:01c92a485e8c3ccb0f96ef41727539aae8280f7e
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

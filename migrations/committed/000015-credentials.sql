@@ -1,5 +1,5 @@
---! Previous: sha1:a0146a15db0bec1ededde62205c1d65cb3e5c6ca
---! Hash: sha1:8316c1577862f5958b08d9b27def19a44a1433f4
+--! Previous: sha1:01c92a485e8c3ccb0f96ef41727539aae8280f7e
+--! Hash: sha1:162af53390e1b17005c40d024719a556a01670a1
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:8316c1577862f5958b08d9b27def19a44a1433f4
---! Hash: sha1:53b2cfad8cf0a22e05b7591e3b1eff69c38344a1
+--! Previous: sha1:162af53390e1b17005c40d024719a556a01670a1
+--! Hash: sha1:6ed814334dde23001253744c758e6fc9587b6d7f
 --! Message: knowledge
 
 -- What one learns, the others find.

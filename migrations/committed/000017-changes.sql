@@ -1,5 +1,5 @@
---! Previous: sha1:53b2cfad8cf0a22e05b7591e3b1eff69c38344a1
---! Hash: sha1:0fb874f7b5de2889f26954704cb263ab7178daf5
+--! Previous: sha1:6ed814334dde23001253744c758e6fc9587b6d7f
+--! Hash: sha1:abb65d327e81e23a312712ba26b084ed86fd0502
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:0fb874f7b5de2889f26954704cb263ab7178daf5
---! Hash: sha1:66b315792c03e7a7c9fda879e17d1c9f0d6fe054
+--! Previous: sha1:abb65d327e81e23a312712ba26b084ed86fd0502
+--! Hash: sha1:f2d92e69e0f3191919e66baed13f8a8a91622710
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

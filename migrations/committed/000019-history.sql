@@ -1,5 +1,5 @@
---! Previous: sha1:66b315792c03e7a7c9fda879e17d1c9f0d6fe054
---! Hash: sha1:71271f091f9cc67f4d9a70a00f7b91318f3f436e
+--! Previous: sha1:f2d92e69e0f3191919e66baed13f8a8a91622710
+--! Hash: sha1:f693c58218a63675dbc57083102ac95c2c6dc2ab
 --! Message: history
 
 -- What applied at a moment, and back to it.

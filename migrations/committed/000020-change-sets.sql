@@ -1,5 +1,5 @@
---! Previous: sha1:71271f091f9cc67f4d9a70a00f7b91318f3f436e
---! Hash: sha1:3e1be48b2bffceb3fff0027c29613a4eb89cb3db
+--! Previous: sha1:f693c58218a63675dbc57083102ac95c2c6dc2ab
+--! Hash: sha1:e3436a002affb34173f9c275ec52ba7c408cc1ce
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:3e1be48b2bffceb3fff0027c29613a4eb89cb3db
---! Hash: sha1:bc2e3463becef5d2c00fc49ac4ba38f86c410213
+--! Previous: sha1:e3436a002affb34173f9c275ec52ba7c408cc1ce
+--! Hash: sha1:b18130c17b37a1cc33f7dcfe9d0a98ac2cafe7af
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

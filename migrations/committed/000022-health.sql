@@ -1,5 +1,5 @@
---! Previous: sha1:bc2e3463becef5d2c00fc49ac4ba38f86c410213
---! Hash: sha1:6914d3fad965bc89940921dd575f6575fcc1ebf1
+--! Previous: sha1:b18130c17b37a1cc33f7dcfe9d0a98ac2cafe7af
+--! Hash: sha1:4fd26b6adf411edbfd9a2b70ca77915432ce64c3
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
