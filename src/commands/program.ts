@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   dump: async () => (await import("./dump.ts")).dumpCommand(),
   restore: async () => (await import("./restore.ts")).restoreCommand(),
   upgrade: async () => (await import("./upgrade.ts")).upgradeCommand(),
+  maintain: async () => (await import("./maintain.ts")).maintainCommand(),
   "rotate-key": async () => (await import("./rotate-key.ts")).rotateKeyCommand(),
 };
 
