@@ -1,7 +1,8 @@
 --! Previous: -
---! Hash: sha1:99aae04e76c227715e8f3270e420c3753ad76171
+--! Hash: sha1:d5f50cbc1af61b810d8fa8fcf24a0c80269ee847
 --! Message: auth
 
+--! Included auth/roles.sql
 -- The request roles, as PostgREST and Supabase name them. A cluster may have them already, from another
 -- database or another product: then they are used as they are, and the way back leaves them alone.
 do $$
@@ -44,6 +45,7 @@ begin
   end;
 end;
 $$;
+--! EndIncluded auth/roles.sql
 
 create schema attune;
 comment on schema attune is 'An application''s settings: everything here is the API.';

@@ -1,5 +1,5 @@
---! Previous: sha1:99aae04e76c227715e8f3270e420c3753ad76171
---! Hash: sha1:c379f8eae9b9fc695ffd03416c56fdef5f5ab753
+--! Previous: sha1:d5f50cbc1af61b810d8fa8fcf24a0c80269ee847
+--! Hash: sha1:2f956b1a78cec565237b2361913a6a4ad5762051
 --! Message: users
 
 -- Plans

@@ -1,5 +1,5 @@
---! Previous: sha1:c379f8eae9b9fc695ffd03416c56fdef5f5ab753
---! Hash: sha1:378df303a2253f34c6d2f257e438d4885d549ef3
+--! Previous: sha1:2f956b1a78cec565237b2361913a6a4ad5762051
+--! Hash: sha1:f56124f13a0613e70ddbbbb91ddfd96420ae4962
 --! Message: tenancy
 
 create type attune.team_role as enum ('owner', 'admin', 'member');

@@ -1,5 +1,5 @@
---! Previous: sha1:378df303a2253f34c6d2f257e438d4885d549ef3
---! Hash: sha1:3abfc968d238d35d4e62728ddab9fd428fe0dcaa
+--! Previous: sha1:f56124f13a0613e70ddbbbb91ddfd96420ae4962
+--! Hash: sha1:6f142bf31856e1d5fc8a3ac20b7c6fe13ec9f9b5
 --! Message: json schema
 
 -- What a value must be

@@ -1,4 +1,5 @@
 drop function
+  attune_private.cursor_identity(xid),
   attune.changes_since(text),
   attune_hidden.outbox(text, uuid[]),
   attune_hidden.users_of(text[]),

@@ -1,6 +1,13 @@
--- The way back.
+-- The way back. The tables of the servers' queue are no migration's, but of no use without it.
+drop schema if exists attune_worker cascade;
+
 drop policy maintenance_schedules_select_admin on attune.maintenance_schedules;
 drop policy maintenance_schedules_select_service_role on attune.maintenance_schedules;
+
+drop function
+  attune.record_backup(attune.backup_kind, timestamptz),
+  attune_private.last_backup_at();
+drop type attune.backup_kind;
 
 drop procedure attune.run_maintenance(attune.maintenance_task, integer);
 drop function

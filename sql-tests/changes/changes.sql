@@ -9,8 +9,8 @@ select tests.create_user('admin@example.com', is_admin => true);
 
 select tests.authenticate_as('ann@example.com');
 select ok(
-  (attune.changes_since()).cursor ~ '^[0-9a-f]{16}:[0-9]+:[0-9]+:([0-9]+(,[0-9]+)*)?$',
-  'a cursor is an identity and a snapshot'
+  (attune.changes_since()).cursor ~ '^[0-9a-f]{16}:[0-9]+:[0-9]+:[0-9]+:([0-9]+(,[0-9]+)*)?$',
+  'a cursor is an identity, a witness and a snapshot'
 );
 select results_eq(
   $$ select c.must_refetch, c.setting_keys, c.notification_ids, c.knowledge_entry_ids from attune.changes_since() as c $$,
@@ -36,7 +36,7 @@ select throws_ok(
   'a cursor has a limit'
 );
 select is(
-  (attune.changes_since('0123456789abcdef:3:3:')).must_refetch,
+  (attune.changes_since('0123456789abcdef:0:3:3:')).must_refetch,
   true,
   'a cursor of another database says: fetch everything'
 );
@@ -97,7 +97,7 @@ select throws_ok(
 );
 select results_eq(
   format(
-    $$ select o.user_id, (o.changes).must_refetch from attune_hidden.outbox('0123456789abcdef:3:3:', array[%L]::uuid[]) as o $$,
+    $$ select o.user_id, (o.changes).must_refetch from attune_hidden.outbox('0123456789abcdef:0:3:3:', array[%L]::uuid[]) as o $$,
     tests.user_id('ann@example.com')
   ),
   $$ values (null::uuid, true) $$,

@@ -293,6 +293,9 @@ select is_empty($$ select from attune_private.knowledge_words where word in ('hu
 select isnt_empty($$ select from attune_private.knowledge_words where word = 'deploy' $$, 'those that are there still, are');
 select throws_ok($$ update attune.knowledge_versions set body = 'forged' where title is not null $$, '42501', null, 'the owner changes no version, either');
 select throws_ok($$ update attune.knowledge_versions set title = null, body = null, tags = null, metadata = null where entry_id = pg_temp.id('system') $$, '42501', null, 'nor empties one without a record');
+insert into attune.maintenance_operations (operation, reason, details, started_at, actor_role)
+values ('purge_knowledge', 'x', jsonb_build_object('entry_id', pg_temp.id('system')), now() - interval '1 day', 'x');
+select throws_ok($$ update attune.knowledge_versions set title = null, body = null, tags = null, metadata = null where entry_id = pg_temp.id('system') $$, '42501', null, 'nor with the record of a transaction elsewhere, that had the same number before a restore');
 select throws_ok('delete from attune.knowledge_versions', '42501', null, 'nor deletes one');
 select throws_ok('truncate attune.knowledge_versions', '42501', null, 'nor all');
 

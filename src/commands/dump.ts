@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
-import { dump } from "../database/dump.ts";
+import { dump, recordDump } from "../database/dump.ts";
 import { MIGRATIONS_FOLDER } from "../database/migrations.ts";
 import { codeOf, UserError } from "../user-error.ts";
 import { plural } from "../words.ts";
@@ -19,15 +19,18 @@ export function dumpCommand(): Command {
     )
     .action((file: string | undefined) =>
       withDatabase({ migrate: false }, async ({ ownerUrl }, { migrationWait }) => {
+        const startedAt = new Date();
         const content = dump(ownerUrl, MIGRATIONS_FOLDER, migrationWait);
         if (file === undefined) {
           await pipeline(content, process.stdout, { end: false });
+          await recordDump(ownerUrl, startedAt);
           return;
         }
         let rows = 0;
         await writeWhole(file, async function* () {
           rows = yield* content;
         });
+        await recordDump(ownerUrl, startedAt);
         console.log(`Wrote ${plural(rows, "row")} to ${file}.`);
       }),
     );

@@ -14,9 +14,20 @@ import {
   tablesOf,
   TITLE,
 } from "./dump-format.ts";
-import { connect } from "./client.ts";
+import { connect, withClient } from "./client.ts";
 import { lockMigrations, MIGRATION_WAIT } from "./migration-lock.ts";
 import { historyOf, MIGRATIONS_FOLDER, readMigrations } from "./migrations.ts";
+
+/** Writes down that a dump was made which was begun at a moment; whoever can't write there, as on a standby, goes without. */
+export async function recordDump(ownerUrl: string, startedAt: Date): Promise<void> {
+  await withClient(ownerUrl, async (client) => {
+    const { rows } = await client.query<{ can: boolean }>(
+      "select not pg_is_in_recovery() and to_regtype('attune.backup_kind') is not null as can",
+    );
+    if (rows[0]?.can === true)
+      await client.query("select from attune.record_backup('logical', least($1::timestamptz, now()))", [startedAt]);
+  });
+}
 
 /**
  * Reads everything in one transaction that blocks nobody but changes of the schema, and gives it piece by piece.

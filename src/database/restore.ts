@@ -38,6 +38,14 @@ import {
 /** A dump that was looked at from end to end, and can be restored by this version. */
 export type Dump = { file: string; header: Header; migrations: Migration[] };
 
+/** Looks at what is being restored, in its transaction, and throws where it is not good. */
+export type Checks = {
+  /** When the schema of the dump is there, without a row. */
+  schema: (client: pg.Client) => Promise<void>;
+  /** When the rows are, too. */
+  rows: (client: pg.Client) => Promise<void>;
+};
+
 /** As many bytes go to the server at once. */
 const BATCH = 65_536;
 const END = Buffer.from(END_OF_ROWS);
@@ -76,6 +84,7 @@ export async function checkDump(file: string, folder = MIGRATIONS_FOLDER): Promi
 /**
  * Makes the schema that the dump is of and fills it, in one transaction; then brings it up to the newest migration.
  * @param wait how many seconds to wait for another change of the schema
+ * @param checks what else it has to be
  * @throws UserError when the database has Attune already, or refuses what is in the dump; nothing was changed then
  */
 export async function restore(
@@ -83,6 +92,7 @@ export async function restore(
   dump: Dump,
   folder = MIGRATIONS_FOLDER,
   wait = MIGRATION_WAIT,
+  checks?: Checks,
 ): Promise<void> {
   await withClient(ownerUrl, async (client) => {
     try {
@@ -98,8 +108,10 @@ export async function restore(
           await client.query(migration.body);
           await recordMigration(client, migration);
         }
+        await checks?.schema(client);
         const tables = await tablesOf(client);
         await withoutRules(client, tables, () => fill(client, tables, dump.file));
+        await checks?.rows(client);
       });
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error;

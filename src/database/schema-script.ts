@@ -1,4 +1,6 @@
-/** The whole schema, or what is new in it, as one script that whoever has psql can run. */
+/** The whole schema, or what is new in it, as one script that whoever has psql can run; and the roles that it needs. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import pg from "pg";
 import { UserError } from "../user-error.ts";
 import { MIGRATION_LOCK } from "./migration-lock.ts";
@@ -120,4 +122,9 @@ async function history(): Promise<string> {
   const statements: string[] = [];
   await ensureHistory({ query: async (sql) => statements.push(sql.replaceAll(/^ {4}/gm, "").trim()) });
   return statements.join("\n");
+}
+
+/** What makes the roles where they are missing, as the first migration does; for a cluster that a backup is restored in. */
+export async function rolesScript(folder = MIGRATIONS_FOLDER): Promise<string> {
+  return readFile(join(folder, "fixtures/auth/roles.sql"), "utf8");
 }

@@ -7,7 +7,7 @@ import { connect, withClient } from "../database/client.ts";
 import { withholdRights } from "../database/withhold-rights.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { createOwnerRole, localUrl, superuserUrl } from "./connection.ts";
-import { dataVersion, ensureData, prepareFolder } from "./data-folder.ts";
+import { dataVersion, ensureData, finishUpgrade, prepareFolder } from "./data-folder.ts";
 import { keep, type Running } from "./keep.ts";
 import { isAlone, LOCK, LOCK_CLASS, takeServing, takeUsing } from "./locks.ts";
 import { keepRotating } from "./log.ts";
@@ -30,12 +30,13 @@ export type EmbeddedCluster = {
  * starts it, and makes it on the first start. Role and database `attune` exist when it returns.
  * @param what.major the version of PostgreSQL, 15 to 18
  * @param what.serve take the cluster for a serving process, of which there is one at a time
+ * @param what.alone refuse it where anybody uses it, and let nobody in; it is started on a port that nobody knows
  * @param what.signal gives up, and stops what was started
  * @throws UserError
  */
 export async function openCluster(
   dataDir: string,
-  what: { major: number; serve: boolean; signal?: AbortSignal },
+  what: { major: number; serve: boolean; alone?: boolean; signal?: AbortSignal },
 ): Promise<EmbeddedCluster> {
   const programs = await findPrograms(what.major);
   const account = await findAccount();
@@ -46,11 +47,16 @@ export async function openCluster(
 
   const occupy = async (control: pg.Client): Promise<void> => {
     if (what.serve) await takeServing(control, dataDir);
-    await takeUsing(control);
+    if (what.alone !== true) await takeUsing(control);
+    else if (!(await isAlone(control)))
+      throw new UserError(`${dataDir} is in use by another command: wait for it, then try again.`);
   };
   for (let attempt = 1; ; attempt += 1) {
     what.signal?.throwIfAborted();
-    const running = await startOrJoin(place, { signal: what.signal });
+    const running = await startOrJoin(place, {
+      ...(what.alone === true && { port: await freePort() }),
+      signal: what.signal,
+    });
     try {
       await occupy(running.control);
       await ensureDatabase(running.control, secrets, running.port);
@@ -67,9 +73,10 @@ export async function openCluster(
 export type ClusterState =
   { state: "absent" | "stopped" } | { state: "running"; ownerUrl: string; authenticatorUrl: string };
 
-/** Whether a cluster was ever made in `dataDir`, and how to reach it while its server runs. Starts and changes nothing. */
+/** Whether a cluster was ever made in `dataDir`, and how to reach it while its server runs. Starts nothing. */
 export async function clusterState(dataDir: string): Promise<ClusterState> {
-  const folder = join(await realpath(dataDir).catch(() => dataDir), "postgres");
+  const folder = await clusterFolder(dataDir);
+  await finishUpgrade(folder);
   if ((await dataVersion(folder)) === undefined) return { state: "absent" };
   const running = await runningServer(folder);
   if (running === undefined) return { state: "stopped" };
@@ -79,6 +86,11 @@ export async function clusterState(dataDir: string): Promise<ClusterState> {
     ownerUrl: localUrl("attune", ownerPassword, running.port, "attune"),
     authenticatorUrl: localUrl("authenticator", authenticatorPassword, running.port, "attune"),
   };
+}
+
+/** Where the cluster of a data folder is, or would be. */
+export async function clusterFolder(dataDir: string): Promise<string> {
+  return join(await realpath(dataDir).catch(() => dataDir), "postgres");
 }
 
 /** Where the cluster is, and what it takes to start it. */
@@ -112,7 +124,7 @@ async function startOrJoin(
 
       const port = how.port ?? (await freePort(secrets.port));
       await startPostgres(programs, account, folder, port, logFile, { signal: how.signal });
-      await rememberPort(dataDir, secrets, port);
+      if (how.port === undefined) await rememberPort(dataDir, secrets, port);
     } catch (error) {
       if (codeOf(error) === "28P01") {
         throw new UserError(
@@ -140,22 +152,28 @@ function controlName(): string {
 
 /** Creates the owner's role and database where they are missing; two processes at once wait for each other. */
 async function ensureDatabase(control: pg.Client, secrets: Secrets, port: number): Promise<void> {
-  const exists = async (): Promise<{ role: boolean; database: boolean }> => {
+  const exists = async (): Promise<{ role: boolean; monitor: boolean; database: boolean }> => {
     const {
       rows: [found],
-    } = await control.query<{ role: boolean; database: boolean }>(
+    } = await control.query<{ role: boolean; monitor: boolean; database: boolean }>(
       `select exists (select from pg_roles where rolname = 'attune') as role,
+              exists (
+                select from pg_auth_members
+                where roleid = 'pg_monitor'::regrole and member = to_regrole('attune')
+              ) as monitor,
               exists (select from pg_database where datname = 'attune') as database`,
     );
-    return found ?? { role: false, database: false };
+    return found ?? { role: false, monitor: false, database: false };
   };
   const before = await exists();
-  if (before.role && before.database) return;
+  if (before.role && before.monitor && before.database) return;
 
   await control.query("select pg_advisory_lock($1, $2)", [LOCK_CLASS, LOCK.setup]);
   try {
     const found = await exists();
     if (!found.role) await createOwnerRole(control, secrets.ownerPassword);
+    // Clusters of before have an owner who does not see how the server is.
+    else if (!found.monitor) await control.query("grant pg_monitor to attune");
     if (!found.database) {
       // It has its name when it is as it should be, whenever we are killed.
       await control.query("drop database if exists attune_draft");

@@ -1,10 +1,10 @@
 /** The folder of the embedded cluster's data: reachable, of the right version, there in full or not at all. */
-import { mkdir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { codeOf, UserError } from "../user-error.ts";
 import { initdb } from "./initdb.ts";
 import { isAlive } from "./processes.ts";
-import { type Account, assertReachable, type Programs } from "./programs.ts";
+import { type Account, assertReachable, findPrograms, installCommand, type Programs } from "./programs.ts";
 
 /**
  * Makes the data folder where it is missing, and says where in it the cluster is to be.
@@ -36,6 +36,38 @@ export async function dataVersion(folder: string): Promise<number | undefined> {
   );
 }
 
+/** Makes the renames of before last beyond a loss of power. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Where a new cluster that is whole waits until the old one is out of the way. */
+export function upgradedFolder(folder: string): string {
+  return `${folder}.upgraded`;
+}
+
+/** Where the cluster of an older version is kept when another takes its place. */
+export function keptFolder(folder: string, major: number): string {
+  return `${folder}-${major}`;
+}
+
+/** Puts the new cluster in its place, where an upgrade was interrupted just when the old one was out of the way. */
+export async function finishUpgrade(folder: string): Promise<void> {
+  if ((await dataVersion(folder)) !== undefined) return;
+  try {
+    await rename(upgradedFolder(folder), folder);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return;
+    throw error;
+  }
+  await syncFolder(dirname(folder));
+}
+
 /** Makes the data in a folder beside and renames it, so that there is all of it or nothing. */
 export async function ensureData(
   programs: Programs,
@@ -44,10 +76,11 @@ export async function ensureData(
   superuserPassword: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  await finishUpgrade(folder);
   const version = await dataVersion(folder);
   if (version !== undefined && version !== programs.major) {
     throw new UserError(
-      `${folder} was made by PostgreSQL ${version} and this is PostgreSQL ${programs.major}: dump it with the old version, or set ATTUNE_DATA_DIR to an empty folder.`,
+      `${folder} was made by PostgreSQL ${version} and this is PostgreSQL ${programs.major}: ${await wayOut(version, programs.major)}, or set ATTUNE_DATA_DIR to an empty folder.`,
     );
   }
   if (version !== undefined) return;
@@ -70,5 +103,16 @@ export async function ensureData(
         `${folder} exists and holds no PostgreSQL data: remove it, or set ATTUNE_DATA_DIR to another folder.`,
       );
     }
+  }
+}
+
+/** What to do with data of another major version. */
+async function wayOut(version: number, major: number): Promise<string> {
+  if (version > major) return `set ATTUNE_EMBEDDED_MAJOR=${version}`;
+  try {
+    await findPrograms(version);
+    return "`npx attune upgrade` takes it there";
+  } catch {
+    return `run \`${await installCommand(version)}\`, then \`npx attune upgrade\``;
   }
 }

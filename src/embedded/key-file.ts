@@ -6,6 +6,7 @@ import { isMasterKey } from "../options/parsers.ts";
 import type { MasterKeys } from "../master-keys.ts";
 import { say } from "../say.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
+import { syncFolder } from "./data-folder.ts";
 
 export const KEY_FILE = "master-key.json";
 
@@ -61,15 +62,6 @@ async function writeDraft(file: string, { current, previous }: MasterKeys): Prom
     await handle.close();
   }
   return draft;
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function read(file: string): Promise<MasterKeys | undefined> {

