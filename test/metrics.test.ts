@@ -291,10 +291,16 @@ test("a database that is away, or says nothing, is told, and nothing of what it 
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => silent.close(resolve));
   expect(await told(`postgres://nobody@127.0.0.1:${port}/none`)).toEqual(away);
-  expect(await told(database.authenticatorUrl)).toMatchObject({
+  const all = await told(database.authenticatorUrl);
+  expect(all).toMatchObject({
     attune_database_up: { "": 1 },
     attune_ready: { "": 1 },
     attune_database_read_only: { "": 0 },
     attune_database_migrations: { "": (await readMigrations()).length },
+    attune_health_up: { "": 1 },
+    attune_database_table_rows: { "attune.users": expect.any(Number) },
+    attune_backlog_due: { mails: 0, deliveries: 0, change_sets: 0, rollout_steps: 0 },
   });
+  expect(all["attune_database_size_bytes"]?.[""]).toBeGreaterThan(1_000_000);
+  expect(all["attune_database_connections_max"]?.[""]).toBeGreaterThan(0);
 });

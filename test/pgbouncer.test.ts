@@ -3,9 +3,10 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { expect, test } from "vitest";
 import { authenticatorUrlOf } from "../src/database/authenticator.ts";
 import { withClient } from "../src/database/client.ts";
@@ -27,30 +28,40 @@ if (!isThere) {
   console.warn(`pgbouncer is not tried: there is none at ${PGBOUNCER} (\`apt-get install pgbouncer\`, or PGBOUNCER).`);
 }
 
-/** Starts pgbouncer in front of the cluster, and gives the same connection strings through it. */
+const DEPLOY = join(import.meta.dirname, "../deploy");
+
+/** Makes the owner's database as the compose file's PostgreSQL does, by the same file. */
+async function makeAttune(cluster: ThrowawayCluster, secrets: Record<string, string>): Promise<void> {
+  const script = (await readFile(join(DEPLOY, "postgres/owner.sql"), "utf8"))
+    .replaceAll(/^\\getenv .*$/gm, "")
+    .replaceAll(/:'(\w+)'/g, (_, name: string) => pg.escapeLiteral(secrets[name] ?? ""))
+    // The cluster has an owner of this name.
+    .replace("create role", "alter role");
+  await withClient(cluster.superuserUrl("postgres"), (client) => client.query("create database attune"));
+  await withClient(cluster.superuserUrl("attune"), (client) => client.query(script));
+}
+
+/** Starts pgbouncer in front of the cluster as the compose file does, and gives the same connection strings through it. */
 async function startPgbouncer(
   cluster: ThrowawayCluster,
-  passwords: Record<string, string>,
+  password: string,
 ): Promise<{ through: (url: string) => string; stop: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), "attune-pgbouncer-"));
   const port = await freePort();
-  const users = Object.entries(passwords).map(([user, password]) => `"${user}" "${password}"\n`);
-  await writeFile(join(folder, "users.txt"), users.join(""));
-  await writeFile(
-    join(folder, "pgbouncer.ini"),
-    `[databases]
-* = host=127.0.0.1 port=${cluster.port}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${port}
-unix_socket_dir =
-auth_type = scram-sha-256
-auth_file = ${join(folder, "users.txt")}
-pool_mode = transaction
-default_pool_size = ${CONNECTIONS}
-max_client_conn = 200
-`,
-  );
+  const replaced: [string, string][] = [
+    ["host=postgres port=5432", `host=127.0.0.1 port=${cluster.port}`],
+    ["listen_addr = *", "listen_addr = 127.0.0.1"],
+    ["listen_port = 6432", `listen_port = ${port}`],
+    ["/tmp/users.txt", join(folder, "users.txt")],
+    ["default_pool_size = 20", `default_pool_size = ${CONNECTIONS}`],
+  ];
+  let configuration = await readFile(join(DEPLOY, "pgbouncer/pgbouncer.ini"), "utf8");
+  for (const [shipped, used] of replaced) {
+    expect(configuration).toContain(shipped);
+    configuration = configuration.replace(shipped, used);
+  }
+  await writeFile(join(folder, "users.txt"), `"pgbouncer" "${password}"\n`);
+  await writeFile(join(folder, "pgbouncer.ini"), configuration);
   const { uid, gid } = await findAccount();
   if (uid !== undefined && gid !== undefined) {
     await chmod(folder, 0o700);
@@ -85,32 +96,30 @@ test.runIf(isThere)(
     const cluster = await startThrowawayCluster();
     const stops: (() => Promise<unknown>)[] = [cluster.stop];
     try {
-      const directly = cluster.ownerUrl("pooled");
+      const directly = cluster.ownerUrl("attune");
       const authenticator = authenticatorUrlOf(
         readOptions({ DATABASE_URL: directly, JWT_SECRET }),
         directly,
         undefined,
       );
-      const { through, stop } = await startPgbouncer(cluster, {
-        attune: passwordOf(directly),
-        authenticator: passwordOf(authenticator),
-      });
+      const password = randomBytes(16).toString("hex");
+      await makeAttune(cluster, { owner_password: passwordOf(directly), pgbouncer_password: password });
+      const { through, stop } = await startPgbouncer(cluster, password);
       stops.unshift(stop);
       const asSuperuser = async (sql: string): Promise<Record<string, unknown>[]> =>
         withClient(
-          cluster.superuserUrl("pooled"),
+          cluster.superuserUrl("attune"),
           async (client) => (await client.query<Record<string, unknown>>(sql)).rows,
         );
 
       // Migrating, by several at once.
-      await cluster.createDatabase("pooled");
       const applied = await Promise.all([1, 2, 3].map(() => migrate(through(directly))));
       const counts = applied.map((found) => found.applied.length);
       const all = await asSuperuser("select filename from graphile_migrate.migrations");
       expect(counts.reduce((sum, count) => sum + count)).toBe(all.length);
       expect(await asSuperuser("select * from pg_locks where locktype = 'advisory'")).toEqual([]);
 
-      await asSuperuser(`alter role authenticator password '${passwordOf(authenticator)}'`);
+      // What the server gives `authenticator` is known to pgbouncer at once.
       const environment = { DATABASE_URL: through(directly), JWT_SECRET };
       const server: Running & { address: string } = await startServer({
         ...environment,

@@ -2,11 +2,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { Gauge, Registry } from "prom-client";
+import { queryAs } from "../database/query-as.ts";
 import { type DatabaseState, stateOf } from "../server/routes/health.ts";
+import { TRUSTED } from "../sign-in/authenticate.ts";
+import { type Alert, type Family, type Health, healthFamilies } from "./health-metrics.ts";
 
 /** For how long an answer is good, and how long one is waited for, in milliseconds. Prometheus waits ten seconds. */
 const FRESH = 5000;
 const PATIENCE = 3000;
+
+const READER = { ...TRUSTED, pgSettings: { ...TRUSTED.pgSettings, statement_timeout: `${PATIENCE}ms` } };
+
+const HEALTH = `
+  select to_json(attune.database_health()) as health,
+         (select coalesce(json_agg(json_build_object('name', a.name, 'severity', a.severity)), '[]')
+          from attune.health_alerts() as a) as alerts`;
 
 /**
  * Makes the function that tells it in Prometheus' text format.
@@ -26,12 +36,6 @@ export function createDatabaseMetrics(pool: pg.Pool): () => Promise<string> {
     return Promise.race([reading ?? AWAY, sleep(PATIENCE, AWAY, { ref: false })]);
   };
 }
-
-type Family = {
-  name: string;
-  help: string;
-  samples: readonly { labels?: Readonly<Record<string, string>>; value: number }[];
-};
 
 /** @param isUp whether the database can be used, and requests be served */
 function stateFamilies(isUp: boolean, isReady: boolean): Family[] {
@@ -63,7 +67,23 @@ async function read(pool: pg.Pool): Promise<string> {
       help: "Migrations of this version that it has; absent where no history says so.",
       samples: level === undefined ? [] : [{ value: level }],
     },
+    ...(await readHealth(pool)),
   ]);
+}
+
+/** Without it when it can't be read in time: the rest is told. */
+async function readHealth(pool: pg.Pool): Promise<Family[]> {
+  const isRead = (value: number): Family => ({
+    name: "attune_health_up",
+    help: "Whether database_health could be read.",
+    samples: [{ value }],
+  });
+  try {
+    const [row] = await queryAs<{ health: Health; alerts: Alert[] }>(pool, READER, HEALTH);
+    return row === undefined ? [isRead(0)] : [isRead(1), ...healthFamilies(row.health, row.alerts)];
+  } catch {
+    return [isRead(0)];
+  }
 }
 
 /** In Prometheus' text format: what has no sample is left out. */
