@@ -1,5 +1,5 @@
---! Previous: sha1:b18130c17b37a1cc33f7dcfe9d0a98ac2cafe7af
---! Hash: sha1:4fd26b6adf411edbfd9a2b70ca77915432ce64c3
+--! Previous: sha1:84bae1e8c856d4191fc76d456fdbe76bd16bb669
+--! Hash: sha1:e198ae8a14cf0e4383407280bc2ed2df8b4678e3
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
