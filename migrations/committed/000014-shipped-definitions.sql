@@ -1,5 +1,5 @@
---! Previous: sha1:998ec662100fc0b670d53b3f5f3554b5c62ca418
---! Hash: sha1:01c92a485e8c3ccb0f96ef41727539aae8280f7e
+--! Previous: sha1:3bf7cd69ed611e73360f6488725db55f34bdafe0
+--! Hash: sha1:6ffa4c8697e7ff45881e7323a6d3b792e3f0a8cf
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

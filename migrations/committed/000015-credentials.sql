@@ -1,5 +1,5 @@
---! Previous: sha1:01c92a485e8c3ccb0f96ef41727539aae8280f7e
---! Hash: sha1:162af53390e1b17005c40d024719a556a01670a1
+--! Previous: sha1:6ffa4c8697e7ff45881e7323a6d3b792e3f0a8cf
+--! Hash: sha1:bcca2295f447d3ae3570e494fc5eb2228b324391
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

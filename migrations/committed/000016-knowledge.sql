@@ -1,5 +1,5 @@
---! Previous: sha1:162af53390e1b17005c40d024719a556a01670a1
---! Hash: sha1:6ed814334dde23001253744c758e6fc9587b6d7f
+--! Previous: sha1:bcca2295f447d3ae3570e494fc5eb2228b324391
+--! Hash: sha1:1e9824724892769d1bfca041ee9fc8cae25a4c16
 --! Message: knowledge
 
 -- What one learns, the others find.

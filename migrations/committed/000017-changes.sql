@@ -1,5 +1,5 @@
---! Previous: sha1:6ed814334dde23001253744c758e6fc9587b6d7f
---! Hash: sha1:abb65d327e81e23a312712ba26b084ed86fd0502
+--! Previous: sha1:1e9824724892769d1bfca041ee9fc8cae25a4c16
+--! Hash: sha1:2d9d3d66596f0a1213218c0008d76586acbb34ce
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

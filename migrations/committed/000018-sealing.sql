@@ -1,5 +1,5 @@
---! Previous: sha1:abb65d327e81e23a312712ba26b084ed86fd0502
---! Hash: sha1:f2d92e69e0f3191919e66baed13f8a8a91622710
+--! Previous: sha1:2d9d3d66596f0a1213218c0008d76586acbb34ce
+--! Hash: sha1:2acf3a3f1f72103494a85cfdf226b082ac0022c8
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:f2d92e69e0f3191919e66baed13f8a8a91622710
---! Hash: sha1:f693c58218a63675dbc57083102ac95c2c6dc2ab
+--! Previous: sha1:2acf3a3f1f72103494a85cfdf226b082ac0022c8
+--! Hash: sha1:e09775fde9bd6cc062d7eb385c65b8dddbb8c297
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:f693c58218a63675dbc57083102ac95c2c6dc2ab
---! Hash: sha1:e3436a002affb34173f9c275ec52ba7c408cc1ce
+--! Previous: sha1:e09775fde9bd6cc062d7eb385c65b8dddbb8c297
+--! Hash: sha1:d4d6434e6ca6bf90416e7b1388c2ce27fd718ddb
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

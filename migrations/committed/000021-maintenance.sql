@@ -1,5 +1,5 @@
---! Previous: sha1:e3436a002affb34173f9c275ec52ba7c408cc1ce
---! Hash: sha1:b18130c17b37a1cc33f7dcfe9d0a98ac2cafe7af
+--! Previous: sha1:d4d6434e6ca6bf90416e7b1388c2ce27fd718ddb
+--! Hash: sha1:84bae1e8c856d4191fc76d456fdbe76bd16bb669
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
