@@ -38,6 +38,8 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     setupFiles: ["test/support/compile-cache.ts", "test/support/coverage.ts", "test/support/seed.ts"],
     pool: "forks",
+    // PostGraphile is loaded once a worker.
+    isolate: false,
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // Counting what is run takes its time.

@@ -13,7 +13,7 @@ import { schemaScript } from "../src/database/schema-script.ts";
 import { clusterState } from "../src/embedded/cluster.ts";
 import { createVerifier } from "../src/sign-in/jwt.ts";
 import { readCatalogue } from "./support/catalogue.ts";
-import { attune, type Environment } from "./support/cli.ts";
+import { attune, type Environment, launch } from "./support/cli.ts";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 
 const JWT_SECRET = "a secret for tests, long enough to be one";
@@ -87,6 +87,17 @@ describe("help", () => {
   ] as const)("for %j is one sentence", async ([args, sentence]) => {
     expect(await attune([...args])).toMatchObject({ code: 1, stdout: "", stderr: sentence });
   });
+});
+
+test.for([
+  ["status"],
+  ["url", "--owner"],
+  ["query", "select 1/0"],
+  ["definitions", "export"],
+  ["migrate"],
+  ["rollback", "--to", "999", "--yes"],
+])("%j in a process of its own, which ends by itself, says what the tests are told", async (args) => {
+  expect(await launch(args, environment).finished).toEqual(await attune(args, environment));
 });
 
 describe("token", () => {

@@ -1,5 +1,5 @@
 --! Previous: sha1:6f142bf31856e1d5fc8a3ac20b7c6fe13ec9f9b5
---! Hash: sha1:f37b51e89e0eb5e6a2fbaf2a848d15955ea91935
+--! Hash: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -61,7 +61,6 @@ declare
   problems jsonb;
   annotated jsonb;
   obstacle text;
-  broken bigint;
 begin
   new.rollout_group := coalesce(new.rollout_group, new.key);
   new.default_value := coalesce(new.default_value, 'null');
@@ -150,25 +149,19 @@ begin
     end if;
   end if;
 
-  if tg_op = 'UPDATE'
-    and (new.schema, new.default_value, new.layer, new.merge, new.seeding)
-      is distinct from (old.schema, old.default_value, old.layer, old.merge, old.seeding)
-  then
-    -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one.
-    lock table
-      attune.global_settings, attune.plan_settings, attune.team_settings,
-      attune.user_preferences, attune.project_preferences
-    in share row exclusive mode;
-
-    select count(*) into broken from attune_private.broken_values(new);
-
-    if broken > 0 then
-      raise exception using
-        errcode = 'PT409',
-        message = format('%s stored values of %s would no longer be allowed', broken, new.key),
-        detail = 'stored_values_invalid',
-        hint = 'Change or reset those values first, or let apply_definitions discard them.';
+  if tg_op = 'UPDATE' and attune_private.may_break_values(old, new) then
+    -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one. What there
+    -- is to refuse already is refused before they wait.
+    if attune_private.check_stored_values(new) > 0 then
+      perform attune_private.refuse_broken_values(new);
     end if;
+
+    perform attune_private.lock_all_layers();
+    perform attune_private.refuse_broken_values(new);
+
+    delete from attune_private.checked_definitions as c
+    where c.transaction_id = pg_current_xact_id_if_assigned()
+      and c.key = new.key;
   end if;
 
   return new;
@@ -178,7 +171,7 @@ comment on function attune_private.tg_setting_definitions__validate() is
   'Refuses a definition that is too large (`too_large`) or deep (`value_too_deep`), has an unusable key '
   '(`invalid_key`), schema (`invalid_schema`) or default (`invalid_default`, `secret_in_setting`, '
   '`invalid_timezone`) or merging (`invalid_merge`), or would break values that are stored '
-  '(`stored_values_invalid`).';
+  '(`stored_values_invalid`), or is changed in a transaction with a snapshot of its own (`read_committed_required`).';
 revoke all on function attune_private.tg_setting_definitions__validate() from public;
 --! EndIncluded settings/triggers/tg_setting_definitions__validate.sql
 --! Included settings/triggers/tg_setting_definitions__keep_used.sql
@@ -578,6 +571,35 @@ comment on function attune_private.refuse_unknown_settings(text[]) is
   'Refuses: `unknown_setting`, naming each of several keys that were asked for at once.';
 revoke all on function attune_private.refuse_unknown_settings(text[]) from public;
 --! EndIncluded settings/private/refuse_unknown_settings.sql
+--! Included settings/private/present_definition.sql
+create or replace function attune_private.present_definition(key text)
+returns attune.setting_definitions
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  definition attune.setting_definitions;
+begin
+  select d.* into definition from attune.setting_definitions as d where d.key = present_definition.key;
+
+  if not found then
+    perform attune_private.refuse_unknown_setting(present_definition.key);
+  end if;
+
+  -- A snapshot may be from before the definition was changed: then the lock fails (40001). Who changes it just now waits
+  -- for us, so we do not wait for them (55P03).
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    perform from attune.setting_definitions as d where d.key = present_definition.key for share nowait;
+  end if;
+
+  return definition;
+end;
+$$;
+comment on function attune_private.present_definition(text) is
+  'The definition by which a value is judged that is written now; it stays until the transaction is over. '
+  'Refused: `unknown_setting`.';
+revoke all on function attune_private.present_definition(text) from public;
+--! EndIncluded settings/private/present_definition.sql
 --! Included settings/private/check_setting.sql
 create or replace function attune_private.check_setting(caller attune_private.caller, key text)
 returns void
@@ -862,11 +884,7 @@ begin
     return new;
   end if;
 
-  select d.* into definition from attune.setting_definitions as d where d.key = new.key;
-
-  if not found then
-    perform attune_private.refuse_unknown_setting(new.key);
-  end if;
+  definition := attune_private.present_definition(new.key);
 
   if stored_layer > definition.layer then
     raise exception using
@@ -915,7 +933,7 @@ begin
 
   perform attune_private.check_variants(new.key, new.variants);
   perform attune_private.check_depth('A variant of ' || new.key, new.variants);
-  select d.* into definition from attune.setting_definitions as d where d.key = new.key;
+  definition := attune_private.present_definition(new.key);
 
   for variant, place in
     select v.item, v.place - 1 from jsonb_array_elements(new.variants) with ordinality as v (item, place)
@@ -1508,6 +1526,29 @@ create trigger _400_limit_preferences after insert on attune.project_preferences
 
 create type attune_private.stored_value as (layer attune.setting_layer, user_id uuid, scope text, value jsonb);
 comment on type attune_private.stored_value is 'One stored value of a known setting, and where it is stored.';
+
+create table attune_private.checked_definitions (
+  transaction_id xid8 not null default pg_current_xact_id(),
+  key text not null
+    constraint checked_definitions_key_check check (char_length(key) <= 200),
+  judged_by jsonb not null
+    constraint checked_definitions_judged_by_check check (octet_length(judged_by::text) <= 150000),
+  written_from xid8 not null,
+  broken attune_private.stored_value[] not null
+    constraint checked_definitions_broken_check check (cardinality(broken) <= 10000),
+  constraint checked_definitions_pkey primary key (transaction_id, key)
+);
+comment on table attune_private.checked_definitions is
+  'Definitions that a transaction is about to write, by which it has judged what is stored: see `check_stored_values`. '
+  'Nobody else ever sees a row.';
+comment on column attune_private.checked_definitions.transaction_id is 'Which transaction.';
+comment on column attune_private.checked_definitions.key is 'Which setting.';
+comment on column attune_private.checked_definitions.judged_by is 'What of the definition decides, as `judged_by` has it.';
+comment on column attune_private.checked_definitions.written_from is
+  'What transactions before this one have written was judged.';
+comment on column attune_private.checked_definitions.broken is 'The different values in it that are not allowed.';
+alter table attune_private.checked_definitions enable row level security;
+revoke all on attune_private.checked_definitions from public;
 
 --! Included settings/private/system_setting.sql
 create or replace function attune_private.system_setting(key text)
@@ -2263,52 +2304,90 @@ revoke all on function attune_private.whole_value(
   attune.setting_definitions, attune.setting_layer, jsonb, uuid, uuid
 ) from public;
 --! EndIncluded settings/private/whole_value.sql
---! Included settings/private/broken_values.sql
-create or replace function attune_private.broken_values(definition attune.setting_definitions)
+--! Included settings/private/judged_by.sql
+create or replace function attune_private.judged_by(definition attune.setting_definitions)
+returns jsonb
+language sql immutable parallel safe security invoker
+begin atomic
+  select jsonb_build_array(
+    (definition).schema, (definition).default_value, (definition).merge, (definition).seeding
+  );
+end;
+comment on function attune_private.judged_by(attune.setting_definitions) is
+  'All of a definition that decides whether a value is allowed in a layer that may hold one.';
+revoke all on function attune_private.judged_by(attune.setting_definitions) from public;
+--! EndIncluded settings/private/judged_by.sql
+--! Included settings/private/may_break_values.sql
+create or replace function attune_private.may_break_values(
+  present attune.setting_definitions,
+  wanted attune.setting_definitions
+)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select (wanted).layer < (present).layer
+    or attune_private.judged_by(wanted) is distinct from attune_private.judged_by(present);
+end;
+comment on function attune_private.may_break_values(attune.setting_definitions, attune.setting_definitions) is
+  'Whether a definition could refuse a stored value that the present one allows.';
+revoke all on function attune_private.may_break_values(attune.setting_definitions, attune.setting_definitions)
+  from public;
+--! EndIncluded settings/private/may_break_values.sql
+--! Included settings/private/stored_values.sql
+create or replace function attune_private.stored_values(definition attune.setting_definitions, written_from xid8)
 returns setof attune_private.stored_value
-language sql stable parallel safe security invoker
+language sql stable security invoker
 begin atomic
   -- Where a layer holds whole values from now on, each is judged as what it amounts to.
   select s.layer, s.user_id, s.scope, s.value
   from attune.setting_definitions as present
   cross join lateral (
     select
-      present.merge <> (broken_values.definition).merge and present.merge = 'deep' as of_all,
+      present.merge <> (stored_values.definition).merge and present.merge = 'deep' as of_all,
       not attune_private.holds_whole_value(present.merge, present.seeding, 'user')
         and attune_private.holds_whole_value(
-          (broken_values.definition).merge, (broken_values.definition).seeding, 'user'
+          (stored_values.definition).merge, (stored_values.definition).seeding, 'user'
         ) as of_users
   ) as becomes_whole
   cross join lateral (
     select
       'global'::attune.setting_layer, null::uuid, null::text,
-      case when of_all then attune_private.whole_value(present, 'global', g.value) else g.value end
+      case when of_all then attune_private.whole_value(present, 'global', g.value) else g.value end,
+      g.xmin
     from attune.global_settings as g
     where g.key = present.key
     union all
-    select 'global', null, v.variant ->> 'name', case
-      when of_all
-        then attune_private.whole_value(present, 'global', attune_hidden.json_merge_patch(g.value, v.variant -> 'value'))
-      when (broken_values.definition).merge = 'replace' then v.variant -> 'value'
-      else attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
-    end
+    select
+      'global', null, v.variant ->> 'name',
+      case
+        when of_all
+          then attune_private.whole_value(present, 'global', attune_hidden.json_merge_patch(g.value, v.variant -> 'value'))
+        when (stored_values.definition).merge = 'replace' then v.variant -> 'value'
+        else attune_hidden.json_merge_patch(g.value, v.variant -> 'value')
+      end,
+      g.xmin
     from attune.global_settings as g
     cross join jsonb_array_elements(g.variants) as v (variant)
     where g.key = present.key
     union all
-    select 'plan', null, p.plan, case when of_all then attune_private.whole_value(present, 'plan', p.value) else p.value end
+    select
+      'plan', null, p.plan,
+      case when of_all then attune_private.whole_value(present, 'plan', p.value) else p.value end,
+      p.xmin
     from attune.plan_settings as p
     where p.key = present.key
     union all
     select
       'team', null, t.team_id::text,
-      case when of_all then attune_private.whole_value(present, 'team', t.value) else t.value end
+      case when of_all then attune_private.whole_value(present, 'team', t.value) else t.value end,
+      t.xmin
     from attune.team_settings as t
     where t.key = present.key
     union all
     select
       'user', p.user_id, null,
-      case when of_users then attune_private.whole_value(present, 'user', p.value, p.user_id) else p.value end
+      case when of_users then attune_private.whole_value(present, 'user', p.value, p.user_id) else p.value end,
+      p.xmin
     from attune.user_preferences as p
     where p.key = present.key
     union all
@@ -2317,21 +2396,215 @@ begin atomic
       case
         when of_all then attune_private.whole_value(present, 'project', p.value, p.user_id, p.project_id)
         else p.value
-      end
+      end,
+      p.xmin
     from attune.project_preferences as p
     where p.key = present.key
-  ) as s (layer, user_id, scope, value)
-  where present.key = (broken_values.definition).key
-    and (
-      s.layer > (broken_values.definition).layer
-      or attune_private.stored_value_problem(broken_values.definition, s.layer, s.value) is not null
-    );
+  ) as s (layer, user_id, scope, value, written_by)
+  where present.key = (stored_values.definition).key
+    -- Numbers of transactions come round again: one that is very old may count as new, none that is new as old.
+    and (stored_values.written_from is null or age(s.written_by) <= age(stored_values.written_from::xid));
 end;
+comment on function attune_private.stored_values(attune.setting_definitions, xid8) is
+  'What is stored of a setting, as this definition of it would take it; those of variants have their name as scope. '
+  'Only what transactions have written that ended after those before this one; all, with NULL.';
+revoke all on function attune_private.stored_values(attune.setting_definitions, xid8) from public;
+--! EndIncluded settings/private/stored_values.sql
+--! Included settings/private/broken_forms.sql
+create or replace function attune_private.broken_forms(definition attune.setting_definitions, written_from xid8)
+returns setof attune_private.stored_value
+language sql stable security invoker
+begin atomic
+  -- Many hold the same: each value is judged once.
+  with forms as materialized (
+    select distinct s.layer, s.value
+    from attune_private.stored_values(broken_forms.definition, broken_forms.written_from) as s
+  )
+  select f.layer, null::uuid, null::text, f.value
+  from forms as f
+  where attune_private.stored_value_problem(broken_forms.definition, f.layer, f.value) is not null;
+end;
+comment on function attune_private.broken_forms(attune.setting_definitions, xid8) is
+  'The different values in `stored_values` that this definition would not allow.';
+revoke all on function attune_private.broken_forms(attune.setting_definitions, xid8) from public;
+--! EndIncluded settings/private/broken_forms.sql
+--! Included settings/private/broken_values.sql
+create or replace function attune_private.broken_values(definition attune.setting_definitions)
+returns setof attune_private.stored_value
+language plpgsql stable security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  checked attune_private.checked_definitions;
+  broken attune_private.stored_value[];
+begin
+  -- What the present definition allows needs no judgement while nothing else decides.
+  if not exists (
+    select from attune.setting_definitions as d
+    where d.key = definition.key
+      and attune_private.judged_by(d) = attune_private.judged_by(definition)
+  ) then
+    select c.* into checked
+    from attune_private.checked_definitions as c
+    where c.transaction_id = pg_current_xact_id_if_assigned()
+      and c.key = definition.key
+      and c.judged_by = attune_private.judged_by(definition);
+
+    broken := checked.broken
+      || array(select f from attune_private.broken_forms(definition, checked.written_from) as f);
+  end if;
+
+  return query
+    select s.*
+    from attune_private.stored_values(definition, null) as s
+    where s.layer > definition.layer;
+
+  if broken <> '{}' then
+    return query
+      select s.*
+      from attune_private.stored_values(definition, null) as s
+      join (select distinct b.layer, b.value from unnest(broken) as b) as b on b.layer = s.layer and b.value = s.value
+      where s.layer <= definition.layer;
+  end if;
+end;
+$$;
 comment on function attune_private.broken_values(attune.setting_definitions) is
   'The stored values of a setting that this definition of it would not allow; those of variants have their name as '
-  'scope.';
+  'scope. '
+  'What `check_stored_values` has judged in this transaction is not judged again.';
 revoke all on function attune_private.broken_values(attune.setting_definitions) from public;
 --! EndIncluded settings/private/broken_values.sql
+--! Included settings/private/refuse_broken_values.sql
+create or replace function attune_private.refuse_broken_values(definition attune.setting_definitions)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  broken bigint;
+begin
+  select count(*) into broken from attune_private.broken_values(definition);
+
+  if broken > 0 then
+    raise exception using
+      errcode = 'PT409',
+      message = format('%s stored values of %s would no longer be allowed', broken, definition.key),
+      detail = 'stored_values_invalid',
+      hint = 'Change or reset those values first, or let apply_definitions discard them.';
+  end if;
+end;
+$$;
+comment on function attune_private.refuse_broken_values(attune.setting_definitions) is
+  'Refuses a definition that would not allow what is stored (`stored_values_invalid`).';
+revoke all on function attune_private.refuse_broken_values(attune.setting_definitions) from public;
+--! EndIncluded settings/private/refuse_broken_values.sql
+--! Included settings/private/check_stored_values.sql
+create or replace function attune_private.check_stored_values(definition attune.setting_definitions)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- All transactions before it are over: what they wrote is seen by the statement that judges.
+  seen_until constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+  judgement constant jsonb := attune_private.judged_by(definition);
+  refused attune_private.stored_value[];
+begin
+  select c.broken into refused
+  from attune_private.checked_definitions as c
+  where c.transaction_id = pg_current_xact_id_if_assigned()
+    and c.key = definition.key
+    and c.judged_by = judgement;
+
+  if found then
+    return cardinality(refused);
+  end if;
+
+  -- What becomes whole depends on other rows, too, and is judged when they are locked.
+  if not exists (
+    select from attune.setting_definitions as d
+    where d.key = definition.key
+      and attune_private.judged_by(d) <> judgement
+      and attune_private.holds_whole_value(d.merge, d.seeding, 'global')
+        >= attune_private.holds_whole_value(definition.merge, definition.seeding, 'global')
+      and attune_private.holds_whole_value(d.merge, d.seeding, 'user')
+        >= attune_private.holds_whole_value(definition.merge, definition.seeding, 'user')
+  ) then
+    return 0;
+  end if;
+
+  refused := array(select f from attune_private.broken_forms(definition, null) as f limit 10001);
+
+  -- More than that are not remembered.
+  if cardinality(refused) <= 10000 then
+    insert into attune_private.checked_definitions as c (key, judged_by, written_from, broken)
+    values (definition.key, judgement, seen_until, refused)
+    on conflict on constraint checked_definitions_pkey
+    do update set judged_by = excluded.judged_by, written_from = excluded.written_from, broken = excluded.broken;
+  end if;
+
+  return cardinality(refused);
+end;
+$$;
+comment on function attune_private.check_stored_values(attune.setting_definitions) is
+  'Judges what is stored of a setting by a definition that it is to have, before the layers are locked: under the lock, '
+  '`broken_values` has only to look at what was written since. '
+  'Returns how many different values it would not allow, as far as that is found without the lock.';
+revoke all on function attune_private.check_stored_values(attune.setting_definitions) from public;
+--! EndIncluded settings/private/check_stored_values.sql
+--! Included settings/private/lock_all_layers.sql
+create or replace function attune_private.lock_all_layers()
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  told constant text := current_setting('lock_timeout');
+  give_up constant timestamptz := clock_timestamp() + coalesce(nullif(told, '0'), '10s')::interval;
+  pause double precision := 0.1;
+begin
+  -- A snapshot may be from before somebody wrote a value, which then would be seen by nobody.
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception using
+      errcode = 'PT409',
+      message = 'A definition is not changed in a transaction with a snapshot of its own',
+      detail = 'read_committed_required',
+      hint = 'Change it in a transaction that is READ COMMITTED: what others have just written is checked, too.';
+  end if;
+
+  -- Whoever writes now finishes first, and whoever comes later waits behind us: so we wait for a moment only, and let
+  -- them through before we try again.
+  loop
+    begin
+      perform set_config(
+        'lock_timeout',
+        greatest(1, least(100, ceil(extract(epoch from give_up - clock_timestamp()) * 1000)))::integer::text,
+        true
+      );
+      lock table
+        attune.global_settings, attune.plan_settings, attune.team_settings,
+        attune.user_preferences, attune.project_preferences
+      in share row exclusive mode;
+      perform set_config('lock_timeout', told, true);
+      return;
+    exception
+      when lock_not_available then
+        if clock_timestamp() + make_interval(secs => pause) > give_up then
+          raise;
+        end if;
+
+        perform pg_sleep(pause);
+        pause := least(pause * 1.5, 1);
+    end;
+  end loop;
+end;
+$$;
+comment on function attune_private.lock_all_layers() is
+  'Locks what is stored in all layers against writers, in the order in which everybody does, who waits at most 100 ms '
+  'at a time for that; it gives up after the caller''s `lock_timeout`, or ten seconds. '
+  'Refused: `read_committed_required`.';
+revoke all on function attune_private.lock_all_layers() from public;
+--! EndIncluded settings/private/lock_all_layers.sql
 --! Included settings/private/without_values.sql
 create or replace function attune_private.without_values(definition attune.setting_definitions)
 returns attune.setting_definitions

@@ -1,5 +1,5 @@
---! Previous: sha1:f37b51e89e0eb5e6a2fbaf2a848d15955ea91935
---! Hash: sha1:385a832e444ea160b099dad593baded3a539962b
+--! Previous: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
+--! Hash: sha1:6dd2210ead1e854ff08550ec39526a0a6c4293e5
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

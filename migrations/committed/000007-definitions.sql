@@ -1,5 +1,5 @@
---! Previous: sha1:385a832e444ea160b099dad593baded3a539962b
---! Hash: sha1:34c02f1b6a7ba29e1e5c2ad5ded3a74fefda4ff8
+--! Previous: sha1:6dd2210ead1e854ff08550ec39526a0a6c4293e5
+--! Hash: sha1:82a3fc54b910d74ada6c485bf493ba73eeda18f2
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -336,7 +336,7 @@ revoke all on function attune_private.read_definitions(jsonb) from public;
 --! Included definitions/private/definition_changes.sql
 create or replace function attune_private.definition_changes(source text, wanted attune.setting_definitions[])
 returns setof attune.definition_change
-language sql stable parallel safe security invoker
+language sql stable security invoker
 begin atomic
   with
     present as (
@@ -382,7 +382,6 @@ begin atomic
         from unnest(wanted) as w
         cross join lateral attune_private.broken_values(w)
         where w.key = d.key
-          and d.changes ?| array['schema', 'default_value', 'layer', 'seeding', 'merge']
       )
       else 0
     end,
@@ -571,10 +570,8 @@ declare
   moved bigint;
 begin
   -- What writes values now finishes first, as for a document.
-  lock table
-    attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
-    attune.user_preferences, attune.project_preferences
-  in share row exclusive mode;
+  lock table attune.setting_definitions in share row exclusive mode;
+  perform attune_private.lock_all_layers();
 
   if exists (
     select from attune.setting_definitions as d where d.key = rename_setting.key and d.source = 'attune'
@@ -654,8 +651,8 @@ comment on function attune.rename_setting(text, text) is
   'Its rollout group stays, so that nobody is drawn anew. '
   'The audit log has a row for each value, which tells the key before, and `maintenance_operations` one for all. '
   'For administrators. '
-  'Refused: `admin_required`, `unknown_setting`, `setting_exists`, `invalid_key`, `setting_in_use` (what Attune reads by '
-  'its name).';
+  'Refused: `admin_required`, `unknown_setting`, `setting_exists`, `invalid_key`, `read_committed_required`, '
+  '`setting_in_use` (what Attune reads by its name).';
 revoke all on function attune.rename_setting(text, text) from public;
 grant execute on function attune.rename_setting(text, text) to anon, authenticated, service_role;
 --! EndIncluded definitions/rename_setting.sql
@@ -708,6 +705,7 @@ declare
   renamed record;
   foreign_keys text;
   conflicts text;
+  is_locked boolean;
 begin
   perform attune_private.require_administrator(caller);
 
@@ -722,16 +720,12 @@ begin
   from unnest(declared) as d
   where d.problem is not null;
 
+  -- Whoever is writing a definition finishes first.
+  lock table attune.setting_definitions in share row exclusive mode;
+
   -- A dry run does the same and takes it back, so that it finds the same problems.
   loop
     begin
-      -- Whoever is writing a definition or a value finishes first. In this order, as a trigger of the definitions
-      -- locks.
-      lock table
-        attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
-        attune.user_preferences, attune.project_preferences
-      in share row exclusive mode;
-
       -- A setting that is known by an older name keeps its values. One makes room for another: `a` becomes `b`, and
       -- what `b` was before becomes `c`.
       renames := '{}';
@@ -786,25 +780,44 @@ begin
           hint = 'Rename the settings, or remove them from the other document first.';
       end if;
 
-      -- What is left out stays as it is, under its older name, too.
-      changes := array(
-        select c
-        from attune_private.definition_changes(own_source, wanted) as c
-        where not problems ? c.key
-          and not exists (select from unnest(declared) as d where d.renamed_from = c.key and problems ? d.key)
-      );
+      -- What takes long is done before others have to wait.
+      perform attune_private.check_stored_values(w)
+      from unnest(wanted) as w
+      where not problems ? w.key;
 
-      select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts
-      from unnest(changes) as c
-      where c.stored_values > 0;
+      is_locked := false;
 
-      if conflicts is not null and stored_values is distinct from 'discard' and dry_run is not true then
-        raise exception using
-          errcode = 'PT409',
-          message = format('Stored values would no longer be allowed: %s', left(conflicts, 1000)),
-          detail = 'stored_values_invalid',
-          hint = 'Have them changed first, or apply with stored_values => discard, which deletes them (the audit log keeps them).';
-      end if;
+      loop
+        -- What is left out stays as it is, under its older name, too.
+        changes := array(
+          select c
+          from attune_private.definition_changes(own_source, wanted) as c
+          where not problems ? c.key
+            and not exists (select from unnest(declared) as d where d.renamed_from = c.key and problems ? d.key)
+        );
+
+        select string_agg(format('%s (%s)', c.key, c.stored_values), ', ' order by c.key) into conflicts
+        from unnest(changes) as c
+        where c.stored_values > 0;
+
+        if conflicts is not null and stored_values is distinct from 'discard' and dry_run is not true then
+          raise exception using
+            errcode = 'PT409',
+            message = format('Stored values would no longer be allowed: %s', left(conflicts, 1000)),
+            detail = 'stored_values_invalid',
+            hint = 'Have them changed first, or apply with stored_values => discard, which deletes them (the audit log keeps them).';
+        end if;
+
+        -- Whoever is writing a value finishes first, and what they wrote is looked at.
+        exit when is_locked or not exists (
+          select from unnest(changes) as c
+          left join attune.setting_definitions as d on d.key = c.key
+          left join unnest(wanted) as w on w.key = c.key
+          where c.action = 'removed' or c.action = 'changed' and attune_private.may_break_values(d, w)
+        );
+        perform attune_private.lock_all_layers();
+        is_locked := true;
+      end loop;
 
       for change in select c.* from unnest(changes) as c where c.action <> 'unchanged' loop
         begin
@@ -839,6 +852,7 @@ begin
         raise exception using errcode = 'AT000';
       end if;
 
+      delete from attune_private.checked_definitions as c where c.transaction_id = pg_current_xact_id_if_assigned();
       exit;
     exception
       when sqlstate 'AT000' then exit;
@@ -891,10 +905,10 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by '
   '`rename_setting`. '
   'With `dry_run` nothing is changed. '
-  'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `stored_values_invalid` (with the '
-  'counts, unless `stored_values` is `discard`), and as for a single definition `invalid_key`, `invalid_schema`, '
-  '`invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, `too_large`; the message lists '
-  'every setting, and settings with different reasons are one `invalid_document`.';
+  'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `read_committed_required`, '
+  '`stored_values_invalid` (with the counts, unless `stored_values` is `discard`), and as for a single definition '
+  '`invalid_key`, `invalid_schema`, `invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, '
+  '`too_large`; the message lists every setting, and settings with different reasons are one `invalid_document`.';
 revoke all on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) from public;
 grant execute on function attune.apply_definitions(jsonb, boolean, attune.stored_values_action, boolean) to anon, authenticated, service_role;
 --! EndIncluded definitions/apply_definitions.sql

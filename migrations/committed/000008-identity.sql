@@ -1,5 +1,5 @@
---! Previous: sha1:34c02f1b6a7ba29e1e5c2ad5ded3a74fefda4ff8
---! Hash: sha1:b4949080048e5363bdcc2f5f92a9345d731084a9
+--! Previous: sha1:82a3fc54b910d74ada6c485bf493ba73eeda18f2
+--! Hash: sha1:809f1c7006e4311cb286a03d892a738f4725986f
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

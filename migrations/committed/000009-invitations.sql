@@ -1,5 +1,5 @@
---! Previous: sha1:b4949080048e5363bdcc2f5f92a9345d731084a9
---! Hash: sha1:0a557514fdea32204d63730a6e9721dad637356c
+--! Previous: sha1:809f1c7006e4311cb286a03d892a738f4725986f
+--! Hash: sha1:a486ddefb934891f0055916fdad8ae0882ad0107
 --! Message: invitations
 
 create table attune.invitations (

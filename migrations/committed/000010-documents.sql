@@ -1,5 +1,5 @@
---! Previous: sha1:0a557514fdea32204d63730a6e9721dad637356c
---! Hash: sha1:6a5b55496390581ec55472f91d43bcb63ce8b79a
+--! Previous: sha1:a486ddefb934891f0055916fdad8ae0882ad0107
+--! Hash: sha1:88a5255c81988f63984cd21a29987975c08607aa
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:6a5b55496390581ec55472f91d43bcb63ce8b79a
---! Hash: sha1:f84b42b79c32c7ff9d6ec8313825077a591cf7f3
+--! Previous: sha1:88a5255c81988f63984cd21a29987975c08607aa
+--! Hash: sha1:b678daeeaee333afb1990473c4cb1d23ddbd3828
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

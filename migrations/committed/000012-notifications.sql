@@ -1,5 +1,5 @@
---! Previous: sha1:f84b42b79c32c7ff9d6ec8313825077a591cf7f3
---! Hash: sha1:f029d40ba5e702c5d934277aacd71b9e5d5fbbf1
+--! Previous: sha1:b678daeeaee333afb1990473c4cb1d23ddbd3828
+--! Hash: sha1:69e1f9e8249f743eea1a904f280c790fdcb97e1e
 --! Message: notifications
 
 -- What there is to notify of

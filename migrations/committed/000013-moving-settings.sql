@@ -1,5 +1,5 @@
---! Previous: sha1:f029d40ba5e702c5d934277aacd71b9e5d5fbbf1
---! Hash: sha1:0c5ca2ea3bfaf91b696c9a5ea11ce09213a2ec23
+--! Previous: sha1:69e1f9e8249f743eea1a904f280c790fdcb97e1e
+--! Hash: sha1:a7a4bb1606da6fff6eda7519e4da12984ac21ac4
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:0c5ca2ea3bfaf91b696c9a5ea11ce09213a2ec23
---! Hash: sha1:c66c951cfe4d2f56af2b488fe525c195adf0fd17
+--! Previous: sha1:a7a4bb1606da6fff6eda7519e4da12984ac21ac4
+--! Hash: sha1:a0146a15db0bec1ededde62205c1d65cb3e5c6ca
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

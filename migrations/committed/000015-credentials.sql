@@ -1,5 +1,5 @@
---! Previous: sha1:c66c951cfe4d2f56af2b488fe525c195adf0fd17
---! Hash: sha1:df758d5fa4dcd88607620e13ab77821254ae7b22
+--! Previous: sha1:a0146a15db0bec1ededde62205c1d65cb3e5c6ca
+--! Hash: sha1:8316c1577862f5958b08d9b27def19a44a1433f4
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

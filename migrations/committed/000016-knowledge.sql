@@ -1,5 +1,5 @@
---! Previous: sha1:df758d5fa4dcd88607620e13ab77821254ae7b22
---! Hash: sha1:720a719cee5a30b6efb0fdd7a5af2dcbc17e2dfc
+--! Previous: sha1:8316c1577862f5958b08d9b27def19a44a1433f4
+--! Hash: sha1:53b2cfad8cf0a22e05b7591e3b1eff69c38344a1
 --! Message: knowledge
 
 -- What one learns, the others find.

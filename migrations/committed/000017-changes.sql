@@ -1,5 +1,5 @@
---! Previous: sha1:720a719cee5a30b6efb0fdd7a5af2dcbc17e2dfc
---! Hash: sha1:e9d40c776a423ae26dfaccfcd70ecc6d2bd783d0
+--! Previous: sha1:53b2cfad8cf0a22e05b7591e3b1eff69c38344a1
+--! Hash: sha1:0fb874f7b5de2889f26954704cb263ab7178daf5
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

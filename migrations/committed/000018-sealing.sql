@@ -1,5 +1,5 @@
---! Previous: sha1:e9d40c776a423ae26dfaccfcd70ecc6d2bd783d0
---! Hash: sha1:2e31e74d5ca701325991bec87f561e3bb81fc38a
+--! Previous: sha1:0fb874f7b5de2889f26954704cb263ab7178daf5
+--! Hash: sha1:66b315792c03e7a7c9fda879e17d1c9f0d6fe054
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:2e31e74d5ca701325991bec87f561e3bb81fc38a
---! Hash: sha1:2ce3eae6f9c16a8045217e3dd9b41b1aa3b47993
+--! Previous: sha1:66b315792c03e7a7c9fda879e17d1c9f0d6fe054
+--! Hash: sha1:71271f091f9cc67f4d9a70a00f7b91318f3f436e
 --! Message: history
 
 -- What applied at a moment, and back to it.

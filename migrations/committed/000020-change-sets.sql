@@ -1,5 +1,5 @@
---! Previous: sha1:2ce3eae6f9c16a8045217e3dd9b41b1aa3b47993
---! Hash: sha1:4db0dce889edcbc5abff88c096d4dc8750ce971e
+--! Previous: sha1:71271f091f9cc67f4d9a70a00f7b91318f3f436e
+--! Hash: sha1:3e1be48b2bffceb3fff0027c29613a4eb89cb3db
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.
@@ -32,9 +32,10 @@ language plpgsql volatile parallel restricted security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- A snapshot may be from before the setting was protected: then the lock fails (40001).
+  -- A snapshot may be from before the setting was protected: then the lock fails (40001). Who changes it just now waits
+  -- for us, so we do not wait for them (55P03).
   if current_setting('transaction_isolation') <> 'read committed' then
-    perform from attune.setting_definitions as d where d.key = check_protection.key for share;
+    perform from attune.setting_definitions as d where d.key = check_protection.key for share nowait;
   end if;
 
   if not attune_private.is_owner()
@@ -1238,6 +1239,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   written attune.setting_layer;
+  item attune.change_set_items;
+  definition attune.setting_definitions;
 begin
   -- In the order in which documents and triggers of the definitions lock.
   for written in
@@ -1247,10 +1250,22 @@ begin
     order by i.layer
   loop
     if written = 'default' then
-      lock table
-        attune.setting_definitions, attune.global_settings, attune.plan_settings, attune.team_settings,
-        attune.user_preferences, attune.project_preferences
-      in share row exclusive mode;
+      lock table attune.setting_definitions in share row exclusive mode;
+
+      -- What takes long is done before others have to wait.
+      for item in
+        select i.*
+        from attune.change_set_items as i
+        where i.change_set_id = lock_layers.change_set_id
+          and i.layer = 'default'
+          and i.value is not null
+      loop
+        select d.* into definition from attune.setting_definitions as d where d.key = item.key;
+        definition.default_value := item.value;
+        perform attune_private.check_stored_values(definition);
+      end loop;
+
+      perform attune_private.lock_all_layers();
       return;
     end if;
 

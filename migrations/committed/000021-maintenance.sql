@@ -1,5 +1,5 @@
---! Previous: sha1:4db0dce889edcbc5abff88c096d4dc8750ce971e
---! Hash: sha1:5d9ad9305cb9d5fef6f5d451b96d01f0306d52b1
+--! Previous: sha1:3e1be48b2bffceb3fff0027c29613a4eb89cb3db
+--! Hash: sha1:bc2e3463becef5d2c00fc49ac4ba38f86c410213
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -19,7 +19,7 @@ begin atomic
   ),
   parts as (
     select
-      regexp_match(p.part, '^(?:(\*)|(\d{1,2})(?:-(\d{1,2}))?)(?:/(\d{1,2}))?$') as part,
+      regexp_match(p.part, '^(?:\*(?:/(\d{1,2}))?|(\d{1,2})(?:-(\d{1,2}))?)$') as part,
       f.low,
       f.high
     from fields as f
@@ -30,15 +30,14 @@ begin atomic
       select
       from parts as p
       where p.part is null
+        or coalesce(p.part[1]::integer < 1, false)
         or coalesce(p.part[2]::integer not between p.low and p.high, false)
-        or coalesce(p.part[3]::integer not between p.part[2]::integer and p.high, false)
-        or coalesce(p.part[4]::integer < 1, false)
-        or p.part[1] is null and p.part[3] is null and p.part[4] is not null
+        or coalesce(p.part[3]::integer not between p.part[2]::integer + 1 and p.high, false)
     );
 end;
 comment on function attune_private.is_cron(text) is
-  'Whether a text is five fields as cron has them: `*`, a number, a range, each of these but the number with a step, or '
-  'several with commas between them.';
+  'Whether a text is five fields as cron has them: `*`, each nth (`*/5`), a number, a range, or several with commas '
+  'between them. Some read more; all who are asked to read this do.';
 revoke all on function attune_private.is_cron(text) from public;
 --! EndIncluded maintenance/private/is_cron.sql
 create table attune.maintenance_schedules (
@@ -59,7 +58,7 @@ comment on column attune.maintenance_schedules.operation is 'What is done.';
 comment on column attune.maintenance_schedules.cron is
   'When, in UTC, as cron has it: minute, hour, day of the month, month, day of the week, such as `"17 3 * * *"`; null: '
   'only by hand. '
-  'Servers read it when they start.';
+  'Servers read it every half minute.';
 comment on column attune.maintenance_schedules.last_started_at is 'When it was begun last.';
 comment on column attune.maintenance_schedules.last_completed_at is 'When it was last done to its end.';
 comment on column attune.maintenance_schedules.last_status is 'What became of it the last time.';

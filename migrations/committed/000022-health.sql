@@ -1,5 +1,5 @@
---! Previous: sha1:5d9ad9305cb9d5fef6f5d451b96d01f0306d52b1
---! Hash: sha1:df21dc06ab841b75b0462e4a3426866b75afd837
+--! Previous: sha1:bc2e3463becef5d2c00fc49ac4ba38f86c410213
+--! Hash: sha1:6914d3fad965bc89940921dd575f6575fcc1ebf1
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.

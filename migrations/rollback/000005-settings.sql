@@ -33,6 +33,14 @@ drop policy project_preferences_delete_self_or_admin on attune.project_preferenc
 drop policy project_preferences_all_service_role on attune.project_preferences;
 
 drop function
+  attune_private.stored_values(attune.setting_definitions, xid8),
+  attune_private.refuse_broken_values(attune.setting_definitions),
+  attune_private.present_definition(text),
+  attune_private.broken_forms(attune.setting_definitions, xid8),
+  attune_private.judged_by(attune.setting_definitions),
+  attune_private.lock_all_layers(),
+  attune_private.may_break_values(attune.setting_definitions, attune.setting_definitions),
+  attune_private.check_stored_values(attune.setting_definitions),
   attune_private.is_protected(text),
   attune_private.former_audiences(),
   attune_hidden.readable_team_settings(),
@@ -148,6 +156,7 @@ drop function
 drop type attune.setting_explanation;
 drop type attune.ignored_reason;
 drop type attune.effective_setting;
+drop table attune_private.checked_definitions;
 drop type attune_private.stored_value;
 drop type attune.evaluation_reason;
 drop type attune.setting_audience;

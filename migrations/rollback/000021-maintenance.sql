@@ -1,4 +1,6 @@
--- The way back.
+-- The way back. The tables of the servers' queue are no migration's, but of no use without it.
+drop schema if exists attune_worker cascade;
+
 drop policy maintenance_schedules_select_admin on attune.maintenance_schedules;
 drop policy maintenance_schedules_select_service_role on attune.maintenance_schedules;
 

@@ -257,7 +257,7 @@ select is_empty($$ select from pg_temp.log_of('analyze') $$, 'all of it');
 
 select is(attune_private.is_cron(cron), expected, format('%L is %scron''s', cron, case when expected then '' else 'not ' end))
 from (values
-  ('* * * * *', true), ('*/5 * * * *', true), ('0,30 1-5 1 */2 0-6', true), ('0-30/10 * * * *', true), ('59 23 31 12 6', true),
+  ('* * * * *', true), ('*/5 * * * *', true), ('0,30 1-5 1 */2 0-6', true), ('0-30/10 * * * *', false), ('5-5 * * * *', false), ('5-6 * * * *', true), ('59 23 31 12 6', true),
   ('', false), ('* * * *', false), ('* * * * * *', false), ('60 * * * *', false), ('* 24 * * *', false), ('* * 0 * *', false),
   ('* * 32 * *', false), ('* * * 13 *', false), ('* * * 0 *', false), ('* * * * 7', false), ('5-1 * * * *', false),
   ('*/0 * * * *', false), ('5/2 * * * *', false), ('@daily', false), ('a * * * *', false), ('1,, * * * *', false),

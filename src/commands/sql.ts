@@ -3,6 +3,8 @@ import { Command } from "commander";
 import { rolesScript, schemaScript } from "../database/schema-script.ts";
 import { migrationNumber } from "./terminal.ts";
 
+type SqlOptions = { from?: number; unrecorded?: true; roles?: true };
+
 export function sqlCommand(): Command {
   return new Command("sql")
     .description(
@@ -15,11 +17,11 @@ export function sqlCommand(): Command {
       "after",
       '\nThe script is one transaction and needs the right to create roles. What is applied already is skipped:\n  attune sql | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"',
     )
-    .action(async ({ from, unrecorded, roles }: { from?: number; unrecorded?: true; roles?: true }) => {
+    .action(async ({ from, unrecorded, roles }: SqlOptions) => {
       process.stdout.write(
-        await (roles === true
-          ? rolesScript()
-          : schemaScript({ ...(from !== undefined && { from }), isRecorded: unrecorded !== true })),
+        roles === true
+          ? await rolesScript()
+          : await schemaScript({ ...(from !== undefined && { from }), isRecorded: unrecorded !== true }),
       );
     });
 }

@@ -10,7 +10,6 @@ import { type Connections, openDatabase, openOwner } from "../database/open.ts";
 import { clusterState } from "../embedded/cluster.ts";
 import { masterKeysOf } from "../master-keys.ts";
 import { type Options, readOptions } from "../options/options.ts";
-import { MAINTENANCE_TIMES } from "../server/maintenance.ts";
 import { SIGNALS } from "../signals.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { isAttune, noteServer, runningServers, sayIfSecond } from "./servers.ts";
@@ -40,6 +39,7 @@ async function start(): Promise<void> {
   if (options.databaseUrl === undefined && (await clusterState(options.dataDir)).state === "absent") {
     await sayIfSecond(options.dataDir);
   }
+  const tracing = options.isTraced ? (await import("../observation/tracing.ts")).startTracing() : undefined;
   // Loading PostGraphile takes as long as opening the database does.
   const loading = import("../server/server.ts");
   loading.catch(() => undefined);
@@ -85,7 +85,7 @@ async function start(): Promise<void> {
       overloadAfter,
       drainTimeout,
       liveConnections,
-      maintenance: maintenance ? MAINTENANCE_TIMES : undefined,
+      maintenance: maintenance ? { ownerUrl: opened.ownerUrl } : undefined,
       jwt,
       readKeys: masterKeysOf(options),
       logLevel,
@@ -94,6 +94,7 @@ async function start(): Promise<void> {
       metricsToken,
       trustProxy,
       signIn,
+      tracing,
       singleUserId,
     });
     if (!stopping.aborted) {
@@ -109,6 +110,7 @@ async function start(): Promise<void> {
   }
 
   await Promise.race([shutDown(server, opened, hurrying), sleep(options.drainTimeout * 1000 + PATIENCE)]);
+  await tracing?.stop();
   if (failure !== undefined) console.error(`attune: ${failure.message}`);
   process.exit(failure === undefined ? 0 : 1);
 }

@@ -15,7 +15,7 @@ type Inventory = { tables: string[]; columns: string[]; functions: string[]; rol
 export async function inventory(client: pg.Client): Promise<Inventory> {
   const names = async (sql: string): Promise<string[]> =>
     (await client.query<{ name: string }>(sql)).rows.map(({ name }) => name);
-  const ours = "n.nspname not in ('information_schema', 'graphile_migrate') and n.nspname !~ '^pg_'";
+  const ours = "n.nspname not in ('information_schema', 'graphile_migrate', 'attune_worker') and n.nspname !~ '^pg_'";
   return {
     tables: await names(`
       select format('%I.%I', n.nspname, c.relname) as name

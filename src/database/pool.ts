@@ -18,7 +18,8 @@ export type ServerPool = {
 /**
  * Opens the pool. Connections are made as they are needed, and again after the database was away.
  * @param onLost told of connections that break while nobody waits for them
- * @param longest for how many milliseconds one may be held: then it is cut, whatever PostgreSQL or the network does
+ * @param longest for how many milliseconds one may be held: then it is cut, whatever PostgreSQL or the network does;
+ *   `Infinity` where that would be wrong
  */
 export function openPool(
   connectionString: string,
@@ -44,6 +45,7 @@ export function openPool(
   pool.on("remove", (client) => clients.delete(client));
   const timers = new Map<pg.PoolClient, NodeJS.Timeout>();
   pool.on("acquire", (client) => {
+    if (longest === Infinity) return;
     timers.set(
       client,
       setTimeout(() => void end(client), longest),

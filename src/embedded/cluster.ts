@@ -152,22 +152,28 @@ function controlName(): string {
 
 /** Creates the owner's role and database where they are missing; two processes at once wait for each other. */
 async function ensureDatabase(control: pg.Client, secrets: Secrets, port: number): Promise<void> {
-  const exists = async (): Promise<{ role: boolean; database: boolean }> => {
+  const exists = async (): Promise<{ role: boolean; monitor: boolean; database: boolean }> => {
     const {
       rows: [found],
-    } = await control.query<{ role: boolean; database: boolean }>(
+    } = await control.query<{ role: boolean; monitor: boolean; database: boolean }>(
       `select exists (select from pg_roles where rolname = 'attune') as role,
+              exists (
+                select from pg_auth_members
+                where roleid = 'pg_monitor'::regrole and member = to_regrole('attune')
+              ) as monitor,
               exists (select from pg_database where datname = 'attune') as database`,
     );
-    return found ?? { role: false, database: false };
+    return found ?? { role: false, monitor: false, database: false };
   };
   const before = await exists();
-  if (before.role && before.database) return;
+  if (before.role && before.monitor && before.database) return;
 
   await control.query("select pg_advisory_lock($1, $2)", [LOCK_CLASS, LOCK.setup]);
   try {
     const found = await exists();
     if (!found.role) await createOwnerRole(control, secrets.ownerPassword);
+    // Clusters of before have an owner who does not see how the server is.
+    else if (!found.monitor) await control.query("grant pg_monitor to attune");
     if (!found.database) {
       // It has its name when it is as it should be, whenever we are killed.
       await control.query("drop database if exists attune_draft");

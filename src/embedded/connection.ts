@@ -11,7 +11,9 @@ export function localUrl(user: string, password: string, port: number, database:
   return `postgres://${user}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`;
 }
 
-/** Creates the role `attune`, who may do what the migrations need and is no superuser. */
+/** Creates the role `attune`, who may do what the migrations need, sees how the server is, and is no superuser. */
 export async function createOwnerRole(superuser: pg.Client, password: string): Promise<void> {
-  await superuser.query(`create role attune login createrole createdb password ${pg.escapeLiteral(password)}`);
+  await superuser.query(
+    `create role attune login createrole createdb password ${pg.escapeLiteral(password)} in role pg_monitor`,
+  );
 }

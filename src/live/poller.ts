@@ -1,4 +1,5 @@
 /** Reads the outbox while somebody listens: one for a server, on a connection of its own. */
+import { AsyncResource } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pool } from "pg";
 import { codeOf } from "../user-error.ts";
@@ -86,14 +87,15 @@ export function createPoller({ pool, userIds, onChanges, onFailure, onRecovery }
     since = undefined;
   };
 
-  const start = (): void => {
+  // It is nobody's, whoever comes first: no trace of theirs has it.
+  const start = AsyncResource.bind((): void => {
     if (running !== undefined || !isNeeded()) return;
     running = run().finally(() => {
       running = undefined;
       // Somebody may have come in the meantime.
       start();
     });
-  };
+  });
 
   return {
     async settled() {

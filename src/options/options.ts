@@ -61,6 +61,8 @@ export type Options = {
   maintenance: boolean;
   /** What has to be shown for metrics; undefined means that there are none. */
   metricsToken: string | undefined;
+  /** Whether spans are sent to a collector. */
+  isTraced: boolean;
   /** Proxies whose `X-Forwarded-For` is believed: how many there are, or their addresses; false means none. */
   trustProxy: number | string[] | false;
   /** Without a token every request is the `system` user's. */
@@ -105,11 +107,20 @@ export function readOptions(env: NodeJS.ProcessEnv): Options {
     liveConnections: readVariable(env, "LIVE_CONNECTIONS"),
     maintenance: readVariable(env, "MAINTENANCE"),
     metricsToken: readVariable(env, "METRICS_TOKEN"),
+    isTraced: isTraced(env),
     trustProxy: readVariable(env, "TRUST_PROXY"),
     singleUser: readVariable(env, "ATTUNE_SINGLE_USER"),
   };
   if (options.singleUser) assertOnlyThisMachine(options);
   return { ...options, signIn: signInOptions(env, options.port) };
+}
+
+/** As OpenTelemetry reads its variables; without any of them nothing of it is loaded. */
+function isTraced(env: NodeJS.ProcessEnv): boolean {
+  const exporter = readVariable(env, "OTEL_TRACES_EXPORTER");
+  if (readVariable(env, "OTEL_SDK_DISABLED")?.toLowerCase() === "true" || exporter === "none") return false;
+  const collectors = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] as const;
+  return exporter !== undefined || collectors.some((name) => readVariable(env, name) !== undefined);
 }
 
 /** Everybody who can reach the server is its administrator, so nobody but this machine may. */

@@ -266,6 +266,33 @@ export const VARIABLES = {
     fallback: undefined,
     parse: parsers.secret,
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable({
+    group: "Observation",
+    description:
+      "The collector that is sent [traces](server.md#traces), by OTLP: `http://localhost:4318`. This and all other variables of OpenTelemetry are read as [its documentation](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) has them.",
+    fallback: undefined,
+    parse: parsers.webUrl,
+  }),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: variable({
+    group: "Observation",
+    description: "The same for traces alone, with the whole path: `http://localhost:4318/v1/traces`.",
+    fallback: undefined,
+    parse: parsers.webUrl,
+  }),
+  OTEL_TRACES_EXPORTER: variable({
+    group: "Observation",
+    description: "How traces are sent: `otlp`, `console` or `none`.",
+    fallback: undefined,
+    otherwise: "`otlp` where a collector is named, else `none`",
+    parse: parsers.text,
+  }),
+  OTEL_SDK_DISABLED: variable({
+    group: "Observation",
+    description: "`true`: no traces, whatever else is set.",
+    fallback: undefined,
+    otherwise: "`false`",
+    parse: parsers.text,
+  }),
   ATTUNE_EMBEDDED_MAJOR: variable({
     group: "Development",
     description:

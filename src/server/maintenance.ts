@@ -1,61 +1,155 @@
-/** What a server does by itself, beside all requests: it seals the audit log, and applies what is due. */
+/** What a server does by itself, beside all requests: what keeps the database well, when `maintenance_schedules` says. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Pool } from "pg";
+import pg from "pg";
 import { queryAs } from "../database/query-as.ts";
 import { type Identity, TRUSTED } from "../sign-in/authenticate.ts";
+import type { JobQueue, Schedules } from "./job-queue.ts";
 
-/** How often each is done, in milliseconds. */
-export type MaintenanceTimes = { seal: number; apply: number };
+/** How many operations a server does at once: what takes long keeps what comes every minute from nothing. */
+export const LANES = 3;
 
-export const MAINTENANCE_TIMES: MaintenanceTimes = { seal: 60_000, apply: 5000 };
+/** Connections that the queue takes: one hears of new jobs, on the other they are taken and ended. */
+export const QUEUE_CONNECTIONS = 2;
 
-/** How long the first of each is waited for at most, in milliseconds. */
+/** For how many milliseconds a batch may take. */
+export const LONGEST_MAINTENANCE = 5 * 60_000;
+
+/** How long after its start a server begins at the latest, in milliseconds. */
 const SOON = 2000;
 
-/** For how many milliseconds one may take: after a long time without a server there is much to do. */
-export const LONGEST_MAINTENANCE = 5 * 60_000;
+/** After what went wrong, and where the database takes no changes, so many milliseconds later is looked again. */
+const RETRY = 5000;
+
+/** How often the times are read, in milliseconds. */
+const REREAD = 30_000;
+
+/** How long what is under way is waited for when a queue is given up, in milliseconds. */
+const PATIENCE = 1000;
 
 const WORKER: Identity = {
   ...TRUSTED,
   pgSettings: { ...TRUSTED.pgSettings, statement_timeout: `${LONGEST_MAINTENANCE}ms` },
 };
 
-/** By what they are in the log. That two servers do nothing twice is the functions' business; a standby has none. */
-const TASKS = {
-  seal: "select attune.seal_audit() where not current_setting('transaction_read_only')::boolean",
-  apply: "select attune.apply_due_changes() where not current_setting('transaction_read_only')::boolean",
-} satisfies Record<keyof MaintenanceTimes, string>;
+export type MaintenanceOptions = {
+  /** Makes the tables of the queue. */
+  ownerUrl: string;
+  /** `LANES` connections as `authenticator`, each held for `LONGEST_MAINTENANCE` at most: operations are done on them. */
+  tasks: pg.Pool;
+  /** `QUEUE_CONNECTIONS` as `authenticator`, which may be held for ever. */
+  jobs: pg.Pool;
+  log: Record<"info" | "warn", (what: { task?: string; err?: unknown; reason?: string }, message: string) => void>;
+  /** Milliseconds, where they are not the usual. */
+  times?: { soon: number; retry: number; reread: number };
+};
 
-type Log = Record<"info" | "warn", (what: { task: string; err?: unknown }, message: string) => void>;
+type Run = { status: "running" | "completed" | "failed" | "abandoned"; error: string | null };
 
 /**
- * Begins. What fails is done again the next time; the log has the first of several failures, and the end of them.
- * @param pool one connection, held for `LONGEST_MAINTENANCE` at most
- * @returns begins nothing more; what is under way goes on until its connection is closed
+ * Begins. That any number of servers do nothing twice is the queue's business and SQL's. What goes wrong is told once,
+ * and so is its end.
+ * @returns begins nothing more; settles when what is under way has ended, which it does when its connection is closed
  */
-export function startMaintenance(pool: Pool, times: MaintenanceTimes, log: Log): () => void {
+export function startMaintenance({
+  ownerUrl,
+  tasks,
+  jobs,
+  log,
+  times = { soon: SOON, retry: RETRY, reread: REREAD },
+}: MaintenanceOptions): () => Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
   const pause = (milliseconds: number): Promise<void> =>
     sleep(milliseconds, undefined, { signal, ref: false }).catch(() => undefined);
 
-  const repeat = async (task: keyof MaintenanceTimes): Promise<void> => {
-    let isFailing = false;
-    await pause(Math.random() * Math.min(SOON, times[task]));
-    while (!signal.aborted) {
-      try {
-        await queryAs(pool, WORKER, TASKS[task]);
-        if (isFailing) log.info({ task }, "maintenance works again");
-        isFailing = false;
-      } catch (err) {
-        if (!isFailing && !signal.aborted) log.warn({ err, task }, "maintenance failed");
-        isFailing = true;
-      }
-      // Not at the same time as other servers.
-      await pause(times[task] * (0.9 + Math.random() * 0.2));
+  const failures = new Map<string, string>();
+  /** @param reason undefined where it went well */
+  const tell = (task: string, reason: string | undefined, err?: unknown): void => {
+    if (reason === failures.get(task)) return;
+    if (reason === undefined) {
+      failures.delete(task);
+      log.info({ task }, "maintenance works again");
+    } else {
+      failures.set(task, reason);
+      log.warn(err === undefined ? { task, reason } : { task, err }, "maintenance failed");
     }
   };
-  void repeat("seal");
-  void repeat("apply");
-  return () => stopping.abort();
+  /** A batch after the other, each in a transaction of its own. */
+  const work = async (operation: string, ending: AbortSignal): Promise<void> => {
+    const call = async (name: string): Promise<Run> => {
+      ending.throwIfAborted();
+      const sql = `select status, error from attune.${name}($1::attune.maintenance_task)`;
+      const [run] = await queryAs<Run>(tasks, WORKER, sql, [operation]);
+      if (run === undefined) throw new Error(`${name} returned nothing`);
+      return run;
+    };
+    try {
+      let run = await call("begin_maintenance");
+      while (run.status === "running") run = await call("maintain");
+      tell(operation, run.status === "failed" ? (run.error ?? "") : undefined);
+    } catch (err) {
+      // Somebody else does it.
+      if (err instanceof pg.DatabaseError && err.detail === "maintenance_running") return;
+      if (!ending.aborted) tell(operation, String(err), err);
+      throw err;
+    }
+  };
+
+  const readSchedules = async (): Promise<Schedules> => {
+    const rows = await queryAs<{ operation: string; cron: string }>(
+      tasks,
+      WORKER,
+      "select operation, cron from attune.maintenance_schedules where cron is not null",
+    );
+    return new Map(rows.map(({ operation, cron }) => [operation, cron]));
+  };
+  const takesChanges = async (): Promise<boolean> => {
+    const [row] = await queryAs<{ yes: boolean }>(
+      tasks,
+      WORKER,
+      "select not current_setting('transaction_read_only')::boolean as yes",
+    );
+    return row?.yes === true;
+  };
+  const onUnreadable = (task: string, cron: string): void => tell(task, `There is no time ${cron}`);
+
+  let queue: JobQueue | undefined;
+  let isInterrupted = false;
+  /** Until something goes wrong: then all of it is begun anew. */
+  const serve = async (): Promise<void> => {
+    const { installJobQueue, startJobQueue } = await import("./job-queue.ts");
+    // Where there is no maintenance, nothing is made for it.
+    const schedules = await readSchedules();
+    await installJobQueue(ownerUrl);
+    queue = await startJobQueue({ pool: jobs, schedules, work, onUnreadable });
+    await Promise.race([queue.ready, queue.failed, pause(LONGEST_MAINTENANCE)]);
+    if (isInterrupted && !signal.aborted) log.info({}, "maintenance goes on");
+    isInterrupted = false;
+    while (!signal.aborted) {
+      await Promise.race([pause(times.reread), queue.failed]);
+      if (!signal.aborted) queue.schedule(await readSchedules());
+    }
+  };
+  const supervise = async (): Promise<void> => {
+    await pause(Math.random() * times.soon);
+    while (!signal.aborted) {
+      try {
+        // A standby has nothing to do until it is promoted.
+        if (await takesChanges()) await serve();
+      } catch (err) {
+        if (!isInterrupted && !signal.aborted) log.warn({ err }, "maintenance is interrupted");
+        isInterrupted = true;
+      }
+      if (signal.aborted) break;
+      if (queue !== undefined) await Promise.race([queue.stop(), pause(PATIENCE)]);
+      queue = undefined;
+      await pause(times.retry);
+    }
+    await queue?.stop();
+  };
+  const ended = supervise();
+  return () => {
+    stopping.abort();
+    return ended;
+  };
 }

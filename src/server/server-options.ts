@@ -1,9 +1,9 @@
 /** What the server is built from. */
 import type { LiveTimes } from "../live/times.ts";
 import type { ReadMasterKeys } from "../master-keys.ts";
+import type { Tracing } from "../observation/tracing.ts";
 import type { Options } from "../options/options.ts";
 import type { ResolvedJwtOptions } from "../sign-in/jwt.ts";
-import type { MaintenanceTimes } from "./maintenance.ts";
 
 export type ServerOptions = {
   /** How to reach the database as `authenticator`. */
@@ -29,8 +29,8 @@ export type ServerOptions = {
   liveConnections: number;
   /** How long they are waited for, where it is not the usual. */
   liveTimes?: Partial<LiveTimes>;
-  /** How often the server does what it does by itself; undefined leaves that to another server. */
-  maintenance?: MaintenanceTimes | undefined;
+  /** How to make the tables of what the server does by itself; undefined leaves that to another server. */
+  maintenance?: { ownerUrl: string } | undefined;
   /** Proxies whose `X-Forwarded-For` is believed. */
   trustProxy?: Options["trustProxy"];
   /** Whose the requests without a token are, in single-user mode. */
@@ -39,6 +39,8 @@ export type ServerOptions = {
   signIn?: Options["signIn"];
   /** What has to be shown for metrics; without it they are nowhere. */
   metricsToken?: string | undefined;
+  /** What makes spans of requests; undefined where nobody collects them. */
+  tracing?: Tracing | undefined;
   /** Where the log goes, when not to standard output. */
   logDestination?: { write(line: string): void };
 };

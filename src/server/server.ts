@@ -1,6 +1,7 @@
 /** The HTTP server: how it is made, what it answers, how it ends. */
 import "../graphql/production.ts";
 import type { IncomingMessage } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import Fastify, { type FastifyInstance, LogController } from "fastify";
 import { openPool } from "../database/pool.ts";
 import { LIMITS } from "../graphql/limits.ts";
@@ -15,7 +16,7 @@ import { type AddressOf, createAddressOf } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
 import { createLane } from "./lanes.ts";
-import { LONGEST_MAINTENANCE, startMaintenance } from "./maintenance.ts";
+import { LANES, LONGEST_MAINTENANCE, QUEUE_CONNECTIONS, startMaintenance } from "./maintenance.ts";
 import { GRAPHQL_PATH } from "./paths.ts";
 import { createRateLimits } from "./rate-limits.ts";
 import { readJsonBodies } from "./request-body.ts";
@@ -31,6 +32,9 @@ import type { ServerOptions } from "./server-options.ts";
 /** Connections to the database on which subscribers read what they are told of. */
 const READERS = 2;
 
+/** How long maintenance gets to write down what it was cut off from, in milliseconds. */
+const LAST_WORDS = 1000;
+
 /** How long a request may take to arrive, and how often that is looked at, in milliseconds. */
 const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
 
@@ -41,6 +45,7 @@ const ARRIVAL = { headers: 10_000, whole: 15_000, checked: 1000 };
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const addressOf = createAddressOf(options.trustProxy ?? false);
   const app = createApp(options, addressOf);
+  await options.tracing?.addTo(app);
   app.decorate("metrics", options.metricsToken === undefined ? null : createMetrics(app));
   readJsonBodies(app);
   const open = (size: number, longest?: number) =>
@@ -59,7 +64,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   // What changes is told beside all that is asked, in nobody's way.
   const polls = open(1);
   const reads = open(READERS);
-  const upkeep = open(1, LONGEST_MAINTENANCE);
+  const upkeep = open(LANES, LONGEST_MAINTENANCE);
+  const queue = open(QUEUE_CONNECTIONS, Infinity);
+  let stopMaintenance = async (): Promise<void> => undefined;
   const scrapes = open(1);
   let isClosing = false;
   app.addHook("preClose", async () => {
@@ -75,6 +82,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       close(),
       ...[forPasswords, probes, polls, reads, upkeep, scrapes].map((other) => other.close()),
     ]);
+    await Promise.race([stopMaintenance(), sleep(LAST_WORDS)]);
+    await queue.close();
   });
 
   try {
@@ -113,6 +122,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
         changes: polls.pool,
         subscribers: reads.pool,
         maintenance: upkeep.pool,
+        queue: queue.pool,
         metrics: scrapes.pool,
       });
       const readDatabase = createDatabaseMetrics(scrapes.pool);
@@ -123,8 +133,10 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
       });
     }
     if (options.maintenance !== undefined) {
-      const stop = startMaintenance(upkeep.pool, options.maintenance, app.log);
-      app.addHook("preClose", async () => stop());
+      const { ownerUrl } = options.maintenance;
+      stopMaintenance = startMaintenance({ ownerUrl, tasks: upkeep.pool, jobs: queue.pool, log: app.log });
+      // A batch under way gets as long as requests do.
+      app.addHook("preClose", async () => void stopMaintenance());
     }
     await graphql.addTo(app, {
       live,

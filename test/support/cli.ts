@@ -1,4 +1,4 @@
-/** The command line as people use it: in a process of its own, with an environment of its own. */
+/** The command line as people use it, with an environment of its own: in a process of its own, or as if. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -6,6 +6,8 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import type { CommandLine, CommandOutcome } from "./command-thread.ts";
 
 const CLI = join(import.meta.dirname, "../../src/cli.ts");
 /** Known to Node from its start, so that it need not compile even the first file. */
@@ -30,19 +32,26 @@ const temporary = mkdtempSync(join(tmpdir(), "attune-cli-"));
 chmodSync(temporary, 0o755);
 process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
 
-/** Starts a command and lets it run. */
+/** What is passed on to a command besides. */
+function complete(environment: Environment): Environment {
+  const inherited = ["PATH", "ATTUNE_EMBEDDED_MAJOR", "NODE_DISABLE_COMPILE_CACHE"].map((name) => [
+    name,
+    process.env[name],
+  ]);
+  return {
+    ...Object.fromEntries(inherited.filter(([, value]) => value !== undefined)),
+    TMPDIR: temporary,
+    NODE_COMPILE_CACHE,
+    // Other tests keep the machine busy.
+    OVERLOAD_AFTER: "0",
+    ...environment,
+  };
+}
+
+/** Starts a command in a process of its own and lets it run. */
 export function launch(args: string[], environment: Environment = {}): Running {
   const child: ChildProcess = spawn(process.execPath, [CLI, ...args], {
-    env: {
-      PATH: process.env["PATH"],
-      TMPDIR: temporary,
-      ATTUNE_EMBEDDED_MAJOR: process.env["ATTUNE_EMBEDDED_MAJOR"],
-      NODE_COMPILE_CACHE,
-      NODE_DISABLE_COMPILE_CACHE: process.env["NODE_DISABLE_COMPILE_CACHE"],
-      // Other tests keep the machine busy.
-      OVERLOAD_AFTER: "0",
-      ...environment,
-    },
+    env: complete(environment),
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output = { stdout: "", stderr: "" };
@@ -60,9 +69,28 @@ export function launch(args: string[], environment: Environment = {}): Running {
   return { pid: child.pid ?? 0, output: () => output, kill: (signal) => void child.kill(signal), finished };
 }
 
-/** Runs a command to its end. */
+let thread: Worker | undefined;
+let isBusy = false;
+
+/**
+ * Runs a command to its end, and gives what a process would give. A process takes half a second to load what the thread
+ * that does it has loaded; while it is at work the next command has a process. What depends on signals, on an input or on
+ * processes that go on has to `launch` one.
+ */
 export async function attune(args: string[], environment: Environment = {}): Promise<Finished> {
-  return launch(args, environment).finished;
+  // A thread does not tell what it ran before it ends.
+  if (isBusy || process.env["NODE_V8_COVERAGE"] !== undefined) return launch(args, environment).finished;
+  isBusy = true;
+  thread ??= new Worker(join(import.meta.dirname, "command-thread.ts"), { env: {}, execArgv: [] });
+  thread.unref();
+  try {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none
+    thread.postMessage({ args, environment: complete(environment) } satisfies CommandLine);
+    const [outcome] = (await once(thread, "message")) as [CommandOutcome];
+    return { signal: null, ...outcome };
+  } finally {
+    isBusy = false;
+  }
 }
 
 /** Starts `attune start` on a free port and waits until it says where it listens. */

@@ -122,6 +122,7 @@ export async function createTestServer(
   options: Partial<ServerOptions> = {},
 ): Promise<TestServer> {
   // Only here, so that files which need no server don't wait for PostGraphile to load.
+  await import("./schema-cache.ts");
   const { buildServer } = await import("../../src/server/server.ts");
   const app = await buildServer({
     authenticatorUrl: database.authenticatorUrl,
