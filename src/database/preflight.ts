@@ -103,7 +103,7 @@ async function connections(
   const findings: string[] = [];
   if (others + needed + MIGRATING > usable)
     findings.push(
-      `${plural(servers, "server process")} of ${each} connections need ${needed}, migrating ${MIGRATING} more, and others have ${others} of ${usable}`,
+      `${plural(servers, "server")} of ${each} connections need ${needed}, migrating ${MIGRATING} more, and others have ${others} of ${usable}`,
     );
   if (limit !== undefined && limit !== null && limit >= 0 && limit < needed)
     findings.push(`the role authenticator may have ${limit} connections, and ${needed} are needed`);
