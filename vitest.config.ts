@@ -10,14 +10,14 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const LONGEST = [
   "start",
   "readme",
-  "cli",
-  "dump",
-  "rotate-key",
   "rollback",
-  "which-server",
-  "commit",
+  "dump",
   "hostile",
   "explorer",
+  "cli",
+  "rotate-key",
+  "which-server",
+  "adopting",
 ];
 
 class LongestFirst extends BaseSequencer {

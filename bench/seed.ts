@@ -18,10 +18,10 @@ const DOCUMENT = {
 };
 
 /**
- * Users with ten preferences each, in sets and without triggers, which would otherwise check and audit every row alone.
+ * Users with as many preferences each, in sets and without triggers, which would otherwise check and audit every row alone.
  * @param superuserUrl only a superuser may leave triggers out
  */
-export async function seed(superuserUrl: string, users: number): Promise<void> {
+export async function seed(superuserUrl: string, users: number, preferences = PREFERENCES_PER_USER): Promise<void> {
   await withClient(superuserUrl, async (client) => {
     await client.query("select from attune.apply_definitions($1)", [JSON.stringify(DOCUMENT)]);
     await client.query("set session_replication_role = replica; set synchronous_commit = off; set work_mem = '256MB'");
@@ -42,7 +42,7 @@ export async function seed(superuserUrl: string, users: number): Promise<void> {
          where layer = 'user'
        ) as d on d.n = (u.n + i * 3) % d.total + 1
        order by u.id, d.key`,
-      [PREFERENCES_PER_USER],
+      [preferences],
     );
     await client.query(
       `insert into attune.configuration_audit_log (actor_id, actor_role, acted_as, layer, user_id, key, operation, new_value, new_attributes)

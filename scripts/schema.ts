@@ -4,7 +4,7 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { readCatalogue, withoutMonths } from "../src/database/catalogue.ts";
+import { catalogueToExpect } from "../src/database/catalogue.ts";
 import { withClient } from "../src/database/client.ts";
 import { openDatabase } from "../src/database/open.ts";
 import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
@@ -21,7 +21,7 @@ try {
   const { all, client, withoutId } = await graphqlSchema(connections.authenticatorUrl);
   const reasons = readReasons(await readFile(resolve(ROOT, "docs/reference/errors.md"), "utf8"));
 
-  const catalogue = withoutMonths(await withClient(connections.ownerUrl, readCatalogue));
+  const catalogue = await withClient(connections.ownerUrl, catalogueToExpect);
 
   const files = {
     "migrations/catalogue.json": `${JSON.stringify(catalogue, null, 2)}\n`,

@@ -21,7 +21,7 @@ import { watch, type Watchdog } from "../src/embedded/testing/watchdog.ts";
 import { attune } from "./support/cli.ts";
 
 const MAJOR = 15;
-const WRITERS = 6;
+const WRITERS = 4;
 const PASSWORD = "a password that is long enough";
 const MASTER_KEY = randomBytes(32).toString("base64");
 
@@ -50,7 +50,6 @@ let writerIds: string[];
 let reader: { id: string; refreshToken: string };
 /** The number that each writer was last told is stored, in two settings at once. */
 const stored = Array.from({ length: WRITERS }, () => 0);
-const writers: { end: () => Promise<void> }[] = [];
 
 const claimsOf = (id: string): string => JSON.stringify({ sub: id, role: "authenticated" });
 
@@ -74,7 +73,7 @@ async function startWriter(index: number, id: string): Promise<{ end: () => Prom
   const client = await connect(url);
   let isEnding = false;
   const writing = (async () => {
-    for (let n = 1; !isEnding; n++) {
+    for (let n = (stored[index] ?? 0) + 1; !isEnding; n++) {
       await asUser(client, id, () =>
         client.query("select attune.set_preferences(jsonb_build_object('backup.one', $1::integer, 'backup.two', $1))", [
           n,
@@ -109,6 +108,7 @@ async function underLoad(work: () => Promise<unknown>): Promise<Backup> {
     const from = [...stored];
     await expect.poll(() => stored.every((n, index) => n > (from[index] ?? 0)), { timeout: 30_000 }).toBe(true);
   };
+  const writers = await Promise.all(writerIds.map((id, index) => startWriter(index, id)));
   await progress();
   const checkpoint = await withClient(url, async (client) =>
     String(await valueOf(client, "select attune.audit_checkpoint()")),
@@ -118,6 +118,7 @@ async function underLoad(work: () => Promise<unknown>): Promise<Backup> {
   await work();
   const after = [...stored];
   await progress();
+  await Promise.all(writers.map((writer) => writer.end()));
   expect(after.every((n, index) => n >= (before[index] ?? 0))).toBe(true);
   return { checkpoint, cursor, before, after };
 }
@@ -223,11 +224,9 @@ beforeAll(async () => {
       await client.query("select attune.set_user_credential($1, 'openai', 'sk-of-the-reader')", [reader.id]);
     });
   });
-  writers.push(...(await Promise.all(writerIds.map((id, index) => startWriter(index, id)))));
 });
 
 afterAll(async () => {
-  await Promise.all(writers.map((writer) => writer.end()));
   await source.stop();
   await rm(home, { recursive: true, force: true });
 });
@@ -337,7 +336,7 @@ describe("a physical backup", () => {
     },
   );
 
-  test.runIf(isThere.basebackup)("by pg_basebackup", { timeout: 120_000 }, async () => {
+  test.runIf(isThere.basebackup)("by pg_basebackup", { timeout: 240_000 }, async () => {
     const folder = join(home, "basebackup");
     const backup = await underLoad(async () => {
       const { stderr } = await run("pg_basebackup", ["-D", folder, "-c", "fast", "-d", source.superuserUrl()]);
@@ -358,7 +357,7 @@ describe("a logical backup, into a cluster that has nothing yet", () => {
 
   afterAll(() => elsewhere.stop());
 
-  test.runIf(isThere.dump)("by pg_dump, with the roles that a command makes", { timeout: 120_000 }, async () => {
+  test.runIf(isThere.dump)("by pg_dump, with the roles that a command makes", { timeout: 240_000 }, async () => {
     const file = join(home, "pg.dump");
     const backup = await underLoad(() => run("pg_dump", ["-Fc", "-f", file, "-d", url]));
     const { stdout: roles } = await attune(["sql", "--roles"]);
@@ -380,7 +379,7 @@ describe("a logical backup, into a cluster that has nothing yet", () => {
     expect((await attune(["migrate"], { DATABASE_URL: restored })).stdout).toMatch(/^Up to date at /);
   });
 
-  test("by attune dump", { timeout: 120_000 }, async () => {
+  test("by attune dump", { timeout: 240_000 }, async () => {
     const file = join(home, "attune.dump");
     const restored = urlOfDatabase(elsewhere.ownerUrl(), "another");
     const backup = await underLoad(() => attune(["dump", file], { DATABASE_URL: url }));

@@ -54,6 +54,7 @@ describe("help", () => {
     "definitions",
     "dump",
     "restore",
+    "upgrade",
   ];
 
   test("names every command, and the environment", async () => {

@@ -21,6 +21,8 @@ let source: TestDatabase;
 let file: string;
 let refreshToken: string;
 let dumped: Finished;
+/** What there is when it is dumped: that it was, is written down afterwards. */
+let stored: Record<string, unknown>;
 
 /** Everything that is stored, by table and sequence. */
 async function contents(url: string): Promise<Record<string, unknown>> {
@@ -78,6 +80,7 @@ beforeAll(async () => {
   await source.query("insert into attune.plans (name, title, description) values ('odd', $1, $1)", [odd]);
   await source.as(admin, (client) => client.query("select attune.set_global_setting('RAG_RESULT_COUNT', '7', true)"));
   await server.close();
+  stored = await contents(source.ownerUrl);
   dumped = await attune(["dump", file], { DATABASE_URL: source.ownerUrl });
 });
 
@@ -94,14 +97,19 @@ test("a dump is readable by its owner alone, and nothing is beside it", async ()
 
 test("without a file it goes to the standard output", async () => {
   const { stdout } = await attune(["dump"], { DATABASE_URL: source.ownerUrl });
-  const rows = (text: string): string[] => text.split("\n").slice(1, -2);
+  // But for what says that the first dump was made.
+  const rows = (text: string): string[] =>
+    text
+      .split("\n")
+      .slice(1, -2)
+      .filter((line) => !/\tback_up\t|'attune\.maintenance_operations_id_seq'/.test(line));
   expect(rows(stdout)).toEqual(rows(await readFile(file, "utf8")));
 });
 
 test("restored with DATABASE_URL: the same rows, sequences and schema, with its rules", async () => {
   const url = await emptyDatabase("restored");
   expect(await attune(["restore", file], { DATABASE_URL: url })).toMatchObject({ code: 0, stderr: "" });
-  expect(await contents(url)).toEqual(await contents(source.ownerUrl));
+  expect(await contents(url)).toEqual(stored);
   expect(await withClient(url, readCatalogue)).toEqual(await withClient(source.ownerUrl, readCatalogue));
   await withClient(url, async (client) => {
     await expect(client.query("update attune.configuration_audit_log set key = 'x'")).rejects.toThrow(

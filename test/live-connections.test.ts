@@ -363,7 +363,7 @@ test("who is there no more is cut off", async () => {
   );
   let text = "";
   raw.setEncoding("utf8").on("data", (part: string) => (text += part));
-  await expect.poll(() => text).toContain(":\n\n");
+  await expect.poll(() => text, { timeout: 20_000 }).toContain(":\n\n");
   raw.destroy();
   await eager.close();
 });

@@ -179,7 +179,7 @@ test("on the embedded one it makes the key, and killed whenever it may be, every
     if (state.state !== "running") throw new Error("The server does not run.");
     const before = await readKeyFile(dataDir);
     expect((await stat(join(dataDir, KEY_FILE))).mode & 0o777).toBe(0o600);
-    const people = await makeCredentials(state.ownerUrl, before.current, 400);
+    const people = await makeCredentials(state.ownerUrl, before.current, 200);
     const { stdout: token } = await attune(["token", "--role", "service_role"], environment);
 
     const mark = await withClient(state.ownerUrl, async (client) => {
@@ -202,6 +202,7 @@ test("on the embedded one it makes the key, and killed whenever it may be, every
         });
         const text = await response.text();
         reads += 1;
+        await sleep(20);
         if (!text.includes(`"sk-of-${id}"`)) wrong.push(text);
       }
     });

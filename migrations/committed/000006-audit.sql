@@ -1,15 +1,74 @@
---! Previous: sha1:f37b51e89e0eb5e6a2fbaf2a848d15955ea91935
---! Hash: sha1:385a832e444ea160b099dad593baded3a539962b
+--! Previous: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
+--! Hash: sha1:d119de85d399f867542aca0f963d9282aa6aca80
 --! Message: audit
 
---!include audit/triggers/tg__append_only.sql
---!include audit/triggers/tg__erase.sql
+--! Included audit/triggers/tg__append_only.sql
+create or replace function attune_private.tg__append_only()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = '42501',
+    message = format('%s is not allowed on %s', tg_op, tg_table_name),
+    detail = 'append_only',
+    hint = coalesce(tg_argv[0], 'Old audit rows are removed with purge_audit(older_than, reason).');
+end;
+$$;
+comment on function attune_private.tg__append_only() is
+  'Refuses (`append_only`) what would make history disappear, for the owner too. '
+  'Its argument is the hint, where it is not about the audit log.';
+revoke all on function attune_private.tg__append_only() from public;
+--! EndIncluded audit/triggers/tg__append_only.sql
+--! Included audit/triggers/tg__erase.sql
+create or replace function attune_private.tg__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  -- Whom erase_user() has written down in this very transaction.
+  recorded constant text[] := array(
+    select m.details ->> 'user_id'
+    from attune.maintenance_operations as m
+    where m.transaction_id = pg_current_xact_id_if_assigned()
+      -- What was restored from another cluster may have the same number.
+      and m.started_at = now()
+      and m.operation = 'erase_user'
+  );
+begin
+  if recorded = '{}' or exists (
+    select
+    from previous as p
+    full join changed as c on c.id = p.id
+    where p.user_id::text = any (recorded) is not true
+      or exists (select from attune.users as u where u.id = p.user_id)
+      or to_jsonb(p) - tg_argv is distinct from to_jsonb(c) - tg_argv
+      or exists (select from unnest(tg_argv) as a (name) where to_jsonb(c) ->> a.name is not null)
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = format('%s is not allowed on %s', tg_op, tg_table_name),
+      detail = 'append_only',
+      hint = 'The records change only when a user is deleted: then they lose what is personal.';
+  end if;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__erase() is
+  'Refuses (`append_only`) to change records, for the owner too, except to empty the columns named by its '
+  'arguments, for a user who is gone and whom `erase_user` recorded in the same transaction.';
+revoke all on function attune_private.tg__erase() from public;
+--! EndIncluded audit/triggers/tg__erase.sql
 
 -- What is done to the records themselves, and never undone
 
 create type attune.maintenance_task as enum (
   'purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge', 'seal_audit', 'apply_due_changes',
-  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes', 'back_up'
+  'remove_expired', 'make_partitions', 'apply_audit_retention', 'analyze', 'seed_existing_users', 'measure_sizes', 'back_up',
+  'mirror_auth_users'
 );
 comment on type attune.maintenance_task is
   E'@value purge_audit Old rows of the audit log were removed.\n'
@@ -26,6 +85,7 @@ comment on type attune.maintenance_task is
   '@value seed_existing_users Users who are there get the values that new users get.\n'
   '@value measure_sizes The sizes of all tables are written down, to see how they grow.\n'
   '@value back_up A backup was made: the details say of which kind.\n'
+  '@value mirror_auth_users A user of Supabase could not be mirrored, or not all of them: the error says what.\n'
   'What is done to the records themselves, once, or to keep the database well, again and again.';
 
 create type attune.maintenance_status as enum ('running', 'completed', 'failed', 'abandoned');
@@ -113,9 +173,30 @@ create policy maintenance_operations_select_service_role on attune.maintenance_o
 revoke all on attune.maintenance_operations from public;
 grant select on attune.maintenance_operations to authenticated, service_role;
 
---!include audit/hidden/readable_maintenance_operations.sql
+--! Included audit/hidden/readable_maintenance_operations.sql
+create or replace function attune_hidden.readable_maintenance_operations()
+returns setof attune.maintenance_operations
+language sql stable security invoker
+begin atomic
+  select m.* from attune.maintenance_operations as m where (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_maintenance_operations() is
+  'The rows of `maintenance_operations`, for whom may read them; nobody else walks them.';
+revoke all on function attune_hidden.readable_maintenance_operations() from public;
+grant execute on function attune_hidden.readable_maintenance_operations() to authenticated, service_role;
+--! EndIncluded audit/hidden/readable_maintenance_operations.sql
 
---!include audit/private/is_record.sql
+--! Included audit/private/is_record.sql
+create or replace function attune_private.is_record(operation attune.maintenance_task)
+returns boolean
+language sql immutable parallel safe security invoker
+begin atomic
+  select operation in ('purge_audit', 'erase_user', 'seed_settings', 'rename_setting', 'purge_knowledge');
+end;
+comment on function attune_private.is_record(attune.maintenance_task) is
+  'Whether an operation is done once, to the records themselves: it is in the audit log too, and stays.';
+revoke all on function attune_private.is_record(attune.maintenance_task) from public;
+--! EndIncluded audit/private/is_record.sql
 create trigger _100_append_only before truncate on attune.maintenance_operations
   for each statement execute function attune_private.tg__append_only();
 create trigger _110_append_only before update or delete on attune.maintenance_operations
@@ -158,7 +239,20 @@ comment on type attune.audit_actor is
   '@value migration The owner of the database, or another role of it: a migration, or by hand.\n'
   'How somebody acted.';
 
---!include audit/private/changed_members.sql
+--! Included audit/private/changed_members.sql
+create or replace function attune_private.changed_members(previous_value jsonb, new_value jsonb)
+returns text[]
+language sql immutable parallel safe security invoker
+begin atomic
+  select coalesce(array_agg(coalesce(p.key, n.key) order by coalesce(p.key, n.key)), '{}')
+  from jsonb_each(previous_value) as p
+  full join jsonb_each(new_value) as n on n.key = p.key
+  where p.value::text is distinct from n.value::text;
+end;
+comment on function attune_private.changed_members(jsonb, jsonb) is
+  'Which members of an object (NULL: none) are others, or in one of both only.';
+revoke all on function attune_private.changed_members(jsonb, jsonb) from public;
+--! EndIncluded audit/private/changed_members.sql
 
 -- An identity column takes part in no partitioned table before PostgreSQL 17.
 create sequence attune.configuration_audit_log_id_seq as bigint;
@@ -285,7 +379,26 @@ comment on column attune.configuration_audit_log.previous_updated_by is
 comment on column attune.configuration_audit_log.previous_updated_at is
   'When it had been written; null after an INSERT.';
 
---!include audit/hidden/concealed_log_keys.sql
+--! Included audit/hidden/concealed_log_keys.sql
+create or replace function attune_hidden.concealed_log_keys()
+returns setof text
+language sql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select c.key
+  from attune_hidden.concealed_keys() as c (key)
+  union all
+  select f.key
+  from attune_private.former_audiences() as f
+  where f.audience > 'client'
+    and not (select attune.is_admin());
+end;
+comment on function attune_hidden.concealed_log_keys() is
+  'The settings of which the caller, a user, is not shown what happened: those that they are not shown, and those that '
+  'they were not shown when they were removed or renamed.';
+revoke all on function attune_hidden.concealed_log_keys() from public;
+grant execute on function attune_hidden.concealed_log_keys() to authenticated, service_role;
+--! EndIncluded audit/hidden/concealed_log_keys.sql
 
 alter table attune.configuration_audit_log enable row level security;
 create policy configuration_audit_log_select_concerned_or_admin on attune.configuration_audit_log for select to authenticated
@@ -303,7 +416,32 @@ create policy configuration_audit_log_select_service_role on attune.configuratio
 revoke all on attune.configuration_audit_log from public;
 grant select on attune.configuration_audit_log to authenticated, service_role;
 
---!include audit/hidden/readable_configuration_audit_log.sql
+--! Included audit/hidden/readable_configuration_audit_log.sql
+create or replace function attune_hidden.readable_configuration_audit_log()
+returns setof attune.configuration_audit_log
+language sql stable security invoker
+begin atomic
+  select
+    c.id, c.occurred_at, c.transaction_id, c.actor_id, c.actor_role, c.acted_as, c.agent, c.request_id, c.reason,
+    c.subject, c.layer, c.user_id, c.scope, c.key, c.operation, c.previous_value, c.new_value, c.previous_attributes,
+    c.new_attributes, c.changed_members, c.previous_updated_by, c.previous_updated_at
+  from (
+    select false as is_everybodys, l.*
+    from attune.configuration_audit_log as l
+    where l.user_id = (select attune.current_user_id())
+      or l.scope = any (array(select attune_hidden.managed_team_ids()::text))
+    union all
+    select true, l.* from attune.configuration_audit_log as l
+  ) as c
+  where c.is_everybodys = (select current_user <> 'authenticated' or attune.is_admin());
+end;
+comment on function attune_hidden.readable_configuration_audit_log() is
+  'The rows of `configuration_audit_log` that the caller may read, found by index: the policy alone has a user walk '
+  'everybody''s rows. '
+  'Inlined; one of its halves is never executed, and filters, order and limit go down into the other.';
+revoke all on function attune_hidden.readable_configuration_audit_log() from public;
+grant execute on function attune_hidden.readable_configuration_audit_log() to authenticated, service_role;
+--! EndIncluded audit/hidden/readable_configuration_audit_log.sql
 
 create trigger _100_append_only before delete or truncate on attune.configuration_audit_log
   for each statement execute function attune_private.tg__append_only();
@@ -316,10 +454,100 @@ create trigger _300_erase after update on attune.configuration_audit_log
 
 -- A partition a month (UTC), made ahead. What finds none, when nobody made any for months, is not refused.
 
---!include audit/private/guard_audit_partition.sql
---!include audit/private/partitioned_by.sql
---!include audit/private/make_audit_partition.sql
---!include audit/private/make_audit_partitions.sql
+--! Included audit/private/guard_audit_partition.sql
+create or replace function attune_private.guard_audit_partition(partition regclass)
+returns void
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('alter table %s enable row level security', partition);
+  execute format('revoke all on %s from public', partition);
+  -- Triggers of statements are those of the table that the statement names.
+  execute format(
+    'create trigger _100_append_only before update or delete or truncate on %s '
+    'for each statement execute function attune_private.tg__append_only()',
+    partition
+  );
+end;
+$$;
+comment on function attune_private.guard_audit_partition(regclass) is
+  'Guards a partition of what is kept by the month, named by itself, as the whole is guarded.';
+revoke all on function attune_private.guard_audit_partition(regclass) from public;
+--! EndIncluded audit/private/guard_audit_partition.sql
+--! Included audit/private/partitioned_by.sql
+create or replace function attune_private.partitioned_by(parent regclass)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select quote_ident(a.attname)
+  from pg_catalog.pg_partitioned_table as p
+  join pg_catalog.pg_attribute as a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+  where p.partrelid = partitioned_by.parent;
+end;
+comment on function attune_private.partitioned_by(regclass) is
+  'The column by which a table is partitioned, as SQL writes it.';
+revoke all on function attune_private.partitioned_by(regclass) from public;
+--! EndIncluded audit/private/partitioned_by.sql
+--! Included audit/private/make_audit_partition.sql
+create or replace function attune_private.make_audit_partition(parent regclass, month timestamptz)
+returns boolean
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set lock_timeout = '2s'
+as $$
+declare
+  start constant timestamptz := date_trunc('month', month);
+  name constant text := (select c.relname from pg_catalog.pg_class as c where c.oid = parent);
+  partition constant text := format('attune_private.%I', name || to_char(start, '_YYYY_MM'));
+  moment constant text := attune_private.partitioned_by(parent);
+  is_taken boolean;
+begin
+  if to_regclass(partition) is not null then
+    return false;
+  end if;
+
+  -- What came before there was a partition for it stays where it is.
+  execute format('select exists (select from %s where %s >= $1 and %2$s < $1 + interval ''1 month'')', parent, moment)
+  into is_taken
+  using start;
+
+  if is_taken then
+    return false;
+  end if;
+
+  -- Who attaches what is there already waits for nobody who writes, and nobody who writes waits.
+  execute format('create table %s (like %s including all excluding comments)', partition, parent);
+  execute format('comment on table %s is %L', partition, format('%s of %s (UTC).', name, to_char(start, 'YYYY-MM')));
+  perform attune_private.guard_audit_partition(partition::regclass);
+  execute format(
+    'alter table %s attach partition %s for values from (%L) to (%L)', parent, partition, start, start + interval '1 month'
+  );
+  return true;
+end;
+$$;
+comment on function attune_private.make_audit_partition(regclass, timestamptz) is
+  'Makes the partition of a table for the month (UTC) of a moment, unless there is one, or rows of that month are in '
+  'the default partition already; returns whether it did. '
+  'It waits for no longer than two seconds for whoever reads.';
+revoke all on function attune_private.make_audit_partition(regclass, timestamptz) from public;
+--! EndIncluded audit/private/make_audit_partition.sql
+--! Included audit/private/make_audit_partitions.sql
+create or replace function attune_private.make_audit_partitions(parent regclass)
+returns integer
+language sql volatile security invoker
+begin atomic
+  select count(*) filter (
+    where attune_private.make_audit_partition(make_audit_partitions.parent, now() + n.months * interval '1 month')
+  )::integer
+  from generate_series(0, 2) as n (months);
+end;
+comment on function attune_private.make_audit_partitions(regclass) is
+  'Makes the partitions of a table for this month and the next two, as far as they are missing, and returns how many it '
+  'made.';
+revoke all on function attune_private.make_audit_partitions(regclass) from public;
+--! EndIncluded audit/private/make_audit_partitions.sql
 
 create table attune_private.configuration_audit_log_default partition of attune.configuration_audit_log default;
 select attune_private.guard_audit_partition('attune_private.configuration_audit_log_default');
@@ -327,14 +555,265 @@ select attune_private.make_audit_partitions('attune.configuration_audit_log');
 
 -- What writes it
 
---!include audit/private/request_header.sql
---!include audit/private/request_id.sql
---!include audit/private/told_reason.sql
---!include audit/private/change_reason.sql
---!include audit/private/acted_as.sql
---!include audit/triggers/tg__audit.sql
---!include audit/triggers/tg__audit_removed.sql
---!include audit/triggers/tg_maintenance_operations__audit.sql
+--! Included audit/private/request_header.sql
+create or replace function attune_private.request_header(name text)
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select nullif(current_setting('request.headers', true), '')::jsonb ->> lower(name);
+end;
+comment on function attune_private.request_header(text) is
+  'A header of the request, from the setting `request.headers`, which servers fill as PostgREST does; NULL without.';
+revoke all on function attune_private.request_header(text) from public;
+--! EndIncluded audit/private/request_header.sql
+--! Included audit/private/request_id.sql
+create or replace function attune_private.request_id()
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  select nullif(
+    left(
+      btrim(coalesce(nullif(current_setting('attune.request_id', true), ''), attune_private.request_header('x-request-id'))),
+      200
+    ),
+    ''
+  );
+end;
+comment on function attune_private.request_id() is
+  'Which request it is: what Attune''s own server says in the setting `attune.request_id`; else, behind PostgREST, the '
+  'header `x-request-id`. '
+  'Its first 200 characters; NULL without.';
+revoke all on function attune_private.request_id() from public;
+--! EndIncluded audit/private/request_id.sql
+--! Included audit/private/told_reason.sql
+create or replace function attune_private.told_reason()
+returns text
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  told text := btrim(current_setting('attune.change_reason', true));
+begin
+  if nullif(told, '') is null then
+    told := btrim(attune_private.percent_decoded(attune_private.request_header('x-change-reason')));
+  end if;
+
+  perform attune_private.check_size('The reason', char_length(told), 1000, 'characters');
+  return nullif(told, '');
+end;
+$$;
+comment on function attune_private.told_reason() is
+  'The setting `attune.change_reason`, or else the header `x-change-reason`, percent-encoded as UTF-8, so that every '
+  'script can be said in one; NULL without. '
+  'Refused: `too_large` (1,000 characters).';
+revoke all on function attune_private.told_reason() from public;
+--! EndIncluded audit/private/told_reason.sql
+--! Included audit/private/change_reason.sql
+create or replace function attune_private.change_reason()
+returns text
+language sql stable parallel safe security invoker
+begin atomic
+  -- Almost nobody says why.
+  select case
+    when current_setting('attune.change_reason', true) <> ''
+      or strpos(current_setting('request.headers', true), 'x-change-reason') > 0
+      then attune_private.told_reason()
+  end;
+end;
+comment on function attune_private.change_reason() is
+  'Why what is written now is written, in the words of who writes it; NULL without. '
+  'Refused as `told_reason`.';
+revoke all on function attune_private.change_reason() from public;
+--! EndIncluded audit/private/change_reason.sql
+--! Included audit/private/acted_as.sql
+create or replace function attune_private.acted_as(actor uuid, owner uuid)
+returns attune.audit_actor
+language sql stable parallel restricted security invoker
+begin atomic
+  select (
+    case
+      when attune_private.request_role() = 'service_role' then 'service'
+      when attune_private.request_role() not in ('anon', 'authenticated') then 'migration'
+      when attune_private.acting_agent() is not null then 'agent'
+      when owner <> actor or owner is null and actor is not null then 'administrator'
+      else 'user'
+    end
+  )::attune.audit_actor;
+end;
+comment on function attune_private.acted_as(uuid, uuid) is
+  'How the one who asks acts: a person for themselves is a user, for somebody else (`owner`), or for more than one '
+  '(NULL), an administrator.';
+revoke all on function attune_private.acted_as(uuid, uuid) from public;
+--! EndIncluded audit/private/acted_as.sql
+--! Included audit/triggers/tg__audit.sql
+create or replace function attune_private.tg__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held constant attune.audit_subject := tg_argv[0];
+  held_in constant attune.setting_layer := nullif(tg_argv[1], '');
+  name_column constant text := nullif(tg_argv[2], '');
+  value_column constant text := nullif(tg_argv[3], '');
+  scope_column constant text := tg_argv[4];
+  previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
+  written constant jsonb := to_jsonb(new);
+  owner constant uuid := written ->> 'user_id';
+  -- What has a column of its own in the log, or says only when it was written.
+  told_elsewhere text[] := array['updated_by', 'updated_at', value_column];
+  actor uuid;
+begin
+  -- Who writes what is there already has changed nothing; who writes 1.0 for 1 has.
+  if (previous - '{updated_by,updated_at}'::text[])::text = (written - '{updated_by,updated_at}'::text[])::text then
+    return null;
+  end if;
+
+  -- Where a row was before, when it is another's now.
+  if previous is null
+    or (previous -> name_column, previous -> 'user_id', previous -> scope_column)
+      is not distinct from (written -> name_column, written -> 'user_id', written -> scope_column)
+  then
+    told_elsewhere := told_elsewhere || array[name_column, 'user_id', scope_column];
+  end if;
+
+  -- What is stamped says who wrote it, but not who renamed it.
+  actor := case
+    when written ? 'updated_by' and (previous -> 'key' is null or previous -> 'key' = written -> 'key')
+      then (written ->> 'updated_by')::uuid
+    else attune.current_user_id()
+  end;
+
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, acted_as, agent, request_id, reason, subject, layer, user_id, scope, key, operation,
+    previous_value, new_value, changed_members, previous_attributes, new_attributes, previous_updated_by, previous_updated_at
+  )
+  values (
+    actor,
+    attune_private.request_role(),
+    attune_private.acted_as(actor, owner),
+    attune_private.acting_agent(),
+    attune_private.request_id(),
+    attune_private.change_reason(),
+    held,
+    held_in,
+    owner,
+    written ->> scope_column,
+    coalesce(written ->> name_column, value_column),
+    tg_op::attune.audit_operation,
+    previous -> value_column,
+    written -> value_column,
+    case
+      when jsonb_typeof(previous -> value_column) = 'object' and jsonb_typeof(written -> value_column) = 'object'
+        then attune_private.changed_members(previous -> value_column, written -> value_column)
+    end,
+    previous - told_elsewhere,
+    written - told_elsewhere,
+    (previous ->> 'updated_by')::uuid,
+    (previous ->> 'updated_at')::timestamptz
+  );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__audit() is
+  'Writes what is new or changed into the audit log. '
+  'Its arguments are what the table holds, of settings the layer, and the columns that have its name, its value, and '
+  'the plan, team or project it belongs to: empty where there is none. '
+  'What has no name is called by the column of its value.';
+revoke all on function attune_private.tg__audit() from public;
+--! EndIncluded audit/triggers/tg__audit.sql
+--! Included audit/triggers/tg__audit_removed.sql
+create or replace function attune_private.tg__audit_removed()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held constant attune.audit_subject := tg_argv[0];
+  held_in constant attune.setting_layer := nullif(tg_argv[1], '');
+  name_column constant text := nullif(tg_argv[2], '');
+  value_column constant text := nullif(tg_argv[3], '');
+  scope_column constant text := tg_argv[4];
+  told_elsewhere constant text[] := array[
+    'updated_by', 'updated_at', 'user_id', name_column, value_column, scope_column
+  ];
+  actor uuid;
+begin
+  if not exists (select from removed) then
+    return null;
+  end if;
+
+  actor := attune.current_user_id();
+
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, acted_as, agent, request_id, reason, subject, layer, user_id, scope, key, operation,
+    previous_value, previous_attributes, previous_updated_by, previous_updated_at
+  )
+  select
+    actor,
+    attune_private.request_role(),
+    attune_private.acted_as(actor, o.user_id),
+    attune_private.acting_agent(),
+    attune_private.request_id(),
+    case when u.id is not null or o.user_id is null then attune_private.change_reason() end,
+    held,
+    held_in,
+    o.user_id,
+    p.previous ->> scope_column,
+    coalesce(p.previous ->> name_column, value_column),
+    'DELETE',
+    -- What goes with a deleted user leaves no values behind.
+    case when u.id is not null or o.user_id is null then p.previous -> value_column end,
+    case when u.id is not null or o.user_id is null then p.previous - told_elsewhere end,
+    (p.previous ->> 'updated_by')::uuid,
+    (p.previous ->> 'updated_at')::timestamptz
+  from removed as r
+  cross join lateral (select to_jsonb(r)) as p (previous)
+  cross join lateral (select (p.previous ->> 'user_id')::uuid) as o (user_id)
+  left join attune.users as u on u.id = o.user_id
+  order by p.previous ->> name_column, o.user_id, p.previous ->> scope_column;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg__audit_removed() is
+  'Writes what a statement deletes into the audit log. '
+  'Of what is deleted with its user, no values. '
+  'Its arguments are those of `tg__audit`.';
+revoke all on function attune_private.tg__audit_removed() from public;
+--! EndIncluded audit/triggers/tg__audit_removed.sql
+--! Included audit/triggers/tg_maintenance_operations__audit.sql
+create or replace function attune_private.tg_maintenance_operations__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, acted_as, agent, request_id, reason, subject, key, operation, new_value, new_attributes
+  )
+  values (
+    new.actor_id,
+    new.actor_role,
+    attune_private.acted_as(new.actor_id, null),
+    attune_private.acting_agent(),
+    attune_private.request_id(),
+    new.reason,
+    'maintenance_operation',
+    new.operation::text,
+    'INSERT',
+    new.details,
+    jsonb_build_object('id', new.id, 'affected_rows', new.affected_rows)
+  );
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_maintenance_operations__audit() is
+  'Writes into the audit log what was done to the records themselves, so that it is sealed with them.';
+revoke all on function attune_private.tg_maintenance_operations__audit() from public;
+--! EndIncluded audit/triggers/tg_maintenance_operations__audit.sql
 
 -- How much is changed
 
@@ -381,9 +860,113 @@ comment on column attune.changed_setting.last_changed_at is
   E'@notNull\n'
   'When the last of them was made.';
 
---!include audit/private/audit_period.sql
---!include audit/audit_changes_per_day.sql
---!include audit/most_changed_settings.sql
+--! Included audit/private/audit_period.sql
+create or replace function attune_private.audit_period(since timestamptz, until timestamptz)
+returns tstzrange
+language plpgsql stable parallel safe security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  last constant timestamptz := coalesce(until, now());
+  first constant timestamptz := coalesce(since, last - interval '30 days');
+begin
+  if (isfinite(first) and isfinite(last) and first <= last and last - first <= interval '366 days') is not true then
+    raise exception using
+      errcode = 'PT422',
+      message = 'The period is of no use',
+      detail = 'invalid_period',
+      hint = 'A period begins before it ends, and has at most 366 days.';
+  end if;
+
+  return tstzrange(first, last);
+end;
+$$;
+comment on function attune_private.audit_period(timestamptz, timestamptz) is
+  'From when to when is counted: up to now and for thirty days, unless told. '
+  'Refused: `invalid_period` (more than 366 days, or none).';
+revoke all on function attune_private.audit_period(timestamptz, timestamptz) from public;
+--! EndIncluded audit/private/audit_period.sql
+--! Included audit/audit_changes_per_day.sql
+create or replace function attune.audit_changes_per_day(
+  since timestamptz default null,
+  until timestamptz default null,
+  changed_key text default null,
+  user_id uuid default null,
+  actor_id uuid default null
+)
+returns setof attune.audit_day
+language plpgsql stable parallel restricted security definer
+rows 30
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(audit_changes_per_day.since, audit_changes_per_day.until);
+
+  return query
+    select
+      date_trunc('day', l.occurred_at, 'UTC') as starts_at,
+      count(*),
+      count(distinct l.actor_id),
+      count(*) filter (where l.operation = 'INSERT'),
+      count(*) filter (where l.operation = 'UPDATE'),
+      count(*) filter (where l.operation = 'DELETE')
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and (audit_changes_per_day.changed_key is null or l.key = audit_changes_per_day.changed_key)
+      and (audit_changes_per_day.user_id is null or l.user_id = audit_changes_per_day.user_id)
+      and (audit_changes_per_day.actor_id is null or l.actor_id = audit_changes_per_day.actor_id)
+    group by 1
+    order by 1;
+end;
+$$;
+comment on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  '@param changed_key Only changes of this setting, template, category, provider, or column of a user.\n'
+  '@param user_id Only what happened to this user.\n'
+  '@param actor_id Only what this user did.\n'
+  'How much was changed on each day (UTC), the first one first; a day without a change has no row. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) from public;
+grant execute on function attune.audit_changes_per_day(timestamptz, timestamptz, text, uuid, uuid) to anon, authenticated, service_role;
+--! EndIncluded audit/audit_changes_per_day.sql
+--! Included audit/most_changed_settings.sql
+create or replace function attune.most_changed_settings(since timestamptz default null, until timestamptz default null)
+returns setof attune.changed_setting
+language plpgsql stable parallel restricted security definer
+rows 50
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  period tstzrange;
+begin
+  perform attune_private.require_administrator(attune_private.current_caller());
+  period := attune_private.audit_period(most_changed_settings.since, most_changed_settings.until);
+
+  return query
+    select l.key, count(*), count(distinct l.user_id), count(distinct l.actor_id), max(l.occurred_at)
+    from attune.configuration_audit_log as l
+    where l.occurred_at >= lower(period)
+      and l.occurred_at < upper(period)
+      and l.subject = 'setting'
+    group by l.key
+    order by 2 desc, 1;
+end;
+$$;
+comment on function attune.most_changed_settings(timestamptz, timestamptz) is
+  E'@param since From when on; thirty days before `until` if left out.\n'
+  '@param until Up to when, without it; now if left out.\n'
+  'Which settings were changed, the most often changed first. '
+  'For administrators and trusted servers. '
+  'Refused: `admin_required`, `invalid_period` (more than 366 days, or none).';
+revoke all on function attune.most_changed_settings(timestamptz, timestamptz) from public;
+grant execute on function attune.most_changed_settings(timestamptz, timestamptz) to anon, authenticated, service_role;
+--! EndIncluded audit/most_changed_settings.sql
 
 -- What is audited
 
@@ -475,12 +1058,161 @@ comment on column attune_private.forgotten_changes.transaction_id is 'The last w
 alter table attune_private.forgotten_changes enable row level security;
 revoke all on attune_private.forgotten_changes from public;
 
---!include audit/private/database_identity.sql
---!include audit/private/forget_changes.sql
---!include audit/private/erase_user.sql
---!include audit/triggers/tg_users__erase.sql
+--! Included audit/private/database_identity.sql
+create or replace function attune_private.database_identity()
+returns text
+language plpgsql stable parallel restricted security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  timeline constant text := case
+    when pg_is_in_recovery() then lpad(upper(to_hex((pg_control_checkpoint()).timeline_id)), 8, '0')
+    else left(pg_walfile_name(pg_current_wal_lsn()), 8)
+  end;
+begin
+  return substr(
+    encode(
+      sha256(
+        convert_to(
+          concat_ws(
+            ' ',
+            (pg_control_system()).system_identifier,
+            timeline,
+            (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()),
+            'attune.configuration_audit_log'::regclass::oid
+          ),
+          'utf8'
+        )
+      ),
+      'hex'
+    ),
+    1,
+    16
+  );
+end;
+$$;
+comment on function attune_private.database_identity() is
+  'Within what the numbers of transactions mean something: 16 hexadecimal digits, which differ after a restore, into '
+  'whatever database, and after a standby took over. '
+  'They are made of the cluster, its timeline, the database, and the table of the audit log.';
+revoke all on function attune_private.database_identity() from public;
+--! EndIncluded audit/private/database_identity.sql
+--! Included audit/private/forget_changes.sql
+create or replace function attune_private.forget_changes(transaction_id xid8)
+returns void
+language sql volatile security invoker
+begin atomic
+  insert into attune_private.forgotten_changes as f (database_identity, transaction_id)
+  select attune_private.database_identity(), forget_changes.transaction_id
+  where forget_changes.transaction_id is not null
+  on conflict (database_identity) do update
+  set transaction_id = greatest(f.transaction_id, excluded.transaction_id);
+end;
+comment on function attune_private.forget_changes(xid8) is
+  'Notes that changes were removed, of which this transaction was the last (NULL: none): cursors from before it say '
+  'nothing any more.';
+revoke all on function attune_private.forget_changes(xid8) from public;
+--! EndIncluded audit/private/forget_changes.sql
+--! Included audit/private/erase_user.sql
+create or replace function attune_private.erase_user(user_id uuid, reason text)
+returns bigint
+language plpgsql volatile security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  erased bigint;
+begin
+  -- A snapshot may be from before something was written of the user, which would keep its values.
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception using
+      errcode = 'PT409',
+      message = 'A user is not deleted in a transaction with a snapshot of its own',
+      detail = 'read_committed_required',
+      hint = 'Delete the user in a transaction that is READ COMMITTED: what others have just written is erased, too.';
+  end if;
 
---!include audit/triggers/tg_users__audit.sql
+  select count(*) into erased
+  from attune.configuration_audit_log as l
+  where l.user_id = erase_user.user_id;
+
+  insert into attune.maintenance_operations (operation, reason, details, affected_rows, actor_id, actor_role)
+  values (
+    'erase_user',
+    erase_user.reason,
+    jsonb_build_object('user_id', erase_user.user_id),
+    erased,
+    attune.current_user_id(),
+    attune_private.request_role()
+  );
+
+  -- That something was changed, when and by whom stays; what it was goes.
+  update attune.configuration_audit_log as l
+  set previous_value = null, new_value = null, previous_attributes = null, new_attributes = null,
+    changed_members = null, reason = null
+  where l.user_id = erase_user.user_id;
+
+  return erased;
+end;
+$$;
+comment on function attune_private.erase_user(uuid, text) is
+  'Takes the values of a user, and the reasons given for them, out of the audit log and returns from how many rows. '
+  'It leaves a row in `maintenance_operations`. '
+  'Refused: `read_committed_required`.';
+revoke all on function attune_private.erase_user(uuid, text) from public;
+--! EndIncluded audit/private/erase_user.sql
+--! Included audit/triggers/tg_users__erase.sql
+create or replace function attune_private.tg_users__erase()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform attune_private.erase_user(old.id, 'The user was deleted');
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__erase() is
+  'Whoever deletes a user, and however: the records keep nothing personal of the user.';
+revoke all on function attune_private.tg_users__erase() from public;
+--! EndIncluded audit/triggers/tg_users__erase.sql
+
+--! Included audit/triggers/tg_users__audit.sql
+create or replace function attune_private.tg_users__audit()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  actor constant uuid := attune.current_user_id();
+  previous constant jsonb := case tg_op when 'UPDATE' then to_jsonb(old) end;
+begin
+  insert into attune.configuration_audit_log (
+    actor_id, actor_role, acted_as, agent, request_id, reason, subject, user_id, key, operation, previous_value, new_value
+  )
+  select
+    actor,
+    attune_private.request_role(),
+    attune_private.acted_as(actor, new.id),
+    attune_private.acting_agent(),
+    attune_private.request_id(),
+    attune_private.change_reason(),
+    'user',
+    new.id,
+    a.name,
+    tg_op::attune.audit_operation,
+    previous -> a.name,
+    to_jsonb(new) -> a.name
+  from unnest(tg_argv) with ordinality as a (name, place)
+  where previous -> a.name is distinct from to_jsonb(new) -> a.name
+  order by a.place;
+
+  return null;
+end;
+$$;
+comment on function attune_private.tg_users__audit() is
+  'Writes into the audit log what decides about a user''s settings and rights: the columns named by its arguments.';
+revoke all on function attune_private.tg_users__audit() from public;
+--! EndIncluded audit/triggers/tg_users__audit.sql
 create trigger _900_audit after update of plan, is_admin, current_team_id on attune.users
   for each row when (
     old.plan is distinct from new.plan

@@ -1,5 +1,5 @@
---! Previous: sha1:84014d9a5ca126fc8949625e2e68cf1e006a7b6b
---! Hash: sha1:5990951a1ba0ec9ab7d625e153efcba64afbc9ac
+--! Previous: sha1:b18130c17b37a1cc33f7dcfe9d0a98ac2cafe7af
+--! Hash: sha1:4fd26b6adf411edbfd9a2b70ca77915432ce64c3
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.

@@ -1,3 +1,12 @@
+-- On Supabase, where `mirror_auth_users` made it.
+do $$
+begin
+  if to_regclass('auth.users') is not null then
+    drop trigger if exists _900_attune on auth.users;
+  end if;
+end;
+$$;
+
 drop trigger _400_end on attune.user_identities;
 drop trigger _210_change_email on attune.users;
 drop trigger _810_erase_traces on attune.users;
@@ -6,6 +15,11 @@ drop policy security_log_select_self_or_admin on attune.security_log;
 drop policy security_log_select_service_role on attune.security_log;
 
 drop function
+  attune_private.mirror_auth_user(text, uuid, text, jsonb),
+  attune_private.mirror_auth_users(text),
+  attune_private.unmirror_auth_user(text, uuid),
+  attune_private.note_unmirrored(uuid, text, text),
+  attune_private.tg_auth_users__mirror(),
   attune.request_email_change(text, text),
   attune.confirm_email_change(text),
   attune_private.consume_own_token(text, text, uuid, timestamptz),

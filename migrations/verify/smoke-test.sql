@@ -21,6 +21,7 @@ declare
   shown jsonb;
   wrong text;
   held text[];
+  is_held boolean;
   name text;
   number bigint;
   failures integer := 0;
@@ -108,7 +109,7 @@ begin
   -- It can only be added to
   begin
     update attune.configuration_audit_log as l set key = l.key where l.user_id = ann;
-    raise exception using errcode = 'assert_failure', message = 'its rows were changed';
+    raise exception 'its rows were changed';
   exception
     when insufficient_privilege then
       raise notice 'ok: the audit log can only be added to';
@@ -119,7 +120,11 @@ begin
 
   -- Isolation: whatever of the one has rows, the other sees none of them
   begin
-    insert into attune.user_session_state (user_id, session_key) values (ann, 'smoke-test');
+    perform pg_catalog.set_config('request.jwt.claims', claims_of_ann, true);
+    perform pg_catalog.set_config('role', 'authenticated', true);
+    perform attune.save_session_state('smoke-test', '{}', '{}');
+    perform pg_catalog.set_config('role', 'none', true);
+
     for name in
       select pg_catalog.format('%I.%I', n.nspname, c.relname)
       from pg_catalog.pg_class as c
@@ -130,8 +135,8 @@ begin
         and pg_catalog.has_column_privilege('authenticated', c.oid, a.attnum, 'select')
       order by 1
     loop
-      execute pg_catalog.format('select exists (select from %s as t where t.user_id = $1)', name) into shown using ann;
-      if shown = 'true' then
+      execute pg_catalog.format('select exists (select from %s as t where t.user_id = $1)', name) into is_held using ann;
+      if is_held then
         held := held || name;
       end if;
     end loop;
@@ -208,7 +213,7 @@ begin
     perform pg_catalog.set_config('request.jwt.claims', claims_of_bob, true);
     perform pg_catalog.set_config('role', 'authenticated', true);
     perform attune.get_effective_ai_config(ann);
-    raise exception using errcode = 'assert_failure', message = 'it was told';
+    raise exception 'it was told';
   exception
     when insufficient_privilege then
       raise notice 'ok: the AI configuration of another is refused';

@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./start.ts")).startCommand(),
   migrate: async () => (await import("./migrate.ts")).migrateCommand(),
   rollback: async () => (await import("./rollback.ts")).rollbackCommand(),
+  verify: async () => (await import("./verify.ts")).verifyCommand(),
   status: async () => (await import("./status.ts")).statusCommand(),
   doctor: async () => (await import("./doctor.ts")).doctorCommand(),
   token: async () => (await import("./token.ts")).tokenCommand(),

@@ -42,6 +42,54 @@ export async function catalogueWithin(client: pg.ClientBase): Promise<Catalogue>
   return Object.fromEntries(rows.map(({ object, definition }) => [object, definition]));
 }
 
+/** Of what pg_dump and pg_restore write anew from the catalogue, so that it looks otherwise afterwards, and is the same. */
+const REWRITTEN = `
+  with ours as (
+    select n.oid from pg_catalog.pg_namespace as n where n.nspname in ('attune', 'attune_hidden', 'attune_private', 'auth')
+  )
+  select pg_catalog.pg_get_functiondef(f.oid) as statement
+  from pg_catalog.pg_proc as f
+  where f.prosqlbody is not null and f.pronamespace in (select o.oid from ours as o)
+  union all
+  select pg_catalog.concat(
+    pg_catalog.format('alter policy %I on %s', p.polname, p.polrelid::regclass),
+    ' using (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
+    ' with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')'
+  )
+  from pg_catalog.pg_policy as p
+  union all
+  select pg_catalog.format(
+    'alter table %1$s drop constraint %2$I; alter table %1$s add constraint %2$I %3$s',
+    k.conrelid::regclass, k.conname, pg_catalog.pg_get_constraintdef(k.oid)
+  )
+  from pg_catalog.pg_constraint as k
+  where k.contype = 'c' and k.conrelid <> 0 and k.coninhcount = 0 and k.connamespace in (select o.oid from ours as o)
+  union all
+  select pg_catalog.regexp_replace(pg_catalog.pg_get_triggerdef(t.oid), '^CREATE', 'create or replace')
+  from pg_catalog.pg_trigger as t
+  join pg_catalog.pg_class as r on r.oid = t.tgrelid
+  where not t.tgisinternal and t.tgparentid = 0 and t.tgconstraint = 0 and r.relnamespace in (select o.oid from ours as o)`;
+
+/** How an object may be written, too, after it was restored: its entry beside the usual one. */
+const restoredName = (object: string): string => `${object}, restored`;
+
+/**
+ * What is to be expected of a database: as its migrations made it, and, where that is otherwise, as it is written after a
+ * restore. Changes the database, which is one to be thrown away.
+ */
+export async function catalogueToExpect(client: pg.ClientBase): Promise<Catalogue> {
+  const made = withoutMonths(await readCatalogue(client));
+  await client.query("set search_path = ''");
+  const { rows } = await client.query<{ statement: string }>(REWRITTEN);
+  for (const { statement } of rows) await client.query(statement);
+  const restored = withoutMonths(await readCatalogue(client));
+  const others = Object.entries(restored).filter(([object, definition]) => made[object] !== definition);
+  return Object.fromEntries([
+    ...Object.entries(made),
+    ...others.map(([object, definition]) => [restoredName(object), definition]),
+  ]);
+}
+
 /** The same without what every database has its own of: the months for which there are partitions. */
 export function withoutMonths(catalogue: Catalogue): Catalogue {
   return Object.fromEntries(Object.entries(catalogue).map(([object, definition]) => [nameOf(object), definition]));
@@ -58,9 +106,9 @@ export function compareCatalogues(expected: Catalogue, actual: Catalogue): Diffe
   const seen = new Set<string>();
   for (const [object, is] of Object.entries(actual)) {
     const name = nameOf(object);
-    seen.add(name);
+    seen.add(name).add(restoredName(name));
     const should = expected[name];
-    if (should === is || (should !== undefined && is === FOUND)) continue;
+    if (should === is || expected[restoredName(name)] === is || (should !== undefined && is === FOUND)) continue;
     differences.push({
       kind: should === undefined ? "extra" : "different",
       object,
@@ -70,7 +118,7 @@ export function compareCatalogues(expected: Catalogue, actual: Catalogue): Diffe
     });
   }
   for (const [object, should] of Object.entries(expected)) {
-    if (seen.has(object) || isOfFound(object, actual)) continue;
+    if (seen.has(object) || isOfFound(object, actual) || object.endsWith(restoredName(""))) continue;
     differences.push({ kind: "missing", object, expected: should, actual: undefined, isHarmless: false });
   }
   return differences.toSorted((one, other) => (one.object < other.object ? -1 : 1));

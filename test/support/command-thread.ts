@@ -49,5 +49,6 @@ async function outcomeOf(line: CommandLine): Promise<CommandOutcome> {
 }
 
 parentPort?.on("message", (line: CommandLine) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none
   void outcomeOf(line).then((outcome) => parentPort?.postMessage(outcome));
 });

@@ -137,7 +137,7 @@ export async function openSession(client: Client = send): Promise<Session> {
     if (attuneArgs !== undefined) {
       const args = attuneArgs.split(" ");
       return command(
-        args.map((arg) => (arg.endsWith(".json") ? join(home, arg) : arg)),
+        args.map((arg) => (/\.(json|dump)$/.test(arg) ? join(home, arg) : arg)),
         dataDir,
       );
     }
