@@ -55,7 +55,11 @@ describe("the image", () => {
       'await import("./src/server/server.ts"); await import("./src/commands/start.ts"); await import("./src/observation/tracing.ts");';
     const loaded = spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: image, encoding: "utf8" });
     expect([loaded.status, loaded.stderr]).toEqual([0, ""]);
-    const sql = spawnSync(process.execPath, ["src/cli.ts", "sql"], { cwd: image, encoding: "utf8" });
+    const sql = spawnSync(process.execPath, ["src/cli.ts", "sql"], {
+      cwd: image,
+      encoding: "utf8",
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     expect([sql.status, sql.stderr]).toEqual([0, ""]);
   });
 

@@ -78,7 +78,9 @@ async function startPgbouncer(
     return other.href;
   };
   await expect
-    .poll(() => withClient(through(cluster.ownerUrl()), async () => "open").catch(() => "closed"), { timeout: 20_000 })
+    .poll(() => withClient(through(cluster.ownerUrl("attune")), async () => "open").catch(() => "closed"), {
+      timeout: 20_000,
+    })
     .toBe("open");
   return {
     through,

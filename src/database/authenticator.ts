@@ -82,6 +82,8 @@ export async function canLogIn(url: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (codeOf(error) === "28P01" || codeOf(error) === "28000") return false;
+    // pgbouncer has one code for whatever it refuses.
+    if (codeOf(error) === "08P01" && /authentication failed|no such user/.test(messageOf(error))) return false;
     throw connectionError(error, url, "AUTHENTICATOR_URL");
   }
 }
