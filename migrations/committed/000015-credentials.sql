@@ -1,5 +1,5 @@
---! Previous: sha1:6ffa4c8697e7ff45881e7323a6d3b792e3f0a8cf
---! Hash: sha1:bcca2295f447d3ae3570e494fc5eb2228b324391
+--! Previous: sha1:c57f73307806eb1ad0352bdce5c0663a6df74834
+--! Hash: sha1:5012d30783cec36f429b46353ba2eef25d5598ef
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

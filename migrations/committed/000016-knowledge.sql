@@ -1,5 +1,5 @@
---! Previous: sha1:bcca2295f447d3ae3570e494fc5eb2228b324391
---! Hash: sha1:1e9824724892769d1bfca041ee9fc8cae25a4c16
+--! Previous: sha1:5012d30783cec36f429b46353ba2eef25d5598ef
+--! Hash: sha1:f544acfd3a06dc7cfe57d9ea534b45f456f492c2
 --! Message: knowledge
 
 -- What one learns, the others find.

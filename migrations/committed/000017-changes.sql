@@ -1,5 +1,5 @@
---! Previous: sha1:1e9824724892769d1bfca041ee9fc8cae25a4c16
---! Hash: sha1:2d9d3d66596f0a1213218c0008d76586acbb34ce
+--! Previous: sha1:f544acfd3a06dc7cfe57d9ea534b45f456f492c2
+--! Hash: sha1:7902beb10ae25065f81b4bb50112ab697a4fa777
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

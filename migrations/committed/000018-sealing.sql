@@ -1,5 +1,5 @@
---! Previous: sha1:2d9d3d66596f0a1213218c0008d76586acbb34ce
---! Hash: sha1:2acf3a3f1f72103494a85cfdf226b082ac0022c8
+--! Previous: sha1:7902beb10ae25065f81b4bb50112ab697a4fa777
+--! Hash: sha1:ac3d78b6eecf4217d4a36050289b996760f50b10
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:2acf3a3f1f72103494a85cfdf226b082ac0022c8
---! Hash: sha1:e09775fde9bd6cc062d7eb385c65b8dddbb8c297
+--! Previous: sha1:ac3d78b6eecf4217d4a36050289b996760f50b10
+--! Hash: sha1:fc7696498dceaa02f065e69b40f5061ffcbffe77
 --! Message: history
 
 -- What applied at a moment, and back to it.

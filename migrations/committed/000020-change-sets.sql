@@ -1,5 +1,5 @@
---! Previous: sha1:e09775fde9bd6cc062d7eb385c65b8dddbb8c297
---! Hash: sha1:d4d6434e6ca6bf90416e7b1388c2ce27fd718ddb
+--! Previous: sha1:fc7696498dceaa02f065e69b40f5061ffcbffe77
+--! Hash: sha1:47e10986919e20cb51ad13f0ab368ca5d5434bf9
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:d4d6434e6ca6bf90416e7b1388c2ce27fd718ddb
---! Hash: sha1:84bae1e8c856d4191fc76d456fdbe76bd16bb669
+--! Previous: sha1:47e10986919e20cb51ad13f0ab368ca5d5434bf9
+--! Hash: sha1:30b30bf22d09fa73816e5840130761c3516d2f5e
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

@@ -1,5 +1,5 @@
---! Previous: sha1:84bae1e8c856d4191fc76d456fdbe76bd16bb669
---! Hash: sha1:5180de7617b19c03048f977c07b754cb97e76426
+--! Previous: sha1:30b30bf22d09fa73816e5840130761c3516d2f5e
+--! Hash: sha1:9858a49ca6df77c8f804469acb05ecdaee62c479
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
@@ -460,6 +460,7 @@ create type attune.database_health as (
   audit attune.audit_health,
   backlogs attune.backlog[],
   maintenance attune.maintenance_health[],
+  last_backup_at timestamptz,
   limits attune.health_limit[]
 );
 comment on type attune.database_health is 'Whether the database is well, from PostgreSQL''s catalogue and statistics.';
@@ -517,6 +518,8 @@ comment on column attune.database_health.backlogs is
 comment on column attune.database_health.maintenance is
   E'@notNull\n'
   'Whether maintenance is done in time.';
+comment on column attune.database_health.last_backup_at is
+  'When the last backup was begun that was written down, see `record_backup`; null where none was.';
 comment on column attune.database_health.limits is
   E'@notNull\n'
   'What of all this cannot be seen, and what to do about it.';
@@ -532,7 +535,7 @@ create type attune.alert_name as enum (
   'preference_query_slow', 'slow_statement', 'connections', 'rolled_back', 'cache_misses', 'long_transaction',
   'lock_wait', 'deadlocks', 'dead_rows', 'unused_index', 'missing_index', 'replication_lag', 'replication_slot',
   'audit_growth', 'unsealed', 'unpartitioned_rows', 'backlog', 'given_up', 'maintenance_late', 'maintenance_failed',
-  'transaction_ids', 'sequence', 'checksum_failures'
+  'backup_old', 'transaction_ids', 'sequence', 'checksum_failures'
 );
 comment on type attune.alert_name is
   E'@value preference_query_slow Finding out what applies to a user takes long.\n'
@@ -555,6 +558,7 @@ comment on type attune.alert_name is
   '@value given_up What was due was given up.\n'
   '@value maintenance_late Maintenance is not done in time.\n'
   '@value maintenance_failed Maintenance failed.\n'
+  '@value backup_old The last backup was long ago.\n'
   '@value transaction_ids The numbers of transactions are running out.\n'
   '@value sequence The numbers of a sequence are running out.\n'
   '@value checksum_failures Blocks on the disk are damaged.\n'
@@ -1401,6 +1405,7 @@ begin
 
   begin
     health.maintenance := array(select m from attune_private.maintenance_health() as m);
+    health.last_backup_at := attune_private.last_backup_at();
   exception when lock_not_available then
     health.limits := health.limits || row('maintenance', locked, look_again)::attune.health_limit;
   end;
@@ -1558,6 +1563,11 @@ begin
         'maintenance_failed', 'warning', 'HEALTH_MAINTENANCE_FAILED', attune_private.system_number('HEALTH_MAINTENANCE_FAILED', 1), 'failures',
         '%1$s failed the last time',
         'maintenance_operations says why; then: attune maintain'
+      ),
+      (
+        'backup_old', 'warning', 'HEALTH_BACKUP_DAYS', attune_private.system_number('HEALTH_BACKUP_DAYS', 7), 'days',
+        'No backup was written down for %2$s days',
+        'attune dump writes it down; after another backup call record_backup.'
       )
     ),
     -- What there is too little of to judge by is left out.
@@ -1622,6 +1632,14 @@ begin
       union all
       select 'maintenance_failed', m.operation::text, (m.last_status in ('failed', 'abandoned'))::integer
       from unnest(health.maintenance) as m
+      union all
+      -- Where there never was one, it counts from when there was something to measure.
+      select
+        'backup_old',
+        '',
+        extract(epoch from health.measured_at - coalesce(health.last_backup_at, min(t.measured_at))) / 86400
+      from attune_private.measured_tables as t
+      where t.table_name = 'attune.users'
     )
     select
       r.name::attune.alert_name,
