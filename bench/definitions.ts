@@ -6,7 +6,7 @@
  *   node bench/definitions.ts --values 1000000 --rounds 1 --ways "an update"
  */
 import { parseArgs } from "node:util";
-import pg from "pg";
+import type pg from "pg";
 import { connect, withClient } from "../src/database/client.ts";
 import { openDatabase } from "../src/database/open.ts";
 import { startThrowawayCluster } from "../src/embedded/testing/throwaway.ts";

@@ -10,8 +10,8 @@ import { VARIABLES } from "../src/options/variables.ts";
 const ROOT = join(import.meta.dirname, "..");
 const read = (file: string): string => readFileSync(join(ROOT, file), "utf8");
 /** Of others than Attune. */
-const FOREIGN = ["NODE_ENV", "POSTGRES_DB", "POSTGRES_PASSWORD", "OWNER_PASSWORD", "PGBOUNCER_PASSWORD"];
-const known = (name: string): boolean => name in VARIABLES || FOREIGN.includes(name);
+const FOREIGN = new Set(["NODE_ENV", "POSTGRES_DB", "POSTGRES_PASSWORD", "OWNER_PASSWORD", "PGBOUNCER_PASSWORD"]);
+const known = (name: string): boolean => name in VARIABLES || FOREIGN.has(name);
 
 let folder: string;
 beforeAll(() => {
@@ -80,10 +80,10 @@ describe("the compose file", () => {
   test("names variables that there are, and has no secret of its own", () => {
     for (const [, { environment }] of services) {
       expect(Object.keys(environment).filter((name) => !known(name))).toEqual([]);
-      for (const [name, value] of Object.entries(environment)) {
-        if (!/PASSWORD|SECRET|KEY|URL/.test(name) || value.endsWith(":-}")) continue;
-        expect(value, name).toMatch(/\$\{\w+:\?run deploy\/make-secrets\.sh\}/);
-      }
+      const secrets = Object.entries(environment).filter(
+        ([name, value]) => /PASSWORD|SECRET|KEY|URL/.test(name) && !value.endsWith(":-}"),
+      );
+      expect(secrets.filter(([, value]) => !/\$\{\w+:\?run deploy\/make-secrets\.sh\}/.test(value))).toEqual([]);
     }
     const required = [...read("compose.yaml").matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name);
     const secrets = join(folder, "secrets");
