@@ -7,7 +7,9 @@ import { parseCronItem } from "graphile-worker";
 import type pg from "pg";
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from "vitest";
 import { connect, withClient } from "../src/database/client.ts";
+import { status } from "../src/database/migrations.ts";
 import { openPool } from "../src/database/pool.ts";
+import { planRollback, rollback } from "../src/database/rollback.ts";
 import { LANES, LONGEST_MAINTENANCE, QUEUE_CONNECTIONS, startMaintenance } from "../src/server/maintenance.ts";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 
@@ -215,6 +217,20 @@ test("times that are changed hold soon, and one that nobody can read keeps no ot
     { operation: "seal_audit" },
   ]);
   expect(lines).toHaveLength(1);
+});
+
+test("a way back behind it takes the queue along, and no server makes it again", async () => {
+  begin();
+  await listening();
+  const migration = (await status(database.ownerUrl)).applied.find(({ file }) => file.endsWith("-maintenance.sql"));
+  const before = (migration?.number ?? 0) - 1;
+  const { losses } = await planRollback(database.ownerUrl, before);
+  expect(losses.filter(({ name }) => name.includes("attune_worker"))).toEqual([]);
+  await rollback(database.ownerUrl, before);
+  await eventually(() => expect(lines).toHaveLength(1));
+  await sleep(200);
+  expect(await database.query("select to_regnamespace('attune_worker') as queue")).toEqual([{ queue: null }]);
+  expect(lines).toEqual([[undefined, "maintenance is interrupted", expect.any(String)]]);
 });
 
 describe("with an operation that counts how often it is done", () => {

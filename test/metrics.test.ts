@@ -187,7 +187,8 @@ describe("what is told", () => {
       readiness: 1,
       changes: 1,
       subscribers: 2,
-      maintenance: 1,
+      maintenance: 3,
+      queue: 2,
       metrics: 1,
     });
     expect(await samples("attune_pool_connections")).toMatchObject({ "requests used": 0, "metrics used": 0 });
