@@ -108,7 +108,7 @@ test("a request goes on with the trace that it comes with, and so do its stateme
   const id = newTrace();
   expect((await ask("{ viewer { email } }", {}, id)).json()).toEqual({ data: { viewer: { email: ada.email } } });
   const all = await trace(id);
-  const [request] = all.filter(({ kind }) => kind === KIND.server);
+  const request = all.find(({ kind }) => kind === KIND.server);
   expect(request).toMatchObject({ name: "POST /graphql", parentSpanId: "00000000000000ff" });
   expect(attributesOf(request ?? { attributes: [] })).toMatchObject({
     "attune.request_id": `request-${id}`,

@@ -122,38 +122,46 @@ export function addPoolMetrics({ registry }: Metrics, pools: Readonly<Record<str
 }
 
 export function addLiveMetrics({ registry }: Metrics, live: Live): void {
-  const registers = [registry];
-  new Gauge({
-    registers,
-    name: "attune_live_connections",
-    help: "Connections that wait for changes.",
-    collect() {
-      this.set(live.count().connections);
-    },
-  });
-  new Gauge({
-    registers,
-    name: "attune_live_subscriptions",
-    help: "Subscriptions on them.",
-    collect() {
-      this.set(live.count().subscriptions);
-    },
-  });
-  new Counter({
-    registers,
-    name: "attune_live_events_total",
-    help: "Events that subscribers took.",
-    collect() {
-      this.reset();
-      this.inc(live.count().told);
-    },
-  });
-  new Gauge({
-    registers,
-    name: "attune_live_poll_lag_seconds",
-    help: "For how long changes were not read, while somebody listens; usually below a tenth.",
-    collect() {
-      this.set(live.count().lag / 1000);
-    },
-  });
+  const registers: Registry[] = [];
+  registry.registerMetric(
+    new Gauge({
+      registers,
+      name: "attune_live_connections",
+      help: "Connections that wait for changes.",
+      collect() {
+        this.set(live.count().connections);
+      },
+    }),
+  );
+  registry.registerMetric(
+    new Gauge({
+      registers,
+      name: "attune_live_subscriptions",
+      help: "Subscriptions on them.",
+      collect() {
+        this.set(live.count().subscriptions);
+      },
+    }),
+  );
+  registry.registerMetric(
+    new Counter({
+      registers,
+      name: "attune_live_events_total",
+      help: "Events that subscribers took.",
+      collect() {
+        this.reset();
+        this.inc(live.count().told);
+      },
+    }),
+  );
+  registry.registerMetric(
+    new Gauge({
+      registers,
+      name: "attune_live_poll_lag_seconds",
+      help: "For how long changes were not read, while somebody listens; usually below a tenth.",
+      collect() {
+        this.set(live.count().lag / 1000);
+      },
+    }),
+  );
 }
