@@ -99,6 +99,8 @@ test.each(Object.entries(WAYS))(
       // One has begun before, in a transaction within the other, and ends later.
       await tabs[1]?.query("begin; savepoint inner_one");
       await tabs[1]?.query("select attune.set_preference('level', $1)", [String(written)]);
+      // A later one is over before the check begins.
+      await tabs[2]?.query("select attune.set_preference('other', to_jsonb($1::integer))", [written]);
       // Where the result is noted is held: all has been looked at, and nothing is locked yet.
       await blocker.query("begin; lock table attune_private.checked_definitions in share mode");
       const changing = refusalOf(changer.query(...change(5)));

@@ -1,5 +1,5 @@
 --! Previous: sha1:d1262ce64a0e6d50412b0bd8072fe7c106a26598
---! Hash: sha1:6da245ad8fed4517824a3a103c721c1136b2c621
+--! Hash: sha1:7ffdceb3b6d5c42262fc8f8ab2ed2a32c9803aae
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -2644,16 +2644,23 @@ begin
   end;
 
   -- Also of who came with a token before, and stays; or could not be deleted.
-  delete from attune.user_identities as i
-  where i.issuer = unmirror_auth_user.issuer
-    and i.subject = unmirror_auth_user.id::text;
+  begin
+    delete from attune.user_identities as i
+    where i.issuer = unmirror_auth_user.issuer
+      and i.subject = unmirror_auth_user.id::text;
+  exception
+    when others then
+      perform attune_private.note_unmirrored(unmirror_auth_user.id, 'The identity was not ended here', sqlerrm);
+  end;
 
-  update attune.users as u
-  set email = null
-  where u.id = unmirror_auth_user.id;
-exception
-  when others then
-    perform attune_private.note_unmirrored(unmirror_auth_user.id, 'The identity was not ended here', sqlerrm);
+  begin
+    update attune.users as u
+    set email = null
+    where u.id = unmirror_auth_user.id;
+  exception
+    when others then
+      perform attune_private.note_unmirrored(unmirror_auth_user.id, 'The address was not freed here', sqlerrm);
+  end;
 end;
 $$;
 comment on function attune_private.unmirror_auth_user(text, uuid) is

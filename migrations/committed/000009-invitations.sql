@@ -1,5 +1,5 @@
---! Previous: sha1:6da245ad8fed4517824a3a103c721c1136b2c621
---! Hash: sha1:8d5cbf8d4a2bb67b0afecd1ca1ecb6e16a43cc92
+--! Previous: sha1:7ffdceb3b6d5c42262fc8f8ab2ed2a32c9803aae
+--! Hash: sha1:85293c595bc5254542494df2c410c2c81263ca19
 --! Message: invitations
 
 create table attune.invitations (

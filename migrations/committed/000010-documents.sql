@@ -1,5 +1,5 @@
---! Previous: sha1:8d5cbf8d4a2bb67b0afecd1ca1ecb6e16a43cc92
---! Hash: sha1:b84074726b08572972de11085baec03346e4c2ef
+--! Previous: sha1:85293c595bc5254542494df2c410c2c81263ca19
+--! Hash: sha1:8ea5a5d2bd0e0c538a3fa55e26fcbf81d8d68482
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:b84074726b08572972de11085baec03346e4c2ef
---! Hash: sha1:344202811fc94867f742a665a4744811b2589fc0
+--! Previous: sha1:8ea5a5d2bd0e0c538a3fa55e26fcbf81d8d68482
+--! Hash: sha1:b952f22901b20eceb8e59293aaa085f73235098e
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:344202811fc94867f742a665a4744811b2589fc0
---! Hash: sha1:fb813ba3db1feb8195568e4e1d9a1b318b0ae0f2
+--! Previous: sha1:b952f22901b20eceb8e59293aaa085f73235098e
+--! Hash: sha1:37c47b64b8e97b2963fc4010c12a6e25ca71944a
 --! Message: notifications
 
 -- What there is to notify of

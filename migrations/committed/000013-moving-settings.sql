@@ -1,5 +1,5 @@
---! Previous: sha1:fb813ba3db1feb8195568e4e1d9a1b318b0ae0f2
---! Hash: sha1:998ec662100fc0b670d53b3f5f3554b5c62ca418
+--! Previous: sha1:37c47b64b8e97b2963fc4010c12a6e25ca71944a
+--! Hash: sha1:3bf7cd69ed611e73360f6488725db55f34bdafe0
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

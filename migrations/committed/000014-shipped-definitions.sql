@@ -1,5 +1,5 @@
---! Previous: sha1:998ec662100fc0b670d53b3f5f3554b5c62ca418
---! Hash: sha1:01c92a485e8c3ccb0f96ef41727539aae8280f7e
+--! Previous: sha1:3bf7cd69ed611e73360f6488725db55f34bdafe0
+--! Hash: sha1:c57f73307806eb1ad0352bdce5c0663a6df74834
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql
@@ -1560,6 +1560,18 @@ select from attune.apply_definitions($definitions$
       "maximum": 31536000,
       "default": 3600,
       "description": "After how many seconds that maintenance is late there is an alert; 0: never.",
+      "x-attune": {
+        "category": "system",
+        "layer": "global",
+        "audience": "admin"
+      }
+    },
+    "HEALTH_BACKUP_DAYS": {
+      "type": "integer",
+      "minimum": 0,
+      "maximum": 36500,
+      "default": 7,
+      "description": "When no backup was written down for so long, there is an alert; 0: never.",
       "x-attune": {
         "category": "system",
         "layer": "global",

@@ -1,5 +1,5 @@
---! Previous: sha1:01c92a485e8c3ccb0f96ef41727539aae8280f7e
---! Hash: sha1:162af53390e1b17005c40d024719a556a01670a1
+--! Previous: sha1:c57f73307806eb1ad0352bdce5c0663a6df74834
+--! Hash: sha1:5012d30783cec36f429b46353ba2eef25d5598ef
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

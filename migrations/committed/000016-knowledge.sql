@@ -1,5 +1,5 @@
---! Previous: sha1:162af53390e1b17005c40d024719a556a01670a1
---! Hash: sha1:6ed814334dde23001253744c758e6fc9587b6d7f
+--! Previous: sha1:5012d30783cec36f429b46353ba2eef25d5598ef
+--! Hash: sha1:f544acfd3a06dc7cfe57d9ea534b45f456f492c2
 --! Message: knowledge
 
 -- What one learns, the others find.

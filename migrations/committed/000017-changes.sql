@@ -1,5 +1,5 @@
---! Previous: sha1:6ed814334dde23001253744c758e6fc9587b6d7f
---! Hash: sha1:abb65d327e81e23a312712ba26b084ed86fd0502
+--! Previous: sha1:f544acfd3a06dc7cfe57d9ea534b45f456f492c2
+--! Hash: sha1:7902beb10ae25065f81b4bb50112ab697a4fa777
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

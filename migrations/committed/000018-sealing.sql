@@ -1,5 +1,5 @@
---! Previous: sha1:abb65d327e81e23a312712ba26b084ed86fd0502
---! Hash: sha1:f2d92e69e0f3191919e66baed13f8a8a91622710
+--! Previous: sha1:7902beb10ae25065f81b4bb50112ab697a4fa777
+--! Hash: sha1:ac3d78b6eecf4217d4a36050289b996760f50b10
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

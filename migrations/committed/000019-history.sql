@@ -1,5 +1,5 @@
---! Previous: sha1:f2d92e69e0f3191919e66baed13f8a8a91622710
---! Hash: sha1:f693c58218a63675dbc57083102ac95c2c6dc2ab
+--! Previous: sha1:ac3d78b6eecf4217d4a36050289b996760f50b10
+--! Hash: sha1:fc7696498dceaa02f065e69b40f5061ffcbffe77
 --! Message: history
 
 -- What applied at a moment, and back to it.

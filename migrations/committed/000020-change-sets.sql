@@ -1,5 +1,5 @@
---! Previous: sha1:f693c58218a63675dbc57083102ac95c2c6dc2ab
---! Hash: sha1:e3436a002affb34173f9c275ec52ba7c408cc1ce
+--! Previous: sha1:fc7696498dceaa02f065e69b40f5061ffcbffe77
+--! Hash: sha1:47e10986919e20cb51ad13f0ab368ca5d5434bf9
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

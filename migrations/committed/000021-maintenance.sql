@@ -1,5 +1,5 @@
---! Previous: sha1:e3436a002affb34173f9c275ec52ba7c408cc1ce
---! Hash: sha1:b18130c17b37a1cc33f7dcfe9d0a98ac2cafe7af
+--! Previous: sha1:47e10986919e20cb51ad13f0ab368ca5d5434bf9
+--! Hash: sha1:30b30bf22d09fa73816e5840130761c3516d2f5e
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

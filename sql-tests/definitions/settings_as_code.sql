@@ -74,7 +74,7 @@ select is(
   '{"type": "string", "enum": ["light", "dark"], "enumDescriptions": ["Bright", "Dim"]}', 'annotations are kept for user interfaces'
 );
 select is(
-  (select count(*) from attune.setting_definitions where source = 'attune'), 81::bigint, 'the settings of another document stay as they are'
+  (select count(*) from attune.setting_definitions where source = 'attune'), 82::bigint, 'the settings of another document stay as they are'
 );
 select results_eq(
   'select distinct action, changes from attune.apply_definitions(pg_temp.document(''first''))',

@@ -6,7 +6,7 @@ select tests.create_user('ada@example.com');
 select tests.create_user('admin@example.com', is_admin => true);
 
 -- A state in which nothing is said is no alert; in each other one thing is: `$V` is how much, `$T` so many seconds ago,
--- `$B` so many MiB in bytes.
+-- `$D` so many days, `$B` so many MiB in bytes.
 create temp table conditions (name attune.alert_name, subject text, patch text);
 insert into conditions
 values
@@ -34,7 +34,8 @@ values
   ('backlog', 'mails', '{"backlogs": [{"name": "mails", "oldest_due_at": "$T"}, {"name": "deliveries"}]}'),
   ('given_up', 'deliveries', '{"backlogs": [{"name": "mails", "given_up": 0}, {"name": "deliveries", "given_up": $V}]}'),
   ('maintenance_late', 'seal_audit', '{"maintenance": [{"operation": "seal_audit", "seconds_late": $V}, {"operation": "analyze"}]}'),
-  ('maintenance_failed', 'seal_audit', '{"maintenance": [{"operation": "seal_audit", "last_status": "$F"}, {"operation": "analyze", "last_status": "completed"}]}');
+  ('maintenance_failed', 'seal_audit', '{"maintenance": [{"operation": "seal_audit", "last_status": "$F"}, {"operation": "analyze", "last_status": "completed"}]}'),
+  ('backup_old', '', '{"last_backup_at": "$D"}');
 
 create function pg_temp.alerts(patch text, amount integer) returns setof attune.health_alert language sql as $$
   select a.*
@@ -42,11 +43,12 @@ create function pg_temp.alerts(patch text, amount integer) returns setof attune.
     jsonb_populate_record(
       null::attune.database_health,
       '{"measured_at": "2026-06-01T00:00:00Z", "started_at": "2026-06-01T00:00:00Z"}'
-        || replace(replace(replace(replace(replace(
+        || replace(replace(replace(replace(replace(replace(
           patch,
           '$V', amount::text),
           '$H', (100 - amount)::text),
           '$T', ('2026-06-01T00:00:00Z'::timestamptz - amount * interval '1 second')::text),
+          '$D', ('2026-06-01T00:00:00Z'::timestamptz - amount * interval '1 day')::text),
           '$B', (amount * 1048576::bigint)::text),
           '$F', case amount when 0 then 'completed' else 'failed' end)::jsonb
     )

@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./start.ts")).startCommand(),
   migrate: async () => (await import("./migrate.ts")).migrateCommand(),
   rollback: async () => (await import("./rollback.ts")).rollbackCommand(),
+  preflight: async () => (await import("./preflight.ts")).preflightCommand(),
   verify: async () => (await import("./verify.ts")).verifyCommand(),
   status: async () => (await import("./status.ts")).statusCommand(),
   doctor: async () => (await import("./doctor.ts")).doctorCommand(),
@@ -22,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   dump: async () => (await import("./dump.ts")).dumpCommand(),
   restore: async () => (await import("./restore.ts")).restoreCommand(),
   upgrade: async () => (await import("./upgrade.ts")).upgradeCommand(),
+  maintain: async () => (await import("./maintain.ts")).maintainCommand(),
   "rotate-key": async () => (await import("./rotate-key.ts")).rotateKeyCommand(),
 };
 

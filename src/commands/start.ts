@@ -10,15 +10,12 @@ import { type Connections, openDatabase, openOwner } from "../database/open.ts";
 import { clusterState } from "../embedded/cluster.ts";
 import { masterKeysOf } from "../master-keys.ts";
 import { type Options, readOptions } from "../options/options.ts";
-import { SIGNALS } from "../signals.ts";
+import { SAME_SIGNAL, SIGNALS } from "../signals.ts";
 import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { isAttune, noteServer, runningServers, sayIfSecond } from "./servers.ts";
 
 /** How long the database gets to stop, after the requests had their time, in milliseconds. */
 const PATIENCE = 4500;
-
-/** Within so many milliseconds a second signal is the first one again: npm and systemd both pass it on. */
-const SAME_SIGNAL = 500;
 
 export function startCommand(): Command {
   return new Command("start")

@@ -3,31 +3,39 @@ import pg from "pg";
 import { mayCreate, openOwner, type OwnerConnection, type Purpose } from "../database/open.ts";
 import { clusterState } from "../embedded/cluster.ts";
 import { type Options, readOptions } from "../options/options.ts";
-import { SIGNALS } from "../signals.ts";
+import { SAME_SIGNAL, SIGNALS } from "../signals.ts";
 import { UserError } from "../user-error.ts";
 import { sayIfSecond, serversElsewhere } from "./servers.ts";
 
 /**
  * Runs `work` on the database that the environment names. An embedded server that had to be started for it is stopped
- * afterwards, also on Ctrl-C.
+ * afterwards, also on Ctrl-C: at once, or, once `work` has called `endsByItself`, when it heeds the signal it got by that,
+ * or is told a second time.
  * @throws UserError
  */
 export async function withDatabase(
   purpose: Purpose,
-  work: (owner: OwnerConnection, options: Options) => Promise<void>,
+  work: (owner: OwnerConnection, options: Options, endsByItself: () => AbortSignal) => Promise<void>,
   options = readOptions(process.env),
 ): Promise<void> {
   const controller = new AbortController();
   let owner: OwnerConnection | undefined;
+  let polite: AbortController | undefined;
+  let asked: number | undefined;
   const interrupt = (): void => {
+    if (polite !== undefined) {
+      polite.abort();
+      asked ??= performance.now();
+      if (performance.now() - asked <= SAME_SIGNAL) return;
+    }
     controller.abort(new UserError("Interrupted."));
     if (owner !== undefined) void owner.stop().finally(() => process.exit(130));
   };
-  for (const signal of SIGNALS) process.once(signal, interrupt);
+  for (const signal of SIGNALS) process.on(signal, interrupt);
   try {
     await sayWhichDatabase(options, purpose);
     owner = await openOwner(options, { ...purpose, signal: controller.signal });
-    await work(owner, options);
+    await work(owner, options, () => (polite ??= new AbortController()).signal);
   } catch (error) {
     controller.signal.throwIfAborted();
     throw sayWhatToDo(error);
