@@ -1,5 +1,5 @@
---! Previous: sha1:47e10986919e20cb51ad13f0ab368ca5d5434bf9
---! Hash: sha1:30b30bf22d09fa73816e5840130761c3516d2f5e
+--! Previous: sha1:950ad400d7706904fb2bf5a7806e68f2a9eb2e7f
+--! Hash: sha1:f1102c9bcfa14ad64d8d150f102653195c9d605b
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

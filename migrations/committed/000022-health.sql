@@ -1,5 +1,5 @@
---! Previous: sha1:30b30bf22d09fa73816e5840130761c3516d2f5e
---! Hash: sha1:9858a49ca6df77c8f804469acb05ecdaee62c479
+--! Previous: sha1:f1102c9bcfa14ad64d8d150f102653195c9d605b
+--! Hash: sha1:60a91e186437c7dc2ddeec67bea114e512c3480a
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
