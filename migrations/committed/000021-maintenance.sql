@@ -1,5 +1,5 @@
---! Previous: sha1:950ad400d7706904fb2bf5a7806e68f2a9eb2e7f
---! Hash: sha1:0f9d016170a1be0a3f8d98daa14154bccc1fef39
+--! Previous: sha1:99a87feffbad43613c24098b29412df301cb8559
+--! Hash: sha1:0950bc9071df9fe1d05b3185f57e2d605e65f8cc
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

@@ -1,5 +1,5 @@
---! Previous: sha1:0f9d016170a1be0a3f8d98daa14154bccc1fef39
---! Hash: sha1:1c0b04f3d5cd3cf10b570b2a841dc6b4c3afb4eb
+--! Previous: sha1:0950bc9071df9fe1d05b3185f57e2d605e65f8cc
+--! Hash: sha1:b18db616ac642aae37586a6e812c32a79586ba55
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
