@@ -133,7 +133,46 @@ const TAMPERING: [what: string, sql: string, ...named: string[]][] = [
   [
     "rights are given ahead",
     "alter default privileges in schema attune grant select on tables to anon",
-    "extra default privileges for attune in attune",
+    "extra grant select on tables that attune makes in the schema attune to anon",
+  ],
+  [
+    "rights are given ahead in every schema",
+    "alter default privileges grant select on tables to public, authenticated",
+    "extra grant select on tables that attune makes in every schema to public",
+    "extra grant select on tables that attune makes in every schema to authenticated",
+  ],
+  [
+    "a column of one's own must not be null",
+    "alter table attune_private.mail_outbox add column extra integer not null default 0",
+    "extra column attune_private.mail_outbox.extra",
+  ],
+  [
+    "a type has another column",
+    "alter type attune_private.delivery_decision add attribute extra integer",
+    "extra column attune_private.delivery_decision.extra",
+  ],
+  [
+    "a constraint lets nothing in",
+    "alter table attune_private.mail_outbox add constraint nope check (false) not valid",
+    "extra constraint nope on attune_private.mail_outbox",
+  ],
+  [
+    "an index lets one row in",
+    "create unique index single on attune_private.mail_outbox ((1))",
+    "extra index single on attune_private.mail_outbox",
+  ],
+  [
+    "an index asks a function",
+    `create function attune_private.fails(id uuid) returns integer language plpgsql immutable as 'begin raise exception ''no''; end';
+     revoke all on function attune_private.fails(uuid) from public;
+     create index asking on attune.teams (attune_private.fails(id))`,
+    "extra index asking on attune.teams",
+  ],
+  [
+    "a function of the same name is called instead",
+    `create function attune_private.ensure_user(varchar) returns uuid language sql as 'select null::uuid';
+     revoke all on function attune_private.ensure_user(varchar) from public`,
+    "extra function attune_private.ensure_user(character varying)",
   ],
   [
     "an index is dropped",
@@ -188,6 +227,12 @@ const TAMPERING: [what: string, sql: string, ...named: string[]][] = [
     "grant select on attune_private.configuration_audit_log_default to authenticated",
     "different partition attune_private.configuration_audit_log_default of attune.configuration_audit_log",
   ],
+  ["a role may log in, and make roles", "alter role anon login createrole", "different role anon"],
+  [
+    "who is signed in may become a server",
+    "grant service_role to authenticated",
+    "extra membership of authenticated in service_role",
+  ],
   [
     "what auth.uid() says is another's",
     "comment on function auth.uid() is null; drop function auth.role()",
@@ -231,15 +276,60 @@ test("what belongs to somebody else than the schema does is named", async () => 
   });
 });
 
+describe("roles", () => {
+  const GRANTS = `
+    create role catalogue_reporting; create role catalogue_friend; grant catalogue_reporting to catalogue_friend;
+    grant select on attune_private.user_passwords to catalogue_reporting`;
+  const CHANGES: [sql: string, ...named: string[]][] = [
+    ["alter role authenticated createdb", "different role authenticated"],
+    ["alter role authenticator nologin", "different role authenticator"],
+    ["alter role authenticator inherit", "different role authenticator"],
+    ["revoke authenticated from authenticator", "missing membership of authenticator in authenticated"],
+    ["grant anon to authenticator with admin option", "different membership of authenticator in anon"],
+    [GRANTS],
+    [
+      `${GRANTS}; grant catalogue_friend to anon`,
+      "extra grant select on table attune_private.user_passwords to catalogue_reporting",
+      "extra membership of anon in catalogue_friend",
+      "extra membership of anon in catalogue_reporting",
+      // Which may become whoever it may become.
+      "extra membership of authenticator in catalogue_friend",
+      "extra membership of authenticator in catalogue_reporting",
+    ],
+  ];
+  test.for(CHANGES)("that may do more or less than they should are named: %s", async ([sql, ...named]) => {
+    const wrong = (await changed(sql)).filter(({ isHarmless }) => !isHarmless);
+    expect(
+      wrong
+        .map(({ kind, object }) => `${kind} ${object}`)
+        // Of authenticator, only what is not by way of another.
+        .filter((name) => !name.startsWith("extra membership of authenticator in ") || named.includes(name))
+        .toSorted(),
+    ).toEqual(named.toSorted());
+  });
+});
+
 test("what a database has of its own does no harm: indexes, reporting roles, functions that nobody is granted", async () => {
   const differences = await changed(`
-    create index mine on attune.users (created_at);
+    create index mine on attune.users (lower(name));
+    create table attune_private.my_table (id uuid primary key references attune.users, name text);
+    create unique index my_index on attune_private.my_table (name);
+    alter default privileges revoke execute on functions from public;
+    alter default privileges grant select on tables to pg_monitor;
     create function attune_private.mine() returns trigger language plpgsql as 'begin return null; end';
     revoke all on function attune_private.mine() from public;
     grant select on attune.users to pg_monitor`);
-  expect(differences.map(({ kind, object, isHarmless }) => [kind, object, isHarmless])).toEqual([
-    ["extra", "function attune_private.mine()", true],
-    ["extra", "grant select on table attune.users to pg_monitor", true],
-    ["extra", "index mine on attune.users", true],
+  expect(differences.filter(({ isHarmless }) => !isHarmless)).toEqual([]);
+  expect(differences.map(({ kind, object }) => `${kind} ${object}`)).toEqual([
+    "extra column attune_private.my_table.id",
+    "extra column attune_private.my_table.name",
+    "extra constraint my_table_id_fkey on attune_private.my_table",
+    "extra constraint my_table_pkey on attune_private.my_table",
+    "extra function attune_private.mine()",
+    "extra grant select on table attune.users to pg_monitor",
+    "extra grant select on tables that attune makes in every schema to pg_monitor",
+    "extra index mine on attune.users",
+    "extra index my_index on attune_private.my_table",
+    "extra table attune_private.my_table",
   ]);
 });

@@ -4,10 +4,14 @@
 --   PGOPTIONS="-c search_path=" psql -At -f migrations/verify/catalogue.sql "$DATABASE_URL"
 --
 -- Left out is what a database may have of its own: comments, who owns it as long as that is one role, storage
--- parameters of tables, and the months for which there are partitions. Each partition is there with its guards.
+-- parameters of tables, and the months for which there are partitions. Each partition is there with its guards. Of roles,
+-- there are those of requests, and what they may become: whatever another is granted is theirs then.
 with
   owner as (
     select n.nspowner as oid from pg_catalog.pg_namespace as n where n.nspname = 'attune'
+  ),
+  requests as (
+    select r.* from pg_catalog.pg_roles as r where r.rolname in ('anon', 'authenticated', 'service_role', 'authenticator')
   ),
   -- On Supabase the schema auth and its functions were there before, and stay as they are.
   schema as (
@@ -313,15 +317,66 @@ with
     group by g.table, g.privilege_type, g.grantee
 
     union all
+    -- Rights that are given ahead, on what is not made yet.
     select
       pg_catalog.format(
-        'default privileges for %s in %s', d.defaclrole::regrole, coalesce(s.name, 'every schema')
+        'grant %s on %s that %s makes in %s to %s',
+        pg_catalog.lower(a.privilege_type),
+        case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
+          when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end,
+        d.defaclrole::regrole,
+        coalesce('the schema ' || s.name, 'every schema'),
+        case a.grantee when 0 then 'public' else a.grantee::regrole::text end
       ),
       null,
-      pg_catalog.string_agg(d.defaclobjtype::text || ' ' || d.defaclacl::text, ', ' order by d.defaclobjtype)
+      case when a.is_grantable then 'with grant option' else '' end
     from pg_catalog.pg_default_acl as d
-    join schema as s on s.oid = d.defaclnamespace and s.name <> 'auth'
-    group by d.defaclrole, s.name
+    cross join owner as w
+    left join schema as s on s.oid = d.defaclnamespace
+    cross join lateral pg_catalog.aclexplode(d.defaclacl) as a
+    where (s.name <> 'auth' or d.defaclnamespace = 0 and d.defaclrole = w.oid)
+      and a.grantee <> d.defaclrole
+      -- What everybody has of what is made anywhere, unless it is revoked.
+      and not (d.defaclnamespace = 0 and a.grantee = 0 and exists (
+        select from pg_catalog.aclexplode(pg_catalog.acldefault(d.defaclobjtype, d.defaclrole)) as b
+        where b.grantee = 0 and b.privilege_type = a.privilege_type
+      ))
+
+    union all
+    -- Other attributes do nothing, or, as of service_role on Supabase, may be.
+    select
+      'role ' || r.rolname,
+      null,
+      pg_catalog.concat_ws(
+        ', ',
+        case when r.rolcanlogin then 'may log in' else 'may not log in' end,
+        case when r.rolsuper then 'superuser' end,
+        case when r.rolbypassrls and r.rolname <> 'service_role' then 'not held by row level security' end,
+        case when r.rolcreaterole then 'may create roles' end,
+        case when r.rolcreatedb then 'may create databases' end,
+        case when r.rolreplication then 'may replicate' end,
+        case when r.rolinherit and r.rolname = 'authenticator' then 'inherits' end
+      )
+    from requests as r
+
+    union all
+    -- Directly or not.
+    select
+      pg_catalog.format('membership of %s in %I', r.rolname, g.rolname),
+      null,
+      pg_catalog.concat_ws(
+        ', ',
+        case
+          when pg_catalog.current_setting('server_version_num')::integer < 160000
+            or pg_catalog.pg_has_role(r.oid, g.oid, 'set') then 'may become it'
+        end,
+        case when pg_catalog.pg_has_role(r.oid, g.oid, 'usage') then 'has its rights' end,
+        case when pg_catalog.pg_has_role(r.oid, g.oid, 'member with admin option') then 'may grant it' end
+      )
+    from requests as r
+    join pg_catalog.pg_roles as g on g.oid <> r.oid and pg_catalog.pg_has_role(r.oid, g.oid, 'member')
+    -- It is a member of all there are.
+    where not r.rolsuper
   )
 select
   o.name as object,
