@@ -47,10 +47,10 @@ with
     select
       p.*,
       p.oid::regprocedure::text as name,
-      s.name <> 'auth' or coalesce(pg_catalog.obj_description(p.oid, 'pg_proc') like 'Attune:%', false) as is_ours
+      s.is_ours or coalesce(pg_catalog.obj_description(p.oid, 'pg_proc') like 'Attune:%', false) as is_ours
     from pg_catalog.pg_proc as p
     join schema as s on s.oid = p.pronamespace
-    where (s.name <> 'auth' or p.proname in ('uid', 'jwt', 'role') and p.pronargs = 0)
+    where (s.is_ours or p.proname in ('uid', 'jwt', 'role') and p.pronargs = 0)
       and not exists (
         select from pg_catalog.pg_depend as d
         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
@@ -81,6 +81,14 @@ with
     join pg_catalog.pg_attribute as c on c.attrelid = r.oid and c.attnum > 0 and not c.attisdropped,
          pg_catalog.aclexplode(c.attacl) as a
   ),
+  -- What has a table of ours above it, in whichever schema.
+  below as (
+    select c.*, i.inhparent, pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+    from pg_catalog.pg_inherits as i
+    join whole as r on r.oid = i.inhparent
+    join pg_catalog.pg_class as c on c.oid = i.inhrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  ),
   triggers as (
     select
       t.tgrelid,
@@ -91,7 +99,6 @@ with
         pg_catalog.pg_get_triggerdef(t.oid), '^CREATE (CONSTRAINT )?TRIGGER \S+ (.*) ON \S+ (.*)$', '\2 \3'
       ) as definition
     from pg_catalog.pg_trigger as t
-    join relation as r on r.oid = t.tgrelid
     where not t.tgisinternal
   ),
   object (name, owner, definition) as (
@@ -124,7 +131,7 @@ with
         pg_catalog.format_type(a.atttypid, a.atttypmod),
         case when a.attnotnull then 'not null' end,
         case when a.attcollation <> t.typcollation then 'collate ' || a.attcollation::regcollation end,
-        case when a.attidentity <> '' then 'identity' end,
+        case a.attidentity when 'a' then 'identity' when 'd' then 'identity by default' end,
         case when a.attgenerated <> '' then 'generated' else case when d.oid is not null then 'default' end end,
         pg_catalog.pg_get_expr(d.adbin, d.adrelid)
       )
@@ -264,27 +271,70 @@ with
 
     union all
     select
-      pg_catalog.format('partition %s of %s', r.name, i.inhparent::regclass),
-      r.relowner,
+      pg_catalog.format(
+        case
+          when not b.relispartition then 'child %s of %s'
+          when pg_catalog.pg_get_expr(b.relpartbound, b.oid) = 'DEFAULT' then 'default partition %s of %s'
+          else 'partition %s of %s'
+        end,
+        b.name,
+        b.inhparent::regclass
+      ),
+      b.relowner,
       pg_catalog.concat_ws(
         '; ',
-        'row level security ' || case when r.relrowsecurity then 'on' else 'off' end,
+        'row level security ' || case when b.relrowsecurity then 'on' else 'off' end,
+        case when b.relkind <> 'r' then 'no plain table' end,
+        case b.relpersistence when 'u' then 'unlogged' end,
         (
           select pg_catalog.string_agg(
             pg_catalog.format('%s %s, %s', g.tgname, g.state, g.definition), '; ' order by g.tgname
           )
           from triggers as g
-          where g.tgrelid = r.oid
+          where g.tgrelid = b.oid
+        ),
+        (
+          select pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(k.oid), '; ' order by k.conname)
+          from pg_catalog.pg_constraint as k
+          where k.conrelid = b.oid and k.coninhcount = 0 and k.contype not in ('t', 'n')
+        ),
+        (
+          select pg_catalog.string_agg(
+            a.attname || ' default ' || coalesce(pg_catalog.pg_get_expr(own.adbin, own.adrelid), 'null'), '; '
+            order by a.attname
+          )
+          from pg_catalog.pg_attribute as a
+          join pg_catalog.pg_attribute as above on above.attrelid = b.inhparent and above.attname = a.attname
+          left join pg_catalog.pg_attrdef as own on own.adrelid = a.attrelid and own.adnum = a.attnum
+          left join pg_catalog.pg_attrdef as its on its.adrelid = above.attrelid and its.adnum = above.attnum
+          where a.attrelid = b.oid
+            and pg_catalog.pg_get_expr(own.adbin, own.adrelid)
+              is distinct from pg_catalog.pg_get_expr(its.adbin, its.adrelid)
+        ),
+        (
+          select pg_catalog.string_agg(
+            case when x.indisvalid then '' else 'invalid ' end || 'index '
+              || pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(x.indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\1'),
+            '; '
+            order by x.indexrelid
+          )
+          from pg_catalog.pg_index as x
+          where x.indrelid = b.oid
+            and (not x.indisvalid or x.indisunique
+              and not exists (select from pg_catalog.pg_inherits as o where o.inhrelid = x.indexrelid))
         ),
         'granted ' || (
           select pg_catalog.string_agg(distinct a.grantee::regrole::text, ', ')
-          from pg_catalog.aclexplode(r.relacl) as a
-          where a.grantee <> r.relowner
+          from (
+            select b.relacl as acl
+            union all
+            select c.attacl from pg_catalog.pg_attribute as c where c.attrelid = b.oid
+          ) as given
+          cross join lateral pg_catalog.aclexplode(given.acl) as a
+          where a.grantee <> b.relowner
         )
       )
-    from relation as r
-    join pg_catalog.pg_inherits as i on i.inhrelid = r.oid
-    where r.relispartition and r.relkind in ('r', 'p')
+    from below as b
 
     union all
     select
@@ -341,6 +391,58 @@ with
         select from pg_catalog.aclexplode(pg_catalog.acldefault(d.defaclobjtype, d.defaclrole)) as b
         where b.grantee = 0 and b.privilege_type = a.privilege_type
       ))
+
+    union all
+    select
+      pg_catalog.format(
+        'grant create on the database to %s', case a.grantee when 0 then 'public' else a.grantee::regrole::text end
+      ),
+      null,
+      case when a.is_grantable then 'with grant option' else '' end
+    from pg_catalog.pg_database as d
+    cross join owner as w
+    cross join lateral pg_catalog.aclexplode(d.datacl) as a
+    where d.datname = pg_catalog.current_database()
+      and a.privilege_type = 'CREATE'
+      and a.grantee not in (d.datdba, w.oid)
+
+    union all
+    -- Those by which somebody is somebody else, or nothing is guarded.
+    select
+      pg_catalog.format(
+        'setting %s of %s',
+        pg_catalog.split_part(c.setting, '=', 1),
+        pg_catalog.concat_ws(
+          ' in ',
+          coalesce('the role ' || nullif(s.setrole, 0)::regrole::text, 'every role'),
+          case when s.setdatabase = 0 then 'every database' else 'the database' end
+        )
+      ),
+      null,
+      pg_catalog.substr(c.setting, pg_catalog.strpos(c.setting, '=') + 1)
+    from pg_catalog.pg_db_role_setting as s
+    cross join owner as w
+    cross join lateral pg_catalog.unnest(s.setconfig) as c (setting)
+    where (s.setdatabase = 0 or s.setdatabase = (
+        select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()
+      ))
+      and (s.setrole in (0, w.oid) or s.setrole in (select r.oid from requests as r))
+      and pg_catalog.split_part(c.setting, '=', 1) ~ '^(session_replication_role|row_security|role|request\..*)$'
+
+    union all
+    select 'event trigger ' || pg_catalog.quote_ident(e.evtname), null, e.evtevent || ', ' || e.evtfoid::regprocedure
+    from pg_catalog.pg_event_trigger as e
+    where e.evtenabled <> 'D'
+      and not exists (
+        select from pg_catalog.pg_depend as d
+        where d.classid = 'pg_catalog.pg_event_trigger'::regclass and d.objid = e.oid and d.deptype = 'e'
+      )
+
+    union all
+    select 'publication ' || pg_catalog.quote_ident(p.pubname), null, 'of ' || pg_catalog.string_agg(s.name || '.' || p.tablename, ', ' order by s.name, p.tablename)
+    from pg_catalog.pg_publication_tables as p
+    join schema as s on s.name = p.schemaname and s.is_ours
+    group by p.pubname
 
     union all
     -- Other attributes do nothing, or, as of service_role on Supabase, may be.
