@@ -1,5 +1,5 @@
---! Previous: sha1:30b30bf22d09fa73816e5840130761c3516d2f5e
---! Hash: sha1:9858a49ca6df77c8f804469acb05ecdaee62c479
+--! Previous: sha1:0f9d016170a1be0a3f8d98daa14154bccc1fef39
+--! Hash: sha1:1c0b04f3d5cd3cf10b570b2a841dc6b4c3afb4eb
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
@@ -1262,17 +1262,10 @@ begin atomic
     case when s.cron is not null then
       greatest(
         0,
-        extract(epoch from now() - coalesce(s.last_completed_at, b.began_at)) - attune_private.cron_seconds(s.cron)
+        extract(epoch from now() - greatest(s.last_completed_at, s.scheduled_at)) - attune_private.cron_seconds(s.cron)
       )::double precision
     end
   from attune.maintenance_schedules as s
-  -- As long as nothing was done yet, it could have been since the log began.
-  cross join (
-    select coalesce(
-      (select l.occurred_at from attune.configuration_audit_log as l order by l.occurred_at, l.id limit 1),
-      now()
-    )
-  ) as b (began_at)
   order by s.operation;
 end;
 comment on function attune_private.maintenance_health() is
