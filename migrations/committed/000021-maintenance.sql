@@ -1,5 +1,5 @@
 --! Previous: sha1:47e10986919e20cb51ad13f0ab368ca5d5434bf9
---! Hash: sha1:30b30bf22d09fa73816e5840130761c3516d2f5e
+--! Hash: sha1:3c2a037ff10c8e21debe01a9d1b54f4d254973e2
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -33,11 +33,16 @@ begin atomic
         or coalesce(p.part[1]::integer < 1, false)
         or coalesce(p.part[2]::integer not between p.low and p.high, false)
         or coalesce(p.part[3]::integer not between p.part[2]::integer + 1 and p.high, false)
-    );
+    )
+    -- Where both are named, one wants both of them, another either.
+    and is_cron.cron ~ '^\S+ \S+ (\* \S+ \S+|\S+ \S+ \*)$'
+    -- No February has 30 days, and some months have no 31.
+    and is_cron.cron !~ ' (3[01]([,-]3[01])* 0?2(,0?2)*|31(,31)* (0?[2469]|11)(,(0?[2469]|11))*) \*$';
 end;
 comment on function attune_private.is_cron(text) is
   'Whether a text is five fields as cron has them: `*`, each nth (`*/5`), a number, a range, or several with commas '
-  'between them. Some read more; all who are asked to read this do.';
+  'between them; of the days either those of the month or those of the week, and such as there are. '
+  'Some read more; all who are asked to read this do, and alike.';
 revoke all on function attune_private.is_cron(text) from public;
 --! EndIncluded maintenance/private/is_cron.sql
 create table attune.maintenance_schedules (

@@ -1,5 +1,5 @@
---! Previous: sha1:30b30bf22d09fa73816e5840130761c3516d2f5e
---! Hash: sha1:9858a49ca6df77c8f804469acb05ecdaee62c479
+--! Previous: sha1:3c2a037ff10c8e21debe01a9d1b54f4d254973e2
+--! Hash: sha1:124b7e5f38c38e4681b7aed317b9a5efb72a2aa4
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
@@ -487,8 +487,7 @@ comment on column attune.database_health.connections is
   E'@notNull\n'
   'The connections to the PostgreSQL server.';
 comment on column attune.database_health.activity is
-  E'@notNull\n'
-  'What the database did.';
+  'What the database did; null where what was measured before is locked against everybody.';
 comment on column attune.database_health.tables is
   E'@notNull\n'
   'Our tables, the largest first, partitions summed.';
@@ -519,7 +518,8 @@ comment on column attune.database_health.maintenance is
   E'@notNull\n'
   'Whether maintenance is done in time.';
 comment on column attune.database_health.last_backup_at is
-  'When the last backup was begun that was written down, see `record_backup`; null where none was.';
+  'When the last backup was begun that was written down, see `record_backup`; null where none was, or `maintenance` is '
+  'locked against everybody.';
 comment on column attune.database_health.limits is
   E'@notNull\n'
   'What of all this cannot be seen, and what to do about it.';
@@ -1236,7 +1236,11 @@ returns integer
 language sql immutable parallel safe security invoker
 begin atomic
   select case
+    -- After the 29th of February of 2096 comes that of 2104.
+    when f.field[4] <> '*' and f.field[3] ~ '^(29|3[01])([,-](29|3[01]))*$' then 8 * 366 * 86400
     when f.field[4] <> '*' then 366 * 86400
+    -- After the 31st of August comes that of October.
+    when f.field[3] ~ '^(29|3[01])([,-](29|3[01]))*$' then 61 * 86400
     when f.field[3] <> '*' then 31 * 86400
     when f.field[5] <> '*' then 7 * 86400
     when f.field[2] <> '*' then 86400
@@ -1246,7 +1250,7 @@ begin atomic
   from (select string_to_array(cron_seconds.cron, ' ')) as f (field);
 end;
 comment on function attune_private.cron_seconds(text) is
-  'How many seconds, at most, are between two times that five fields of cron name.';
+  'How many seconds, at most, are between two times that five fields of cron name, see `is_cron`.';
 revoke all on function attune_private.cron_seconds(text) from public;
 --! EndIncluded health/private/cron_seconds.sql
 --! Included health/private/maintenance_health.sql
@@ -1315,6 +1319,58 @@ revoke all on function attune_private.preference_query_ms() from public;
 
 -- The whole
 
+--! Included health/private/lock_holders.sql
+create or replace function attune_private.lock_holders()
+returns text[]
+language sql stable parallel restricted security invoker
+begin atomic
+  select array(
+    select distinct coalesce('process ' || l.pid, 'a prepared transaction')
+    from pg_locks as l
+    join pg_class as c on c.oid = l.relation
+    join pg_namespace as n on n.oid = c.relnamespace
+    left join pg_extension as e on e.extnamespace = n.oid
+    where l.locktype = 'relation'
+      and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+      and l.pid is distinct from pg_backend_pid()
+      and (n.nspname in ('attune', 'attune_private') or e.extname = 'pg_stat_statements')
+      and (
+        l.mode = 'AccessExclusiveLock'
+        -- The last number of a sequence is looked up as if one were taken.
+        or c.relkind = 'S' and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock')
+      )
+    order by 1
+  );
+end;
+comment on function attune_private.lock_holders() is
+  'Who else has, or waits for, a lock on something of ours that keeps us from looking at it.';
+revoke all on function attune_private.lock_holders() from public;
+--! EndIncluded health/private/lock_holders.sql
+--! Included health/private/require_reader_of_health.sql
+create or replace function attune_private.require_reader_of_health()
+returns void
+language plpgsql stable parallel restricted security invoker
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '50ms'
+as $$
+begin
+  -- Who needs no row of ours is let in whatever is locked.
+  if attune_private.is_trusted() is not true then
+    perform attune_private.require_administrator(attune_private.current_caller());
+  end if;
+exception when lock_not_available then
+  raise exception using
+    errcode = 'PT409',
+    message = 'Who is asking cannot be found out: somebody holds a lock on users or sessions',
+    detail = 'lock_timeout',
+    hint = 'Try again, or let attune doctor or a trusted server ask, which say whose it is.';
+end;
+$$;
+comment on function attune_private.require_reader_of_health() is
+  'Passes for administrators and trusted servers, the latter also while tables are locked; refuses everybody else: '
+  '`admin_required`, `not_signed_in`, or `lock_timeout`.';
+revoke all on function attune_private.require_reader_of_health() from public;
+--! EndIncluded health/private/require_reader_of_health.sql
 --! Included health/private/database_health.sql
 create or replace function attune_private.database_health()
 returns attune.database_health
@@ -1326,8 +1382,8 @@ as $$
 declare
   health attune.database_health;
   owner constant text := current_user;
-  locked constant text := 'It is locked against everybody just now.';
-  look_again constant text := 'See lock_waits and longest_transactions, and look again.';
+  locked text[] := '{}';
+  holders text[];
 begin
   health.measured_at := clock_timestamp();
   health.server_version := current_setting('server_version');
@@ -1342,8 +1398,8 @@ begin
   health.longest_transactions := array(select t from attune_private.longest_transactions() as t);
   health.lock_waits := array(select w from attune_private.lock_waits() as w);
   health.replication := attune_private.replication_health();
-  health.sequences := array(select s from attune_private.sequence_health() as s);
   health.unused_indexes := array(select i from attune_private.unused_indexes() as i);
+  health.sequences := '{}';
   health.slow_statements := '{}';
   health.tables := '{}';
   health.backlogs := '{}';
@@ -1376,39 +1432,68 @@ begin
         'Add pg_stat_statements to shared_preload_libraries and restart PostgreSQL; let %I use the schema that it is in.', owner
       )
     )::attune.health_limit;
+  when lock_not_available then
+    locked := locked || text 'slow_statements';
+  end;
+
+  begin
+    health.sequences := array(select s from attune_private.sequence_health() as s);
+  exception when lock_not_available then
+    locked := locked || text 'sequences';
   end;
 
   begin
     health.tables := array(select t from attune_private.table_health() as t);
+  exception when lock_not_available then
+    locked := locked || text 'tables';
+  end;
+
+  begin
     health.activity := attune_private.activity_health();
   exception when lock_not_available then
-    health.limits := health.limits || row('tables', locked, look_again)::attune.health_limit;
+    locked := locked || text 'activity';
   end;
 
   begin
     health.preference_query_ms := attune_private.preference_query_ms();
   exception when lock_not_available then
-    health.limits := health.limits || row('preference_query_ms', locked, look_again)::attune.health_limit;
+    locked := locked || text 'preference_query_ms';
   end;
 
   begin
     health.audit := attune_private.audit_health();
   exception when lock_not_available then
-    health.limits := health.limits || row('audit', locked, look_again)::attune.health_limit;
+    locked := locked || text 'audit';
   end;
 
   begin
     health.backlogs := array(select b from attune_private.backlogs() as b);
   exception when lock_not_available then
-    health.limits := health.limits || row('backlogs', locked, look_again)::attune.health_limit;
+    locked := locked || text 'backlogs';
   end;
 
   begin
     health.maintenance := array(select m from attune_private.maintenance_health() as m);
     health.last_backup_at := attune_private.last_backup_at();
   exception when lock_not_available then
-    health.limits := health.limits || row('maintenance', locked, look_again)::attune.health_limit;
+    locked := locked || text 'maintenance';
   end;
+
+  if cardinality(locked) > 0 then
+    holders := attune_private.lock_holders();
+    health.limits := health.limits || array(
+      select row(
+        l.subject,
+        format(
+          '%s cannot be seen, as something of it is locked: %s.',
+          l.subject,
+          case when cardinality(holders) = 0 then 'by somebody who just ended' else 'see ' || array_to_string(holders, ', ') end
+        ),
+        'See lock_waits and longest_transactions, and look again; pg_terminate_backend(pid) ends a process.'
+      )::attune.health_limit
+      from unnest(locked) as l (subject)
+    );
+  end if;
 
   return health;
 end;
@@ -1423,16 +1508,16 @@ language plpgsql stable parallel restricted security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune_private.require_administrator(attune_private.current_caller());
+  perform attune_private.require_reader_of_health();
   return attune_private.database_health();
 end;
 $$;
 comment on function attune.database_health() is
   'Whether the database is well: sizes, connections, locks, replication, what is due and what is late. '
   'It counts no table, so it takes no longer the more there is; `health_alerts` says which of it is not well. '
-  'What cannot be seen is null or left out, and `limits` says why. '
+  'What cannot be seen, as it is locked, is null or left out, and `limits` says why and by whom: no lock is waited for. '
   'For administrators and trusted servers. '
-  'Refused: `admin_required`.';
+  'Refused: `admin_required`, `lock_timeout`.';
 revoke all on function attune.database_health() from public;
 grant execute on function attune.database_health() to anon, authenticated, service_role;
 --! EndIncluded health/database_health.sql
@@ -1442,130 +1527,153 @@ returns setof attune.health_alert
 language plpgsql stable parallel restricted security invoker
 rows 5
 set search_path = pg_catalog, pg_temp
+-- What is locked against everybody is not waited for: then this is wanted most.
+set lock_timeout = '50ms'
 as $$
 declare
   mebibyte constant double precision := 1048576;
+  thresholds jsonb := '{}';
+  first_measured_at timestamptz;
 begin
+  begin
+    thresholds := (
+      select jsonb_object_agg(d.key, attune_private.system_setting(d.key))
+      from attune.setting_definitions as d
+      where d.key like 'HEALTH\_%'
+    );
+  exception when lock_not_available then
+    -- Then those hold that are shipped.
+    null;
+  end;
+
+  begin
+    first_measured_at := (
+      select min(m.measured_at) from attune_private.measured_tables as m where m.table_name = 'attune.users'
+    );
+  exception when lock_not_available then
+    null;
+  end;
+
   return query
-    with rules (name, severity, setting, threshold, unit, message, remedy) as (
+    with rules (name, severity, setting, shipped, unit, message, remedy) as (
       values
       (
-        'checksum_failures', 'critical', 'HEALTH_CHECKSUM_FAILURES', attune_private.system_number('HEALTH_CHECKSUM_FAILURES', 1), 'blocks',
+        'checksum_failures', 'critical', 'HEALTH_CHECKSUM_FAILURES', 1, 'blocks',
         '%2$s damaged blocks were found since the statistics were reset',
         'Look into PostgreSQL''s log which they are, restore a backup elsewhere, and replace the disk.'
       ),
       (
-        'transaction_ids', 'critical', 'HEALTH_TRANSACTION_IDS_PERCENT', attune_private.system_number('HEALTH_TRANSACTION_IDS_PERCENT', 50), '%',
+        'transaction_ids', 'critical', 'HEALTH_TRANSACTION_IDS_PERCENT', 50, '%',
         '%2$s %% of the numbers of transactions were given since the database was last frozen',
         'End old transactions, prepared ones and unused replication slots, then: vacuum freeze'
       ),
       (
-        'sequence', 'critical', 'HEALTH_SEQUENCE_PERCENT', attune_private.system_number('HEALTH_SEQUENCE_PERCENT', 80), '%',
+        'sequence', 'critical', 'HEALTH_SEQUENCE_PERCENT', 80, '%',
         '%1$s has given %2$s %% of its numbers',
         'Find what takes so many numbers, and stop it.'
       ),
       (
-        'connections', 'critical', 'HEALTH_CONNECTIONS_PERCENT', attune_private.system_number('HEALTH_CONNECTIONS_PERCENT', 80), '%',
+        'connections', 'critical', 'HEALTH_CONNECTIONS_PERCENT', 80, '%',
         '%2$s %% of the connections are taken',
         'See connections for who has them: lower POOL_SIZE, put pgbouncer in between, or raise max_connections.'
       ),
       (
-        'lock_wait', 'critical', 'HEALTH_LOCK_WAIT_SECONDS', attune_private.system_number('HEALTH_LOCK_WAIT_SECONDS', 30), 's',
+        'lock_wait', 'critical', 'HEALTH_LOCK_WAIT_SECONDS', 30, 's',
         'Process %1$s has waited for a lock for %2$s s',
         'See lock_waits for whom it waits; pg_terminate_backend(pid) ends that one.'
       ),
       (
-        'preference_query_slow', 'warning', 'HEALTH_PREFERENCE_QUERY_MS', attune_private.system_number('HEALTH_PREFERENCE_QUERY_MS', 100), 'ms',
+        'preference_query_slow', 'warning', 'HEALTH_PREFERENCE_QUERY_MS', 100, 'ms',
         'Finding out what applies to a user took %2$s ms',
         'Look at the other alerts first; then: analyze, and see whether the machine is busy.'
       ),
       (
-        'slow_statement', 'advice', 'HEALTH_STATEMENT_MS', attune_private.system_number('HEALTH_STATEMENT_MS', 500), 'ms',
+        'slow_statement', 'advice', 'HEALTH_STATEMENT_MS', 500, 'ms',
         'A statement takes %2$s ms on average: %1$s',
         'See it with explain (analyze, buffers); it may want an index, or fewer rows at a time.'
       ),
       (
-        'rolled_back', 'warning', 'HEALTH_ERROR_PERCENT', attune_private.system_number('HEALTH_ERROR_PERCENT', 10), '%',
+        'rolled_back', 'warning', 'HEALTH_ERROR_PERCENT', 10, '%',
         '%2$s %% of the transactions since it was last measured were rolled back',
         'See the servers'' logs for what is refused or fails, and who asks for it.'
       ),
       (
-        'cache_misses', 'advice', 'HEALTH_CACHE_MISS_PERCENT', attune_private.system_number('HEALTH_CACHE_MISS_PERCENT', 10), '%',
+        'cache_misses', 'advice', 'HEALTH_CACHE_MISS_PERCENT', 10, '%',
         '%2$s %% of the blocks that were read were not in PostgreSQL''s cache',
         'Raise shared_buffers to a quarter of the memory, or give the machine more.'
       ),
       (
-        'long_transaction', 'warning', 'HEALTH_TRANSACTION_SECONDS', attune_private.system_number('HEALTH_TRANSACTION_SECONDS', 300), 's',
+        'long_transaction', 'warning', 'HEALTH_TRANSACTION_SECONDS', 300, 's',
         '%1$s has been open for %2$s s',
         'See longest_transactions; pg_terminate_backend(pid) ends it, or rollback prepared one that is prepared.'
       ),
       (
-        'deadlocks', 'advice', 'HEALTH_DEADLOCKS', attune_private.system_number('HEALTH_DEADLOCKS', 10), 'deadlocks',
+        'deadlocks', 'advice', 'HEALTH_DEADLOCKS', 10, 'deadlocks',
         'There were %2$s deadlocks since it was last measured',
         'PostgreSQL''s log has the statements: write the same rows in the same order.'
       ),
       (
-        'dead_rows', 'warning', 'HEALTH_DEAD_ROWS_PERCENT', attune_private.system_number('HEALTH_DEAD_ROWS_PERCENT', 20), '%',
+        'dead_rows', 'warning', 'HEALTH_DEAD_ROWS_PERCENT', 20, '%',
         '%2$s %% of the rows of %1$s are dead',
         'Vacuum it, end what is open for long, and let autovacuum come sooner (autovacuum_vacuum_scale_factor).'
       ),
       (
-        'unused_index', 'advice', 'HEALTH_UNUSED_INDEX_MEGABYTES', attune_private.system_number('HEALTH_UNUSED_INDEX_MEGABYTES', 100), 'MiB',
+        'unused_index', 'advice', 'HEALTH_UNUSED_INDEX_MEGABYTES', 100, 'MiB',
         '%1$s takes %2$s MiB, and nothing has used it for a week or longer',
         'See whether a standby uses it; if not, tell us of one of ours, and drop one of yours.'
       ),
       (
-        'missing_index', 'advice', 'HEALTH_ROWS_PER_SCAN', attune_private.system_number('HEALTH_ROWS_PER_SCAN', 100000), 'rows',
+        'missing_index', 'advice', 'HEALTH_ROWS_PER_SCAN', 100000, 'rows',
         '%1$s is read whole again and again, %2$s rows at a time',
         'See slow_statements for what reads it, with explain; it may want an index, or analyze.'
       ),
       (
-        'replication_lag', 'warning', 'HEALTH_REPLICATION_LAG_SECONDS', attune_private.system_number('HEALTH_REPLICATION_LAG_SECONDS', 60), 's',
+        'replication_lag', 'warning', 'HEALTH_REPLICATION_LAG_SECONDS', 60, 's',
         '%1$s is %2$s s behind',
         'See the standby''s log, its disk and the network; a long query there may hold up what is replayed.'
       ),
       (
-        'replication_slot', 'critical', 'HEALTH_REPLICATION_SLOT_MEGABYTES', attune_private.system_number('HEALTH_REPLICATION_SLOT_MEGABYTES', 1024), 'MiB',
+        'replication_slot', 'critical', 'HEALTH_REPLICATION_SLOT_MEGABYTES', 1024, 'MiB',
         '%2$s MiB of WAL are kept for %1$s, from which nobody reads',
         'Start its reader, or: select pg_drop_replication_slot(slot_name)'
       ),
       (
-        'audit_growth', 'advice', 'HEALTH_AUDIT_MEGABYTES_PER_DAY', attune_private.system_number('HEALTH_AUDIT_MEGABYTES_PER_DAY', 10), 'MiB',
+        'audit_growth', 'advice', 'HEALTH_AUDIT_MEGABYTES_PER_DAY', 10, 'MiB',
         'The audit log grew by %2$s MiB in a day',
         'See audit_changes_per_day and most_changed_settings for what is written; purge_audit removes old months.'
       ),
       (
-        'unsealed', 'warning', 'HEALTH_UNSEALED_SECONDS', attune_private.system_number('HEALTH_UNSEALED_SECONDS', 600), 's',
+        'unsealed', 'warning', 'HEALTH_UNSEALED_SECONDS', 600, 's',
         'The audit log has rows that have not been sealed for %2$s s',
         'Let a server run with MAINTENANCE, or call seal_audit every minute; see maintenance for why it fails.'
       ),
       (
-        'unpartitioned_rows', 'warning', 'HEALTH_UNPARTITIONED_ROWS', attune_private.system_number('HEALTH_UNPARTITIONED_ROWS', 1), 'rows',
+        'unpartitioned_rows', 'warning', 'HEALTH_UNPARTITIONED_ROWS', 1, 'rows',
         '%2$s rows of the audit log or its seals found no partition of their month',
         'Let the maintenance make_partitions run, which makes those of the months to come; purge_audit removes these in time.'
       ),
       (
-        'backlog', 'warning', 'HEALTH_BACKLOG_SECONDS', attune_private.system_number('HEALTH_BACKLOG_SECONDS', 900), 's',
+        'backlog', 'warning', 'HEALTH_BACKLOG_SECONDS', 900, 's',
         'What is due of %1$s has been waiting for %2$s s',
         'Let its worker run: claim_mails, claim_deliveries, or a server with MAINTENANCE for change sets and rollouts.'
       ),
       (
-        'given_up', 'warning', 'HEALTH_GIVEN_UP', attune_private.system_number('HEALTH_GIVEN_UP', 1), 'items',
+        'given_up', 'warning', 'HEALTH_GIVEN_UP', 1, 'items',
         '%2$s of %1$s were given up',
         'See what they say: problem or last_error of what is sent, failure of change sets and rollouts.'
       ),
       (
-        'maintenance_late', 'warning', 'HEALTH_MAINTENANCE_LATE_SECONDS', attune_private.system_number('HEALTH_MAINTENANCE_LATE_SECONDS', 3600), 's',
+        'maintenance_late', 'warning', 'HEALTH_MAINTENANCE_LATE_SECONDS', 3600, 's',
         '%1$s should have been done %2$s s ago',
         'Let a server run with MAINTENANCE, or: attune maintain'
       ),
       (
-        'maintenance_failed', 'warning', 'HEALTH_MAINTENANCE_FAILED', attune_private.system_number('HEALTH_MAINTENANCE_FAILED', 1), 'failures',
+        'maintenance_failed', 'warning', 'HEALTH_MAINTENANCE_FAILED', 1, 'failures',
         '%1$s failed the last time',
         'maintenance_operations says why; then: attune maintain'
       ),
       (
-        'backup_old', 'warning', 'HEALTH_BACKUP_DAYS', attune_private.system_number('HEALTH_BACKUP_DAYS', 7), 'days',
+        'backup_old', 'warning', 'HEALTH_BACKUP_DAYS', 7, 'days',
         'No backup was written down for %2$s days',
         'attune dump writes it down; after another backup call record_backup.'
       )
@@ -1637,33 +1745,37 @@ begin
       select
         'backup_old',
         '',
-        extract(epoch from health.measured_at - coalesce(health.last_backup_at, min(t.measured_at))) / 86400
-      from attune_private.measured_tables as t
-      where t.table_name = 'attune.users'
+        extract(epoch from health.measured_at - coalesce(health.last_backup_at, first_measured_at)) / 86400
+      -- Which was the last is not known while maintenance cannot be seen.
+      where not exists (select from unnest(health.limits) as l where l.subject = 'maintenance')
     )
     select
       r.name::attune.alert_name,
       o.subject,
       r.severity::attune.alert_severity,
       o.value,
-      r.threshold::double precision,
+      t.threshold,
       r.setting,
       r.unit,
       format(r.message, o.subject, trim_scale(round(o.value::numeric, 1))) || '.',
       r.remedy
     from rules as r
+    cross join lateral (
+      select coalesce((thresholds -> r.setting)::double precision, r.shipped)
+    ) as t (threshold)
     join (
       select p.name, p.subject, max(p.value)::double precision as value
       from observed as p
       group by p.name, p.subject
     ) as o on o.name = r.name
-    where r.threshold > 0
-      and o.value >= r.threshold
+    where t.threshold > 0
+      and o.value >= t.threshold
     order by r.severity::attune.alert_severity desc, r.name::attune.alert_name, o.value desc, o.subject;
 end;
 $$;
 comment on function attune_private.health_alerts(attune.database_health) is
-  'What of a state of the database is not well, the worst first, by the thresholds that are set.';
+  'What of a state of the database is not well, the worst first, by the thresholds that are set; while those are '
+  'locked against everybody, by the ones that Attune comes with.';
 revoke all on function attune_private.health_alerts(attune.database_health) from public;
 --! EndIncluded health/private/health_alerts.sql
 --! Included health/health_alerts.sql
@@ -1674,15 +1786,16 @@ rows 5
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform attune_private.require_administrator(attune_private.current_caller());
+  perform attune_private.require_reader_of_health();
   return query select a.* from attune_private.health_alerts(attune_private.database_health()) as a;
 end;
 $$;
 comment on function attune.health_alerts() is
   'What of `database_health` is not well, the worst first, and what to do about it; nothing when all is. '
   'From what value on there is an alert says a setting of category `system` for each, `HEALTH_…`; 0 switches it off. '
+  'While the settings are locked against everybody, those hold that Attune comes with. '
   'For administrators and trusted servers. '
-  'Refused: `admin_required`.';
+  'Refused: `admin_required`, `lock_timeout`.';
 revoke all on function attune.health_alerts() from public;
 grant execute on function attune.health_alerts() to anon, authenticated, service_role;
 --! EndIncluded health/health_alerts.sql
