@@ -224,6 +224,30 @@ async function runTransaction(tab: pg.Client, { isolation, steps, end }: Transac
   return refusals.filter((refusal) => refusal !== undefined);
 }
 
+test("two who change two definitions in opposite orders are told at once, and keep nobody from writing", async () => {
+  const [writer] = tabs;
+  await database.query("update attune.setting_definitions set schema = '{\"type\": \"integer\"}' where key = 'other'");
+  const second = await openTab(database.ownerUrl);
+  const change = (client: pg.Client, key: string): Promise<unknown> =>
+    client.query("update attune.setting_definitions set schema = schema || '{\"minimum\": -5}' where key = $1", [key]);
+  await Promise.all([changer, second].map((client) => client.query("begin; set local lock_timeout = '1min'")));
+  await change(changer, "level");
+  const waiting = refusalOf(change(second, "other"));
+  await sleep(200);
+  const outcomes = [refusalOf(change(changer, "other")), waiting];
+  await writer?.query("set lock_timeout = '10s'");
+  const written = refusalOf(writer?.query("select attune.set_preference('level', '1')"));
+  // Whoever is ended lets go of the layers, or never had them.
+  const refused = await Promise.race(
+    outcomes.map((outcome) => outcome.then((why) => why ?? new Promise(() => undefined))),
+  );
+  expect(refused).toMatch(/^40P01/);
+  await Promise.all([changer, second].map((client) => client.query("rollback")));
+  await Promise.all(outcomes);
+  expect(await written).toBeUndefined();
+  await second.end();
+});
+
 test("whatever the interleaving, no snapshot has a value that its definition forbids", async () => {
   const ofWrites = new Set<string>();
   const ofChanges = new Set<string>();

@@ -296,6 +296,17 @@ test("a standby tells how it is, and its primary how far it is behind", async ()
     const { replication } = await healthOf(owner);
     expect(replication).toMatchObject({ is_standby: false, standbys: [{ application_name: "the_standby" }] });
     expect(replication.standbys[0]?.lag_bytes).toBeGreaterThanOrEqual(0);
+
+    // It comes back no more.
+    await superuser.query("alter role postgres nologin");
+    try {
+      await superuser.query("select pg_terminate_backend(pid, 10000) from pg_stat_replication");
+      await withClient(url.href, (standby) =>
+        expect.poll(async () => (await healthOf(standby)).replication.replay_lag_seconds).toBeGreaterThan(0),
+      );
+    } finally {
+      await superuser.query("alter role postgres login");
+    }
   } finally {
     await stopPostgres(server?.pid ?? 0, folder);
     await superuser.end();
@@ -459,7 +470,7 @@ describe("attune doctor", () => {
       expect.stringContaining("problem JWT_SECRET: JWT_SECRET is easily guessed"),
     );
     expect(await findings({ poolSize: 1000 })).toContainEqual(
-      expect.stringContaining("problem pools: one server takes 1002 connections"),
+      expect.stringContaining("problem pools: one server takes 1011 connections"),
     );
   });
 

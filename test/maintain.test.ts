@@ -58,8 +58,8 @@ describe("by several at once", () => {
   afterEach(() => Promise.all(clients.map((client) => client.end())));
 
   test("one at a time does a batch, the others are refused, and nothing is done twice", async () => {
-    let [under, most] = [0, 0];
     const refusals: unknown[] = [];
+    let [under, most] = [0, 0];
     const counts = await Promise.all(
       clients.map(async (client) => {
         let done = 0;
@@ -83,9 +83,8 @@ describe("by several at once", () => {
       }),
     );
     expect(most).toBe(1);
-    const refusal = expect.objectContaining({ code: "PT409", detail: "maintenance_running" });
-    expect(refusals).toEqual(refusals.map(() => refusal));
-    expect(refusals.length).toBeGreaterThan(0);
+    expect(refusals).not.toEqual([]);
+    for (const refusal of refusals) expect(refusal).toMatchObject({ code: "PT409", detail: "maintenance_running" });
     expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(Math.ceil(EXPIRED / 30));
     let run = await batch(database.owner, 30);
     while (run?.status === "running") run = await batch(database.owner, 30);

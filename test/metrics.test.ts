@@ -118,13 +118,14 @@ test("who asks has to show METRICS_TOKEN", async () => {
 describe("what is told", () => {
   test("has the names and the form that Prometheus asks for", async () => {
     await server.graphql("{ viewer { id } }", {}, ada.token);
-    for (const [name, { help, type }] of await families()) {
-      expect(name).toMatch(/^(attune|process|nodejs)_[a-z0-9_]+$/);
-      expect(help.length).toBeGreaterThan(0);
-      expect(name).not.toMatch(/^attune_.*_(ms|milliseconds|minutes|hours|days|kilobytes|megabytes|percent)\b/);
-      // Node's own counters that are none are prom-client's.
-      expect(!name.startsWith("attune_") || name.endsWith("_total") === (type === "counter")).toBe(true);
-    }
+    const all = await families();
+    const names = Array.from(all.keys());
+    const own = names.filter((name) => name.startsWith("attune_"));
+    expect(names.filter((name) => !/^(attune|process|nodejs)_[a-z0-9_]+$/.test(name))).toEqual([]);
+    expect(Array.from(all.values()).filter(({ help }) => help === "")).toEqual([]);
+    expect(own.filter((name) => name.endsWith("_total") !== (all.get(name)?.type === "counter"))).toEqual([]);
+    const units = /_(ms|milliseconds|minutes|hours|days|kilobytes|megabytes|percent)(_|$)/;
+    expect(own.filter((name) => units.test(name))).toEqual([]);
   });
 
   test.runIf(hasPromtool)("is what promtool takes", async () => {
@@ -201,7 +202,7 @@ test("a server that is overloaded, or asked too much, tells it nevertheless", as
     metricsToken: TOKEN,
     poolSize: 1,
     overloadAfter: 200,
-    rateLimitPerMinute: 1000,
+    rateLimitPerMinute: 300,
   });
   const holder = await database.owner.connect();
   try {
@@ -213,13 +214,14 @@ test("a server that is overloaded, or asked too much, tells it nevertheless", as
     expect(await samples("attune_database_up", busy)).toEqual({ "": 1 });
     await holder.query("rollback");
     await Promise.all(waiting);
-    const tooMuch = "{ ".concat(Array.from({ length: 1100 }, (_, n) => `a${n}: __typename`).join(" "), " }");
-    while ((await busy.graphql(tooMuch, {}, ada.token)).status !== 429);
+    const tooMuch = "{ ".concat(Array.from({ length: 200 }, (_, n) => `a${n}: __typename`).join(" "), " }");
+    const ofTooMuch = async (): Promise<number> => (await busy.graphql(tooMuch, {}, ada.token)).status;
+    await expect.poll(ofTooMuch, { timeout: 20_000 }).toBe(429);
     const { statusCode, headers } = await scrape(undefined, busy);
     expect(statusCode).toBe(200);
     expect(headers).not.toHaveProperty("ratelimit-limit");
     const refusals = await samples("attune_refusals_total", busy);
-    expect(refusals).toMatchObject({ overloaded: expect.any(Number), too_many_requests: 1 });
+    expect(refusals).toMatchObject({ overloaded: expect.any(Number), too_many_requests: expect.any(Number) });
   } finally {
     await holder.query("rollback");
     holder.release();

@@ -36,6 +36,8 @@ test("nothing set means the embedded PostgreSQL on this machine only", () => {
     drainTimeout: 10,
     liveConnections: 5000,
     maintenance: true,
+    metricsToken: undefined,
+    isTraced: false,
     trustProxy: false,
     singleUser: false,
     signIn: undefined,

@@ -1,5 +1,5 @@
 --! Previous: sha1:6f142bf31856e1d5fc8a3ac20b7c6fe13ec9f9b5
---! Hash: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
+--! Hash: sha1:83bfaff9eb07a9406cb192b529a754ed83dd5783
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -2571,6 +2571,12 @@ begin
       detail = 'read_committed_required',
       hint = 'Change it in a transaction that is READ COMMITTED: what others have just written is checked, too.';
   end if;
+
+  -- Who else changes definitions is waited for without a layer in hand; and as others can see, so that a circle is found.
+  perform set_config(
+    'lock_timeout', ceil(extract(epoch from give_up - clock_timestamp()) * 1000)::integer::text, true
+  );
+  perform pg_advisory_xact_lock(hashtextextended('attune definitions', 0));
 
   -- Whoever writes now finishes first, and whoever comes later waits behind us: so we wait for a moment only, and let
   -- them through before we try again.

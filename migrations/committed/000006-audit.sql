@@ -1,5 +1,5 @@
---! Previous: sha1:8f5c4f216f2e0a1d991211fdac3a1e0a59322a8b
---! Hash: sha1:d119de85d399f867542aca0f963d9282aa6aca80
+--! Previous: sha1:83bfaff9eb07a9406cb192b529a754ed83dd5783
+--! Hash: sha1:8abd040ed2a3e3459e12f0addf01c3408f9fe6ab
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

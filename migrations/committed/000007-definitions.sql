@@ -1,5 +1,5 @@
---! Previous: sha1:d119de85d399f867542aca0f963d9282aa6aca80
---! Hash: sha1:d1262ce64a0e6d50412b0bd8072fe7c106a26598
+--! Previous: sha1:8abd040ed2a3e3459e12f0addf01c3408f9fe6ab
+--! Hash: sha1:8651d7565eb1d394c9a82943e4d3c705efea30f1
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');

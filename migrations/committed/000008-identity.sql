@@ -1,5 +1,5 @@
---! Previous: sha1:d1262ce64a0e6d50412b0bd8072fe7c106a26598
---! Hash: sha1:7ffdceb3b6d5c42262fc8f8ab2ed2a32c9803aae
+--! Previous: sha1:8651d7565eb1d394c9a82943e4d3c705efea30f1
+--! Hash: sha1:613f3e4dbdb3873b34f3bc14dfacc28291a0e3a2
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

@@ -1,5 +1,5 @@
---! Previous: sha1:7ffdceb3b6d5c42262fc8f8ab2ed2a32c9803aae
---! Hash: sha1:85293c595bc5254542494df2c410c2c81263ca19
+--! Previous: sha1:613f3e4dbdb3873b34f3bc14dfacc28291a0e3a2
+--! Hash: sha1:b83ac379400030b1de9080b4a461cf562b2ed680
 --! Message: invitations
 
 create table attune.invitations (

@@ -1,5 +1,5 @@
---! Previous: sha1:85293c595bc5254542494df2c410c2c81263ca19
---! Hash: sha1:8ea5a5d2bd0e0c538a3fa55e26fcbf81d8d68482
+--! Previous: sha1:b83ac379400030b1de9080b4a461cf562b2ed680
+--! Hash: sha1:edf3ee83f68bb8125138868d4941419bb34ce537
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

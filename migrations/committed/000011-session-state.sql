@@ -1,5 +1,5 @@
---! Previous: sha1:8ea5a5d2bd0e0c538a3fa55e26fcbf81d8d68482
---! Hash: sha1:b952f22901b20eceb8e59293aaa085f73235098e
+--! Previous: sha1:edf3ee83f68bb8125138868d4941419bb34ce537
+--! Hash: sha1:1739dfdcbf749c189867b19cd3cec0b0fc7fa2cd
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:b952f22901b20eceb8e59293aaa085f73235098e
---! Hash: sha1:37c47b64b8e97b2963fc4010c12a6e25ca71944a
+--! Previous: sha1:1739dfdcbf749c189867b19cd3cec0b0fc7fa2cd
+--! Hash: sha1:41c12ebae8779a82be9d4a79ef7d4154720a498c
 --! Message: notifications
 
 -- What there is to notify of

@@ -1,5 +1,5 @@
---! Previous: sha1:37c47b64b8e97b2963fc4010c12a6e25ca71944a
---! Hash: sha1:3bf7cd69ed611e73360f6488725db55f34bdafe0
+--! Previous: sha1:41c12ebae8779a82be9d4a79ef7d4154720a498c
+--! Hash: sha1:5a0acf3d4ba9d3dbe2796fcca8e32556878ec110
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

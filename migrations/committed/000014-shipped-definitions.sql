@@ -1,5 +1,5 @@
---! Previous: sha1:3bf7cd69ed611e73360f6488725db55f34bdafe0
---! Hash: sha1:c57f73307806eb1ad0352bdce5c0663a6df74834
+--! Previous: sha1:5a0acf3d4ba9d3dbe2796fcca8e32556878ec110
+--! Hash: sha1:23028a44df2515dfd5ae9ca05124712446f90181
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:c57f73307806eb1ad0352bdce5c0663a6df74834
---! Hash: sha1:5012d30783cec36f429b46353ba2eef25d5598ef
+--! Previous: sha1:23028a44df2515dfd5ae9ca05124712446f90181
+--! Hash: sha1:71467a624fe9dc4a4336214a6acf43b842326a61
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

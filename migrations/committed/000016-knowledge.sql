@@ -1,5 +1,5 @@
---! Previous: sha1:5012d30783cec36f429b46353ba2eef25d5598ef
---! Hash: sha1:f544acfd3a06dc7cfe57d9ea534b45f456f492c2
+--! Previous: sha1:71467a624fe9dc4a4336214a6acf43b842326a61
+--! Hash: sha1:064b2efb0c66d1884bdec2842bb2add5811b9dad
 --! Message: knowledge
 
 -- What one learns, the others find.

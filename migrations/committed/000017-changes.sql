@@ -1,5 +1,5 @@
---! Previous: sha1:f544acfd3a06dc7cfe57d9ea534b45f456f492c2
---! Hash: sha1:7902beb10ae25065f81b4bb50112ab697a4fa777
+--! Previous: sha1:064b2efb0c66d1884bdec2842bb2add5811b9dad
+--! Hash: sha1:0fe50196979aae536067176112e86045a7cfed4d
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

@@ -1,5 +1,5 @@
---! Previous: sha1:7902beb10ae25065f81b4bb50112ab697a4fa777
---! Hash: sha1:ac3d78b6eecf4217d4a36050289b996760f50b10
+--! Previous: sha1:0fe50196979aae536067176112e86045a7cfed4d
+--! Hash: sha1:190a5ffa6e0c8121b1131e7919cdb55a66bb23f9
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

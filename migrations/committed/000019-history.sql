@@ -1,5 +1,5 @@
---! Previous: sha1:ac3d78b6eecf4217d4a36050289b996760f50b10
---! Hash: sha1:fc7696498dceaa02f065e69b40f5061ffcbffe77
+--! Previous: sha1:190a5ffa6e0c8121b1131e7919cdb55a66bb23f9
+--! Hash: sha1:de01529369e04faac635de5d9587c88bb98d802d
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:fc7696498dceaa02f065e69b40f5061ffcbffe77
---! Hash: sha1:47e10986919e20cb51ad13f0ab368ca5d5434bf9
+--! Previous: sha1:de01529369e04faac635de5d9587c88bb98d802d
+--! Hash: sha1:950ad400d7706904fb2bf5a7806e68f2a9eb2e7f
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

@@ -1,5 +1,5 @@
---! Previous: sha1:47e10986919e20cb51ad13f0ab368ca5d5434bf9
---! Hash: sha1:3c2a037ff10c8e21debe01a9d1b54f4d254973e2
+--! Previous: sha1:950ad400d7706904fb2bf5a7806e68f2a9eb2e7f
+--! Hash: sha1:9a0554eb9feb350580f36ce2612d17a23e14c216
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -52,6 +52,7 @@ create table attune.maintenance_schedules (
     constraint maintenance_schedules_cron_check check (
       cron is null or char_length(cron) <= 200 and attune_private.is_cron(cron)
     ),
+  scheduled_at timestamptz not null default now(),
   last_started_at timestamptz,
   last_completed_at timestamptz,
   last_status attune.maintenance_status
@@ -64,6 +65,7 @@ comment on column attune.maintenance_schedules.cron is
   'When, in UTC, as cron has it: minute, hour, day of the month, month, day of the week, such as `"17 3 * * *"`; null: '
   'only by hand. '
   'Servers read it every half minute.';
+comment on column attune.maintenance_schedules.scheduled_at is 'Since when it is done at these times.';
 comment on column attune.maintenance_schedules.last_started_at is 'When it was begun last.';
 comment on column attune.maintenance_schedules.last_completed_at is 'When it was last done to its end.';
 comment on column attune.maintenance_schedules.last_status is 'What became of it the last time.';
@@ -73,6 +75,25 @@ create policy maintenance_schedules_select_admin on attune.maintenance_schedules
   using ((select attune.is_admin()));
 create policy maintenance_schedules_select_service_role on attune.maintenance_schedules for select to service_role
   using (true);
+
+--! Included maintenance/triggers/tg_maintenance_schedules__schedule.sql
+create or replace function attune_private.tg_maintenance_schedules__schedule()
+returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.scheduled_at := now();
+  return new;
+end;
+$$;
+comment on function attune_private.tg_maintenance_schedules__schedule() is
+  'Notes since when something is done at other times: before, it could not be late.';
+revoke all on function attune_private.tg_maintenance_schedules__schedule() from public;
+--! EndIncluded maintenance/triggers/tg_maintenance_schedules__schedule.sql
+create trigger _100_schedule before update of cron on attune.maintenance_schedules
+  for each row when (old.cron is distinct from new.cron)
+  execute function attune_private.tg_maintenance_schedules__schedule();
 
 revoke all on attune.maintenance_schedules from public;
 grant select on attune.maintenance_schedules to authenticated, service_role;
@@ -445,8 +466,11 @@ as $$
 declare
   run attune.maintenance_operations;
 begin
-  run := attune.begin_maintenance(run_maintenance.operation);
-  commit;
+  -- A size that is refused is refused before anything is written down.
+  if run_maintenance.batch_size between 1 and 100000 then
+    run := attune.begin_maintenance(run_maintenance.operation);
+    commit;
+  end if;
 
   loop
     run := attune.maintain(run_maintenance.operation, run_maintenance.batch_size);

@@ -1,5 +1,5 @@
---! Previous: sha1:3c2a037ff10c8e21debe01a9d1b54f4d254973e2
---! Hash: sha1:124b7e5f38c38e4681b7aed317b9a5efb72a2aa4
+--! Previous: sha1:9a0554eb9feb350580f36ce2612d17a23e14c216
+--! Hash: sha1:5b099b86562b20d30317d2c9483eaf2d560405a0
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
@@ -258,7 +258,8 @@ comment on column attune.replication_health.is_standby is
   E'@notNull\n'
   'Whether this server is itself a standby.';
 comment on column attune.replication_health.replay_lag_seconds is
-  'How many seconds a standby is behind; null on a primary.';
+  'How many seconds a standby is behind, since the last that it heard of where nothing comes any more; null on a '
+  'primary.';
 comment on column attune.replication_health.standbys is
   E'@notNull\n'
   'The standbys that are connected.';
@@ -963,10 +964,20 @@ begin
 
   if health.is_standby then
     written := coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn());
-    -- Where nothing is written there is nothing to be late with.
+    -- Where nothing is written there is nothing to be late with; who hears nothing does not know that.
     health.replay_lag_seconds := case
-      when pg_last_wal_replay_lsn() >= written then 0
-      else greatest(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()), 0)
+      when pg_last_wal_replay_lsn() >= written
+        and exists (
+          -- Without pg_read_all_stats only that it is there is seen.
+          select from pg_stat_wal_receiver as r where coalesce(r.status, 'streaming') = 'streaming'
+        )
+        then 0
+      else greatest(
+        extract(
+          epoch from clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), pg_postmaster_start_time())
+        ),
+        0
+      )
     end;
   else
     written := pg_current_wal_lsn();
@@ -1266,17 +1277,10 @@ begin atomic
     case when s.cron is not null then
       greatest(
         0,
-        extract(epoch from now() - coalesce(s.last_completed_at, b.began_at)) - attune_private.cron_seconds(s.cron)
+        extract(epoch from now() - greatest(s.last_completed_at, s.scheduled_at)) - attune_private.cron_seconds(s.cron)
       )::double precision
     end
   from attune.maintenance_schedules as s
-  -- As long as nothing was done yet, it could have been since the log began.
-  cross join (
-    select coalesce(
-      (select l.occurred_at from attune.configuration_audit_log as l order by l.occurred_at, l.id limit 1),
-      now()
-    )
-  ) as b (began_at)
   order by s.operation;
 end;
 comment on function attune_private.maintenance_health() is

@@ -26,6 +26,7 @@ drop function
 
 drop type attune_private.maintenance_step;
 drop table attune.maintenance_schedules;
+drop function attune_private.tg_maintenance_schedules__schedule();
 drop function attune_private.is_cron(text);
 
 -- What the log says of them has no meaning any more.

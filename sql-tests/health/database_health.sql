@@ -192,6 +192,7 @@ select results_eq(
 update attune.maintenance_schedules
 set cron = '17 3 * * *', last_completed_at = now() - interval '26 hours', last_status = 'failed'
 where operation = 'analyze';
+update attune.maintenance_schedules set scheduled_at = now() - interval '1 year';
 update attune.maintenance_schedules set cron = null, last_completed_at = null where operation = 'seed_existing_users';
 select results_eq(
   $$

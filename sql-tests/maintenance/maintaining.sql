@@ -255,6 +255,13 @@ select is_empty($$ select from pg_temp.log_of('analyze') $$, 'all of it');
 
 -- When
 
+update attune.maintenance_schedules set scheduled_at = now() - interval '1 year';
+update attune.maintenance_schedules set cron = '* * * * *', last_completed_at = null where operation in ('remove_expired', 'seal_audit');
+select set_eq(
+  'select operation::text from attune.maintenance_schedules where scheduled_at = now()', array['remove_expired'],
+  'what is done at other times is so from now on'
+);
+
 select is(attune_private.is_cron(cron), expected, format('%L is %scron''s', cron, case when expected then '' else 'not ' end))
 from (values
   ('* * * * *', true), ('*/5 * * * *', true), ('0,30 1-5 1 */2 *', true), ('0,30 1-5 * */2 0-6', true), ('0-30/10 * * * *', false), ('5-5 * * * *', false), ('5-6 * * * *', true), ('59 23 31 12 *', true), ('59 23 * 12 6', true),

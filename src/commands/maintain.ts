@@ -78,8 +78,13 @@ export function maintainCommand(): Command {
             if (unknown !== undefined)
               throw new UserError(`There is no operation ${unknown}: ${Array.from(schedules.keys()).join(", ")}.`);
             const stopping = endsByItself();
-            for (const operation of operations) {
-              if (!stopping.aborted) await maintain(client, operation, batchSize, stopping);
+            for (const [index, operation] of operations.entries()) {
+              if (stopping.aborted) {
+                say(`Stopped before ${operations.slice(index).join(", ")}.`);
+                process.exitCode = 130;
+                break;
+              }
+              await maintain(client, operation, batchSize, stopping);
             }
           }
         }),
@@ -138,6 +143,8 @@ async function maintain(client: pg.Client, operation: string, size: number, stop
     const skipped = run.details.skipped === undefined ? "" : ` (${run.details.skipped})`;
     console.log(`${operation} is done: ${soFar(run)}${skipped}.`);
   } catch (error) {
+    if (codeOf(error) === "25006")
+      throw new UserError("This database takes no changes, as a standby does: maintenance is done on the primary.");
     if (!(error instanceof pg.DatabaseError) || error.detail !== "maintenance_running") throw error;
     say(`${error.message}, by another process. ${error.hint ?? ""}`);
     process.exitCode = 1;

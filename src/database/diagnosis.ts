@@ -14,6 +14,7 @@ import { compareCatalogues, expectedCatalogue, readCatalogue } from "./catalogue
 import { inTransaction } from "./client.ts";
 import { MIGRATIONS_FOLDER, statusOn } from "./migrations.ts";
 import type { OwnerConnection } from "./open.ts";
+import { connectionsOf } from "./server-connections.ts";
 
 export type Level = "ok" | "advice" | "problem";
 export type Check = {
@@ -226,17 +227,17 @@ async function proxyCheck(client: pg.Client, { trustProxy }: Options): Promise<C
   );
 }
 
-async function poolCheck(client: pg.Client, { poolSize, passwordPoolSize }: Options): Promise<Check> {
+async function poolCheck(client: pg.Client, options: Options): Promise<Check> {
   const {
     rows: [row],
   } = await client.query<{ usable: number }>("select usable from attune_private.connection_health()");
-  const needed = poolSize + passwordPoolSize;
+  const needed = connectionsOf(options);
   return check(
     "pools",
     "problem",
     row !== undefined && needed > row.usable
       ? [`one server takes ${needed} connections, and there can be ${row.usable}`]
       : [],
-    "Lower POOL_SIZE, or raise max_connections.",
+    "Raise max_connections, lower POOL_SIZE, or let another server do the maintenance (MAINTENANCE=false).",
   );
 }

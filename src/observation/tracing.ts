@@ -6,6 +6,7 @@ import { context, type Span } from "@opentelemetry/api";
 import { PgInstrumentation } from "@opentelemetry/instrumentation-pg";
 import { NodeSDK } from "@opentelemetry/sdk-node";
 import type { FastifyInstance } from "fastify";
+import { given } from "../options/read-variable.ts";
 
 /** How long the last spans get to be sent when the process ends, in milliseconds: a collector that is away delays nobody. */
 const GOODBYE = 300;
@@ -41,8 +42,8 @@ export function startTracing(): Tracing {
     requestHook: keepQuiet,
     connectionHook: keepQuiet,
   });
-  process.env["OTEL_SERVICE_NAME"] ??= "attune";
   const sdk = new NodeSDK({
+    ...(given(process.env, "OTEL_SERVICE_NAME") === undefined && { serviceName: "attune" }),
     instrumentations: [requests, statements],
     // Prometheus is told of these, and the log is on the standard output.
     metricReaders: [],
