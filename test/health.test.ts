@@ -12,6 +12,7 @@ import { openDatabase, type OwnerConnection } from "../src/database/open.ts";
 import { freePort, startPostgres, stopPostgres } from "../src/embedded/postgres.ts";
 import { findAccount, findPrograms, run } from "../src/embedded/programs.ts";
 import { startThrowawayCluster, type ThrowawayCluster } from "../src/embedded/testing/throwaway.ts";
+import { healthFamilies, type Health as MetricsHealth } from "../src/observation/health-metrics.ts";
 import { type Options, readOptions } from "../src/options/options.ts";
 import { attune } from "./support/cli.ts";
 
@@ -101,6 +102,105 @@ describe("locks", () => {
     } finally {
       await holder.end();
       await waiter.end();
+    }
+  });
+
+  /** Each with what is not seen while it is locked: all that matters is that nobody waits. */
+  const LOCKED: { name: string; locking: string; limits: string[] }[] = [
+    {
+      name: "a sequence",
+      locking: "alter sequence attune.configuration_audit_log_id_seq increment by 1",
+      limits: ["sequences", "audit"],
+    },
+    { name: "the settings", locking: "lock table attune.global_settings", limits: ["preference_query_ms"] },
+    {
+      name: "the definitions",
+      locking: "lock table attune.setting_definitions",
+      limits: ["preference_query_ms"],
+    },
+    { name: "the users", locking: "lock table attune.users", limits: ["preference_query_ms"] },
+    { name: "what was measured", locking: "lock table attune_private.measured_activity", limits: ["activity"] },
+    { name: "how large tables were", locking: "lock table attune_private.measured_tables", limits: ["tables"] },
+    {
+      name: "everything",
+      locking: `do $$
+        declare
+          command text;
+        begin
+          for command in
+            select format(case c.relkind when 'S' then 'alter sequence %s increment by 1' else 'lock table %s' end, c.oid::regclass)
+            from pg_class as c
+            where c.relnamespace in ('attune'::regnamespace, 'attune_private'::regnamespace) and c.relkind in ('r', 'p', 'S')
+            order by c.relkind = 'S' desc
+          loop
+            execute command;
+          end loop;
+        end
+      $$`,
+      limits: ["sequences", "tables", "activity", "preference_query_ms", "audit", "backlogs", "maintenance"],
+    },
+  ];
+  /** Who waits gets an error, and never a place in the queue. */
+  const PATIENT = "begin; set local statement_timeout = '20s'";
+
+  test.each(LOCKED)(
+    "with $name locked, trusted servers are told what is known, and who has the lock",
+    async (case_) => {
+      const holder = await connect(connection.ownerUrl);
+      const asker = await connect(connection.ownerUrl);
+      try {
+        await holder.query("begin");
+        await holder.query(case_.locking);
+        const holds = await pidOf(holder);
+        await asker.query(`${PATIENT}; set local role service_role`);
+        const { rows } = await asker.query<{ health: Health & MetricsHealth; alerts: string[] }>(
+          `select to_jsonb(h) as health, array(select a.name from attune.health_alerts() as a) as alerts
+         from attune.database_health() as h`,
+        );
+        const limits = rows[0]?.health.limits.filter(({ subject }) => subject !== "slow_statements") ?? [];
+        expect(limits.map(({ subject }) => subject)).toEqual(expect.arrayContaining(case_.limits));
+        for (const { message } of limits) expect(message).toContain(`see process ${holds}`);
+        const { rows: promised } = await asker.query<{ name: keyof Health }>(
+          `select a.attname as name from pg_attribute as a
+           where a.attrelid = 'attune.database_health'::regclass and col_description(a.attrelid, a.attnum) ~ '@notNull'`,
+        );
+        expect(promised.length).toBeGreaterThan(10);
+        for (const { name } of promised) expect(rows[0]?.health[name], name).not.toBeNull();
+        for (const { health } of rows) expect(healthFamilies(health, [])).not.toEqual([]);
+        expect(rows[0]?.alerts).not.toContain("backup_old");
+      } finally {
+        await holder.end();
+        await asker.end();
+      }
+    },
+  );
+
+  test("whom it cannot find out is refused at once", async () => {
+    const holder = await connect(connection.ownerUrl);
+    const asker = await connect(connection.ownerUrl);
+    try {
+      await asker.query("update attune.users set is_admin = true where email = 'ada@example.com'");
+      const { rows } = await asker.query<{ id: string }>("select id from attune.users where email = 'ada@example.com'");
+      const ask = async (what: string): Promise<unknown> => {
+        await asker.query(PATIENT);
+        try {
+          await asker.query("select set_config('request.jwt.claims', $1, true)", [
+            JSON.stringify({ sub: rows[0]?.id, role: "authenticated" }),
+          ]);
+          await asker.query("set local role authenticated");
+          return (await asker.query(`select from ${what}`)).rowCount;
+        } finally {
+          await asker.query("rollback");
+        }
+      };
+      expect(await ask("attune.database_health()")).toBe(1);
+      await holder.query("begin; lock table attune.users");
+      for (const what of ["attune.database_health()", "attune.health_alerts()"]) {
+        await expect(ask(what)).rejects.toMatchObject({ code: "PT409", detail: "lock_timeout" });
+      }
+    } finally {
+      await holder.end();
+      await asker.end();
     }
   });
 
@@ -196,6 +296,17 @@ test("a standby tells how it is, and its primary how far it is behind", async ()
     const { replication } = await healthOf(owner);
     expect(replication).toMatchObject({ is_standby: false, standbys: [{ application_name: "the_standby" }] });
     expect(replication.standbys[0]?.lag_bytes).toBeGreaterThanOrEqual(0);
+
+    // It comes back no more.
+    await superuser.query("alter role postgres nologin");
+    try {
+      await superuser.query("select pg_terminate_backend(pid, 10000) from pg_stat_replication");
+      await withClient(url.href, (standby) =>
+        expect.poll(async () => (await healthOf(standby)).replication.replay_lag_seconds).toBeGreaterThan(0),
+      );
+    } finally {
+      await superuser.query("alter role postgres login");
+    }
   } finally {
     await stopPostgres(server?.pid ?? 0, folder);
     await superuser.end();
@@ -233,6 +344,18 @@ const BROKEN: { doing: string; undoing: string; told: string[] }[] = [
     doing: "grant create on database attune to service_role",
     undoing: "revoke create on database attune from service_role",
     told: ["problem grants: service_role may create schemas"],
+  },
+  {
+    doing: "create schema attune_worker; grant usage on schema attune_worker to anon, authenticator",
+    undoing: "drop schema attune_worker",
+    told: ["problem grants: anon may use the schema attune_worker"],
+  },
+  {
+    doing: "grant usage on schema graphile_migrate to public",
+    undoing: "revoke usage on schema graphile_migrate from public",
+    told: ["anon", "authenticated", "service_role", "authenticator"].map(
+      (role) => `problem grants: ${role} may use the schema graphile_migrate`,
+    ),
   },
   {
     doing: "alter table attune.users disable row level security",
@@ -305,6 +428,7 @@ describe("attune doctor", () => {
         ).toEqual(
           expect.arrayContaining(BROKEN.flatMap(({ told }) => told.map((finding) => expect.stringContaining(finding)))),
         );
+        expect(JSON.stringify(found)).not.toContain("authenticator may use the schema attune_worker");
         expect(found.filter(({ level }) => level !== "ok").map(({ subject }) => subject)).toEqual(BROKEN_SUBJECTS);
       } finally {
         for (const { undoing } of BROKEN) await superuser.query(undoing);
@@ -314,12 +438,39 @@ describe("attune doctor", () => {
     expect(await findings()).toEqual([NEEDLESS]);
   });
 
+  test("waits for no lock, and says what it could not look at, and who is in its way", async () => {
+    const holder = await connect(connection.ownerUrl);
+    const looking = await connect(connection.ownerUrl);
+    try {
+      await holder.query("begin; lock table attune.global_settings, attune_private.stored_secrets");
+      const { stdout, code } = await attune(["doctor"], environment);
+      expect(stdout).toContain("preference_query_ms cannot be seen");
+      expect(stdout).toContain(`process ${await pidOf(holder)}`);
+      expect(stdout).toContain("Wrong: master keys: it can't be looked at");
+      expect(stdout).toContain("Wrong: proxy: it can't be looked at");
+      expect(code).toBe(1);
+
+      await holder.query("lock table graphile_migrate.migrations");
+      await looking.query("set lock_timeout = '1ms'");
+      expect(await diagnose(looking, connection, options)).toContainEqual(
+        expect.objectContaining({
+          subject: "migrations",
+          level: "problem",
+          findings: [expect.stringContaining("lock")],
+        }),
+      );
+    } finally {
+      await holder.end();
+      await looking.end();
+    }
+  });
+
   test("finds out what is wrong with the environment", async () => {
     expect(await findings({ jwt: { ...options.jwt, secret: "abc".repeat(20) } })).toContainEqual(
       expect.stringContaining("problem JWT_SECRET: JWT_SECRET is easily guessed"),
     );
     expect(await findings({ poolSize: 1000 })).toContainEqual(
-      expect.stringContaining("problem pools: one server takes 1002 connections"),
+      expect.stringContaining("problem pools: one server takes 1011 connections"),
     );
   });
 

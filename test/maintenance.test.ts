@@ -10,7 +10,8 @@ import { connect, withClient } from "../src/database/client.ts";
 import { status } from "../src/database/migrations.ts";
 import { openPool } from "../src/database/pool.ts";
 import { planRollback, rollback } from "../src/database/rollback.ts";
-import { LANES, LONGEST_MAINTENANCE, QUEUE_CONNECTIONS, startMaintenance } from "../src/server/maintenance.ts";
+import { LANES, QUEUE_CONNECTIONS } from "../src/database/server-connections.ts";
+import { LONGEST_MAINTENANCE, startMaintenance } from "../src/server/maintenance.ts";
 import { createTestDatabase, type TestDatabase } from "./support/harness.ts";
 
 /** The task, what is said of it, and why. */

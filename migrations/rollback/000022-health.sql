@@ -2,6 +2,8 @@
 delete from attune.maintenance_schedules where operation = 'measure_sizes';
 
 drop function
+  attune_private.lock_holders(),
+  attune_private.require_reader_of_health(),
   attune_private.maintain_measure_sizes(integer, jsonb),
   attune.health_alerts(),
   attune.database_health(),

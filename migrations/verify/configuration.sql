@@ -88,8 +88,17 @@ with
         select pg_catalog.format('%s may create schemas', r.rolname)
         from requests as r
         where pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'create')
+        union all
+        select pg_catalog.format('%s may use the schema %I', r.rolname, n.nspname)
+        from requests as r
+        cross join pg_catalog.pg_namespace as n
+        where n.nspname in ('attune_private', 'attune_worker', 'graphile_migrate')
+          and not r.rolsuper
+          -- Servers do their maintenance as authenticator.
+          and not (r.rolname = 'authenticator' and n.nspname = 'attune_worker')
+          and pg_catalog.has_schema_privilege(r.oid, n.oid, 'usage')
       ),
-      'Revoke create from them, or from public.'
+      'Revoke it from them, or from public: whoever sends a request would have that right.'
     union all
     select
       6, 'needless rights', 'advice',

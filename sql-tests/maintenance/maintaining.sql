@@ -264,11 +264,13 @@ select set_eq(
 
 select is(attune_private.is_cron(cron), expected, format('%L is %scron''s', cron, case when expected then '' else 'not ' end))
 from (values
-  ('* * * * *', true), ('*/5 * * * *', true), ('0,30 1-5 1 */2 0-6', true), ('0-30/10 * * * *', false), ('5-5 * * * *', false), ('5-6 * * * *', true), ('59 23 31 12 6', true),
+  ('* * * * *', true), ('*/5 * * * *', true), ('0,30 1-5 1 */2 *', true), ('0,30 1-5 * */2 0-6', true), ('0-30/10 * * * *', false), ('5-5 * * * *', false), ('5-6 * * * *', true), ('59 23 31 12 *', true), ('59 23 * 12 6', true),
   ('', false), ('* * * *', false), ('* * * * * *', false), ('60 * * * *', false), ('* 24 * * *', false), ('* * 0 * *', false),
   ('* * 32 * *', false), ('* * * 13 *', false), ('* * * 0 *', false), ('* * * * 7', false), ('5-1 * * * *', false),
   ('*/0 * * * *', false), ('5/2 * * * *', false), ('@daily', false), ('a * * * *', false), ('1,, * * * *', false),
-  ('* * * *  *', false), (' * * * * *', false), ('-1 * * * *', false), (E'* * * * *\n', false), ('*-5 * * * *', false)
+  ('* * * *  *', false), (' * * * * *', false), ('-1 * * * *', false), (E'* * * * *\n', false), ('*-5 * * * *', false),
+  ('* * 1 * 1', false), ('* * */2 * 1', false), ('* * 1 * 0-6', false),
+  ('0 0 29 2 *', true), ('0 0 30 2 *', false), ('0 0 30-31 02 *', false), ('0 0 31 4,6,9,11 *', false), ('0 0 30,31 4 *', true), ('0 0 31 2-3 *', true)
 ) as c (cron, expected);
 select throws_ok(
   $$ update attune.maintenance_schedules set cron = '99 * * * *' where operation = 'analyze' $$,

@@ -45,6 +45,8 @@ type Report = {
   alerts: Alert[];
 };
 
+/** How long it waits for a lock. */
+const PATIENCE = "1s";
 /** How many of the largest tables are listed. */
 const LARGEST = 5;
 
@@ -64,6 +66,8 @@ export function doctorCommand(): Command {
 
 async function examine(owner: OwnerConnection, options: Options): Promise<Report> {
   return withClient(owner.ownerUrl, async (client) => {
+    // Somebody who holds everything up is what it is asked about.
+    await client.query("select set_config('lock_timeout', $1, false)", [PATIENCE]);
     const checks = await diagnose(client, owner, options);
     const isKnown = checks.some(({ subject, level }) => subject === "migrations" && level === "ok");
     const {
@@ -72,7 +76,7 @@ async function examine(owner: OwnerConnection, options: Options): Promise<Report
       ? await client.query<{ health: Health; alerts: Alert[] }>(
           `select to_jsonb(h) as health,
                   (select coalesce(jsonb_agg(a), '[]') from attune_private.health_alerts(h) as a) as alerts
-           from (select (attune_private.database_health()).*) as h`,
+           from attune_private.database_health() as h`,
         )
       : { rows: [] };
     const alerts = found?.alerts ?? [];
@@ -114,6 +118,8 @@ function describe({ database, checks, health, alerts }: Report): string[] {
 function numbers(health: Health): [string, string][] {
   const { connections, activity, audit, replication } = health;
   const waiting = health.backlogs.filter(({ due, given_up }) => due + given_up > 0);
+  const known = (subject: string, words: string): string =>
+    health.limits.some((limit) => limit.subject === subject) ? "cannot be seen" : words;
   return [
     ["PostgreSQL", `${health.server_version}${replication.is_standby ? ", a standby" : ""}`],
     ["Size", `${size(health.database_bytes)}; the largest tables:`],
@@ -134,7 +140,9 @@ function numbers(health: Health): [string, string][] {
         ] satisfies [string, string][])),
     [
       "Settings",
-      health.preference_query_ms === null ? "no user" : `of a user in ${health.preference_query_ms.toFixed(1)} ms`,
+      health.preference_query_ms === null
+        ? known("preference_query_ms", "no user")
+        : `of a user in ${health.preference_query_ms.toFixed(1)} ms`,
     ],
     ...(audit === null
       ? []
@@ -146,7 +154,10 @@ function numbers(health: Health): [string, string][] {
         ] satisfies [string, string][])),
     [
       "Waiting",
-      waiting.map(({ name, due, given_up }) => `${name} ${due} due, ${given_up} given up`).join(", ") || "nothing",
+      known(
+        "backlogs",
+        waiting.map(({ name, due, given_up }) => `${name} ${due} due, ${given_up} given up`).join(", ") || "nothing",
+      ),
     ],
     [
       "Standbys",

@@ -7,13 +7,14 @@ import { FILE as SECRETS_FILE } from "../embedded/secrets.ts";
 import { masterKeysOf } from "../master-keys.ts";
 import type { Options } from "../options/options.ts";
 import { resolveJwt } from "../sign-in/resolve-jwt.ts";
-import { messageOf, UserError } from "../user-error.ts";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { plural } from "../words.ts";
 import { authenticatorUrlOf, canLogIn } from "./authenticator.ts";
 import { compareCatalogues, expectedCatalogue, readCatalogue } from "./catalogue.ts";
 import { inTransaction } from "./client.ts";
-import { MIGRATIONS_FOLDER, status } from "./migrations.ts";
+import { MIGRATIONS_FOLDER, statusOn } from "./migrations.ts";
 import type { OwnerConnection } from "./open.ts";
+import { connectionsOf } from "./server-connections.ts";
 
 export type Level = "ok" | "advice" | "problem";
 export type Check = {
@@ -28,6 +29,10 @@ export type Check = {
 const CLOCK_DIFFERENCE = 5000;
 /** A secret with fewer different bytes was not made at random. */
 const DIFFERENT_BYTES = 12;
+/** SQLSTATE lock_not_available. */
+const LOCK_NOT_AVAILABLE = "55P03";
+const LOCKED_REMEDY =
+  "See whose it is: select pid, relation::regclass, mode from pg_locks where mode like '%ExclusiveLock'; then look again.";
 /** How many objects that are not as they should be are named. */
 const NAMED = 10;
 
@@ -36,15 +41,28 @@ const NAMED = 10;
  * @param client the owner's, not in a transaction
  */
 export async function diagnose(client: pg.Client, owner: OwnerConnection, options: Options): Promise<Check[]> {
-  const history = await historyCheck(owner.ownerUrl);
-  const checks = [history, ...(await configurationChecks(client))];
+  const history = await unlessLocked("migrations", async () => [await historyCheck(client)]);
+  const checks = [...history, ...(await configurationChecks(client))];
   checks.push(await clockCheck(client), ...(await secretChecks(owner, options)), ...(await folderChecks(options)));
   // What is there is known only of what these migrations made.
-  if (history.level === "ok") {
-    checks.push(...(await catalogueChecks(client)), await masterKeyCheck(client, options));
-    checks.push(await proxyCheck(client, options), await poolCheck(client, options));
+  if (history.every(({ level }) => level === "ok")) {
+    checks.push(...(await unlessLocked("schema", () => catalogueChecks(client))));
+    checks.push(...(await unlessLocked("master keys", async () => [await masterKeyCheck(client, options)])));
+    checks.push(...(await unlessLocked("proxy", async () => [await proxyCheck(client, options)])));
+    checks.push(await poolCheck(client, options));
   }
   return checks;
+}
+
+/** That something cannot be looked at is a finding, when the connection's `lock_timeout` is over. */
+async function unlessLocked(subject: string, look: () => Promise<Check[]>): Promise<Check[]> {
+  try {
+    return await look();
+  } catch (error) {
+    if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error;
+    const finding = "it can't be looked at, as somebody holds a lock on what it is about";
+    return [check(subject, "problem", [finding], LOCKED_REMEDY)];
+  }
 }
 
 /** @param level what it is when there is a finding */
@@ -52,9 +70,9 @@ function check(subject: string, level: Exclude<Level, "ok">, findings: string[],
   return { subject, level: findings.length === 0 ? "ok" : level, findings, remedy };
 }
 
-async function historyCheck(ownerUrl: string): Promise<Check> {
+async function historyCheck(client: pg.Client): Promise<Check> {
   try {
-    const { pending } = await status(ownerUrl);
+    const { pending } = await statusOn(client);
     const findings = pending.length > 0 ? [`${plural(pending.length, "migration")} not applied`] : [];
     return check("migrations", "problem", findings, "`attune migrate` applies them.");
   } catch (error) {
@@ -187,6 +205,7 @@ async function masterKeyCheck(client: pg.Client, options: Options): Promise<Chec
     const isLeft = keys?.previous !== undefined && row?.previous === 0;
     return check("master keys", "advice", isLeft ? ["nothing is under the previous master key any more"] : [], remedy);
   } catch (error) {
+    if (codeOf(error) === LOCK_NOT_AVAILABLE) throw error;
     return check("master keys", "advice", [`They could not be compared: ${messageOf(error)}`], remedy);
   }
 }
@@ -208,17 +227,17 @@ async function proxyCheck(client: pg.Client, { trustProxy }: Options): Promise<C
   );
 }
 
-async function poolCheck(client: pg.Client, { poolSize, passwordPoolSize }: Options): Promise<Check> {
+async function poolCheck(client: pg.Client, options: Options): Promise<Check> {
   const {
     rows: [row],
   } = await client.query<{ usable: number }>("select usable from attune_private.connection_health()");
-  const needed = poolSize + passwordPoolSize;
+  const needed = connectionsOf(options);
   return check(
     "pools",
     "problem",
     row !== undefined && needed > row.usable
       ? [`one server takes ${needed} connections, and there can be ${row.usable}`]
       : [],
-    "Lower POOL_SIZE, or raise max_connections.",
+    "Raise max_connections, lower POOL_SIZE, or let another server do the maintenance (MAINTENANCE=false).",
   );
 }

@@ -59,13 +59,19 @@ export async function readMigrations(folder = MIGRATIONS_FOLDER): Promise<Migrat
 
 /** Which migrations a database has, and which it lacks. Changes nothing. */
 export async function status(ownerUrl: string, folder = MIGRATIONS_FOLDER): Promise<MigrationStatus> {
-  return withClient(ownerUrl, (client) =>
-    inTransaction(client, async () => {
-      // All of it as it was at one moment, whoever changes it meanwhile.
-      await client.query("set transaction isolation level repeatable read, read only");
-      return historyOf(client, await readMigrations(folder));
-    }),
-  );
+  return withClient(ownerUrl, (client) => statusOn(client, folder));
+}
+
+/**
+ * As {@link status}, on an open connection.
+ * @throws UserError
+ */
+export async function statusOn(client: pg.Client, folder = MIGRATIONS_FOLDER): Promise<MigrationStatus> {
+  return inTransaction(client, async () => {
+    // All of it as it was at one moment, whoever changes it meanwhile.
+    await client.query("set transaction isolation level repeatable read, read only");
+    return historyOf(client, await readMigrations(folder));
+  });
 }
 
 /**

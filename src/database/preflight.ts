@@ -9,6 +9,7 @@ import { assertRights, assertVersion } from "./checks.ts";
 import { withClient } from "./client.ts";
 import { type MigrationStatus, MIGRATIONS_FOLDER, status } from "./migrations.ts";
 import { locksOf, type PendingMigration } from "./pending-locks.ts";
+import { type ConnectionOptions, connectionsOf } from "./server-connections.ts";
 
 export type PreflightCheck = {
   subject: string;
@@ -26,8 +27,6 @@ export type Preflight = {
   mayGoAhead: boolean;
 };
 
-/** Connections of a server process beside its pools: readiness, maintenance, and three for subscriptions. */
-const BESIDE_POOLS = 5;
 /** A migration, who watches for whom it waits, and an index that is built. */
 const MIGRATING = 3;
 /** A backup that is older, in hours, is worth a word. */
@@ -39,7 +38,7 @@ const FRESH_BACKUP = 24;
  */
 export async function preflight(
   ownerUrl: string,
-  options: Pick<Options, "databaseUrl" | "dataDir" | "poolSize" | "passwordPoolSize">,
+  options: Pick<Options, "databaseUrl" | "dataDir"> & ConnectionOptions,
   servers: number,
   folder = MIGRATIONS_FOLDER,
 ): Promise<Preflight> {
@@ -83,11 +82,7 @@ async function refusal(subject: string, work: () => Promise<void>): Promise<Pref
 }
 
 /** Whether all server processes find the connections that they take. Behind a pooler it is the pooler that counts. */
-async function connections(
-  client: pg.Client,
-  { poolSize, passwordPoolSize }: Pick<Options, "poolSize" | "passwordPoolSize">,
-  servers: number,
-): Promise<PreflightCheck> {
+async function connections(client: pg.Client, options: ConnectionOptions, servers: number): Promise<PreflightCheck> {
   const {
     rows: [row],
   } = await client.query<{ usable: number; others: number; login_limit: number }>(`
@@ -98,7 +93,7 @@ async function connections(
             where a.backend_type = 'client backend' and a.application_name !~ '^attune') as others,
            (select r.rolconnlimit from pg_catalog.pg_roles as r where r.rolname = 'authenticator') as login_limit`);
   const { usable = 0, others = 0, login_limit: limit } = row ?? {};
-  const each = poolSize + passwordPoolSize + BESIDE_POOLS;
+  const each = connectionsOf(options);
   const needed = servers * each;
   const findings: string[] = [];
   if (others + needed + MIGRATING > usable)

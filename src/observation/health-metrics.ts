@@ -13,7 +13,7 @@ export type Health = {
   preference_query_ms: number | null;
   transaction_id_percent: number;
   connections: { usable: number; used: number };
-  activity: { rolled_back_percent: number; cache_hit_percent: number | null };
+  activity: { rolled_back_percent: number; cache_hit_percent: number | null } | null;
   tables: { table_name: string; bytes: number; estimated_rows: number; dead_rows: number }[];
   longest_transactions: { seconds: number }[];
   lock_waits: unknown[];
@@ -43,6 +43,7 @@ export function healthFamilies(health: Health, alerts: readonly Alert[]): Family
   const { connections, activity, tables, replication, audit, backlogs, maintenance } = health;
   const age = (since: string | null): number | null =>
     since === null ? null : (Date.parse(health.measured_at) - Date.parse(since)) / 1000;
+  const percent = (value: number | null | undefined): number | null => (value == null ? null : value / 100);
   const one = (name: string, help: string, value: number | null | undefined): Family => ({
     name,
     help,
@@ -97,17 +98,17 @@ export function healthFamilies(health: Health, alerts: readonly Alert[]): Family
     one(
       "attune_database_rolled_back_ratio",
       "The share of transactions that were rolled back.",
-      activity.rolled_back_percent / 100,
+      percent(activity?.rolled_back_percent),
     ),
     one(
       "attune_database_cache_hit_ratio",
       "The share of blocks that were in PostgreSQL's cache.",
-      activity.cache_hit_percent === null ? null : activity.cache_hit_percent / 100,
+      percent(activity?.cache_hit_percent),
     ),
     one(
       "attune_database_transaction_id_ratio",
       "The share of transaction numbers that were given.",
-      health.transaction_id_percent / 100,
+      percent(health.transaction_id_percent),
     ),
     one(
       "attune_database_preference_query_seconds",

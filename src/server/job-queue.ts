@@ -5,7 +5,7 @@ import type { Pool } from "pg";
 import { inTransaction, withClient } from "../database/client.ts";
 import { lockMigrations } from "../database/migration-lock.ts";
 import { openPool } from "../database/pool.ts";
-import { LANES } from "./maintenance.ts";
+import { LANES } from "../database/server-connections.ts";
 
 /** Where its tables are: an application may have a `graphile_worker` of its own in the same database. */
 const SCHEMA = "attune_worker";

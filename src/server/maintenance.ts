@@ -5,12 +5,6 @@ import { queryAs } from "../database/query-as.ts";
 import { type Identity, TRUSTED } from "../sign-in/authenticate.ts";
 import type { JobQueue, Schedules } from "./job-queue.ts";
 
-/** How many operations a server does at once: what takes long keeps what comes every minute from nothing. */
-export const LANES = 3;
-
-/** Connections that the queue takes: one hears of new jobs, on the other they are taken and ended. */
-export const QUEUE_CONNECTIONS = 2;
-
 /** For how many milliseconds a batch may take. */
 export const LONGEST_MAINTENANCE = 5 * 60_000;
 

@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import Fastify, { type FastifyInstance, LogController } from "fastify";
 import { openPool } from "../database/pool.ts";
+import { CHANGES, LANES, METRICS, QUEUE_CONNECTIONS, READERS, READINESS } from "../database/server-connections.ts";
 import { LIMITS } from "../graphql/limits.ts";
 import { createLive } from "../live/live.ts";
 import { LIVE_TIMES } from "../live/times.ts";
@@ -16,7 +17,7 @@ import { type AddressOf, createAddressOf } from "./client-address.ts";
 import { answerClientError } from "./client-errors.ts";
 import { refuseRequest } from "./error-responses.ts";
 import { createLane } from "./lanes.ts";
-import { LANES, LONGEST_MAINTENANCE, QUEUE_CONNECTIONS, startMaintenance } from "./maintenance.ts";
+import { LONGEST_MAINTENANCE, startMaintenance } from "./maintenance.ts";
 import { GRAPHQL_PATH } from "./paths.ts";
 import { createRateLimits } from "./rate-limits.ts";
 import { readJsonBodies } from "./request-body.ts";
@@ -28,9 +29,6 @@ import { addMetricsRoute } from "./routes/metrics.ts";
 import { addPlans } from "./routes/plans.ts";
 import { addWebSocket } from "./routes/websocket.ts";
 import type { ServerOptions } from "./server-options.ts";
-
-/** Connections to the database on which subscribers read what they are told of. */
-const READERS = 2;
 
 /** How long maintenance gets to write down what it was cut off from, in milliseconds. */
 const LAST_WORDS = 1000;
@@ -60,14 +58,14 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const { pool, close } = open(options.poolSize);
   const forPasswords = open(options.passwordPoolSize);
   // Whether the server is ready is not asked behind those who keep it busy.
-  const probes = open(1);
+  const probes = open(READINESS);
   // What changes is told beside all that is asked, in nobody's way.
-  const polls = open(1);
+  const polls = open(CHANGES);
   const reads = open(READERS);
   const upkeep = open(LANES, LONGEST_MAINTENANCE);
   const queue = open(QUEUE_CONNECTIONS, Infinity);
   let stopMaintenance = async (): Promise<void> => undefined;
-  const scrapes = open(1);
+  const scrapes = open(METRICS);
   let isClosing = false;
   app.addHook("preClose", async () => {
     isClosing = true;

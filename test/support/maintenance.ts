@@ -1,6 +1,7 @@
 /** Maintenance in a process of its own, for tests that kill it: JSON with both connection strings is its argument. */
 import { openPool } from "../../src/database/pool.ts";
-import { LANES, QUEUE_CONNECTIONS, startMaintenance } from "../../src/server/maintenance.ts";
+import { LANES, QUEUE_CONNECTIONS } from "../../src/database/server-connections.ts";
+import { startMaintenance } from "../../src/server/maintenance.ts";
 
 const { ownerUrl, authenticatorUrl } = JSON.parse(process.argv[2] ?? "") as Record<string, string>;
 const open = (size: number) => openPool(authenticatorUrl ?? "", size, () => undefined, Infinity).pool;
