@@ -314,7 +314,9 @@ with
         (
           select pg_catalog.string_agg(
             case when x.indisvalid then '' else 'invalid ' end || 'index '
-              || pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(x.indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\1'),
+              || pg_catalog.regexp_replace(
+                pg_catalog.pg_get_indexdef(x.indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\1'
+              ),
             '; '
             order by x.indexrelid
           )
@@ -439,13 +441,16 @@ with
       )
 
     union all
-    select 'publication ' || pg_catalog.quote_ident(p.pubname), null, 'of ' || pg_catalog.string_agg(s.name || '.' || p.tablename, ', ' order by s.name, p.tablename)
+    select
+      'publication ' || pg_catalog.quote_ident(p.pubname),
+      null,
+      'of ' || pg_catalog.string_agg(s.name || '.' || p.tablename, ', ' order by s.name, p.tablename)
     from pg_catalog.pg_publication_tables as p
     join schema as s on s.name = p.schemaname and s.is_ours
     group by p.pubname
 
     union all
-    -- Other attributes do nothing, or, as of service_role on Supabase, may be.
+    -- Other attributes do nothing here; service_role may be beyond row level security, as on Supabase.
     select
       'role ' || r.rolname,
       null,
