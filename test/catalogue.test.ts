@@ -358,8 +358,8 @@ describe("roles", () => {
     expect(
       wrong
         .map(({ kind, object }) => `${kind} ${object}`)
-        // Of authenticator, only what is not by way of another.
-        .filter((name) => !name.startsWith("extra membership of authenticator in ") || named.includes(name))
+        // Of authenticator, what is not by way of another; before PostgreSQL 16, its memberships change as it does.
+        .filter((name) => !name.includes(" membership of authenticator in ") || named.includes(name))
         .toSorted(),
     ).toEqual(named.toSorted());
   });

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { compareCatalogues, expectedCatalogue, readCatalogue } from "../src/database/catalogue.ts";
 import { schemaScript } from "../src/database/schema-script.ts";
 import { readBlocks } from "./support/documents.ts";
 import { startSupabase, type Supabase } from "./support/supabase.ts";
@@ -115,6 +116,11 @@ async function noted(id: string): Promise<unknown[]> {
   );
   return rows.map(({ reason }) => reason);
 }
+
+test("`attune verify` finds all as it should be", async () => {
+  const differences = compareCatalogues(await expectedCatalogue(), await readCatalogue(postgres));
+  expect(differences.filter(({ isHarmless }) => !isHarmless)).toEqual([]);
+});
 
 test("who signs up has their settings, and nobody else's", async () => {
   const [ada, bob] = [await signUp({ email: "ada@example.com" }), await signUp({ email: "bob@example.com" })];

@@ -24,6 +24,15 @@ with
     from pg_catalog.pg_namespace as n
     where n.nspname in ('attune', 'attune_hidden', 'attune_private', 'auth')
   ),
+  -- How the schemas begin in which our extensions were found, such as Supabase's: the migrations make attune_private.
+  found as (
+    select coalesce(
+      '\m(' || pg_catalog.string_agg(distinct pg_catalog.quote_ident(n.nspname), '|') || ')\.', '^\M'
+    ) as prefix
+    from pg_catalog.pg_extension as e
+    join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
+    where e.extname in ('pgcrypto', 'pg_trgm') and n.nspname <> 'attune_private'
+  ),
   relation as (
     select c.*, s.name as schema, pg_catalog.format('%I.%I', s.name, c.relname) as name
     from pg_catalog.pg_class as c
@@ -167,10 +176,14 @@ with
       c.relowner,
       pg_catalog.concat_ws(
         ', ',
-        pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\1'),
+        pg_catalog.regexp_replace(
+          pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\1'),
+          e.prefix, 'attune_private.', 'g'
+        ),
         case when not i.indisvalid then 'invalid' end
       )
     from pg_catalog.pg_index as i
+    cross join found as e
     join whole as r on r.oid = i.indrelid
     join pg_catalog.pg_class as c on c.oid = i.indexrelid
     where not exists (
@@ -198,7 +211,12 @@ with
         'body ' || pg_catalog.left(
           pg_catalog.encode(
             pg_catalog.sha256(
-              pg_catalog.convert_to(coalesce(pg_catalog.pg_get_function_sqlbody(f.oid), f.prosrc), 'UTF8')
+              pg_catalog.convert_to(
+                pg_catalog.regexp_replace(
+                  coalesce(pg_catalog.pg_get_function_sqlbody(f.oid), f.prosrc), e.prefix, 'attune_private.', 'g'
+                ),
+                'UTF8'
+              )
             ),
             'hex'
           ),
@@ -206,6 +224,7 @@ with
         )
       ) end
     from function as f
+    cross join found as e
 
     union all
     select
@@ -314,7 +333,9 @@ with
         (
           select pg_catalog.string_agg(
             case when x.indisvalid then '' else 'invalid ' end || 'index '
-              || pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(x.indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\1'),
+              || pg_catalog.regexp_replace(
+                pg_catalog.pg_get_indexdef(x.indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\1'
+              ),
             '; '
             order by x.indexrelid
           )
@@ -439,13 +460,16 @@ with
       )
 
     union all
-    select 'publication ' || pg_catalog.quote_ident(p.pubname), null, 'of ' || pg_catalog.string_agg(s.name || '.' || p.tablename, ', ' order by s.name, p.tablename)
+    select
+      'publication ' || pg_catalog.quote_ident(p.pubname),
+      null,
+      'of ' || pg_catalog.string_agg(s.name || '.' || p.tablename, ', ' order by s.name, p.tablename)
     from pg_catalog.pg_publication_tables as p
     join schema as s on s.name = p.schemaname and s.is_ours
     group by p.pubname
 
     union all
-    -- Other attributes do nothing, or, as of service_role on Supabase, may be.
+    -- Other attributes do nothing here; service_role may be beyond row level security, as on Supabase.
     select
       'role ' || r.rolname,
       null,
