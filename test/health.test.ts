@@ -90,7 +90,7 @@ describe("locks", () => {
       expect(health.lock_waits).toMatchObject([{ pid: waits, blocked_by: [holds], table_name: "attune.users" }]);
       expect(health.longest_transactions).toContainEqual(expect.objectContaining({ pid: holds }));
       expect(health.limits.map(({ subject }) => subject)).toEqual(
-        expect.arrayContaining(["preference_query_ms", "audit", "maintenance"]),
+        expect.arrayContaining(["preference_query_ms", "audit"]),
       );
       expect(health.preference_query_ms).toBeNull();
       expect(health.audit).toBeNull();
