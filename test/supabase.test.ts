@@ -1,5 +1,6 @@
 /** Attune in a database of Supabase, as docs/how-to/run-behind-postgrest-or-supabase.md has it. */
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { schemaScript } from "../src/database/schema-script.ts";
@@ -273,6 +274,32 @@ test("whoever signs up waits two seconds at most for what is locked here", async
   } finally {
     await other.end();
   }
+});
+
+test("many who come at once take no lock each", async () => {
+  await gotrue.query("begin");
+  await gotrue.query(
+    "insert into auth.users (id, aud, role, email) select gen_random_uuid(), 'authenticated', 'authenticated', format('many%s@example.com', n) from generate_series(1, 20) as n",
+  );
+  const { rows } = await gotrue.query(
+    "select count(*)::integer as locks from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
+  );
+  await gotrue.query("rollback");
+  expect(rows).toEqual([{ locks: 0 }]);
+});
+
+test("who comes with a token while they are mirrored is the same user", async () => {
+  await gotrue.query("begin");
+  const id = await signUp({ email: "quick@example.com" });
+  const coming = postgres.query("select id from attune.link_or_register_user($1, $2, 'quick@example.com')", [
+    ISSUER,
+    id,
+  ]);
+  const waiting = async (): Promise<number> =>
+    (await gotrue.query("select from pg_locks where not granted and pid <> pg_backend_pid()")).rows.length;
+  for (let attempt = 0; attempt < 400 && (await waiting()) === 0; attempt++) await sleep(10);
+  await gotrue.query("commit");
+  expect((await coming).rows).toEqual([{ id }]);
 });
 
 test("a token of another issuer, and no id in it, is anybody", async () => {

@@ -1,4 +1,5 @@
 /** `attune upgrade`: the embedded PostgreSQL of an older major version becomes one of this, or stays as it was. */
+import { mkdirSync, readFileSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,7 @@ import { clusterState, openCluster } from "../src/embedded/cluster.ts";
 import { superuserUrl } from "../src/embedded/connection.ts";
 import { LATEST_MAJOR } from "../src/embedded/programs.ts";
 import { type Upgrade, upgradeCluster } from "../src/embedded/upgrade.ts";
+import { messageOf } from "../src/user-error.ts";
 import { attune, launch, type Running } from "./support/cli.ts";
 
 type Visit = { ownerUrl: string; superuserUrl: (database: string) => string };
@@ -48,9 +50,12 @@ async function make(dataDir: string, major: number): Promise<string> {
   });
 }
 
-function upgrade(dataDir: string, leaveOthers = false): Promise<Upgrade | undefined> {
+function upgrade(
+  dataDir: string,
+  { leaveOthers = false, tell = () => undefined }: { leaveOthers?: boolean; tell?: (step: string) => void } = {},
+): Promise<Upgrade | undefined> {
   const signal = new AbortController().signal;
-  return upgradeCluster(dataDir, { major: LATEST_MAJOR, leaveOthers, wait: 5, signal, tell: () => undefined });
+  return upgradeCluster(dataDir, { major: LATEST_MAJOR, leaveOthers, wait: 5, signal, tell });
 }
 
 /** What has to be the same afterwards, and the version of the server. */
@@ -149,6 +154,27 @@ describe("data of 17", () => {
       withClient(ownerUrl, (client) => client.query("drop table attune.mine")),
     );
     expect((await readdir(dataDir)).toSorted()).toEqual(["postgres", "postgres.log", "secrets.json"]);
+    expect(await look(dataDir, OLD, checkpoint)).toEqual(asBefore(OLD));
+  });
+
+  test("is as it was when an upgrade fails, which says why, and leaves no server and no file", async () => {
+    const workshop = join(dataDir, "postgres.upgrade");
+    const failAt = async (step: string, fail: () => void): Promise<string> => {
+      const error: unknown = await upgrade(dataDir, {
+        tell: (told) => {
+          if (told.startsWith(step)) fail();
+        },
+      }).catch((reason: unknown) => reason);
+      expect(await clusterState(dataDir)).toEqual({ state: "stopped" });
+      expect((await readdir(dataDir)).toSorted()).toEqual(["postgres", "postgres.log", "secrets.json"]);
+      return messageOf(error);
+    };
+    expect(await failAt("Dumps", () => mkdirSync(join(workshop, "attune.dump")))).toMatch(/^EISDIR: /);
+    const killFresh = (): void => {
+      const [pid] = readFileSync(join(workshop, "postgres/postmaster.pid"), "utf8").split("\n");
+      process.kill(Number(pid), "SIGKILL");
+    };
+    expect(await failAt("Compares", killFresh)).toMatch(/ECONNREFUSED|terminated|crash|57P03/);
     expect(await look(dataDir, OLD, checkpoint)).toEqual(asBefore(OLD));
   });
 

@@ -35,6 +35,17 @@ describe("a database that is well", () => {
     expect(await rows()).toEqual(before);
   });
 
+  test.for(["minimum", "maximum"])("may have every limit at its %s", async (bound) => {
+    await database.query(
+      `insert into attune.global_settings (key, value)
+       select d.key, d.schema -> $1 from attune.setting_definitions as d
+       where d.category = 'system' and d.schema ? $1`,
+      [bound],
+    );
+    expect(await outcomes()).toEqual(CHECKS);
+    await database.query("delete from attune.global_settings");
+  });
+
   test("may have other definitions, values that are locked, protected settings, copies and no AI", async () => {
     await database.query(`
       update attune.setting_definitions set is_protected = true where key like 'ai_configuration.m%';

@@ -1,5 +1,5 @@
 --! Previous: sha1:8651d7565eb1d394c9a82943e4d3c705efea30f1
---! Hash: sha1:613f3e4dbdb3873b34f3bc14dfacc28291a0e3a2
+--! Hash: sha1:e6e1e58ba9a12ae5200d883c1a9345349fa342ac
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of
@@ -2575,18 +2575,25 @@ declare
   subject constant text := mirror_auth_user.id::text;
   mirrored uuid;
 begin
-  -- As `link_or_register_user` has it: somebody may come with a token just now, or have come before.
-  perform pg_advisory_xact_lock(hashtextextended(format('attune identity %s %s', issuer, subject), 0));
-
   select i.user_id into mirrored
   from attune.user_identities as i
   where i.issuer = mirror_auth_user.issuer
     and i.subject = mirror_auth_user.id::text;
 
   if mirrored is null then
-    mirrored := mirror_auth_user.id;
-    insert into attune.users (id) values (mirrored) on conflict on constraint users_pkey do nothing;
-    insert into attune.user_identities (issuer, subject, user_id) values (issuer, subject, mirrored);
+    -- A lock for each would be thousands where thousands come at once.
+    begin
+      mirrored := mirror_auth_user.id;
+      insert into attune.users (id) values (mirrored) on conflict on constraint users_pkey do nothing;
+      insert into attune.user_identities (issuer, subject, user_id) values (issuer, subject, mirrored);
+    exception
+      when unique_violation then
+        -- They came with a token just now.
+        select i.user_id into strict mirrored
+        from attune.user_identities as i
+        where i.issuer = mirror_auth_user.issuer
+          and i.subject = mirror_auth_user.id::text;
+    end;
   end if;
 
   perform attune_private.refresh_identity(
@@ -2794,24 +2801,37 @@ begin
   end if;
 
   if found_id is null then
-    perform pg_advisory_xact_lock(hashtextextended('attune address ' || attune_private.email_key(address), 0));
-    select e.* into holder from attune.user_emails as e where e.email = attune_private.email_key(address);
+    begin
+      perform pg_advisory_xact_lock(hashtextextended('attune address ' || attune_private.email_key(address), 0));
+      select e.* into holder from attune.user_emails as e where e.email = attune_private.email_key(address);
 
-    if holder.user_id is null then
-      insert into attune.users (email) values (address) returning id into found_id;
-      perform attune_private.log_security('registered', found_id);
-    elsif is_verified and holder.verified_at is not null then
-      found_id := holder.user_id;
-    else
-      perform attune_private.refuse_taken_email('Sign in as before, verify the address, and link this identity then.');
-    end if;
+      if holder.user_id is null then
+        insert into attune.users (email) values (address) returning id into found_id;
+        perform attune_private.log_security('registered', found_id);
+      elsif is_verified and holder.verified_at is not null then
+        found_id := holder.user_id;
+      else
+        perform attune_private.refuse_taken_email('Sign in as before, verify the address, and link this identity then.');
+      end if;
 
-    insert into attune.user_identities (issuer, subject, user_id)
-    values (link_or_register_user.issuer, link_or_register_user.subject, found_id);
+      insert into attune.user_identities (issuer, subject, user_id)
+      values (link_or_register_user.issuer, link_or_register_user.subject, found_id);
 
-    if holder.user_id is not null then
-      perform attune_private.log_security('identity_linked', found_id);
-    end if;
+      if holder.user_id is not null then
+        perform attune_private.log_security('identity_linked', found_id);
+      end if;
+    exception
+      when unique_violation or sqlstate 'PT409' then
+        -- Whoever mirrors the users of Supabase takes no such lock: where they were faster, the identity is there now.
+        select i.user_id into found_id
+        from attune.user_identities as i
+        where i.issuer = link_or_register_user.issuer
+          and i.subject = link_or_register_user.subject;
+
+        if found_id is null then
+          raise;
+        end if;
+    end;
   end if;
 
   perform attune_private.refresh_identity(issuer, subject, address, name, avatar_url, company_name, issued_at);

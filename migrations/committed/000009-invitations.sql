@@ -1,5 +1,5 @@
---! Previous: sha1:613f3e4dbdb3873b34f3bc14dfacc28291a0e3a2
---! Hash: sha1:b83ac379400030b1de9080b4a461cf562b2ed680
+--! Previous: sha1:e6e1e58ba9a12ae5200d883c1a9345349fa342ac
+--! Hash: sha1:ed7bfedfa082caed37be816c354b761387a42f00
 --! Message: invitations
 
 create table attune.invitations (

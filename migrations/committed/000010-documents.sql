@@ -1,5 +1,5 @@
---! Previous: sha1:b83ac379400030b1de9080b4a461cf562b2ed680
---! Hash: sha1:edf3ee83f68bb8125138868d4941419bb34ce537
+--! Previous: sha1:ed7bfedfa082caed37be816c354b761387a42f00
+--! Hash: sha1:f9ec8cecec8f7cbec419924928200314c44e05f4
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:edf3ee83f68bb8125138868d4941419bb34ce537
---! Hash: sha1:1739dfdcbf749c189867b19cd3cec0b0fc7fa2cd
+--! Previous: sha1:f9ec8cecec8f7cbec419924928200314c44e05f4
+--! Hash: sha1:fe160513eb15b96c04c0256ff02e4249751633a6
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:1739dfdcbf749c189867b19cd3cec0b0fc7fa2cd
---! Hash: sha1:41c12ebae8779a82be9d4a79ef7d4154720a498c
+--! Previous: sha1:fe160513eb15b96c04c0256ff02e4249751633a6
+--! Hash: sha1:38bebfe8bd95109a549e8c81a5ac10070cfb3ed9
 --! Message: notifications
 
 -- What there is to notify of

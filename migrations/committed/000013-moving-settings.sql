@@ -1,5 +1,5 @@
---! Previous: sha1:41c12ebae8779a82be9d4a79ef7d4154720a498c
---! Hash: sha1:5a0acf3d4ba9d3dbe2796fcca8e32556878ec110
+--! Previous: sha1:38bebfe8bd95109a549e8c81a5ac10070cfb3ed9
+--! Hash: sha1:50184b647f0fc5edaf3d93a0d088edd8c50f9300
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

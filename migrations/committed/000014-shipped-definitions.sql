@@ -1,5 +1,5 @@
---! Previous: sha1:5a0acf3d4ba9d3dbe2796fcca8e32556878ec110
---! Hash: sha1:23028a44df2515dfd5ae9ca05124712446f90181
+--! Previous: sha1:50184b647f0fc5edaf3d93a0d088edd8c50f9300
+--! Hash: sha1:f561cb7c51fcc0d3252cb2c8e47c37653e7b7ee5
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

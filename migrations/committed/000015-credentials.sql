@@ -1,5 +1,5 @@
---! Previous: sha1:23028a44df2515dfd5ae9ca05124712446f90181
---! Hash: sha1:71467a624fe9dc4a4336214a6acf43b842326a61
+--! Previous: sha1:f561cb7c51fcc0d3252cb2c8e47c37653e7b7ee5
+--! Hash: sha1:7d6ed437ef6caaceb7fd2d04c77f80de5e85337b
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

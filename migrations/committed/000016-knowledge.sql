@@ -1,5 +1,5 @@
---! Previous: sha1:71467a624fe9dc4a4336214a6acf43b842326a61
---! Hash: sha1:064b2efb0c66d1884bdec2842bb2add5811b9dad
+--! Previous: sha1:7d6ed437ef6caaceb7fd2d04c77f80de5e85337b
+--! Hash: sha1:dc87515be868781d1f7013d845ec4df74bb2c847
 --! Message: knowledge
 
 -- What one learns, the others find.

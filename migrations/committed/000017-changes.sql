@@ -1,5 +1,5 @@
---! Previous: sha1:064b2efb0c66d1884bdec2842bb2add5811b9dad
---! Hash: sha1:0fe50196979aae536067176112e86045a7cfed4d
+--! Previous: sha1:dc87515be868781d1f7013d845ec4df74bb2c847
+--! Hash: sha1:be20453b52e1fcb711c84bd6ad946c489724a90d
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

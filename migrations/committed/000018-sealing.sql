@@ -1,5 +1,5 @@
---! Previous: sha1:0fe50196979aae536067176112e86045a7cfed4d
---! Hash: sha1:190a5ffa6e0c8121b1131e7919cdb55a66bb23f9
+--! Previous: sha1:be20453b52e1fcb711c84bd6ad946c489724a90d
+--! Hash: sha1:5851eff24581e27c82621e9ca5df8b39ad23e8f1
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:190a5ffa6e0c8121b1131e7919cdb55a66bb23f9
---! Hash: sha1:de01529369e04faac635de5d9587c88bb98d802d
+--! Previous: sha1:5851eff24581e27c82621e9ca5df8b39ad23e8f1
+--! Hash: sha1:816eb80f2ed552ebe3a8796961ef39d21ed6abd0
 --! Message: history
 
 -- What applied at a moment, and back to it.

@@ -1,5 +1,5 @@
---! Previous: sha1:de01529369e04faac635de5d9587c88bb98d802d
---! Hash: sha1:950ad400d7706904fb2bf5a7806e68f2a9eb2e7f
+--! Previous: sha1:816eb80f2ed552ebe3a8796961ef39d21ed6abd0
+--! Hash: sha1:99a87feffbad43613c24098b29412df301cb8559
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

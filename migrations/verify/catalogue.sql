@@ -4,10 +4,14 @@
 --   PGOPTIONS="-c search_path=" psql -At -f migrations/verify/catalogue.sql "$DATABASE_URL"
 --
 -- Left out is what a database may have of its own: comments, who owns it as long as that is one role, storage
--- parameters of tables, and the months for which there are partitions. Each partition is there with its guards.
+-- parameters of tables, and the months for which there are partitions. Each partition is there with its guards. Of roles,
+-- there are those of requests, and what they may become: whatever another is granted is theirs then.
 with
   owner as (
     select n.nspowner as oid from pg_catalog.pg_namespace as n where n.nspname = 'attune'
+  ),
+  requests as (
+    select r.* from pg_catalog.pg_roles as r where r.rolname in ('anon', 'authenticated', 'service_role', 'authenticator')
   ),
   -- On Supabase the schema auth and its functions were there before, and stay as they are.
   schema as (
@@ -43,10 +47,10 @@ with
     select
       p.*,
       p.oid::regprocedure::text as name,
-      s.name <> 'auth' or coalesce(pg_catalog.obj_description(p.oid, 'pg_proc') like 'Attune:%', false) as is_ours
+      s.is_ours or coalesce(pg_catalog.obj_description(p.oid, 'pg_proc') like 'Attune:%', false) as is_ours
     from pg_catalog.pg_proc as p
     join schema as s on s.oid = p.pronamespace
-    where (s.name <> 'auth' or p.proname in ('uid', 'jwt', 'role') and p.pronargs = 0)
+    where (s.is_ours or p.proname in ('uid', 'jwt', 'role') and p.pronargs = 0)
       and not exists (
         select from pg_catalog.pg_depend as d
         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
@@ -77,6 +81,14 @@ with
     join pg_catalog.pg_attribute as c on c.attrelid = r.oid and c.attnum > 0 and not c.attisdropped,
          pg_catalog.aclexplode(c.attacl) as a
   ),
+  -- What has a table of ours above it, in whichever schema.
+  below as (
+    select c.*, i.inhparent, pg_catalog.format('%I.%I', n.nspname, c.relname) as name
+    from pg_catalog.pg_inherits as i
+    join whole as r on r.oid = i.inhparent
+    join pg_catalog.pg_class as c on c.oid = i.inhrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  ),
   triggers as (
     select
       t.tgrelid,
@@ -87,7 +99,6 @@ with
         pg_catalog.pg_get_triggerdef(t.oid), '^CREATE (CONSTRAINT )?TRIGGER \S+ (.*) ON \S+ (.*)$', '\2 \3'
       ) as definition
     from pg_catalog.pg_trigger as t
-    join relation as r on r.oid = t.tgrelid
     where not t.tgisinternal
   ),
   object (name, owner, definition) as (
@@ -120,7 +131,7 @@ with
         pg_catalog.format_type(a.atttypid, a.atttypmod),
         case when a.attnotnull then 'not null' end,
         case when a.attcollation <> t.typcollation then 'collate ' || a.attcollation::regcollation end,
-        case when a.attidentity <> '' then 'identity' end,
+        case a.attidentity when 'a' then 'identity' when 'd' then 'identity by default' end,
         case when a.attgenerated <> '' then 'generated' else case when d.oid is not null then 'default' end end,
         pg_catalog.pg_get_expr(d.adbin, d.adrelid)
       )
@@ -260,27 +271,70 @@ with
 
     union all
     select
-      pg_catalog.format('partition %s of %s', r.name, i.inhparent::regclass),
-      r.relowner,
+      pg_catalog.format(
+        case
+          when not b.relispartition then 'child %s of %s'
+          when pg_catalog.pg_get_expr(b.relpartbound, b.oid) = 'DEFAULT' then 'default partition %s of %s'
+          else 'partition %s of %s'
+        end,
+        b.name,
+        b.inhparent::regclass
+      ),
+      b.relowner,
       pg_catalog.concat_ws(
         '; ',
-        'row level security ' || case when r.relrowsecurity then 'on' else 'off' end,
+        'row level security ' || case when b.relrowsecurity then 'on' else 'off' end,
+        case when b.relkind <> 'r' then 'no plain table' end,
+        case b.relpersistence when 'u' then 'unlogged' end,
         (
           select pg_catalog.string_agg(
             pg_catalog.format('%s %s, %s', g.tgname, g.state, g.definition), '; ' order by g.tgname
           )
           from triggers as g
-          where g.tgrelid = r.oid
+          where g.tgrelid = b.oid
+        ),
+        (
+          select pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(k.oid), '; ' order by k.conname)
+          from pg_catalog.pg_constraint as k
+          where k.conrelid = b.oid and k.coninhcount = 0 and k.contype not in ('t', 'n')
+        ),
+        (
+          select pg_catalog.string_agg(
+            a.attname || ' default ' || coalesce(pg_catalog.pg_get_expr(own.adbin, own.adrelid), 'null'), '; '
+            order by a.attname
+          )
+          from pg_catalog.pg_attribute as a
+          join pg_catalog.pg_attribute as above on above.attrelid = b.inhparent and above.attname = a.attname
+          left join pg_catalog.pg_attrdef as own on own.adrelid = a.attrelid and own.adnum = a.attnum
+          left join pg_catalog.pg_attrdef as its on its.adrelid = above.attrelid and its.adnum = above.attnum
+          where a.attrelid = b.oid
+            and pg_catalog.pg_get_expr(own.adbin, own.adrelid)
+              is distinct from pg_catalog.pg_get_expr(its.adbin, its.adrelid)
+        ),
+        (
+          select pg_catalog.string_agg(
+            case when x.indisvalid then '' else 'invalid ' end || 'index '
+              || pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(x.indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\1'),
+            '; '
+            order by x.indexrelid
+          )
+          from pg_catalog.pg_index as x
+          where x.indrelid = b.oid
+            and (not x.indisvalid or x.indisunique
+              and not exists (select from pg_catalog.pg_inherits as o where o.inhrelid = x.indexrelid))
         ),
         'granted ' || (
           select pg_catalog.string_agg(distinct a.grantee::regrole::text, ', ')
-          from pg_catalog.aclexplode(r.relacl) as a
-          where a.grantee <> r.relowner
+          from (
+            select b.relacl as acl
+            union all
+            select c.attacl from pg_catalog.pg_attribute as c where c.attrelid = b.oid
+          ) as given
+          cross join lateral pg_catalog.aclexplode(given.acl) as a
+          where a.grantee <> b.relowner
         )
       )
-    from relation as r
-    join pg_catalog.pg_inherits as i on i.inhrelid = r.oid
-    where r.relispartition and r.relkind in ('r', 'p')
+    from below as b
 
     union all
     select
@@ -313,15 +367,118 @@ with
     group by g.table, g.privilege_type, g.grantee
 
     union all
+    -- Rights that are given ahead, on what is not made yet.
     select
       pg_catalog.format(
-        'default privileges for %s in %s', d.defaclrole::regrole, coalesce(s.name, 'every schema')
+        'grant %s on %s that %s makes in %s to %s',
+        pg_catalog.lower(a.privilege_type),
+        case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
+          when 'T' then 'types' when 'n' then 'schemas' else 'large objects' end,
+        d.defaclrole::regrole,
+        coalesce('the schema ' || s.name, 'every schema'),
+        case a.grantee when 0 then 'public' else a.grantee::regrole::text end
       ),
       null,
-      pg_catalog.string_agg(d.defaclobjtype::text || ' ' || d.defaclacl::text, ', ' order by d.defaclobjtype)
+      case when a.is_grantable then 'with grant option' else '' end
     from pg_catalog.pg_default_acl as d
-    join schema as s on s.oid = d.defaclnamespace and s.name <> 'auth'
-    group by d.defaclrole, s.name
+    cross join owner as w
+    left join schema as s on s.oid = d.defaclnamespace
+    cross join lateral pg_catalog.aclexplode(d.defaclacl) as a
+    where (s.name <> 'auth' or d.defaclnamespace = 0 and d.defaclrole = w.oid)
+      and a.grantee <> d.defaclrole
+      -- What everybody has of what is made anywhere, unless it is revoked.
+      and not (d.defaclnamespace = 0 and a.grantee = 0 and exists (
+        select from pg_catalog.aclexplode(pg_catalog.acldefault(d.defaclobjtype, d.defaclrole)) as b
+        where b.grantee = 0 and b.privilege_type = a.privilege_type
+      ))
+
+    union all
+    select
+      pg_catalog.format(
+        'grant create on the database to %s', case a.grantee when 0 then 'public' else a.grantee::regrole::text end
+      ),
+      null,
+      case when a.is_grantable then 'with grant option' else '' end
+    from pg_catalog.pg_database as d
+    cross join owner as w
+    cross join lateral pg_catalog.aclexplode(d.datacl) as a
+    where d.datname = pg_catalog.current_database()
+      and a.privilege_type = 'CREATE'
+      and a.grantee not in (d.datdba, w.oid)
+
+    union all
+    -- Those by which somebody is somebody else, or nothing is guarded.
+    select
+      pg_catalog.format(
+        'setting %s of %s',
+        pg_catalog.split_part(c.setting, '=', 1),
+        pg_catalog.concat_ws(
+          ' in ',
+          coalesce('the role ' || nullif(s.setrole, 0)::regrole::text, 'every role'),
+          case when s.setdatabase = 0 then 'every database' else 'the database' end
+        )
+      ),
+      null,
+      pg_catalog.substr(c.setting, pg_catalog.strpos(c.setting, '=') + 1)
+    from pg_catalog.pg_db_role_setting as s
+    cross join owner as w
+    cross join lateral pg_catalog.unnest(s.setconfig) as c (setting)
+    where (s.setdatabase = 0 or s.setdatabase = (
+        select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()
+      ))
+      and (s.setrole in (0, w.oid) or s.setrole in (select r.oid from requests as r))
+      and pg_catalog.split_part(c.setting, '=', 1) ~ '^(session_replication_role|row_security|role|request\..*)$'
+
+    union all
+    select 'event trigger ' || pg_catalog.quote_ident(e.evtname), null, e.evtevent || ', ' || e.evtfoid::regprocedure
+    from pg_catalog.pg_event_trigger as e
+    where e.evtenabled <> 'D'
+      and not exists (
+        select from pg_catalog.pg_depend as d
+        where d.classid = 'pg_catalog.pg_event_trigger'::regclass and d.objid = e.oid and d.deptype = 'e'
+      )
+
+    union all
+    select 'publication ' || pg_catalog.quote_ident(p.pubname), null, 'of ' || pg_catalog.string_agg(s.name || '.' || p.tablename, ', ' order by s.name, p.tablename)
+    from pg_catalog.pg_publication_tables as p
+    join schema as s on s.name = p.schemaname and s.is_ours
+    group by p.pubname
+
+    union all
+    -- Other attributes do nothing, or, as of service_role on Supabase, may be.
+    select
+      'role ' || r.rolname,
+      null,
+      pg_catalog.concat_ws(
+        ', ',
+        case when r.rolcanlogin then 'may log in' else 'may not log in' end,
+        case when r.rolsuper then 'superuser' end,
+        case when r.rolbypassrls and r.rolname <> 'service_role' then 'not held by row level security' end,
+        case when r.rolcreaterole then 'may create roles' end,
+        case when r.rolcreatedb then 'may create databases' end,
+        case when r.rolreplication then 'may replicate' end,
+        case when r.rolinherit and r.rolname = 'authenticator' then 'inherits' end
+      )
+    from requests as r
+
+    union all
+    -- Directly or not.
+    select
+      pg_catalog.format('membership of %s in %I', r.rolname, g.rolname),
+      null,
+      pg_catalog.concat_ws(
+        ', ',
+        case
+          when pg_catalog.current_setting('server_version_num')::integer < 160000
+            or pg_catalog.pg_has_role(r.oid, g.oid, 'set') then 'may become it'
+        end,
+        case when pg_catalog.pg_has_role(r.oid, g.oid, 'usage') then 'has its rights' end,
+        case when pg_catalog.pg_has_role(r.oid, g.oid, 'member with admin option') then 'may grant it' end
+      )
+    from requests as r
+    join pg_catalog.pg_roles as g on g.oid <> r.oid and pg_catalog.pg_has_role(r.oid, g.oid, 'member')
+    -- It is a member of all there are.
+    where not r.rolsuper
   )
 select
   o.name as object,

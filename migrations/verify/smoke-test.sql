@@ -59,26 +59,30 @@ begin
 
   -- Writing, and the audit log
   begin
+    -- A user may be given more copies than they may hold (`PREFERENCES_PER_USER`), and could not store any more.
+    delete from attune.user_preferences as p where p.user_id = ann;
+
     perform pg_catalog.set_config('request.jwt.claims', claims_of_ann, true);
     perform pg_catalog.set_config('role', 'authenticated', true);
     if attune.current_user_id() is distinct from ann then
       raise exception 'a token is not told to be its user''s';
     end if;
 
-    -- A value that applies is one that may be stored.
+    -- A value that applies is one that may be stored. Those of the AI are looked at below, as nobody set them.
     select s.key, s.value into chosen
     from attune.effective_settings() as s
     where s.can_edit and s.value <> 'null'
-    order by pg_catalog.octet_length(s.value::text), s.key
+    order by pg_catalog.starts_with(s.key, 'ai_configuration.'), pg_catalog.octet_length(s.value::text), s.key
     limit 1;
 
     if chosen.key is null then
       raise notice 'skipped: the audit log has who, before and after: there is no setting that a user may change';
     else
-      perform attune.reset_preference(chosen.key);
       perform attune.set_preference(chosen.key, chosen.value);
       select p.value into shown from attune.user_preferences as p where p.user_id = ann and p.key = chosen.key;
       perform attune.reset_preference(chosen.key);
+      -- So that another would see it, if isolation failed.
+      perform attune.set_preference(chosen.key, chosen.value);
       perform pg_catalog.set_config('role', 'none', true);
 
       if not exists (

@@ -11,7 +11,8 @@ import { sequencesOf, tablesOf } from "../database/dump-format.ts";
 import { countRows } from "../database/losses.ts";
 import { MIGRATIONS_FOLDER } from "../database/migrations.ts";
 import { checkDump, restore } from "../database/restore.ts";
-import { UserError } from "../user-error.ts";
+import { say } from "../say.ts";
+import { messageOf, UserError } from "../user-error.ts";
 import { clusterFolder, type EmbeddedCluster, openCluster } from "./cluster.ts";
 import { superuserUrl } from "./connection.ts";
 import { dataVersion, finishUpgrade, keptFolder, syncFolder, upgradedFolder } from "./data-folder.ts";
@@ -106,10 +107,17 @@ export async function upgradeCluster(
     throw error;
   } finally {
     signal.removeEventListener("abort", giveUp);
-    // Where the old one was not ours, the workshop is not either.
-    const isOurs = clusters.length > 0;
-    if (isOurs) await clear(workshop, folder);
-    await stop();
+    const [old, fresh] = clusters;
+    try {
+      // Whoever watches over the new one would start it again in the folder that goes.
+      await fresh?.stop();
+      // Where the old one was not ours, the workshop is not either.
+      if (old !== undefined) await clear(workshop, folder);
+    } catch (error) {
+      say(`${workshop} could not be taken away, remove it: ${messageOf(error)}`);
+    } finally {
+      await old?.stop();
+    }
   }
 }
 
