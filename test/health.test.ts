@@ -165,7 +165,7 @@ describe("locks", () => {
            where a.attrelid = 'attune.database_health'::regclass and col_description(a.attrelid, a.attnum) ~ '@notNull'`,
         );
         expect(promised.length).toBeGreaterThan(10);
-        for (const { name } of promised) expect(rows[0]?.health[name], name).not.toBeNull();
+        expect(promised.filter(({ name }) => rows[0]?.health[name] === null)).toEqual([]);
         for (const { health } of rows) expect(healthFamilies(health, [])).not.toEqual([]);
         expect(rows[0]?.alerts).not.toContain("backup_old");
       } finally {
