@@ -144,7 +144,7 @@ describe("what keeps it from going well is a problem:", () => {
       "connections",
       "alter role authenticator connection limit 3",
       "alter role authenticator connection limit -1",
-      /^the role authenticator may have 3 connections, and 22 are needed$/,
+      /^the role authenticator may have 3 connections, and 30 are needed$/,
     ],
     [
       "history",
