@@ -1,5 +1,5 @@
 --! Previous: sha1:950ad400d7706904fb2bf5a7806e68f2a9eb2e7f
---! Hash: sha1:f1102c9bcfa14ad64d8d150f102653195c9d605b
+--! Hash: sha1:627b2e4cbd18133d1f865cf4aafdb937947731ef
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -498,6 +498,22 @@ as $$
 declare
   backup attune.maintenance_operations;
 begin
+  if record_backup.kind is null then
+    raise exception using
+      errcode = 'PT422',
+      message = 'Say how the backup was made',
+      detail = 'kind_required',
+      hint = 'Send "logical" or "physical" as the kind.';
+  end if;
+
+  if not isfinite(record_backup.started_at) and record_backup.started_at < clock_timestamp() then
+    raise exception using
+      errcode = 'PT400',
+      message = 'A backup began at some moment',
+      detail = 'moment_required',
+      hint = 'Send when it was begun, or nothing for now.';
+  end if;
+
   if record_backup.started_at > clock_timestamp() then
     raise exception using
       errcode = 'PT400',
@@ -524,7 +540,7 @@ comment on function attune.record_backup(attune.backup_kind, timestamptz) is
   'Writes down that a backup was made, so that whoever looks after the database is told when there was none for long. '
   '`attune dump` does it by itself; call it after `pg_dump`, `pg_basebackup` or whatever else makes backups. '
   'For trusted servers and the owner. '
-  'Refused: `moment_in_future`.';
+  'Refused: `kind_required`, `moment_required` (where it began before all time), `moment_in_future`.';
 revoke all on function attune.record_backup(attune.backup_kind, timestamptz) from public;
 grant execute on function attune.record_backup(attune.backup_kind, timestamptz) to service_role;
 --! EndIncluded maintenance/record_backup.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:f1102c9bcfa14ad64d8d150f102653195c9d605b
---! Hash: sha1:60a91e186437c7dc2ddeec67bea114e512c3480a
+--! Previous: sha1:627b2e4cbd18133d1f865cf4aafdb937947731ef
+--! Hash: sha1:9ff7e7fc1d7863d750158bf3a9004f814771b10a
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
