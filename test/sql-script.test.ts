@@ -173,6 +173,48 @@ test("unrecorded it is for a migration of somebody else's, and a database that i
   await expect(migrate(url, folder)).rejects.toThrow(/no record of its migrations/);
 });
 
+describe("of what a migration does outside of transactions", () => {
+  let outside: string;
+  beforeEach(async () => {
+    outside = await mkdtemp(join(tmpdir(), "attune-script-outside-"));
+    await addMigration(
+      outside,
+      "base",
+      "create schema attune; create table attune.things (id integer, at integer) partition by list (id); create table attune.one partition of attune.things for values in (1);",
+    );
+    return () => rm(outside, { recursive: true });
+  });
+
+  test("the form that goes into a transaction is taken, however it is written", async () => {
+    await addMigration(
+      outside,
+      "capitals",
+      `--! no-transaction
+DROP INDEX CONCURRENTLY IF EXISTS attune.one_idx;
+Create Unique Index
+  Concurrently one_idx ON attune.one (at); -- concurrently
+COMMENT ON INDEX attune.one_idx IS 'built concurrently';
+REINDEX INDEX CONCURRENTLY attune.one_idx;
+alter table attune.things detach partition attune.one CONCURRENTLY;`,
+    );
+    const script = await schemaScript({ folder: outside });
+    expect(script.match(/concurrently.*/gi)).toEqual(["concurrently", "concurrently';"]);
+    expect(await asPsql(script)).toEqual([]);
+    const { rows } = await client.query("select obj_description('attune.one_idx'::regclass) as comment");
+    expect(rows).toEqual([{ comment: "built concurrently" }]);
+  });
+
+  test.for(["VACUUM attune.things", "reindex (CONCURRENTLY) table attune.one", "alter\nsystem set work_mem = '9MB'"])(
+    "%s has none, and is refused",
+    async (sql) => {
+      await addMigration(outside, "never", `--! no-transaction\n${sql};`);
+      await expect(schemaScript({ folder: outside })).rejects.toThrow(
+        /^The migration 000002-never\.sql can't be part of a script, .* because of `\w+(\s\w+)?`: apply it with `attune migrate`\.$/s,
+      );
+    },
+  );
+});
+
 test("a number that is none is refused", async () => {
   const newest = (await readMigrations()).at(-1)?.number ?? 0;
   expect(await attune(["sql", "--from", "999"])).toMatchObject({

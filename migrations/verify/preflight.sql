@@ -88,7 +88,8 @@ with
       'End them with commit prepared or rollback prepared: their locks stay until then.'
     union all
     select
-      7, 'indexes', 'problem',
+      -- It keeps nobody from migrating, which is what makes it anew where a migration was broken off.
+      7, 'indexes', 'advice',
       array(
         select i.indexrelid::regclass::text || ' is not valid'
         from pg_catalog.pg_index as i
@@ -100,7 +101,7 @@ with
           )
         order by 1
       ),
-      'Its building was broken off. The migration that makes it drops it first; drop one of your own, and build it anew.'
+      'Its building was broken off. Migrate where the migration that makes it is pending; else drop it, and build it anew.'
     union all
     select
       8, 'replication', 'advice',

@@ -18,6 +18,24 @@ select throws_ok(
   'A backup that is made cannot begin in the future',
   'and not of a time to come'
 );
+select throws_ok(
+  $$ select attune.record_backup('logical', 'infinity') $$,
+  'PT400',
+  'A backup that is made cannot begin in the future',
+  'nor at the end of time'
+);
+select throws_ok(
+  $$ select attune.record_backup('logical', '-infinity') $$,
+  'PT400',
+  'A backup began at some moment',
+  'nor before all time'
+);
+select throws_ok(
+  $$ select attune.record_backup(null) $$,
+  'PT422',
+  'Say how the backup was made',
+  'and not without how it was made'
+);
 
 -- A user, and an administrator
 select tests.create_user('ada@example.com', is_admin => true);

@@ -5,7 +5,7 @@ import { calculateHash } from "graphile-migrate/dist/hash.js";
 import { _migrateMigrationSchema, parseMigrationText } from "graphile-migrate/dist/migration.js";
 import { parseSettings } from "graphile-migrate/dist/settings.js";
 import type pg from "pg";
-import { UserError } from "../user-error.ts";
+import { codeOf, UserError } from "../user-error.ts";
 import { inTransaction, withClient } from "./client.ts";
 
 export const MIGRATIONS_FOLDER = resolve(import.meta.dirname, "../../migrations");
@@ -76,28 +76,18 @@ export async function statusOn(client: pg.Client, folder = MIGRATIONS_FOLDER): P
 
 /**
  * Compares the database's history with the committed migrations.
- * @throws UserError when it is newer, changed, another application's, or missing although the schema is there
+ * @throws UserError when it is newer, changed, another application's, not to be read by this user, or missing although
+ * the schema is there
  */
 export async function historyOf(client: pg.Client, migrations: Migration[]): Promise<MigrationStatus> {
-  const {
-    rows: [found],
-  } = await client.query<{ schema: boolean; history: boolean }>(
-    `select exists (select from pg_catalog.pg_namespace where nspname = 'attune') as schema,
-            pg_catalog.to_regclass('graphile_migrate.migrations') is not null as history`,
-  );
-  const { rows: recorded } =
-    found?.history === true
-      ? await client.query<{ filename: string; hash: string }>(
-          "select filename, hash from graphile_migrate.migrations order by filename",
-        )
-      : { rows: [] };
+  const { hasSchema, recorded } = await readRecord(client);
 
-  if (recorded.length === 0 && found?.schema === true) {
+  if (recorded.length === 0 && hasSchema) {
     throw new UserError(
       "The database has a schema named attune, and no record of its migrations: name another database, or go on with `attune sql --unrecorded --from N` where that made it.",
     );
   }
-  if (recorded.length > 0 && found?.schema !== true) {
+  if (recorded.length > 0 && !hasSchema) {
     throw new UserError(
       "The database has graphile-migrate migrations of another application: give Attune a database of its own, or add the output of `attune sql --unrecorded` to that application's migrations.",
     );
@@ -116,6 +106,32 @@ export async function historyOf(client: pg.Client, migrations: Migration[]): Pro
     }
   }
   return { applied: migrations.slice(0, recorded.length), pending: migrations.slice(recorded.length) };
+}
+
+/** What a database has for its history. @throws UserError when the user may not read it */
+async function readRecord(
+  client: pg.Client,
+): Promise<{ hasSchema: boolean; recorded: { filename: string; hash: string }[] }> {
+  try {
+    const {
+      rows: [found],
+    } = await client.query<{ schema: boolean; history: boolean }>(
+      `select exists (select from pg_catalog.pg_namespace where nspname = 'attune') as schema,
+              pg_catalog.to_regclass('graphile_migrate.migrations') is not null as history`,
+    );
+    const { rows: recorded } =
+      found?.history === true
+        ? await client.query<{ filename: string; hash: string }>(
+            "select filename, hash from graphile_migrate.migrations order by filename",
+          )
+        : { rows: [] };
+    return { hasSchema: found?.schema === true, recorded };
+  } catch (error) {
+    if (codeOf(error) !== "42501") throw error;
+    throw new UserError(
+      `The user ${client.user ?? ""} may not read which migrations the database has: name the owner of the schemas in DATABASE_URL.`,
+    );
+  }
 }
 
 /** Makes graphile-migrate's tables where they are missing, in the open transaction. */

@@ -3,7 +3,7 @@ import { readFile, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type pg from "pg";
 import type { Options } from "../options/options.ts";
-import { messageOf, UserError } from "../user-error.ts";
+import { codeOf, messageOf, UserError } from "../user-error.ts";
 import { plural } from "../words.ts";
 import { assertRights, assertVersion } from "./checks.ts";
 import { withClient } from "./client.ts";
@@ -47,7 +47,7 @@ export async function preflight(
       await refusal("server", () => assertVersion(client)),
       await refusal("rights", () => assertRights(client, { schemas: true })),
     ];
-    let found: MigrationStatus = { applied: [], pending: [] };
+    let found: MigrationStatus | undefined;
     checks.push(
       await refusal("history", async () => {
         found = await status(ownerUrl, folder);
@@ -139,19 +139,7 @@ async function disk(
 
 async function backup(client: pg.Client): Promise<PreflightCheck> {
   const remedy = "Take one now: docs/how-to/back-up-and-restore.md.";
-  const {
-    rows: [known],
-  } = await client.query<{ is_known: boolean }>(
-    "select pg_catalog.to_regprocedure('attune_private.last_backup_at()') is not null as is_known",
-  );
-  const {
-    rows: [last],
-  } =
-    known?.is_known === true
-      ? await client.query<{ at: Date | null; hours: number }>(
-          `select b.at, extract(epoch from now() - b.at)::float8 / 3600 as hours from attune_private.last_backup_at() as b (at)`,
-        )
-      : { rows: [] };
+  const last = await lastBackup(client);
   if (last === undefined || last.at === null)
     return { subject: "backup", level: "unknown", findings: ["no backup is known here"], remedy };
   const findings =
@@ -159,30 +147,54 @@ async function backup(client: pg.Client): Promise<PreflightCheck> {
   return { subject: "backup", level: findings.length === 0 ? "ok" : "advice", findings, remedy };
 }
 
+/** Undefined where nobody writes them down, or this user may not read of them. */
+async function lastBackup(client: pg.Client): Promise<{ at: Date | null; hours: number } | undefined> {
+  try {
+    const {
+      rows: [known],
+    } = await client.query<{ is_so: boolean }>(
+      "select pg_catalog.to_regprocedure('attune_private.last_backup_at()') is not null as is_so",
+    );
+    if (known?.is_so !== true) return undefined;
+    const { rows } = await client.query<{ at: Date | null; hours: number }>(
+      "select b.at, extract(epoch from now() - b.at)::float8 / 3600 as hours from attune_private.last_backup_at() as b (at)",
+    );
+    return rows[0];
+  } catch (error) {
+    if (codeOf(error) === "42501") return undefined;
+    throw error;
+  }
+}
+
 async function migrations(
   client: pg.Client,
-  { applied, pending }: MigrationStatus,
+  found: MigrationStatus | undefined,
 ): Promise<{ check: PreflightCheck; pending: PendingMigration[] | undefined }> {
   const subject = "migrations";
   const remedy = "Migrate when few people write: a migration gives way to them after MIGRATION_LOCK_TIMEOUT.";
+  if (found === undefined) {
+    const findings = ["which are pending is not known without the history"];
+    return { check: { subject, level: "unknown", findings, remedy: "" }, pending: undefined };
+  }
+  const { applied, pending } = found;
   // Where there is no table yet nobody can be kept from it.
   if (applied.length === 0 || pending.length === 0) {
-    const found = pending.map(({ file }) => ({ file, isOutside: false, locks: [] }));
-    return { check: { subject, level: "ok", findings: [], remedy }, pending: found };
+    const free = pending.map(({ file }) => ({ file, isOutside: false, locks: [] }));
+    return { check: { subject, level: "ok", findings: [], remedy }, pending: free };
   }
   try {
-    const found = await locksOf(applied, pending);
+    const tried = await locksOf(applied, pending);
     const sizes = await sizesOf(
       client,
-      found.flatMap(({ locks }) => locks.map(({ table }) => table)),
+      tried.flatMap(({ locks }) => locks.map(({ table }) => table)),
     );
-    const findings = found.flatMap(({ file, locks }) =>
+    const findings = tried.flatMap(({ file, locks }) =>
       locks.map(
         ({ table, keepsFrom, isRewritten }) =>
           `${file} keeps everybody from ${keepsFrom} ${table}${isRewritten ? ", which it writes anew" : ""} (${sizes.get(table) ?? "not there"})`,
       ),
     );
-    return { check: { subject, level: findings.length === 0 ? "ok" : "advice", findings, remedy }, pending: found };
+    return { check: { subject, level: findings.length === 0 ? "ok" : "advice", findings, remedy }, pending: tried };
   } catch (error) {
     const findings = [
       `what they lock could not be tried on a copy of the schema: ${messageOf(error).replace(/\.$/, "")}`,

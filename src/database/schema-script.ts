@@ -1,10 +1,12 @@
 /** The whole schema, or what is new in it, as one script that whoever has psql can run; and the roles that it needs. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isNoTransactionDefined } from "graphile-migrate/dist/header.js";
 import pg from "pg";
 import { UserError } from "../user-error.ts";
 import { MIGRATION_LOCK } from "./migration-lock.ts";
 import { ensureHistory, type Migration, MIGRATIONS_FOLDER, readMigrations } from "./migrations.ts";
+import { scanSql, withoutKeyword } from "./sql-script.ts";
 
 export type ScriptOptions = {
   folder?: string;
@@ -17,7 +19,7 @@ export type ScriptOptions = {
 /**
  * Migrations as a script. Where it keeps a record it finds out, before anything is changed, whether the database is one
  * for it, and skips what is applied, so that it can be run again.
- * @throws UserError when there is no such migration
+ * @throws UserError when there is no such migration, or one can't be part of a script
  */
 export async function schemaScript({
   folder = MIGRATIONS_FOLDER,
@@ -45,15 +47,28 @@ export async function schemaScript({
   return `begin;\nset local lock_timeout = '5s';\n\n${guard(migrations, from)}\n\n${await history()}\n\n${parts.join("\n")}\ncommit;\n`;
 }
 
-/** Without what only graphile-migrate understands, and in one transaction whatever it says. */
-function plain({ body }: Migration): string {
-  const isOutside = /^--! no-transaction$/m.test(body);
+/** What runs in no transaction, and has no form that does. */
+const NEVER_WITHIN =
+  /^(vacuum|alter\s+system|(create|drop)\s+(database|tablespace)|reindex\s*\(|reindex\s+(database|system|schema)|cluster\s*;)/i;
+
+/**
+ * Without what only graphile-migrate understands, and in one transaction whatever it says.
+ * @throws UserError where it can't be
+ */
+function plain({ body, file }: Migration): string {
   const sql = body
     .replace(/^--! Included (\S+)$/gm, "-- $1")
     .replace(/^--! EndIncluded \S+\n?/gm, "")
     .replace(/^--!.*\n?/gm, "")
     .trim();
-  return isOutside ? sql.replaceAll(/\bindex concurrently\b/g, "index") : sql;
+  if (!isNoTransactionDefined(body)) return sql;
+  const never = scanSql(sql).statements.map((start) => NEVER_WITHIN.exec(sql.slice(start))?.[0].toLowerCase());
+  const found = never.find((words) => words !== undefined);
+  if (found !== undefined)
+    throw new UserError(
+      `The migration ${file} can't be part of a script, which is one transaction, because of \`${found.replace(/\W*$/, "")}\`: apply it with \`attune migrate\`.`,
+    );
+  return withoutKeyword(sql, "concurrently");
 }
 
 function recorded(migration: Migration): string {

@@ -36,6 +36,14 @@ export function scanSql(sql: string): { statements: number[]; metaCommand: { at:
   return { statements, metaCommand: undefined };
 }
 
+/** Takes out a keyword wherever it is one, not in quotes or comments. */
+export function withoutKeyword(sql: string, keyword: string): string {
+  return [...sql.matchAll(TOKEN)]
+    .filter(([token]) => token.toLowerCase() === keyword)
+    .map(({ index }) => index)
+    .reduceRight((text, at) => text.slice(0, at) + text.slice(at + keyword.length).trimStart(), sql);
+}
+
 /** Line and column, both from 1, of an offset. */
 export function positionOf(text: string, offset: number): Position {
   const before = text.slice(0, offset);
