@@ -43,7 +43,7 @@ export default defineConfig({
     maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // Counting what is run takes its time.
-    testTimeout: process.env["NODE_V8_COVERAGE"] === undefined ? 60_000 : 300_000,
+    testTimeout: process.env["NODE_V8_COVERAGE"] === undefined ? 120_000 : 300_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
     // Node imports the modules itself, as it does in production: Vite would bring in a second copy of `graphql`.
