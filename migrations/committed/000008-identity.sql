@@ -1,5 +1,5 @@
---! Previous: sha1:8651d7565eb1d394c9a82943e4d3c705efea30f1
---! Hash: sha1:613f3e4dbdb3873b34f3bc14dfacc28291a0e3a2
+--! Previous: sha1:0ade3169f36859f54a93f3894d1ef8de5da1f213
+--! Hash: sha1:19f11e863e6a4eada805e5999c1f15929c11266b
 --! Message: identity
 
 -- Blowfish, random bytes and message authentication come from pgcrypto, wherever it lives: on Supabase in a schema of

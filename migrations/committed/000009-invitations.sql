@@ -1,5 +1,5 @@
---! Previous: sha1:613f3e4dbdb3873b34f3bc14dfacc28291a0e3a2
---! Hash: sha1:b83ac379400030b1de9080b4a461cf562b2ed680
+--! Previous: sha1:19f11e863e6a4eada805e5999c1f15929c11266b
+--! Hash: sha1:1f2b0fec0ee082eefd62455b75666a04046fff8d
 --! Message: invitations
 
 create table attune.invitations (

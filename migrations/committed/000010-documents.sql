@@ -1,5 +1,5 @@
---! Previous: sha1:b83ac379400030b1de9080b4a461cf562b2ed680
---! Hash: sha1:edf3ee83f68bb8125138868d4941419bb34ce537
+--! Previous: sha1:1f2b0fec0ee082eefd62455b75666a04046fff8d
+--! Hash: sha1:0b5e62d7397fec585c5b693600c534b0cfa96ab7
 --! Message: documents
 
 -- Documents: settings of one category, served as one composite type. A member `m` of the document `d` is the setting

@@ -1,5 +1,5 @@
---! Previous: sha1:edf3ee83f68bb8125138868d4941419bb34ce537
---! Hash: sha1:1739dfdcbf749c189867b19cd3cec0b0fc7fa2cd
+--! Previous: sha1:0b5e62d7397fec585c5b693600c534b0cfa96ab7
+--! Hash: sha1:160d63ab9edff12f9f1f2d4c5ff0e3e49bf13778
 --! Message: session state
 
 -- Where somebody was: state, which is no configuration. It expires.

@@ -1,5 +1,5 @@
---! Previous: sha1:1739dfdcbf749c189867b19cd3cec0b0fc7fa2cd
---! Hash: sha1:41c12ebae8779a82be9d4a79ef7d4154720a498c
+--! Previous: sha1:160d63ab9edff12f9f1f2d4c5ff0e3e49bf13778
+--! Hash: sha1:e1279963c8f51c51766559a637e996dab41cd8a6
 --! Message: notifications
 
 -- What there is to notify of

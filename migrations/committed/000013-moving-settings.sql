@@ -1,5 +1,5 @@
---! Previous: sha1:41c12ebae8779a82be9d4a79ef7d4154720a498c
---! Hash: sha1:5a0acf3d4ba9d3dbe2796fcca8e32556878ec110
+--! Previous: sha1:e1279963c8f51c51766559a637e996dab41cd8a6
+--! Hash: sha1:6e43da3e72d3979dc9b04550b493ad9c89aeaa43
 --! Message: moving settings
 
 -- Many values at once: exported, imported, from a template, or tried out. Each tells what it changes.

@@ -1,5 +1,5 @@
---! Previous: sha1:5a0acf3d4ba9d3dbe2796fcca8e32556878ec110
---! Hash: sha1:23028a44df2515dfd5ae9ca05124712446f90181
+--! Previous: sha1:6e43da3e72d3979dc9b04550b493ad9c89aeaa43
+--! Hash: sha1:9831a632f7b619ff2c0c151cedccb2785eeec564
 --! Message: shipped definitions
 
 --! Included shipped-definitions/shipped_definitions.sql

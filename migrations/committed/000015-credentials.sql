@@ -1,5 +1,5 @@
---! Previous: sha1:23028a44df2515dfd5ae9ca05124712446f90181
---! Hash: sha1:71467a624fe9dc4a4336214a6acf43b842326a61
+--! Previous: sha1:9831a632f7b619ff2c0c151cedccb2785eeec564
+--! Hash: sha1:472289f4d8966c2b4e1a27ce902f52890a18a7f3
 --! Message: credentials
 
 -- Keys of other services that people and teams bring along, encrypted

@@ -1,5 +1,5 @@
---! Previous: sha1:71467a624fe9dc4a4336214a6acf43b842326a61
---! Hash: sha1:064b2efb0c66d1884bdec2842bb2add5811b9dad
+--! Previous: sha1:472289f4d8966c2b4e1a27ce902f52890a18a7f3
+--! Hash: sha1:945712db251b1dd372ac596eb18b892e8515c4e7
 --! Message: knowledge
 
 -- What one learns, the others find.

@@ -1,5 +1,5 @@
---! Previous: sha1:064b2efb0c66d1884bdec2842bb2add5811b9dad
---! Hash: sha1:0fe50196979aae536067176112e86045a7cfed4d
+--! Previous: sha1:945712db251b1dd372ac596eb18b892e8515c4e7
+--! Hash: sha1:817fd369a724650aa9280dca2c01e3bbe8e31071
 --! Message: changes
 
 -- What changed for whom, since when: the one source of live changes. The audit log, the notifications and the knowledge

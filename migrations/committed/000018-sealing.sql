@@ -1,5 +1,5 @@
---! Previous: sha1:0fe50196979aae536067176112e86045a7cfed4d
---! Hash: sha1:190a5ffa6e0c8121b1131e7919cdb55a66bb23f9
+--! Previous: sha1:817fd369a724650aa9280dca2c01e3bbe8e31071
+--! Hash: sha1:30770ae9e4389b45c9882e4e49f83ceb54977faa
 --! Message: sealing
 
 -- Whether somebody tampered with the records: chains of hashes, and checkpoints to keep elsewhere.

@@ -1,5 +1,5 @@
---! Previous: sha1:190a5ffa6e0c8121b1131e7919cdb55a66bb23f9
---! Hash: sha1:de01529369e04faac635de5d9587c88bb98d802d
+--! Previous: sha1:30770ae9e4389b45c9882e4e49f83ceb54977faa
+--! Hash: sha1:174b5ca4bb7d71ed754d2f31a12ee1f6d51598a6
 --! Message: history
 
 -- What applied at a moment, and back to it.

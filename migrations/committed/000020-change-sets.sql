@@ -1,5 +1,5 @@
---! Previous: sha1:de01529369e04faac635de5d9587c88bb98d802d
---! Hash: sha1:950ad400d7706904fb2bf5a7806e68f2a9eb2e7f
+--! Previous: sha1:174b5ca4bb7d71ed754d2f31a12ee1f6d51598a6
+--! Hash: sha1:09e2702dbb17f072548618d055f5519f1960b092
 --! Message: change-sets
 
 -- Several changes under one title, applied together; rollouts in steps.

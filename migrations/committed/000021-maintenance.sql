@@ -1,5 +1,5 @@
---! Previous: sha1:950ad400d7706904fb2bf5a7806e68f2a9eb2e7f
---! Hash: sha1:0f9d016170a1be0a3f8d98daa14154bccc1fef39
+--! Previous: sha1:09e2702dbb17f072548618d055f5519f1960b092
+--! Hash: sha1:ff43925e15af4c3d3d8a9b6fbf49319f4337f648
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.

@@ -1,5 +1,5 @@
---! Previous: sha1:0f9d016170a1be0a3f8d98daa14154bccc1fef39
---! Hash: sha1:1c0b04f3d5cd3cf10b570b2a841dc6b4c3afb4eb
+--! Previous: sha1:ff43925e15af4c3d3d8a9b6fbf49319f4337f648
+--! Hash: sha1:bfdaa34edacf6f5d02fb091efec93e57ca88c02c
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.
