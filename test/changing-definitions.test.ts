@@ -149,6 +149,65 @@ test("where a definition changes nothing about values, nobody's writing is waite
   await tabs[1]?.query("commit");
 });
 
+test("a dry run waits for nobody who writes, and keeps nobody from writing", async () => {
+  await tabs[0]?.query("select attune.set_preference('level', '7')");
+  await tabs[1]?.query("select attune.set_preference('level', '8')");
+  // Had it to lock what is stored, or to delete or change a row of it, one of the two would have to wait.
+  await tabs[1]?.query("begin; select attune.set_preference('level', '9')");
+  await changer.query("set lock_timeout = '1ms'");
+  const level = { type: "integer", maximum: 10, default: 0 };
+  const wanted: [properties: object, action: string, storedValues: string][] = [
+    [{ level: { ...level, maximum: 5 } }, "changed", "2"],
+    [{ level: { ...level, "x-attune": { layer: "team" } } }, "changed", "2"],
+    [{ level: { ...level, type: "string", default: "" } }, "changed", "2"],
+    [{}, "removed", "2"],
+  ];
+  for (const [properties, action, stored_values] of wanted) {
+    for (const how of ["refuse", "discard"]) {
+      const { rows } = await changer.query(
+        "select action, stored_values from attune.apply_definitions($1, dry_run => true, stored_values => $2)",
+        [{ ...documentOf(10), properties }, how],
+      );
+      expect(rows).toEqual([{ action, stored_values }]);
+    }
+  }
+
+  // What it holds until it ends keeps out nobody, either.
+  await changer.query("begin; select attune.set_preference('other', '1')");
+  await changer.query("select from attune.apply_definitions($1, dry_run => true)", [documentOf(5)]);
+  await tabs[0]?.query("set lock_timeout = '1s'");
+  expect(await refusalOf(tabs[0]?.query("select attune.set_preference('level', '6')"))).toBeUndefined();
+  await changer.query("rollback; reset lock_timeout");
+  await tabs[1]?.query("commit");
+  expect(await database.query("select value from attune.user_preferences where key = 'level' order by value")).toEqual([
+    { value: 6 },
+    { value: 9 },
+  ]);
+});
+
+test("what is forbidden is remembered, however much it is, so that it is judged once", async () => {
+  const count = 10_100;
+  await changer.query(`
+    begin;
+    alter table attune.plans disable trigger user;
+    alter table attune.plan_settings disable trigger user;
+    insert into attune.plans (name, title) select 'plan' || n, 'Plan' from generate_series(1, ${count}) as n;
+    insert into attune.plan_settings (plan, key, value)
+    select 'plan' || n, 'level', to_jsonb(1000 + n) from generate_series(1, ${count}) as n`);
+  const { rows } = await changer.query(
+    `select attune_private.check_stored_values(jsonb_populate_record(d, $1))::integer as broken
+     from attune.setting_definitions as d
+     where d.key = 'level'`,
+    [{ schema: { type: "integer", maximum: 5 } }],
+  );
+  expect(rows).toEqual([{ broken: count }]);
+  const remembered = await changer.query(
+    "select cardinality(broken) as broken from attune_private.checked_definitions where key = 'level'",
+  );
+  expect(remembered.rows).toEqual(rows);
+  await changer.query("rollback");
+});
+
 test.each(["repeatable read", "serializable"])(
   "a snapshot from before lets nobody past, under %s",
   async (isolation) => {

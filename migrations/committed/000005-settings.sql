@@ -1,5 +1,5 @@
 --! Previous: sha1:6f142bf31856e1d5fc8a3ac20b7c6fe13ec9f9b5
---! Hash: sha1:83bfaff9eb07a9406cb192b529a754ed83dd5783
+--! Hash: sha1:75262c12fca2795143f0eb6862091c0559549b06
 --! Message: settings
 
 -- Where values are stored, who writes them, and why one applies
@@ -149,7 +149,7 @@ begin
     end if;
   end if;
 
-  if tg_op = 'UPDATE' and attune_private.may_break_values(old, new) then
+  if tg_op = 'UPDATE' and attune_private.may_break_values(old, new) and not attune_private.is_rehearsal() then
     -- Whoever is writing a value by the old definition finishes first, whoever comes later sees the new one. What there
     -- is to refuse already is refused before they wait.
     if attune_private.check_stored_values(new) > 0 then
@@ -183,6 +183,10 @@ as $$
 declare
   used bigint;
 begin
+  if attune_private.is_rehearsal() then
+    return old;
+  end if;
+
   select count(*) into used from attune_private.broken_values(attune_private.without_values(old));
 
   if used > 0 then
@@ -1534,8 +1538,7 @@ create table attune_private.checked_definitions (
   judged_by jsonb not null
     constraint checked_definitions_judged_by_check check (octet_length(judged_by::text) <= 150000),
   written_from xid8 not null,
-  broken attune_private.stored_value[] not null
-    constraint checked_definitions_broken_check check (cardinality(broken) <= 10000),
+  broken attune_private.stored_value[] not null,
   constraint checked_definitions_pkey primary key (transaction_id, key)
 );
 comment on table attune_private.checked_definitions is
@@ -1549,6 +1552,32 @@ comment on column attune_private.checked_definitions.written_from is
 comment on column attune_private.checked_definitions.broken is 'The different values in it that are not allowed.';
 alter table attune_private.checked_definitions enable row level security;
 revoke all on attune_private.checked_definitions from public;
+
+create table attune_private.rehearsals (
+  transaction_id xid8 not null default pg_current_xact_id()
+    constraint rehearsals_pkey primary key
+);
+comment on table attune_private.rehearsals is
+  'Transactions that write definitions only to find what refuses them, and take it back: see `is_rehearsal`. '
+  'Nobody else ever sees a row.';
+comment on column attune_private.rehearsals.transaction_id is 'Which transaction.';
+alter table attune_private.rehearsals enable row level security;
+revoke all on attune_private.rehearsals from public;
+
+--! Included settings/private/is_rehearsal.sql
+create or replace function attune_private.is_rehearsal()
+returns boolean
+language sql stable security invoker
+begin atomic
+  select exists (
+    select from attune_private.rehearsals as r where r.transaction_id = pg_current_xact_id_if_assigned()
+  );
+end;
+comment on function attune_private.is_rehearsal() is
+  'Whether definitions are written only to find what refuses them, by a dry run that takes it back: what is stored then '
+  'stays as it is, and nobody is kept from writing.';
+revoke all on function attune_private.is_rehearsal() from public;
+--! EndIncluded settings/private/is_rehearsal.sql
 
 --! Included settings/private/system_setting.sql
 create or replace function attune_private.system_setting(key text)
@@ -2533,15 +2562,13 @@ begin
     return 0;
   end if;
 
-  refused := array(select f from attune_private.broken_forms(definition, null) as f limit 10001);
+  -- However many they are, they are remembered: nothing is judged again while others have to wait.
+  refused := array(select f from attune_private.broken_forms(definition, null) as f);
 
-  -- More than that are not remembered.
-  if cardinality(refused) <= 10000 then
-    insert into attune_private.checked_definitions as c (key, judged_by, written_from, broken)
-    values (definition.key, judgement, seen_until, refused)
-    on conflict on constraint checked_definitions_pkey
-    do update set judged_by = excluded.judged_by, written_from = excluded.written_from, broken = excluded.broken;
-  end if;
+  insert into attune_private.checked_definitions as c (key, judged_by, written_from, broken)
+  values (definition.key, judgement, seen_until, refused)
+  on conflict on constraint checked_definitions_pkey
+  do update set judged_by = excluded.judged_by, written_from = excluded.written_from, broken = excluded.broken;
 
   return cardinality(refused);
 end;
@@ -4698,6 +4725,10 @@ declare
   of_users constant boolean := not attune_private.holds_whole_value(old.merge, old.seeding, 'user')
     and attune_private.holds_whole_value(new.merge, new.seeding, 'user');
 begin
+  if attune_private.is_rehearsal() then
+    return null;
+  end if;
+
   -- What users hold comes before the plans and teams that it builds on; variants are whole before anybody is in one.
   if of_all then
     update attune.global_settings as g

@@ -1,5 +1,5 @@
---! Previous: sha1:83bfaff9eb07a9406cb192b529a754ed83dd5783
---! Hash: sha1:8abd040ed2a3e3459e12f0addf01c3408f9fe6ab
+--! Previous: sha1:75262c12fca2795143f0eb6862091c0559549b06
+--! Hash: sha1:c7cc864e01799b4ae49cbd10c0ec11c8b206339e
 --! Message: audit
 
 --! Included audit/triggers/tg__append_only.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:8abd040ed2a3e3459e12f0addf01c3408f9fe6ab
---! Hash: sha1:8651d7565eb1d394c9a82943e4d3c705efea30f1
+--! Previous: sha1:c7cc864e01799b4ae49cbd10c0ec11c8b206339e
+--! Hash: sha1:0ade3169f36859f54a93f3894d1ef8de5da1f213
 --! Message: definitions
 
 create type attune.definition_action as enum ('added', 'changed', 'removed', 'unchanged', 'skipped');
@@ -450,7 +450,7 @@ language plpgsql volatile security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if change.stored_values > 0 then
+  if change.stored_values > 0 and not attune_private.is_rehearsal() then
     perform attune_private.discard_broken_values(
       case when change.action = 'removed' then attune_private.without_values(d) else wanted end
     )
@@ -494,7 +494,7 @@ end;
 $$;
 comment on function attune_private.write_definition(attune.definition_change, attune.setting_definitions) is
   'Does to one definition what was found to be necessary, after the stored values that would not be allowed by it are '
-  'deleted.';
+  'deleted; a rehearsal leaves them.';
 revoke all on function attune_private.write_definition(attune.definition_change, attune.setting_definitions) from public;
 --! EndIncluded definitions/private/write_definition.sql
 --! Included definitions/private/refuse_definitions.sql
@@ -571,7 +571,10 @@ declare
 begin
   -- What writes values now finishes first, as for a document.
   lock table attune.setting_definitions in share row exclusive mode;
-  perform attune_private.lock_all_layers();
+
+  if not attune_private.is_rehearsal() then
+    perform attune_private.lock_all_layers();
+  end if;
 
   if exists (
     select from attune.setting_definitions as d where d.key = rename_setting.key and d.source = 'attune'
@@ -723,9 +726,13 @@ begin
   -- Whoever is writing a definition finishes first.
   lock table attune.setting_definitions in share row exclusive mode;
 
-  -- A dry run does the same and takes it back, so that it finds the same problems.
+  -- A dry run does the same and takes it back, so that it finds the same problems; what is stored it only looks at.
   loop
     begin
+      if dry_run then
+        insert into attune_private.rehearsals default values;
+      end if;
+
       -- A setting that is known by an older name keeps its values. One makes room for another: `a` becomes `b`, and
       -- what `b` was before becomes `c`.
       renames := '{}';
@@ -809,7 +816,7 @@ begin
         end if;
 
         -- Whoever is writing a value finishes first, and what they wrote is looked at.
-        exit when is_locked or not exists (
+        exit when is_locked or dry_run or not exists (
           select from unnest(changes) as c
           left join attune.setting_definitions as d on d.key = c.key
           left join unnest(wanted) as w on w.key = c.key
@@ -825,6 +832,11 @@ begin
           from (select) as one
           left join unnest(wanted) as w on w.key = change.key;
         exception
+          -- A dry run has come past all that is looked at before, and the values would be gone.
+          when foreign_key_violation or restrict_violation then
+            if dry_run is not true then
+              raise;
+            end if;
           when sqlstate 'PT422' then
             get stacked diagnostics
               reason = pg_exception_detail, message = message_text, advice = pg_exception_hint;
@@ -904,7 +916,7 @@ comment on function attune.apply_definitions(jsonb, boolean, attune.stored_value
   'does not have itself. '
   'A setting with `renamedFrom` takes over what is stored under that key of the same source, as by '
   '`rename_setting`. '
-  'With `dry_run` nothing is changed. '
+  'With `dry_run` nothing is changed, and only a setting that would be renamed keeps its writers waiting. '
   'Refused: `admin_required`, `invalid_document`, `setting_of_another_source`, `read_committed_required`, '
   '`stored_values_invalid` (with the counts, unless `stored_values` is `discard`), and as for a single definition '
   '`invalid_key`, `invalid_schema`, `invalid_merge`, `invalid_default`, `secret_in_setting`, `invalid_timezone`, '

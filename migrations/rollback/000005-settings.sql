@@ -33,6 +33,7 @@ drop policy project_preferences_delete_self_or_admin on attune.project_preferenc
 drop policy project_preferences_all_service_role on attune.project_preferences;
 
 drop function
+  attune_private.is_rehearsal(),
   attune_private.stored_values(attune.setting_definitions, xid8),
   attune_private.refuse_broken_values(attune.setting_definitions),
   attune_private.present_definition(text),
@@ -156,6 +157,7 @@ drop function
 drop type attune.setting_explanation;
 drop type attune.ignored_reason;
 drop type attune.effective_setting;
+drop table attune_private.rehearsals;
 drop table attune_private.checked_definitions;
 drop type attune_private.stored_value;
 drop type attune.evaluation_reason;
