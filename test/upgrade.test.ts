@@ -82,14 +82,35 @@ test("data of 15 is taken along; the secrets stay, and the old folder is kept", 
   const dataDir = join(home, "fifteen");
   const checkpoint = await make(dataDir, 15);
   await visit(dataDir, 15, async (cluster) =>
-    withClient(cluster.superuserUrl("postgres"), (client) => client.query("alter system set work_mem = '9MB'")),
+    withClient(cluster.superuserUrl("postgres"), async (client) => {
+      for (const sql of [
+        "alter system set work_mem = '9MB'",
+        "alter role anon createdb",
+        "alter role authenticator connection limit 7",
+        "grant pg_read_all_stats to service_role",
+        "grant temporary on database attune to authenticated",
+      ])
+        await client.query(sql);
+    }),
   );
   const secrets = await readFile(join(dataDir, "secrets.json"), "utf8");
   const refused = await attune(["status"], { ATTUNE_DATA_DIR: dataDir, ATTUNE_EMBEDDED_MAJOR: String(LATEST_MAJOR) });
   expect(refused.stderr).toMatch(/postgres was made by PostgreSQL 15 .*: `npx attune upgrade` takes it there, or set/);
 
   const kept = join(dataDir, "postgres-15");
-  expect(await upgrade(dataDir)).toEqual({ from: 15, to: LATEST_MAJOR, kept, others: [], settings: ["work_mem"] });
+  expect(await upgrade(dataDir)).toEqual({
+    from: 15,
+    to: LATEST_MAJOR,
+    kept,
+    others: [],
+    settings: [
+      "alter role anon createdb",
+      "alter role authenticator connection limit 7",
+      "grant pg_read_all_stats to service_role",
+      "grant temporary on database attune to authenticated",
+      "work_mem",
+    ],
+  });
   expect((await readdir(dataDir)).toSorted()).toEqual(["postgres", "postgres-15", "postgres.log", "secrets.json"]);
   expect(await readFile(join(dataDir, "secrets.json"), "utf8")).toBe(secrets);
   expect(await look(dataDir, LATEST_MAJOR, checkpoint)).toEqual(asBefore(LATEST_MAJOR));
@@ -145,14 +166,48 @@ describe("data of 17", () => {
     );
     await run(2);
 
-    // And what somebody added to what is Attune's own.
-    await visit(dataDir, OLD, ({ ownerUrl }) =>
-      withClient(ownerUrl, (client) => client.query("create table attune.mine (id integer primary key)")),
-    );
-    await expect(upgrade(dataDir)).rejects.toThrow(/which an upgrade does not take along: .*table attune\.mine/);
-    await visit(dataDir, OLD, ({ ownerUrl }) =>
-      withClient(ownerUrl, (client) => client.query("drop table attune.mine")),
-    );
+    // And what somebody added to what is Attune's own, each kind of which is one of PostgreSQL's own.
+    const inside = [
+      [
+        "table attune.mine",
+        "create table attune.mine (id integer primary key); alter table attune.mine owner to attune",
+        "drop table attune.mine",
+      ],
+      ["table auth.mine", "create table auth.mine ()", "drop table auth.mine"],
+      ["extension hstore", "create extension hstore schema attune_private", "drop extension hstore"],
+      [
+        "statistics object attune.mine",
+        "create statistics attune.mine on email, plan from attune.users",
+        "drop statistics attune.mine",
+      ],
+      [
+        "operator attune.===(integer,integer)",
+        "create operator attune.=== (function = pg_catalog.int4eq, leftarg = int, rightarg = int)",
+        "drop operator attune.=== (int, int)",
+      ],
+      [
+        "collation attune_private.mine",
+        `create collation attune_private.mine from "C"`,
+        "drop collation attune_private.mine",
+      ],
+      [
+        "text search configuration attune.mine",
+        "create text search configuration attune.mine (copy = pg_catalog.simple)",
+        "drop text search configuration attune.mine",
+      ],
+      ["type attune.mine_base", "create type attune.mine_base", "drop type attune.mine_base"],
+    ];
+    const each = (column: 1 | 2): Promise<void> =>
+      visit(dataDir, OLD, ({ superuserUrl: urlOf }) =>
+        withClient(urlOf("attune"), async (client) => {
+          for (const sql of inside) await client.query(sql[column] ?? "");
+        }),
+      );
+    await each(1);
+    const refusal = messageOf(await upgrade(dataDir).catch((error: unknown) => error));
+    expect(refusal).toMatch(/^There is more in this cluster than Attune, which an upgrade does not take along: /);
+    expect(inside.map(([name = ""]) => name).filter((name) => !refusal.includes(name))).toEqual([]);
+    await each(2);
     expect((await readdir(dataDir)).toSorted()).toEqual(["postgres", "postgres.log", "secrets.json"]);
     expect(await look(dataDir, OLD, checkpoint)).toEqual(asBefore(OLD));
   });

@@ -1,4 +1,5 @@
 /** What people keep in the embedded cluster beside Attune, and have set there: a dump of Attune's has none of it. */
+import type pg from "pg";
 import { withClient } from "../database/client.ts";
 
 /** Databases that are always there, and ours. */
@@ -71,7 +72,53 @@ const IN_A_DATABASE = `
     )
   order by name`;
 
-/** Names the settings of one cluster that another does not have: those of files, databases and roles. */
+/**
+ * Names what is in the schemas that are ours and the catalogue of `attune verify` does not compare: extensions, operators,
+ * statistics, what text search has, and whatever is in the schemas of others that we use. Ours is among it.
+ */
+export async function insideOurs(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(INSIDE_OURS, [SCHEMAS]);
+  return rows.map(({ name }) => name);
+}
+
+/** $1: the schemas that are ours. What graphile-worker has, it makes itself anew. */
+const INSIDE_OURS = `
+  with ours as (
+    select n.oid, n.nspname ~ '^attune' as is_compared
+    from pg_catalog.pg_namespace as n
+    where n.nspname = any ($1) and n.nspname <> 'graphile_worker'
+  ), found (class, id) as (
+    select d.classid, d.objid
+    from pg_catalog.pg_depend as d
+    join ours as o on o.oid = d.refobjid
+    left join pg_catalog.pg_type as t on d.classid = 'pg_catalog.pg_type'::regclass and t.oid = d.objid
+    where d.refclassid = 'pg_catalog.pg_namespace'::regclass
+      and d.deptype = 'n'
+      and not (
+        o.is_compared
+        and (
+          d.classid in ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass)
+          or coalesce(t.typtype in ('c', 'd', 'e', 'r'), false)
+        )
+      )
+      and not exists (
+        select from pg_catalog.pg_depend as i
+        where i.classid = d.classid and i.objid = d.objid and i.deptype in ('a', 'e', 'i')
+      )
+    union
+    select 'pg_catalog.pg_extension'::regclass, e.oid
+    from pg_catalog.pg_extension as e join ours as o on o.oid = e.extnamespace
+    union
+    -- They go with their columns.
+    select 'pg_catalog.pg_statistic_ext'::regclass, s.oid
+    from pg_catalog.pg_statistic_ext as s join ours as o on o.oid = s.stxnamespace
+  )
+  select i.type || ' ' || i.identity as name
+  from found as f
+  cross join lateral pg_catalog.pg_identify_object(f.class, f.id, 0) as i
+  order by name`;
+
+/** Names the settings of one cluster that another does not have: those of files, databases and roles, and their rights. */
 export async function settingsLeft(from: string, to: string): Promise<string[]> {
   const [before, after] = [await settingsOf(from), await settingsOf(to)];
   return [...before].filter(([name, value]) => after.get(name) !== value).map(([name]) => name);
@@ -89,9 +136,42 @@ async function settingsOf(url: string): Promise<Map<string, string>> {
        cross join lateral pg_catalog.unnest(r.setconfig) as c (setting)
        where r.setrole <> 0
        union all
+       select pg_catalog.concat_ws(' ', 'alter role', r.rolname, a.attribute), ''
+       from pg_catalog.pg_roles as r
+       cross join lateral (
+         values
+           (case when r.rolsuper then 'superuser' else 'nosuperuser' end),
+           (case when r.rolinherit then 'inherit' else 'noinherit' end),
+           (case when r.rolcreaterole then 'createrole' else 'nocreaterole' end),
+           (case when r.rolcreatedb then 'createdb' else 'nocreatedb' end),
+           (case when r.rolcanlogin then 'login' else 'nologin' end),
+           (case when r.rolreplication then 'replication' else 'noreplication' end),
+           (case when r.rolbypassrls then 'bypassrls' else 'nobypassrls' end),
+           ('connection limit ' || r.rolconnlimit),
+           ('valid until ' || r.rolvaliduntil)
+       ) as a (attribute)
+       where r.rolname = any ($1::text[]) and a.attribute is not null
+       union all
+       select pg_catalog.format('grant %s to %s', m.roleid::regrole, m.member::regrole), ''
+       from pg_catalog.pg_auth_members as m
+       where $1::text[] && array[m.roleid::regrole::text, m.member::regrole::text]
+       union all
+       select pg_catalog.format('alter database %I connection limit %s', d.datname, d.datconnlimit), ''
+       from pg_catalog.pg_database as d
+       where d.datname = pg_catalog.current_database()
+       union all
+       select pg_catalog.format(
+         'grant %s on database %I to %s', pg_catalog.lower(a.privilege_type), d.datname,
+         case a.grantee when 0 then 'public' else a.grantee::regrole::text end
+       ), ''
+       from pg_catalog.pg_database as d
+       cross join lateral pg_catalog.aclexplode(d.datacl) as a
+       where d.datname = pg_catalog.current_database()
+       union all
        select 'pg_hba.conf', pg_catalog.json_agg(pg_catalog.json_build_array(h.type, h.database, h.user_name, h.address, h.netmask, h.auth_method))::text
        from pg_catalog.pg_hba_file_rules as h
        order by 1`,
+      [ROLES],
     );
     return new Map(rows.map(({ name, value }) => [name, value]));
   });

@@ -16,7 +16,7 @@ import { messageOf, UserError } from "../user-error.ts";
 import { clusterFolder, type EmbeddedCluster, openCluster } from "./cluster.ts";
 import { superuserUrl } from "./connection.ts";
 import { dataVersion, finishUpgrade, keptFolder, syncFolder, upgradedFolder } from "./data-folder.ts";
-import { othersIn, settingsLeft } from "./others.ts";
+import { insideOurs, othersIn, settingsLeft } from "./others.ts";
 import { stopPostgres } from "./postgres.ts";
 import { isServerOf, readPostmaster, runningServer } from "./processes.ts";
 import { findAccount, findPrograms, installCommand } from "./programs.ts";
@@ -164,11 +164,18 @@ async function assertSameSchema(
   others: string[],
   leaveOthers: boolean,
 ): Promise<void> {
-  const before = await withClient(oldUrl, readCatalogue);
+  const [before, inside] = await withClient(
+    oldUrl,
+    async (old) => [await readCatalogue(old), await insideOurs(old)] as const,
+  );
   const path = (await fresh.query<{ path: string }>("select current_setting('search_path') as path")).rows[0]?.path;
   const after = withoutMonths(await catalogueWithin(fresh));
   await fresh.query("select set_config('search_path', $1, true)", [path]);
-  const differences = compareCatalogues(after, before).map(({ object }) => object);
+  const made = new Set(await insideOurs(fresh));
+  const differences = [
+    ...compareCatalogues(after, before).map(({ object }) => object),
+    ...inside.filter((name) => !made.has(name)),
+  ];
   if (!leaveOthers) assertNoOthers(differences);
   others.push(...differences);
 }
