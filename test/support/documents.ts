@@ -88,7 +88,7 @@ export async function openSession(client: Client = send): Promise<Session> {
   // PostgreSQL runs as another user where this is root.
   await chmod(home, 0o755);
   await copyMade(join(home, ".attune"));
-  const server = await startServer({ ATTUNE_DATA_DIR: join(home, ".attune") });
+  const server = await startServer({ ATTUNE_DATA_DIR: join(home, ".attune"), MAINTENANCE: "true" });
   const tokens = new Map<string, string>();
   /** The ids and times that this server gave, by those that the document shows in their place. */
   const ids = new Map<string, string>();
