@@ -31,25 +31,35 @@ import {
 
 /** What is told once, and is nothing that has a state to keep. */
 const NO_OBJECTS = [
+  "ActivityHealth",
   "AdoptedCredential",
   "AdoptedPreference",
   "AdoptedSetting",
   "AuditDay",
   "AuditFinding",
+  "AuditHealth",
   "ChangeFailure",
   "ChangeSetPreview",
   "ChangedSetting",
   "Changes",
   "ClaimedDelivery",
+  "ConnectionGroup",
+  "ConnectionHealth",
+  "DatabaseHealth",
   "DefinitionChange",
   "KnowledgeMatch",
   "KnowledgeSearch",
+  "LockWait",
   "NotificationCategoryCount",
   "PreviewChange",
+  "ReplicationHealth",
   "RestoredChange",
+  "RunningTransaction",
   "SessionTokens",
   "SettingChange",
   "SettingExplanation",
+  "SlowStatement",
+  "StandbyHealth",
 ];
 
 let database: TestDatabase;

@@ -1,5 +1,5 @@
 --! Previous: sha1:dfad4b1f9974515927ed3b673533312c6e6f7e3e
---! Hash: sha1:b91d08657d745164c153343cbdde0816a52671a8
+--! Hash: sha1:2eb2f0dad739231f86c96a3bd96b331cc23c2f19
 --! Message: maintenance
 
 -- What is done again and again, by hand or by a schedule, and the record of it.
@@ -106,6 +106,25 @@ insert into attune.maintenance_schedules (operation, cron) values
   ('apply_audit_retention', '41 3 * * *'),
   ('analyze', '7 4 * * *'),
   ('seed_existing_users', null);
+
+--! Included maintenance/maintenance_schedules_is_missed.sql
+create or replace function attune.maintenance_schedules_is_missed(schedule attune.maintenance_schedules)
+returns boolean
+language sql stable parallel safe security invoker
+begin atomic
+  select schedule.cron is not null
+    and (
+      schedule.last_completed_at is null
+      or schedule.cron like '% * * *' and schedule.last_completed_at < now() - interval '25 hours'
+    );
+end;
+comment on function attune.maintenance_schedules_is_missed(attune.maintenance_schedules) is
+  'Whether it has times and was never done, or is to be done every day and was not for more than a day: a server does '
+  'it when it starts.';
+revoke all on function attune.maintenance_schedules_is_missed(attune.maintenance_schedules) from public;
+grant execute on function attune.maintenance_schedules_is_missed(attune.maintenance_schedules)
+  to anon, authenticated, service_role;
+--! EndIncluded maintenance/maintenance_schedules_is_missed.sql
 
 -- How: a function for each, which does one batch
 

@@ -1,5 +1,5 @@
---! Previous: sha1:b91d08657d745164c153343cbdde0816a52671a8
---! Hash: sha1:398c0d4911891fd8fcca4a3ede3d44b98bdd2a16
+--! Previous: sha1:2eb2f0dad739231f86c96a3bd96b331cc23c2f19
+--! Hash: sha1:823bb506e9ece35ef65ca0dbf39a91f9ca049c27
 --! Message: health
 
 -- Whether the database is well, and what to do where it is not.

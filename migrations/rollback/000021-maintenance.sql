@@ -16,6 +16,7 @@ drop function
   attune_private.begin_maintenance(attune_private.caller, attune.maintenance_task),
   attune_private.end_maintenance(attune.maintenance_operations),
   attune.maintenance_operations_is_stale(attune.maintenance_operations),
+  attune.maintenance_schedules_is_missed(attune.maintenance_schedules),
   attune_private.maintain_seed_existing_users(integer, jsonb),
   attune_private.maintain_analyze(integer, jsonb),
   attune_private.maintain_apply_audit_retention(integer, jsonb),

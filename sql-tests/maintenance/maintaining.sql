@@ -258,8 +258,22 @@ select is_empty($$ select from pg_temp.log_of('analyze') $$, 'all of it');
 update attune.maintenance_schedules set scheduled_at = now() - interval '1 year';
 update attune.maintenance_schedules set cron = '* * * * *', last_completed_at = null where operation in ('remove_expired', 'seal_audit');
 select set_eq(
+  'select s.operation::text from attune.maintenance_schedules as s where attune.maintenance_schedules_is_missed(s)',
+  array['remove_expired', 'seal_audit'],
+  'what was never done is missed'
+);
+select set_eq(
   'select operation::text from attune.maintenance_schedules where scheduled_at = now()', array['remove_expired'],
   'what is done at other times is so from now on'
+);
+update attune.maintenance_schedules as s
+set last_completed_at = now() - interval '26 hours', cron = t.cron
+from (values ('remove_expired', '17 3 * * *'), ('seal_audit', '17 3 * * 1'), ('analyze', null)) as t (operation, cron)
+where s.operation::text = t.operation;
+select set_eq(
+  'select s.operation::text from attune.maintenance_schedules as s where attune.maintenance_schedules_is_missed(s)',
+  array['remove_expired'],
+  'so is what is done every day, and was not for more than a day'
 );
 
 select is(attune_private.is_cron(cron), expected, format('%L is %scron''s', cron, case when expected then '' else 'not ' end))

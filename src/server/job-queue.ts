@@ -66,6 +66,8 @@ export type JobQueue = {
   ready: Promise<void>;
   /** From now on these are the times. */
   schedule: (schedules: Schedules) => void;
+  /** Has an operation done as soon as possible, and once however many servers ask for it. */
+  add: (operation: string) => Promise<void>;
   /** Takes no more jobs, and settles when those under way have ended. */
   stop: () => Promise<void>;
 };
@@ -137,6 +139,9 @@ export async function startJobQueue(options: {
     failed: failure.promise,
     ready: ready.promise,
     schedule,
+    add: async (operation) => {
+      await runner.addJob(TASK, { operation }, { jobKey: operation, maxAttempts: ATTEMPTS });
+    },
     stop: async () => {
       stopping.abort();
       // It may have ended by itself.

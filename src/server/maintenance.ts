@@ -97,6 +97,15 @@ export function startMaintenance({
     );
     return new Map(rows.map(({ operation, cron }) => [operation, cron]));
   };
+  /** What was due while no server ran, or never done yet. */
+  const readMissed = async (): Promise<string[]> => {
+    const rows = await queryAs<{ operation: string }>(
+      tasks,
+      WORKER,
+      "select s.operation from attune.maintenance_schedules as s where attune.maintenance_schedules_is_missed(s)",
+    );
+    return rows.map(({ operation }) => operation);
+  };
   const takesChanges = async (): Promise<boolean> => {
     const [row] = await queryAs<{ yes: boolean }>(
       tasks,
@@ -116,6 +125,7 @@ export function startMaintenance({
     const schedules = await readSchedules();
     await installJobQueue(ownerUrl);
     queue = await startJobQueue({ pool: jobs, schedules, work, onUnreadable });
+    for (const operation of await readMissed()) await queue.add(operation);
     await Promise.race([queue.ready, queue.failed, pause(LONGEST_MAINTENANCE)]);
     if (isInterrupted && !signal.aborted) log.info({}, "maintenance goes on");
     isInterrupted = false;

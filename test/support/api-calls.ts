@@ -242,6 +242,7 @@ export const ELSEWHERE = [
   "knowledge_entries_updated_by_name",
   "knowledge_versions_changed_by_name",
   "maintenance_operations_is_stale",
+  "maintenance_schedules_is_missed",
   "notifications_is_snoozed",
   "purge_audit",
   "record_backup",
