@@ -39,7 +39,7 @@ test(
 
 test("the control: without policies and with a function that fails, they find both", { timeout: 300_000 }, async () => {
   const { leaks, internal } = await roundOn(
-    900,
+    2000,
     `do $$
      declare name text;
      begin
