@@ -16,7 +16,7 @@ import { MIGRATIONS_FOLDER, statusOn } from "./migrations.ts";
 import type { OwnerConnection } from "./open.ts";
 import { connectionsOf } from "./server-connections.ts";
 
-export type Level = "ok" | "advice" | "problem";
+type Level = "ok" | "advice" | "problem";
 export type Check = {
   subject: string;
   level: Level;

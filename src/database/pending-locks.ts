@@ -7,7 +7,7 @@ import type { Migration } from "./migrations.ts";
 import { scanSql } from "./sql-script.ts";
 
 /** What a migration does to a table that was there before. */
-export type TableLock = { table: string; keepsFrom: "reading and writing" | "writing"; isRewritten: boolean };
+type TableLock = { table: string; keepsFrom: "reading and writing" | "writing"; isRewritten: boolean };
 export type PendingMigration = {
   file: string;
   /** Statement by statement, as for an index that is built concurrently; its locks keep nobody from writing. */

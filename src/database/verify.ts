@@ -57,7 +57,7 @@ async function isStandby(client: pg.Client): Promise<boolean> {
 }
 
 /** Runs `migrations/verify/smoke-test.sql`, which takes itself back. */
-export async function smokeTest(client: pg.Client): Promise<Check[]> {
+async function smokeTest(client: pg.Client): Promise<Check[]> {
   const script = await readFile(join(MIGRATIONS_FOLDER, "verify/smoke-test.sql"), "utf8");
   const checks: Check[] = [];
   const listen = ({ message = "" }: { message?: string | undefined }): void => {

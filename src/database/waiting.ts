@@ -8,7 +8,7 @@ import { describeSession } from "./migration-lock.ts";
 const INTERVAL = 500;
 
 /** Which session is watched: a backend, or, where a pooler gives each statement another one, `application_name`. */
-export type Watched = { readonly pid?: number; readonly name?: string };
+type Watched = { readonly pid?: number; readonly name?: string };
 
 const BLOCKERS = `
   select w.pid as waiting,
